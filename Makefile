@@ -1,0 +1,74 @@
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PYTHON ?= python3
+CODE := app.py chalicelib local bench tests
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: setup ## serve Parley on this machine; Ctrl-C stops all of it
+	@exec $(BIN)/python -m local run
+
+.PHONY: demo
+demo: setup ## fill two demo accounts and a chat into a Parley that runs already
+	@exec $(BIN)/python -m local demo
+
+.PHONY: services
+services: setup ## start the servers alone and print the environment for `chalice local`
+	@exec $(BIN)/python -m local services
+
+.PHONY: test
+test: ## install what is missing, then run every check and every test
+	@$(PYTHON) local/bootstrap.py --for tests
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/pytest tests
+
+.PHONY: check
+check: develop lint ## format, lint, types, import rules and unit tests
+	@$(BIN)/pytest -q tests/unit
+
+.PHONY: bench
+bench: setup ## measure, and print the figures as a table and as JSON
+	@exec $(BIN)/python -m bench $(ARGS)
+
+.PHONY: clean
+clean: ## forget all local data, environments and caches
+	@[ ! -e .local/servers.lock ] || flock --nonblock .local/servers.lock true \
+		|| { echo "Parley is running here: stop it first."; exit 1; }
+	rm -rf .local .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@volumes="parley-$$(printf %s '$(CURDIR)/.local' | sha256sum | cut -c1-8)"; \
+	command -v docker >/dev/null && docker volume ls -q --filter "name=$$volumes" 2>/dev/null \
+		| xargs --no-run-if-empty docker volume rm || true
+
+.PHONY: lock
+lock: develop ## pin the newest versions of all requirements, with hashes
+	$(COMPILE) $(addprefix --unsafe-package ,$(UNUSED)) -o requirements.txt requirements.in
+	$(COMPILE) --allow-unsafe -o local/requirements.txt local/requirements.in
+	$(COMPILE) --allow-unsafe -o requirements-dev.txt requirements-dev.in
+	$(COMPILE) -o local/servers/requirements.txt local/servers/requirements.in
+	sed -i '/^# WARNING/,$$d' requirements*.txt local/requirements.txt local/servers/requirements.txt
+
+.PHONY: setup develop
+setup:
+	@$(PYTHON) local/bootstrap.py
+
+develop:
+	@$(PYTHON) local/bootstrap.py --for checks
+
+.PHONY: lint
+lint:
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports
+
+COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header \
+	--no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+# What firebase-admin asks for and its messaging module never imports.
+UNUSED := cachecontrol google-api-core google-cloud-core google-cloud-firestore \
+	google-cloud-storage google-crc32c google-resumable-media googleapis-common-protos \
+	grpcio grpcio-status msgpack opentelemetry-api proto-plus protobuf

@@ -1,0 +1,46 @@
+"""The Chalice application: wiring only."""
+
+from typing import Any
+
+from chalice import Chalice
+from chalice.app import WebsocketEvent
+
+from chalicelib import meta, ws
+from chalicelib.auth import jobs as auth_jobs
+from chalicelib.auth import routes as auth_routes
+from chalicelib.messages import actions as messages_actions
+from chalicelib.messages import jobs as messages_jobs
+from chalicelib.messages import routes as messages_routes
+from chalicelib.notify import worker as notify_worker
+from chalicelib.users import routes as users_routes
+
+app = Chalice(app_name="parley", configure_logs=False)
+app.experimental_feature_flags.update(["WEBSOCKETS"])
+
+for module in (
+    meta,
+    auth_routes,
+    auth_jobs,
+    users_routes,
+    messages_routes,
+    messages_jobs,
+    notify_worker,
+):
+    app.register_blueprint(module.bp)
+
+ws.add_actions(messages_actions.ACTIONS)
+
+
+@app.on_ws_connect()
+def ws_connect(event: WebsocketEvent) -> dict[str, Any]:
+    return ws.connect(event)
+
+
+@app.on_ws_message()
+def ws_message(event: WebsocketEvent) -> dict[str, Any]:
+    return ws.receive(event)
+
+
+@app.on_ws_disconnect()
+def ws_disconnect(event: WebsocketEvent) -> dict[str, Any]:
+    return ws.disconnect(event)

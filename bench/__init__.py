@@ -1,0 +1,1 @@
+"""Benchmarks: how fast, at what cost, against what, in one run."""

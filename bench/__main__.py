@@ -1,0 +1,319 @@
+"""Measures Parley on a local cloud of its own: `python -m bench`, or `make bench`."""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench import report, starts
+from bench.cpu import CpuMeter
+from bench.peers import PEERS
+from tests.cloud import ROOT, Cloud
+
+LABELS = {
+    "postgres": "Messages in PostgreSQL",
+    "mongo": "Messages in MongoDB",
+}
+STAND_IN = "Messages in MongoDB (SecantusDB stands in for it: its speed says nothing of MongoDB's)"
+# Measured is what a send costs, not how many a user may send.
+SETTINGS = {
+    "FRAMES_PER_SECOND": "100000",
+    "FRAMES_BURST": "100000",
+    "REQUESTS_PER_SECOND": "100000",
+    "REQUESTS_BURST": "100000",
+    "REGISTRATIONS_PER_ADDRESS": "100000",
+    "DELIVERED_WITHIN_SECONDS": "86400",
+}
+SECONDS = 120.0
+LOAD = "load generator"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure."""
+
+    stores: tuple[str, ...] = ("mongo", "postgres")
+    pairs: tuple[tuple[int, int, bool], ...] = (
+        (1, 1, False),
+        (10, 1, False),
+        (50, 1, False),
+        (50, 4, False),
+        (10, 1, True),
+    )
+    """(pairs, under way in each, whether receivers acknowledge)"""
+    warm_up: float = 2.0
+    seconds: float = 8.0
+    devices: tuple[int, ...] = (1, 5, 20)
+    fan_out_messages: int = 60
+    repeats: int = 5
+    second_start: bool = True
+
+
+QUICK = Plan(
+    stores=("postgres",),
+    pairs=((1, 1, False), (10, 1, False), (50, 1, False), (10, 4, False)),
+    warm_up=0.3,
+    seconds=1.0,
+    devices=(1, 5),
+    fan_out_messages=10,
+    repeats=1,
+    second_start=False,
+)
+
+
+class Generator:
+    """A load generator in its own process, and a meter that looks at both sides."""
+
+    def __init__(
+        self,
+        module: str,
+        address: str,
+        *,
+        processes: Mapping[str, Sequence[int]],
+        trees: Mapping[str, int],
+    ) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, address],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._meter = CpuMeter({**processes, LOAD: [self._process.pid]}, trees)
+
+    def __enter__(self) -> "Generator":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(SECONDS)
+
+    def run(self, job: str, **given: Any) -> dict[str, Any]:
+        """Do one job; its figures, with the CPU that each part used."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"job": job, **given}) + "\n")
+        self._process.stdin.flush()
+        used: dict[str, float] = {}
+        for line in self._process.stdout:
+            found: dict[str, Any] = json.loads(line)
+            event = found.pop("event")
+            if event == "measuring":
+                self._meter.start()
+            elif event == "measured":
+                used = self._meter.stop()
+            elif event == "progress":
+                progress(f"    {found['text']}")
+            elif event == "result":
+                return {
+                    **found,
+                    "cpu_ms": _per_message(used, found["messages"]),
+                    "disturbance": round(self._meter.disturbance, 3),
+                }
+        raise RuntimeError("The load generator died; its complaint is above.")
+
+
+def _per_message(used: dict[str, float], messages: int) -> dict[str, float]:
+    """`total` is what Parley and its servers used."""
+    outside = (LOAD, "other")
+    inside = {name: seconds for name, seconds in used.items() if name not in outside}
+    whole = {"total": sum(inside.values()), **used}
+    return {name: round(seconds * 1000 / max(1, messages), 3) for name, seconds in whole.items()}
+
+
+def progress(text: str) -> None:
+    """Say how far it is, beside the figures."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _some_of(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
+    """Reads "a,b" where both are known."""
+
+    def read(text: str) -> tuple[str, ...]:
+        names = tuple(text.split(","))
+        if unknown := set(names) - set(known):
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
+        return names
+
+    return read
+
+
+def main() -> None:
+    """Measure, print tables, then everything as one line of JSON."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a look within a minute")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON there as well")
+    parser.add_argument("--stores", type=_some_of(LABELS), help="of mongo and postgres")
+    parser.add_argument(
+        "--against",
+        type=_some_of(PEERS),
+        default=(),
+        help="ejabberd, prosody or both, fetched from Debian and measured in the same run",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=2 * (os.cpu_count() or 1),
+        metavar="N",
+        help="two for each core unless said otherwise: half of a send is waiting",
+    )
+    given = parser.parse_args()
+    plan = QUICK if given.quick else Plan()
+    found = measure(plan, given.stores or plan.stores, given.against, given.workers)
+    print(report.render(found))
+    print("\n" + json.dumps(found))
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def measure(
+    plan: Plan, stores: tuple[str, ...], against: tuple[str, ...], workers: int
+) -> dict[str, Any]:
+    """Everything, in one run."""
+    began, load_before = time.monotonic(), os.getloadavg()[0]
+    found: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "stores": {}}
+    found["peers"] = {}
+    times: dict[str, float | None] = {"first start": None, "second start": None}
+    progress("imports")
+    found["imports"] = starts.imports(plan.repeats)
+    with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
+        for number, store in enumerate(stores):
+            cloud = Cloud(Path(folder), "--messages", store, "--workers", str(workers), **SETTINGS)
+            with _served(cloud, store) as seconds:
+                times["second start" if number else "first start"] = seconds
+                about = cloud.about
+                about["environment"] |= SETTINGS
+                found["stores"][store] = _store(plan, store, about)
+                if store == "postgres":
+                    found["peers"] = {
+                        name: _peer(plan, name, Path(folder), about) for name in against
+                    }
+                if number == len(stores) - 1:
+                    progress("first events in fresh workers")
+                    found["first_events"] = starts.first_events(about, plan.repeats)
+        if plan.second_start and len(stores) == 1:
+            with _served(cloud, store) as seconds:
+                times["second start"] = seconds
+    found["starts"] = {
+        **times,
+        "its set-up, with nothing to do": starts.set_up_again(),
+    }
+    found["settings"] = {"workers": workers, **SETTINGS}
+    found["machine"] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9),
+        "python": platform.python_version(),
+        "load_average": [round(load_before, 1), round(os.getloadavg()[0], 1)],
+    }
+    found["seconds"] = time.monotonic() - began
+    return found
+
+
+@contextmanager
+def _served(cloud: Cloud, store: str) -> Iterator[float]:
+    """A running cloud; how many seconds it took to be ready."""
+    progress(f"starting a local cloud with messages in {store}")
+    started = time.monotonic()
+    try:
+        cloud.start()
+        yield round(time.monotonic() - started, 1)
+    finally:
+        progress("  stopping it")
+        cloud.stop()
+
+
+def _store(plan: Plan, store: str, about: dict[str, Any]) -> dict[str, Any]:
+    stands_in = store == "mongo" and "mongo" in about["servers"]
+    found: dict[str, Any] = {"label": STAND_IN if stands_in else LABELS[store]}
+    with Generator(
+        "bench.load",
+        about["http_url"],
+        processes={"gateway": [about["pid"]], "workers": about["workers"]},
+        trees=about["servers"],
+    ) as generator:
+        found["sends"] = []
+        for pairs, under_way, acknowledge in plan.pairs:
+            acknowledged = ", acknowledged" if acknowledge else ""
+            progress(f"  pairs: {pairs}, under way in each: {under_way}{acknowledged}")
+            found["sends"].append(
+                generator.run(
+                    "pairs",
+                    pairs=pairs,
+                    under_way=under_way,
+                    acknowledge=acknowledge,
+                    warm_up=plan.warm_up,
+                    seconds=plan.seconds,
+                )
+            )
+        progress("  fan-out")
+        found["fan_out"] = [
+            generator.run("devices", devices=devices, messages=plan.fan_out_messages)
+            for devices in plan.devices
+        ]
+    progress("  round trips")
+    found["round_trips"] = _round_trips(about)
+    return found
+
+
+def _peer(plan: Plan, name: str, folder: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
+    """The same loops through another server, on the same PostgreSQL."""
+    loads = [(pairs, under_way) for pairs, under_way, acknowledge in plan.pairs if not acknowledge]
+    peer = PEERS[name](name, folder, about["environment"]["POSTGRES_URL"])
+    found = []
+    progress(f"{name}")
+    with peer.running(users=2 * max(pairs for pairs, _ in loads)):
+        trees = {name: peer.pid, "postgres": about["servers"]["postgres"]}
+        with Generator("bench.xmpp", str(peer.port), processes={}, trees=trees) as generator:
+            for pairs, under_way in loads:
+                progress(f"  pairs: {pairs}, under way in each: {under_way}")
+                before = peer.archived()
+                one = generator.run(
+                    "pairs",
+                    pairs=pairs,
+                    under_way=under_way,
+                    warm_up=plan.warm_up,
+                    seconds=plan.seconds,
+                )
+                one["archived_for_each"] = round((peer.archived() - before) / one["arrived"], 3)
+                found.append(one)
+    return found
+
+
+def _round_trips(about: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """In a process of its own, which imports the app with its calls led through the taps."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.trips"],
+        cwd=ROOT,
+        input=json.dumps(about),
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=SECONDS,
+        check=True,
+    )
+    found: dict[str, dict[str, int]] = json.loads(done.stdout)
+    return found
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Parley: everything that is packaged and runs in Lambda."""

@@ -1,0 +1,1 @@
+"""Accounts: sign-in, sessions, access tokens and their revocation."""

@@ -1,0 +1,141 @@
+"""Accounts: registering, signing in by password, changing it, deleting the account."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from chalicelib.auth.models import (
+    Client,
+    Credentials,
+    Identity,
+    PasswordChange,
+    Registration,
+    SignedIn,
+)
+from chalicelib.errors import InvalidCredentials, ValidationFailed
+from chalicelib.ids import new_id
+from chalicelib.users.models import Profile
+from chalicelib.wire import now
+
+if TYPE_CHECKING:
+    from chalicelib.auth.passwords import Passwords
+    from chalicelib.auth.service import Auth
+    from chalicelib.auth.store import AccountStore
+    from chalicelib.auth.throttle import Throttle
+    from chalicelib.users.service import Users
+
+
+class Accounts:
+    """Everything that needs a password. Attempts are limited before any is hashed."""
+
+    def __init__(
+        self,
+        *,
+        store: "AccountStore",
+        passwords: "Passwords",
+        throttle: "Throttle",
+        auth: "Auth",
+        users: "Users",
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._store = store
+        self._passwords = passwords
+        self._throttle = throttle
+        self._auth = auth
+        self._users = users
+        self._clock = clock
+
+    def register(self, registration: Registration, client: Client) -> SignedIn:
+        """Make an account and sign in to it.
+
+        Raises ValidationFailed for a weak password, UsernameTaken, EmailTaken, RateLimited.
+        """
+        self._throttle.registration(client.address)
+        user = Profile(
+            id=new_id(),
+            username=registration.username,
+            display_name=registration.display_name,
+            about="",
+            avatar_url=None,
+            email=registration.email,
+            push_previews=True,
+            created_at=self._clock(),
+        )
+        self._refuse_weak(registration.password, user, field="password")
+        session, token = self._auth.draft_session(user.id, client, registration.device_name)
+        self._store.add(user, self._passwords.hash(registration.password), session)
+        return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
+
+    def login(self, credentials: Credentials, client: Client) -> SignedIn:
+        """Sign in.
+
+        Raises InvalidCredentials, alike in answer and in time for a wrong password and for a
+        login that nobody has, and RateLimited.
+        """
+        self._throttle.login(credentials.login, client.address)
+        found = self._store.credential_for(credentials.login)
+        password_hash = found.password_hash if found else None
+        if not self._passwords.verify(password_hash, credentials.password) or found is None:
+            raise InvalidCredentials()
+        self._throttle.logged_in(credentials.login, client.address)
+        session, token = self._auth.draft_session(found.user_id, client, credentials.device_name)
+        surplus = self._store.open_session(session, found.password_hash)
+        if surplus is None:  # the password was changed while we checked it
+            raise InvalidCredentials()
+        self._auth.close(found.user_id, surplus)
+        if self._passwords.outdated(found.password_hash):
+            self._store.rehash(found, self._passwords.hash(credentials.password))
+        user = self._users.me(found.user_id)
+        return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
+
+    def change_password(self, identity: Identity, change: PasswordChange) -> None:
+        """Set a new password and end all other sessions.
+
+        Raises InvalidCredentials unless the current one is right, ValidationFailed for a weak new
+        one, RateLimited. A repeat completes what an outage cut short.
+        """
+        password_hash = self._check(identity, change.current_password, or_else=change.new_password)
+        if password_hash is None:
+            raise InvalidCredentials(_WRONG)
+        user = self._users.me(identity.user_id)
+        self._refuse_weak(change.new_password, user, field="new_password")
+        ended = self._store.change_password(
+            identity.user_id,
+            self._passwords.hash(change.new_password),
+            but=identity.session_id,
+            now=self._clock(),
+        )
+        self._auth.close(identity.user_id, ended)
+
+    def delete(self, identity: Identity, password: str) -> None:
+        """Delete the account and end its sessions. Messages stay, as from a deleted user.
+
+        Raises InvalidCredentials unless the password is right, RateLimited. A repeat completes
+        what an outage cut short.
+        """
+        self._check(identity, password)
+        self._auth.close(identity.user_id, self._store.erase(identity.user_id, self._clock()))
+
+    def _check(
+        self, identity: Identity, password: str, *, or_else: str | None = None
+    ) -> str | None:
+        """The hash that a password, or else another one, was found to fit; None where there is
+        none any more, since the account is deleted. Raises InvalidCredentials."""
+        self._throttle.password(identity.user_id)
+        password_hash = self._store.password_hash(identity.user_id)
+        if password_hash is None:
+            return None
+        # A repeated change finds its new password in force: who knows that one may go on.
+        for one in filter(None, (password, or_else)):
+            if self._passwords.verify(password_hash, one):
+                self._throttle.password_right(identity.user_id)
+                return password_hash
+        raise InvalidCredentials(_WRONG)
+
+    def _refuse_weak(self, password: str, user: Profile, *, field: str) -> None:
+        names = [user.username, user.email, user.email.partition("@")[0]]
+        if (weakness := self._passwords.weakness(password, names=names)) is not None:
+            raise ValidationFailed([{"field": field, "message": weakness}])
+
+
+_WRONG = "The password is wrong."

@@ -1,0 +1,20 @@
+"""Housekeeping of sessions, once a day."""
+
+import logging
+from typing import Any
+
+from chalice import Blueprint, Rate
+
+from chalicelib import logs
+from chalicelib.deps import deps
+
+log = logging.getLogger(__name__)
+
+bp = Blueprint(__name__)
+
+
+@bp.schedule(Rate(1, unit=Rate.DAYS), name="purge_sessions")
+def purge_sessions(event: Any) -> None:
+    """Delete sessions that ended long ago."""
+    logs.enter(deps.settings.log_level)
+    log.info("sessions purged", extra={"count": deps.auth.purge_sessions()})

@@ -1,0 +1,204 @@
+"""Who is calling, with which session; what signing in takes and gives."""
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from chalicelib.users.models import Name, Profile, Username
+from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Utc
+
+SCOPES = frozenset({"account", "users.read", "chats.read", "chats.write"})
+"""What a signed-in user may be granted. A route or an action names the one it needs."""
+
+# The HTML standard's idea of a valid address: it has one @, a plain local part, and a domain made
+# of labels; we ask for at least two of these. Whether mail arrives is not known.
+_EMAIL = re.compile(
+    r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+    r"(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """An authenticated caller: a user, the session it signed in with, what it may do."""
+
+    user_id: str
+    session_id: str
+    scopes: frozenset[str] = SCOPES
+    connection_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Where a request comes from, as the gateway saw it; never taken from forwarded headers."""
+
+    address: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A signed-in device, with its refresh tokens: digests of the one issued last and of the one
+    that was traded for it, the seed the last was derived with, and when that was."""
+
+    id: str
+    user_id: str
+    current: bytes = field(repr=False)
+    previous: bytes | None = field(default=None, repr=False)
+    seed: bytes | None = field(default=None, repr=False)
+    rotated_at: datetime
+    device_name: str | None
+    user_agent: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+
+    def stands(self, now: datetime) -> bool:
+        return self.revoked_at is None and now < self.expires_at
+
+
+def _fold(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _email(value: str) -> str:
+    if not _EMAIL.fullmatch(value):
+        raise PydanticCustomError("email", "This does not look like an e-mail address")
+    return value
+
+
+def _password(value: str) -> str:
+    # Whatever keyboard typed it: the same letters must make the same password.
+    value = unicodedata.normalize("NFC", value)
+    if len(value.encode()) > 1024:
+        raise PydanticCustomError("password", "Use at most 1,024 bytes")
+    return value
+
+
+Email = Annotated[
+    str, Field(max_length=254, repr=False), BeforeValidator(_fold), AfterValidator(_email)
+]
+"""An address in lower case: what differs in case alone is one mailbox nearly everywhere."""
+
+Password = Annotated[
+    str, Field(min_length=1, max_length=1024, repr=False), AfterValidator(_password)
+]
+"""A password to check; what a new one must fulfil besides is for `Passwords` to say."""
+
+NewPassword = Annotated[
+    str, Field(min_length=10, max_length=1024, repr=False), NFC, AfterValidator(_password)
+]
+
+DeviceName = Name | None
+
+
+class Registration(Input):
+    """Makes an account, and signs in to it."""
+
+    email: Email
+    username: Username
+    password: NewPassword
+    display_name: Name
+    device_name: DeviceName = None
+
+
+class Credentials(Input):
+    """Signs in. `login` is the e-mail address or the username, in any case."""
+
+    login: Annotated[
+        str, Field(min_length=1, max_length=254, repr=False), BeforeValidator(_fold), PRINTABLE
+    ]
+    password: Password
+    device_name: DeviceName = None
+
+
+class RefreshRequest(Input):
+    """Trades a refresh token for fresh tokens."""
+
+    refresh_token: Annotated[str, Field(min_length=1, max_length=256, repr=False)]
+
+
+class PasswordChange(Input):
+    """Sets a new password, which signs out every other session."""
+
+    current_password: Password
+    new_password: NewPassword
+
+
+class AccountDeletion(Input):
+    """Deletes the account; the password is asked for once more."""
+
+    password: Password
+
+
+class Tokens(Model):
+    """What a client keeps: a short-lived access token, and a refresh token to get the next."""
+
+    session_id: str
+    access_token: Annotated[str, Field(repr=False)]
+    refresh_token: Annotated[str, Field(repr=False)]
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105
+    expires_in: int
+
+
+class SignedIn(Tokens):
+    """The answer to signing in."""
+
+    user: Profile
+
+
+class SessionInfo(Model):
+    """A signed-in device as its user sees it. `current`: the one that asks."""
+
+    id: str
+    device_name: str | None
+    user_agent: str
+    created_at: Utc
+    last_used_at: Utc
+    current: bool
+
+
+class SessionQuery(Input):
+    """Query of the list of sessions; `cursor` is the `next` of the answer before."""
+
+    limit: Limit = 50
+    cursor: Id | None = None
+
+
+class SessionPage(Model):
+    """Sessions, newest first."""
+
+    items: list[SessionInfo]
+    next: str | None
+
+
+class SocketTicket(Model):
+    """Opens one socket: connect to `url` + "?ticket=" + `ticket` within `expires_in` seconds."""
+
+    ticket: Annotated[str, Field(repr=False)]
+    url: str
+    expires_in: int
+
+
+class Jwk(Model):
+    """A public key that access tokens are signed with (RFC 7517)."""
+
+    kty: Literal["EC"] = "EC"
+    crv: Literal["P-256"] = "P-256"
+    alg: Literal["ES256"] = "ES256"
+    use: Literal["sig"] = "sig"
+    kid: str
+    x: str
+    y: str
+
+
+class Jwks(Model):
+    """The public keys by which others can verify access tokens."""
+
+    keys: list[Jwk]

@@ -1,0 +1,265 @@
+"""Who is calling: access tokens, socket tickets, and the sessions behind them."""
+
+import logging
+import secrets
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from chalicelib.auth.models import (
+    Client,
+    Identity,
+    Jwks,
+    Session,
+    SessionInfo,
+    SessionPage,
+    SessionQuery,
+    SocketTicket,
+    Tokens,
+)
+from chalicelib.auth.refresh import RefreshToken
+from chalicelib.config import Settings
+from chalicelib.errors import NotFound, Unauthorized, Unavailable
+from chalicelib.ids import new_id
+from chalicelib.wire import now
+
+if TYPE_CHECKING:
+    from chalicelib.auth.revocation import Revocation
+    from chalicelib.auth.store import AccountStore
+    from chalicelib.auth.throttle import Throttle
+    from chalicelib.auth.tickets import Tickets
+    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.gateway import Gateway
+
+log = logging.getLogger(__name__)
+
+# A refresh that comes again within this time is the same refresh, repeated by a client that had
+# no answer or raced in a second tab, and gets the same answer.
+REPEAT = timedelta(seconds=60)
+# Other requests that refresh the same session at the same moment, before we give up.
+RACERS = 5
+KEPT_AFTER_END = timedelta(days=30)
+PURGE_BATCH = 1000
+PURGE_BATCHES = 100
+
+
+class Auth:
+    """Sessions, and what proves one.
+
+    `store`, `tokens`, `throttle` and `sockets` are called when needed, since most requests load
+    no more than Redis and the verification of a token.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        revocation: "Revocation",
+        tickets: "Tickets",
+        tokens: "Callable[[], AccessTokens]",
+        store: "Callable[[], AccountStore]",
+        throttle: "Callable[[], Throttle]",
+        sockets: "Callable[[], Gateway]",
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._settings = settings
+        self._revocation = revocation
+        self._tickets = tickets
+        self._tokens = tokens
+        self._store = store
+        self._throttle = throttle
+        self._sockets = sockets
+        self._clock = clock
+
+    def authenticate(self, authorization: str) -> Identity:
+        """Who calls, from the Authorization header: one round trip to Redis.
+
+        Raises Unauthorized, RateLimited, or Unavailable where Redis cannot answer.
+        """
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthorized()
+        identity = self._tokens().verify(token.strip())
+        known = self._revocation.admit(identity.user_id, identity.session_id)
+        if not self._stands(identity, known):
+            raise Unauthorized()
+        return identity
+
+    def still_valid(self, identity: Identity) -> bool:
+        """Whether a session stands at this moment: one round trip to Redis."""
+        known = self._revocation.stands(identity.user_id, identity.session_id)
+        return self._stands(identity, known)
+
+    def issue_ticket(self, identity: Identity) -> SocketTicket:
+        """A ticket to open one socket with."""
+        return SocketTicket(
+            ticket=self._tickets.issue(identity),
+            url=self._settings.ws_url,
+            expires_in=self._settings.socket_ticket_seconds,
+        )
+
+    def redeem_ticket(self, ticket: str) -> Identity:
+        """Whose ticket it is; it is used up. Raises Unauthorized.
+
+        Says nothing of the session: ask `still_valid` once the socket is recorded.
+        """
+        identity = self._tickets.redeem(ticket)
+        if identity is None:
+            raise Unauthorized("The ticket is not valid any more. Ask for a new one.")
+        return identity
+
+    def public_keys(self) -> Jwks:
+        """What others verify our access tokens with."""
+        return self._tokens().public
+
+    def draft_session(
+        self, user_id: str, client: Client, device_name: str | None
+    ) -> tuple[Session, RefreshToken]:
+        """A new session, not stored yet, and its first refresh token."""
+        time = self._clock()
+        token = RefreshToken.new(new_id())
+        session = Session(
+            id=token.session_id,
+            user_id=user_id,
+            current=token.digest,
+            rotated_at=time,
+            device_name=device_name,
+            user_agent="".join(c for c in client.user_agent if c.isprintable()),
+            created_at=time,
+            last_used_at=time,
+            expires_at=self._expiry(time),
+        )
+        return session, token
+
+    def tokens(self, session: Session, refresh_token: RefreshToken) -> Tokens:
+        """What to hand to the client of a session."""
+        identity = Identity(user_id=session.user_id, session_id=session.id)
+        return Tokens(
+            session_id=session.id,
+            access_token=self._tokens().issue(identity),
+            refresh_token=str(refresh_token),
+            expires_in=self._settings.access_token_seconds,
+        )
+
+    def refresh(self, text: str) -> Tokens:
+        """Trade a refresh token for fresh tokens.
+
+        The token stays good until the one it is traded for is used: an answer may get lost. Any
+        older one has been copied, so the session is revoked. Raises Unauthorized for both.
+        """
+        token = RefreshToken.parse(text)
+        if token is None:
+            raise _sign_in_again()
+        for _ in range(RACERS):
+            session = self._store().session(token.session_id)
+            if session is None or not session.stands(self._clock()):
+                raise _sign_in_again()
+            if (successor := self._trade(session, token)) is not None:
+                return self.tokens(session, successor)
+        raise Unavailable("postgres")
+
+    def sessions(self, identity: Identity, query: SessionQuery) -> SessionPage:
+        """The caller's sessions that stand, newest first."""
+        found = self._store().sessions(
+            identity.user_id, now=self._clock(), before=query.cursor, limit=query.limit + 1
+        )
+        items = [
+            SessionInfo(
+                id=session.id,
+                device_name=session.device_name,
+                user_agent=session.user_agent,
+                created_at=session.created_at,
+                last_used_at=session.last_used_at,
+                current=session.id == identity.session_id,
+            )
+            for session in found[: query.limit]
+        ]
+        return SessionPage(items=items, next=items[-1].id if len(found) > query.limit else None)
+
+    def revoke(self, identity: Identity, session_id: str) -> None:
+        """End one of the caller's sessions, and close its sockets. Raises NotFound.
+
+        Safe to repeat; a repeat completes what an outage cut short. So are the next two.
+        """
+        if not self._store().revoke(identity.user_id, session_id, self._clock()):
+            raise NotFound()
+        self.close(identity.user_id, [session_id])
+
+    def logout(self, identity: Identity) -> None:
+        """End the session that asks."""
+        self.revoke(identity, identity.session_id)
+
+    def revoke_others(self, identity: Identity) -> None:
+        """End all of the caller's sessions but the one that asks."""
+        ended = self._store().revoke_all(
+            identity.user_id, but=identity.session_id, now=self._clock()
+        )
+        self.close(identity.user_id, ended)
+
+    def close(self, user_id: str, session_ids: Collection[str]) -> None:
+        """Refuse the next request of sessions that PostgreSQL has ended, and close their sockets.
+
+        In this order: a socket that opens meanwhile finds its session revoked.
+        """
+        if not session_ids:
+            return
+        self._revocation.revoke(user_id, session_ids)
+        for session_id in session_ids:
+            self._sockets().close_session(user_id, session_id)
+
+    def purge_sessions(self) -> int:
+        """Delete sessions that ended a month ago, in bounded batches; answers how many."""
+        before = self._clock() - KEPT_AFTER_END
+        purged = 0
+        for _ in range(PURGE_BATCHES):
+            batch = self._store().purge_sessions(before, PURGE_BATCH)
+            purged += batch
+            if batch < PURGE_BATCH:
+                break
+        return purged
+
+    def _stands(self, identity: Identity, known: bool | None) -> bool:
+        if known is not None:
+            return known
+        session = self._store().session(identity.session_id)
+        stands = (
+            session is not None
+            and session.user_id == identity.user_id
+            and session.stands(self._clock())
+        )
+        if stands:
+            return self._revocation.confirm(identity.user_id, identity.session_id)
+        # Perhaps Redis failed when this session was revoked, and its sockets are still open.
+        self.close(identity.user_id, [identity.session_id])
+        return False
+
+    def _trade(self, session: Session, token: RefreshToken) -> RefreshToken | None:
+        """The next token; None if another request was faster, and it must be looked at again."""
+        time = self._clock()
+        repeated = token.matches(session.previous)
+        if not repeated and not token.matches(session.current):
+            log.warning("refresh token reused", extra={"session_id": session.id})
+            self._store().revoke(session.user_id, session.id, time)
+            self.close(session.user_id, [session.id])
+            raise _sign_in_again()
+        self._throttle().refresh(session.id)
+        if repeated and session.seed and time - session.rotated_at < REPEAT:
+            return token.successor(session.seed)
+        seed = secrets.token_bytes(32)
+        successor = token.successor(seed)
+        rotated = self._store().rotate(
+            session,
+            current=successor.digest,
+            previous=token.digest,
+            seed=seed,
+            now=time,
+            expires_at=self._expiry(time),
+        )
+        return successor if rotated else None
+
+    def _expiry(self, time: datetime) -> datetime:
+        return time + timedelta(seconds=self._settings.session_seconds)
+
+
+def _sign_in_again() -> Unauthorized:
+    return Unauthorized("Sign in again: the refresh token is not valid any more.")

@@ -1,0 +1,249 @@
+"""Accounts in PostgreSQL: how users come and go, their passwords and their sessions."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from psycopg.errors import UniqueViolation
+from psycopg.rows import args_row, class_row, scalar_row
+
+from chalicelib.auth.models import Session
+from chalicelib.errors import EmailTaken, UsernameTaken
+from chalicelib.postgres import Postgres
+from chalicelib.users.models import DELETED_NAME, Profile
+
+MAX_SESSIONS = 50
+# Sessions revoked within this time are named again by a repeated revoke, so that it completes
+# what a failure of Redis cut short. No socket is older.
+_RECENT = timedelta(hours=3)
+
+_SESSION = """
+    s.id, s.user_id, s.current_digest AS current, s.previous_digest AS previous,
+    s.seed, s.rotated_at, s.device_name, s.user_agent, s.created_at, s.last_used_at,
+    s.expires_at, s.revoked_at
+"""
+_OPEN_SESSION = """
+    INSERT INTO sessions (id, user_id, current_digest, rotated_at, device_name, user_agent,
+                          created_at, last_used_at, expires_at)
+"""
+
+
+class Credential(NamedTuple):
+    """A user's password, hashed."""
+
+    user_id: str
+    password_hash: str
+
+
+class AccountStore:
+    """Raises Unavailable from every method when PostgreSQL does not answer."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def add(self, user: Profile, password_hash: str, session: Session) -> None:
+        """Make a user with a password and a first session: all of it or nothing.
+
+        Raises UsernameTaken or EmailTaken.
+        """
+        try:
+            with self._postgres.cursor() as cursor:
+                cursor.execute(
+                    "WITH account AS ("
+                    "  INSERT INTO users (id, username, email, display_name, created_at)"
+                    "  VALUES (%s, %s, %s, %s, %s)"
+                    "), credential AS ("
+                    "  INSERT INTO credentials (user_id, password_hash, changed_at)"
+                    "  VALUES (%s, %s, %s)"
+                    f") {_OPEN_SESSION} VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    [
+                        *(user.id, user.username, user.email, user.display_name, user.created_at),
+                        *(user.id, password_hash, user.created_at),
+                        *_opening(session),
+                    ],
+                )
+        except UniqueViolation as error:
+            taken = error.diag.constraint_name == "users_username"
+            raise (UsernameTaken if taken else EmailTaken)() from None
+
+    def credential_for(self, login: str) -> Credential | None:
+        """The password of whoever has this e-mail address or username."""
+        column = "email" if "@" in login else "username"
+        with self._postgres.cursor(row_factory=args_row(Credential)) as cursor:
+            return cursor.execute(
+                "SELECT user_id, password_hash FROM users JOIN credentials ON user_id = id"
+                f" WHERE {column} = %s",
+                [login],
+            ).fetchone()
+
+    def password_hash(self, user_id: str) -> str | None:
+        """None once the account is deleted."""
+        with self._postgres.cursor(row_factory=scalar_row) as cursor:
+            found: str | None = cursor.execute(
+                "SELECT password_hash FROM credentials WHERE user_id = %s", [user_id]
+            ).fetchone()
+        return found
+
+    def rehash(self, old: Credential, password_hash: str) -> None:
+        """Replace the hash of a password that stays the same."""
+        with self._postgres.cursor() as cursor:
+            cursor.execute(
+                "UPDATE credentials SET password_hash = %s"
+                " WHERE user_id = %s AND password_hash = %s",
+                [password_hash, *old],
+            )
+
+    def open_session(self, session: Session, password_hash: str) -> list[str] | None:
+        """Add a session for whoever proved this very password hash; None if it has changed since.
+
+        Answers the sessions that had to give way, least recently used, beyond MAX_SESSIONS.
+        """
+        with self._postgres.transaction(), self._postgres.cursor(row_factory=scalar_row) as cursor:
+            # The lock lets a password change that runs meanwhile see this session, and revoke it.
+            opened = cursor.execute(
+                f"{_OPEN_SESSION} SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s FROM credentials"
+                " WHERE user_id = %s AND password_hash = %s FOR SHARE",
+                [*_opening(session), session.user_id, password_hash],
+            ).rowcount
+            if not opened:
+                return None
+            return cursor.execute(
+                "UPDATE sessions SET revoked_at = %(now)s WHERE id IN ("
+                "  SELECT id FROM sessions WHERE user_id = %(user_id)s"
+                "  AND revoked_at IS NULL AND expires_at > %(now)s AND id <> %(id)s"
+                "  ORDER BY last_used_at DESC OFFSET %(others)s LIMIT 1000"
+                ") RETURNING id",
+                {
+                    "now": session.created_at,
+                    "user_id": session.user_id,
+                    "id": session.id,
+                    "others": MAX_SESSIONS - 1,
+                },
+            ).fetchall()
+
+    def session(self, session_id: str) -> Session | None:
+        """A session, however it stands."""
+        with self._postgres.cursor(row_factory=class_row(Session)) as cursor:
+            return cursor.execute(
+                f"SELECT {_SESSION} FROM sessions s WHERE id = %s", [session_id]
+            ).fetchone()
+
+    def rotate(
+        self,
+        session: Session,
+        *,
+        current: bytes,
+        previous: bytes,
+        seed: bytes,
+        now: datetime,
+        expires_at: datetime,
+    ) -> bool:
+        """Have a new refresh token follow on another. False: the session has changed since it
+        was read, look again."""
+        with self._postgres.cursor() as cursor:
+            return bool(
+                cursor.execute(
+                    "UPDATE sessions SET current_digest = %s, previous_digest = %s, seed = %s,"
+                    " rotated_at = %s, last_used_at = %s, expires_at = %s"
+                    " WHERE id = %s AND current_digest = %s AND revoked_at IS NULL",
+                    [current, previous, seed, now, now, expires_at, session.id, session.current],
+                ).rowcount
+            )
+
+    def sessions(
+        self, user_id: str, *, now: datetime, before: str | None, limit: int
+    ) -> list[Session]:
+        """The sessions that stand, newest first, from the one before `before` on."""
+        with self._postgres.cursor(row_factory=class_row(Session)) as cursor:
+            return cursor.execute(
+                f"SELECT {_SESSION} FROM sessions s WHERE user_id = %(user_id)s"
+                " AND revoked_at IS NULL AND expires_at > %(now)s"
+                " AND (%(before)s::uuid IS NULL OR id < %(before)s::uuid)"
+                " ORDER BY id DESC LIMIT %(limit)s",
+                {"user_id": user_id, "now": now, "before": before, "limit": limit},
+            ).fetchall()
+
+    def revoke(self, user_id: str, session_id: str, now: datetime) -> bool:
+        """End a session, with its pushes. False: this user has no such session."""
+        with self._postgres.cursor() as cursor:
+            return bool(
+                cursor.execute(
+                    "WITH pushes AS ("
+                    "  DELETE FROM push_tokens WHERE session_id = %(id)s AND user_id = %(user_id)s"
+                    ") UPDATE sessions SET revoked_at = COALESCE(revoked_at, %(now)s)"
+                    " WHERE id = %(id)s AND user_id = %(user_id)s",
+                    {"id": session_id, "user_id": user_id, "now": now},
+                ).rowcount
+            )
+
+    def revoke_all(self, user_id: str, *, but: str | None, now: datetime) -> list[str]:
+        """End a user's sessions but one, with their pushes. Answers which, and those that ended
+        shortly before."""
+        with self._postgres.cursor(row_factory=scalar_row) as cursor:
+            return cursor.execute(
+                "WITH pushes AS ("
+                "  DELETE FROM push_tokens WHERE user_id = %(user_id)s"
+                "  AND session_id IS DISTINCT FROM %(but)s::uuid"
+                ") UPDATE sessions SET revoked_at = COALESCE(revoked_at, %(now)s)"
+                " WHERE id = ANY(ARRAY("
+                "  SELECT id FROM sessions"
+                "  WHERE user_id = %(user_id)s AND id IS DISTINCT FROM %(but)s::uuid"
+                "  AND (revoked_at IS NULL OR revoked_at > %(recent)s)"
+                "  ORDER BY revoked_at DESC NULLS FIRST LIMIT 500"
+                ")) RETURNING id",
+                {"user_id": user_id, "but": but, "now": now, "recent": now - _RECENT},
+            ).fetchall()
+
+    def change_password(
+        self, user_id: str, password_hash: str, *, but: str, now: datetime
+    ) -> list[str]:
+        """Set a password and end all sessions but one. Answers as `revoke_all`."""
+        with self._postgres.transaction():
+            with self._postgres.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE credentials SET password_hash = %s, changed_at = %s WHERE user_id = %s",
+                    [password_hash, now, user_id],
+                )
+            return self.revoke_all(user_id, but=but, now=now)
+
+    def erase(self, user_id: str, now: datetime) -> list[str]:
+        """Delete an account: what says who it was goes, the row stays as a sender of messages.
+        Answers as `revoke_all`. Safe to repeat."""
+        with self._postgres.transaction():
+            with self._postgres.cursor() as cursor:
+                cursor.execute("DELETE FROM credentials WHERE user_id = %s", [user_id])
+                cursor.execute(
+                    "UPDATE users SET email = NULL, display_name = %s, about = '',"
+                    " avatar_url = NULL, push_previews = true, deleted_at = %s"
+                    " WHERE id = %s AND deleted_at IS NULL",
+                    [DELETED_NAME, now, user_id],
+                )
+                cursor.execute(
+                    "UPDATE sessions SET device_name = NULL, user_agent = '' WHERE user_id = %s",
+                    [user_id],
+                )
+            return self.revoke_all(user_id, but=None, now=now)
+
+    def purge_sessions(self, before: datetime, limit: int) -> int:
+        """Delete sessions that ended before a time, at most `limit`; answers how many."""
+        with self._postgres.cursor() as cursor:
+            return cursor.execute(
+                "DELETE FROM sessions WHERE id = ANY(ARRAY("
+                "  SELECT id FROM sessions WHERE expires_at < %(before)s"
+                "  OR revoked_at < %(before)s LIMIT %(limit)s"
+                "))",
+                {"before": before, "limit": limit},
+            ).rowcount
+
+
+def _opening(session: Session) -> list[object]:
+    return [
+        session.id,
+        session.user_id,
+        session.current,
+        session.rotated_at,
+        session.device_name,
+        session.user_agent,
+        session.created_at,
+        session.last_used_at,
+        session.expires_at,
+    ]

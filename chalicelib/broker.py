@@ -1,0 +1,353 @@
+"""RabbitMQ: confirmed publishing that never waits without end, and the topology."""
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from pika import BasicProperties, DeliveryMode, SelectConnection, URLParameters
+from pika.adapters.select_connection import IOLoop
+from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
+from pika.channel import Channel
+from pika.exceptions import AMQPError
+from pika.spec import Basic
+
+from chalicelib.errors import Unavailable
+from chalicelib.events import PUSH_SHARDS, Failure, MessageUnread
+
+log = logging.getLogger(__name__)
+
+SECONDS = 3.5
+"""What one call may take in all, connecting included."""
+
+SLOW_SECONDS = 1.0
+REST_SECONDS = 5.0
+"""After a failure as slow as this, calls fail at once for a while: a broker that is frozen must not
+slow down every send to somebody absent, which is delivered later in any case."""
+
+EVENTS = "parley.events"
+RETRY = "parley.retry"
+DEAD = "push.dead"
+PUSH_QUEUES = [f"push.{shard}" for shard in range(PUSH_SHARDS)]
+RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
+
+DECLARE_SECONDS = 30
+
+_PING = {"exchange": EVENTS, "passive": True}
+_DAY = 24 * 60 * 60 * 1000
+
+
+class Outgoing(NamedTuple):
+    """A message on its way to an exchange."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    properties: BasicProperties
+
+
+class Broker:
+    """Publishes; returns when RabbitMQ has confirmed that the message is queued on disk.
+
+    Every method may raise Unavailable, after `SECONDS` at most; it may have published then.
+    """
+
+    def __init__(self, url: str, retry_seconds: Sequence[float] = RETRY_SECONDS) -> None:
+        self._url = url
+        self._retry_seconds = retry_seconds
+        self._link: _Link | None = None
+        self._rests_until = 0.0
+
+    def publish(self, event: MessageUnread) -> None:
+        """Queue a push to `event.user_ids`, however many and of whatever shards."""
+        self.publish_all([event])
+
+    def publish_all(self, events: Iterable[MessageUnread]) -> None:
+        """Queue several events in one round trip."""
+        self._send(
+            [
+                Outgoing(
+                    EVENTS,
+                    _key(shard),
+                    part.model_dump_json().encode(),
+                    _properties(message_id=part.message_id),
+                )
+                for event in events
+                for shard, part in event.by_shard()
+            ]
+        )
+
+    def retry(self, failures: Iterable[Failure]) -> None:
+        """Have records come again after the delay of their next attempt, or after a longer one
+        if they ask for it; those that have had their last go to `push.dead`."""
+        self._send([self._again(failure) for failure in failures])
+
+    def bury(self, failures: Iterable[Failure]) -> None:
+        """Put records that can never succeed into `push.dead`, for a human to look at."""
+        self._send([_dead(failure) for failure in failures])
+
+    def ping(self) -> None:
+        """Raises Unavailable unless RabbitMQ answers and knows our exchange."""
+        self._ask(lambda link, deadline: link.call("exchange_declare", deadline, **_PING))
+
+    def close(self) -> None:
+        """Drop the connection; the next call opens another."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def _again(self, failure: Failure) -> Outgoing:
+        left = list(enumerate(self._retry_seconds, start=1))[failure.attempt :]
+        if not left:
+            return _dead(failure)
+        long_enough = (each for each in left if each[1] >= failure.retry_after)
+        attempt, delay = next(long_enough, left[-1])
+        return Outgoing(
+            RETRY,
+            _key(failure.shard),
+            failure.body,
+            _properties(
+                headers={"attempt": attempt, "reason": failure.reason},
+                expiration=str(round(delay * 1000)),
+            ),
+        )
+
+    def _send(self, messages: list[Outgoing]) -> None:
+        if messages:
+            self._ask(lambda link, deadline: link.publish(messages, deadline))
+
+    def _ask(self, ask: "Callable[[_Link, float], None]") -> None:
+        started = time.monotonic()
+        if started < self._rests_until:
+            raise Unavailable("rabbitmq")
+        deadline = started + SECONDS
+        if self._link is not None:
+            try:
+                return ask(self._link, deadline - SECONDS / 2)
+            except (AMQPError, OSError):
+                # It may have died while this container was frozen: that is worth one new one.
+                self.close()
+        try:
+            self._link = _Link(self._url)
+            self._link.open(deadline)
+            ask(self._link, deadline)
+        except (AMQPError, OSError) as error:
+            self.close()
+            if time.monotonic() - started > SLOW_SECONDS:
+                self._rests_until = time.monotonic() + REST_SECONDS
+            log.warning("rabbitmq cannot be used", extra={"cause": _cause(error)})
+            raise Unavailable("rabbitmq") from error
+
+
+def declare(url: str) -> None:
+    """Create exchanges, queues and bindings. Safe to repeat. Raises Unavailable.
+
+    The delay of a retry stands in the message, not in its queue, so that it can be changed
+    without replacing queues.
+    """
+    link = _Link(url)
+    try:
+        deadline = time.monotonic() + DECLARE_SECONDS
+        link.open(deadline)
+        for method, arguments in _topology():
+            link.call(method, deadline, **arguments)
+    except (AMQPError, OSError) as error:
+        log.warning("rabbitmq refused the topology", extra={"cause": _cause(error)})
+        raise Unavailable("rabbitmq") from error
+    finally:
+        link.close()
+
+
+def _topology() -> Iterator[tuple[str, dict[str, Any]]]:
+    yield "exchange_declare", {"exchange": EVENTS, "exchange_type": "topic", "durable": True}
+    yield "exchange_declare", {"exchange": RETRY, "exchange_type": "headers", "durable": True}
+    yield _queue(DEAD, {"x-message-ttl": 14 * _DAY, "x-max-length": 100_000})
+    for shard, queue in enumerate(PUSH_QUEUES):
+        # A record that takes down its consumer every time must not do so for ever.
+        yield _queue(queue, {"x-delivery-limit": 50, **_dead_letter("", DEAD)})
+        yield "queue_bind", {"queue": queue, "exchange": EVENTS, "routing_key": _key(shard)}
+    for attempt in range(1, len(RETRY_SECONDS) + 1):
+        queue = f"push.retry.{attempt}"
+        yield _queue(queue, _dead_letter(EVENTS))
+        match = {"x-match": "all", "attempt": attempt}
+        yield "queue_bind", {"queue": queue, "exchange": RETRY, "arguments": match}
+
+
+def _queue(name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    arguments = {"x-queue-type": "quorum", **arguments}
+    return "queue_declare", {"queue": name, "durable": True, "arguments": arguments}
+
+
+def _dead_letter(exchange: str, routing_key: str | None = None) -> dict[str, Any]:
+    """Dead letters leave the queue only when the next one has them (needs reject-publish)."""
+    arguments = {
+        "x-dead-letter-exchange": exchange,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+    return (
+        arguments
+        if routing_key is None
+        else {**arguments, "x-dead-letter-routing-key": routing_key}
+    )
+
+
+def _key(shard: int) -> str:
+    return f"message.unread.{shard}"
+
+
+def _dead(failure: Failure) -> Outgoing:
+    headers = {
+        "attempt": failure.attempt,
+        "reason": failure.reason,
+        "queue": PUSH_QUEUES[failure.shard],
+    }
+    return Outgoing("", DEAD, failure.body, _properties(headers=headers))
+
+
+def _cause(error: Exception) -> str:
+    return repr(error.__cause__ or error)[:300]
+
+
+def _properties(**more: Any) -> BasicProperties:
+    return BasicProperties(
+        content_type="application/json",
+        delivery_mode=DeliveryMode.Persistent,
+        timestamp=int(time.time()),
+        app_id="parley",
+        **more,
+    )
+
+
+class _Broken(AMQPError):  # type: ignore[misc]
+    """The connection is of no more use; the cause says why."""
+
+
+class _Unconfirmed(Exception):
+    """RabbitMQ refused a message (no queue for it, or a full one), or takes none for now."""
+
+
+class _Sockets(SelectorIOServicesAdapter):  # type: ignore[misc]
+    """Keeps a handle on the socket, so that it can be closed without the broker's help."""
+
+    handle: socket.socket | None = None
+
+    def connect_socket(self, sock: socket.socket, resolved_addr: Any, on_done: Any) -> Any:
+        self.drop()
+        self.handle = sock.dup()
+        return super().connect_socket(sock, resolved_addr, on_done)
+
+    def drop(self) -> None:
+        if self.handle is not None:
+            with suppress(OSError):
+                self.handle.shutdown(socket.SHUT_RDWR)
+            self.handle.close()
+            self.handle = None
+
+
+class _Link:
+    """One connection with one confirming channel; every wait on it has a deadline.
+
+    pika's BlockingConnection waits for confirms without end, so this drives its event loop
+    itself. Between calls nothing runs, as nothing can while a Lambda container is frozen.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._parameters = URLParameters(url)
+        self._parameters.heartbeat = 0
+        self._parameters.connection_attempts = 1
+        self._parameters.socket_timeout = self._parameters.stack_timeout = SECONDS - 0.5
+        self._loop = IOLoop()
+        self._loop.activate_poller()
+        self._sockets = _Sockets(self._loop)
+        self._connection: SelectConnection | None = None
+        self._channel: Channel | None = None
+        self._failure: BaseException | None = None
+        self._published = 0
+        self._unconfirmed: set[int] = set()
+
+    def open(self, deadline: float) -> None:
+        """Connect, open a channel and turn confirms on."""
+        connection = self._connection = SelectConnection(
+            self._parameters,
+            on_open_error_callback=lambda _, error: self._fail(error),
+            on_close_callback=lambda _, error: self._fail(error),
+            custom_ioloop=self._sockets,
+        )
+        self._wait(lambda: connection.is_open, deadline)
+        connection.add_on_connection_blocked_callback(
+            lambda *_: self._fail(_Unconfirmed("RabbitMQ is short of memory or disk."))
+        )
+        opened: list[Channel] = []
+        connection.channel(on_open_callback=opened.append)
+        self._wait(lambda: bool(opened), deadline)
+        self._channel = opened[0]
+        self._channel.add_on_close_callback(lambda _, error: self._fail(error))
+        self._channel.add_on_return_callback(
+            lambda *_: self._fail(_Unconfirmed("No queue takes this routing key."))
+        )
+        self.call("confirm_delivery", deadline, ack_nack_callback=self._confirm)
+
+    def call(self, method: str, deadline: float, **arguments: Any) -> None:
+        """Call a method of the channel and wait for its answer."""
+        answers: list[object] = []
+        getattr(self._channel, method)(callback=answers.append, **arguments)
+        self._wait(lambda: bool(answers), deadline)
+
+    def publish(self, messages: list[Outgoing], deadline: float) -> None:
+        """Publish all, then wait until all are confirmed."""
+        if self._channel is None:
+            raise _Broken("Not open.")
+        for message in messages:
+            self._published += 1
+            self._unconfirmed.add(self._published)
+            self._channel.basic_publish(
+                message.exchange,
+                message.routing_key,
+                message.body,
+                message.properties,
+                mandatory=True,
+            )
+        self._wait(lambda: not self._unconfirmed, deadline)
+
+    def close(self) -> None:
+        """Hang up, politely while all is well. A broker that does not answer delays it little."""
+        connection = self._connection
+        if connection is not None and connection.is_open and self._failure is None:
+            with suppress(AMQPError, OSError):
+                connection.close()
+                self._wait(lambda: connection.is_closed, time.monotonic() + 0.5)
+        self._sockets.drop()
+        if connection is not None and not connection.is_closed:
+            self._failure = None
+            with suppress(AMQPError, OSError):
+                # pika sees its socket closed, and lets go of it.
+                self._wait(lambda: connection.is_closed, time.monotonic() + 0.1)
+        self._loop.close()
+
+    def _confirm(self, frame: Any) -> None:
+        answer: Basic.Ack | Basic.Nack = frame.method
+        if isinstance(answer, Basic.Nack):
+            self._fail(_Unconfirmed("A queue refused the message."))
+        last = answer.delivery_tag
+        if answer.multiple:
+            self._unconfirmed = {tag for tag in self._unconfirmed if tag > last}
+        else:
+            self._unconfirmed.discard(last)
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+
+    def _wait(self, done: Callable[[], bool], deadline: float) -> None:
+        seconds = max(0.0, deadline - time.monotonic())
+        timer = self._loop.call_later(seconds, lambda: self._fail(TimeoutError("No answer.")))
+        try:
+            while self._failure is None and not done():
+                self._loop.poll()
+                self._loop.process_timeouts()
+        finally:
+            self._loop.remove_timeout(timer)
+        if self._failure is not None:
+            raise _Broken(repr(self._failure)) from self._failure

@@ -1,0 +1,366 @@
+"""Who has which sockets open, who owes an acknowledgement, who watches whose presence.
+
+Everything here expires or is rebuilt when clients reconnect. A user's keys share a hash tag, so
+each script below stays on one slot of a Redis Cluster.
+"""
+
+import json
+import math
+import time
+import zlib
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import redis
+
+from chalicelib.auth.models import Identity
+from chalicelib.config import Settings
+from chalicelib.errors import RateLimited, Unauthorized
+from chalicelib.messages.models import Owed
+from chalicelib.redis import Call, Scripts, guarded
+
+SHARDS = 64
+LIFETIME = 2 * 60 * 60 + 300  # API Gateway cuts a socket after two hours
+WATCH_SECONDS = 900
+SEEN_SECONDS = 60 * 60 * 24 * 30
+
+# Checks that the connection exists and takes one token of its bucket. KEYS: connection. ARGV:
+# tokens a second, bucket size. Answers {user, session, scopes, seconds to wait} or {}.
+_ADMIT = """
+local c = redis.call('HMGET', KEYS[1], 'user_id', 'session_id', 'scopes', 'tokens', 'at')
+if not c[1] then return {} end
+local t = redis.call('TIME')
+local now, rate, burst = t[1] + t[2] / 1000000, tonumber(ARGV[1]), tonumber(ARGV[2])
+local tokens = math.min(burst, (tonumber(c[4]) or burst) + (now - (tonumber(c[5]) or now)) * rate)
+local wait = 0
+if tokens < 1 then wait = (1 - tokens) / rate else tokens = tokens - 1 end
+redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', string.format('%.6f', now))
+return {c[1], c[2], c[3], tostring(wait)}
+"""
+
+# Adds a socket to its user's. KEYS: the user's sockets. ARGV: socket, now, expiry, lifetime.
+# Answers those that were there, oldest first.
+_OPEN = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
+local live = redis.call('ZRANGE', KEYS[1], 0, -1)
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+return live
+"""
+
+# Lists a user's sockets; with a seq, notes that whoever has one owes an acknowledgement of it.
+# What is owed of a chat is kept as "first last".
+# KEYS: the user's sockets, owed deadlines, owed seqs. ARGV: now, owing, deadline, seq.
+_REACH = """
+local live = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf')
+if #live > 0 and ARGV[4] ~= '' then
+  redis.call('ZADD', KEYS[2], 'NX', ARGV[3], ARGV[2])
+  local first, last = tonumber(ARGV[4]), tonumber(ARGV[4])
+  local owed = redis.call('HGET', KEYS[3], ARGV[2])
+  if owed then
+    local a, b = owed:match('(%d+) (%d+)')
+    first, last = math.min(first, tonumber(a)), math.max(last, tonumber(b))
+  end
+  redis.call('HSET', KEYS[3], ARGV[2], string.format('%.0f %.0f', first, last))
+end
+return live
+"""
+
+# Strikes out what was owed from one seq to another. What was sent after it stays owed, with a new
+# deadline; what was sent before it stays owed as it is.
+# KEYS: owed deadlines, owed seqs. ARGV: owing, first, last, deadline.
+_STRIKE = """
+local owed = redis.call('HGET', KEYS[2], ARGV[1])
+if not owed then return 0 end
+local a, b = owed:match('(%d+) (%d+)')
+local first, last = tonumber(a), tonumber(b)
+if tonumber(ARGV[2]) <= first and first <= tonumber(ARGV[3]) then
+  first = tonumber(ARGV[3]) + 1
+  redis.call('ZADD', KEYS[1], 'XX', ARGV[4], ARGV[1])
+elseif first < tonumber(ARGV[2]) and last <= tonumber(ARGV[3]) then
+  last = math.min(last, tonumber(ARGV[2]) - 1)
+end
+if first > last then
+  redis.call('ZREM', KEYS[1], ARGV[1])
+  redis.call('HDEL', KEYS[2], ARGV[1])
+else
+  redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f %.0f', first, last))
+end
+return 0
+"""
+
+# Claims what is overdue: moves its deadline, so that it comes again unless it is struck out.
+# KEYS: owed deadlines, owed seqs. ARGV: now, next deadline, how many. Answers {owing, "first
+# last", …}.
+_CLAIM = """
+local found = {}
+local overdue = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
+for _, owing in ipairs(overdue) do
+  redis.call('ZADD', KEYS[1], ARGV[2], owing)
+  found[#found + 1] = owing
+  found[#found + 1] = redis.call('HGET', KEYS[2], owing) or '0 0'
+end
+return found
+"""
+
+
+class Socket(NamedTuple):
+    """An open socket of a user."""
+
+    user_id: str
+    connection_id: str
+    session_id: str
+
+
+class Presence(NamedTuple):
+    """Whether a user has a socket open, and when they last did if not."""
+
+    online: bool
+    last_seen_at: datetime | None
+
+
+class Connections:
+    """Raises Unavailable from every method when Redis does not answer."""
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._redis = client
+        self._scripts = Scripts(client)
+        self._settings = settings
+
+    def open(self, identity: Identity, connection_id: str) -> list[Socket]:
+        """Record a socket; answers the user's others, oldest first."""
+        socket = f"{connection_id} {identity.session_id}"
+        now = int(time.time())
+        with guarded():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.eval(_OPEN, 1, _sockets(identity.user_id), socket, now, now + LIFETIME, LIFETIME)
+            key = _connection(connection_id)
+            pipe.hset(
+                key,
+                mapping={
+                    "user_id": identity.user_id,
+                    "session_id": identity.session_id,
+                    "scopes": " ".join(sorted(identity.scopes)),
+                },
+            )
+            pipe.expire(key, LIFETIME)
+            self._seen(pipe, identity.user_id, now)
+            live: list[str] = pipe.execute()[0]
+        return [_socket(identity.user_id, found) for found in live]
+
+    def admit(self, connection_id: str) -> Identity:
+        """Who is calling: one round trip, and the record is the check, since revoking deletes it.
+
+        Raises Unauthorized or RateLimited.
+        """
+        found = self._scripts.run(
+            Call(
+                _ADMIT,
+                [_connection(connection_id)],
+                [self._settings.frames_per_second, self._settings.frames_burst],
+            )
+        )
+        if not found:
+            raise Unauthorized("This socket is not signed in any more. Connect again.")
+        user_id, session_id, scopes, wait = found
+        if float(wait) > 0:
+            raise RateLimited(math.ceil(float(wait)))
+        return Identity(
+            user_id=user_id,
+            session_id=session_id,
+            scopes=frozenset(scopes.split()),
+            connection_id=connection_id,
+        )
+
+    def renew(self, identity: Identity) -> list[str]:
+        """A ping: the user was seen now, the record lives on; answers whom it watches."""
+        connection_id = identity.connection_id or ""
+        now = int(time.time())
+        with guarded():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hget(_connection(connection_id), "watching")
+            pipe.expire(_connection(connection_id), LIFETIME)
+            pipe.zadd(
+                _sockets(identity.user_id),
+                {f"{connection_id} {identity.session_id}": now + LIFETIME},
+                xx=True,
+            )
+            pipe.expire(_sockets(identity.user_id), LIFETIME)
+            self._seen(pipe, identity.user_id, now)
+            watching = pipe.execute()[0]
+        return json.loads(watching) if watching else []
+
+    def forget(self, connection_id: str) -> tuple[str, bool] | None:
+        """Drop a socket that closed: (its user, whether that was the last), None if unknown."""
+        with guarded():
+            found: list[Any] = self._redis.hmget(
+                _connection(connection_id), ["user_id", "session_id"]
+            )
+            user_id, session_id = found
+            if user_id is None:
+                return None
+            now = int(time.time())
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.delete(_connection(connection_id))
+            pipe.zrem(_sockets(user_id), f"{connection_id} {session_id}")
+            pipe.zcount(_sockets(user_id), now, "+inf")
+            self._seen(pipe, user_id, now)
+            left = pipe.execute()[2]
+        return user_id, left == 0
+
+    def drop(self, sockets: Collection[Socket]) -> None:
+        """Drop sockets that are gone or revoked: their next frame is refused."""
+        with guarded():
+            pipe = self._redis.pipeline(transaction=False)
+            for socket in sockets:
+                pipe.delete(_connection(socket.connection_id))
+                pipe.zrem(_sockets(socket.user_id), f"{socket.connection_id} {socket.session_id}")
+            pipe.execute()
+
+    def of(self, user_ids: Sequence[str], *, delivered: Owed | None = None) -> list[Socket]:
+        """The sockets of users, in one round trip; it also strikes out what `delivered` covers."""
+        calls = [_reach(user_id) for user_id in user_ids]
+        if delivered is not None:
+            calls.append(self._strike(delivered))
+        return _flatten(user_ids, self._scripts.run_all(calls))
+
+    def of_owing(
+        self, user_ids: Sequence[str], *, chat_id: str, seq: int, sender_id: str
+    ) -> list[Socket]:
+        """The sockets of users, in one round trip; notes that each of these users but the sender
+        owes an acknowledgement of `seq` within `delivered_within_seconds`."""
+        deadline = time.time() + self._settings.delivered_within_seconds
+        calls = [
+            _reach(user_id)
+            if user_id == sender_id
+            else _reach(user_id, f"{user_id} {chat_id}", deadline, seq)
+            for user_id in user_ids
+        ]
+        return _flatten(user_ids, self._scripts.run_all(calls))
+
+    def settle(self, owed: Iterable[Owed]) -> None:
+        """Strike out what needs no acknowledgement any more."""
+        self._scripts.run_all([self._strike(one) for one in owed])
+
+    def claim_overdue(self, limit: int) -> list[Owed]:
+        """Overdue acknowledgements, at most about `limit`; unsettled ones come again after a
+        while."""
+        now = time.time()
+        again = now + 3 * self._settings.delivered_within_seconds
+        share = max(1, limit // SHARDS)
+        found = self._scripts.run_all(
+            [
+                Call(_CLAIM, [_owed(shard), _owed_seqs(shard)], [now, again, share])
+                for shard in range(SHARDS)
+            ]
+        )
+        overdue = []
+        for flat in found:
+            for owing, seqs in zip(flat[::2], flat[1::2], strict=True):
+                user_id, chat_id = owing.split(" ")
+                first, last = map(int, seqs.split(" "))
+                overdue.append(Owed(user_id, chat_id, last, since=first))
+        return overdue
+
+    def watch(self, identity: Identity, user_ids: Sequence[str]) -> list[Presence]:
+        """Have this socket told of these users' comings and goings for a quarter of an hour;
+        answers how they are now. Replaces whom it watched before."""
+        now = int(time.time())
+        connection_id = str(identity.connection_id)
+        with guarded():
+            before = self._redis.hget(_connection(connection_id), "watching")
+            pipe = self._redis.pipeline(transaction=False)
+            for user_id in user_ids:
+                pipe.zcount(_sockets(user_id), now, "+inf")
+                pipe.get(_last_seen(user_id))
+                pipe.zadd(_watchers(user_id), {connection_id: now + WATCH_SECONDS})
+                pipe.zremrangebyscore(_watchers(user_id), "-inf", now)
+                pipe.expire(_watchers(user_id), WATCH_SECONDS)
+            for user_id in set(json.loads(before or "[]")) - set(user_ids):
+                pipe.zrem(_watchers(user_id), connection_id)
+            pipe.hset(_connection(connection_id), "watching", json.dumps(list(user_ids)))
+            pipe.expire(_connection(connection_id), LIFETIME)  # it may have been dropped meanwhile
+            answers = pipe.execute()
+        return [_presence(answers[i], answers[i + 1]) for i in range(0, 5 * len(user_ids), 5)]
+
+    def watchers(self, user_id: str) -> list[str]:
+        """The connection ids that watch a user, at most 1,000."""
+        with guarded():
+            found: list[Any] = self._redis.zrangebyscore(
+                _watchers(user_id), time.time(), "+inf", start=0, num=1000
+            )
+        return found
+
+    def ping(self) -> None:
+        """Raises Unavailable unless Redis answers."""
+        with guarded():
+            self._redis.ping()
+
+    def _seen(self, pipe: Any, user_id: str, now: int) -> None:
+        pipe.set(_last_seen(user_id), now, ex=SEEN_SECONDS)
+
+    def _strike(self, owed: Owed) -> Call:
+        shard = _shard(owed.user_id)
+        deadline = time.time() + self._settings.delivered_within_seconds
+        return Call(
+            _STRIKE,
+            [_owed(shard), _owed_seqs(shard)],
+            [f"{owed.user_id} {owed.chat_id}", owed.since, owed.seq, deadline],
+        )
+
+
+def _reach(user_id: str, owing: str = "", deadline: float = 0, seq: int | str = "") -> Call:
+    shard = _shard(user_id)
+    return Call(
+        _REACH,
+        [_sockets(user_id), _owed(shard), _owed_seqs(shard)],
+        [time.time(), owing, deadline, seq],
+    )
+
+
+def _flatten(user_ids: Sequence[str], answers: list[Any]) -> list[Socket]:
+    return [
+        _socket(user_id, found)
+        for user_id, live in zip(user_ids, answers, strict=False)
+        for found in live
+    ]
+
+
+def _socket(user_id: str, found: str) -> Socket:
+    connection_id, session_id = found.split(" ")
+    return Socket(user_id, connection_id, session_id)
+
+
+def _presence(sockets: int, seen: str | None) -> Presence:
+    if sockets:
+        return Presence(True, None)
+    return Presence(False, datetime.fromtimestamp(int(seen), UTC) if seen else None)
+
+
+def _shard(user_id: str) -> int:
+    return zlib.crc32(user_id.encode()) % SHARDS
+
+
+def _connection(connection_id: str) -> str:
+    return f"conn:{{{connection_id}}}"
+
+
+def _sockets(user_id: str) -> str:
+    return f"conns:{{{_shard(user_id)}}}:{user_id}"
+
+
+def _last_seen(user_id: str) -> str:
+    return f"seen:{{{_shard(user_id)}}}:{user_id}"
+
+
+def _watchers(user_id: str) -> str:
+    return f"watchers:{{{_shard(user_id)}}}:{user_id}"
+
+
+def _owed(shard: int) -> str:
+    return f"owed:{{{shard}}}"
+
+
+def _owed_seqs(shard: int) -> str:
+    return f"owed-seqs:{{{shard}}}"

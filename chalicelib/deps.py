@@ -1,0 +1,172 @@
+"""Composition root: who gets what. Built on first use, kept while the function is warm."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from chalicelib.config import Settings
+
+if TYPE_CHECKING:
+    import redis
+
+    from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.service import Auth
+    from chalicelib.auth.store import AccountStore
+    from chalicelib.auth.throttle import Throttle
+    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.broker import Broker
+    from chalicelib.connections import Connections
+    from chalicelib.gateway import Gateway
+    from chalicelib.messages.presence import Presence
+    from chalicelib.messages.service import Messages
+    from chalicelib.messages.store import MessageStore
+    from chalicelib.notify.service import Notifier
+    from chalicelib.postgres import Postgres
+    from chalicelib.users.service import Users
+
+
+class Deps:
+    """Imports inside: a function that does not need an SDK must not pay for loading it."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        return Settings.load()
+
+    @cached_property
+    def redis(self) -> "redis.Redis":
+        from chalicelib.redis import connect
+
+        return connect(self.settings.redis_url.get_secret_value())
+
+    @cached_property
+    def postgres(self) -> "Postgres":
+        from chalicelib.postgres import Postgres
+
+        return Postgres(self.settings.postgres_url.get_secret_value())
+
+    @cached_property
+    def broker(self) -> "Broker":
+        from chalicelib.broker import Broker
+
+        return Broker(
+            self.settings.amqp_url.get_secret_value(),
+            retry_seconds=self.settings.push_retry_seconds,
+        )
+
+    @cached_property
+    def connections(self) -> "Connections":
+        from chalicelib.connections import Connections
+
+        return Connections(self.redis, self.settings)
+
+    @cached_property
+    def gateway(self) -> "Gateway":
+        from chalicelib.gateway import Gateway
+
+        return Gateway(self.settings, connections=self.connections)
+
+    @cached_property
+    def auth(self) -> "Auth":
+        from chalicelib.auth.revocation import Revocation
+        from chalicelib.auth.service import Auth
+        from chalicelib.auth.tickets import Tickets
+
+        return Auth(
+            self.settings,
+            revocation=Revocation(self.redis, self.settings),
+            tickets=Tickets(self.redis, self.settings),
+            tokens=lambda: self.access_tokens,
+            store=lambda: self.account_store,
+            throttle=lambda: self.throttle,
+            sockets=lambda: self.gateway,
+        )
+
+    @cached_property
+    def access_tokens(self) -> "AccessTokens":
+        from chalicelib.auth.tokens import AccessTokens
+
+        return AccessTokens(self.settings)
+
+    @cached_property
+    def account_store(self) -> "AccountStore":
+        from chalicelib.auth.store import AccountStore
+
+        return AccountStore(self.postgres)
+
+    @cached_property
+    def throttle(self) -> "Throttle":
+        from chalicelib.auth.throttle import Throttle
+
+        return Throttle(self.redis, self.settings)
+
+    @cached_property
+    def accounts(self) -> "Accounts":
+        from chalicelib.auth.accounts import Accounts
+        from chalicelib.auth.passwords import Passwords
+
+        return Accounts(
+            store=self.account_store,
+            passwords=Passwords(self.settings),
+            throttle=self.throttle,
+            auth=self.auth,
+            users=self.users,
+        )
+
+    @cached_property
+    def users(self) -> "Users":
+        from chalicelib.users.service import Users
+        from chalicelib.users.store import UserStore
+
+        return Users(store=UserStore(self.postgres))
+
+    @cached_property
+    def message_store(self) -> "MessageStore":
+        url = self.settings.messages_url.get_secret_value()
+        if url.startswith("mongodb"):
+            from chalicelib.messages.store.mongo import MongoMessages
+
+            return MongoMessages(url)
+        from chalicelib.messages.store.postgres import PostgresMessages
+        from chalicelib.postgres import Postgres
+
+        same = url == self.settings.postgres_url.get_secret_value()
+        return PostgresMessages(self.postgres if same else Postgres(url))
+
+    @cached_property
+    def messages(self) -> "Messages":
+        from chalicelib.messages.service import Messages
+
+        return Messages(
+            self.settings,
+            store=self.message_store,
+            connections=self.connections,
+            gateway=self.gateway,
+            broker=lambda: self.broker,
+            users=lambda: self.users,
+        )
+
+    @cached_property
+    def presence(self) -> "Presence":
+        from chalicelib.messages.presence import Presence
+
+        return Presence(
+            self.settings,
+            connections=self.connections,
+            gateway=self.gateway,
+            store=lambda: self.message_store,
+            auth=lambda: self.auth,
+        )
+
+    @cached_property
+    def notifier(self) -> "Notifier":
+        from chalicelib.notify.fcm import Fcm
+        from chalicelib.notify.service import Notifier
+
+        return Notifier(
+            users=self.users,
+            messages=self.messages,
+            fcm=Fcm(self.settings.fcm_credentials.get_secret_value(), self.settings.fcm_url),
+            broker=self.broker,
+        )
+
+
+deps = Deps()

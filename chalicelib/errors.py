@@ -1,0 +1,99 @@
+"""Every error a client can see: a stable code, an HTTP status, a sentence."""
+
+from typing import Any, ClassVar
+
+
+class AppError(Exception):
+    """Base class: raise a subclass, never this one."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    message: ClassVar[str] = "Something went wrong on our side. Try again later."
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        super().__init__(message or self.message)
+        self.details = details
+
+    def to_wire(self) -> dict[str, Any]:
+        """The error as a socket answer carries it: {code, message, ...details}."""
+        return {"code": self.code, "message": str(self), **self.details}
+
+
+class BadRequest(AppError):
+    code, status, message = "bad_request", 400, "The request is not valid JSON."
+
+
+class UnknownAction(AppError):
+    code, status, message = "unknown_action", 400, "There is no such action."
+
+
+class Unauthorized(AppError):
+    code, status, message = (
+        "unauthorized",
+        401,
+        "Sign in: the access token is missing or not valid.",
+    )
+
+
+class InvalidCredentials(AppError):
+    code, status, message = "invalid_credentials", 401, "The login or the password is wrong."
+
+
+class Forbidden(AppError):
+    code, status, message = "forbidden", 403, "You may not do this."
+
+
+class NotFound(AppError):
+    code, status, message = "not_found", 404, "There is nothing here."
+
+
+class ChatNotFound(AppError):
+    code, status, message = "chat_not_found", 404, "There is no such chat, or you are not in it."
+
+
+class UserNotFound(AppError):
+    code, status, message = "user_not_found", 404, "There is no such user."
+
+
+class UsernameTaken(AppError):
+    code, status, message = "username_taken", 409, "This username is taken. Choose another one."
+
+
+class EmailTaken(AppError):
+    code, status, message = "email_taken", 409, "There is an account with this e-mail address."
+
+
+class TooLarge(AppError):
+    code, status, message = "too_large", 413, "The request is too large."
+
+
+class UnsupportedMediaType(AppError):
+    code, status, message = "unsupported_media_type", 415, "Send the body as application/json."
+
+
+class ValidationFailed(AppError):
+    """`errors` says what is wrong where: [{"field": "content.text", "message": "…"}]."""
+
+    code, status, message = "validation_failed", 422, "Some fields are not valid."
+
+    def __init__(self, errors: list[dict[str, str]]) -> None:
+        super().__init__(errors=errors)
+
+
+class RateLimited(AppError):
+    """`retry_after` is in whole seconds."""
+
+    code, status, message = "rate_limited", 429, "Too many requests. Wait, then try again."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(retry_after=max(1, retry_after))
+
+
+class Unavailable(AppError):
+    """A server behind us did not answer in time; `retry_after` is in whole seconds."""
+
+    code, status, message = "unavailable", 503, "The service cannot answer now. Try again."
+
+    def __init__(self, dependency: str, retry_after: int = 2) -> None:
+        super().__init__(retry_after=retry_after)
+        self.dependency = dependency

@@ -1,0 +1,145 @@
+"""Frames to sockets: signed posts to API Gateway's @connections over kept connections."""
+
+import logging
+import time
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from pydantic_core import to_json
+
+from chalicelib.config import Settings
+from chalicelib.connections import Socket
+from chalicelib.http import KeptConnections
+from chalicelib.messages.models import Owed
+from chalicelib.sigv4 import Signer
+
+if TYPE_CHECKING:
+    from chalicelib.connections import Connections
+
+log = logging.getLogger(__name__)
+
+PARALLEL = 16
+
+
+class Delivery(NamedTuple):
+    """Users with no socket to take the event, and whether an open socket could not be asked."""
+
+    unreached: set[str]
+    failed: bool
+
+
+class Gateway:
+    """Sends events to sockets and closes sockets.
+
+    The boto3 client would do the same at many times the CPU (docs/decisions).
+    """
+
+    def __init__(self, settings: Settings, *, connections: "Connections") -> None:
+        self._connections = connections
+        self._path = urlsplit(settings.ws_endpoint_url).path.rstrip("/") + "/@connections/"
+        self._http = KeptConnections(settings.ws_endpoint_url)
+        token = settings.aws_session_token
+        self._signer = Signer(
+            "execute-api",
+            settings.aws_region,
+            access_key=settings.aws_access_key_id,
+            secret_key=settings.aws_secret_access_key.get_secret_value(),
+            token=token.get_secret_value() if token else None,
+        )
+
+    def deliver(
+        self,
+        user_ids: Sequence[str],
+        event: dict[str, Any],
+        *,
+        chat_id: str,
+        seq: int,
+        sender_id: str,
+        skip: str | None = None,
+    ) -> Delivery:
+        """Send a message's event to all sockets of users but `skip`, noting that all but the
+        sender owe an acknowledgement."""
+        sockets = self._connections.of_owing(
+            user_ids, chat_id=chat_id, seq=seq, sender_id=sender_id
+        )
+        gone, failed = self._send(sockets, event, skip)
+        unreached = set(user_ids) - {s.user_id for s in sockets if s not in gone}
+        if gone:
+            # Whoever turned out to have no socket is pushed to now, not once more when overdue.
+            # What the socket took before it went is still owed.
+            self._connections.settle(
+                Owed(user_id, chat_id, seq, since=seq) for user_id in unreached
+            )
+        return Delivery(unreached, failed)
+
+    def tell(
+        self,
+        user_ids: Sequence[str],
+        event: dict[str, Any],
+        *,
+        skip: str | None = None,
+        delivered: Owed | None = None,
+    ) -> None:
+        """Send an event that needs no acknowledgement; a socket that cannot take it misses it.
+        In the same round trip to Redis, strike out what `delivered` covers."""
+        self._send(self._connections.of(user_ids, delivered=delivered), event, skip)
+
+    def tell_connections(self, connection_ids: Collection[str], event: dict[str, Any]) -> None:
+        """Send an event to sockets known by id alone; those that are gone are passed over."""
+        self._each(connection_ids, "POST", to_json(event))
+
+    def close(self, connection_ids: Collection[str]) -> None:
+        """Close sockets, as far as that can be done."""
+        self._each(connection_ids, "DELETE", b"")
+
+    def close_session(self, user_id: str, session_id: str) -> None:
+        """Refuse the next frame of a session's sockets, then close them. Raises Unavailable when
+        Redis could not be told; the closing itself is best effort."""
+        sockets = [s for s in self._connections.of([user_id]) if s.session_id == session_id]
+        if sockets:
+            self._connections.drop(sockets)
+            self.close([socket.connection_id for socket in sockets])
+
+    def _send(
+        self, sockets: list[Socket], event: dict[str, Any], skip: str | None
+    ) -> tuple[set[Socket], bool]:
+        """Post to each; drop those that are gone. Answers (gone, whether any post failed)."""
+        targets = [socket for socket in sockets if socket.connection_id != skip]
+        results = self._each([s.connection_id for s in targets], "POST", to_json(event))
+        gone = {s for s, status in zip(targets, results, strict=True) if status == 410}
+        if gone:
+            self._connections.drop(gone)
+        return gone, any(status != 200 for status in results if status != 410)
+
+    def _each(self, connection_ids: Iterable[str], method: str, body: bytes) -> list[int]:
+        ids = list(connection_ids)
+        if len(ids) < 2:
+            return [self._call(method, one, body) for one in ids]
+        return list(self._threads.map(lambda one: self._call(method, one, body), ids))
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(PARALLEL, thread_name_prefix="gateway")
+
+    def _call(self, method: str, connection_id: str, body: bytes) -> int:
+        """The status, 200 for any success; 503 when nobody answered, also the second time."""
+        path = self._path + quote(connection_id, safe="")
+        for attempt in (1, 2):
+            headers = self._signer.headers(method, self._http.host, path, body)
+            try:
+                status = self._http.request(method, path, headers, body)
+            except OSError:
+                status = 503
+            else:
+                if status < 300:
+                    return 200
+                if status < 500 and status != 429:
+                    break
+            if attempt == 1:
+                time.sleep(0.05)
+        if status != 410:
+            log.warning("socket not reached", extra={"status": status, "method": method})
+        return status

@@ -1,0 +1,21 @@
+"""Identifiers: UUIDv7 for what is made, UUIDv5 for what two parties must name alike."""
+
+import os
+import time
+import uuid
+
+_DIRECT_CHATS = uuid.UUID("5bd35c1c-9d1c-5f3a-8d57-6c6c5f0f3c11")
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, the rest random."""
+    milliseconds = time.time_ns() // 1_000_000
+    bits = (milliseconds << 80) | int.from_bytes(os.urandom(10))
+    bits = bits & ~(0xF << 76) | (0x7 << 76)
+    bits = bits & ~(0x3 << 62) | (0x2 << 62)
+    return str(uuid.UUID(int=bits))
+
+
+def direct_chat_id(one: str, other: str) -> str:
+    """The id of the chat between two users: the same whoever asks, and in a race."""
+    return str(uuid.uuid5(_DIRECT_CHATS, " ".join(sorted((one, other)))))

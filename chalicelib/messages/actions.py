@@ -1,0 +1,71 @@
+"""What a frame can ask for. Each action has a REST twin where a client without sockets needs it."""
+
+from chalicelib.auth.models import Identity
+from chalicelib.deps import deps
+from chalicelib.messages.models import (
+    Changes,
+    Known,
+    Message,
+    News,
+    Nothing,
+    PresenceList,
+    SeenIn,
+    SendMessage,
+    SinceIn,
+    Typing,
+    Watch,
+)
+from chalicelib.ws import Action
+
+
+def send(identity: Identity, data: SendMessage) -> Message:
+    """Store a message and deliver it; a resend answers with the message stored first."""
+    message, _ = deps.messages.send(identity, data.chat_id, data)
+    return message
+
+
+def read(identity: Identity, data: SeenIn) -> None:
+    """You have read everything up to `seq`."""
+    deps.messages.read(identity, data.chat_id, data.seq)
+
+
+def delivered(identity: Identity, data: SeenIn) -> None:
+    """This device has everything up to `seq`. Send it at once, or a push follows."""
+    deps.messages.delivered(identity, data.chat_id, data.seq)
+
+
+def typing(identity: Identity, data: Typing) -> None:
+    """Tell the others that you type, or stopped."""
+    deps.messages.typing(identity, data.chat_id, data.typing)
+
+
+def changes(identity: Identity, data: SinceIn) -> Changes:
+    """What happened in a chat after a rev, in its order; complete up to the answer's rev."""
+    return deps.messages.changes(identity, data.chat_id, since=data.since, limit=data.limit)
+
+
+def sync(identity: Identity, data: Known) -> News:
+    """Every chat that has news for you; repeat while `more`."""
+    return deps.messages.sync(identity, data.chats)
+
+
+def watch(identity: Identity, data: Watch) -> PresenceList:
+    """How users are now and, by events, for a quarter of an hour; a ping renews that."""
+    return deps.presence.watch(identity, data.user_ids)
+
+
+def ping(identity: Identity, data: Nothing) -> None:
+    """Keep the socket open; send one a minute."""
+    deps.presence.ping(identity)
+
+
+ACTIONS = {
+    "message.send": Action(send, scope="chats.write"),
+    "chat.read": Action(read, scope="chats.write"),
+    "chat.delivered": Action(delivered, scope="chats.write"),
+    "chat.typing": Action(typing, scope="chats.write"),
+    "chat.changes": Action(changes, scope="chats.read"),
+    "sync": Action(sync, scope="chats.read"),
+    "presence.watch": Action(watch, scope="chats.read"),
+    "ping": Action(ping, scope="chats.read"),
+}

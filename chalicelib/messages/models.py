@@ -1,0 +1,250 @@
+"""Chats, memberships and messages, as services hand them around and clients see them."""
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
+
+from chalicelib.ids import new_id
+from chalicelib.messages.content import Content
+from chalicelib.wire import Id, Input, Limit, Model, Token, Utc, now
+
+Rev = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""A place in a chat's order; JavaScript clients must be able to hold it exactly."""
+
+ClientId = Annotated[Token, Field(min_length=1, max_length=64)]
+
+
+class Message(Model):
+    """A message of a chat. `seq` is the `rev` it was created with and never changes."""
+
+    id: str
+    chat_id: str
+    seq: int
+    rev: int
+    sender_id: str
+    client_id: str
+    content: Content
+    created_at: Utc
+    edited_at: Utc | None = None
+    deleted_at: Utc | None = None
+
+
+class Member(Model):
+    """A membership with its receipts: cursors, so one write covers any number of messages."""
+
+    user_id: str
+    role: Literal["owner", "admin", "member"] = "member"
+    joined_rev: int = 0
+    read_seq: int = 0
+    delivered_seq: int = 0
+
+
+class Chat(Model):
+    """A chat as one of its members sees it. `unread_count` counts at most 1,000."""
+
+    id: str
+    kind: Literal["direct"]
+    members: list[Member]
+    last_rev: int
+    last_message: Message | None
+    unread_count: int
+    created_at: Utc
+    last_activity_at: Utc
+
+
+class Draft(Input):
+    """What a client sends to have a message stored. `client_id` makes a resend harmless."""
+
+    client_id: ClientId
+    content: Content
+
+
+class NewMessage(Model):
+    """A message before the store has given it its place."""
+
+    id: str
+    chat_id: str
+    sender_id: str
+    client_id: str
+    content: Content
+    created_at: Utc
+
+    @classmethod
+    def of(cls, draft: Draft, *, chat_id: str, sender_id: str) -> "NewMessage":
+        return cls(
+            id=new_id(),
+            chat_id=chat_id,
+            sender_id=sender_id,
+            client_id=draft.client_id,
+            content=draft.content,
+            created_at=now(),
+        )
+
+    def at(self, rev: int) -> Message:
+        """The message in its place."""
+        return Message(seq=rev, rev=rev, **dict(self))
+
+
+class Stored(NamedTuple):
+    """What `MessageStore.append` did: the message stored (first), and to whom it goes."""
+
+    message: Message
+    member_ids: list[str]
+    created: bool  # False: a resend, `message` is the one stored first
+    pending: bool  # its delivery is not settled
+
+
+class Changes(Model):
+    """Messages created or changed after a rev, in its order; complete up to `rev`."""
+
+    items: list[Message]
+    rev: int
+    more: bool
+
+
+class Receipt(Model):
+    """How far a member has received and read a chat."""
+
+    chat_id: str
+    user_id: str
+    read_seq: int
+    delivered_seq: int
+
+
+class Cursors(NamedTuple):
+    """A receipt after an attempt to move it."""
+
+    receipt: Receipt
+    moved: bool
+    member_ids: list[str]
+
+
+class Owed(NamedTuple):
+    """An acknowledgement: of a chat's messages from `since` up to `seq`, by one of its members."""
+
+    user_id: str
+    chat_id: str
+    seq: int
+    since: int = 0
+
+
+class ChatNews(Model):
+    """One chat in the answer to `sync`: its state, and its changes since the client's rev."""
+
+    chat: Chat
+    changes: list[Message]
+    rev: int
+    more: bool
+
+
+class News(Model):
+    """The answer to `sync`. `more`: chats were left out, sync again with the revs now known."""
+
+    items: list[ChatNews]
+    more: bool
+
+
+class NewChat(Input):
+    """Opens a direct chat with a user."""
+
+    kind: Literal["direct"]
+    user_id: Id
+
+
+class Seen(Input):
+    """A receipt: everything up to `seq`."""
+
+    seq: Rev
+
+
+class Known(Input):
+    """What a client has: the rev of each chat it knows (at most 1,000 chats)."""
+
+    chats: Annotated[dict[Id, Rev], Field(max_length=1000)]
+
+
+class Page(Input):
+    """Query of a list."""
+
+    limit: Limit = 50
+    cursor: Annotated[str, Field(max_length=256)] | None = None
+
+
+class HistoryPage(Input):
+    """Query of a chat's history."""
+
+    before: Rev | None = None
+    limit: Limit = 50
+
+
+class Since(Input):
+    """Query of a chat's changes."""
+
+    since: Rev
+    limit: Limit = 50
+
+
+class SendMessage(Draft):
+    """Data of `message.send`."""
+
+    chat_id: Id
+
+
+class SeenIn(Seen):
+    """Data of `chat.read` and `chat.delivered`."""
+
+    chat_id: Id
+
+
+class Typing(Input):
+    """Data of `chat.typing`."""
+
+    chat_id: Id
+    typing: bool
+
+
+class SinceIn(Since):
+    """Data of `chat.changes`."""
+
+    chat_id: Id
+
+
+class Watch(Input):
+    """Data of `presence.watch`: whom this socket wants to know about, replacing whom it did."""
+
+    user_ids: Annotated[list[Id], Field(max_length=200)]
+
+
+class Nothing(Input):
+    """No data."""
+
+
+class PresenceOf(Model):
+    """Whether a user is online, and if not, when they last were (null: long ago or never)."""
+
+    user_id: str
+    online: bool
+    last_seen_at: Utc | None
+
+
+class PresenceList(Model):
+    """The presence of those asked for with whom one shares a chat."""
+
+    items: list[PresenceOf]
+
+
+class TypingOf(Model):
+    """Somebody types in a chat, or stopped. A client forgets it after some seconds."""
+
+    chat_id: str
+    user_id: str
+    typing: bool
+
+
+EVENTS: dict[str, type[Model]] = {
+    "message.new": Message,
+    "chat.receipt": Receipt,
+    "chat.typing": TypingOf,
+    "presence": PresenceOf,
+}
+"""What sockets are sent unasked: {"event": name, "data": model}."""

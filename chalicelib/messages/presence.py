@@ -1,0 +1,85 @@
+"""Sockets come and go: who is online, and who is told."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from chalicelib.auth.models import Identity
+from chalicelib.config import Settings
+from chalicelib.errors import Unauthorized
+from chalicelib.messages.models import PresenceList, PresenceOf
+from chalicelib.wire import now
+
+if TYPE_CHECKING:
+    from chalicelib.auth.service import Auth
+    from chalicelib.connections import Connections
+    from chalicelib.gateway import Gateway
+    from chalicelib.messages.store import MessageStore
+
+
+class Presence:
+    """A user is online while a socket of theirs is open."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        connections: "Connections",
+        gateway: "Gateway",
+        store: "Callable[[], MessageStore]",
+        auth: "Callable[[], Auth]",
+    ) -> None:
+        self._sockets_per_session = settings.sockets_per_session
+        self._connections = connections
+        self._gateway = gateway
+        self._store = store
+        self._auth = auth
+
+    def connected(self, identity: Identity, connection_id: str) -> None:
+        """Record a socket. Raises Unauthorized when its session was revoked meanwhile."""
+        others = self._connections.open(identity, connection_id)
+        # A revoke that ran before the record was written cannot have deleted it: look again.
+        if not self._auth().still_valid(identity):
+            self._connections.forget(connection_id)
+            raise Unauthorized()
+        same = [socket for socket in others if socket.session_id == identity.session_id]
+        if surplus := same[: max(0, len(same) + 1 - self._sockets_per_session)]:
+            self._connections.drop(surplus)
+            self._gateway.close([socket.connection_id for socket in surplus])
+        if not others:
+            self._tell(identity.user_id, online=True)
+
+    def disconnected(self, connection_id: str) -> None:
+        """Forget a socket."""
+        found = self._connections.forget(connection_id)
+        if found is None:
+            return
+        user_id, last = found
+        if last:
+            self._tell(user_id, online=False)
+
+    def watch(self, watcher: Identity, user_ids: list[str]) -> PresenceList:
+        """How users are, now and, by events, for a quarter of an hour; a ping renews that.
+
+        Users one shares no chat with are left out.
+        """
+        shared = self._store().shares_chat(watcher.user_id, user_ids) if user_ids else set()
+        visible = [user_id for user_id in dict.fromkeys(user_ids) if user_id in shared]
+        found = self._connections.watch(watcher, visible)
+        return PresenceList(
+            items=[
+                PresenceOf(user_id=user_id, online=how.online, last_seen_at=how.last_seen_at)
+                for user_id, how in zip(visible, found, strict=True)
+            ]
+        )
+
+    def ping(self, pinger: Identity) -> None:
+        """Keep the socket's record alive, and renew whom it watches."""
+        if watching := self._connections.renew(pinger):
+            self.watch(pinger, watching)
+
+    def _tell(self, user_id: str, *, online: bool) -> None:
+        if watchers := self._connections.watchers(user_id):
+            data = PresenceOf(
+                user_id=user_id, online=online, last_seen_at=None if online else now()
+            )
+            self._gateway.tell_connections(watchers, {"event": "presence", "data": data})

@@ -1,0 +1,289 @@
+"""Chats and messages: what may be done, and that what is stored is delivered."""
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic_core import to_json
+
+from chalicelib.auth.models import Identity
+from chalicelib.config import Settings
+from chalicelib.errors import AppError, ChatNotFound, Unavailable, ValidationFailed
+from chalicelib.events import MessageUnread
+from chalicelib.ids import direct_chat_id
+from chalicelib.messages.models import (
+    Changes,
+    Chat,
+    ChatNews,
+    Cursors,
+    Draft,
+    Message,
+    NewMessage,
+    News,
+    Owed,
+    Page,
+    TypingOf,
+)
+from chalicelib.messages.pages import ChatPage, HistoryOf, after_cursor, page_of
+from chalicelib.wire import now
+
+if TYPE_CHECKING:
+    from chalicelib.broker import Broker
+    from chalicelib.connections import Connections
+    from chalicelib.gateway import Gateway
+    from chalicelib.messages.store import MessageStore
+    from chalicelib.users.service import Users
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# A socket takes 128 KB at most, so no answer with messages grows past this.
+ANSWER_BYTES = 100_000
+SYNC_CHATS = 20
+SYNC_LOOKS_AT = 1000
+JOB_BATCH = 200
+JOB_SECONDS = 40
+# After this long, a socket that exists but cannot be asked counts as absent: a push goes out.
+GIVE_UP_ON_SOCKETS = timedelta(hours=1)
+
+
+class Messages:
+    """Raises ChatNotFound wherever the caller is not in the chat, as if it did not exist (G4)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: "MessageStore",
+        connections: "Connections",
+        gateway: "Gateway",
+        broker: "Callable[[], Broker]",
+        users: "Callable[[], Users]",
+    ) -> None:
+        self._pending_after = timedelta(seconds=settings.pending_after_seconds)
+        self._delivered_within = timedelta(seconds=settings.delivered_within_seconds)
+        self._store = store
+        self._connections = connections
+        self._gateway = gateway
+        self._broker = broker
+        self._users = users
+
+    def open_direct(self, opener: Identity, user_id: str) -> tuple[Chat, bool]:
+        """The chat between two users, and whether it was made now. Raises UserNotFound."""
+        if user_id == opener.user_id:
+            raise ValidationFailed([{"field": "user_id", "message": "A chat needs somebody else."}])
+        self._users().require(user_id)
+        chat_id = direct_chat_id(opener.user_id, user_id)
+        return self._store.open_direct(chat_id, members=(opener.user_id, user_id), at=now())
+
+    def chat(self, reader: Identity, chat_id: str) -> Chat:
+        return _found(self._store.chat(chat_id, member=reader.user_id))
+
+    def chats(self, reader: Identity, page: Page) -> ChatPage:
+        """The reader's chats, newest activity first."""
+        before = after_cursor(page.cursor)
+        found = self._store.chats(reader.user_id, limit=page.limit + 1, before=before)
+        return page_of(found, page.limit)
+
+    def send(self, sender: Identity, chat_id: str, draft: Draft) -> tuple[Message, bool]:
+        """Store a message and deliver it: (the message, whether it is new). Stored means sent.
+
+        A resend answers with the message stored first, and completes its delivery (G2).
+        """
+        new = NewMessage.of(draft, chat_id=chat_id, sender_id=sender.user_id)
+        stored = _found(self._store.append(new))
+        if stored.pending:
+            try:
+                self.deliver(stored.message, stored.member_ids, skip=sender.connection_id)
+            except Exception:
+                # The sender need not care: the message is stored, and redeliver_pending goes on.
+                log.exception("left pending", extra={"message_id": stored.message.id})
+        return stored.message, stored.created
+
+    def deliver(
+        self, message: Message, member_ids: Collection[str], *, skip: str | None = None
+    ) -> None:
+        """Send to open sockets, have the absent pushed to, settle. Safe to repeat."""
+        delivery = self._gateway.deliver(
+            list(member_ids),
+            {"event": "message.new", "data": message},
+            chat_id=message.chat_id,
+            seq=message.seq,
+            sender_id=message.sender_id,
+            skip=skip,
+        )
+        absent = delivery.unreached
+        if delivery.failed:
+            if now() - message.created_at < GIVE_UP_ON_SOCKETS:
+                self._push(message, absent)
+                raise Unavailable("gateway")
+            absent = set(member_ids)
+        self._push(message, absent)
+        self._store.settle(message)
+
+    def history(
+        self, reader: Identity, chat_id: str, *, before: int | None, limit: int
+    ) -> HistoryOf:
+        """Messages below a seq, newest first."""
+        found = _found(
+            self._store.history(chat_id, member=reader.user_id, before=before, limit=limit + 1)
+        )
+        items = _fitting(found[:limit], ANSWER_BYTES)
+        more = len(items) < len(found)
+        return HistoryOf(items=items, next=str(items[-1].seq) if more else None)
+
+    def changes(self, reader: Identity, chat_id: str, *, since: int, limit: int) -> Changes:
+        """What happened in a chat after a rev, complete up to the answer's rev."""
+        return self._changes(reader, chat_id, since, limit, ANSWER_BYTES)
+
+    def sync(self, reader: Identity, known: dict[str, int]) -> News:
+        """Every chat that has news for a client that knows `known`, as far as an answer holds.
+
+        Of a chat that the client does not know it gets the newest messages; the rest is history.
+        """
+        items: list[ChatNews] = []
+        room = ANSWER_BYTES
+        for chat in self._newest_chats(reader):
+            since = known.get(chat.id)
+            if since is not None and since >= chat.last_rev:
+                continue
+            if len(items) == SYNC_CHATS or room < ANSWER_BYTES // 10:
+                return News(items=items, more=True)
+            if since is None:
+                since = max(0, chat.last_rev - 50)
+            try:
+                changes = self._changes(reader, chat.id, since, 50, room)
+            except ChatNotFound:  # left meanwhile
+                continue
+            news = ChatNews(chat=chat, changes=changes.items, rev=changes.rev, more=changes.more)
+            room -= len(to_json(news))
+            items.append(news)
+        return News(items=items, more=False)
+
+    def read(self, reader: Identity, chat_id: str, seq: int) -> None:
+        """The reader has read everything up to `seq`; read is also delivered."""
+        self._receipt(reader, chat_id, seq, self._move(reader, chat_id, read=seq))
+
+    def delivered(self, reader: Identity, chat_id: str, seq: int) -> None:
+        """A device of the reader has everything up to `seq`."""
+        self._receipt(reader, chat_id, seq, self._move(reader, chat_id, delivered=seq))
+
+    def typing(self, writer: Identity, chat_id: str, typing: bool) -> None:
+        """Tell the others that somebody types, or stopped."""
+        members = _found(self._store.member_ids(chat_id, member=writer.user_id))
+        data = TypingOf(chat_id=chat_id, user_id=writer.user_id, typing=typing)
+        self._gateway.tell(
+            [member for member in members if member != writer.user_id],
+            {"event": "chat.typing", "data": data},
+        )
+
+    def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
+        """The cursors of (chat_id, user_id) pairs that exist."""
+        return self._store.cursors(pairs)
+
+    def redeliver_pending(self) -> int:
+        """Deliver what stayed pending, because somebody died in mid-send. Answers how many.
+
+        Goes on until nothing is left, something fails or JOB_SECONDS are over.
+        """
+        started, delivered, failed = time.monotonic(), 0, False
+        while not failed and time.monotonic() - started < JOB_SECONDS:
+            stored = self._store.pending(before=now() - self._pending_after, limit=JOB_BATCH)
+            for one in stored:
+                try:
+                    self.deliver(one.message, one.member_ids)
+                    delivered += 1
+                except AppError as error:
+                    failed = True
+                    log.warning(
+                        "still pending", extra={"message_id": one.message.id, "code": error.code}
+                    )
+            if len(stored) < JOB_BATCH:
+                break
+        return delivered
+
+    def push_overdue(self) -> int:
+        """Push to members whose socket took a message and never acknowledged it."""
+        overdue = self._connections.claim_overdue(JOB_BATCH)
+        for owed in overdue:
+            try:
+                self._push_owed(owed)
+            except AppError as error:
+                log.warning("still owed", extra={"chat_id": owed.chat_id, "code": error.code})
+        return len(overdue)
+
+    def _push_owed(self, owed: Owed) -> None:
+        missed = self._store.undelivered(owed.chat_id, member=owed.user_id, limit=50) or []
+        for message in reversed(missed):
+            if owed.since <= message.seq <= owed.seq:
+                self._push(message, {owed.user_id})
+        self._connections.settle([owed])
+
+    def _push(self, message: Message, user_ids: set[str]) -> None:
+        if absent := sorted(user_ids - {message.sender_id}):
+            self._broker().publish(
+                MessageUnread(
+                    message_id=message.id,
+                    chat_id=message.chat_id,
+                    seq=message.seq,
+                    sender_id=message.sender_id,
+                    preview=message.content.preview(),
+                    sent_at=message.created_at,
+                    user_ids=absent,
+                )
+            )
+
+    def _changes(
+        self, reader: Identity, chat_id: str, since: int, limit: int, room: int
+    ) -> Changes:
+        found = _found(
+            self._store.changes(chat_id, member=reader.user_id, since=since, limit=limit)
+        )
+        fitting = _fitting(found.items, room)
+        if len(fitting) == len(found.items):
+            return found
+        return Changes(items=fitting, rev=fitting[-1].rev, more=True)
+
+    def _newest_chats(self, reader: Identity) -> "list[Chat]":
+        chats: list[Chat] = []
+        while len(chats) < SYNC_LOOKS_AT:
+            before = (chats[-1].last_activity_at, chats[-1].id) if chats else None
+            page = self._store.chats(reader.user_id, limit=200, before=before)
+            chats += page
+            if len(page) < 200:
+                break
+        return chats
+
+    def _move(self, reader: Identity, chat_id: str, **cursors: int) -> Cursors:
+        return _found(self._store.move_cursors(chat_id, member=reader.user_id, **cursors))
+
+    def _receipt(self, reader: Identity, chat_id: str, seq: int, cursors: Cursors) -> None:
+        """Strike out what was owed; tell everyone when a cursor moved."""
+        event: dict[str, Any] = {"event": "chat.receipt", "data": cursors.receipt}
+        try:
+            self._gateway.tell(
+                cursors.member_ids if cursors.moved else [],
+                event,
+                skip=reader.connection_id,
+                delivered=Owed(reader.user_id, chat_id, seq),
+            )
+        except Unavailable as error:
+            log.warning("receipt not told", extra={"dependency": error.dependency})
+
+
+def _found(found: T | None) -> T:
+    if found is None:
+        raise ChatNotFound()
+    return found
+
+
+def _fitting(messages: list[Message], room: int) -> list[Message]:
+    """As many of the messages, from the first, as fit into `room` bytes; at least one."""
+    for count, message in enumerate(messages):
+        room -= len(to_json(message))
+        if room < 0 and count > 0:
+            return messages[:count]
+    return messages

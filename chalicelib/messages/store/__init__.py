@@ -1,0 +1,81 @@
+"""Where chats and messages are kept: one small interface, two implementations, one contract."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Protocol
+
+from chalicelib.messages.models import Changes, Chat, Cursors, Message, NewMessage, Stored
+
+UNREAD_WINDOW = 1000
+"""`unread_count` looks at no more than this many of a chat's newest revs."""
+
+
+class MessageStore(Protocol):
+    """Chats, memberships and messages.
+
+    Every method raises Unavailable when the server does not answer in time. `None` means that
+    there is no such chat or that `member` is not in it: the caller cannot tell which (G4).
+    """
+
+    def open_direct(
+        self, chat_id: str, *, members: tuple[str, str], at: datetime
+    ) -> tuple[Chat, bool]:
+        """Make the chat unless it exists: (chat as members[0] sees it, whether it was made).
+
+        Raises LookupError where a chat of this id has other members.
+        """
+
+    def append(self, new: NewMessage) -> Stored | None:
+        """Check membership, take the next rev, store the message pending: all or nothing.
+
+        A (sender_id, client_id) known in this chat stores nothing and answers with the message
+        stored first. Once this returns, no reader can be told that it is complete past the
+        message's rev without being given the message. Revs grow; they may leave gaps.
+        """
+
+    def settle(self, message: Message) -> None:
+        """The message was delivered: it is no longer pending. Safe to repeat."""
+
+    def pending(self, *, before: datetime, limit: int) -> list[Stored]:
+        """Messages created before a time and not settled, oldest first; none is `created`."""
+
+    def chat(self, chat_id: str, *, member: str) -> Chat | None:
+        """A chat with its members' cursors, last message, and `member`'s unread count."""
+
+    def chats(
+        self, member: str, *, limit: int, before: tuple[datetime, str] | None = None
+    ) -> list[Chat]:
+        """`member`'s chats, newest activity first, then by id descending; those that come after
+        `before` = (last_activity_at, id)."""
+
+    def history(
+        self, chat_id: str, *, member: str, before: int | None, limit: int
+    ) -> list[Message] | None:
+        """Messages with a seq below `before` (None: from the newest), newest first."""
+
+    def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> Changes | None:
+        """Messages whose rev is above `since`, in the order of rev; complete up to the answer's
+        rev."""
+
+    def move_cursors(
+        self, chat_id: str, *, member: str, read: int = 0, delivered: int = 0
+    ) -> Cursors | None:
+        """Move `member`'s cursors forward, never back and never past the chat's last rev.
+        Reading is receiving: `read` moves both."""
+
+    def member_ids(self, chat_id: str, *, member: str) -> list[str] | None:
+        """Everyone in the chat."""
+
+    def shares_chat(self, member: str, others: Collection[str]) -> set[str]:
+        """Those of `others` who are in a chat with `member`."""
+
+    def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
+        """The cursors of (chat_id, user_id) pairs; what is not found is left out.
+        `moved` is False."""
+
+    def undelivered(self, chat_id: str, *, member: str, limit: int) -> list[Message] | None:
+        """The newest messages of others after `member`'s delivered_seq, newest first, but those
+        that were deleted."""
+
+    def ping(self) -> None:
+        """Raises Unavailable unless the server answers."""

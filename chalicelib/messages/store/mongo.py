@@ -1,0 +1,324 @@
+"""Chats and messages in MongoDB. A chat's outbox holds its messages until they are delivered.
+
+Two documents change when a message is stored: the chat (its counter) and the message. Whoever
+dies in between leaves the whole message in the chat's outbox, and whoever reads the chat next
+completes the work: `Documents.landed`.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import ClassVar
+
+from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from chalicelib.errors import Unavailable
+from chalicelib.messages.models import (
+    Changes,
+    Chat,
+    Cursors,
+    Message,
+    NewMessage,
+    Receipt,
+    Stored,
+)
+from chalicelib.messages.store import MessageStore
+from chalicelib.messages.store.mongo_documents import (
+    SHORT,
+    Document,
+    Documents,
+    bounded,
+    insert_new,
+    sent_as,
+    stored,
+    take_out,
+    take_place,
+)
+
+INDEX_SECONDS = 120.0
+OUTBOX_LIMIT = 200
+"""So many unsettled messages of 16 KB keep a chat far below MongoDB's 16 MB a document."""
+
+
+class MongoMessages(MessageStore):
+    """Revs may have gaps: a resend of a settled message takes one and leaves it empty."""
+
+    INDEXES: ClassVar[dict[str, list[IndexModel]]] = {
+        "chats": [
+            IndexModel([("member_ids", ASCENDING)]),
+            IndexModel([("outbox.created_at", ASCENDING)], sparse=True),
+        ],
+        "messages": [
+            IndexModel([("chat_id", ASCENDING), ("seq", ASCENDING)], unique=True),
+            IndexModel([("chat_id", ASCENDING), ("rev", ASCENDING)]),
+            IndexModel(
+                [("chat_id", ASCENDING), ("sender_id", ASCENDING), ("client_id", ASCENDING)],
+                unique=True,
+            ),
+        ],
+    }
+
+    def __init__(self, url: str) -> None:
+        # What bounds a call is `bounded`; the time to connect also bounds looking after the server.
+        self._client: MongoClient[Document] = MongoClient(
+            url, tz_aware=True, connectTimeoutMS=3000, maxPoolSize=4
+        )
+        self._db = Documents(self._client.get_default_database("parley"))
+
+    def create_indexes(self) -> None:
+        """Safe to repeat, and to run twice at once."""
+        with bounded(INDEX_SECONDS):
+            for name, indexes in self.INDEXES.items():
+                self._db.chats.database[name].create_indexes(indexes)
+
+    def open_direct(
+        self, chat_id: str, *, members: tuple[str, str], at: datetime
+    ) -> tuple[Chat, bool]:
+        with bounded():
+            made = False
+            chat = self._db.chat(chat_id, members[0])
+            if chat is None:
+                made = self._make(chat_id, members, at)
+                chat = self._db.chat(chat_id, members[0])
+            if chat is None:
+                raise LookupError("this chat has other members")
+            return self._db.views([chat], members[0])[0], made
+
+    def append(self, new: NewMessage) -> Stored | None:
+        entry = {"_id": new.id, **new.model_dump(exclude={"id"})}
+        same = {"sender_id": new.sender_id, "client_id": new.client_id}
+        with bounded():
+            chat = self._db.chats.find_one_and_update(
+                {
+                    "_id": new.chat_id,
+                    "member_ids": new.sender_id,
+                    "outbox": {"$not": {"$elemMatch": same}},
+                    f"outbox.{OUTBOX_LIMIT - 1}": {"$exists": False},
+                },
+                take_place(entry),
+                projection={"member_ids": 1, "last_rev": 1},
+                return_document=ReturnDocument.AFTER,
+            )
+            if chat is None:
+                return self._refused(new)
+            message = new.at(chat["last_rev"])
+            try:
+                self._db.messages.insert_one({**entry, "seq": message.seq, "rev": message.rev})
+            except DuplicateKeyError:
+                first = self._db.messages.find_one(sent_as(new))
+                if first is not None and first["_id"] != new.id:
+                    self._db.chats.update_one({"_id": new.chat_id}, take_out(new.id))
+                    return Stored(stored(first), chat["member_ids"], created=False, pending=False)
+                # else a reader was faster than we are
+            return Stored(message, chat["member_ids"], created=True, pending=True)
+
+    def settle(self, message: Message) -> None:
+        last = {"$literal": {"id": message.id, "seq": message.seq}}
+        newer = {"$gt": [message.seq, {"$ifNull": ["$last.seq", 0]}]}
+        with bounded():
+            self._db.chats.update_one(
+                {"_id": message.chat_id, "outbox._id": message.id},
+                [
+                    {"$set": {"last": {"$cond": [newer, last, "$last"]}}},
+                    *take_out(message.id),
+                ],
+            )
+
+    def pending(self, *, before: datetime, limit: int) -> list[Stored]:
+        with bounded():
+            found = self._db.chats.find({"outbox.created_at": {"$lt": before}})
+            chats = {
+                chat["_id"]: chat
+                for chat in found.sort("outbox.created_at", ASCENDING).limit(limit)
+            }
+            entries = [entry for chat in chats.values() for entry in chat["outbox"]]
+            due = [entry for entry in entries if entry["created_at"] < before]
+            due = sorted(due, key=lambda one: (one["created_at"], one["chat_id"], one["seq"]))
+            due = due[:limit]
+            landed = self._db.landed(due)
+            for entry in due:
+                if entry["_id"] not in landed:  # a resend whose sender died before taking it back
+                    self._db.chats.update_one({"_id": entry["chat_id"]}, take_out(entry["_id"]))
+        return [
+            Stored(
+                stored(landed[entry["_id"]]),
+                chats[entry["chat_id"]]["member_ids"],
+                created=False,
+                pending=True,
+            )
+            for entry in due
+            if entry["_id"] in landed
+        ]
+
+    def chat(self, chat_id: str, *, member: str) -> Chat | None:
+        with bounded():
+            chat = self._db.chats.find_one({"_id": chat_id, "member_ids": member}, SHORT)
+            return self._db.views([chat], member)[0] if chat else None
+
+    def chats(
+        self, member: str, *, limit: int, before: tuple[datetime, str] | None = None
+    ) -> list[Chat]:
+        wanted: Document = {"member_ids": member}
+        if before is not None:
+            at, chat_id = before
+            wanted["$or"] = [
+                {"last_activity_at": {"$lt": at}},
+                {"last_activity_at": at, "_id": {"$lt": chat_id}},
+            ]
+        with bounded():
+            order = [("last_activity_at", DESCENDING), ("_id", DESCENDING)]
+            return self._db.views(
+                list(self._db.chats.find(wanted, SHORT).sort(order).limit(limit)), member
+            )
+
+    def history(
+        self, chat_id: str, *, member: str, before: int | None, limit: int
+    ) -> list[Message] | None:
+        with bounded():
+            chat = self._db.chat(chat_id, member)
+            if chat is None:
+                return None
+            self._db.landed(chat.get("outbox", []))
+            newest = chat["last_rev"] if before is None else min(before - 1, chat["last_rev"])
+            return self._db.page(
+                {"chat_id": chat_id}, "seq", DESCENDING, low=0, high=newest, limit=limit
+            )
+
+    def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> Changes | None:
+        with bounded():
+            chat = self._db.chat(chat_id, member)
+            if chat is None:
+                return None
+            self._db.landed(chat.get("outbox", []))
+            last = chat["last_rev"]
+            items = self._db.page(
+                {"chat_id": chat_id}, "rev", ASCENDING, low=since, high=last, limit=limit + 1
+            )
+        more = len(items) > limit
+        rev = items[limit - 1].rev if more else last
+        return Changes(items=items[:limit], rev=rev, more=more)
+
+    def move_cursors(
+        self, chat_id: str, *, member: str, read: int = 0, delivered: int = 0
+    ) -> Cursors | None:
+        with bounded():
+            chat = self._db.chat(chat_id, member)
+            if chat is None:
+                return None
+            read = min(read, chat["last_rev"])
+            delivered = min(max(read, delivered), chat["last_rev"])
+            old = self._db.memberships.find_one_and_update(
+                {"_id": f"{chat_id}:{member}"},
+                {"$max": {"read_seq": read, "delivered_seq": delivered}},
+                return_document=ReturnDocument.BEFORE,
+            )
+        if old is None:
+            return None
+        receipt = Receipt(
+            chat_id=chat_id,
+            user_id=member,
+            read_seq=max(old["read_seq"], read),
+            delivered_seq=max(old["delivered_seq"], delivered),
+        )
+        moved = read > old["read_seq"] or delivered > old["delivered_seq"]
+        return Cursors(receipt, moved, chat["member_ids"])
+
+    def member_ids(self, chat_id: str, *, member: str) -> list[str] | None:
+        with bounded():
+            chat = self._db.chats.find_one(
+                {"_id": chat_id, "member_ids": member}, {"member_ids": 1}
+            )
+        return chat["member_ids"] if chat else None
+
+    def shares_chat(self, member: str, others: Collection[str]) -> set[str]:
+        wanted = [other for other in others if other != member]
+        together = {"$and": [{"member_ids": member}, {"member_ids": {"$in": wanted}}]}
+        known = {"$setIntersection": ["$member_ids", {"$literal": wanted}]}
+        with bounded():
+            found = self._db.chats.aggregate(
+                [
+                    {"$match": together},
+                    {"$project": {"known": known}},
+                    {"$unwind": "$known"},
+                    {"$group": {"_id": "$known"}},
+                ]
+            )
+            return {one["_id"] for one in found}
+
+    def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
+        chat_ids = list({chat_id for chat_id, _ in pairs})
+        with bounded():
+            chats = {
+                chat["_id"]: chat["member_ids"]
+                for chat in self._db.chats.find({"_id": {"$in": chat_ids}}, {"member_ids": 1})
+            }
+            there = [pair for pair in pairs if pair[1] in chats.get(pair[0], ())]
+            members = self._db.members(there)
+        return {
+            (one["chat_id"], one["user_id"]): Cursors(
+                Receipt.model_validate(one), False, chats[one["chat_id"]]
+            )
+            for one in members
+        }
+
+    def undelivered(self, chat_id: str, *, member: str, limit: int) -> list[Message] | None:
+        with bounded():
+            chat = self._db.chat(chat_id, member)
+            if chat is None:
+                return None
+            [mine] = self._db.members([(chat_id, member)])
+            self._db.landed(chat.get("outbox", []))
+            others = {"chat_id": chat_id, "sender_id": {"$ne": member}, "deleted_at": None}
+            low = mine["delivered_seq"]
+            return self._db.page(
+                others, "seq", DESCENDING, low=low, high=chat["last_rev"], limit=limit
+            )
+
+    def ping(self) -> None:
+        with bounded():
+            self._client.admin.command("ping")
+
+    def close(self) -> None:
+        """Only for those who are done with it; a function keeps its store."""
+        self._client.close()
+
+    def _make(self, chat_id: str, members: tuple[str, str], at: datetime) -> bool:
+        """Memberships first: a chat that can be seen is whole."""
+        fresh = {"role": "member", "joined_rev": 0, "read_seq": 0, "delivered_seq": 0}
+        insert_new(
+            self._db.memberships,
+            [
+                {"_id": f"{chat_id}:{user_id}", "chat_id": chat_id, "user_id": user_id, **fresh}
+                for user_id in members
+            ],
+        )
+        chat = {
+            "_id": chat_id,
+            "kind": "direct",
+            "member_ids": list(members),
+            "last_rev": 0,
+            "created_at": at,
+            "last_activity_at": at,
+        }
+        try:
+            self._db.chats.insert_one(chat)
+        except DuplicateKeyError:
+            return False
+        return True
+
+    def _refused(self, new: NewMessage) -> Stored | None:
+        """Why a chat took no message: a stranger, a resend, or too much that is not settled."""
+        chat = self._db.chat(new.chat_id, new.sender_id)
+        if chat is None:
+            return None
+        outbox = chat.get("outbox", [])
+        self._db.landed(entry for entry in outbox if entry["client_id"] == new.client_id)
+        first = self._db.messages.find_one(sent_as(new))
+        if first is None:
+            raise Unavailable("mongo")
+        return Stored(
+            stored(first),
+            chat["member_ids"],
+            created=first["_id"] == new.id,  # true where the driver had to try twice
+            pending=any(entry["_id"] == first["_id"] for entry in outbox),
+        )

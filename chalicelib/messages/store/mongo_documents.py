@@ -1,0 +1,180 @@
+"""Chats and messages as MongoDB keeps them: how they are read, and repaired while reading."""
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pymongo
+from pymongo import ASCENDING
+from pymongo.collection import Collection as MongoCollection
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError
+
+from chalicelib.errors import Unavailable
+from chalicelib.messages.models import Chat, Member, Message, NewMessage
+from chalicelib.messages.store import UNREAD_WINDOW
+
+Document = dict[str, Any]
+
+CALL_SECONDS = 5.0
+DUPLICATE_KEY = 11000
+# Enough of an outbox to know the last message of a chat, in lists of many chats.
+SHORT: Document = {"outbox": {"$slice": -3}}
+
+
+class Documents:
+    """The collections, and what several methods of the store have in common."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self.chats = database["chats"]
+        self.memberships = database["memberships"]  # _id is "chat_id:user_id"
+        self.messages = database["messages"]
+
+    def landed(self, entries: Iterable[Document], also: Iterable[str] = ()) -> dict[str, Document]:
+        """The messages of outbox entries by id, stored now where their sender did not get to it;
+        and those with the ids `also`. What is left out is a resend of a settled message."""
+        wanted = {entry["_id"]: entry for entry in entries}
+        found = self.by_id({*wanted, *also})
+        if missing := wanted.keys() - found.keys():
+            insert_new(self.messages, [wanted[one] for one in missing])
+            found |= self.by_id(missing)
+        return found
+
+    def by_id(self, ids: Collection[str]) -> dict[str, Document]:
+        if not ids:
+            return {}
+        return {one["_id"]: one for one in self.messages.find({"_id": {"$in": list(ids)}})}
+
+    def chat(self, chat_id: str, member: str) -> Document | None:
+        return self.chats.find_one({"_id": chat_id, "member_ids": member})
+
+    def members(self, pairs: Iterable[tuple[str, str]]) -> list[Document]:
+        ids = [f"{chat_id}:{user_id}" for chat_id, user_id in pairs]
+        return list(self.memberships.find({"_id": {"$in": ids}})) if ids else []
+
+    def page(
+        self, wanted: Document, place: str, order: int, *, low: int, high: int, limit: int
+    ) -> list[Message]:
+        """Messages with low < place <= high. Looks close to the start first, where all of them
+        are unless many revs are no messages: a bounded range is cheap on any server."""
+        near = 2 * limit
+        low_near, high_near = max(low, high - near), min(high, low + near)
+        first = (low, high_near) if order == ASCENDING else (low_near, high)
+        found: list[Document] = []
+        for after, last in dict.fromkeys([first, (low, high)]):
+            query = {**wanted, place: {"$gt": after, "$lte": last}}
+            found = list(self.messages.find(query).sort(place, order).limit(limit))
+            if len(found) == limit:
+                break
+        return [stored(one) for one in found]
+
+    def views(self, chats: list[Document], member: str) -> list[Chat]:
+        """Chats as `member` sees them, in three round trips however many they are."""
+        messages = self.landed(
+            (entry for chat in chats for entry in chat.get("outbox", [])),
+            also=[chat["last"]["id"] for chat in chats if "last" in chat],
+        )
+        newest = {
+            one["chat_id"]: one for one in sorted(messages.values(), key=lambda one: one["seq"])
+        }
+        members: dict[str, list[Document]] = {chat["_id"]: [] for chat in chats}
+        for one in self.members((chat["_id"], u) for chat in chats for u in chat["member_ids"]):
+            members[one["chat_id"]].append(one)
+        unread = self._unread(chats, members, member)
+        return [
+            Chat(
+                id=chat["_id"],
+                kind=chat["kind"],
+                members=sorted(
+                    (Member.model_validate(one) for one in members[chat["_id"]]),
+                    key=lambda one: one.user_id,
+                ),
+                last_rev=chat["last_rev"],
+                last_message=stored(newest[chat["_id"]]) if chat["_id"] in newest else None,
+                unread_count=unread.get(chat["_id"], 0),
+                created_at=chat["created_at"],
+                last_activity_at=chat["last_activity_at"],
+            )
+            for chat in chats
+        ]
+
+    def _unread(
+        self, chats: list[Document], members: dict[str, list[Document]], member: str
+    ) -> dict[str, int]:
+        ranges = []
+        for chat in chats:
+            last = chat["last_rev"]
+            read = next(m["read_seq"] for m in members[chat["_id"]] if m["user_id"] == member)
+            if read < last:
+                above = max(read, last - UNREAD_WINDOW)
+                ranges.append({"chat_id": chat["_id"], "seq": {"$gt": above, "$lte": last}})
+        if not ranges:
+            return {}
+        counted = self.messages.aggregate(
+            [
+                {"$match": {"$or": ranges, "sender_id": {"$ne": member}, "deleted_at": None}},
+                {"$group": {"_id": "$chat_id", "count": {"$sum": 1}}},
+            ]
+        )
+        return {one["_id"]: one["count"] for one in counted}
+
+
+@contextmanager
+def bounded(seconds: float = CALL_SECONDS) -> Iterator[None]:
+    """All round trips of a call share one deadline."""
+    try:
+        with pymongo.timeout(seconds):
+            yield
+    except PyMongoError as error:
+        if (
+            error.timeout
+            or isinstance(error, ConnectionFailure)
+            or error.has_error_label("RetryableWriteError")
+        ):
+            raise Unavailable("mongo") from error
+        raise
+
+
+def insert_new(collection: MongoCollection[Document], documents: list[Document]) -> None:
+    """Insert those whose unique keys are not taken."""
+    try:
+        collection.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        details = error.details
+        taken = all(one["code"] == DUPLICATE_KEY for one in details["writeErrors"])
+        if not taken or details["writeConcernErrors"]:
+            raise
+
+
+def take_place(entry: Document) -> list[Document]:
+    """Take the next rev and put the message into the outbox, in one atomic update. What came
+    from people is a $literal: nothing in it is taken for an expression."""
+    placed = {"$mergeObjects": [{"$literal": entry}, {"seq": "$last_rev", "rev": "$last_rev"}]}
+    outbox = {"$concatArrays": [{"$ifNull": ["$outbox", []]}, [placed]]}
+    return [
+        {
+            "$set": {
+                "last_rev": {"$add": ["$last_rev", 1]},
+                "last_activity_at": {"$max": ["$last_activity_at", entry["created_at"]]},
+            }
+        },
+        {"$set": {"outbox": outbox}},
+    ]
+
+
+def take_out(message_id: str) -> list[Document]:
+    """Take a message out of the outbox; an empty outbox is none, so the sparse index skips it."""
+    others = {"$ne": ["$$entry._id", {"$literal": message_id}]}
+    outbox = {"input": {"$ifNull": ["$outbox", []]}, "as": "entry", "cond": others}
+    return [
+        {"$set": {"outbox": {"$filter": outbox}}},
+        {"$set": {"outbox": {"$cond": [{"$eq": ["$outbox", []]}, "$$REMOVE", "$outbox"]}}},
+    ]
+
+
+def sent_as(new: NewMessage) -> Document:
+    return {"chat_id": new.chat_id, "sender_id": new.sender_id, "client_id": new.client_id}
+
+
+def stored(document: Document) -> Message:
+    return Message.model_validate({**document, "id": document["_id"]})

@@ -1,0 +1,280 @@
+"""Chats and messages in PostgreSQL: one statement for every method that is called often."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from psycopg.errors import UniqueViolation
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from chalicelib.messages.models import (
+    Changes,
+    Chat,
+    Cursors,
+    Message,
+    NewMessage,
+    Receipt,
+    Stored,
+)
+from chalicelib.messages.store import UNREAD_WINDOW, MessageStore
+from chalicelib.postgres import Postgres
+
+Row = dict[str, Any]
+
+_MESSAGE = "id, chat_id, seq, rev, sender_id, client_id, content, created_at, edited_at, deleted_at"
+
+_APPEND = f"""
+WITH members AS (
+    SELECT array_agg(user_id) AS member_ids FROM memberships WHERE chat_id = %(chat_id)s
+    HAVING bool_or(user_id = %(sender_id)s)
+), old AS (
+    SELECT {_MESSAGE} FROM messages
+    WHERE chat_id = %(chat_id)s AND sender_id = %(sender_id)s AND client_id = %(client_id)s
+), place AS (
+    UPDATE chats SET last_rev = last_rev + 1, last_seq = last_rev + 1,
+        last_activity_at = greatest(last_activity_at, %(created_at)s)
+    WHERE id = %(chat_id)s AND EXISTS (SELECT FROM members) AND NOT EXISTS (SELECT FROM old)
+    RETURNING id AS chat_id, last_rev
+), added AS (
+    INSERT INTO messages (id, chat_id, seq, rev, sender_id, client_id, content, created_at)
+    SELECT %(id)s::uuid, chat_id, last_rev, last_rev, %(sender_id)s::uuid, %(client_id)s,
+        %(content)s::jsonb, %(created_at)s
+    FROM place
+), queued AS (
+    INSERT INTO outbox (chat_id, seq, created_at)
+    SELECT chat_id, last_rev, %(created_at)s FROM place
+)
+SELECT member_ids, place.last_rev AS place, old.*,
+    CASE WHEN old.id IS NOT NULL THEN
+        EXISTS (SELECT FROM outbox WHERE chat_id = old.chat_id AND seq = old.seq)
+    END AS pending
+FROM members LEFT JOIN place ON true LEFT JOIN old ON true
+"""
+
+_OPEN = """
+WITH made AS (
+    INSERT INTO chats (id, kind, created_at, last_activity_at)
+    VALUES (%(chat_id)s, 'direct', %(at)s, %(at)s)
+    ON CONFLICT DO NOTHING RETURNING id
+), joined AS (
+    INSERT INTO memberships (chat_id, user_id) SELECT id, unnest(%(members)s::uuid[]) FROM made
+)
+SELECT EXISTS (SELECT FROM made) AS made
+"""
+
+_CHATS = """
+SELECT chat.*,
+    (SELECT json_agg(other ORDER BY other.user_id) FROM memberships other
+     WHERE other.chat_id = chat.id) AS members,
+    (SELECT row_to_json(newest) FROM messages newest
+     WHERE newest.chat_id = chat.id AND newest.seq = chat.last_seq) AS last_message,
+    (SELECT count(*) FROM messages unread
+     WHERE unread.chat_id = chat.id
+        AND unread.seq > greatest(chat.read_seq, chat.last_rev - %(window)s)
+        AND unread.sender_id <> %(member)s AND unread.deleted_at IS NULL) AS unread_count
+FROM (
+    SELECT chats.*, mine.read_seq FROM memberships mine JOIN chats ON chats.id = mine.chat_id
+    WHERE mine.user_id = %(member)s {}
+    ORDER BY chats.last_activity_at DESC, chats.id DESC LIMIT %(limit)s
+) chat
+ORDER BY chat.last_activity_at DESC, chat.id DESC
+"""
+_ONE_CHAT = _CHATS.format("AND chats.id = %(chat_id)s")
+_ALL_CHATS = _CHATS.format("")
+_LATER_CHATS = _CHATS.format("AND (chats.last_activity_at, chats.id) < (%(at)s, %(id)s)")
+
+# One row at least for a member, so that an empty answer is told from no answer at all.
+_IN_CHAT = f"""
+SELECT chats.last_rev AS chat_rev, found.*
+FROM memberships mine JOIN chats ON chats.id = mine.chat_id
+LEFT JOIN LATERAL (
+    SELECT {_MESSAGE} FROM messages WHERE chat_id = chats.id AND {{}} LIMIT %(limit)s
+) found ON true
+WHERE mine.chat_id = %(chat_id)s AND mine.user_id = %(member)s
+ORDER BY found.{{}}
+"""
+_NEWEST = _IN_CHAT.format("true ORDER BY seq DESC", "seq DESC")
+_HISTORY = _IN_CHAT.format("seq < %(before)s ORDER BY seq DESC", "seq DESC")
+_CHANGES = _IN_CHAT.format("rev > %(since)s ORDER BY rev", "rev")
+_UNDELIVERED = _IN_CHAT.format(
+    "seq > mine.delivered_seq AND sender_id <> mine.user_id AND deleted_at IS NULL"
+    " ORDER BY seq DESC",
+    "seq DESC",
+)
+
+_MOVE = """
+WITH mine AS (
+    SELECT chat_id, user_id, read_seq, delivered_seq,
+        least(%(read)s, last_rev) AS read, least(%(delivered)s, last_rev) AS delivered
+    FROM memberships JOIN chats ON chats.id = chat_id
+    WHERE chat_id = %(chat_id)s AND user_id = %(member)s
+), moved AS (
+    UPDATE memberships SET read_seq = greatest(memberships.read_seq, mine.read),
+        delivered_seq = greatest(memberships.delivered_seq, mine.delivered)
+    FROM mine
+    WHERE memberships.chat_id = mine.chat_id AND memberships.user_id = mine.user_id
+        AND (memberships.read_seq < mine.read OR memberships.delivered_seq < mine.delivered)
+    RETURNING memberships.read_seq, memberships.delivered_seq
+)
+SELECT mine.chat_id, mine.user_id, coalesce(moved.read_seq, mine.read_seq) AS read_seq,
+    coalesce(moved.delivered_seq, mine.delivered_seq) AS delivered_seq,
+    moved.read_seq IS NOT NULL AS moved,
+    ARRAY(SELECT user_id FROM memberships WHERE chat_id = mine.chat_id) AS member_ids
+FROM mine LEFT JOIN moved ON true
+"""
+
+_CURSORS = """
+SELECT mine.*, false AS moved,
+    ARRAY(SELECT user_id FROM memberships WHERE chat_id = mine.chat_id) AS member_ids
+FROM unnest(%(chat_ids)s::uuid[], %(user_ids)s::uuid[]) AS wanted (chat_id, user_id)
+JOIN memberships mine USING (chat_id, user_id)
+"""
+
+_PENDING = f"""
+SELECT {_MESSAGE},
+    ARRAY(SELECT user_id FROM memberships WHERE memberships.chat_id = messages.chat_id)
+        AS member_ids
+FROM (
+    SELECT chat_id, seq FROM outbox WHERE created_at < %(before)s
+    ORDER BY created_at, chat_id, seq LIMIT %(limit)s
+) unsettled JOIN messages USING (chat_id, seq)
+ORDER BY created_at, chat_id, seq
+"""
+
+
+# Waits for no disk: a crash that forgets it has the message delivered once more, which is harmless.
+_SETTLE = """
+WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+DELETE FROM outbox USING unhurried WHERE chat_id = %s AND seq = %s
+"""
+
+
+class PostgresMessages(MessageStore):
+    """Revs have no gaps: a statement that fails gives its rev back."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def open_direct(
+        self, chat_id: str, *, members: tuple[str, str], at: datetime
+    ) -> tuple[Chat, bool]:
+        [row] = self._rows(_OPEN, chat_id=chat_id, members=list(members), at=at)
+        chat = self.chat(chat_id, member=members[0])
+        if chat is None:
+            raise LookupError("this chat has other members")
+        return chat, row["made"]
+
+    def append(self, new: NewMessage) -> Stored | None:
+        values = {**dict(new), "content": Jsonb(new.content.model_dump(mode="json"))}
+        try:
+            rows = self._rows(_APPEND, **values)
+        except UniqueViolation:  # the same client_id at the same time: now it is there to be read
+            rows = self._rows(_APPEND, **values)
+        if not rows:
+            return None
+        [row] = rows
+        if row["place"] is not None:
+            return Stored(new.at(row["place"]), row["member_ids"], created=True, pending=True)
+        return Stored(_message(row), row["member_ids"], created=False, pending=row["pending"])
+
+    def settle(self, message: Message) -> None:
+        with self._postgres.cursor() as cursor:
+            cursor.execute(_SETTLE, (message.chat_id, message.seq))
+
+    def pending(self, *, before: datetime, limit: int) -> list[Stored]:
+        return [
+            Stored(_message(row), row["member_ids"], created=False, pending=True)
+            for row in self._rows(_PENDING, before=before, limit=limit)
+        ]
+
+    def chat(self, chat_id: str, *, member: str) -> Chat | None:
+        chats = self._chats(_ONE_CHAT, chat_id=chat_id, member=member, limit=1)
+        return chats[0] if chats else None
+
+    def chats(
+        self, member: str, *, limit: int, before: tuple[datetime, str] | None = None
+    ) -> list[Chat]:
+        if before is None:
+            return self._chats(_ALL_CHATS, member=member, limit=limit)
+        at, chat_id = before
+        return self._chats(_LATER_CHATS, member=member, limit=limit, at=at, id=chat_id)
+
+    def history(
+        self, chat_id: str, *, member: str, before: int | None, limit: int
+    ) -> list[Message] | None:
+        query = _NEWEST if before is None else _HISTORY
+        rows = self._rows(query, chat_id=chat_id, member=member, before=before, limit=limit)
+        return _messages(rows) if rows else None
+
+    def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> Changes | None:
+        rows = self._rows(_CHANGES, chat_id=chat_id, member=member, since=since, limit=limit + 1)
+        if not rows:
+            return None
+        items = _messages(rows)
+        more = len(items) > limit
+        rev = items[limit - 1].rev if more else rows[0]["chat_rev"]
+        return Changes(items=items[:limit], rev=rev, more=more)
+
+    def move_cursors(
+        self, chat_id: str, *, member: str, read: int = 0, delivered: int = 0
+    ) -> Cursors | None:
+        rows = self._rows(
+            _MOVE, chat_id=chat_id, member=member, read=read, delivered=max(read, delivered)
+        )
+        return _cursors(rows[0]) if rows else None
+
+    def member_ids(self, chat_id: str, *, member: str) -> list[str] | None:
+        rows = self._rows(
+            "SELECT array_agg(user_id) AS member_ids FROM memberships WHERE chat_id = %(chat_id)s"
+            " HAVING bool_or(user_id = %(member)s)",
+            chat_id=chat_id,
+            member=member,
+        )
+        return rows[0]["member_ids"] if rows else None
+
+    def shares_chat(self, member: str, others: Collection[str]) -> set[str]:
+        rows = self._rows(
+            "SELECT DISTINCT other.user_id FROM memberships other"
+            " JOIN memberships mine USING (chat_id)"
+            " WHERE mine.user_id = %(member)s AND other.user_id <> %(member)s"
+            " AND other.user_id = ANY(%(others)s::uuid[])",
+            member=member,
+            others=list(others),
+        )
+        return {row["user_id"] for row in rows}
+
+    def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
+        rows = self._rows(
+            _CURSORS,
+            chat_ids=[chat_id for chat_id, _ in pairs],
+            user_ids=[user_id for _, user_id in pairs],
+        )
+        return {(row["chat_id"], row["user_id"]): _cursors(row) for row in rows}
+
+    def undelivered(self, chat_id: str, *, member: str, limit: int) -> list[Message] | None:
+        rows = self._rows(_UNDELIVERED, chat_id=chat_id, member=member, limit=limit)
+        return _messages(rows) if rows else None
+
+    def ping(self) -> None:
+        self._postgres.ping()
+
+    def _chats(self, query: str, **values: Any) -> list[Chat]:
+        rows = self._rows(query, window=UNREAD_WINDOW, **values)
+        return [Chat.model_validate(row) for row in rows]
+
+    def _rows(self, query: str, **values: Any) -> list[Row]:
+        with self._postgres.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(query, values).fetchall()
+
+
+def _message(row: Row) -> Message:
+    return Message.model_validate(row)
+
+
+def _messages(rows: list[Row]) -> list[Message]:
+    return [_message(row) for row in rows if row["id"] is not None]
+
+
+def _cursors(row: Row) -> Cursors:
+    return Cursors(Receipt.model_validate(row), row["moved"], row["member_ids"])

@@ -1,0 +1,1 @@
+"""Pushes: from the queue to FCM."""

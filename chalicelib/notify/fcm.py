@@ -1,0 +1,196 @@
+"""Firebase Cloud Messaging: pushes out, what became of each back, in bounded time."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import firebase_admin
+from firebase_admin import credentials, exceptions, messaging
+from google.auth.credentials import Credentials
+from google.auth.exceptions import GoogleAuthError, TransportError
+from google.auth.transport.requests import Request
+from google.oauth2.service_account import Credentials as ServiceAccount
+from requests import RequestException, Session
+from requests.adapters import HTTPAdapter
+
+from chalicelib.ids import new_id
+from chalicelib.notify.models import Outcome, Push
+
+log = logging.getLogger(__name__)
+
+SECONDS = 15.0
+"""After this long no more pushes are begun; the rest are to be tried again."""
+
+REQUEST_SECONDS = 3.0
+"""To connect, and again to wait for the answer."""
+
+AT_ONCE = 100
+"""FCM takes one push a request: so many requests are under way at a time (the library's limit
+is 500, and each takes a thread)."""
+
+TITLE_BYTES, BODY_BYTES = 256, 1024
+"""FCM takes 4 KB in all; the data are ids, and short."""
+
+_SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+_GONE = (messaging.UnregisteredError, messaging.SenderIdMismatchError)
+
+
+class Fcm:
+    """Sends as the service account in `credentials_json`.
+
+    `url` takes the place of Google's address for sending; `{0}` in it stands for the project.
+    """
+
+    def __init__(
+        self, credentials_json: str, url: str | None = None, *, seconds: float = SECONDS
+    ) -> None:
+        info = json.loads(credentials_json)
+        self._account = ServiceAccount.from_service_account_info(info, scopes=[_SCOPE])
+        self._bearer = _Bearer()
+        self._seconds = seconds
+        self._app = firebase_admin.initialize_app(
+            _Given(self._bearer),
+            {"projectId": info["project_id"], "httpTimeout": REQUEST_SECONDS},
+            name=new_id(),
+        )
+        _tame(self._app, url and url.format(info["project_id"]))
+        self._session = Session()
+
+    def send(self, pushes: list[Push]) -> list[Outcome]:
+        """Send all; one outcome each, in their order. Never raises for what FCM or the network
+        does, and returns some seconds after `seconds` at the latest."""
+        deadline = time.monotonic() + self._seconds
+        outcomes: list[Outcome] = []
+        for start in range(0, len(pushes), AT_ONCE):
+            chunk = pushes[start : start + AT_ONCE]
+            if time.monotonic() > deadline:
+                outcomes += [Outcome("retry", "OutOfTime")] * len(chunk)
+            else:
+                outcomes += self._send_chunk(chunk)
+        return outcomes
+
+    def _send_chunk(self, chunk: list[Push]) -> list[Outcome]:
+        try:
+            self._authorize()
+            answers = messaging.send_each([_message(push) for push in chunk], app=self._app)
+        except (GoogleAuthError, RequestException, exceptions.FirebaseError) as error:
+            log.warning("FCM cannot be reached", extra={"cause": type(error).__name__})
+            return [Outcome("retry", type(error).__name__)] * len(chunk)
+        outcomes = [_outcome(answer.exception) for answer in answers.responses]
+        if any(outcome.reason == "UnauthenticatedError" for outcome in outcomes):
+            self._bearer.token = None
+        return outcomes
+
+    def _authorize(self) -> None:
+        """Have an access token before the threads of `send_each` need one, so that it is fetched
+        once. Left to itself the library fetches one per thread, and looks for Google's metadata
+        server on the side."""
+        if not self._bearer.valid:
+            self._account.refresh(partial(_ask_once, Request(self._session)))
+            self._bearer.token, self._bearer.expiry = self._account.token, self._account.expiry
+
+
+class _Bearer(Credentials):
+    """An access token that was fetched elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def refresh(self, request: Any) -> None:
+        """Keep what there is: a token that FCM refuses is replaced before the next chunk."""
+
+
+class _Given(credentials.Base):  # type: ignore[misc]
+    """Hands a credential of google-auth to firebase-admin."""
+
+    def __init__(self, credential: Credentials) -> None:
+        self._credential = credential
+
+    def get_credential(self) -> Credentials:
+        return self._credential
+
+
+def _ask_once(request: Request, *args: Any, **kwargs: Any) -> Any:
+    """One request for a token; google-auth would try again where the answer is a 5xx."""
+    answer = request(*args, **{**kwargs, "timeout": REQUEST_SECONDS})
+    if answer.status >= 500:
+        raise TransportError(f"The token endpoint answers {answer.status}.")
+    return answer
+
+
+def _tame(app: firebase_admin.App, url: str | None) -> None:
+    """Give the library's client our address, and take its retries away: ours come from a queue.
+
+    There is no public way to either. Contract tests hold both.
+    """
+    service = messaging._get_messaging_service(app)
+    if url is not None:
+        if not hasattr(service, "_fcm_url"):
+            raise RuntimeError("This firebase-admin cannot be pointed at another address.")
+        service._fcm_url = url
+    adapter = HTTPAdapter(pool_maxsize=AT_ONCE, max_retries=0)
+    service._client.session.mount(service._fcm_url, adapter)
+
+
+def _message(push: Push) -> messaging.Message:
+    message = messaging.Message(
+        data=push.data(),
+        notification=messaging.Notification(
+            title=_cut(push.title, TITLE_BYTES), body=_cut(push.body, BODY_BYTES)
+        ),
+        android=messaging.AndroidConfig(
+            priority="high",
+            notification=messaging.AndroidNotification(tag=push.message_id),
+        ),
+        apns=messaging.APNSConfig(
+            headers={"apns-collapse-id": push.message_id, "apns-priority": "10"},
+            payload=messaging.APNSPayload(messaging.Aps(thread_id=push.chat_id, sound="default")),
+        ),
+        webpush=messaging.WebpushConfig(
+            notification=messaging.WebpushNotification(tag=push.message_id)
+        ),
+    )
+    # As an argument it warns: installation ids are to replace registration tokens, which are
+    # what clients have.
+    message.token = push.token
+    return message
+
+
+def _cut(text: str, size: int) -> str:
+    raw = text.encode()
+    return text if len(raw) <= size else raw[: size - 3].decode(errors="ignore") + "…"
+
+
+def _outcome(error: exceptions.FirebaseError | None) -> Outcome:
+    if error is None:
+        return Outcome("sent")
+    reason = type(error).__name__
+    if isinstance(error, _GONE):
+        return Outcome("gone", reason)
+    if isinstance(error, exceptions.InvalidArgumentError):
+        return Outcome("gone" if _about_the_token(error) else "invalid", reason)
+    return Outcome("retry", reason, _retry_after(error))
+
+
+def _about_the_token(error: exceptions.FirebaseError) -> bool:
+    return "registration token" in str(error).lower() or "message.token" in _wrong_fields(error)
+
+
+def _wrong_fields(error: exceptions.FirebaseError) -> Iterator[str]:
+    try:
+        details = error.http_response.json()["error"]["details"]
+        for detail in details:
+            for violation in detail.get("fieldViolations", ()):
+                yield violation["field"]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return
+
+
+def _retry_after(error: exceptions.FirebaseError) -> int:
+    try:
+        return max(0, int(error.http_response.headers["Retry-After"]))
+    except (AttributeError, KeyError, ValueError):
+        return 0

@@ -1,0 +1,165 @@
+"""Push to people who are away: a record ends on their devices, in a later try, or with the dead."""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import ValidationError
+
+from chalicelib.errors import AppError
+from chalicelib.events import Failure
+from chalicelib.notify.models import Outcome, Push, Record, Unread
+
+if TYPE_CHECKING:
+    from chalicelib.broker import Broker
+    from chalicelib.messages.service import Messages
+    from chalicelib.notify.fcm import Fcm
+    from chalicelib.users.models import PushTarget
+    from chalicelib.users.service import Users
+
+log = logging.getLogger(__name__)
+
+APP_NAME = "Parley"
+CONTENT_FREE = "New message"
+
+
+class Letter(NamedTuple):
+    """A record that could be read."""
+
+    record: Record
+    event: Unread
+
+    def failed(self, reason: str, user_ids: Iterable[str], retry_after: float = 0) -> Failure:
+        """This letter for its next try, to those it has not reached."""
+        body = self.event.to(sorted(user_ids)).model_dump_json().encode()
+        return Failure(body, self.record.shard, self.record.attempt, reason, retry_after)
+
+
+class Due(NamedTuple):
+    """A push that is to be sent now."""
+
+    letter: Letter
+    user_id: str
+    push: Push
+
+
+class Notifier:
+    """Handles what a push queue delivers, a batch at a time."""
+
+    def __init__(
+        self, *, users: "Users", messages: "Messages", fcm: "Fcm", broker: "Broker"
+    ) -> None:
+        self._users = users
+        self._messages = messages
+        self._fcm = fcm
+        self._broker = broker
+
+    def notify(self, records: list[Record]) -> None:
+        """Push to every user of every record who has not read the message meanwhile.
+
+        What fails goes to the retry queue, for the users it failed for, and holds up nothing
+        else. Raises Unavailable if that queue cannot be reached: then all of the batch must
+        come again, and a device that has a notification already will show it once.
+        """
+        letters, failures, dead = _read(records)
+        try:
+            failures += self._push(letters)
+        except Exception as error:
+            # Raising would have the batch redelivered at once and without end; by way of the
+            # retry queue it comes back later, and in the end is laid aside.
+            log.exception("pushes failed", extra={"records": len(letters)})
+            reason = type(error).__name__
+            failures += [letter.failed(reason, letter.event.user_ids) for letter in letters]
+        self._broker.retry(failures)
+        self._broker.bury(dead)
+        if failures or dead:
+            log.warning("pushes put off", extra={"retried": len(failures), "dead": len(dead)})
+
+    def _push(self, letters: list[Letter]) -> list[Failure]:
+        due = self._due(letters)
+        outcomes = self._fcm.send([each.push for each in due]) if due else []
+        results = list(zip(due, outcomes, strict=True))
+        log.info("pushed", extra=dict(Counter(outcome.state for outcome in outcomes)))
+        for each, outcome in results:
+            if outcome.state == "invalid":
+                log.error("FCM refuses a push", extra={"message_id": each.push.message_id})
+        self._forget({each.push.token for each, outcome in results if outcome.state == "gone"})
+        return _failures((each, outcome) for each, outcome in results if outcome.state == "retry")
+
+    def _due(self, letters: list[Letter]) -> list[Due]:
+        user_ids = {user_id for letter in letters for user_id in letter.event.user_ids}
+        if not user_ids:
+            return []
+        known = self._users.push_targets(user_ids, {letter.event.sender_id for letter in letters})
+        devices: dict[str, list[PushTarget]] = defaultdict(list)
+        for target in known.targets:
+            devices[target.user_id].append(target)
+        pairs = {
+            (letter.event.chat_id, user_id)
+            for letter in letters
+            for user_id in letter.event.user_ids
+            if user_id in devices
+        }
+        cursors = self._messages.cursors(pairs) if pairs else {}
+        return [
+            Due(letter, user_id, _push_to(device, letter.event, known.names))
+            for letter in letters
+            for user_id in letter.event.user_ids
+            # Who has no cursors there is not in the chat any more, and must learn nothing (G4).
+            if (cursor := cursors.get((letter.event.chat_id, user_id))) is not None
+            and cursor.receipt.read_seq < letter.event.seq
+            for device in devices[user_id]
+        ]
+
+    def _forget(self, tokens: set[str]) -> None:
+        if tokens:
+            try:
+                self._users.forget_push_tokens(tokens)
+            except AppError as error:
+                # The next push finds them dead again.
+                log.warning("dead tokens kept", extra={"code": error.code, "count": len(tokens)})
+
+
+def _read(records: list[Record]) -> tuple[list[Letter], list[Failure], list[Failure]]:
+    """Letters; records to try again, as another version may read them; records nobody can."""
+    letters: list[Letter] = []
+    again: list[Failure] = []
+    dead: list[Failure] = []
+    for record in records:
+        try:
+            letters.append(Letter(record, Unread.model_validate_json(record.body)))
+        except ValidationError as error:
+            hopeless = any(item["type"] == "json_invalid" for item in error.errors())
+            failure = Failure(record.body, record.shard, record.attempt, type(error).__name__)
+            (dead if hopeless else again).append(failure)
+    return letters, again, dead
+
+
+def _push_to(device: "PushTarget", event: Unread, names: dict[str, str]) -> Push:
+    return Push(
+        token=device.token,
+        message_id=event.message_id,
+        chat_id=event.chat_id,
+        seq=event.seq,
+        sender_id=event.sender_id,
+        title=names.get(event.sender_id, APP_NAME) if device.previews else APP_NAME,
+        body=event.preview if device.previews else CONTENT_FREE,
+    )
+
+
+def _failures(put_off: Iterable[tuple[Due, Outcome]]) -> list[Failure]:
+    """One failure a letter, for those of its users whom a later try may reach."""
+    letters: dict[int, Letter] = {}
+    failed: dict[int, dict[str, Outcome]] = defaultdict(dict)
+    for due, outcome in put_off:
+        letters[id(due.letter)] = due.letter
+        failed[id(due.letter)][due.user_id] = outcome
+    return [
+        letters[key].failed(
+            next(iter(by_user.values())).reason,
+            by_user,
+            max(outcome.retry_after for outcome in by_user.values()),
+        )
+        for key, by_user in failed.items()
+    ]

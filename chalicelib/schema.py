@@ -1,0 +1,79 @@
+"""Gives the servers what the code expects: tables, indexes, exchanges and queues."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from yoyo import get_backend, read_migrations
+
+from chalicelib import broker
+from chalicelib.config import Settings, SettingsInvalid
+from chalicelib.errors import Unavailable
+from chalicelib.messages.store.mongo import MongoMessages
+from chalicelib.postgres import Postgres
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "infra" / "migrations"
+LOCK = 0x7061726C6579  # any number that is ours alone: "parley"
+LOCK_SECONDS = 60
+STATEMENT_SECONDS = 60
+
+
+def apply(settings: Settings) -> None:
+    """Bring every server up to date. Safe to repeat, and to run twice at once.
+
+    Raises Unavailable where a server does not answer; what was done stays done.
+    """
+    accounts_url = settings.postgres_url.get_secret_value()
+    messages_url = settings.messages_url.get_secret_value()
+    migrate(accounts_url)
+    if messages_url.startswith("mongodb"):
+        messages = MongoMessages(messages_url)
+        messages.create_indexes()
+        messages.close()
+    elif messages_url != accounts_url:
+        migrate(messages_url)
+    broker.declare(settings.amqp_url.get_secret_value())
+
+
+def migrate(url: str) -> None:
+    """Apply the migrations that a PostgreSQL database does not have yet."""
+    _, _, rest = url.partition("://")
+    extra = f"connect_timeout=3&options=-c%20statement_timeout%3D{STATEMENT_SECONDS}s"
+    with _alone(Postgres(url)):
+        backend = get_backend(f"postgresql+psycopg://{rest}{'&' if '?' in rest else '?'}{extra}")
+        try:
+            backend.break_lock()  # of a process that died: the living are kept out by ours
+            backend.apply_migrations(backend.to_apply(read_migrations(str(MIGRATIONS))))
+        finally:
+            backend.connection.close()
+
+
+@contextmanager
+def _alone(postgres: Postgres) -> Iterator[None]:
+    """Hold the lock, which PostgreSQL takes back when its connection ends."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    try:
+        while not _locked(postgres):
+            if time.monotonic() > deadline:
+                raise Unavailable("postgres")
+            time.sleep(0.2)
+        yield
+    finally:
+        postgres.close()
+
+
+def _locked(postgres: Postgres) -> bool:
+    with postgres.cursor() as cursor:
+        row = cursor.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone()
+    return row is not None and bool(row[0])
+
+
+if __name__ == "__main__":
+    try:
+        apply(Settings.load())
+    except SettingsInvalid as error:
+        sys.exit(str(error))
+    except Unavailable as error:
+        sys.exit(f"No answer in time from: {error.dependency}")

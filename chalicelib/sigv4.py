@@ -1,0 +1,50 @@
+"""Signs requests with AWS Signature Version 4."""
+
+import hmac
+import time
+from hashlib import sha256
+from urllib.parse import quote
+
+_ALGORITHM = "AWS4-HMAC-SHA256"
+
+
+class Signer:
+    """Signs requests that have no query, to one service of one region."""
+
+    def __init__(
+        self, service: str, region: str, *, access_key: str, secret_key: str, token: str | None
+    ) -> None:
+        self._scope = f"{region}/{service}/aws4_request"
+        self._access_key = access_key
+        self._secret = f"AWS4{secret_key}".encode()
+        self._token = token
+        self._day, self._key = "", b""
+
+    def headers(self, method: str, host: str, path: str, body: bytes) -> dict[str, str]:
+        """The headers to send, `Host` included; `path` is as it is sent."""
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        scope = f"{stamp[:8]}/{self._scope}"
+        headers = {"host": host, "x-amz-date": stamp}
+        if self._token is not None:
+            headers["x-amz-security-token"] = self._token
+        names = ";".join(headers)
+        lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+        # Every service but S3 has the path encoded a second time.
+        request = (
+            f"{method}\n{quote(path, safe='/~')}\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
+        )
+        text = f"{_ALGORITHM}\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
+        signature = hmac.digest(self._key_of(stamp[:8]), text.encode(), "sha256").hex()
+        headers["authorization"] = (
+            f"{_ALGORITHM} Credential={self._access_key}/{scope}, "
+            f"SignedHeaders={names}, Signature={signature}"
+        )
+        return headers
+
+    def _key_of(self, day: str) -> bytes:
+        if day != self._day:
+            key = self._secret
+            for part in (day, *self._scope.split("/")):
+                key = hmac.digest(key, part.encode(), "sha256")
+            self._key, self._day = key, day  # in this order, for threads that look meanwhile
+        return self._key

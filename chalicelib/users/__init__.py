@@ -1,0 +1,1 @@
+"""People: profiles and the devices that take their pushes."""

@@ -1,0 +1,139 @@
+"""Users as they see themselves and each other, and the devices that are pushed to."""
+
+import unicodedata
+from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from chalicelib.wire import NFC, PRINTABLE, Input, Model, Token, Utc
+
+DELETED_NAME = "Deleted user"
+MAX_DEVICES = 20
+
+
+def _fold(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _username(value: str) -> str:
+    if not (value.isascii() and value.replace("_", "a").isalnum()):
+        raise PydanticCustomError("username", "Use letters a-z, digits and _ only")
+    return value
+
+
+def _strip(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _one_line_of_text(value: str) -> str:
+    # Line breaks would tear lists apart; direction overrides can make one name look like another.
+    if any(
+        unicodedata.category(c) in ("Cc", "Zl", "Zp")
+        or unicodedata.bidirectional(c) in ("LRE", "RLE", "LRO", "RLO", "PDF")
+        or unicodedata.bidirectional(c) in ("LRI", "RLI", "FSI", "PDI")
+        for c in value
+    ):
+        raise PydanticCustomError("text", "Use one line of text, without control characters")
+    if not any(unicodedata.category(c)[0] not in "CZM" for c in value):
+        raise PydanticCustomError("text", "Use at least one visible character")
+    return value
+
+
+def _https(value: str) -> str:
+    try:
+        url = urlsplit(value)
+        fine = url.scheme == "https" and url.hostname and "@" not in url.netloc and url.port != 0
+    except ValueError:
+        fine = False
+    if not fine:
+        raise PydanticCustomError("avatar_url", "Use an address that begins with https://")
+    return value
+
+
+# The order in these matters: lengths come first, to be measured after what is "before".
+Username = Annotated[
+    str, Field(min_length=3, max_length=32), BeforeValidator(_fold), AfterValidator(_username)
+]
+"""3–32 of a-z, 0-9 and _; upper case is folded, so names are unique regardless of case."""
+
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=64),
+    BeforeValidator(_strip),
+    NFC,
+    AfterValidator(_one_line_of_text),
+]
+"""1–64 characters on one line, with something to see."""
+
+About = Annotated[str, Field(max_length=140), NFC, PRINTABLE]
+
+AvatarUrl = Annotated[Token, Field(max_length=512), AfterValidator(_https)]
+
+DeviceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+"""What a client calls its device; its own choice, the same for every token of that device."""
+
+
+class Profile(Model):
+    """A user as they see themselves."""
+
+    id: str
+    username: str
+    display_name: str
+    about: str
+    avatar_url: str | None
+    email: str
+    push_previews: bool
+    created_at: Utc
+
+
+class PublicProfile(Model):
+    """A user as others see them. A deleted one has no username, and a stock name."""
+
+    id: str
+    username: str | None
+    display_name: str
+    about: str
+    avatar_url: str | None
+    deleted: bool
+
+
+class ProfileChanges(Input):
+    """What to change of one's profile; what is left out stays. `avatar_url: null` removes it."""
+
+    # The defaults are never read (only what was sent is), and keep null from being allowed.
+    display_name: Name = Field(default_factory=str)
+    about: About = Field(default_factory=str)
+    avatar_url: AvatarUrl | None = Field(default_factory=lambda: None)
+    push_previews: bool = Field(default_factory=bool)
+
+
+class UsernameQuery(Input):
+    """Query for a user by exact username, in any case."""
+
+    username: Username
+
+
+class PushToken(Input):
+    """A device's address at Firebase Cloud Messaging."""
+
+    token: Annotated[Token, Field(max_length=1024, repr=False)]
+    platform: Literal["android", "ios", "web"]
+
+
+class PushTarget(NamedTuple):
+    """A device to push to. `previews`: its user lets pushes show what a message says."""
+
+    user_id: str
+    device_id: str
+    token: str
+    platform: str
+    previews: bool
+
+
+class PushTargets(NamedTuple):
+    """The devices to push to, and the display names of senders by user id."""
+
+    targets: list[PushTarget]
+    names: dict[str, str]

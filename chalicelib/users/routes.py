@@ -1,0 +1,60 @@
+"""Profiles and push tokens over HTTP."""
+
+from chalice import Blueprint
+
+from chalicelib.auth.models import AccountDeletion, Identity
+from chalicelib.deps import deps
+from chalicelib.rest import endpoint
+from chalicelib.users.models import (
+    DeviceId,
+    Profile,
+    ProfileChanges,
+    PublicProfile,
+    PushToken,
+    UsernameQuery,
+)
+from chalicelib.wire import Id
+
+bp = Blueprint(__name__)
+
+
+@endpoint(bp, "GET /v1/users/me", scope="account")
+def get_me(identity: Identity) -> Profile:
+    """Your profile."""
+    return deps.users.me(identity.user_id)
+
+
+@endpoint(bp, "PATCH /v1/users/me", scope="account")
+def update_me(identity: Identity, body: ProfileChanges) -> Profile:
+    """Change what you send of your profile."""
+    return deps.users.update(identity.user_id, body)
+
+
+@endpoint(bp, "POST /v1/users/me/delete", scope="account", status=204)
+def delete_me(identity: Identity, body: AccountDeletion) -> None:
+    """Delete your account. Your messages stay, as from a deleted user."""
+    deps.accounts.delete(identity, body.password)
+
+
+@endpoint(bp, "GET /v1/users/{user_id}", scope="users.read")
+def get_user(identity: Identity, user_id: Id) -> PublicProfile:
+    """A user's public profile, also that of a deleted one."""
+    return deps.users.get(user_id)
+
+
+@endpoint(bp, "GET /v1/users", scope="users.read")
+def find_user(identity: Identity, query: UsernameQuery) -> PublicProfile:
+    """The public profile of the user with exactly this username."""
+    return deps.users.named(query.username)
+
+
+@endpoint(bp, "PUT /v1/users/me/push-tokens/{device_id}", scope="account", status=204)
+def set_push_token(identity: Identity, device_id: DeviceId, body: PushToken) -> None:
+    """Push to this device while this session lasts."""
+    deps.users.set_push_token(identity, device_id, body)
+
+
+@endpoint(bp, "DELETE /v1/users/me/push-tokens/{device_id}", scope="account", status=204)
+def drop_push_token(identity: Identity, device_id: DeviceId) -> None:
+    """Push to this device no more."""
+    deps.users.drop_push_token(identity, device_id)

@@ -1,0 +1,156 @@
+"""Users and their devices in PostgreSQL."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from psycopg import sql
+from psycopg.rows import class_row
+
+from chalicelib.postgres import Postgres
+from chalicelib.users.models import (
+    MAX_DEVICES,
+    Profile,
+    PublicProfile,
+    PushTarget,
+    PushTargets,
+    PushToken,
+)
+
+_PROFILE = "id, username, display_name, about, avatar_url, email, push_previews, created_at"
+_PUBLIC = (
+    "id, CASE WHEN deleted_at IS NULL THEN username END AS username, display_name, about,"
+    " avatar_url, deleted_at IS NOT NULL AS deleted"
+)
+
+
+class UserStore:
+    """Raises Unavailable from every method when PostgreSQL does not answer."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def profile(self, user_id: str) -> Profile | None:
+        """A user, unless deleted."""
+        with self._postgres.cursor(row_factory=class_row(Profile)) as cursor:
+            return cursor.execute(
+                f"SELECT {_PROFILE} FROM users WHERE id = %s AND deleted_at IS NULL", [user_id]
+            ).fetchone()
+
+    def update(self, user_id: str, changes: dict[str, Any]) -> Profile | None:
+        """Set some columns of a user, unless deleted."""
+        pairs = [sql.SQL("{} = %s").format(sql.Identifier(name)) for name in changes]
+        with self._postgres.cursor(row_factory=class_row(Profile)) as cursor:
+            return cursor.execute(
+                sql.SQL(
+                    f"UPDATE users SET {{}} WHERE id = %s AND deleted_at IS NULL"
+                    f" RETURNING {_PROFILE}"
+                ).format(sql.SQL(", ").join(pairs)),
+                [*changes.values(), user_id],
+            ).fetchone()
+
+    def public(self, user_id: str) -> PublicProfile | None:
+        """A user as others see them, also a deleted one."""
+        with self._postgres.cursor(row_factory=class_row(PublicProfile)) as cursor:
+            return cursor.execute(
+                f"SELECT {_PUBLIC} FROM users WHERE id = %s", [user_id]
+            ).fetchone()
+
+    def named(self, username: str) -> PublicProfile | None:
+        """The user of this name, unless deleted."""
+        with self._postgres.cursor(row_factory=class_row(PublicProfile)) as cursor:
+            return cursor.execute(
+                f"SELECT {_PUBLIC} FROM users WHERE username = %s AND deleted_at IS NULL",
+                [username],
+            ).fetchone()
+
+    def exists(self, user_id: str) -> bool:
+        """Whether there is such a user who is not deleted."""
+        with self._postgres.cursor() as cursor:
+            return (
+                cursor.execute(
+                    "SELECT 1 FROM users WHERE id = %s AND deleted_at IS NULL", [user_id]
+                ).fetchone()
+                is not None
+            )
+
+    def add_push_token(
+        self, user_id: str, session_id: str, device_id: str, push: PushToken, now: datetime
+    ) -> None:
+        """Set a device's token; it is taken from whichever other device had it, and the devices
+        set longest ago beyond MAX_DEVICES are dropped."""
+        values = {
+            "user_id": user_id,
+            "session_id": session_id,
+            "device_id": device_id,
+            "token": push.token,
+            "platform": push.platform,
+            "now": now,
+            "devices": MAX_DEVICES,
+        }
+        with self._postgres.transaction(), self._postgres.cursor() as cursor:
+            # Two devices that claim one token take turns.
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(token)s, 0))", values)
+            cursor.execute(
+                "DELETE FROM push_tokens WHERE token = %(token)s"
+                " AND (user_id, device_id) <> (%(user_id)s, %(device_id)s)",
+                values,
+            )
+            cursor.execute(
+                "INSERT INTO push_tokens"
+                " (user_id, device_id, session_id, token, platform, updated_at)"
+                " SELECT %(user_id)s, %(device_id)s, id, %(token)s, %(platform)s, %(now)s"
+                " FROM sessions WHERE id = %(session_id)s AND revoked_at IS NULL FOR SHARE"
+                " ON CONFLICT (user_id, device_id) DO UPDATE SET session_id = EXCLUDED.session_id,"
+                " token = EXCLUDED.token, platform = EXCLUDED.platform,"
+                " updated_at = EXCLUDED.updated_at",
+                values,
+            )
+            cursor.execute(
+                "DELETE FROM push_tokens WHERE user_id = %(user_id)s AND device_id IN ("
+                "  SELECT device_id FROM push_tokens WHERE user_id = %(user_id)s"
+                "  ORDER BY updated_at DESC, device_id OFFSET %(devices)s LIMIT 1000"
+                ")",
+                values,
+            )
+
+    def drop_push_token(self, user_id: str, device_id: str) -> None:
+        """Push no more to a device."""
+        with self._postgres.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM push_tokens WHERE user_id = %s AND device_id = %s",
+                [user_id, device_id],
+            )
+
+    def drop_push_tokens(self, tokens: Collection[str]) -> None:
+        """Forget tokens, whosever they are."""
+        with self._postgres.cursor() as cursor:
+            cursor.execute("DELETE FROM push_tokens WHERE token = ANY(%s)", [list(tokens)])
+
+    def push_targets(
+        self, user_ids: Collection[str], sender_ids: Collection[str], now: datetime
+    ) -> PushTargets:
+        """The devices of users whose session stands, and the names of senders."""
+        senders = set(sender_ids)
+        with self._postgres.cursor() as cursor:
+            rows = cursor.execute(
+                "SELECT u.id, u.display_name, u.push_previews, p.device_id, p.token, p.platform"
+                " FROM users u LEFT JOIN ("
+                "  push_tokens p JOIN sessions s"
+                "  ON s.id = p.session_id AND s.revoked_at IS NULL AND s.expires_at > %(now)s"
+                " ) ON p.user_id = u.id AND u.id = ANY(%(users)s::uuid[])"
+                " WHERE u.id = ANY(%(all)s::uuid[]) ORDER BY u.id, p.device_id",
+                {
+                    "users": list(user_ids),
+                    "all": list(senders.union(user_ids)),
+                    "now": now,
+                },
+            ).fetchall()
+        return PushTargets(
+            targets=[
+                PushTarget(user_id, device_id, token, platform, previews)
+                for user_id, _, previews, device_id, token, platform in rows
+                if token is not None
+            ],
+            names={user_id: name for user_id, name, *_ in rows if user_id in senders},
+        )

@@ -1,0 +1,95 @@
+"""JSON at the edges: strict models in, plain JSON out."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+)
+
+from chalicelib.errors import BadRequest, ValidationFailed
+
+
+class Model(BaseModel):
+    """Base of what we send, store and hand around: immutable."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Input(BaseModel):
+    """Base of what clients send: wrong types and unknown fields are refused, never guessed at."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+# C0 and C1 controls but tab, line feed and carriage return: no store or screen wants them.
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+def _printable(value: str) -> str:
+    if _CONTROLS.search(value):
+        raise ValueError("must not contain control characters")
+    return value
+
+
+def _nfc(value: Any) -> Any:
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+def _rfc3339(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
+"""A UUID in lower case."""
+
+Utc = Annotated[datetime, PlainSerializer(_rfc3339, when_used="json")]
+"""An aware time; on the wire RFC 3339 in UTC, to the millisecond."""
+
+NFC = BeforeValidator(_nfc)
+"""Text is measured, stored and compared in NFC."""
+
+PRINTABLE = AfterValidator(_printable)
+"""Refuses control characters."""
+
+Token = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$")]
+"""Visible ASCII, as opaque identifiers of clients are; add a `Field(max_length=…)`."""
+
+Limit = Annotated[int, Field(ge=1, le=200)]
+"""How many items a list may answer with."""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def parse(model: type[M], text: str | bytes) -> M:
+    """Read JSON into `model`. Raises BadRequest or ValidationFailed, neither quoting the input."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise refusal(error) from None
+
+
+def refusal(error: ValidationError) -> BadRequest | ValidationFailed:
+    """What to tell the client about a failed validation."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    if any(item["type"] == "json_invalid" for item in found):
+        return BadRequest()
+    return ValidationFailed(
+        [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in found[:20]]
+    )
+
+
+def now() -> datetime:
+    """The time in UTC, cut to what every store and the wire can keep: milliseconds."""
+    time = datetime.now(UTC)
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)

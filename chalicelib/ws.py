@@ -1,0 +1,145 @@
+"""Socket frames: connect, receive, disconnect, and the table of actions."""
+
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NamedTuple, get_type_hints
+
+from chalice.app import WebsocketEvent
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import from_json, to_json
+
+from chalicelib import logs
+from chalicelib.auth.models import Identity
+from chalicelib.deps import deps
+from chalicelib.errors import (
+    AppError,
+    BadRequest,
+    Forbidden,
+    Unauthorized,
+    Unavailable,
+    UnknownAction,
+)
+from chalicelib.wire import Input, refusal
+
+log = logging.getLogger(__name__)
+
+
+class Frame(Input):
+    """A request of a client: `id` is its own, and comes back as `re`."""
+
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    action: Annotated[str, Field(max_length=64)]
+    data: Annotated[dict[str, Any], Field(default_factory=dict)]
+
+
+class Action(NamedTuple):
+    """What a frame can ask for: a function of (identity, data), and the scope it needs."""
+
+    call: Callable[..., Any]
+    scope: str
+
+    @property
+    def model(self) -> type[BaseModel]:
+        return _model_of(self.call)
+
+
+@functools.cache
+def _model_of(call: Callable[..., Any]) -> type[BaseModel]:
+    model: type[BaseModel] = get_type_hints(call)["data"]
+    return model
+
+
+ACTIONS: dict[str, Action] = {}
+
+
+def add_actions(actions: Mapping[str, Action]) -> None:
+    """Make actions available to frames. Refuses a name that is taken."""
+    if taken := ACTIONS.keys() & actions.keys():
+        raise ValueError(f"actions defined twice: {sorted(taken)}")
+    ACTIONS.update(actions)
+
+
+def connect(event: WebsocketEvent) -> dict[str, Any]:
+    """Accept a socket that brings a ticket or a bearer token; refuse it with a status else."""
+    raw = event.to_dict()
+    headers = {name.lower(): value for name, value in (raw.get("headers") or {}).items()}
+    query = raw.get("queryStringParameters") or {}
+    try:
+        _enter(event)
+        if "ticket" in query:
+            identity = deps.auth.redeem_ticket(query["ticket"])
+        else:
+            identity = deps.auth.authenticate(headers.get("authorization", ""))
+        deps.presence.connected(identity, event.connection_id)
+        return {"statusCode": 200}
+    except AppError as error:
+        return {"statusCode": error.status}
+    except Exception:
+        log.exception("connect failed", extra={"connection_id": event.connection_id})
+        return {"statusCode": 500}
+
+
+def receive(event: WebsocketEvent) -> dict[str, Any]:
+    """Answer one frame. The route response carries what this returns back to the socket."""
+    reply: dict[str, Any] = {"re": None}
+    try:
+        _enter(event)
+        raw = _read(event.body)
+        reply["re"] = raw.get("id") if raw and _is_frame_id(raw.get("id")) else None
+        identity = deps.connections.admit(event.connection_id)
+        reply["data"] = _call(identity, raw)
+    except Unauthorized as error:
+        deps.gateway.close([event.connection_id])
+        reply["error"] = error.to_wire()
+    except AppError as error:
+        if isinstance(error, Unavailable):
+            log.warning("unavailable", extra={"dependency": error.dependency})
+        reply["error"] = error.to_wire()
+    except Exception:
+        log.exception("frame failed", extra={"connection_id": event.connection_id})
+        reply["error"] = AppError().to_wire()
+    return {"statusCode": 200, "body": to_json(reply).decode()}
+
+
+def disconnect(event: WebsocketEvent) -> dict[str, Any]:
+    """Forget a socket. Best effort: API Gateway may never tell, so records also expire."""
+    _enter(event)
+    try:
+        deps.presence.disconnected(event.connection_id)
+    except AppError as error:
+        log.warning("disconnect not recorded", extra={"code": error.code})
+    return {"statusCode": 200}
+
+
+def _enter(event: WebsocketEvent) -> None:
+    logs.enter(deps.settings.log_level, event.to_dict()["requestContext"].get("requestId"))
+
+
+def _read(body: str) -> dict[str, Any] | None:
+    try:
+        raw = from_json(body)
+    except ValueError:
+        return None
+    return raw if isinstance(raw, dict) else None
+
+
+def _is_frame_id(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 64
+
+
+def _call(identity: Identity, raw: dict[str, Any] | None) -> Any:
+    if raw is None:
+        raise BadRequest("The frame is not a JSON object.")
+    try:
+        frame = Frame.model_validate(raw)
+        action = ACTIONS.get(frame.action)
+        if action is None:
+            raise UnknownAction()
+        if action.scope not in identity.scopes:
+            raise Forbidden()
+        data = action.model.model_validate(frame.data)
+    except ValidationError as error:
+        raise refusal(error) from None
+    result = action.call(identity, data)
+    return {} if result is None else result

@@ -1,0 +1,1 @@
+"""The local cloud: API Gateway, Lambda, triggers and FCM on one machine. Never packaged."""

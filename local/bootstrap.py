@@ -1,0 +1,307 @@
+"""Installs what the local cloud and the tests need. Standard library only."""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import ctypes.util
+import fcntl
+import glob
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = ROOT / ".local"
+DEBIAN = STATE / "debian"  # Debian packages unpacked here need no root and start no service
+LOG = STATE / "bootstrap.log"
+
+PURPOSES = {
+    "run": ["requirements.txt", "local/requirements.txt"],
+    "checks": ["requirements.txt", "local/requirements.txt", "requirements-dev.txt"],
+    "tests": ["requirements.txt", "local/requirements.txt", "requirements-dev.txt"],
+}
+TRIES = 3
+STEP_TIMEOUT = 900
+STILL_EVERY = 15
+
+APT = [
+    "apt-get",
+    "--quiet=2",
+    f"-oDir::State::lists={STATE}/apt/lists",
+    f"-oDir::Cache={STATE}/apt/cache",
+    "-oAPT::Sandbox::User=root",  # the folder may be one that the user _apt cannot reach
+    "-oAcquire::Retries=3",
+    "-oAcquire::http::Timeout=30",
+]
+_apt_lock = threading.Lock()
+
+
+class SetupFailed(Exception):
+    """Something could not be installed; the text says what to do about it."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--for", dest="purpose", choices=PURPOSES, default="run")
+    purpose = parser.parse_args().purpose
+    try:
+        require_supported_machine()
+        STATE.mkdir(exist_ok=True)
+        with (STATE / "bootstrap.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            install(purpose)
+    except SetupFailed as problem:
+        sys.exit(f"\n{problem}")
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. The next run goes on from here.")
+
+
+def require_supported_machine() -> None:
+    """Refuse at once what would only fail later."""
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        raise SetupFailed(
+            f"Parley needs Python 3.11, 3.12 or 3.13, and {sys.executable} is "
+            f"{platform.python_version()}. Name another one: make run PYTHON=python3.11"
+        )
+    if sys.platform != "linux":
+        raise SetupFailed("The local cloud runs on Linux only.")
+
+
+def install(purpose: str) -> None:
+    """Run the steps that are not done yet, side by side."""
+    steps = {
+        "Python packages": lambda: environment(ROOT / ".venv", PURPOSES[purpose]),
+        "PostgreSQL, Valkey and SecantusDB": lambda: environment(
+            STATE / "servers-venv", ["local/servers/requirements.txt"]
+        ),
+        "RabbitMQ": rabbitmq,
+    }
+    if purpose == "tests":
+        steps["Chromium"] = chromium
+    with concurrent.futures.ThreadPoolExecutor(len(steps)) as pool:
+        running = [pool.submit(announced, name, step) for name, step in steps.items()]
+        for future in running:
+            future.result()
+
+
+def announced(name: str, step: Callable[[], bool]) -> None:
+    """Run a step; say when it starts, that it goes on, and how long it took."""
+    started = time.monotonic()
+    done = threading.Event()
+
+    def seconds() -> str:
+        return f"{time.monotonic() - started:.0f} s"
+
+    def reassure() -> None:
+        # A step that finds its work done is over by then and stays silent.
+        wait = 1.0
+        while not done.wait(wait):
+            say(f"installing {name}" + (f": {seconds()}" if wait > 1 else " ..."))
+            wait = STILL_EVERY
+
+    threading.Thread(target=reassure, daemon=True).start()
+    try:
+        changed = step()
+    finally:
+        done.set()
+    if changed:
+        say(f"installed {name} in {seconds()}")
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"  {text}\n")  # in one piece: steps run side by side
+    sys.stdout.flush()
+
+
+# Python environments
+
+
+def environment(folder: Path, requirement_files: list[str]) -> bool:
+    """Make a virtual environment hold exactly the pinned files; True if it had to work."""
+    stamp = f"{folder} {sys.version}"
+    if read(folder / ".made-with") != stamp:
+        shutil.rmtree(folder, ignore_errors=True)
+    missing = [
+        name for name in requirement_files if read(folder / stamp_name(name)) != digest(ROOT / name)
+    ]
+    if not missing:
+        return False
+    if not (folder / ".made-with").exists():
+        run(
+            [sys.executable, "-m", "venv", "--without-pip", str(folder)],
+            "make a Python environment",
+        )
+        (folder / ".made-with").write_text(stamp)
+    # Not compiled: importing compiles the few modules that are really used.
+    command = [str(folder / "bin/python"), f"{pip_wheel()}/pip", "install", "--quiet"]
+    command += ["--disable-pip-version-check", "--no-input", "--no-compile", "--progress-bar=off"]
+    command += ["--retries=2"]
+    command += ["--no-deps", "--require-hashes", "--only-binary=:all:"]
+    for name in missing:
+        command += ["-r", str(ROOT / name)]
+    run(command, "download Python packages from PyPI", tries=TRIES)
+    for name in missing:
+        (folder / stamp_name(name)).write_text(digest(ROOT / name))
+    return True
+
+
+def stamp_name(requirement_file: str) -> str:
+    return ".installed-" + requirement_file.replace("/", "-")
+
+
+def pip_wheel() -> str:
+    """The pip that Python ships; Debian ships it apart, so it may have to be fetched."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("ensurepip")
+    places = [str(DEBIAN / "usr/share/python-wheels"), "/usr/share/python-wheels"]
+    if spec and spec.origin:
+        places.insert(0, os.path.join(os.path.dirname(spec.origin), "_bundled"))
+    for place in places:
+        found = sorted(glob.glob(f"{place}/pip-*.whl"))
+        if found:
+            return found[-1]
+    unpack_debian("python3-pip-whl", "Install it: apt-get install python3-venv")
+    return pip_wheel()
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+# Debian packages
+
+
+def rabbitmq() -> bool:
+    """Have a RabbitMQ: Debian's, installed or unpacked; True if it had to be fetched."""
+    erl = DEBIAN / "usr/lib/erlang/bin/erl"
+    if Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists() or erl.exists():
+        return False
+    if " " in str(DEBIAN):
+        raise SetupFailed(
+            f"RabbitMQ cannot be unpacked into {ROOT}, whose name has a space. "
+            "Install it: apt-get install rabbitmq-server"
+        )
+    unpack_debian("rabbitmq-server", "Install it: apt-get install rabbitmq-server")
+    return True
+
+
+def unpack_debian(package: str, otherwise: str) -> None:
+    """Unpack a package, and what it needs that is not installed, into our own folder."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        raise SetupFailed(f"{package} is missing, and this is not a Debian machine. {otherwise}")
+    with _apt_lock:
+        downloads = STATE / "apt/cache/archives"
+        for folder in (downloads / "partial", STATE / "apt/lists/partial", DEBIAN):
+            folder.mkdir(parents=True, exist_ok=True)
+        run([*APT, "update"], f"read Debian's package lists. {otherwise}", tries=TRIES)
+        plan = run(
+            [*APT, "--simulate", "--no-install-recommends", "install", package],
+            f"find Debian's package {package}. {otherwise}",
+        )
+        wanted = re.findall(r"^Inst (\S+)", plan, re.MULTILINE) or [package]
+        run(
+            [*APT, "download", *wanted],
+            f"download Debian's package {package}. {otherwise}",
+            tries=TRIES,
+            cwd=downloads,
+        )
+        unpacked = DEBIAN.with_suffix(".new")
+        shutil.copytree(DEBIAN, unpacked, symlinks=True, dirs_exist_ok=True)
+        for archive in sorted(downloads.glob("*.deb")):
+            run(["dpkg", "--extract", str(archive), str(unpacked)], f"unpack {archive.name}")
+            archive.unlink()
+        relocate_erlang(unpacked)
+        shutil.rmtree(DEBIAN)
+        unpacked.rename(DEBIAN)
+        shutil.rmtree(STATE / "apt")
+
+
+def relocate_erlang(unpacked: Path) -> None:
+    """Erlang's launcher names the folder it was built for: put ours."""
+    for launcher in ("bin/erl", "erts-*/bin/erl"):
+        for script in unpacked.glob(f"usr/lib/erlang/{launcher}"):
+            text = script.read_text().replace(
+                "ROOTDIR=/usr/lib/erlang\n", f'ROOTDIR="{DEBIAN}/usr/lib/erlang"\n'
+            )
+            script.unlink()
+            script.write_text(text)
+            script.chmod(0o755)
+
+
+def chromium() -> bool:
+    """Install a browser for the tests where we may; without it they are skipped."""
+    if shutil.which("chromium") and ctypes.util.find_library("atomic"):
+        return False
+    prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if not shutil.which("apt-get") or (prefix and not may_sudo()):
+        say("Chromium or libatomic is missing, and this user may not install it: browser tests")
+        say("will be skipped. To run them: apt-get install chromium libatomic1")
+        return False
+    apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet=2"]
+    apt += ["-oDPkg::Lock::Timeout=300", "-oAcquire::Retries=3"]
+    # Playwright's driver needs libatomic, and brings none.
+    packages = ["chromium", "fonts-liberation", "libatomic1"]
+    wanted = ["--yes", "--no-install-recommends", "install", *packages]
+    for command in ([*apt, "update"], [*apt, *wanted]):
+        run(command, "install Debian's chromium", tries=TRIES)
+    return True
+
+
+def may_sudo() -> bool:
+    if not shutil.which("sudo"):
+        return False
+    asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, timeout=30, check=False)
+    return asked.returncode == 0
+
+
+# Running things
+
+
+def run(command: list[str], purpose: str, *, tries: int = 1, cwd: Path = ROOT) -> str:
+    """Run a command and return what it printed. Raises SetupFailed with its last lines."""
+    output = ""
+    for attempt in range(tries):
+        if attempt:
+            time.sleep(2**attempt)
+        try:
+            result = subprocess.run(
+                command,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=STEP_TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            output = f"no end after {STEP_TIMEOUT} s"
+            continue
+        output = result.stdout
+        with LOG.open("a") as log:
+            log.write(f"$ {' '.join(command)}\n{output}\n")
+        if result.returncode == 0:
+            return output
+    last = "\n".join(f"    {line}" for line in output.strip().splitlines()[-8:])
+    raise SetupFailed(
+        f"Could not {purpose}\n{last}\n"
+        f"All of it is in {LOG}. Once the cause is gone, run the same command again."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,365 @@
+"""Composes the local cloud: servers, keys, schema, workers, gateways, triggers, schedules."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import uvloop
+
+from local import demo, keys, terminal
+from local.console import Console
+from local.events import REGION, STAGE
+from local.fcm import Fcm
+from local.functions import Function, Registered, read_config, registered
+from local.http_gateway import HttpGateway
+from local.logs import WorkerLog
+from local.management import ManagementApi, NoConnections, Sockets
+from local.options import CloudFailed, Listeners, Options, url
+from local.pages import Pages
+from local.pushes import Pushes
+from local.schedules import Schedules, ScheduleUnsupported
+from local.servers import Servers, start_all
+from local.sigv4 import Verifier
+from local.socket_gateway import SocketGateway
+from local.state import AlreadyRunning, State
+from local.triggers import Triggers
+from local.workers import AppBroken, WorkerPool
+
+SCHEMA_SECONDS = 120.0
+LOOK_EVERY = 0.5
+_APPLY_SCHEMA = (
+    "from chalicelib.config import Settings; from chalicelib.schema import apply; "
+    "apply(Settings.load())"
+)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(options: Options) -> None:
+    """Serve the app until Ctrl-C, a signal or the end of the terminal. Raises CloudFailed."""
+    with contextlib.suppress(_Stopped), _started(options, Console()) as base:
+        uvloop.run(_until_stopped(_Cloud(options, base).serve()))
+        base.console.plain("\nStopping ...")
+
+
+def services(options: Options) -> None:
+    """Serve what the app needs, and print the environment that `chalice local` wants."""
+    with contextlib.suppress(_Stopped), _started(options, Console(sys.stderr)) as base:
+        # `chalice local` is to listen there, not we.
+        base.listeners.close_public()
+        uvloop.run(_until_stopped(_Cloud(options, base).serve_services()))
+        base.console.plain("\nStopping ...")
+
+
+class _Stopped(BaseException):
+    """A signal asked the process to end while it was starting."""
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What is there before the event loop runs."""
+
+    console: Console
+    state: State
+    listeners: Listeners
+    keys: keys.Keys
+    fcm: Fcm
+    pushes: Pushes
+    servers: Servers
+    environment: dict[str, str]
+
+
+@contextlib.contextmanager
+def _started(options: Options, console: Console) -> Iterator[_Base]:
+    """Hold the state folder, the ports and the servers for as long as the block runs."""
+    _raise_file_limit()
+    state = State(options.state)
+    with contextlib.ExitStack() as stack:
+        _on_signals(_raise_stopped)
+        terminal.hang_up_with_it()
+        try:
+            listeners = Listeners.bind(options)
+            stack.callback(listeners.close)
+            state.claim()
+            stack.callback(state.release)
+            found = keys.load(state.keys)
+            pushes = Pushes()
+            fcm = Fcm(account=found.service_account, pushes=pushes, url=url(listeners.fcm))
+            servers = start_all(state.folder, _wanted(options), console.step)
+            stack.callback(servers.stop)
+            stack.callback(_on_signals, signal.SIG_IGN)
+            environment = _environment(options, listeners, found, fcm, servers)
+            _apply_schema(options, environment)
+            console.step("schema is up to date")
+            yield _Base(console, state, listeners, found, fcm, pushes, servers, environment)
+        except AlreadyRunning as problem:
+            raise CloudFailed(str(problem)) from None
+        except _Stopped:
+            console.plain("\nStopping ...")
+            raise
+
+
+def _wanted(options: Options) -> list[str]:
+    stores = ["postgres"] if options.messages == "postgres" else ["postgres", "mongo"]
+    return [*stores, "redis", "rabbitmq"]
+
+
+def _on_signals(action: Any) -> None:
+    for number in _SIGNALS:
+        signal.signal(number, action)
+
+
+def _raise_stopped(*_: Any) -> NoReturn:
+    # Once is enough: nothing may interrupt the stopping.
+    _on_signals(signal.SIG_IGN)
+    raise _Stopped
+
+
+def _raise_file_limit() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _environment(
+    options: Options, listeners: Listeners, found: keys.Keys, fcm: Fcm, servers: Servers
+) -> dict[str, str]:
+    """What the app's settings are read from, and nothing of the machine's own AWS account."""
+    return {
+        **servers.env,
+        "STAGE": "local",
+        "ISSUER": url(listeners.http),
+        "WS_URL": f"{url(listeners.sockets, 'ws')}/{STAGE}",
+        "WS_ENDPOINT_URL": f"{url(listeners.management)}/{STAGE}",
+        "JWT_KEYS": found.jwks,
+        "FCM_CREDENTIALS": fcm.credentials(),
+        "FCM_URL": fcm.send_url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": found.aws.access_key,
+        "AWS_SECRET_ACCESS_KEY": found.aws.secret_key,
+    }
+
+
+def _whole_environment(own: dict[str, str]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {**inherited, **own}
+
+
+def _apply_schema(options: Options, environment: dict[str, str]) -> None:
+    """Bring tables, indexes and queues up to date, in a process of its own as on AWS."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _APPLY_SCHEMA],
+            cwd=options.app,
+            env=_whole_environment(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SCHEMA_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise CloudFailed(f"The schema was not applied in {SCHEMA_SECONDS:g} s.") from None
+    if done.returncode != 0:
+        raise CloudFailed(f"The schema could not be applied:\n{done.stdout}{done.stderr}")
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run until it ends or a signal arrives; what it holds is then released in order."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _chalice() -> str:
+    return shlex.quote(os.path.relpath(Path(sys.executable).with_name("chalice")))
+
+
+class _Cloud:
+    """The part that lives in the event loop."""
+
+    def __init__(self, options: Options, base: _Base) -> None:
+        self._options = options
+        self._base = base
+        self._console = base.console
+        self._published = False
+
+    async def serve(self) -> None:
+        """Start everything, say where it is, and stay until cancelled."""
+        base, options = self._base, self._options
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(base.fcm.stop)
+            await base.fcm.start(base.listeners.fcm)
+            pool = await self._start_pool(stack)
+            app = await self._describe(pool)
+            sockets = SocketGateway(
+                pool=pool,
+                functions=app.sockets,
+                limits=options.limits,
+                report=self._console.problem,
+            )
+            await self._start_management(stack, sockets)
+            stack.push_async_callback(sockets.stop)
+            await sockets.start(base.listeners.sockets)
+            self._start_triggers(stack, pool, app)
+            http = HttpGateway(
+                pool=pool,
+                app=app,
+                limits=options.limits,
+                report=self._console.problem,
+                pages=Pages(folder=options.web, pushes=base.pushes),
+            )
+            stack.push_async_callback(http.stop)
+            await http.start(base.listeners.http)
+            self._console.step("gateways, triggers and schedules are ready")
+            if options.demo:
+                await self._fill_demo()
+            self._published = True
+            self._publish(pool)
+            self._say_where()
+            await self._watch_servers(pool)
+
+    async def serve_services(self) -> None:
+        """Start what the app needs, print its environment, and stay until cancelled."""
+        base = self._base
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(base.fcm.stop)
+            await base.fcm.start(base.listeners.fcm)
+            await self._start_management(stack, NoConnections())
+            lines = "".join(
+                f"export {name}={shlex.quote(value)}\n"
+                for name, value in sorted(base.environment.items())
+            )
+            path = base.state.folder / "services.env"
+            base.state.write(path, lines)
+            stack.callback(path.unlink, missing_ok=True)
+            print(lines, end="", flush=True)
+            self._console.plain(
+                f"\nIn another terminal:  . {shlex.quote(str(path))} && "
+                f"{_chalice()} local --port {self._options.http_port}\n"
+                "Ctrl-C stops the servers."
+            )
+            await asyncio.Event().wait()
+
+    async def _start_pool(self, stack: contextlib.AsyncExitStack) -> WorkerPool:
+        log = WorkerLog(self._base.state.worker_log, self._console.problem)
+        stack.callback(log.close)
+        await log.start()
+        pool = WorkerPool(
+            folder=self._options.app,
+            environment=_whole_environment(self._base.environment),
+            log=log,
+            report=self._console.problem,
+            changed=lambda: self._publish(pool),
+        )
+        stack.push_async_callback(pool.stop)
+        try:
+            await pool.start(self._options.workers)
+        except AppBroken as problem:
+            raise CloudFailed(str(problem)) from None
+        self._console.step(f"{self._options.workers} workers are ready")
+        return pool
+
+    async def _describe(self, pool: WorkerPool) -> Registered:
+        outcome = await pool.invoke(Function("describe", "describe"), b"{}")
+        if outcome.failure is not None:
+            raise CloudFailed(f"The app could not be read: {outcome.message}")
+        return registered(outcome.result, read_config(self._options.app, "local"))
+
+    async def _start_management(self, stack: contextlib.AsyncExitStack, sockets: Sockets) -> None:
+        aws = self._base.keys.aws
+        management = ManagementApi(
+            sockets=sockets,
+            verifier=Verifier(aws.access_key, aws.secret_key),
+            report=self._console.problem,
+        )
+        stack.push_async_callback(management.stop)
+        await management.start(self._base.listeners.management)
+
+    def _start_triggers(
+        self, stack: contextlib.AsyncExitStack, pool: WorkerPool, app: Registered
+    ) -> None:
+        if app.queues and "notify" not in app.functions:
+            raise CloudFailed("The app names push queues but has no function called 'notify'.")
+        if app.queues:
+            triggers = Triggers(
+                pool=pool,
+                amqp_url=self._base.environment["AMQP_URL"],
+                queues=app.queues,
+                function=app.functions["notify"],
+                report=self._console.problem,
+            )
+            stack.push_async_callback(triggers.stop)
+            triggers.start()
+        try:
+            schedules = Schedules(
+                pool=pool,
+                schedules=app.schedules,
+                report=self._console.problem,
+                every=self._options.schedule_seconds,
+            )
+        except ScheduleUnsupported as problem:
+            raise CloudFailed(str(problem)) from None
+        stack.push_async_callback(schedules.stop)
+        schedules.start()
+
+    async def _fill_demo(self) -> None:
+        try:
+            await asyncio.to_thread(demo.fill, self._base.environment["ISSUER"])
+        except demo.DemoFailed as problem:
+            self._console.problem(f"The demo accounts could not be filled: {problem}")
+        else:
+            self._console.step("demo accounts are ready")
+
+    async def _watch_servers(self, pool: WorkerPool) -> NoReturn:
+        """Keep the servers' process ids current: one that died was started again."""
+        known = self._base.servers.pids()
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            if (now := self._base.servers.pids()) != known:
+                known = now
+                self._publish(pool)
+
+    def _publish(self, pool: WorkerPool) -> None:
+        """Keep run.json current, from the moment that everything is ready."""
+        if not self._published:
+            return
+        base = self._base
+        base.state.publish(
+            {
+                "http_url": base.environment["ISSUER"],
+                "socket_url": base.environment["WS_URL"],
+                "management_url": base.environment["WS_ENDPOINT_URL"],
+                "pid": os.getpid(),
+                "servers": base.servers.pids(),
+                "workers": pool.pids,
+                "environment": base.environment,
+            }
+        )
+
+    def _say_where(self) -> None:
+        say = self._console.plain
+        say(f"\n  Web client and API   {self._base.environment['ISSUER']}/")
+        say(f"  Sockets              {self._base.environment['WS_URL']}")
+        say(f"  Logs                 {self._base.state.worker_log.parent}")
+        if self._options.demo:
+            say("\n  Demo accounts (user name, password):")
+            for account in demo.ACCOUNTS:
+                say(f"    {account.username:5} {account.password}")
+        say("\n  Ctrl-C stops everything.\n")

@@ -1,0 +1,119 @@
+"""Development keys, made at the first run and kept in the state folder: the API's and Google's."""
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+PROJECT = "parley-local"
+
+
+@dataclass(frozen=True)
+class AwsKeys:
+    """What signs requests to the management API. Valid on this machine only."""
+
+    access_key: str
+    secret_key: str
+
+
+@dataclass(frozen=True)
+class ServiceAccount:
+    """The Google account that the FCM stand-in knows."""
+
+    private_key_pem: str
+    project_id: str = PROJECT
+
+    @property
+    def client_email(self) -> str:
+        return f"push@{self.project_id}.iam.gserviceaccount.com"
+
+    @property
+    def public_key(self) -> rsa.RSAPublicKey:
+        """What assertions are checked with."""
+        key = serialization.load_pem_private_key(self.private_key_pem.encode(), None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        return key.public_key()
+
+    def to_json(self, token_uri: str) -> str:
+        """A service account file as Google hands it out."""
+        return json.dumps(
+            {
+                "type": "service_account",
+                "project_id": self.project_id,
+                "private_key_id": "local",
+                "private_key": self.private_key_pem,
+                "client_email": self.client_email,
+                "client_id": "1",
+                "token_uri": token_uri,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Keys:
+    """All keys of one state folder."""
+
+    jwks: str
+    service_account: ServiceAccount
+    aws: AwsKeys
+
+
+def load(folder: Path) -> Keys:
+    """Read the keys, and make those that are missing."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Keys(
+        jwks=_kept(folder / "jwt-keys.json", _new_jwks),
+        service_account=ServiceAccount(_kept(folder / "service-account.pem", _new_rsa_key)),
+        aws=AwsKeys("local", _kept(folder / "aws-secret", lambda: secrets.token_urlsafe(30))),
+    )
+
+
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        pass
+    value = make()
+    # Whole or not at all: an interrupted first run must not leave half a key.
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(value)
+    partial.replace(path)
+    return value
+
+
+def _new_jwks() -> str:
+    """A key set with one private ES256 key."""
+    numbers = ec.generate_private_key(ec.SECP256R1()).private_numbers()
+    public = numbers.public_numbers
+    key = {
+        "kty": "EC",
+        "crv": "P-256",
+        "alg": "ES256",
+        "use": "sig",
+        "kid": secrets.token_hex(8),
+        "x": _base64url(public.x),
+        "y": _base64url(public.y),
+        "d": _base64url(numbers.private_value),
+    }
+    return json.dumps({"keys": [key]})
+
+
+def _base64url(number: int) -> str:
+    return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
+
+
+def _new_rsa_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()

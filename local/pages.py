@@ -1,0 +1,80 @@
+"""Pages beside the API: the web client, its configuration, and the pushes phones would show."""
+
+import mimetypes
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from aiohttp import web
+
+from local.pushes import Pushes
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_TYPES = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".css": "text/css",
+    ".html": "text/html",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class Pages:
+    """Answers what is no route of the app; None for what is nothing at all."""
+
+    def __init__(self, *, folder: Path, pushes: Pushes) -> None:
+        self._folder = folder.resolve()
+        self._pushes = pushes
+
+    async def __call__(self, request: web.BaseRequest) -> web.Response | None:
+        path = unquote(request.rel_url.raw_path)
+        if path == "/_local/pushes":
+            return self._show_pushes(request)
+        if request.method not in ("GET", "HEAD"):
+            return None
+        if path == "/config.json":
+            # The API is on the page's own origin, whatever name the browser has for it.
+            return web.json_response({"api": "", "local": True}, headers=_HEADERS)
+        return self._file(path)
+
+    def _file(self, path: str) -> web.Response | None:
+        wanted = path.removeprefix("/") or "index.html"
+        if "\0" in wanted or any(part.startswith(".") for part in wanted.split("/")):
+            return None
+        file = (self._folder / wanted).resolve()
+        if not file.is_relative_to(self._folder) or not file.is_file():
+            return None
+        kind = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0]
+        is_text = bool(kind) and (str(kind).startswith("text/") or kind == _TYPES[".json"])
+        return web.Response(
+            body=file.read_bytes(),
+            content_type=kind or "application/octet-stream",
+            charset="utf-8" if is_text else None,
+            headers=_HEADERS,
+        )
+
+    def _show_pushes(self, request: web.BaseRequest) -> web.Response:
+        if not _is_local(request):
+            return web.json_response({"message": "Forbidden"}, status=403)
+        if request.method == "DELETE":
+            self._pushes.clear()
+            return web.Response(status=204)
+        if request.method != "GET":
+            return web.json_response({"message": "Method Not Allowed"}, status=405)
+        try:
+            after = int(request.query.get("after", "0"))
+        except ValueError:
+            return web.json_response({"message": "'after' must be a number."}, status=400)
+        return web.json_response({"items": self._pushes.after(after)}, headers=_HEADERS)
+
+
+def _is_local(request: web.BaseRequest) -> bool:
+    """Whether a page of ours asks, and not one whose name was made to point here."""
+    host = request.headers.get("Host", "")
+    if urlsplit(f"//{host}").hostname not in _LOOPBACK:
+        return False
+    origin = request.headers.get("Origin")
+    return origin is None or origin == f"http://{host}"

@@ -1,0 +1,98 @@
+"""A server in a container, where a Docker engine answers on its socket."""
+
+import hashlib
+import http.client
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from local.servers.embedded import READY_WITHIN, Embedded, Report, ServerUnavailable
+from local.servers.ports import HOST, remembered_port
+
+PING_WITHIN = 2.0
+
+
+def engine_answers() -> bool:
+    """Whether an engine is there: an installed client says nothing about that."""
+    named = os.environ.get("DOCKER_HOST", "")
+    places = [
+        named.removeprefix("unix://"),
+        "/var/run/docker.sock",
+        os.environ.get("XDG_RUNTIME_DIR", "/run") + "/docker.sock",
+    ]
+    for place in places[:1] if named else places[1:]:
+        if _pong(place):
+            os.environ.setdefault("DOCKER_HOST", f"unix://{place}")
+            return True
+    return False
+
+
+def _pong(path: str) -> bool:
+    connection = http.client.HTTPConnection("localhost", timeout=PING_WITHIN)
+    try:
+        with socket.socket(socket.AF_UNIX) as pipe:
+            pipe.settimeout(PING_WITHIN)
+            pipe.connect(path)
+            connection.sock = pipe
+            connection.request("GET", "/_ping")
+            return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+class Container:
+    """One server in Docker: start, URL, stop. Its data is a volume that stays."""
+
+    pid = None
+
+    def __init__(self, kind: type[Embedded], state: Path, report: Report) -> None:
+        self.name = kind.name
+        self.variable = kind.variable
+        self._kind = kind
+        self._port = remembered_port(state / "ports.json", kind.name, report)
+        checkout = hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:8]
+        self._volume = f"parley-{checkout}-{kind.folder}"
+        self._container: Any = None
+
+    @property
+    def url(self) -> str:
+        return self._kind.url_at(self._port)
+
+    def start(self) -> None:
+        """Return when the server answers. Raises ServerUnavailable."""
+        from testcontainers.core.container import DockerContainer
+
+        container = DockerContainer(self._kind.image).with_envs(**self._kind.image_environment)
+        container.with_volume_mapping(self._volume, self._kind.image_data, "rw")
+        # A node finds its data by its host's name.
+        container.with_kwargs(hostname=self._kind.folder)
+        published: dict[str, Any] = container.ports
+        published[f"{self._kind.image_port}/tcp"] = (HOST, self._port)
+        self._container = container
+        container.start()
+        deadline = time.monotonic() + READY_WITHIN
+        while True:
+            try:
+                self._kind.check(self.url)
+                return
+            except Exception as error:
+                if time.monotonic() > deadline:
+                    output = b"\n".join(container.get_logs()).decode(errors="replace")
+                    raise ServerUnavailable(
+                        f"{self.name} in Docker does not answer ({error}). Its log says:\n"
+                        + "\n".join(output.splitlines()[-15:])
+                    ) from error
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Remove the container, keep its volume."""
+        if self._container is not None:
+            self._container.stop(delete_volume=False)
+            self._container = None
+
+    def restart(self) -> None:
+        """Stop and start again: same port, same data."""
+        self.stop()
+        self.start()

@@ -1,0 +1,59 @@
+"""Ports for our servers: free ones, chosen once and used again by every later start."""
+
+import json
+import random
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import psutil
+
+HOST = "127.0.0.1"
+# Below those that the kernel hands out to clients, one of which could hold it at our start.
+RANGE = range(20_000, 32_768)
+TRIES = 200
+
+
+def remembered_port(file: Path, name: str, report: Callable[[str], None]) -> int:
+    """The port this name had last time, or a new one if it had none or somebody took it."""
+    ports: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+    port = ports.get(name)
+    if port and (user := taken_by(port)):
+        report(f"port {port} of {name} is in use by {user}; taking another one")
+        port = None
+    if not port:
+        port = ports[name] = free_port(avoid=ports.values())
+        file.write_text(json.dumps(ports, indent=2) + "\n")
+    return port
+
+
+def free_port(avoid: Iterable[int] = ()) -> int:
+    """A port that nobody listens on."""
+    avoided = set(avoid)
+    for port in random.sample(RANGE, TRIES):
+        if port not in avoided and not taken_by(port):
+            return port
+    raise OSError(f"None of {TRIES} ports tried between {RANGE.start} and {RANGE.stop} is free.")
+
+
+def taken_by(port: int) -> str | None:
+    """Who listens on a port, in words; None if nobody does."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            probe.listen(1)
+        except OSError:
+            return _listener(port) or "another program"
+    return None
+
+
+def _listener(port: int) -> str | None:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.laddr and connection.laddr.port == port and connection.pid:
+                name = psutil.Process(connection.pid).name()
+                return f"{name} (process {connection.pid})"
+    except psutil.Error:  # not ours to see
+        pass
+    return None

@@ -1,0 +1,118 @@
+"""RabbitMQ, and the port mapper that Erlang wants beside it."""
+
+import logging
+import socket
+import time
+from pathlib import Path
+
+import pika
+
+from local.servers.embedded import (
+    ANSWER_WITHIN,
+    ROOT,
+    Embedded,
+    Guarded,
+    Report,
+    ServerUnavailable,
+)
+
+MAPPER_WITHIN = 10.0
+
+CONFIGURATION = """\
+listeners.tcp.1 = 127.0.0.1:{port}
+vm_memory_high_watermark.absolute = 512MB
+disk_free_limit.absolute = 50MB
+log.file = false
+log.console = true
+log.console.level = warning
+"""
+
+
+class RabbitMQ(Embedded):
+    name = "RabbitMQ"
+    folder = "rabbitmq"
+    variable = "AMQP_URL"
+    image = "rabbitmq:4"
+    image_port = 5672
+    image_data = "/var/lib/rabbitmq"
+
+    def __init__(self, state: Path, report: Report, *, lock: int) -> None:
+        super().__init__(state, report, lock=lock)
+        self._mapper_port = self.choose_port("RabbitMQ's port mapper")
+        self._node_port = self.choose_port("RabbitMQ's node")
+        self._mapper: Guarded | None = None
+        self._system = Path("/")
+        if not (self._system / "usr/lib/rabbitmq").exists():
+            self._system = ROOT / ".local/debian"
+
+    @staticmethod
+    def url_at(port: int) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{port}/%2F"
+
+    @staticmethod
+    def check(url: str) -> None:
+        parameters = pika.URLParameters(url)
+        parameters.socket_timeout = ANSWER_WITHIN
+        parameters.stack_timeout = parameters.blocked_connection_timeout = ANSWER_WITHIN
+        # pika logs each failure: ask in its stead whether anybody listens.
+        socket.create_connection((parameters.host, parameters.port), ANSWER_WITHIN).close()
+        logging.getLogger("pika").setLevel(logging.CRITICAL)
+        pika.BlockingConnection(parameters).close()
+
+    def environment(self) -> dict[str, str]:
+        files = {
+            "RABBITMQ_CONFIG_FILE": "rabbitmq",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": "enabled_plugins",
+            "RABBITMQ_MNESIA_BASE": "mnesia",
+            "RABBITMQ_LOG_BASE": "log",
+            "RABBITMQ_GENERATED_CONFIG_DIR": "generated",
+        }
+        common = super().environment()
+        erlang = self._system / "usr/lib/erlang/bin"
+        return (
+            common
+            | {name: str(self.data / file) for name, file in files.items()}
+            | {
+                "PATH": f"{erlang}:{common['PATH']}",
+                "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+                "RABBITMQ_NODENAME": "parley@localhost",
+                "RABBITMQ_DIST_PORT": str(self._node_port),
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                    "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false"
+                ),
+                "RUNNING_UNDER_SYSTEMD": "true",  # the launcher then becomes the server
+                "ERL_EPMD_ADDRESS": "127.0.0.1",
+                "ERL_EPMD_PORT": str(self._mapper_port),
+            }
+        )
+
+    def prepare(self) -> None:
+        (self.data / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port))
+        (self.data / "enabled_plugins").write_text("[].\n")
+        if self._mapper and self._mapper.running:
+            return
+        # Left to itself, the server would start one that stays for ever.
+        erlang = self._system / "usr/lib/erlang"
+        mapper = str(next(iter(sorted(erlang.glob("erts-*/bin/epmd"))), "epmd"))
+        port = str(self._mapper_port)
+        self._mapper = self.spawn([mapper, "-address", "127.0.0.1", "-port", port])
+        self._wait_for_mapper(self._mapper)
+
+    def command(self) -> list[str]:
+        return [str(self._system / "usr/lib/rabbitmq/bin/rabbitmq-server")]
+
+    def stop(self) -> None:
+        super().stop()
+        if self._mapper:
+            self._mapper.stop()
+
+    def _wait_for_mapper(self, mapper: Guarded) -> None:
+        deadline = time.monotonic() + MAPPER_WITHIN
+        while mapper.running and time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self._mapper_port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        mapper.stop()
+        raise ServerUnavailable(f"RabbitMQ's port mapper does not start:\n{self.log_tail()}")

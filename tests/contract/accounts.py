@@ -1,0 +1,94 @@
+"""What the contract tests of accounts and users share."""
+
+import functools
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import redis
+
+from chalicelib import schema
+from chalicelib.auth.models import Session
+from chalicelib.auth.store import AccountStore
+from chalicelib.ids import new_id
+from chalicelib.users.models import Profile
+from chalicelib.users.store import UserStore
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, 123000, tzinfo=UTC)
+MONTH = timedelta(days=30)
+
+
+@functools.cache
+def migrated(url: str) -> str:
+    """The URL of a database, once it has its tables."""
+    schema.migrate(url)
+    return url
+
+
+@dataclass
+class Stores:
+    """Both stores over the same tables."""
+
+    accounts: AccountStore
+    users: UserStore
+
+    def account(self, **changes: Any) -> tuple[Profile, Session]:
+        """A new account: a user and their first session. The hash is "hash"."""
+        user = profile(**changes)
+        session = session_of(user.id)
+        self.accounts.add(user, "hash", session)
+        return user, session
+
+    def login(self, user: Profile, **changes: Any) -> Session:
+        """One more session of a user."""
+        session = session_of(user.id, **changes)
+        assert self.accounts.open_session(session, "hash") is not None
+        return session
+
+
+def profile(**changes: Any) -> Profile:
+    name = f"u_{secrets.token_hex(6)}"
+    good = {
+        "id": new_id(),
+        "username": name,
+        "display_name": "Ana",
+        "about": "",
+        "avatar_url": None,
+        "email": f"{name}@example.org",
+        "push_previews": True,
+        "created_at": NOW,
+    }
+    return Profile(**{**good, **changes})
+
+
+def session_of(user_id: str, **changes: Any) -> Session:
+    good = {
+        "id": new_id(),
+        "user_id": user_id,
+        "current": secrets.token_bytes(32),
+        "rotated_at": NOW,
+        "device_name": None,
+        "user_agent": "Phone/1",
+        "created_at": NOW,
+        "last_used_at": NOW,
+        "expires_at": NOW + MONTH,
+    }
+    return Session(**{**good, **changes})
+
+
+class RoundTrips:
+    """Counts writes to Redis."""
+
+    def __init__(self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        connection: Any = client.connection_pool.get_connection()
+        client.connection_pool.release(connection)
+        real = type(connection).send_packed_command
+
+        def counted(connection: Any, *arguments: Any, **more: Any) -> Any:
+            self.count += 1
+            return real(connection, *arguments, **more)
+
+        monkeypatch.setattr(type(connection), "send_packed_command", counted)

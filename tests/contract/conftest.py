@@ -1,0 +1,67 @@
+"""Real servers for the contract tests: given by the environment, else started once a run."""
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pymongo
+import pytest
+
+from local.servers import start_all
+
+Start = Callable[[str], str]
+
+
+@pytest.fixture(scope="session")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Starts one kind of server and returns its URL; all of them are stopped at the end."""
+    running = []
+
+    def start(kind: str) -> str:
+        state = tmp_path_factory.mktemp(kind)
+        servers = start_all(state, [kind], print, on_failure=lambda: None)
+        running.append((servers, state))
+        return servers[kind].url
+
+    yield start
+    for servers, state in running:
+        servers.stop()
+        shutil.rmtree(state)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(start_server: Start) -> Iterator[str]:
+    """A new, empty database."""
+    server = start_server("postgres")
+    name = f"test_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(scope="session")
+def mongo_url(start_server: Start) -> Iterator[str]:
+    """A new, empty database."""
+    server = start_server("mongo")
+    name = f"test_{secrets.token_hex(4)}"
+    yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(server)
+    with client:
+        client.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def redis_url(start_server: Start) -> str:
+    """A database that tests may flush."""
+    return urlsplit(start_server("redis"))._replace(path="/15").geturl()
+
+
+@pytest.fixture(scope="session")
+def amqp_url(start_server: Start) -> str:
+    """A broker with the default virtual host."""
+    return start_server("rabbitmq")

@@ -1,0 +1,340 @@
+"""Publishing and the topology, on a real RabbitMQ."""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pika
+import pytest
+
+from chalicelib import broker as module
+from chalicelib.broker import DEAD, EVENTS, PUSH_QUEUES, Broker, declare
+from chalicelib.errors import Unavailable
+from chalicelib.events import Failure, MessageUnread, shard_of
+from chalicelib.ids import new_id
+from chalicelib.wire import now
+from tests.proxy import Proxy
+
+QUEUES = [*PUSH_QUEUES, DEAD, *(f"push.retry.{attempt}" for attempt in range(1, 5))]
+BOUND = 5.0
+"""A call is over after 4 s; the rest is for a busy machine."""
+
+
+class Queues:
+    """What is in the queues, by a connection of the test's own."""
+
+    def __init__(self, url: str) -> None:
+        self.connection = pika.BlockingConnection(pika.URLParameters(url))
+        self.channel = self.connection.channel()
+
+    def purge(self) -> None:
+        for queue in QUEUES:
+            self.channel.queue_purge(queue)
+
+    def take(self, queue: str, *, keep: bool = False) -> tuple[Any, Any, bytes] | None:
+        method, properties, body = self.channel.basic_get(queue, auto_ack=not keep)
+        return None if method is None else (method, properties, body)
+
+    def wait_for(self, queue: str, *, keep: bool = False) -> tuple[Any, Any, bytes]:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if (found := self.take(queue, keep=keep)) is not None:
+                return found
+            time.sleep(0.02)
+        raise AssertionError(f"nothing came to {queue}")
+
+
+@pytest.fixture
+def queues(amqp_url: str) -> Iterator[Queues]:
+    declare(amqp_url)
+    queues = Queues(amqp_url)
+    queues.purge()
+    yield queues
+    queues.purge()
+    queues.connection.close()
+
+
+@pytest.fixture
+def broker(amqp_url: str, queues: Queues) -> Iterator[Broker]:
+    with closing(Broker(amqp_url, retry_seconds=(0.1, 0.1, 0.1, 0.1))) as broker:
+        yield broker
+
+
+@pytest.fixture
+def proxy(amqp_url: str) -> Iterator[Proxy]:
+    with Proxy(*_address(amqp_url)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind(amqp_url: str, queues: Queues, proxy: Proxy) -> Iterator[Broker]:
+    with closing(Broker(_through(amqp_url, proxy.port))) as broker:
+        yield broker
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "127.0.0.1", parts.port or 5672
+
+
+def _through(url: str, port: int, user: str | None = None) -> str:
+    parts = urlsplit(url)
+    account = user or parts.netloc.rpartition("@")[0] or "guest:guest"
+    return urlunsplit(parts._replace(netloc=f"{account}@127.0.0.1:{port}"))
+
+
+def unread(*user_ids: str) -> MessageUnread:
+    return MessageUnread(
+        message_id=new_id(),
+        chat_id=new_id(),
+        seq=1,
+        sender_id=new_id(),
+        preview="Grüße 👋",
+        sent_at=now(),
+        user_ids=list(user_ids),
+    )
+
+
+def user_of(shard: int) -> str:
+    return next(user for user in iter(new_id, "") if shard_of(user) == shard)
+
+
+def failure(attempt: int = 0, shard: int = 1) -> Failure:
+    return Failure(b'{"n":1}', shard=shard, attempt=attempt, reason="UnavailableError")
+
+
+class TestPublishing:
+    @pytest.mark.parametrize("shard", range(len(PUSH_QUEUES)))
+    def test_queues_an_event_by_its_users(self, broker: Broker, queues: Queues, shard: int) -> None:
+        event = unread(user_of(shard))
+
+        broker.publish(event)
+
+        found = queues.take(f"push.{shard}")
+        assert found is not None, "it must be there when publish returns"
+        _, properties, body = found
+        assert MessageUnread.model_validate_json(body) == event
+        assert properties.delivery_mode == 2
+        assert properties.content_type == "application/json"
+        assert properties.message_id == event.message_id
+        assert abs(properties.timestamp - time.time()) < 60
+
+    def test_reaches_everyone_once(self, broker: Broker, queues: Queues) -> None:
+        events = [unread(*(new_id() for _ in range(700))) for _ in range(5)]
+
+        broker.publish_all(events)
+
+        reached = []
+        for shard, queue in enumerate(PUSH_QUEUES):
+            while (found := queues.take(queue)) is not None:
+                part = MessageUnread.model_validate_json(found[2])
+                assert {shard_of(user_id) for user_id in part.user_ids} == {shard}
+                reached += [(part.message_id, user_id) for user_id in part.user_ids]
+        assert sorted(reached) == sorted((e.message_id, u) for e in events for u in e.user_ids)
+
+    def test_fails_where_no_queue_takes_the_message(self, broker: Broker, queues: Queues) -> None:
+        queues.channel.queue_unbind("push.2", EVENTS, "message.unread.2")
+        try:
+            with pytest.raises(Unavailable):
+                broker.publish(unread(user_of(2)))
+        finally:
+            queues.channel.queue_bind("push.2", EVENTS, "message.unread.2")
+
+        broker.publish(unread(user_of(2)))
+
+    def test_fails_where_a_queue_is_full(self, broker: Broker, queues: Queues) -> None:
+        arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        queue = queues.channel.queue_declare("", exclusive=True, arguments=arguments).method.queue
+        queues.channel.queue_bind(queue, EVENTS, "message.unread.0")
+        event = unread(user_of(0))
+        broker.publish(event)
+
+        with pytest.raises(Unavailable):
+            broker.publish_all([event, event])
+
+
+class TestTopology:
+    def test_can_be_declared_again(self, amqp_url: str, queues: Queues) -> None:
+        declare(amqp_url)
+        declare(amqp_url)
+
+    @pytest.mark.parametrize("queue", QUEUES)
+    def test_every_queue_is_replicated(self, queues: Queues, queue: str) -> None:
+        queues.channel.basic_publish("", queue, b"")
+        method, _, _ = queues.wait_for(queue, keep=True)
+        queues.channel.basic_nack(method.delivery_tag, requeue=True)
+
+        _, properties, _ = queues.wait_for(queue)
+        assert properties.headers["x-delivery-count"] == 1, "only quorum queues count"
+
+    def test_a_record_that_always_takes_its_consumer_down_is_laid_aside(
+        self, broker: Broker, queues: Queues
+    ) -> None:
+        event = unread(user_of(1))
+        broker.publish(event)
+
+        for _ in range(51):
+            method, _, _ = queues.wait_for("push.1", keep=True)
+            queues.channel.basic_nack(method.delivery_tag, requeue=True)
+
+        assert MessageUnread.model_validate_json(queues.wait_for(DEAD)[2]) == event
+
+
+class TestRetries:
+    @pytest.mark.parametrize("attempt", range(4))
+    def test_come_back_to_the_queue_they_failed_in(
+        self, broker: Broker, queues: Queues, attempt: int
+    ) -> None:
+        broker.retry([failure(attempt)])
+
+        method, properties, body = queues.wait_for("push.1")
+        assert body == b'{"n":1}'
+        assert method.routing_key == "message.unread.1"
+        assert properties.headers["attempt"] == attempt + 1
+        assert properties.headers["reason"] == "UnavailableError"
+        assert properties.delivery_mode == 2
+        assert properties.expiration is None
+
+    def test_come_back_after_their_delay(self, amqp_url: str, queues: Queues) -> None:
+        with closing(Broker(amqp_url, retry_seconds=(1.0, 1.0, 1.0, 1.0))) as broker:
+            before = time.monotonic()
+            broker.retry([failure()])
+
+            queues.wait_for("push.1")
+            assert time.monotonic() - before >= 1.0
+
+    def test_do_not_wait_for_each_other(self, amqp_url: str, queues: Queues) -> None:
+        with closing(Broker(amqp_url, retry_seconds=(60, 0.1, 60, 60))) as broker:
+            broker.retry([failure(0, shard=0), failure(1, shard=1), failure(2, shard=2)])
+
+            queues.wait_for("push.1")
+
+    def test_end_with_the_dead(self, broker: Broker, queues: Queues) -> None:
+        broker.retry([failure(4), failure(0)])
+
+        _, properties, body = queues.wait_for(DEAD)
+        assert body == b'{"n":1}'
+        expected = {"attempt": 4, "reason": "UnavailableError", "queue": "push.1"}
+        assert {key: properties.headers[key] for key in expected} == expected
+        queues.wait_for("push.1")
+        assert queues.take(DEAD) is None
+
+    def test_are_spared_what_is_hopeless(self, broker: Broker, queues: Queues) -> None:
+        broker.bury([failure(0)])
+
+        queues.wait_for(DEAD)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECONDS", 1.5)
+
+
+class TestASickBroker:
+    def fails_in_time(self, call: Callable[[], None]) -> None:
+        before = time.monotonic()
+        with pytest.raises(Unavailable) as caught:
+            call()
+        assert time.monotonic() - before < BOUND
+        assert caught.value.dependency == "rabbitmq"
+
+    def test_that_freezes_is_not_waited_for(
+        self, behind: Broker, proxy: Proxy, queues: Queues, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        behind.publish(unread(new_id()))
+        proxy.freeze()
+
+        self.fails_in_time(lambda: behind.publish(unread(new_id())))
+        monkeypatch.setattr(module, "REST_SECONDS", 0.5)
+        behind._rests_until = 0
+        self.fails_in_time(lambda: behind.publish(unread(new_id())))
+        again = time.monotonic()
+        self.fails_in_time(lambda: behind.publish(unread(new_id())))
+        assert time.monotonic() - again < 0.1, "right after a slow failure it fails at once"
+
+        proxy.thaw()
+        queues.purge()
+        time.sleep(0.5)
+        event = unread(user_of(3))
+        behind.publish(event)
+        assert MessageUnread.model_validate_json(queues.wait_for("push.3")[2]).user_ids
+
+    def test_that_is_frozen_from_the_start_is_not_waited_for(
+        self, hurried: None, behind: Broker, proxy: Proxy
+    ) -> None:
+        proxy.freeze()
+
+        self.fails_in_time(lambda: behind.publish(unread(new_id())))
+        self.fails_in_time(behind.ping)
+
+    def test_that_is_short_of_memory_is_not_waited_for(self, amqp_url: str, queues: Queues) -> None:
+        proxy = Alarmed(*_address(amqp_url))
+        with proxy, closing(Broker(_through(amqp_url, proxy.port))) as broker:
+            self.fails_in_time(lambda: broker.publish(unread(new_id())))
+
+            proxy.alarm = False
+            broker.publish(unread(new_id()))
+
+    def test_that_hung_up_meanwhile_is_connected_to_again(
+        self, behind: Broker, proxy: Proxy, queues: Queues
+    ) -> None:
+        behind.publish(unread(user_of(0)))
+        proxy.cut()
+
+        behind.publish(unread(user_of(1)))
+
+        assert queues.take("push.1") is not None
+
+    def test_that_is_gone_is_told_at_once(self, queues: Queues, amqp_url: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as unused:
+            port = unused.getsockname()[1]
+
+        self.fails_in_time(lambda: Broker(_through(amqp_url, port)).publish(unread(new_id())))
+        self.fails_in_time(lambda: declare(_through(amqp_url, port)))
+
+    def test_that_refuses_us_is_told_without_the_password(
+        self, amqp_url: str, proxy: Proxy, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        url = _through(amqp_url, proxy.port, user="guest:hunter2")
+
+        self.fails_in_time(lambda: Broker(url).publish(unread(new_id())))
+
+        assert "ACCESS_REFUSED" in caplog.text + str([vars(r) for r in caplog.records])
+        assert "hunter2" not in caplog.text + str([vars(r) for r in caplog.records])
+
+    def test_leaves_no_sockets_behind(self, hurried: None, behind: Broker, proxy: Proxy) -> None:
+        proxy.freeze()
+        self.fails_in_time(behind.ping)
+        before = len(os.listdir("/proc/self/fd"))
+
+        self.fails_in_time(behind.ping)
+
+        # Those of the proxy: it has accepted one more.
+        assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+    def test_says_whether_it_is_well(self, broker: Broker) -> None:
+        broker.ping()
+        broker.ping()
+
+
+class Alarmed(Proxy):
+    """Tells clients that publish that the broker takes nothing for now, and keeps it from it."""
+
+    alarm = True
+
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        publish = pika.spec.Basic.Publish.INDEX.to_bytes(4, "big")
+        blocked = pika.frame.Method(0, pika.spec.Connection.Blocked("low on memory")).marshal()
+        try:
+            while data := source.recv(65536):
+                if self.alarm and source.getsockname()[1] == self.port and publish in data:
+                    source.sendall(blocked)
+                else:
+                    target.sendall(data)
+        except OSError:
+            return
+        target.close()

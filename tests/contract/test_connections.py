@@ -1,0 +1,299 @@
+"""The registry of sockets, on a real Redis."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from chalicelib.auth.models import Identity
+from chalicelib.connections import LIFETIME, Connections
+from chalicelib.errors import RateLimited, Unauthorized, Unavailable
+from chalicelib.messages.models import Owed
+from chalicelib.redis import connect
+from tests.unit.settings import settings
+
+CHAT = "00000000-0000-7000-8000-00000000000c"
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    client = connect(redis_url)
+    client.flushdb()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def connections(client: redis.Redis) -> Connections:
+    return Connections(client, settings(delivered_within_seconds=1))
+
+
+def someone(session_id: str = "s1") -> Identity:
+    return Identity(user_id=str(uuid.uuid4()), session_id=session_id)
+
+
+def ids(connections: Connections, *people: Identity) -> list[str]:
+    return [s.connection_id for s in connections.of([one.user_id for one in people])]
+
+
+def test_an_open_socket_is_found_and_says_who_calls(connections: Connections) -> None:
+    ana = someone()
+
+    assert connections.open(ana, "c1=") == []
+    assert ids(connections, ana) == ["c1="]
+    caller = connections.admit("c1=")
+    assert (caller.user_id, caller.session_id, caller.connection_id) == (
+        ana.user_id,
+        "s1",
+        "c1=",
+    )
+    assert caller.scopes == ana.scopes
+
+
+def test_opening_answers_the_sockets_that_were_there(connections: Connections) -> None:
+    ana = someone()
+    connections.open(ana, "c1")
+
+    assert [s.connection_id for s in connections.open(ana, "c2")] == ["c1"]
+
+
+def test_an_unknown_socket_is_not_signed_in(connections: Connections) -> None:
+    with pytest.raises(Unauthorized):
+        connections.admit("nobody")
+
+
+def test_g5_a_dropped_socket_is_refused_at_its_next_frame(connections: Connections) -> None:
+    ana = someone()
+    connections.open(ana, "c1")
+    connections.drop(connections.of([ana.user_id]))
+
+    with pytest.raises(Unauthorized):
+        connections.admit("c1")
+    assert ids(connections, ana) == []
+
+
+def test_forgetting_tells_whether_it_was_the_last(connections: Connections) -> None:
+    ana = someone()
+    connections.open(ana, "c1")
+    connections.open(ana, "c2")
+
+    assert connections.forget("c1") == (ana.user_id, False)
+    assert connections.forget("c2") == (ana.user_id, True)
+    assert connections.forget("c2") is None
+
+
+def test_frames_beyond_the_bucket_must_wait(client: redis.Redis) -> None:
+    connections = Connections(client, settings(frames_per_second=0.01, frames_burst=3))
+    connections.open(someone(), "c1")
+    for _ in range(3):
+        connections.admit("c1")
+
+    with pytest.raises(RateLimited) as caught:
+        connections.admit("c1")
+    assert 1 <= caught.value.details["retry_after"] <= 100
+
+
+def test_the_bucket_fills_again(client: redis.Redis) -> None:
+    connections = Connections(client, settings(frames_per_second=20, frames_burst=1))
+    connections.open(someone(), "c1")
+    connections.admit("c1")
+    time.sleep(0.1)
+
+    connections.admit("c1")
+
+
+def test_everything_expires(connections: Connections, client: redis.Redis) -> None:
+    ana, bo = someone(), someone()
+    connections.open(ana, "c1")
+    connections.open(bo, "c2")
+    connections.watch(connections.admit("c1"), [bo.user_id])
+    connections.admit("c1")
+
+    lives = {key: client.ttl(key) for key in client.scan_iter()}
+    assert lives
+    assert all(life > 0 for life in lives.values())
+    assert lives["conn:{c1}"] in range(LIFETIME - 5, LIFETIME + 1)
+
+
+def test_a_frame_costs_one_round_trip_and_finding_sockets_one(
+    connections: Connections, client: redis.Redis
+) -> None:
+    people = [someone() for _ in range(30)]
+    for number, one in enumerate(people):
+        connections.open(one, f"c{number}")
+    connections.admit("c0")
+    users = [one.user_id for one in people]
+    connections.of_owing(users, chat_id=CHAT, seq=1, sender_id=users[0])
+    sent: list[int] = []
+    connection = client.connection_pool.get_connection()
+    client.connection_pool.release(connection)
+    original: Any = type(connection).send_packed_command
+
+    def counting(*args: Any, **kwargs: Any) -> None:
+        sent.append(1)
+        original(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(connection), "send_packed_command", counting)
+        connections.admit("c0")
+        assert len(sent) == 1
+        found = connections.of_owing(users, chat_id=CHAT, seq=2, sender_id=users[0])
+
+    assert len(found) == 30
+    assert len(sent) == 2
+
+
+def test_scripts_lost_in_a_restart_are_loaded_again(
+    connections: Connections, client: redis.Redis
+) -> None:
+    ana = someone()
+    connections.open(ana, "c1")
+    client.script_flush()
+
+    assert connections.admit("c1").user_id == ana.user_id
+
+
+class TestOwing:
+    def owe(self, connections: Connections, seq: int) -> tuple[Identity, Identity]:
+        ana, bo = someone(), someone()
+        connections.open(ana, "a" + ana.user_id)
+        connections.open(bo, "b" + bo.user_id)
+        self.send(connections, ana, bo, seq)
+        return ana, bo
+
+    def send(self, connections: Connections, ana: Identity, bo: Identity, seq: int) -> None:
+        connections.of_owing(
+            [ana.user_id, bo.user_id], chat_id=CHAT, seq=seq, sender_id=ana.user_id
+        )
+
+    def test_who_has_a_socket_owes_but_the_sender(self, connections: Connections) -> None:
+        _, bo = self.owe(connections, 5)
+        assert connections.claim_overdue(100) == []
+        time.sleep(1.1)
+
+        assert connections.claim_overdue(100) == [Owed(bo.user_id, CHAT, 5, since=5)]
+
+    def test_who_has_none_owes_nothing(self, connections: Connections) -> None:
+        ana, bo = someone(), someone()
+        self.send(connections, ana, bo, 5)
+        time.sleep(1.1)
+
+        assert connections.claim_overdue(100) == []
+
+    def test_an_acknowledgement_strikes_it_out(self, connections: Connections) -> None:
+        ana, bo = self.owe(connections, 5)
+        connections.of([ana.user_id], delivered=Owed(bo.user_id, CHAT, 5))
+        time.sleep(1.1)
+
+        assert connections.claim_overdue(100) == []
+
+    def test_what_was_sent_after_the_acknowledged_stays_owed(
+        self, connections: Connections
+    ) -> None:
+        ana, bo = self.owe(connections, 5)
+        self.send(connections, ana, bo, 6)
+        connections.settle([Owed(bo.user_id, CHAT, 5)])
+        time.sleep(1.1)
+
+        assert connections.claim_overdue(100) == [Owed(bo.user_id, CHAT, 6, since=6)]
+
+    def test_a_later_message_does_not_move_the_deadline(self, connections: Connections) -> None:
+        ana, bo = self.owe(connections, 5)
+        time.sleep(0.7)
+        self.send(connections, ana, bo, 6)
+        time.sleep(0.4)
+
+        assert connections.claim_overdue(100) == [Owed(bo.user_id, CHAT, 6, since=5)]
+
+    def test_g1_what_was_sent_before_stays_owed_when_a_later_one_is_settled_alone(
+        self, connections: Connections
+    ) -> None:
+        ana, bo = self.owe(connections, 5)
+        for seq in (6, 7):
+            self.send(connections, ana, bo, seq)
+        connections.settle([Owed(bo.user_id, CHAT, 7, since=7)])
+        connections.settle([Owed(bo.user_id, CHAT, 9, since=9)])
+        time.sleep(1.1)
+
+        assert connections.claim_overdue(100) == [Owed(bo.user_id, CHAT, 6, since=5)]
+
+    def test_g1_an_earlier_message_that_comes_later_is_owed_too(
+        self, connections: Connections
+    ) -> None:
+        ana, bo = self.owe(connections, 10)
+        self.send(connections, ana, bo, 9)
+        connections.settle([Owed(bo.user_id, CHAT, 10, since=10)])
+        time.sleep(1.1)
+
+        assert connections.claim_overdue(100) == [Owed(bo.user_id, CHAT, 9, since=9)]
+
+    def test_what_is_claimed_is_nobody_elses_until_it_comes_again(
+        self, connections: Connections
+    ) -> None:
+        self.owe(connections, 5)
+        time.sleep(1.1)
+
+        assert len(connections.claim_overdue(100)) == 1
+        assert connections.claim_overdue(100) == []
+
+
+class TestWatching:
+    def test_tells_how_they_are_and_whom_to_tell(self, connections: Connections) -> None:
+        ana, bo, cy = someone(), someone(), someone()
+        connections.open(ana, "c1")
+        connections.open(bo, "c2")
+
+        found = connections.watch(connections.admit("c1"), [bo.user_id, cy.user_id])
+
+        assert [(one.online, one.last_seen_at) for one in found] == [(True, None), (False, None)]
+        assert connections.watchers(bo.user_id) == ["c1"]
+
+    def test_who_left_was_last_seen_now(self, connections: Connections) -> None:
+        ana, bo = someone(), someone()
+        connections.open(ana, "c1")
+        connections.open(bo, "c2")
+        connections.forget("c2")
+
+        (found,) = connections.watch(connections.admit("c1"), [bo.user_id])
+
+        assert not found.online
+        assert found.last_seen_at is not None
+        assert abs(found.last_seen_at.timestamp() - time.time()) < 5
+
+    def test_a_ping_answers_whom_the_socket_watches(self, connections: Connections) -> None:
+        ana, bo = someone(), someone()
+        connections.open(ana, "c1")
+        caller = connections.admit("c1")
+        assert connections.renew(caller) == []
+        connections.watch(caller, [bo.user_id])
+
+        assert connections.renew(caller) == [bo.user_id]
+
+    def test_a_ping_brings_no_dropped_socket_back(self, connections: Connections) -> None:
+        ana = someone()
+        connections.open(ana, "c1")
+        caller = connections.admit("c1")
+        connections.drop(connections.of([ana.user_id]))
+        connections.renew(caller)
+
+        assert ids(connections, ana) == []
+        with pytest.raises(Unauthorized):
+            connections.admit("c1")
+
+
+def test_a_redis_that_is_not_there_is_unavailable() -> None:
+    connections = Connections(connect("redis://127.0.0.1:1"), settings())
+
+    for call in (
+        lambda: connections.admit("c1"),
+        lambda: connections.open(someone(), "c1"),
+        lambda: connections.of(["u"]),
+        lambda: connections.forget("c1"),
+        lambda: connections.claim_overdue(9),
+        lambda: connections.ping(),
+    ):
+        with pytest.raises(Unavailable):
+            call()

@@ -1,0 +1,215 @@
+"""Posts to @connections: signed, in parallel, and what becomes of sockets that are gone.
+
+The stand-in here checks signatures as the local cloud does, and answers as a connection's name
+says.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from chalicelib.auth.models import Identity
+from chalicelib.connections import Connections
+from chalicelib.gateway import Gateway
+from chalicelib.messages.models import Owed
+from chalicelib.redis import connect
+from local.sigv4 import SignatureRefused, Verifier
+from tests.unit.settings import settings
+
+CHAT = "00000000-0000-7000-8000-00000000000c"
+EVENT = {"event": "message.new", "data": {"text": "é"}}
+
+
+class Management(ThreadingHTTPServer):
+    """`gone…` is gone, `sick…` fails, `once…` fails the first time, `slow…` takes its time."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.verifier = Verifier("test", "test")
+        self.calls: list[tuple[str, str, Any]] = []
+        self.lock = threading.Lock()
+
+    def answer(self, method: str, name: str, body: bytes) -> int:
+        with self.lock:
+            seen = [call for call in self.calls if call[1] == name]
+            self.calls.append((method, name, json.loads(body) if body else None))
+        if name.startswith("slow"):
+            time.sleep(0.3)
+        if name.startswith("gone"):
+            return 410
+        if name.startswith("sick") or (name.startswith("once") and not seen):
+            return 500
+        return 200
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Management
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        stage, place, name = self.path.lstrip("/").split("/")
+        try:
+            self.server.verifier.check(self.command, self.path, "", headers, body)
+            status = self.server.answer(self.command, unquote(name), body)
+        except SignatureRefused:
+            status = 403
+        self.send_response(status if (stage, place) == ("api", "@connections") else 404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_DELETE = do_POST  # noqa: N815, so does the library call it
+
+    def log_message(self, format: str, *args: Any) -> None: ...  # noqa: A002
+
+
+@pytest.fixture
+def management() -> Iterator[Management]:
+    management = Management()
+    threading.Thread(target=management.serve_forever, args=(0.01,), daemon=True).start()
+    yield management
+    management.shutdown()
+    management.server_close()
+
+
+@pytest.fixture
+def connections(redis_url: str) -> Connections:
+    client = connect(redis_url)
+    client.flushdb()
+    return Connections(client, settings(delivered_within_seconds=1))
+
+
+@pytest.fixture
+def gateway(management: Management, connections: Connections) -> Gateway:
+    url = f"http://127.0.0.1:{management.server_port}/api"
+    return Gateway(settings(ws_endpoint_url=url), connections=connections)
+
+
+def deliver(gateway: Gateway, *users: str, skip: str | None = None, seq: int = 3) -> Any:
+    return gateway.deliver(users, EVENT, chat_id=CHAT, seq=seq, sender_id="ana", skip=skip)
+
+
+def online(connections: Connections, user_id: str, *names: str) -> None:
+    for name in names:
+        connections.open(Identity(user_id=user_id, session_id="s1"), name)
+
+
+def test_every_socket_but_the_skipped_one_gets_the_event(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    online(connections, "ana", "a1=", "a2=")
+    online(connections, "bo", "b/1+=")
+
+    delivery = deliver(gateway, "ana", "bo", "cy", skip="a1=")
+
+    assert (delivery.unreached, delivery.failed) == ({"cy"}, False)
+    assert sorted(management.calls) == [("POST", "a2=", EVENT), ("POST", "b/1+=", EVENT)]
+
+
+def test_a_wrong_key_reaches_nobody(management: Management, connections: Connections) -> None:
+    url = f"http://127.0.0.1:{management.server_port}/api"
+    wrong = settings(ws_endpoint_url=url, aws_secret_access_key="wrong")
+    online(connections, "bo", "b1")
+
+    assert deliver(Gateway(wrong, connections=connections), "bo").failed
+    assert management.calls == []
+
+
+def test_a_socket_that_is_gone_is_forgotten_and_its_user_unreached(
+    gateway: Gateway, connections: Connections
+) -> None:
+    online(connections, "bo", "gone1")
+    online(connections, "cy", "gone2", "c1")
+
+    delivery = deliver(gateway, "bo", "cy")
+
+    assert (delivery.unreached, delivery.failed) == ({"bo"}, False)
+    assert [s.connection_id for s in connections.of(["bo", "cy"])] == ["c1"]
+
+
+def test_only_who_took_it_owes_an_acknowledgement(
+    gateway: Gateway, connections: Connections
+) -> None:
+    online(connections, "ana", "a1")
+    online(connections, "bo", "gone1")
+    online(connections, "cy", "c1")
+    deliver(gateway, "ana", "bo", "cy", "dan")
+    time.sleep(1.1)
+
+    assert connections.claim_overdue(100) == [Owed("cy", CHAT, 3, since=3)]
+
+
+def test_g1_what_a_socket_took_before_it_was_gone_is_still_owed(
+    gateway: Gateway, connections: Connections
+) -> None:
+    online(connections, "bo", "b1")
+    deliver(gateway, "bo", seq=2)
+    connections.drop(connections.of(["bo"]))
+    online(connections, "bo", "gone1")
+    assert deliver(gateway, "bo", seq=3).unreached == {"bo"}
+    time.sleep(1.1)
+
+    assert connections.claim_overdue(100) == [Owed("bo", CHAT, 2, since=2)]
+
+
+def test_a_post_that_fails_is_tried_once_more(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    online(connections, "bo", "once1")
+    assert not deliver(gateway, "bo").failed
+
+    online(connections, "cy", "sick1")
+    delivery = deliver(gateway, "cy")
+    assert (delivery.unreached, delivery.failed) == (set(), True)
+    assert len([call for call in management.calls if call[1] == "sick1"]) == 2
+
+
+def test_posts_run_in_parallel(gateway: Gateway, connections: Connections) -> None:
+    online(connections, "bo", *(f"slow{n}" for n in range(8)))
+    started = time.monotonic()
+
+    deliver(gateway, "bo")
+
+    # In turn they would take 2.4 s.
+    assert time.monotonic() - started < 1.5
+
+
+def test_nobody_listening_is_bounded(connections: Connections) -> None:
+    gateway = Gateway(settings(), connections=connections)
+    online(connections, "bo", "b1")
+
+    assert deliver(gateway, "bo").failed
+
+
+def test_a_kept_connection_that_the_server_closed_is_opened_again(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    online(connections, "bo", "b1")
+    deliver(gateway, "bo")
+    _Handler.protocol_version = "HTTP/1.0"  # closes after each answer
+    try:
+        for _ in range(3):
+            assert not deliver(gateway, "bo").failed
+    finally:
+        _Handler.protocol_version = "HTTP/1.1"
+
+
+def test_g5_closing_a_session_refuses_its_sockets_and_leaves_the_others(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    online(connections, "bo", "b1", "gone1")
+    connections.open(Identity(user_id="bo", session_id="s2"), "b2")
+
+    gateway.close_session("bo", "s1")
+
+    assert [s.connection_id for s in connections.of(["bo"])] == ["b2"]
+    assert {call[:2] for call in management.calls} == {("DELETE", "b1"), ("DELETE", "gone1")}

@@ -1,0 +1,151 @@
+"""Coming and going, on a real Redis."""
+
+import uuid
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+from chalicelib.auth.models import Identity
+from chalicelib.connections import Connections
+from chalicelib.errors import Unauthorized
+from chalicelib.messages.presence import Presence
+from chalicelib.redis import connect
+from tests.unit.messages.fakes import FakeGateway
+from tests.unit.settings import settings
+
+
+class FakeSessions:
+    valid = True
+
+    def still_valid(self, identity: Identity) -> bool:
+        return self.valid
+
+
+class FakeChats:
+    """Everybody shares a chat with everybody but strangers."""
+
+    def __init__(self) -> None:
+        self.strangers: set[str] = set()
+
+    def shares_chat(self, member: str, others: Collection[str]) -> set[str]:
+        return set(others) - self.strangers
+
+
+@pytest.fixture
+def connections(redis_url: str) -> Connections:
+    client = connect(redis_url)
+    client.flushdb()
+    return Connections(client, settings())
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return FakeGateway()
+
+
+@pytest.fixture
+def sessions() -> FakeSessions:
+    return FakeSessions()
+
+
+@pytest.fixture
+def chats() -> FakeChats:
+    return FakeChats()
+
+
+@pytest.fixture
+def presence(connections: Connections, gateway: FakeGateway, sessions: Any, chats: Any) -> Presence:
+    return Presence(
+        settings(sockets_per_session=2),
+        connections=connections,
+        gateway=gateway,
+        store=lambda: chats,
+        auth=lambda: sessions,
+    )
+
+
+def someone(session_id: str = "s1") -> Identity:
+    return Identity(user_id=str(uuid.uuid4()), session_id=session_id)
+
+
+@pytest.fixture
+def watcher(presence: Presence, connections: Connections) -> Identity:
+    presence.connected(someone(), "w1")
+    return connections.admit("w1")
+
+
+def told(gateway: FakeGateway) -> list[tuple[str, bool]]:
+    return [(to, event["data"]["online"]) for to, event in gateway.sent if "event" in event]
+
+
+def test_watchers_are_told_of_the_first_socket_and_of_the_last(
+    presence: Presence, watcher: Identity, gateway: FakeGateway
+) -> None:
+    bo = someone()
+    assert [one.online for one in presence.watch(watcher, [bo.user_id]).items] == [False]
+
+    presence.connected(bo, "b1")
+    presence.connected(bo, "b2")
+    assert told(gateway) == [("w1", True)]
+
+    presence.disconnected("b1")
+    presence.disconnected("b2")
+    presence.disconnected("b2")
+    assert told(gateway) == [("w1", True), ("w1", False)]
+    assert gateway.sent[-1][1]["data"]["last_seen_at"] is not None
+
+
+def test_g4_strangers_cannot_be_watched(
+    presence: Presence, watcher: Identity, gateway: FakeGateway, chats: FakeChats
+) -> None:
+    bo = someone()
+    chats.strangers = {bo.user_id}
+
+    assert presence.watch(watcher, [bo.user_id]).items == []
+    presence.connected(bo, "b1")
+    assert told(gateway) == []
+
+
+def test_g4_a_ping_stops_watching_who_became_a_stranger(
+    presence: Presence,
+    watcher: Identity,
+    connections: Connections,
+    gateway: FakeGateway,
+    chats: FakeChats,
+) -> None:
+    bo = someone()
+    presence.watch(watcher, [bo.user_id])
+    chats.strangers = {bo.user_id}
+
+    presence.ping(watcher)
+
+    presence.connected(bo, "b1")
+    assert told(gateway) == []
+    assert connections.renew(watcher) == []
+
+
+def test_g5_a_session_revoked_while_connecting_gets_no_socket(
+    presence: Presence, connections: Connections, sessions: FakeSessions
+) -> None:
+    sessions.valid = False
+    with pytest.raises(Unauthorized):
+        presence.connected(someone(), "b1")
+
+    with pytest.raises(Unauthorized):
+        connections.admit("b1")
+
+
+def test_a_session_keeps_its_newest_sockets(
+    presence: Presence, connections: Connections, gateway: FakeGateway
+) -> None:
+    bo = someone()
+    other = Identity(user_id=bo.user_id, session_id="s2")
+    presence.connected(other, "o1")
+    for name in ("b1", "b2", "b3"):
+        presence.connected(bo, name)
+
+    assert ("b1", {"closed": True}) in gateway.sent
+    assert {s.connection_id for s in connections.of([bo.user_id])} == {"o1", "b2", "b3"}
+    with pytest.raises(Unauthorized):
+        connections.admit("b1")

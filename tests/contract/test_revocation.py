@@ -1,0 +1,346 @@
+"""Which sessions stand: Redis, and the stand-in for it, held to the same.
+
+And G5 on real servers: who is revoked stays out, whatever Redis forgets.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from chalicelib.auth.models import Identity, Session, Tokens
+from chalicelib.auth.revocation import Revocation
+from chalicelib.auth.service import Auth
+from chalicelib.auth.store import AccountStore
+from chalicelib.auth.throttle import Throttle
+from chalicelib.auth.tickets import Tickets
+from chalicelib.auth.tokens import AccessTokens
+from chalicelib.config import Settings
+from chalicelib.errors import RateLimited, Unauthorized, Unavailable
+from chalicelib.ids import new_id
+from chalicelib.postgres import Postgres
+from chalicelib.redis import connect
+from chalicelib.users.store import UserStore
+from tests.contract.accounts import RoundTrips, Stores, migrated, profile
+from tests.unit.auth.fakes import (
+    PHONE,
+    FakeRevocation,
+    FakeSockets,
+    auth_settings,
+)
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    client = connect(redis_url)
+    client.flushdb()
+    yield client
+    client.close()
+
+
+class TestRevocation:
+    @pytest.fixture(params=["fake", "redis"])
+    def revocation(self, request: pytest.FixtureRequest) -> Revocation:
+        if request.param == "fake":
+            return FakeRevocation()
+        return Revocation(request.getfixturevalue("client"), auth_settings())
+
+    def test_knows_nothing_at_first(self, revocation: Revocation) -> None:
+        assert revocation.admit("ana", "s1") is None
+        assert revocation.stands("ana", "s1") is None
+
+    def test_remembers_what_was_confirmed(self, revocation: Revocation) -> None:
+        assert revocation.confirm("ana", "s1")
+
+        assert revocation.admit("ana", "s1") is True
+        assert revocation.stands("ana", "s1") is True
+        assert revocation.stands("ana", "s2") is None
+        assert revocation.stands("bo", "s1") is None
+
+    def test_remembers_what_was_revoked(self, revocation: Revocation) -> None:
+        revocation.confirm("ana", "s1")
+        revocation.revoke("ana", ["s1", "s2"])
+
+        for session_id in ("s1", "s2"):
+            assert revocation.admit("ana", session_id) is False
+            assert revocation.stands("ana", session_id) is False
+
+    def test_a_late_confirmation_does_not_undo_a_revoke(self, revocation: Revocation) -> None:
+        revocation.revoke("ana", ["s1"])
+
+        assert not revocation.confirm("ana", "s1")
+        assert revocation.stands("ana", "s1") is False
+
+    def test_a_repeated_confirmation_does_no_harm(self, revocation: Revocation) -> None:
+        assert revocation.confirm("ana", "s1")
+        assert revocation.confirm("ana", "s1")
+
+
+class TestRevocationOnRedis:
+    def test_a_check_is_one_round_trip(
+        self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        revocation = Revocation(client, auth_settings())
+        revocation.confirm("ana", "s1")
+        revocation.admit("ana", "s1")  # loads the script
+        trips = RoundTrips(client, monkeypatch)
+
+        revocation.admit("ana", "s1")
+        assert trips.count == 1
+        revocation.stands("ana", "s1")
+        assert trips.count == 2
+
+    def test_survives_a_server_that_lost_its_scripts(self, client: redis.Redis) -> None:
+        revocation = Revocation(client, auth_settings())
+        revocation.confirm("ana", "s1")
+        client.script_flush()
+
+        assert revocation.admit("ana", "s1") is True
+
+    def test_keys_of_a_user_are_on_one_slot(self, client: redis.Redis) -> None:
+        revocation = Revocation(client, auth_settings())
+        revocation.confirm("ana", "s1")
+        revocation.admit("ana", "s1")
+
+        assert sorted(client.keys()) == ["rate:{ana}:s1", "session:{ana}:s1"]
+
+    def test_a_tombstone_outlives_every_token_and_everything_expires(
+        self, client: redis.Redis
+    ) -> None:
+        revocation = Revocation(client, auth_settings(access_token_seconds=900))
+        revocation.confirm("ana", "s1")
+        revocation.admit("ana", "s1")
+        revocation.revoke("ana", ["s2"])
+
+        assert 0 < client.ttl("session:{ana}:s1") <= 900
+        assert 900 < client.ttl("session:{ana}:s2") <= 960
+        assert 0 < client.pttl("rate:{ana}:s1") <= 1000
+
+    def test_no_server_no_entry(self) -> None:
+        revocation = Revocation(connect("redis://127.0.0.1:1"), auth_settings())
+
+        for ask in (revocation.admit, revocation.stands, revocation.confirm):
+            with pytest.raises(Unavailable):
+                ask("ana", "s1")
+        with pytest.raises(Unavailable):
+            revocation.revoke("ana", ["s1"])
+
+
+class TestRateLimit:
+    def limited(self, client: redis.Redis, per_second: float, burst: int) -> Revocation:
+        given = auth_settings(requests_per_second=per_second, requests_burst=burst)
+        return Revocation(client, given)
+
+    def test_a_burst_passes_and_no_more(self, client: redis.Redis) -> None:
+        revocation = self.limited(client, 0.001, 5)
+        for _ in range(5):
+            revocation.admit("ana", "s1")
+
+        with pytest.raises(RateLimited) as raised:
+            revocation.admit("ana", "s1")
+        assert 990 <= raised.value.details["retry_after"] <= 1000
+
+    def test_each_session_has_its_own(self, client: redis.Redis) -> None:
+        revocation = self.limited(client, 0.001, 1)
+        revocation.admit("ana", "s1")
+
+        assert revocation.admit("ana", "s2") is None
+        assert revocation.admit("bo", "s1") is None
+
+    def test_refused_requests_do_not_make_it_worse(self, client: redis.Redis) -> None:
+        revocation = self.limited(client, 0.001, 1)
+        revocation.admit("ana", "s1")
+        waits = []
+        for _ in range(20):
+            with pytest.raises(RateLimited) as raised:
+                revocation.admit("ana", "s1")
+            waits.append(raised.value.details["retry_after"])
+
+        assert max(waits) <= 1000
+
+    def test_fills_again_with_time(self, client: redis.Redis) -> None:
+        revocation = self.limited(client, 20, 2)
+        for _ in range(2):
+            revocation.admit("ana", "s1")
+
+        deadline = time.monotonic() + 5
+        admitted = 0
+        while admitted < 3 and time.monotonic() < deadline:
+            try:
+                revocation.admit("ana", "s1")
+                admitted += 1
+            except RateLimited:
+                time.sleep(0.01)
+
+        assert admitted == 3
+
+    def test_a_revoked_session_is_told_so_even_then(self, client: redis.Redis) -> None:
+        revocation = self.limited(client, 0.001, 1)
+        revocation.admit("ana", "s1")
+        revocation.revoke("ana", ["s1"])
+
+        assert revocation.admit("ana", "s1") is False
+
+    def test_ten_thousand_requests_at_once_get_a_burst_through(self, client: redis.Redis) -> None:
+        revocation = self.limited(client, 0.001, 100)
+
+        def hammer(_: int) -> int:
+            passed = 0
+            for _ in range(1250):
+                try:
+                    revocation.admit("ana", "s1")
+                    passed += 1
+                except RateLimited:
+                    pass
+            return passed
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(hammer, range(8))) == 100
+
+
+class World:
+    """`Auth` on real servers, with an account whose sessions are opened as asked."""
+
+    def __init__(self, given: Settings, client: redis.Redis, postgres: Postgres) -> None:
+        self.stores = Stores(AccountStore(postgres), UserStore(postgres))
+        self.sockets = FakeSockets()
+        tokens, throttle = AccessTokens(given), Throttle(client, given)
+        self.auth = Auth(
+            given,
+            revocation=Revocation(client, given),
+            tickets=Tickets(client, given),
+            tokens=lambda: tokens,
+            store=lambda: self.stores.accounts,
+            throttle=lambda: throttle,
+            sockets=lambda: self.sockets,
+        )
+        self.user = profile()
+        draft, refresh_token = self.auth.draft_session(self.user.id, PHONE, None)
+        self.stores.accounts.add(self.user, "hash", draft)
+        self.first = self.auth.tokens(draft, refresh_token)
+
+    def login(self) -> Tokens:
+        draft, refresh_token = self.auth.draft_session(self.user.id, PHONE, None)
+        assert self.stores.accounts.open_session(draft, "hash") == []
+        return self.auth.tokens(draft, refresh_token)
+
+    def identity(self, tokens: Tokens) -> Identity:
+        return self.auth.authenticate(f"Bearer {tokens.access_token}")
+
+
+class TestG5OnRealServers:
+    @pytest.fixture
+    def make(self, client: redis.Redis, postgres_url: str) -> Iterator[Callable[[], World]]:
+        migrated(postgres_url)
+        made: list[Postgres] = []
+
+        def make() -> World:
+            made.append(Postgres(postgres_url))
+            given = auth_settings(requests_per_second=1000, requests_burst=1000)
+            return World(given, client, made[-1])
+
+        yield make
+        for postgres in made:
+            postgres.close()
+
+    def test_a_request_costs_one_round_trip_and_postgresql_is_asked_once(
+        self, make: Callable[[], World], client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world = make()
+        world.identity(world.first)
+        asked: list[str] = []
+        real = world.stores.accounts.session
+
+        def counted(session_id: str) -> Session | None:
+            asked.append(session_id)
+            return real(session_id)
+
+        monkeypatch.setattr(world.stores.accounts, "session", counted)
+        trips = RoundTrips(client, monkeypatch)
+        for _ in range(10):
+            world.identity(world.first)
+
+        assert trips.count == 10
+        assert asked == []
+
+    def test_revoked_is_revoked_whatever_redis_forgets(
+        self, make: Callable[[], World], client: redis.Redis
+    ) -> None:
+        world = make()
+        other = world.login()
+        caller = world.identity(world.first)
+        world.identity(other)
+
+        world.auth.revoke(caller, other.session_id)
+        for _ in range(2):
+            with pytest.raises(Unauthorized):
+                world.identity(other)
+            client.flushdb()
+
+        assert world.identity(world.first) == caller
+        assert (world.user.id, other.session_id) in world.sockets.closed
+
+    def test_tickets_of_a_revoked_session_open_nothing(self, make: Callable[[], World]) -> None:
+        world = make()
+        other = world.login()
+        ticket = world.auth.issue_ticket(world.identity(other)).ticket
+        world.auth.revoke_others(world.identity(world.first))
+
+        assert not world.auth.still_valid(world.auth.redeem_ticket(ticket))
+
+    def test_two_tabs_that_refresh_at_once_both_go_on(self, make: Callable[[], World]) -> None:
+        world = make()
+        tokens = world.first
+        for _ in range(5):
+            tabs = [make() for _ in range(3)]
+            barrier = threading.Barrier(3)
+
+            def refresh(
+                tab: World, tokens: Tokens = tokens, barrier: threading.Barrier = barrier
+            ) -> Tokens:
+                barrier.wait()
+                return tab.auth.refresh(tokens.refresh_token)
+
+            with ThreadPoolExecutor(3) as pool:
+                answers = list(pool.map(refresh, tabs))
+            assert len({answer.refresh_token for answer in answers}) == 1
+            assert all(world.identity(answer) for answer in answers)
+            tokens = answers[0]
+
+    def test_reuse_of_an_old_refresh_token_ends_the_session(
+        self, make: Callable[[], World]
+    ) -> None:
+        world = make()
+        second = world.auth.refresh(world.first.refresh_token)
+        third = world.auth.refresh(second.refresh_token)
+        world.identity(third)
+
+        with pytest.raises(Unauthorized):
+            world.auth.refresh(world.first.refresh_token)
+
+        for tokens in (world.first, second, third):
+            with pytest.raises(Unauthorized):
+                world.identity(tokens)
+            with pytest.raises(Unauthorized):
+                world.auth.refresh(tokens.refresh_token)
+
+    def test_no_refresh_token_is_stored_as_it_is(self, make: Callable[[], World]) -> None:
+        world = make()
+        fresh = world.auth.refresh(world.first.refresh_token)
+
+        row = world.stores.accounts.session(fresh.session_id)
+        assert row is not None
+        for text in (world.first.refresh_token, fresh.refresh_token):
+            secret = bytes.fromhex(text.split(".")[1])
+            assert secret not in (row.current, row.previous, row.seed)
+
+    def test_a_session_of_somebody_else_is_nobodys(self, make: Callable[[], World]) -> None:
+        """Whatever a signed token says, PostgreSQL knows whose session it is."""
+        world, stranger = make(), make()
+        identity = Identity(user_id=world.user.id, session_id=stranger.first.session_id)
+
+        assert not world.auth.still_valid(identity)
+        assert not world.auth.still_valid(Identity(user_id=new_id(), session_id=new_id()))

@@ -1,0 +1,1 @@
+"""The local cloud, through real HTTP, sockets and a browser."""

@@ -1,0 +1,65 @@
+"""One local cloud for all end-to-end tests, with its waits made short."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.client import Api, User, register
+from tests.cloud import Cloud
+
+
+@pytest.fixture(scope="session", params=["mongo"])
+def cloud(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cloud]:
+    cloud = Cloud(
+        tmp_path_factory.mktemp("cloud"),
+        "--messages",
+        request.param,
+        "--schedule-seconds",
+        "1",
+        PENDING_AFTER_SECONDS="3",
+        DELIVERED_WITHIN_SECONDS="2",
+        # Every test registers people, and all of them come from one address.
+        REGISTRATIONS_PER_ADDRESS="100000",
+        FAILED_LOGINS_PER_ADDRESS="100000",
+    )
+    cloud.start()
+    yield cloud
+    cloud.stop()
+
+
+class People:
+    """What a test works with: people who can sign in, and a caller who did not."""
+
+    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+        self.http = http
+        self.anonymous = Api(url, http)
+
+    async def new(self, name: str = "user") -> User:
+        return await register(self.anonymous.url, self.http, name)
+
+    async def pair(self) -> tuple[User, User, str]:
+        """Two people and their chat."""
+        ana, bo = await asyncio.gather(self.new("ana"), self.new("bo"))
+        return ana, bo, await ana.chat_with(bo)
+
+
+Run = Callable[[Callable[[People], Awaitable[Any]]], Any]
+
+
+@pytest.fixture
+def run(cloud: Cloud) -> Run:
+    """Runs `async def scenario(people)` against the cloud, for a minute at most."""
+
+    def run(scenario: Callable[[People], Awaitable[Any]]) -> Any:
+        async def whole() -> Any:
+            async with aiohttp.ClientSession() as http, asyncio.timeout(60):
+                return await scenario(People(cloud.http_url, http))
+
+        return asyncio.run(whole())
+
+    return run

@@ -1,0 +1,184 @@
+"""The OpenAPI and AsyncAPI documents say what is really accepted and answered."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from local.asyncapi import PATH
+from tests.client import PASSWORD, Answer, Api, Refused, Socket, User
+from tests.e2e.conftest import People, Run
+
+
+def valid(instance: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:
+    """Raises unless an instance is of a schema that refers into a document."""
+    whole = {**schema, "components": document["components"]}
+    jsonschema.validate(instance, whole, cls=jsonschema.Draft202012Validator)
+
+
+class Documented:
+    """Makes requests and holds each, and its answer, to the document."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self.seen: set[tuple[str, str, str]] = set()
+
+    async def call(self, api: Api, route: str, body: Any = None, **path: str) -> Answer:
+        method, template = route.split(" ")
+        template, _, query = template.partition("?")
+        operation = self.document["paths"][template][method.lower()]
+        if body is not None:
+            content = operation["requestBody"]["content"]["application/json"]
+            valid(body, content["schema"], self.document)
+        sent = template.format(**path) + (f"?{query}" if query else "")
+        answer = await api.call(f"{method} {sent}", body)
+        responses = operation["responses"]
+        status = str(answer.status)
+        response = responses.get(status, responses["default"])
+        self.seen.add((method, template, status))
+        if "content" in response:
+            ((media_type, content),) = response["content"].items()
+            assert answer.headers["content-type"] == media_type
+            valid(answer.body, content["schema"], self.document)
+        else:
+            assert answer.body == ""
+        return answer
+
+
+def test_every_route_answers_as_the_document_says(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        document = await people.anonymous.ok("GET /v1/openapi.json")
+        validate(document)
+        api = Documented(document)
+        ana, bo, cy = [await people.new(name) for name in ("ana", "bo", "cy")]
+        desk = await ana.sign_in()
+        await account_routes(people, api, cy)
+        await user_routes(api, ana, bo)
+        await chat_routes(api, ana, bo)
+        await session_routes(api, ana, desk)
+        await api.call(bo, "POST /v1/users/me/delete", {"password": PASSWORD})
+
+        documented = {
+            (method.upper(), path, status)
+            for path, operations in document["paths"].items()
+            for method, operation in operations.items()
+            for status in operation["responses"]
+            if status not in ("default", "503")
+        }
+        assert documented <= api.seen
+
+    async def account_routes(people: People, api: Documented, cy: User) -> None:
+        for route in ("GET /v1/health", "GET /v1/ready", "GET /v1/openapi.json"):
+            await api.call(people.anonymous, route)
+        await api.call(people.anonymous, "GET /.well-known/jwks.json")
+        account = {
+            "email": f"{cy.username}2@example.org",
+            "username": f"{cy.username[:25]}_2",
+            "password": PASSWORD,
+            "display_name": "Documented",
+        }
+        made = await api.call(people.anonymous, "POST /v1/auth/register", account)
+        again = await api.call(people.anonymous, "POST /v1/auth/register", account)
+        assert again.status == 409
+        login = {"login": account["username"], "password": PASSWORD}
+        await api.call(people.anonymous, "POST /v1/auth/login", login)
+        token = {"refresh_token": made.body["refresh_token"]}
+        await api.call(people.anonymous, "POST /v1/auth/refresh", token)
+        assert (await api.call(people.anonymous, "GET /v1/users/me")).status == 401
+
+    async def user_routes(api: Documented, ana: User, bo: User) -> None:
+        await api.call(ana, "GET /v1/users/me")
+        await api.call(ana, "PATCH /v1/users/me", {"about": "Here", "display_name": "Ana"})
+        await api.call(ana, "GET /v1/users/{user_id}", user_id=bo.id)
+        await api.call(ana, f"GET /v1/users?username={bo.username}")
+        device = {"token": f"documented-{ana.id}", "platform": "ios"}
+        route = "/v1/users/me/push-tokens/{device_id}"
+        await api.call(ana, f"PUT {route}", device, device_id="phone")
+        await api.call(ana, f"DELETE {route}", device_id="phone")
+        await api.call(ana, "POST /v1/socket-tickets")
+
+    async def chat_routes(api: Documented, ana: User, bo: User) -> None:
+        new = {"kind": "direct", "user_id": bo.id}
+        chat = (await api.call(ana, "POST /v1/chats", new)).body["id"]
+        await api.call(ana, "POST /v1/chats", new)
+        await api.call(ana, "GET /v1/chats/{chat_id}", chat_id=chat)
+        draft = {"client_id": "x", "content": {"kind": "text", "text": "hi"}}
+        for _ in range(2):
+            await api.call(ana, "POST /v1/chats/{chat_id}/messages", draft, chat_id=chat)
+        await api.call(bo, "GET /v1/chats?limit=10")
+        await api.call(bo, "GET /v1/chats/{chat_id}/messages?limit=1&before=9", chat_id=chat)
+        await api.call(bo, "GET /v1/chats/{chat_id}/changes?since=0", chat_id=chat)
+        await api.call(bo, "POST /v1/chats/{chat_id}/delivered", {"seq": 1}, chat_id=chat)
+        await api.call(bo, "POST /v1/chats/{chat_id}/read", {"seq": 1}, chat_id=chat)
+        await api.call(bo, "POST /v1/sync", {"chats": {chat: 0}})
+
+    async def session_routes(api: Documented, ana: User, desk: User) -> None:
+        sessions = (await api.call(ana, "GET /v1/auth/sessions")).body["items"]
+        assert len(sessions) == 2
+        other = desk.signed_in["session_id"]
+        await api.call(ana, "DELETE /v1/auth/sessions/{session_id}", session_id=other)
+        await api.call(ana, "DELETE /v1/auth/sessions")
+        change = {"current_password": PASSWORD, "new_password": PASSWORD + "!"}
+        await api.call(ana, "POST /v1/auth/password", change)
+        await api.call(ana, "POST /v1/auth/logout")
+
+    run(scenario)
+
+
+class Frames:
+    """Holds frames to the AsyncAPI document."""
+
+    def __init__(self, socket: Socket) -> None:
+        self.document = json.loads(PATH.read_text())
+        self.socket = socket
+
+    def hold(self, message: str, frame: dict[str, Any]) -> None:
+        payload = self.document["components"]["messages"][message]["payload"]
+        valid(frame, payload, self.document)
+
+    async def ask(self, action: str, data: dict[str, Any]) -> None:
+        self.hold(f"{action}.request", {"id": "1", "action": action, "data": data})
+        answer = await self.socket.ask(action, data)
+        self.hold(f"{action}.answer", {"re": "1", "data": answer})
+
+
+def test_every_frame_is_as_the_document_says(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana, bo, chat = await people.pair()
+        async with ana.socket() as a:
+            frames = Frames(a)
+            draft = {"chat_id": chat, "client_id": "x", "content": {"kind": "text", "text": "hi"}}
+            asked: dict[str, dict[str, Any]] = {
+                "presence.watch": {"user_ids": [bo.id]},
+                "message.send": draft,
+                "chat.read": {"chat_id": chat, "seq": 0},
+                "chat.delivered": {"chat_id": chat, "seq": 0},
+                "chat.typing": {"chat_id": chat, "typing": False},
+                "chat.changes": {"chat_id": chat, "since": 0},
+                "sync": {"chats": {chat: 0}},
+                "ping": {},
+            }
+            for action, data in asked.items():
+                await frames.ask(action, data)
+            with pytest.raises(Refused) as refused:
+                await a.ask("message.send", {**draft, "content": {}})
+            frames.hold("error", {"re": "1", "error": refused.value.answer})
+            async with bo.socket() as b:
+                await b.send(chat, "hello")
+                await b.ask("chat.read", {"chat_id": chat, "seq": 1})
+                await b.ask("chat.typing", {"chat_id": chat, "typing": True})
+                for event in ("message.new", "chat.receipt", "chat.typing", "presence"):
+                    await a.event(event)
+            for frame in a.events:
+                frames.hold(f"{frame['event']}.event", frame)
+
+            declared = frames.document["components"]["messages"]
+            assert {n for n in declared if n.endswith(".request")} == {
+                f"{n}.request" for n in asked
+            }
+            came = {f"{frame['event']}.event" for frame in a.events}
+            assert {n for n in declared if n.endswith(".event")} == came
+
+    run(scenario)

@@ -1,0 +1,260 @@
+"""People with a browser each: what the tests of the web client work with."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import (
+    APIRequestContext,
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    Playwright,
+    WebSocketRoute,
+    expect,
+    sync_playwright,
+)
+
+from tests.cloud import Cloud
+
+PASSWORD = "correct horse battery 42"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 780},
+    "has_touch": True,
+    "is_mobile": True,
+}
+# The machine may be busy; a test that fails is slow, one that passes is not.
+expect.set_options(timeout=20_000)
+
+
+class Wire:
+    """The sockets of one page, which can be cut, kept away, fall silent, or lose single frames."""
+
+    def __init__(self, page: Page) -> None:
+        self.broken = False
+        self.silent = False
+        self.losing_answers = False
+        self.events_to_lose = 0
+        self.refusing: str | None = None
+        self.opened = 0
+        self.actions: list[str] = []
+        self._sockets: list[WebSocketRoute] = []
+        page.route_web_socket(re.compile(r"\?ticket="), self._open)
+
+    def cut(self) -> None:
+        """Close what is open, and whatever is opened until `mend`."""
+        self.broken = True
+        for socket in self._sockets:
+            socket.close(code=1011)
+        self._sockets.clear()
+
+    def mend(self) -> None:
+        self.broken = self.silent = self.losing_answers = False
+
+    def _open(self, socket: WebSocketRoute) -> None:
+        self.opened += 1
+        if self.broken:
+            socket.close(code=1011)
+            return
+        server = socket.connect_to_server()
+        socket.on_message(lambda frame: self._from_page(str(frame), socket, server))
+        server.on_message(lambda frame: self._from_server(str(frame), socket))
+        self._sockets.append(socket)
+
+    def _from_page(self, text: str, socket: WebSocketRoute, server: WebSocketRoute) -> None:
+        frame = json.loads(text)
+        self.actions.append(frame["action"])
+        if frame["action"] == self.refusing:
+            error = {"code": "forbidden", "message": "This is refused."}
+            socket.send(json.dumps({"re": frame["id"], "error": error}))
+        elif not self.silent:
+            server.send(text)
+
+    def _from_server(self, text: str, socket: WebSocketRoute) -> None:
+        frame = json.loads(text)
+        if self.silent or (self.losing_answers and "re" in frame):
+            return
+        if frame.get("event") == "message.new" and self.events_to_lose:
+            self.events_to_lose -= 1
+            return
+        socket.send(text)
+
+
+class Person:
+    """Somebody with an account and, once `open` was called, a page."""
+
+    def __init__(self, username: str, name: str, user: dict[str, Any], world: "World") -> None:
+        self.username, self.name, self.id = username, name, user["user"]["id"]
+        self.token: str = user["access_token"]
+        self.world = world
+        self.page: Page
+        self.wire: Wire
+
+    def open(
+        self, context: BrowserContext | None = None, *, own_clock: bool = False, **options: Any
+    ) -> "Person":
+        """A browser of one's own (or a tab in `context`), signed in."""
+        self.page = self.world.new_page(context, **options)
+        if own_clock:
+            self.page.clock.install()
+        self.wire = Wire(self.page)
+        self.page.goto(self.world.url)
+        sign_in(self.page, self.username)
+        expect(self.page.get_by_title("Settings").first).to_contain_text(self.name)
+        expect(self.status).to_be_hidden()
+        return self
+
+    def close(self) -> None:
+        self.page.close()
+
+    @property
+    def status(self) -> Locator:
+        return self.page.locator(".status")
+
+    def row(self, other: "Person") -> Locator:
+        """The chat with somebody, in the list."""
+        return self.page.locator(".chat-row", has=self.page.get_by_text(other.name, exact=True))
+
+    def talk_to(self, other: "Person") -> None:
+        self.row(other).click()
+        expect(self.page.locator(".talk h2")).to_have_text(other.name)
+
+    def write(self, text: str) -> None:
+        self.page.get_by_label("Write a message").fill(text)
+        self.page.get_by_label("Write a message").press("Enter")
+
+    def message(self, text: str) -> Locator:
+        """The one message with exactly this text."""
+        return self.page.locator(".message", has=self.page.get_by_text(text, exact=True))
+
+    def texts(self) -> list[str]:
+        """What the conversation says, from the top."""
+        return self.page.locator(".message .text").all_inner_texts()
+
+    def expect_tick(self, text: str, state: str) -> None:
+        expect(self.message(text).locator(".tick")).to_have_attribute("data-state", state)
+
+    def api(self, method: str, path: str, body: Any = None) -> Any:
+        """Does something over HTTP, as this person but from elsewhere."""
+        return self.world.call(method, path, body, self.token)
+
+    def chat_with(self, other: "Person") -> str:
+        chat = self.api("POST", "/v1/chats", {"kind": "direct", "user_id": other.id})
+        return str(chat["id"])
+
+    def post(self, chat_id: str, text: str) -> None:
+        """Sends a message from elsewhere."""
+        content = {"kind": "text", "text": text}
+        body = {"client_id": secrets.token_hex(8), "content": content}
+        self.api("POST", f"/v1/chats/{chat_id}/messages", body)
+
+
+class World:
+    """Makes people and pages; remembers what went wrong inside the pages."""
+
+    def __init__(self, url: str, browser: Browser, http: APIRequestContext) -> None:
+        self.url = url
+        self.problems: list[str] = []
+        self._browser = browser
+        self._http = http
+        self._contexts: list[BrowserContext] = []
+
+    def person(self, name: str) -> Person:
+        """A new account; the username is made from the name."""
+        username = f"{name.split()[0].lower()}_{secrets.token_hex(4)}"
+        email = f"{username}@example.org"
+        body = {"email": email, "username": username, "password": PASSWORD, "display_name": name}
+        return Person(username, name, self.call("POST", "/v1/auth/register", body), self)
+
+    def pair(self) -> tuple[Person, Person, str]:
+        """Two people with a chat."""
+        ada, ben = self.person("Ada Okafor"), self.person("Ben Lindqvist")
+        return ada, ben, ada.chat_with(ben)
+
+    def new_page(self, context: BrowserContext | None = None, **options: Any) -> Page:
+        if context is None:
+            context = self._browser.new_context(locale="en-GB", **options)
+            self._contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", lambda said: self._heard(said.type, said.text))
+        return page
+
+    def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
+        """The body of an answer that must be a success; waits where there was too much at once."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        for _ in range(20):
+            answer = self._http.fetch(self.url + path, method=method, data=body, headers=headers)
+            if answer.status != 429:
+                break
+            time.sleep(float(answer.headers["retry-after"]))
+        assert answer.ok, f"{method} {path}: {answer.status} {answer.text()}"
+        return answer.json() if answer.body() else None
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+
+    def _heard(self, kind: str, text: str) -> None:
+        # Refused requests and cut sockets are what tests ask for; all else is a bug.
+        expected = ("Failed to load resource", "WebSocket")
+        if kind == "error" and not text.startswith(expected):
+            self.problems.append(text)
+
+
+def sign_in(page: Page, login: str, password: str = PASSWORD) -> None:
+    """Fills the form in and sends it."""
+    page.get_by_label("Username or e-mail").fill(login)
+    page.get_by_label("Password").fill(password)
+    page.locator("form").get_by_role("button", name="Sign in").click()
+
+
+def top_of(locator: Locator) -> float:
+    """Where something visible begins, in pixels from the top."""
+    box = locator.bounding_box()
+    assert box is not None
+    return box["y"]
+
+
+def wait_for(true: Callable[[], object], page: Page) -> None:
+    """Returns once `true()` is."""
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        page.wait_for_timeout(50)
+
+
+# Not for the session: while Playwright's loop runs, asyncio.run of other tests would fail.
+@pytest.fixture(scope="package")
+def playwright() -> Iterator[Playwright]:
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt-get install chromium, or name one in CHROMIUM")
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    options = ["--no-sandbox", "--disable-background-networking"]
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def world(cloud: Cloud, browser: Browser, playwright: Playwright) -> Iterator[World]:
+    """An empty world. Afterwards, no page may have had an error."""
+    http = playwright.request.new_context()
+    world = World(cloud.http_url, browser, http)
+    yield world
+    world.close()
+    http.dispose()
+    assert world.problems == []

@@ -1,0 +1,110 @@
+"""What must hold of everybody's chats once everything is back."""
+
+from contextlib import suppress
+from typing import Any
+
+from tests.client import User
+from tests.faults.calls import BOUND, until_answered
+from tests.faults.crowd import Crowd, Speaker
+
+
+async def check(crowd: Crowd, *, bound: float = BOUND) -> None:
+    """All of it; and no call took longer than `bound`."""
+    told = [len(speaker.acknowledged) for speaker in crowd.speakers]
+    print(f"acknowledged: {told}; {crowd.calls}")
+    await crowd.ready()
+    for speaker in crowd.speakers:
+        await repeat_what_was_given_up(speaker)
+    for chat_id, members in crowd.members.items():
+        history = await one_history(crowd, chat_id, members)
+        check_what_was_sent(crowd, chat_id, history)
+        await check_devices(crowd, chat_id, members, history)
+        await check_unread(chat_id, members, history)
+    await check_pushes(crowd, history)
+    assert all(call.seconds < bound for call in crowd.calls.made), crowd.calls
+
+
+async def repeat_what_was_given_up(speaker: Speaker) -> None:
+    """G2: what nobody knows the fate of can be sent again, any way and as often as one likes."""
+    for sent in speaker.given_up:
+        answers = [await until_answered(speaker.send, sent) for _ in range(2)]
+        assert answers[0] == answers[1]
+
+
+async def one_history(crowd: Crowd, chat_id: str, members: list[User]) -> list[Any]:
+    """G3: what all see is one and the same, whichever way they read it. Oldest first."""
+    histories = [await pages(user, chat_id) for user in members]
+    limit = crowd.chance.randint(20, 200)
+    histories += [await changes(user, chat_id, limit) for user in members]
+    assert all(history == histories[0] for history in histories)
+    revs = [message["rev"] for message in histories[0]]
+    assert revs == sorted(set(revs))
+    assert revs == [message["seq"] for message in histories[0]]
+    return histories[0]
+
+
+def check_what_was_sent(crowd: Crowd, chat_id: str, history: list[Any]) -> None:
+    """G1, G2: each is stored once, as it was acknowledged, and in its sender's order."""
+    stored = {(m["sender_id"], m["client_id"]): m for m in history}
+    assert len(stored) == len(history)
+    wanted = {}
+    for speaker in crowd.speakers:
+        if speaker.chat_id != chat_id:
+            continue
+        for sent, message in speaker.acknowledged:
+            assert stored.get((sent.sender_id, sent.client_id)) == message
+        seqs = [message["seq"] for _, message in speaker.acknowledged]
+        assert seqs == sorted(seqs)
+        for sent in [*(sent for sent, _ in speaker.acknowledged), *speaker.given_up]:
+            wanted[sent.sender_id, sent.client_id] = sent.text
+    assert {key: m["content"]["text"] for key, m in stored.items()} == wanted
+
+
+async def check_devices(
+    crowd: Crowd, chat_id: str, members: list[User], history: list[Any]
+) -> None:
+    """G1, G3: every device has everything, by events and by what the protocol asks for."""
+    for device in crowd.devices:
+        if device.user.id in [user.id for user in members]:
+            with suppress(TimeoutError):
+                await crowd.until(lambda d=device: d.messages(chat_id) == history)  # type: ignore[misc]
+            assert device.messages(chat_id) == history
+
+
+async def check_pushes(crowd: Crowd, history: list[Any]) -> None:
+    """G1, G6: who has no socket got a push for every message, and is shown it once."""
+    wanted = [m["id"] for m in history if m["sender_id"] != crowd.di.id]
+    with suppress(TimeoutError):
+        await crowd.until_shown(crowd.di, wanted)
+    assert sorted(await crowd.shown(crowd.di)) == sorted(wanted)
+
+
+async def check_unread(chat_id: str, members: list[User], history: list[Any]) -> None:
+    """The chat itself knows of every message."""
+    for user in members:
+        chat = await user.ok(f"GET /v1/chats/{chat_id}")
+        assert chat["unread_count"] == sum(m["sender_id"] != user.id for m in history)
+        assert chat["last_message"] == history[-1]
+
+
+async def pages(user: User, chat_id: str) -> list[Any]:
+    """All of a chat, as who scrolls up sees it. Oldest first."""
+    found: list[Any] = []
+    query = ""
+    while True:
+        page = await user.ok(f"GET /v1/chats/{chat_id}/messages?limit=200{query}")
+        found += page["items"]
+        if page["next"] is None:
+            return found[::-1]
+        query = f"&before={page['next']}"
+
+
+async def changes(user: User, chat_id: str, limit: int) -> list[Any]:
+    """All of a chat, as who catches up from the beginning sees it."""
+    found: list[Any] = []
+    rev, more = 0, True
+    while more:
+        answer = await user.ok(f"GET /v1/chats/{chat_id}/changes?since={rev}&limit={limit}")
+        found += answer["items"]
+        rev, more = answer["rev"], answer["more"]
+    return found

@@ -1,0 +1,127 @@
+"""A device that follows the client protocol: all it has is what it was told."""
+
+import asyncio
+import time
+from collections import defaultdict
+from typing import Any
+
+from tests.client import Socket, User
+from tests.faults.calls import Calls, Unanswered
+
+GAP_SECONDS = 1.0
+PING_SECONDS = 1.0
+RECONNECT_SECONDS = 0.3
+LOOK_SECONDS = 0.05
+
+
+class Device:
+    """Opens its socket first, then syncs, and merges by rev. A gap that stays open for a second
+    makes it ask; a lost socket, or a ping that is refused, makes it begin again."""
+
+    def __init__(self, user: User, calls: Calls) -> None:
+        self.user = user
+        self.calls = calls
+        self.complete: dict[str, int] = {}
+        self.seen: dict[str, dict[int, Any]] = defaultdict(dict)
+        self.sockets = 0
+        """How many it has opened."""
+        self._acknowledged: dict[str, int] = {}
+        self._gap_since: dict[str, float] = {}
+        self._socket: Socket | None = None
+
+    @property
+    def is_online(self) -> bool:
+        """Whether its socket is open and it has caught up."""
+        return self._socket is not None
+
+    def messages(self, chat_id: str) -> list[Any]:
+        """What a person would see, in its order."""
+        return [message for _, message in sorted(self.seen[chat_id].items())]
+
+    async def stay_online(self) -> None:
+        """Runs until it is cancelled."""
+        while True:
+            try:
+                await self._live()
+            except Unanswered:
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def send(self, body: dict[str, Any]) -> Any:
+        """The message as stored. Raises Unanswered."""
+        if self._socket is None:
+            raise Unanswered("offline")
+        message = await self.calls.ask(self._socket, "message.send", body)
+        self.take(message)
+        return message
+
+    def take(self, message: Any) -> None:
+        """Merge a message that came as an event, or as the answer to one that was sent here."""
+        self._merge(message["chat_id"], [message], 0)
+
+    async def _live(self) -> None:
+        socket = await self.calls.connect(self.user)
+        self.sockets += 1
+        try:
+            await self._sync(socket)
+            self._socket = socket
+            await self._follow(socket)
+        finally:
+            self._socket = None
+            await socket.close()
+
+    async def _sync(self, socket: Socket) -> None:
+        more = True
+        while more:
+            news = await self.calls.ask(socket, "sync", {"chats": self.complete})
+            for item in news["items"]:
+                self._merge(item["chat"]["id"], item["changes"], item["rev"])
+            more = news["more"] or any(item["more"] for item in news["items"])
+
+    async def _follow(self, socket: Socket) -> None:
+        taken, pinged_at = 0, time.monotonic()
+        while True:
+            for event in socket.events[taken:]:
+                taken += 1
+                if event["event"] == "message.new":
+                    self.take(event["data"])
+            for chat_id in self._open_gaps():
+                await self._catch_up(socket, chat_id)
+            for chat_id, rev in list(self.complete.items()):
+                if rev > self._acknowledged.get(chat_id, 0):
+                    data = {"chat_id": chat_id, "seq": rev}
+                    await self.calls.ask(socket, "chat.delivered", data)
+                    self._acknowledged[chat_id] = rev
+            if time.monotonic() - pinged_at > PING_SECONDS:
+                await self.calls.ask(socket, "ping")
+                pinged_at = time.monotonic()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _catch_up(self, socket: Socket, chat_id: str) -> None:
+        more = True
+        while more:
+            data = {"chat_id": chat_id, "since": self.complete.get(chat_id, 0)}
+            changes = await self.calls.ask(socket, "chat.changes", data)
+            self._merge(chat_id, changes["items"], changes["rev"])
+            more = changes["more"]
+
+    def _merge(self, chat_id: str, messages: list[Any], complete: int) -> None:
+        """Add messages; `complete` is up to where the server says that nothing is missing."""
+        seen = self.seen[chat_id]
+        for message in messages:
+            known = seen.setdefault(message["rev"], message)
+            assert known == message, "two messages in one place"
+        rev = max(self.complete.get(chat_id, 0), complete)
+        while rev + 1 in seen:
+            rev += 1
+        self.complete[chat_id] = rev
+
+    def _open_gaps(self) -> list[str]:
+        """Chats in which something is missing, and has been for a second."""
+        now = time.monotonic()
+        overdue = []
+        for chat_id, seen in self.seen.items():
+            if max(seen, default=0) <= self.complete.get(chat_id, 0):
+                self._gap_since.pop(chat_id, None)
+            elif now - self._gap_since.setdefault(chat_id, now) > GAP_SECONDS:
+                overdue.append(chat_id)
+        return overdue

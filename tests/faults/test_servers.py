@@ -1,0 +1,117 @@
+"""Servers and workers die or freeze under load; nothing that was acknowledged is lost."""
+
+import asyncio
+import os
+import random
+
+import pytest
+
+from tests.faults.calls import API_GATEWAY_SECONDS
+from tests.faults.checks import check
+from tests.faults.conftest import Run
+from tests.faults.crowd import Crowd
+from tests.faults.trouble import Trouble
+
+SERVERS = ("rabbitmq", "redis", "postgres", "mongo")
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
+FREEZE_SECONDS = 7.0
+"""Longer than any call waits for a server."""
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_g1_g2_g3_a_server_that_is_killed_loses_nothing(
+    run: Run, trouble: Trouble, server: str
+) -> None:
+    needed(trouble, server)
+
+    async def scenario(crowd: Crowd) -> None:
+        async with crowd.talking():
+            await asyncio.sleep(1)
+            await trouble.kill(server)
+            await crowd.ready()
+            await asyncio.sleep(1)
+        await check(crowd)
+        assert crowd.calls.outcomes() <= {"ok", "unavailable", "unauthorized", "lost"}
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_g1_g2_g3_g9_a_server_that_freezes_loses_nothing_and_holds_up_nobody_for_long(
+    run: Run, trouble: Trouble, server: str
+) -> None:
+    needed(trouble, server)
+
+    async def scenario(crowd: Crowd) -> None:
+        async with crowd.talking():
+            await asyncio.sleep(1)
+            await trouble.freeze(server, FREEZE_SECONDS)
+            await crowd.ready()
+            await asyncio.sleep(1)
+        await check(crowd)
+        assert crowd.calls.outcomes() <= {"ok", "unavailable", "unauthorized", "lost"}
+
+    run(scenario)
+
+
+def test_g1_g2_g3_workers_that_are_killed_lose_nothing(
+    run: Run, trouble: Trouble, chance: random.Random
+) -> None:
+    async def scenario(crowd: Crowd) -> None:
+        async with crowd.talking():
+            await asyncio.sleep(1)
+            for _ in range(20):
+                trouble.kill_worker()
+                await asyncio.sleep(chance.uniform(0, 0.3))
+            trouble.kill_workers()
+            await asyncio.sleep(1)
+        await check(crowd)
+        assert "crashed" in crowd.calls.outcomes()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_g1_g2_g3_g9_a_bad_day_loses_nothing(
+    run: Run, trouble: Trouble, seed: int, number: int
+) -> None:
+    """Several things at once and one after the other; FAULT_ROUNDS says how many such days."""
+    chance = random.Random(f"{seed} {number}")
+
+    async def scenario(crowd: Crowd) -> None:
+        mortal = set(trouble.servers)
+        async with crowd.talking():
+            for _ in range(2):
+                await asyncio.sleep(chance.uniform(0, 1))
+                hit = [harm(trouble, chance, mortal) for _ in range(chance.randint(1, 2))]
+                await asyncio.gather(*hit)
+            await crowd.ready()
+            await asyncio.sleep(1)
+        await check(crowd, bound=API_GATEWAY_SECONDS)
+
+    run(scenario)
+
+
+def needed(trouble: Trouble, server: str) -> None:
+    if server not in trouble.servers:
+        pytest.skip(f"this cloud does without {server}")
+
+
+async def harm(trouble: Trouble, chance: random.Random, mortal: set[str]) -> None:
+    """Something bad happens; each server dies once at most, since the cloud gives up on one
+    that dies all the time."""
+    server = chance.choice(sorted(trouble.servers))
+    match chance.choice(["kill", "freeze", "workers"]):
+        case "kill" if server in mortal:
+            mortal.remove(server)
+            print("kill", server)
+            await trouble.kill(server)
+        case "workers":
+            print("kill workers")
+            trouble.kill_worker()
+            await asyncio.sleep(chance.uniform(0, 1))
+            trouble.kill_workers()
+        case _:
+            seconds = chance.uniform(0.5, 8)
+            print(f"freeze {server} for {seconds:.1f} s")
+            await trouble.freeze(server, seconds)

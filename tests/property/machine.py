@@ -1,0 +1,348 @@
+"""Users, devices, drops, resends and syncs against a model: one list per chat that only grows."""
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import combinations, count
+from typing import TypeVar
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from chalicelib.auth.models import Identity
+from chalicelib.errors import ChatNotFound, Unavailable
+from chalicelib.ids import new_id
+from chalicelib.messages.content import TextContent
+from chalicelib.messages.models import Chat, Draft, Message, Page
+from chalicelib.messages.store import MessageStore
+from chalicelib.wire import now
+from tests.property.client import Client, Key
+from tests.property.world import MOMENTS, Died, Fate, Fault, World
+
+T = TypeVar("T")
+
+torn = Fault("before insert", deadly=True)
+"""MongoDB stores a message in two steps."""
+
+faults = st.one_of(
+    st.none(), st.just(torn), st.builds(Fault, st.sampled_from(MOMENTS), st.booleans())
+)
+some = st.integers(0, 99)
+"""Picks one of several, modulo how many there are."""
+
+
+class Chats(RuleBasedStateMachine):
+    """Three users with two devices each, and a chat for every two of them."""
+
+    def __init__(self, store: MessageStore, fate: Fate) -> None:
+        super().__init__()
+        fate.fault = None
+        users = [new_id() for _ in range(3)]
+        self.world = World(store, fate, users)
+        self.store = store
+        self.world.messages.redeliver_pending()  # what another example left
+        self.clients = [Client(self.world, user, n) for user in users for n in (1, 2)]
+        self.members: dict[str, tuple[str, str]] = {}
+        for pair in combinations(users, 2):
+            opener = Identity(user_id=pair[0], session_id="first")
+            chat, made = self.world.messages.open_direct(opener, pair[1])
+            assert made
+            self.members[chat.id] = pair
+        self.log: dict[str, list[Message]] = {chat_id: [] for chat_id in self.members}
+        self.attempted: dict[Key, set[str]] = defaultdict(set)
+        self.acknowledged: dict[Key, Message] = {}
+        self.read: dict[tuple[str, str], int] = defaultdict(int)
+        self.delivered: dict[tuple[str, str], int] = defaultdict(int)
+        self.forgotten: dict[tuple[str, str], set[int]] = defaultdict(set)
+        self.numbers = count(1)
+
+    # -- what people do
+
+    @initialize(online=st.lists(st.booleans(), min_size=6, max_size=6))
+    def begin(self, online: list[bool]) -> None:
+        for client, is_online in zip(self.clients, online, strict=True):
+            if is_online:
+                client.open_socket()
+                client.sync_all()
+
+    @rule(
+        who=some,
+        where=some,
+        texts=st.integers(1, 3),
+        fault=faults,
+        witness=st.none() | some,
+    )
+    def send(
+        self, who: int, where: int, texts: int, fault: Fault | None, witness: int | None
+    ) -> None:
+        """One message after the other; the last one meets the fault. Somebody asks just then."""
+        client = self.client(who)
+        chat_id = self.chat_of(client, where)
+        for left in reversed(range(texts)):
+            number = next(self.numbers)
+            key = (chat_id, client.user_id, f"c{number}")
+            self.say(client, key, f"text {number}", None if left else fault)
+        if witness is not None:
+            near = [one for one in self.clients if one.user_id in self.members[chat_id]]
+            asking = near[witness % len(near)]
+            if not asking.is_cut_off:
+                asking.catch_up(chat_id, 50)
+
+    @rule(who=some, which=some, same=st.booleans(), fault=faults)
+    def resend(self, who: int, which: int, same: bool, fault: Fault | None) -> None:
+        """G2: any device may send again what was sent, even with another text."""
+        client = self.client(who)
+        if keys := [key for key in self.attempted if key[1] == client.user_id]:
+            key = keys[which % len(keys)]
+            text = min(self.attempted[key]) if same else f"other {next(self.numbers)}"
+            self.say(client, key, text, fault)
+
+    @rule(who=some, which=some)
+    def take(self, who: int, which: int) -> None:
+        """An event comes in."""
+        client = self.client(who)
+        if not client.is_cut_off:
+            client.take(which)
+
+    @rule(who=some, where=some, limit=st.integers(0, 4))
+    def ask_for_news(self, who: int, where: int, limit: int) -> None:
+        """Of all chats, or of one."""
+        client = self.client(who)
+        if not client.is_cut_off:
+            if limit == 0:
+                client.sync()
+            else:
+                client.catch_up(self.chat_of(client, where), limit)
+
+    @rule(who=some, where=some, back=st.none() | st.integers(0, 3), fault=faults)
+    def acknowledge(self, who: int, where: int, back: int | None, fault: Fault | None) -> None:
+        """A device has all that it is sure to have; or somebody read it, but perhaps not yet the
+        newest."""
+        client = self.client(who)
+        chat_id = self.chat_of(client, where)
+        here = (chat_id, client.user_id)
+        seq = max(0, client.complete.get(chat_id, 0) - (back or 0))
+        if client.is_cut_off:
+            return
+        move = self.world.messages.delivered if back is None else self.world.messages.read
+        self.tried(fault, lambda: move(client.identity, chat_id, seq))
+        if back is not None:
+            self.read[here] = max(self.read[here], seq)
+        self.delivered[here] = max(self.delivered[here], seq)
+
+    # -- what happens to sockets and servers, and the jobs
+
+    @rule(who=some, what=st.sampled_from(["connect", "connect", "drop", "vanish", "cut off"]))
+    def network(self, who: int, what: str) -> None:
+        """Who vanishes is gone without a word to us. Who is cut off keeps a socket that takes
+        everything and gives nothing."""
+        client = self.client(who)
+        match what:
+            case "connect":
+                client.open_socket()
+            case "cut off":
+                if client.line is not None:
+                    client.line.swallows = True
+            case _:
+                client.close_socket(told=what == "drop")
+
+    @rule(overdue=st.booleans(), fault=faults)
+    def job(self, overdue: bool, fault: Fault | None) -> None:
+        if overdue:
+            self.tried(fault, self.world.messages.push_overdue)
+        else:
+            self.tried(fault, self.world.messages.redeliver_pending)
+            if fault is None:
+                self.check_open_sockets()
+
+    @rule()
+    def lose_redis(self) -> None:
+        """Nobody's sockets are known any more. Nor is it known who owes an acknowledgement: a
+        message that a socket swallowed just before costs its push, but not itself."""
+        for owed in self.world.sockets.claim_overdue(1000):
+            here = (owed.chat_id, owed.user_id)
+            self.forgotten[here] |= set(range(owed.since, owed.seq + 1))
+        self.world.sockets.records.clear()
+        self.world.sockets.owed.clear()
+
+    # -- what people see
+
+    @rule(who=some, where=some, limit=st.integers(1, 4))
+    def look(self, who: int, where: int, limit: int) -> None:
+        client = self.client(who)
+        page = self.world.messages.chats(client.identity, Page())
+        for chat_id in self.chats_of(client):
+            self.observe(client, chat_id, limit)
+        self.check_list(client, page.items)
+        self.check_strange(client)
+
+    def check_list(self, client: Client, chats: list[Chat]) -> None:
+        """The list of chats agrees with the log and with the cursors."""
+        assert {chat.id for chat in chats} == set(self.chats_of(client))
+        for chat in chats:
+            log = self.log[chat.id]
+            assert chat.last_message == (log[-1] if log else None)
+            read = self.read[chat.id, client.user_id]
+            unread = [m for m in log if m.sender_id != client.user_id and m.seq > read]
+            assert chat.unread_count == len(unread)
+            for member in chat.members:
+                here = (chat.id, member.user_id)
+                assert member.read_seq == self.read[here]
+                assert member.delivered_seq == self.delivered[here]
+
+    def check_strange(self, client: Client) -> None:
+        """G4: a chat of others is none, whatever one asks of it."""
+        [chat_id] = set(self.members) - set(self.chats_of(client))
+        messages, identity = self.world.messages, client.identity
+        draft = Draft(client_id="mine", content=TextContent(kind="text", text="let me in"))
+        for ask in (
+            lambda: messages.send(identity, chat_id, draft),
+            lambda: messages.history(identity, chat_id, before=None, limit=1),
+            lambda: messages.changes(identity, chat_id, since=0, limit=1),
+            lambda: messages.delivered(identity, chat_id, 1),
+            lambda: messages.read(identity, chat_id, 1),
+            lambda: messages.typing(identity, chat_id, True),
+            lambda: messages.chat(identity, chat_id),
+        ):
+            with pytest.raises(ChatNotFound):
+                ask()
+
+    # -- what must hold
+
+    @invariant()
+    def who_is_complete_has_everything(self) -> None:
+        """G3: a rev that somebody was told as complete skips nothing."""
+        for client in self.clients:
+            for chat_id, rev in client.complete.items():
+                seen = client.seen[chat_id]
+                assert {m.rev for m in self.log[chat_id] if m.rev <= rev} <= set(seen)
+
+    def teardown(self) -> None:
+        if sys.exc_info()[0] is None:
+            self.finish()
+
+    def finish(self) -> None:
+        """Everything works again, the jobs run, and everybody comes online once more."""
+        for client in self.clients:
+            for key, text in list(client.unanswered.items()):
+                self.say(client, key, text, None)
+        self.world.messages.redeliver_pending()
+        self.world.messages.push_overdue()
+        assert self.world.sockets.owed == {}
+        self.check_open_sockets()
+        for client in self.clients:
+            for chat_id in self.chats_of(client):
+                self.check_reached(client, chat_id)
+        for client in self.clients:
+            client.open_socket()
+            client.sync_all()
+            for chat_id in self.chats_of(client):
+                assert client.shown(chat_id) == self.log[chat_id]
+        assert self.world.messages.redeliver_pending() == 0
+        self.check_pushes()
+
+    def check_reached(self, client: Client, chat_id: str) -> None:
+        """G1: a device has the message, or it is on its way to one, or there was a push."""
+        mine = [one for one in self.clients if one.user_id == client.user_id]
+        reached = {message.id for one in mine for message in one.seen[chat_id].values()}
+        reached |= {m.id for one in mine if one.line for m in one.line.arrived}
+        reached |= {
+            push.message_id
+            for push in self.world.broker.published
+            if client.user_id in push.user_ids
+        }
+        for message in self.log[chat_id]:
+            if message.sender_id != client.user_id and message.id not in reached:
+                assert message.seq in self.forgotten[chat_id, client.user_id]
+
+    def check_open_sockets(self) -> None:
+        """G1, G3: who is online has everything, at most by asking about gaps that show; but for
+        what that client sent itself, was not told the fate of, and will send again."""
+        online = [one for one in self.clients if one.is_heard and one.synced]
+        for client in online:
+            client.take_all()
+            for chat_id in self.chats_of(client):
+                client.close_gaps(chat_id)
+        for client in self.clients:
+            for chat_id in self.chats_of(client):
+                self.observe(client, chat_id)
+        for client in online:
+            for chat_id in self.chats_of(client):
+                missing = [m for m in self.log[chat_id] if m not in client.shown(chat_id)]
+                assert {(chat_id, m.sender_id, m.client_id) for m in missing} <= set(
+                    client.unanswered
+                )
+
+    def check_pushes(self) -> None:
+        """G4: nobody is told of a message but those in the chat, and not who wrote it."""
+        messages = {m.id: m for log in self.log.values() for m in log}
+        for push in self.world.broker.published:
+            if message := messages.get(push.message_id):
+                others = {*self.members[message.chat_id]} - {message.sender_id}
+                assert set(push.user_ids) == others
+
+    # -- how
+
+    def client(self, who: int) -> Client:
+        """One of them. Who was forgotten is refused, and goes on over HTTP until it connects."""
+        client = self.clients[who % len(self.clients)]
+        lost = client.connection_id not in self.world.sockets.records
+        if client.connection_id is not None and lost and not client.is_cut_off:
+            client.close_socket(told=False)
+        return client
+
+    def chats_of(self, client: Client) -> list[str]:
+        return [chat_id for chat_id, pair in self.members.items() if client.user_id in pair]
+
+    def chat_of(self, client: Client, where: int) -> str:
+        chat_ids = self.chats_of(client)
+        return chat_ids[where % len(chat_ids)]
+
+    def say(self, client: Client, key: Key, text: str, fault: Fault | None) -> None:
+        """G2: every answer to a message is the same, and delivers it if it was not yet."""
+        if client.is_cut_off:
+            return
+        self.attempted[key].add(text)
+        message = self.tried(fault, lambda: client.send(key, text))
+        if message is not None:
+            assert self.acknowledged.setdefault(key, message) == message
+            if fault is None:
+                unsettled = self.store.pending(before=now() + timedelta(minutes=1), limit=200)
+                assert message.id not in [one.message.id for one in unsettled]
+
+    def observe(self, client: Client, chat_id: str, limit: int = 100) -> None:
+        """G1, G3: a chat grows at its end only, by what somebody sent, and by each but once.
+
+        Not done after every step, since to read a chat is to mend it.
+        """
+        newest_first: list[Message] = []
+        before = None
+        while True:
+            page = self.world.messages.history(client.identity, chat_id, before=before, limit=limit)
+            newest_first += page.items
+            if page.next is None:
+                break
+            before = int(page.next)
+        found = newest_first[::-1]
+        assert found[: len(self.log[chat_id])] == self.log[chat_id]
+        self.log[chat_id] = found
+        revs = [message.rev for message in found]
+        assert revs == sorted(set(revs)) == [message.seq for message in found]
+        stored = {(m.chat_id, m.sender_id, m.client_id): m for m in found}
+        assert len(stored) == len(found)
+        for key, message in stored.items():
+            assert message.content.text in self.attempted[key]
+        for key, message in self.acknowledged.items():
+            assert key[0] != chat_id or stored[key] == message
+
+    def tried(self, fault: Fault | None, call: Callable[[], T]) -> T | None:
+        """What a call answers while something may go wrong; None if it does not."""
+        self.world.fate.fault = fault
+        try:
+            return call()
+        except (Unavailable, Died):
+            return None
+        finally:
+            self.world.fate.fault = None

@@ -1,0 +1,196 @@
+"""What surrounds the messages service, in memory, and how each part of it may fail."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, NamedTuple, cast
+
+from pydantic_core import from_json
+
+from chalicelib.connections import Connections, Socket
+from chalicelib.errors import Unavailable, UserNotFound
+from chalicelib.events import MessageUnread
+from chalicelib.gateway import Gateway
+from chalicelib.messages.models import Message, Owed
+from chalicelib.messages.service import Messages
+from chalicelib.messages.store import MessageStore
+from tests.unit.messages.fakes import FakeBroker
+from tests.unit.settings import settings
+
+
+class Died(BaseException):
+    """The process that handled a call is gone, and ran no line after this one."""
+
+
+class Fault(NamedTuple):
+    """What goes wrong, and when: before or after a part has done its work."""
+
+    moment: str
+    deadly: bool
+
+    def __repr__(self) -> str:
+        return f"{'dies' if self.deadly else 'unavailable'} {self.moment}"
+
+
+MOMENTS = (
+    "before append",
+    "before insert",
+    "after append",
+    "before of_owing",
+    "after of_owing",
+    "before post",
+    "after post",
+    "before publish",
+    "after publish",
+    "before settle",
+    "after settle",
+    "before of",
+    "after of",
+)
+"""Each is met in some call; a fault whose moment does not come does nothing."""
+
+
+class Fate:
+    """The fault that the call under way will meet, if any."""
+
+    def __init__(self) -> None:
+        self.fault: Fault | None = None
+
+    def meet(self, moment: str) -> None:
+        """Raises Unavailable or Died where that is to happen."""
+        if self.fault is not None and self.fault.moment == moment:
+            if self.fault.deadly:
+                raise Died
+            raise Unavailable("fate")
+
+
+class Frail:
+    """Anything whose calls can fail before or after their work."""
+
+    def __init__(self, real: object, fate: Fate) -> None:
+        self._real = real
+        self._fate = fate
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._real, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self._fate.meet(f"before {name}")
+            result = method(*arguments, **named)
+            self._fate.meet(f"after {name}")
+            return result
+
+        return call
+
+
+class Line:
+    """One socket: what was posted to it and not yet taken by the client."""
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        self.arrived: list[Message] = []
+        self.open = True
+        self.swallows = False
+
+
+class Sockets(Connections):
+    """Records of sockets and of owed acknowledgements, as the scripts in Redis keep them."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, Socket] = {}
+        self.owed: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def of(self, user_ids: Sequence[str], *, delivered: Owed | None = None) -> list[Socket]:
+        if delivered is not None:
+            self.settle([delivered])
+        return [socket for socket in self.records.values() if socket.user_id in user_ids]
+
+    def of_owing(
+        self, user_ids: Sequence[str], *, chat_id: str, seq: int, sender_id: str
+    ) -> list[Socket]:
+        found = self.of(user_ids)
+        for user_id in {socket.user_id for socket in found} - {sender_id}:
+            since, last = self.owed.get((user_id, chat_id), (seq, seq))
+            self.owed[user_id, chat_id] = (min(since, seq), max(last, seq))
+        return found
+
+    def drop(self, sockets: Collection[Socket]) -> None:
+        for socket in sockets:
+            self.records.pop(socket.connection_id, None)
+
+    def settle(self, owed: Iterable[Owed]) -> None:
+        for user_id, chat_id, seq, since in owed:
+            if (user_id, chat_id) in self.owed:
+                first, last = self.owed.pop((user_id, chat_id))
+                if since <= first:
+                    first = max(first, seq + 1)
+                elif seq >= last:
+                    last = min(last, since - 1)
+                if first <= last:
+                    self.owed[user_id, chat_id] = (first, last)
+
+    def claim_overdue(self, limit: int) -> list[Owed]:
+        found = [Owed(*owing, last, first) for owing, (first, last) in self.owed.items()]
+        return found[:limit]
+
+
+class Wires(Gateway):
+    """The real gateway, but for the network."""
+
+    def __init__(self, sockets: Connections, fate: Fate) -> None:
+        self._connections = sockets
+        self._fate = fate
+        self.lines: dict[str, Line] = {}
+
+    def _each(self, connection_ids: Iterable[str], method: str, body: bytes) -> list[int]:
+        return [self._post(self.lines[one], body) for one in connection_ids]
+
+    def _post(self, line: Line, body: bytes) -> int:
+        try:
+            self._fate.meet("before post")
+            if not line.open:
+                return 410
+            event = from_json(body)
+            if event["event"] == "message.new" and not line.swallows:
+                line.arrived.append(Message.model_validate(event["data"]))
+            self._fate.meet("after post")
+        except Unavailable:
+            return 503
+        return 200
+
+
+class Everybody:
+    """Knows some users."""
+
+    def __init__(self, known: Collection[str]) -> None:
+        self._known = set(known)
+
+    def require(self, user_id: str) -> None:
+        if user_id not in self._known:
+            raise UserNotFound()
+
+
+class World:
+    """The messages service with its real code, among parts that do as fate wants."""
+
+    def __init__(self, store: MessageStore, fate: Fate, user_ids: Collection[str]) -> None:
+        self.fate = fate
+        self.store = store
+        self.sockets = Sockets()
+        self.broker = FakeBroker()
+        sockets = cast(Connections, Frail(self.sockets, fate))
+        self.wires = Wires(sockets, fate)
+        self._users: Any = Everybody(user_ids)
+        broker: Any = Frail(self.broker, fate)
+        # What is pending is redelivered at once, however young it is.
+        impatient = settings().model_copy(update={"pending_after_seconds": -60})
+        self.messages = Messages(
+            impatient,
+            store=cast(MessageStore, Frail(store, fate)),
+            connections=sockets,
+            gateway=self.wires,
+            broker=lambda: broker,
+            users=lambda: self._users,
+        )
+
+    def published(self) -> list[MessageUnread]:
+        """All pushes that RabbitMQ was given."""
+        return self.broker.published

@@ -1,0 +1,82 @@
+"""A TCP proxy in front of a server that can freeze, as a server or a network does."""
+
+import contextlib
+import socket
+import threading
+from types import TracebackType
+
+
+class Proxy:
+    """Forwards bytes both ways. Frozen, it still accepts and forwards nothing."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._open = threading.Event()
+        self._open.set()
+        self._forgotten: set[socket.socket] = set()
+        self._sockets: list[socket.socket] = []
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+
+    def freeze(self) -> None:
+        self._open.clear()
+
+    def thaw(self) -> None:
+        self._open.set()
+
+    def forget(self) -> None:
+        """Carry nothing more for those who are connected, and do not tell them."""
+        self._forgotten.update(self._sockets)
+
+    def cut(self) -> None:
+        """Hang up on everyone who is connected."""
+        while self._sockets:
+            _hang_up(self._sockets.pop())
+
+    def __enter__(self) -> "Proxy":
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _hang_up(self._server)
+        self.thaw()
+        self.cut()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._server.accept()
+                threading.Thread(target=self._connect, args=[near], daemon=True).start()
+
+    def _connect(self, near: socket.socket) -> None:
+        self._sockets.append(near)
+        self._open.wait()
+        try:
+            far = socket.create_connection(self._target, timeout=10)
+        except OSError:
+            _hang_up(near)
+            return
+        far.settimeout(None)
+        self._sockets.append(far)
+        for pair in ((near, far), (far, near)):
+            threading.Thread(target=self._forward, args=pair, daemon=True).start()
+
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self._open.wait()
+                if source not in self._forgotten:
+                    target.sendall(data)
+        _hang_up(source)
+        _hang_up(target)
+
+
+def _hang_up(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()

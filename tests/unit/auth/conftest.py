@@ -1,0 +1,146 @@
+"""Accounts on stand-ins, and their routes."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from chalice import Chalice
+
+from app import app as deployed
+from chalicelib.auth.accounts import Accounts
+from chalicelib.auth.models import Credentials, Identity, Registration, SignedIn
+from chalicelib.auth.passwords import Passwords
+from chalicelib.auth.service import Auth
+from chalicelib.auth.tokens import AccessTokens
+from chalicelib.config import Settings
+from chalicelib.deps import deps
+from chalicelib.users.service import Users
+from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+from tests.unit.auth.fakes import (
+    PHONE,
+    Clock,
+    FakeRevocation,
+    FakeSockets,
+    FakeThrottle,
+    FakeTickets,
+    auth_settings,
+)
+from tests.unit.test_rest import call as call_app
+
+PASSWORD = "correct horse"
+ME = "/v1/users/me"
+
+
+class CountingPasswords(Passwords):
+    """Counts the work that takes time."""
+
+    hashed = 0
+    verified = 0
+
+    def hash(self, password: str) -> str:
+        self.hashed += 1
+        return super().hash(password)
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        self.verified += 1
+        return super().verify(password_hash, password)
+
+
+@dataclass
+class World:
+    """Everything there is, and short ways to use it."""
+
+    settings: Settings
+    clock: Clock
+    tables: Tables
+    revocation: FakeRevocation
+    throttle: FakeThrottle
+    sockets: FakeSockets
+    passwords: CountingPasswords
+    users: Users
+    auth: Auth
+    accounts: Accounts
+
+    def register(self, username: str = "ana") -> SignedIn:
+        return self.accounts.register(
+            Registration(
+                email=f"{username}@example.org",
+                username=username,
+                password=PASSWORD,
+                display_name=username.capitalize(),
+            ),
+            PHONE,
+        )
+
+    def login(self, login: str = "ana", password: str = PASSWORD) -> SignedIn:
+        return self.accounts.login(Credentials(login=login, password=password), PHONE)
+
+    def identity(self, signed_in: SignedIn) -> Identity:
+        return self.auth.authenticate(f"Bearer {signed_in.access_token}")
+
+    def stands(self, signed_in: SignedIn) -> bool:
+        return self.auth.still_valid(
+            Identity(user_id=signed_in.user.id, session_id=signed_in.session_id)
+        )
+
+
+def make_world(given: Settings) -> World:
+    clock, tables = Clock(), Tables()
+    revocation, sockets, throttle = FakeRevocation(), FakeSockets(), FakeThrottle(given)
+    passwords = CountingPasswords(given)
+    store, tokens = FakeAccountStore(tables), AccessTokens(given)
+    users = Users(store=FakeUserStore(tables))
+    auth = Auth(
+        given,
+        revocation=revocation,
+        tickets=FakeTickets(),
+        tokens=lambda: tokens,
+        store=lambda: store,
+        throttle=lambda: throttle,
+        sockets=lambda: sockets,
+        clock=clock,
+    )
+    accounts = Accounts(
+        store=store, passwords=passwords, throttle=throttle, auth=auth, users=users, clock=clock
+    )
+    return World(
+        given, clock, tables, revocation, throttle, sockets, passwords, users, auth, accounts
+    )
+
+
+@pytest.fixture
+def world() -> World:
+    return make_world(auth_settings())
+
+
+@pytest.fixture
+def app(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
+    return serve(world, monkeypatch)
+
+
+def serve(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
+    """The deployed routes, over this world."""
+    for name in ("settings", "auth", "accounts", "users"):
+        monkeypatch.setitem(vars(deps), name, getattr(world, name))
+    return deployed
+
+
+def call(
+    app: Chalice,
+    route: str,
+    body: Any = None,
+    by: SignedIn | None = None,
+    *,
+    query: Any = None,
+    **parameters: Any,
+) -> tuple[int, Any]:
+    status, _, answer = call_app(
+        app,
+        route,
+        token=by.access_token if by else None,
+        body=json.dumps(body) if body is not None else None,
+        query=query,
+        **parameters,
+    )
+    return status, answer

@@ -1,0 +1,311 @@
+"""Accounts and users in memory, held to the same contract as the stores in PostgreSQL."""
+
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.auth.models import Session
+from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
+from chalicelib.errors import EmailTaken, Unavailable, UsernameTaken
+from chalicelib.users.models import (
+    DELETED_NAME,
+    MAX_DEVICES,
+    Profile,
+    PublicProfile,
+    PushTarget,
+    PushTargets,
+    PushToken,
+)
+from chalicelib.users.store import UserStore
+
+
+@dataclass
+class _User:
+    profile: Profile
+    deleted: bool = False
+
+
+@dataclass
+class _Push:
+    session_id: str
+    push: PushToken
+    updated_at: datetime
+
+
+@dataclass
+class Tables:
+    """What PostgreSQL would hold; `down` makes it fail to answer."""
+
+    users: dict[str, _User] = field(default_factory=dict)
+    passwords: dict[str, str] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    pushes: dict[tuple[str, str], _Push] = field(default_factory=dict)
+    down: bool = False
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def __enter__(self) -> None:
+        if self.down:
+            raise Unavailable("postgres")
+        self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+    def drop_pushes(self, user_id: str, *, but: str | None) -> None:
+        for key, row in list(self.pushes.items()):
+            if key[0] == user_id and row.session_id != but:
+                del self.pushes[key]
+
+
+class FakeAccountStore(AccountStore):
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def add(self, user: Profile, password_hash: str, session: Session) -> None:
+        with self._tables:
+            for other in self._tables.users.values():
+                if other.profile.username == user.username:
+                    raise UsernameTaken()
+                if not other.deleted and other.profile.email == user.email:
+                    raise EmailTaken()
+            self._tables.users[user.id] = _User(user)
+            self._tables.passwords[user.id] = password_hash
+            self._tables.sessions[session.id] = session
+
+    def credential_for(self, login: str) -> Credential | None:
+        with self._tables:
+            for user_id, user in self._tables.users.items():
+                profile = user.profile
+                if not user.deleted and login in (profile.email, profile.username):
+                    return Credential(user_id, self._tables.passwords[user_id])
+        return None
+
+    def password_hash(self, user_id: str) -> str | None:
+        with self._tables:
+            return self._tables.passwords.get(user_id)
+
+    def rehash(self, old: Credential, password_hash: str) -> None:
+        with self._tables:
+            if self._tables.passwords.get(old.user_id) == old.password_hash:
+                self._tables.passwords[old.user_id] = password_hash
+
+    def open_session(self, session: Session, password_hash: str) -> list[str] | None:
+        with self._tables:
+            if self._tables.passwords.get(session.user_id) != password_hash:
+                return None
+            others = self._standing(session.user_id, session.created_at)
+            others.sort(key=lambda one: one.last_used_at, reverse=True)
+            surplus = [one.id for one in others[MAX_SESSIONS - 1 :]]
+            for session_id in surplus:
+                self._end(session_id, session.created_at)
+            self._tables.sessions[session.id] = session
+            return surplus
+
+    def session(self, session_id: str) -> Session | None:
+        with self._tables:
+            return self._tables.sessions.get(session_id)
+
+    def rotate(
+        self,
+        session: Session,
+        *,
+        current: bytes,
+        previous: bytes,
+        seed: bytes,
+        now: datetime,
+        expires_at: datetime,
+    ) -> bool:
+        with self._tables:
+            found = self._tables.sessions.get(session.id)
+            if found is None or found.revoked_at or found.current != session.current:
+                return False
+            self._tables.sessions[session.id] = replace(
+                found,
+                current=current,
+                previous=previous,
+                seed=seed,
+                rotated_at=now,
+                last_used_at=now,
+                expires_at=expires_at,
+            )
+            return True
+
+    def sessions(
+        self, user_id: str, *, now: datetime, before: str | None, limit: int
+    ) -> list[Session]:
+        with self._tables:
+            found = sorted(self._standing(user_id, now), key=lambda one: one.id, reverse=True)
+            return [one for one in found if before is None or one.id < before][:limit]
+
+    def revoke(self, user_id: str, session_id: str, now: datetime) -> bool:
+        with self._tables:
+            session = self._tables.sessions.get(session_id)
+            if session is None or session.user_id != user_id:
+                return False
+            self._end(session_id, now)
+            for key, row in list(self._tables.pushes.items()):
+                if row.session_id == session_id:
+                    del self._tables.pushes[key]
+            return True
+
+    def revoke_all(self, user_id: str, *, but: str | None, now: datetime) -> list[str]:
+        with self._tables:
+            self._tables.drop_pushes(user_id, but=but)
+            ended = [
+                one.id
+                for one in self._tables.sessions.values()
+                if one.user_id == user_id
+                and one.id != but
+                and (one.revoked_at is None or one.revoked_at > now - timedelta(hours=3))
+            ]
+            for session_id in ended:
+                self._end(session_id, now)
+            return ended
+
+    def change_password(
+        self, user_id: str, password_hash: str, *, but: str, now: datetime
+    ) -> list[str]:
+        with self._tables:
+            if user_id in self._tables.passwords:
+                self._tables.passwords[user_id] = password_hash
+            return self.revoke_all(user_id, but=but, now=now)
+
+    def erase(self, user_id: str, now: datetime) -> list[str]:
+        with self._tables:
+            self._tables.passwords.pop(user_id, None)
+            user = self._tables.users[user_id]
+            user.deleted = True
+            user.profile = user.profile.model_copy(
+                update={
+                    "email": "",
+                    "display_name": DELETED_NAME,
+                    "about": "",
+                    "avatar_url": None,
+                    "push_previews": True,
+                }
+            )
+            for session in self._tables.sessions.values():
+                if session.user_id == user_id:
+                    self._tables.sessions[session.id] = replace(
+                        session, device_name=None, user_agent=""
+                    )
+            return self.revoke_all(user_id, but=None, now=now)
+
+    def purge_sessions(self, before: datetime, limit: int) -> int:
+        with self._tables:
+            ended = [
+                one.id
+                for one in self._tables.sessions.values()
+                if one.expires_at < before or (one.revoked_at and one.revoked_at < before)
+            ][:limit]
+            for session_id in ended:
+                del self._tables.sessions[session_id]
+            for key, row in list(self._tables.pushes.items()):
+                if row.session_id in ended:
+                    del self._tables.pushes[key]
+            return len(ended)
+
+    def _standing(self, user_id: str, now: datetime) -> list[Session]:
+        everyones = self._tables.sessions.values()
+        return [one for one in everyones if one.user_id == user_id and one.stands(now)]
+
+    def _end(self, session_id: str, now: datetime) -> None:
+        session = self._tables.sessions[session_id]
+        ended = replace(session, revoked_at=session.revoked_at or now)
+        self._tables.sessions[session_id] = ended
+
+
+class FakeUserStore(UserStore):
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def profile(self, user_id: str) -> Profile | None:
+        with self._tables:
+            user = self._tables.users.get(user_id)
+            return user.profile if user and not user.deleted else None
+
+    def update(self, user_id: str, changes: dict[str, Any]) -> Profile | None:
+        with self._tables:
+            user = self._tables.users.get(user_id)
+            if user is None or user.deleted:
+                return None
+            user.profile = user.profile.model_copy(update=changes)
+            return user.profile
+
+    def public(self, user_id: str) -> PublicProfile | None:
+        with self._tables:
+            user = self._tables.users.get(user_id)
+            return _public(user) if user else None
+
+    def named(self, username: str) -> PublicProfile | None:
+        with self._tables:
+            for user in self._tables.users.values():
+                if user.profile.username == username and not user.deleted:
+                    return _public(user)
+        return None
+
+    def exists(self, user_id: str) -> bool:
+        return self.profile(user_id) is not None
+
+    def add_push_token(
+        self, user_id: str, session_id: str, device_id: str, push: PushToken, now: datetime
+    ) -> None:
+        with self._tables:
+            self.drop_push_tokens([push.token])
+            session = self._tables.sessions.get(session_id)
+            if session is None or session.revoked_at:
+                return
+            self._tables.pushes[user_id, device_id] = _Push(session_id, push, now)
+            own = [(key, row) for key, row in self._tables.pushes.items() if key[0] == user_id]
+            own.sort(key=lambda item: item[1].updated_at, reverse=True)
+            for key, _ in own[MAX_DEVICES:]:
+                del self._tables.pushes[key]
+
+    def drop_push_token(self, user_id: str, device_id: str) -> None:
+        with self._tables:
+            self._tables.pushes.pop((user_id, device_id), None)
+
+    def drop_push_tokens(self, tokens: Collection[str]) -> None:
+        with self._tables:
+            for key, row in list(self._tables.pushes.items()):
+                if row.push.token in tokens:
+                    del self._tables.pushes[key]
+
+    def push_targets(
+        self, user_ids: Collection[str], sender_ids: Collection[str], now: datetime
+    ) -> PushTargets:
+        with self._tables:
+            users = self._tables.users
+            return PushTargets(
+                targets=[
+                    PushTarget(
+                        user_id,
+                        device_id,
+                        row.push.token,
+                        row.push.platform,
+                        users[user_id].profile.push_previews,
+                    )
+                    for (user_id, device_id), row in sorted(
+                        self._tables.pushes.items(), key=lambda item: item[0]
+                    )
+                    if user_id in user_ids and self._tables.sessions[row.session_id].stands(now)
+                ],
+                names={
+                    user_id: users[user_id].profile.display_name
+                    for user_id in sender_ids
+                    if user_id in users
+                },
+            )
+
+
+def _public(user: _User) -> PublicProfile:
+    return PublicProfile(
+        id=user.profile.id,
+        username=None if user.deleted else user.profile.username,
+        display_name=user.profile.display_name,
+        about=user.profile.about,
+        avatar_url=user.profile.avatar_url,
+        deleted=user.deleted,
+    )

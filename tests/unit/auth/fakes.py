@@ -1,0 +1,140 @@
+"""Stand-ins for what Redis keeps of accounts, and parts made for tests."""
+
+import base64
+import json
+import secrets
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from chalicelib.auth.models import Client, Identity
+from chalicelib.auth.revocation import Revocation
+from chalicelib.auth.throttle import Throttle
+from chalicelib.auth.tickets import Tickets
+from chalicelib.config import Settings
+from chalicelib.errors import RateLimited, Unavailable
+from chalicelib.gateway import Gateway
+from tests.unit.settings import settings
+
+PHONE = Client(address="192.0.2.1", user_agent="Phone/1")
+
+
+def signing_key(kid: str) -> dict[str, str]:
+    """A private ES256 key as a JWK."""
+    numbers = ec.generate_private_key(ec.SECP256R1()).private_numbers()
+
+    def encoded(number: int) -> str:
+        return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
+
+    return {
+        "kty": "EC",
+        "crv": "P-256",
+        "alg": "ES256",
+        "use": "sig",
+        "kid": kid,
+        "x": encoded(numbers.public_numbers.x),
+        "y": encoded(numbers.public_numbers.y),
+        "d": encoded(numbers.private_value),
+    }
+
+
+KEY = signing_key("k1")
+
+
+def auth_settings(**changes: Any) -> Settings:
+    """Settings that can sign, with cheap hashes."""
+    cheap = {"argon2_time_cost": 1, "argon2_memory_kib": 8}
+    return settings(**{"jwt_keys": json.dumps({"keys": [KEY]}), **cheap, **changes})
+
+
+class Clock:
+    """Stands still until told to go on."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def go(self, **by: float) -> None:
+        self.time += timedelta(**by)
+
+
+class FakeRevocation(Revocation):
+    """`states` is what Redis would hold; `down` makes it fail to answer."""
+
+    def __init__(self) -> None:
+        self.states: dict[tuple[str, str], bool] = {}
+        self.down = False
+        self.limited = False
+
+    def admit(self, user_id: str, session_id: str) -> bool | None:
+        known = self.stands(user_id, session_id)
+        if self.limited and known is not False:
+            raise RateLimited(1)
+        return known
+
+    def stands(self, user_id: str, session_id: str) -> bool | None:
+        self._ask()
+        return self.states.get((user_id, session_id))
+
+    def confirm(self, user_id: str, session_id: str) -> bool:
+        self._ask()
+        return self.states.setdefault((user_id, session_id), True)
+
+    def revoke(self, user_id: str, session_ids: Collection[str]) -> None:
+        self._ask()
+        for session_id in session_ids:
+            self.states[user_id, session_id] = False
+
+    def _ask(self) -> None:
+        if self.down:
+            raise Unavailable("redis")
+
+
+class FakeTickets(Tickets):
+    def __init__(self) -> None:
+        self._issued: dict[str, Identity] = {}
+
+    def issue(self, identity: Identity) -> str:
+        ticket = secrets.token_urlsafe(32)
+        self._issued[ticket] = identity
+        return ticket
+
+    def redeem(self, ticket: str) -> Identity | None:
+        return self._issued.pop(ticket, None)
+
+
+class FakeThrottle(Throttle):
+    """Counts in windows that never end."""
+
+    def __init__(self, given: Settings) -> None:
+        self._settings = given
+        self.attempts: dict[str, int] = {}
+
+    def logged_in(self, login: str, address: str) -> None:
+        self.attempts.pop(self._logins(login).key, None)
+        self.attempts[self._addresses(address).key] -= 1
+
+    def password_right(self, user_id: str) -> None:
+        self.attempts.pop(self._passwords(user_id).key, None)
+
+    def _count(self, *counters: Any) -> None:
+        over = False
+        for counter in counters:
+            self.attempts[counter.key] = self.attempts.get(counter.key, 0) + 1
+            over = over or self.attempts[counter.key] > counter.limit
+        if over:
+            raise RateLimited(self._settings.throttle_window_seconds)
+
+
+class FakeSockets(Gateway):
+    """Remembers whose sockets were closed."""
+
+    def __init__(self) -> None:
+        self.closed: list[tuple[str, str]] = []
+
+    def close_session(self, user_id: str, session_id: str) -> None:
+        self.closed.append((user_id, session_id))

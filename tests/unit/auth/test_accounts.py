@@ -1,0 +1,404 @@
+"""Registering, signing in, changing a password, deleting an account."""
+
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+
+from chalicelib.auth.models import Client, Credentials, PasswordChange, Registration, SessionQuery
+from chalicelib.auth.passwords import Passwords
+from chalicelib.auth.store import MAX_SESSIONS
+from chalicelib.errors import (
+    AppError,
+    EmailTaken,
+    InvalidCredentials,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    UsernameTaken,
+    UserNotFound,
+    ValidationFailed,
+)
+from chalicelib.users.models import PushToken
+from tests.unit.auth.conftest import PASSWORD, World, make_world
+from tests.unit.auth.fakes import PHONE, auth_settings
+
+NEW = "battery staple"
+
+
+def registration(**changes: Any) -> Registration:
+    good = {
+        "email": "ana@example.org",
+        "username": "ana",
+        "password": PASSWORD,
+        "display_name": "Ana",
+    }
+    return Registration(**{**good, **changes})
+
+
+def at(address: str) -> Client:
+    return Client(address=address, user_agent="")
+
+
+class CountingHasher:
+    """Counts runs of argon2."""
+
+    def __init__(self, real: PasswordHasher) -> None:
+        self.real, self.runs = real, 0
+
+    def hash(self, password: str) -> str:
+        self.runs += 1
+        return self.real.hash(password)
+
+    def verify(self, password_hash: str, password: str) -> bool:
+        self.runs += 1
+        return self.real.verify(password_hash, password)
+
+
+class TestRegister:
+    def test_signs_in(self, world: World) -> None:
+        ana = world.register()
+
+        assert world.identity(ana).user_id == ana.user.id
+        assert (ana.user.username, ana.user.email, ana.user.about) == ("ana", "ana@example.org", "")
+        assert (ana.token_type, ana.expires_in) == ("Bearer", 900)
+
+    def test_keeps_no_password(self, world: World) -> None:
+        world.register()
+
+        assert PASSWORD not in repr(world.tables)
+
+    def test_names_are_unique_regardless_of_case(self, world: World) -> None:
+        world.register()
+
+        with pytest.raises(UsernameTaken):
+            world.accounts.register(registration(username="ANA", email="b@example.org"), PHONE)
+        with pytest.raises(EmailTaken):
+            world.accounts.register(registration(username="bo_", email="ANA@example.org"), PHONE)
+
+    @pytest.mark.parametrize(
+        "weak", ["password123", "QWERTYUIOP", "ana@example.org", "ANA@Example.org"]
+    )
+    def test_refuses_weak_passwords(self, world: World, weak: str) -> None:
+        with pytest.raises(ValidationFailed) as raised:
+            world.accounts.register(registration(password=weak), PHONE)
+
+        assert [one["field"] for one in raised.value.details["errors"]] == ["password"]
+        assert weak not in str(raised.value.details)
+        assert not world.tables.users
+
+    def test_refuses_the_username_and_the_local_part_as_password(self, world: World) -> None:
+        for weak in ("ana_the_great", "ana.banana"):
+            with pytest.raises(ValidationFailed):
+                world.accounts.register(
+                    registration(
+                        username="ana_the_great", email="ana.banana@example.org", password=weak
+                    ),
+                    PHONE,
+                )
+
+    def test_is_limited_by_address_before_anything_is_hashed(self) -> None:
+        world = make_world(auth_settings(registrations_per_address=2))
+        for name in ("ana", "bo_"):
+            world.register(name)
+        hashed = world.passwords.hashed
+
+        with pytest.raises(RateLimited):
+            world.register("cy_")
+
+        assert world.passwords.hashed == hashed
+        elsewhere = registration(username="dee", email="dee@example.org")
+        assert world.accounts.register(elsewhere, at("192.0.2.9")).user.username == "dee"
+
+    def test_control_characters_of_a_user_agent_are_dropped(self, world: World) -> None:
+        client = Client(address="192.0.2.1", user_agent="a\x00b\nc\ud800")
+        ana = world.accounts.register(registration(), client)
+
+        page = world.auth.sessions(world.identity(ana), SessionQuery())
+        assert [one.user_agent for one in page.items] == ["abc"]
+
+
+class TestLogin:
+    @pytest.mark.parametrize("login", ["ana", "ANA", "ana@example.org", " Ana@Example.org"])
+    def test_by_name_or_address_in_any_case(self, world: World, login: str) -> None:
+        world.register()
+
+        assert world.login(login).user.username == "ana"
+
+    def test_makes_a_session_of_its_own(self, world: World) -> None:
+        ana = world.register()
+        credentials = Credentials(login="ana", password=PASSWORD, device_name="Tablet")
+        tablet = world.accounts.login(credentials, PHONE)
+
+        page = world.auth.sessions(world.identity(tablet), SessionQuery())
+        assert {one.id: one.device_name for one in page.items} == {
+            ana.session_id: None,
+            tablet.session_id: "Tablet",
+        }
+
+    def test_an_unknown_login_and_a_wrong_password_look_alike(self, world: World) -> None:
+        world.register()
+        answers = []
+        for login in ("ana", "nobody", "ana@example.org", "nobody@example.org"):
+            with pytest.raises(InvalidCredentials) as raised:
+                world.login(login, "wrong password")
+            answers.append(raised.value.to_wire())
+
+        assert all(answer == answers[0] for answer in answers)
+
+    def test_and_cost_alike(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Counted in runs of argon2, which take nearly all of the time."""
+        world.register()
+        hasher = CountingHasher(world.passwords._hasher)
+        monkeypatch.setattr(world.passwords, "_hasher", hasher)
+
+        costs = []
+        for login in ("ana", "nobody"):
+            with pytest.raises(InvalidCredentials):
+                world.login(login, "wrong password")
+            costs.append(hasher.runs)
+            hasher.runs = 0
+
+        assert costs == [1, 1]
+
+    def test_failures_are_limited_by_account(self) -> None:
+        world = make_world(auth_settings(failed_logins_per_account=3))
+        world.register()
+        for n in range(3):
+            with pytest.raises(InvalidCredentials):
+                world.accounts.login(Credentials(login="ana", password="wrong"), at(f"192.0.2.{n}"))
+        verified = world.passwords.verified
+
+        with pytest.raises(RateLimited) as raised:
+            world.accounts.login(Credentials(login="ana", password=PASSWORD), at("192.0.2.9"))
+
+        assert raised.value.details["retry_after"] == 900
+        assert world.passwords.verified == verified
+        assert world.login("ana@example.org").user.username == "ana"
+
+    def test_an_account_that_is_not_there_is_limited_alike(self) -> None:
+        world = make_world(auth_settings(failed_logins_per_account=1))
+        answers = []
+        for _ in range(2):
+            with pytest.raises(AppError) as raised:
+                world.login("nobody")
+            answers.append(raised.value.code)
+
+        assert answers == ["invalid_credentials", "rate_limited"]
+
+    def test_failures_are_limited_by_address(self) -> None:
+        world = make_world(auth_settings(failed_logins_per_address=3))
+        world.register()
+        for name in ("b", "c", "d"):
+            with pytest.raises(InvalidCredentials):
+                world.login(name)
+
+        with pytest.raises(RateLimited):
+            world.login("ana")
+
+    def test_a_success_forgives_the_account_but_not_the_address(self) -> None:
+        given = auth_settings(failed_logins_per_account=2, failed_logins_per_address=3)
+        world = make_world(given)
+        world.register()
+        for _ in range(3):
+            with pytest.raises(InvalidCredentials):
+                world.login(password="wrong")
+            if _ < 2:
+                world.login()
+
+        with pytest.raises(RateLimited):
+            world.login()
+
+    def test_successes_alone_are_not_limited(self) -> None:
+        given = auth_settings(failed_logins_per_account=1, failed_logins_per_address=1)
+        world = make_world(given)
+        world.register()
+
+        for _ in range(5):
+            assert world.login()
+
+    def test_nobody_is_let_in_when_redis_cannot_count(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.register()
+
+        def down(*_: object) -> None:
+            raise Unavailable("redis")
+
+        monkeypatch.setattr(world.throttle, "_count", down)
+
+        with pytest.raises(Unavailable):
+            world.login()
+
+    def test_hashes_anew_when_the_parameters_have_changed(self, world: World) -> None:
+        ana = world.register()
+        old = world.tables.passwords[ana.user.id]
+        stronger = Passwords(auth_settings(argon2_time_cost=2))
+        world.accounts._passwords = stronger
+
+        world.login()
+
+        new = world.tables.passwords[ana.user.id]
+        assert new != old
+        assert not stronger.outdated(new)
+        assert world.login()
+
+    def test_does_not_hash_anew_otherwise(self, world: World) -> None:
+        ana = world.register()
+        before = world.tables.passwords[ana.user.id]
+        world.login()
+
+        assert world.tables.passwords[ana.user.id] == before
+
+    def test_a_password_changed_meanwhile_opens_no_session(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ana = world.register()
+        verify = world.passwords.verify
+
+        def verify_then_change(password_hash: str | None, password: str) -> bool:
+            right = verify(password_hash, password)
+            world.tables.passwords[ana.user.id] = world.passwords.hash(NEW)
+            return right
+
+        monkeypatch.setattr(world.passwords, "verify", verify_then_change)
+
+        with pytest.raises(InvalidCredentials):
+            world.login()
+        assert set(world.tables.sessions) == {ana.session_id}
+
+    def test_the_session_used_longest_ago_gives_way(self, world: World) -> None:
+        ana = world.register()
+        world.identity(ana)
+        world.clock.go(seconds=1)
+        for _ in range(MAX_SESSIONS):
+            newest = world.login()
+
+        assert not world.stands(ana)
+        assert world.stands(newest)
+        assert world.sockets.closed == [(ana.user.id, ana.session_id)]
+
+
+class TestChangePassword:
+    def change(self, current: str = PASSWORD, new: str = NEW) -> PasswordChange:
+        return PasswordChange(current_password=current, new_password=new)
+
+    def test_ends_all_other_sessions(self, world: World) -> None:
+        ana, tablet = world.register(), world.login()
+        world.identity(tablet)
+
+        world.accounts.change_password(world.identity(ana), self.change())
+
+        assert world.stands(ana)
+        assert not world.stands(tablet)
+        assert world.sockets.closed == [(ana.user.id, tablet.session_id)]
+
+    def test_only_the_new_one_fits_then(self, world: World) -> None:
+        world.accounts.change_password(world.identity(world.register()), self.change())
+
+        assert world.login(password=NEW)
+        with pytest.raises(InvalidCredentials):
+            world.login()
+
+    def test_needs_the_current_one(self, world: World) -> None:
+        ana, tablet = world.register(), world.login()
+
+        with pytest.raises(InvalidCredentials):
+            world.accounts.change_password(world.identity(ana), self.change("wrong"))
+
+        assert world.login()
+        assert world.stands(tablet)
+
+    def test_guesses_at_the_current_one_are_limited(self) -> None:
+        world = make_world(auth_settings(failed_logins_per_account=2))
+        identity = world.identity(world.register())
+        for _ in range(2):
+            with pytest.raises(InvalidCredentials):
+                world.accounts.change_password(identity, self.change("wrong"))
+
+        with pytest.raises(RateLimited):
+            world.accounts.change_password(identity, self.change())
+        with pytest.raises(RateLimited):
+            world.accounts.delete(identity, PASSWORD)
+
+    @pytest.mark.parametrize("weak", ["password123", "ana@example.org"])
+    def test_refuses_weak_ones(self, world: World, weak: str) -> None:
+        identity = world.identity(world.register())
+
+        with pytest.raises(ValidationFailed) as raised:
+            world.accounts.change_password(identity, self.change(new=weak))
+        assert [one["field"] for one in raised.value.details["errors"]] == ["new_password"]
+        assert world.login()
+
+    def test_a_repeat_completes_what_an_outage_cut_short(self, world: World) -> None:
+        ana, tablet = world.register(), world.login()
+        identity = world.identity(ana)
+        world.identity(tablet)
+        world.revocation.down = True
+        with pytest.raises(Unavailable):
+            world.accounts.change_password(identity, self.change())
+        world.revocation.down = False
+        assert world.stands(tablet)
+
+        world.accounts.change_password(identity, self.change())
+
+        assert not world.stands(tablet)
+        assert world.login(password=NEW)
+
+
+class TestDelete:
+    def test_leaves_a_nameless_sender(self, world: World) -> None:
+        ana = world.register()
+
+        world.accounts.delete(world.identity(ana), PASSWORD)
+
+        shown = world.users.get(ana.user.id)
+        assert (shown.deleted, shown.username, shown.display_name) == (True, None, "Deleted user")
+        assert "ana@example.org" not in repr(world.tables)
+        assert not world.tables.passwords
+
+    def test_ends_every_session_and_push(self, world: World) -> None:
+        ana, tablet = world.register(), world.login()
+        identity = world.identity(ana)
+        world.users.set_push_token(identity, "d1", PushToken(token="t1", platform="ios"))
+
+        world.accounts.delete(identity, PASSWORD)
+
+        assert not world.stands(ana)
+        assert not world.stands(tablet)
+        assert not world.tables.pushes
+        with pytest.raises(Unauthorized):
+            world.auth.refresh(tablet.refresh_token)
+        with pytest.raises(InvalidCredentials):
+            world.login()
+
+    def test_needs_the_password(self, world: World) -> None:
+        ana = world.register()
+
+        with pytest.raises(InvalidCredentials):
+            world.accounts.delete(world.identity(ana), "wrong")
+        assert not world.users.get(ana.user.id).deleted
+
+    def test_keeps_the_username_but_frees_the_address(self, world: World) -> None:
+        world.accounts.delete(world.identity(world.register()), PASSWORD)
+
+        with pytest.raises(UserNotFound):
+            world.users.named("ana")
+        with pytest.raises(UsernameTaken):
+            world.accounts.register(registration(email="b@example.org"), PHONE)
+        again = world.accounts.register(registration(username="ana_2"), PHONE)
+        assert again.user.email == "ana@example.org"
+
+    def test_a_repeat_completes_what_an_outage_cut_short(self, world: World) -> None:
+        ana = world.register()
+        identity = world.identity(ana)
+        world.revocation.down = True
+        with pytest.raises(Unavailable):
+            world.accounts.delete(identity, PASSWORD)
+        world.revocation.down = False
+        assert world.stands(ana)
+
+        world.accounts.delete(identity, PASSWORD)
+
+        assert not world.stands(ana)
+        assert world.sockets.closed == [(ana.user.id, ana.session_id)]

@@ -1,0 +1,42 @@
+"""The daily housekeeping, entered as Lambda enters it."""
+
+import logging
+
+import pytest
+from chalice import Chalice
+
+from chalicelib import logs
+from chalicelib.auth.jobs import purge_sessions
+from tests.unit.auth.conftest import World
+
+EVENT = {
+    "version": "0",
+    "id": "1",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "123456789012",
+    "time": "2026-01-01T00:00:00Z",
+    "region": "us-east-1",
+    "resources": [],
+    "detail": {},
+}
+
+
+def test_purges_and_says_how_much(
+    app: Chalice,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    entered: list[str] = []
+    monkeypatch.setattr(logs, "enter", entered.append)
+    ana, bo = world.register("ana"), world.register("bo_")
+    world.auth.logout(world.identity(ana))
+    world.clock.go(days=31)
+
+    with caplog.at_level(logging.INFO, "chalicelib.auth.jobs"):
+        purge_sessions(EVENT, None)
+
+    assert entered == ["INFO"]
+    assert set(world.tables.sessions) == {bo.session_id}
+    assert [(one.message, vars(one)["count"]) for one in caplog.records] == [("sessions purged", 1)]

@@ -1,0 +1,223 @@
+"""Access tokens: only ours, unchanged and in time, are believed."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from chalicelib.auth.models import Identity
+from chalicelib.auth.tokens import AccessTokens
+from chalicelib.config import SettingsInvalid
+from chalicelib.errors import Unauthorized
+from tests.unit.auth.fakes import KEY, auth_settings, signing_key
+
+ANA = Identity(user_id="ana", session_id="s1", scopes=frozenset({"account", "chats.read"}))
+PRIVATE = jwt.PyJWK(KEY).key
+OTHER = signing_key("k2")
+
+
+def tokens(*keys: dict[str, str], **changes: Any) -> AccessTokens:
+    return AccessTokens(
+        auth_settings(jwt_keys=json.dumps({"keys": list(keys or (KEY,))}), **changes)
+    )
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    now = int(time.time())
+    good = {
+        "iss": "http://127.0.0.1:8000",
+        "aud": "parley",
+        "sub": "ana",
+        "sid": "s1",
+        "scope": "account chats.read",
+        "iat": now,
+        "exp": now + 60,
+        "jti": "j1",
+    }
+    return {name: value for name, value in {**good, **changes}.items() if value is not None}
+
+
+def signed(given: dict[str, Any], key: Any = PRIVATE, alg: str = "ES256", **header: Any) -> str:
+    return jwt.encode(given, key, algorithm=alg, headers={"kid": "k1", "typ": "at+jwt", **header})
+
+
+def encoded(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def test_says_who_calls() -> None:
+    assert tokens().verify(tokens().issue(ANA)) == ANA
+
+
+def test_believes_what_it_would_say_itself() -> None:
+    """Else the refusals below would prove nothing."""
+    assert tokens().verify(signed(claims())) == ANA
+
+
+def test_follows_rfc_9068() -> None:
+    token = tokens(access_token_seconds=900).issue(ANA)
+
+    header, body = (
+        jwt.get_unverified_header(token),
+        jwt.decode(token, options={"verify_signature": False}),
+    )
+    assert header == {"alg": "ES256", "typ": "at+jwt", "kid": "k1"}
+    assert set(body) == {"iss", "aud", "sub", "sid", "scope", "iat", "exp", "jti"}
+    assert body["exp"] - body["iat"] == 900
+
+
+def test_no_two_are_alike() -> None:
+    assert tokens().issue(ANA) != tokens().issue(ANA)
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "sid", "scope", "iat", "exp", "jti"])
+def test_refuses_a_token_without_a_claim(claim: str) -> None:
+    with pytest.raises(Unauthorized):
+        tokens().verify(signed(claims(**{claim: None})))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": int(time.time()) - 1},
+        {"exp": "soon"},
+        {"nbf": int(time.time()) + 86400},
+        {"aud": "others"},
+        {"aud": ["parley", "others"]},
+        {"iss": "http://127.0.0.1:8001"},
+        {"sub": 7},
+        {"scope": ["account"]},
+    ],
+    ids=str,
+)
+def test_refuses_claims_that_are_not_for_us(changes: dict[str, Any]) -> None:
+    with pytest.raises(Unauthorized):
+        tokens().verify(signed(claims(**changes)))
+
+
+@pytest.mark.parametrize("header", [{"typ": "JWT"}, {"typ": None}, {"kid": "k9"}], ids=str)
+def test_refuses_headers_that_are_not_ours(header: dict[str, Any]) -> None:
+    with pytest.raises(Unauthorized):
+        tokens().verify(signed(claims(), **header))
+
+
+def test_refuses_a_token_that_names_no_key() -> None:
+    with pytest.raises(Unauthorized):
+        tokens().verify(jwt.encode(claims(), PRIVATE, algorithm="ES256", headers={"typ": "at+jwt"}))
+
+
+def test_refuses_a_token_that_says_it_needs_no_signature() -> None:
+    for alg in ("none", "None", "NONE"):
+        head = encoded({"alg": alg, "typ": "at+jwt", "kid": "k1"})
+        with pytest.raises(Unauthorized):
+            tokens().verify(f"{head}.{encoded(claims())}.")
+
+
+@pytest.mark.parametrize("form", ["pem", "jwk", "x"])
+def test_refuses_a_token_signed_with_the_public_key_as_a_secret(form: str) -> None:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    pem = PRIVATE.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    public = json.dumps({k: v for k, v in KEY.items() if k != "d"}).encode()
+    secret = {"pem": pem, "jwk": public, "x": KEY["x"].encode()}[form]
+    text = f"{encoded({'alg': 'HS256', 'typ': 'at+jwt', 'kid': 'k1'})}.{encoded(claims())}"
+    mac = hmac.digest(secret, text.encode(), hashlib.sha256)
+    token = f"{text}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+    with pytest.raises(Unauthorized):
+        tokens().verify(token)
+
+
+def test_refuses_a_token_signed_with_a_key_of_its_own() -> None:
+    forged = signed(claims(), jwt.PyJWK(OTHER).key)
+    brought_along = signed(claims(), jwt.PyJWK(OTHER).key, jwk=OTHER, jku="https://evil.example")
+
+    for token in (forged, brought_along):
+        with pytest.raises(Unauthorized):
+            tokens().verify(token)
+
+
+def test_refuses_a_token_that_was_changed() -> None:
+    head, _, signature = signed(claims()).split(".")
+
+    with pytest.raises(Unauthorized):
+        tokens().verify(f"{head}.{encoded(claims(sub='bo'))}.{signature}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ".",
+        "..",
+        "a.b.c",
+        "é.é.é",
+        "\ud800",
+        encoded([]) + ".e30.AA",
+        encoded({"alg": "ES256", "kid": ["k1"]}) + ".e30.AA",
+        base64.urlsafe_b64encode(b"[" * 3000).decode() + ".e30.AA",
+        "a" * 5000,
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+def test_refuses_what_is_no_token(text: str) -> None:
+    with pytest.raises(Unauthorized):
+        tokens().verify(text)
+
+
+def test_refuses_a_long_token_unread() -> None:
+    with pytest.raises(Unauthorized):
+        tokens().verify(signed(claims(jti="x" * 5000)))
+
+
+class TestKeys:
+    def test_the_first_signs_and_all_verify(self) -> None:
+        old, both, new = tokens(KEY), tokens(OTHER, KEY), tokens(OTHER)
+
+        assert both.verify(old.issue(ANA)) == ANA
+        assert new.verify(both.issue(ANA)) == ANA
+        with pytest.raises(Unauthorized):
+            new.verify(old.issue(ANA))
+
+    def test_a_retired_key_need_not_be_private(self) -> None:
+        public = {name: value for name, value in KEY.items() if name != "d"}
+
+        assert tokens(OTHER, public).verify(tokens(KEY).issue(ANA)) == ANA
+
+    def test_only_public_halves_are_published(self) -> None:
+        published = tokens(KEY, OTHER).public.model_dump()["keys"]
+
+        assert [sorted(key) for key in published] == [
+            ["alg", "crv", "kid", "kty", "use", "x", "y"]
+        ] * 2
+        assert jwt.PyJWKSet.from_dict({"keys": published})["k2"].key_id == "k2"
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "hunter2",
+            "{}",
+            '{"keys": []}',
+            '{"keys": "hunter2"}',
+            '[{"hunter2": 1}]',
+            json.dumps({"keys": [KEY, KEY]}),
+            json.dumps({"keys": [{**KEY, "crv": "P-384"}]}),
+            json.dumps({"keys": [{**KEY, "x": "hunter2"}]}),
+            json.dumps({"keys": [{"kty": "oct", "kid": "k1", "k": "hunter2"}]}),
+            json.dumps({"keys": [{n: v for n, v in KEY.items() if n != "d"}]}),
+        ],
+        ids=lambda value: value[:24],
+    )
+    def test_malformed_ones_are_told_by_name_not_by_value(self, value: str) -> None:
+        given = AccessTokens(auth_settings(jwt_keys=value))
+
+        with pytest.raises(SettingsInvalid, match="JWT_KEYS") as raised:
+            given.issue(ANA)
+        assert "hunter2" not in str(raised.value)
+        assert KEY["d"] not in str(raised.value)
+        assert raised.value.__cause__ is None

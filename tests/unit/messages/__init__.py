@@ -1,0 +1,1 @@
+"""Chats and messages without I/O."""

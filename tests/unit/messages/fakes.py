@@ -1,0 +1,97 @@
+"""Stand-ins for what the messages service works with."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from chalicelib.broker import Broker
+from chalicelib.connections import Connections
+from chalicelib.errors import Unavailable, UserNotFound
+from chalicelib.events import MessageUnread
+from chalicelib.gateway import Delivery, Gateway
+from chalicelib.messages.models import Owed
+
+
+class FakeGateway(Gateway):
+    """Some users are online; what is sent is kept as it would go over the wire."""
+
+    def __init__(self, online: Collection[str] = ()) -> None:
+        self.online = set(online)
+        self.sent: list[tuple[str, dict[str, Any]]] = []
+        self.struck: list[Owed] = []
+        self.skipped: list[str | None] = []
+        self.sick = False
+        self.failed = False
+
+    def deliver(
+        self,
+        user_ids: Sequence[str],
+        event: dict[str, Any],
+        *,
+        chat_id: str,
+        seq: int,
+        sender_id: str,
+        skip: str | None = None,
+    ) -> Delivery:
+        self.tell(user_ids, event, skip=skip)
+        return Delivery(set(user_ids) - self.online, self.failed)
+
+    def tell(
+        self,
+        user_ids: Sequence[str],
+        event: dict[str, Any],
+        *,
+        skip: str | None = None,
+        delivered: Owed | None = None,
+    ) -> None:
+        if self.sick:
+            raise Unavailable("redis")
+        self.skipped.append(skip)
+        self.sent += [(u, from_json(to_json(event))) for u in user_ids if u in self.online]
+        if delivered:
+            self.struck.append(delivered)
+
+    def tell_connections(self, connection_ids: Collection[str], event: dict[str, Any]) -> None:
+        self.sent += [(one, from_json(to_json(event))) for one in connection_ids]
+
+    def close(self, connection_ids: Collection[str]) -> None:
+        self.sent += [(one, {"closed": True}) for one in connection_ids]
+
+
+class FakeBroker(Broker):
+    """Keeps what was published."""
+
+    def __init__(self) -> None:
+        self.published: list[MessageUnread] = []
+        self.sick = False
+
+    def publish(self, event: MessageUnread) -> None:
+        if self.sick:
+            raise Unavailable("rabbitmq")
+        self.published.append(event)
+
+
+class FakeUsers:
+    """Knows some users."""
+
+    def __init__(self, known: Collection[str]) -> None:
+        self.known = set(known)
+
+    def require(self, user_id: str) -> None:
+        if user_id not in self.known:
+            raise UserNotFound()
+
+
+class FakeOwing(Connections):
+    """Has a list of overdue acknowledgements."""
+
+    def __init__(self) -> None:
+        self.overdue: list[Owed] = []
+        self.settled: list[Owed] = []
+
+    def claim_overdue(self, limit: int) -> list[Owed]:
+        return self.overdue[:limit]
+
+    def settle(self, owed: Any) -> None:
+        self.settled += list(owed)

@@ -1,0 +1,437 @@
+"""Sending, receipts, catch-up and the jobs, on fakes."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.auth.models import Identity
+from chalicelib.errors import AppError, ChatNotFound, Unavailable, UserNotFound, ValidationFailed
+from chalicelib.messages import service
+from chalicelib.messages.content import TextContent
+from chalicelib.messages.models import Chat, Draft, Message, Owed, Page
+from chalicelib.messages.service import Messages
+from chalicelib.wire import now
+from tests.fakes import FakeMessageStore
+from tests.unit.messages.fakes import FakeBroker, FakeGateway, FakeOwing, FakeUsers
+from tests.unit.settings import settings
+
+ANA_ID, BO_ID, CY_ID = (f"00000000-0000-7000-8000-00000000000{n}" for n in range(3))
+ANA = Identity(user_id=ANA_ID, session_id="s", connection_id="ana-1")
+BO = Identity(user_id=BO_ID, session_id="s", connection_id="bo-1")
+CY = Identity(user_id=CY_ID, session_id="s", connection_id="cy-1")
+NOWHERE = "00000000-0000-7000-8000-0000000000ff"
+
+
+def draft(text: str = "hi", client_id: str = "x1") -> Draft:
+    return Draft(client_id=client_id, content=TextContent(kind="text", text=text))
+
+
+@pytest.fixture
+def store() -> FakeMessageStore:
+    return FakeMessageStore()
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return FakeGateway(online=[ANA_ID, BO_ID])
+
+
+@pytest.fixture
+def broker() -> FakeBroker:
+    return FakeBroker()
+
+
+@pytest.fixture
+def owing() -> FakeOwing:
+    return FakeOwing()
+
+
+@pytest.fixture
+def messages(
+    store: FakeMessageStore, gateway: FakeGateway, broker: FakeBroker, owing: FakeOwing
+) -> Messages:
+    users: Any = FakeUsers([ANA_ID, BO_ID, CY_ID])
+    return Messages(
+        settings(),
+        store=store,
+        connections=owing,
+        gateway=gateway,
+        broker=lambda: broker,
+        users=lambda: users,
+    )
+
+
+@pytest.fixture
+def chat(messages: Messages) -> Chat:
+    return messages.open_direct(ANA, BO_ID)[0]
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    def move(by: timedelta) -> None:
+        there = now() + by
+        monkeypatch.setattr(service, "now", lambda: there)
+
+    return move
+
+
+class TestOpenDirect:
+    def test_both_get_the_same_chat(self, messages: Messages, chat: Chat) -> None:
+        again, made = messages.open_direct(BO, ANA_ID)
+
+        assert (again.id, made) == (chat.id, False)
+        assert {member.user_id for member in chat.members} == {ANA_ID, BO_ID}
+
+    def test_somebody_else_must_exist(self, messages: Messages) -> None:
+        with pytest.raises(UserNotFound):
+            messages.open_direct(ANA, NOWHERE)
+        with pytest.raises(ValidationFailed):
+            messages.open_direct(ANA, ANA_ID)
+
+
+class TestSend:
+    def test_everyone_but_the_sending_socket_gets_the_event(
+        self, messages: Messages, chat: Chat, gateway: FakeGateway
+    ) -> None:
+        message, new = messages.send(ANA, chat.id, draft())
+
+        assert new
+        assert sorted(to for to, _ in gateway.sent) == [ANA_ID, BO_ID]
+        event = gateway.sent[0][1]
+        assert event["event"] == "message.new"
+        assert event["data"] == message.model_dump(mode="json")
+        assert gateway.skipped == ["ana-1"]
+
+    def test_only_absent_members_are_pushed_to(
+        self, messages: Messages, chat: Chat, gateway: FakeGateway, broker: FakeBroker
+    ) -> None:
+        messages.send(ANA, chat.id, draft())
+        assert broker.published == []
+
+        gateway.online = set()
+        message, _ = messages.send(ANA, chat.id, draft("a\n b", client_id="x2"))
+
+        assert [event.user_ids for event in broker.published] == [[BO_ID]]
+        assert broker.published[0].preview == "a b"
+        assert broker.published[0].seq == message.seq
+
+    def test_costs_one_append_and_one_settle(
+        self, messages: Messages, chat: Chat, store: FakeMessageStore
+    ) -> None:
+        store.calls.clear()
+        messages.send(ANA, chat.id, draft())
+
+        assert store.calls == ["append", "settle"]
+
+    def test_g2_a_resend_returns_the_first_and_tells_nobody_again(
+        self, messages: Messages, chat: Chat, gateway: FakeGateway
+    ) -> None:
+        first, _ = messages.send(ANA, chat.id, draft("first"))
+        gateway.sent.clear()
+
+        second, new = messages.send(ANA, chat.id, draft("second"))
+
+        assert (second, new) == (first, False)
+        assert gateway.sent == []
+
+    @pytest.mark.parametrize("broken", ["gateway", "broker", "settle"])
+    def test_g1_what_cannot_be_delivered_is_stored_and_answered_and_a_resend_completes_it(
+        self,
+        messages: Messages,
+        chat: Chat,
+        store: FakeMessageStore,
+        gateway: FakeGateway,
+        broker: FakeBroker,
+        broken: str,
+    ) -> None:
+        gateway.online, gateway.sick, broker.sick = set(), broken == "gateway", broken == "broker"
+        store.fail_on = {"settle"} if broken == "settle" else set()
+        first, new = messages.send(ANA, chat.id, draft())
+        assert new
+        broker.published.clear()
+
+        gateway.sick = broker.sick = False
+        store.fail_on = set()
+        second, new = messages.send(ANA, chat.id, draft())
+
+        assert (second, new) == (first, False)
+        assert [event.message_id for event in broker.published] == [first.id]
+        assert store.pending(before=now() + timedelta(days=1), limit=9) == []
+
+    def test_a_socket_that_cannot_be_asked_keeps_the_message_pending_and_pushes_the_absent(
+        self,
+        messages: Messages,
+        chat: Chat,
+        store: FakeMessageStore,
+        gateway: FakeGateway,
+        broker: FakeBroker,
+        later: Callable[[timedelta], None],
+    ) -> None:
+        gateway.failed, gateway.online = True, {ANA_ID}
+        messages.send(ANA, chat.id, draft())
+        assert [event.user_ids for event in broker.published] == [[BO_ID]]
+        assert len(store.pending(before=now() + timedelta(days=1), limit=9)) == 1
+
+        gateway.online = {ANA_ID, BO_ID}
+        later(timedelta(hours=2))
+        messages.redeliver_pending()
+
+        assert [event.user_ids for event in broker.published] == [[BO_ID], [BO_ID]]
+        assert store.pending(before=now() + timedelta(days=1), limit=9) == []
+
+    def test_a_store_that_is_down_refuses(
+        self, messages: Messages, chat: Chat, store: FakeMessageStore, gateway: FakeGateway
+    ) -> None:
+        store.fail_on = {"append"}
+        with pytest.raises(Unavailable):
+            messages.send(ANA, chat.id, draft())
+
+        assert gateway.sent == []
+
+    def test_g4_a_stranger_cannot_tell_the_chat_from_none(
+        self, messages: Messages, chat: Chat, gateway: FakeGateway
+    ) -> None:
+        errors = []
+        for chat_id in (chat.id, NOWHERE):
+            for call in (
+                lambda c: messages.send(CY, c, draft()),
+                lambda c: messages.chat(CY, c),
+                lambda c: messages.history(CY, c, before=None, limit=5),
+                lambda c: messages.changes(CY, c, since=0, limit=5),
+                lambda c: messages.read(CY, c, 1),
+                lambda c: messages.delivered(CY, c, 1),
+                lambda c: messages.typing(CY, c, True),
+            ):
+                with pytest.raises(ChatNotFound) as caught:
+                    call(chat_id)
+                errors.append(caught.value.to_wire())
+
+        assert all(error == errors[0] for error in errors)
+        assert gateway.sent == []
+
+
+class TestReceipts:
+    def test_a_moved_cursor_is_told_to_everyone_and_strikes_out_what_was_owed(
+        self, messages: Messages, chat: Chat, gateway: FakeGateway
+    ) -> None:
+        message, _ = messages.send(ANA, chat.id, draft())
+        gateway.sent.clear()
+
+        messages.delivered(BO, chat.id, message.seq)
+
+        assert {to for to, _ in gateway.sent} == {ANA_ID, BO_ID}
+        assert gateway.sent[0][1]["data"] == {
+            "chat_id": chat.id,
+            "user_id": BO_ID,
+            "read_seq": 0,
+            "delivered_seq": message.seq,
+        }
+        assert gateway.struck == [Owed(BO_ID, chat.id, message.seq)]
+
+    def test_a_repeated_receipt_tells_nobody_but_still_strikes_out(
+        self, messages: Messages, chat: Chat, gateway: FakeGateway
+    ) -> None:
+        message, _ = messages.send(ANA, chat.id, draft())
+        messages.read(BO, chat.id, message.seq)
+        gateway.sent.clear()
+
+        messages.read(BO, chat.id, message.seq)
+        messages.delivered(BO, chat.id, message.seq - 1)
+
+        assert gateway.sent == []
+        assert len(gateway.struck) == 3
+
+    def test_a_receipt_that_cannot_be_told_is_kept(
+        self, messages: Messages, chat: Chat, gateway: FakeGateway
+    ) -> None:
+        message, _ = messages.send(ANA, chat.id, draft())
+        gateway.sick = True
+
+        messages.read(BO, chat.id, message.seq)
+
+        cursors = messages.cursors([(chat.id, BO_ID)])[chat.id, BO_ID]
+        assert cursors.receipt.read_seq == message.seq
+
+    def test_typing_goes_to_the_others(
+        self, messages: Messages, chat: Chat, gateway: FakeGateway
+    ) -> None:
+        messages.typing(ANA, chat.id, True)
+
+        assert [(to, event["event"]) for to, event in gateway.sent] == [(BO_ID, "chat.typing")]
+
+
+class TestCatchUp:
+    def send(self, messages: Messages, chat: Chat, count: int, size: int = 2) -> list[Message]:
+        return [
+            messages.send(ANA, chat.id, draft("é" * size, client_id=f"m{n}"))[0]
+            for n in range(count)
+        ]
+
+    def test_pages_of_history_reach_the_first_message(self, messages: Messages, chat: Chat) -> None:
+        sent = self.send(messages, chat, 7)
+        found, before = [], None
+        while True:
+            page = messages.history(BO, chat.id, before=before, limit=3)
+            found += page.items
+            if page.next is None:
+                break
+            before = int(page.next)
+
+        assert found == sent[::-1]
+
+    def test_an_answer_holds_no_more_than_a_socket_can_take(
+        self, messages: Messages, chat: Chat
+    ) -> None:
+        sent = self.send(messages, chat, 30, size=4096)
+
+        page = messages.changes(BO, chat.id, since=0, limit=50)
+        assert len(page.model_dump_json()) < 128 * 1024
+        assert page.more
+
+        found = list(page.items)
+        while page.more:
+            page = messages.changes(BO, chat.id, since=page.rev, limit=50)
+            found += page.items
+        assert found == sent
+
+        history = messages.history(BO, chat.id, before=None, limit=50)
+        assert len(history.model_dump_json()) < 128 * 1024
+        assert history.next is not None
+
+    def test_sync_answers_with_the_chats_that_have_news(
+        self, messages: Messages, chat: Chat
+    ) -> None:
+        other, _ = messages.open_direct(ANA, CY_ID)
+        sent = self.send(messages, chat, 3)
+        known = {chat.id: sent[0].rev, other.id: 0}
+
+        news = messages.sync(ANA, known)
+
+        assert [(item.chat.id, item.changes, item.rev) for item in news.items] == [
+            (chat.id, sent[1:], sent[2].rev)
+        ]
+        assert not news.more
+
+    def test_sync_tells_of_chats_the_client_has_never_seen(
+        self, messages: Messages, chat: Chat
+    ) -> None:
+        sent = self.send(messages, chat, 60)
+
+        (item,) = messages.sync(BO, {}).items
+
+        assert item.changes == sent[-50:]
+        assert not item.more
+
+    def test_sync_repeated_with_what_it_told_reaches_everything(
+        self, messages: Messages, store: FakeMessageStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        expected = {}
+        for number in range(23):
+            user = Identity(user_id=f"00000000-0000-7000-8000-0000000001{number:02}", session_id="")
+            monkeypatch.setattr(messages, "_users", lambda: FakeUsers([ANA_ID]))
+            chat, _ = messages.open_direct(user, ANA_ID)
+            for n in range(3):
+                messages.send(user, chat.id, draft("é" * 4000, client_id=f"m{n}"))
+            expected[chat.id] = {"m0", "m1", "m2"}
+        known: dict[str, int] = {}
+        found: dict[str, set[str]] = {}
+        for _ in range(30):
+            news = messages.sync(ANA, known)
+            assert len(news.model_dump_json()) < 128 * 1024
+            for item in news.items:
+                known[item.chat.id] = item.rev
+                found.setdefault(item.chat.id, set()).update(m.client_id for m in item.changes)
+            if not news.more and not any(item.more for item in news.items):
+                break
+
+        assert found == expected
+
+    def test_a_cursor_from_nowhere_is_refused(self, messages: Messages) -> None:
+        for cursor in ["x", "AAAA", "99999999999999999999 x", "LTEgeA"]:
+            with pytest.raises(ValidationFailed):
+                messages.chats(ANA, Page(cursor=cursor))
+
+    def test_pages_of_chats_follow_their_cursor(self, messages: Messages) -> None:
+        for other in (BO_ID, CY_ID):
+            messages.open_direct(ANA, other)
+
+        first = messages.chats(ANA, Page(limit=1))
+        second = messages.chats(ANA, Page(limit=1, cursor=first.next))
+
+        assert first.next is not None
+        assert second.next is None
+        assert first.items[0].id != second.items[0].id
+
+
+class TestJobs:
+    def test_g1_what_stayed_pending_is_delivered_once_it_is_old_enough(
+        self,
+        messages: Messages,
+        chat: Chat,
+        store: FakeMessageStore,
+        gateway: FakeGateway,
+        later: Callable[[timedelta], None],
+    ) -> None:
+        gateway.sick = True
+        message, _ = messages.send(ANA, chat.id, draft())
+        gateway.sick = False
+
+        assert messages.redeliver_pending() == 0
+        later(timedelta(seconds=31))
+        assert messages.redeliver_pending() == 1
+
+        assert {(to, event["data"]["id"]) for to, event in gateway.sent} == {
+            (ANA_ID, message.id),
+            (BO_ID, message.id),
+        }
+        assert messages.redeliver_pending() == 0
+
+    def test_one_that_fails_does_not_end_the_job_with_an_error(
+        self,
+        messages: Messages,
+        chat: Chat,
+        gateway: FakeGateway,
+        later: Callable[[timedelta], None],
+    ) -> None:
+        gateway.sick = True
+        messages.send(ANA, chat.id, draft())
+        later(timedelta(seconds=31))
+
+        assert messages.redeliver_pending() == 0
+
+    def test_g1_a_socket_that_swallowed_a_message_leads_to_a_push(
+        self, messages: Messages, chat: Chat, owing: FakeOwing, broker: FakeBroker
+    ) -> None:
+        one, _ = messages.send(ANA, chat.id, draft())
+        two, _ = messages.send(ANA, chat.id, draft(client_id="x2"))
+        three, _ = messages.send(ANA, chat.id, draft(client_id="x3"))
+        messages.delivered(BO, chat.id, one.seq)
+        owing.overdue = [Owed(BO_ID, chat.id, two.seq)]
+
+        messages.push_overdue()
+
+        assert [(event.message_id, event.user_ids) for event in broker.published] == [
+            (two.id, [BO_ID])
+        ]
+        assert owing.settled == owing.overdue
+        assert three.seq > two.seq
+
+    def test_what_could_not_be_pushed_stays_owed(
+        self, messages: Messages, chat: Chat, owing: FakeOwing, broker: FakeBroker
+    ) -> None:
+        message, _ = messages.send(ANA, chat.id, draft())
+        owing.overdue = [Owed(BO_ID, chat.id, message.seq), Owed(BO_ID, NOWHERE, 1)]
+        broker.sick = True
+
+        messages.push_overdue()
+
+        assert owing.settled == [Owed(BO_ID, NOWHERE, 1)]
+
+
+def test_errors_carry_no_text(messages: Messages, chat: Chat) -> None:
+    with pytest.raises(AppError) as caught:
+        messages.send(CY, chat.id, draft("hunter2"))
+
+    assert "hunter2" not in str(caught.value.to_wire())

@@ -1,0 +1,1 @@
+"""What becomes of records of a push queue."""

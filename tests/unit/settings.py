@@ -1,0 +1,24 @@
+"""Settings that name no real server."""
+
+from typing import Any
+
+from chalicelib.config import Settings
+
+ENVIRONMENT = {
+    "POSTGRES_URL": "postgresql://nobody@127.0.0.1:1/none",
+    "MESSAGES_URL": "mongodb://127.0.0.1:1/none",
+    "REDIS_URL": "redis://127.0.0.1:1",
+    "AMQP_URL": "amqp://127.0.0.1:1",
+    "ISSUER": "http://127.0.0.1:8000",
+    "WS_URL": "ws://127.0.0.1:8001",
+    "WS_ENDPOINT_URL": "http://127.0.0.1:1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "JWT_KEYS": "{}",
+    "FCM_CREDENTIALS": "{}",
+}
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings with some changed."""
+    return Settings.load({**ENVIRONMENT, **{k.upper(): str(v) for k, v in changes.items()}})

@@ -1,0 +1,215 @@
+"""`endpoint`: who may call, what is read, how errors look."""
+
+import json
+from typing import Any
+
+import pytest
+from chalice import Blueprint, Chalice
+
+from chalicelib import rest
+from chalicelib.auth.models import Client, Identity
+from chalicelib.deps import deps
+from chalicelib.errors import RateLimited, Unauthorized, Unavailable
+from chalicelib.messages.models import Draft, HistoryPage
+from chalicelib.wire import Id
+from tests.unit.settings import settings
+
+CHAT = "00000000-0000-7000-8000-000000000001"
+HELLO = '{"client_id": "c1", "content": {"kind": "text", "text": "hi"}}'
+
+
+class FakeAuth:
+    """Knows one token."""
+
+    def authenticate(self, authorization: str) -> Identity:
+        if authorization == "Bearer busy":
+            raise RateLimited(7)
+        if authorization == "Bearer down":
+            raise Unavailable("redis")
+        if authorization != "Bearer good":
+            raise Unauthorized()
+        return Identity(user_id="ana", session_id="s", scopes=frozenset({"chats.read"}))
+
+
+@pytest.fixture
+def called() -> list[Any]:
+    return []
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, called: list[Any]) -> Chalice:
+    monkeypatch.setitem(vars(deps), "auth", FakeAuth())
+    monkeypatch.setitem(vars(deps), "settings", settings())
+    monkeypatch.setattr(rest, "ENDPOINTS", [])
+    bp = Blueprint(__name__)
+
+    @rest.endpoint(bp, "POST /chats/{chat_id}", scope="chats.read", status=201)
+    def post(chat_id: Id, identity: Identity, body: Draft) -> Draft:
+        called.append((chat_id, identity.user_id))
+        return body
+
+    @rest.endpoint(bp, "GET /chats/{chat_id}", scope="chats.read")
+    def get(chat_id: Id, identity: Identity, query: HistoryPage) -> HistoryPage:
+        return query
+
+    @rest.endpoint(bp, "GET /admin", scope="admin")
+    def admin(identity: Identity) -> None:
+        called.append("admin")
+
+    @rest.endpoint(bp, "GET /open")
+    def open_(client: Client) -> rest.Reply[dict[str, str]]:
+        return rest.Reply({"address": client.address, "agent": client.user_agent}, 202)
+
+    @rest.endpoint(bp, "GET /broken")
+    def broken() -> None:
+        raise RuntimeError("hunter2")
+
+    app = Chalice("test", configure_logs=False)
+    app.register_blueprint(bp)
+    return app
+
+
+def call(
+    app: Chalice,
+    route: str,
+    *,
+    token: str | None = "good",
+    body: str | None = None,
+    query: dict[str, list[str]] | None = None,
+    headers: dict[str, str] | None = None,
+    **parameters: str,
+) -> tuple[int, dict[str, str], Any]:
+    method, path = route.split(" ")
+    sent = {"user-agent": "pytest", "x-forwarded-for": "6.6.6.6", **(headers or {})}
+    if token:
+        sent["authorization"] = f"Bearer {token}"
+    event = {
+        "multiValueQueryStringParameters": query,
+        "headers": sent,
+        "pathParameters": parameters,
+        "requestContext": {
+            "httpMethod": method,
+            "resourcePath": path,
+            "requestId": "r1",
+            "identity": {"sourceIp": "10.0.0.1"},
+        },
+        "body": body,
+        "stageVariables": None,
+    }
+    answer = app(event, None)
+    return (
+        answer["statusCode"],
+        {name.lower(): value for name, value in answer["headers"].items()},
+        json.loads(answer["body"]) if answer["body"] else None,
+    )
+
+
+def test_a_view_gets_what_its_annotations_ask_for(app: Chalice, called: list[Any]) -> None:
+    status, headers, body = call(app, "POST /chats/{chat_id}", chat_id=CHAT, body=HELLO)
+
+    assert (status, body["client_id"]) == (201, "c1")
+    assert headers["x-request-id"] == "r1"
+    assert called == [(CHAT, "ana")]
+
+
+def test_without_a_token_nothing_is_read(app: Chalice, called: list[Any]) -> None:
+    status, headers, body = call(app, "POST /chats/{chat_id}", chat_id="x", body="{", token=None)
+
+    assert (status, body["code"]) == (401, "unauthorized")
+    assert headers["www-authenticate"] == "Bearer"
+    assert called == []
+
+
+def test_a_scope_that_the_session_lacks_is_forbidden(app: Chalice, called: list[Any]) -> None:
+    status, _, body = call(app, "GET /admin")
+
+    assert (status, body["code"], called) == (403, "forbidden", [])
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "retry_after"), [("busy", 429, "7"), ("down", 503, "2")]
+)
+def test_who_must_wait_is_told_how_long(
+    app: Chalice, token: str, status: int, retry_after: str
+) -> None:
+    found, headers, body = call(app, "GET /admin", token=token)
+
+    assert (found, headers["retry-after"]) == (status, retry_after)
+    assert body["retry_after"] == int(retry_after)
+
+
+def test_an_id_of_another_shape_is_not_found(app: Chalice, called: list[Any]) -> None:
+    for chat_id in ["1", CHAT.upper() + "x", "' OR 1=1", CHAT[:-1] + "g"]:
+        assert call(app, "POST /chats/{chat_id}", chat_id=chat_id, body=HELLO)[0] == 404
+    assert called == []
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "code"),
+    [
+        ("{", "application/json", 400, "bad_request"),
+        ("", "application/json", 400, "bad_request"),
+        (None, "application/json", 400, "bad_request"),
+        ("[]", "application/json", 422, "validation_failed"),
+        (HELLO, "text/plain", 415, "unsupported_media_type"),
+        (HELLO + " " * rest.MAX_BODY, "application/json", 413, "too_large"),
+    ],
+)
+def test_a_bad_body_is_a_problem(
+    app: Chalice, called: list[Any], body: str, content_type: str, status: int, code: str
+) -> None:
+    headers = {"content-type": content_type}
+    found, answered, problem = call(
+        app, "POST /chats/{chat_id}", chat_id=CHAT, body=body, headers=headers
+    )
+
+    assert (found, problem["code"], problem["status"]) == (status, code, status)
+    assert answered["content-type"] == "application/problem+json"
+    assert called == []
+
+
+def test_a_charset_is_no_other_media_type(app: Chalice) -> None:
+    headers = {"content-type": "Application/JSON; charset=utf-8"}
+
+    assert call(app, "POST /chats/{chat_id}", chat_id=CHAT, body=HELLO, headers=headers)[0] == 201
+
+
+def test_a_query_is_read_from_strings(app: Chalice) -> None:
+    query = {"limit": ["7"], "before": ["12"]}
+
+    assert call(app, "GET /chats/{chat_id}", chat_id=CHAT, query=query)[2] == {
+        "limit": 7,
+        "before": 12,
+    }
+
+
+@pytest.mark.parametrize(
+    "query", [{"limit": ["0"]}, {"limit": ["201"]}, {"limit": ["x"]}, {"before": ["-1"]},
+              {"page": ["2"]}, {"before": [str(2**60)]}],
+)  # fmt: skip
+def test_a_bad_query_names_the_field(app: Chalice, query: dict[str, list[str]]) -> None:
+    status, _, body = call(app, "GET /chats/{chat_id}", chat_id=CHAT, query=query)
+
+    assert status == 422
+    assert [error["field"] for error in body["errors"]] == list(query)
+
+
+def test_the_client_is_whom_the_gateway_saw(app: Chalice) -> None:
+    status, _, body = call(app, "GET /open", token=None)
+
+    assert (status, body) == (202, {"address": "10.0.0.1", "agent": "pytest"})
+
+
+def test_a_bug_is_told_without_its_words(app: Chalice, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, body = call(app, "GET /broken")
+
+    assert (status, body["code"]) == (500, "internal")
+    assert "hunter2" not in json.dumps(body)
+    assert "hunter2" not in capsys.readouterr().out
+
+
+def test_an_identity_needs_a_scope_and_a_scope_an_identity() -> None:
+    def view() -> None: ...
+
+    with pytest.raises(TypeError, match="if, and only if"):
+        rest.endpoint(Blueprint(__name__), "GET /x", scope="chats.read")(view)

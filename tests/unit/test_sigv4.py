@@ -1,0 +1,47 @@
+"""Our signer agrees with botocore's."""
+
+from datetime import UTC, datetime
+from unittest.mock import patch
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from chalicelib.sigv4 import Signer
+
+HOST = "abc.execute-api.eu-west-1.amazonaws.com"
+
+
+def signer(token: str | None = None) -> Signer:
+    return Signer("execute-api", "eu-west-1", access_key="AKID", secret_key="s/+", token=token)
+
+
+def botocore_signs(
+    method: str, path: str, body: bytes, token: str | None, at: datetime
+) -> dict[str, str]:
+    request = AWSRequest(method, f"https://{HOST}{path}", data=body, headers={"Host": HOST})
+    with patch("botocore.auth.get_current_datetime", return_value=at):
+        SigV4Auth(Credentials("AKID", "s/+", token), "execute-api", "eu-west-1").add_auth(request)
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE", "GET"])
+@pytest.mark.parametrize("path", ["/api/@connections/L0SM9cOF%3D", "/a~b/%40connections/x%2Fy"])
+@pytest.mark.parametrize("body", [b"", "né".encode(), b"x" * 100_000])
+@pytest.mark.parametrize("token", [None, "session-token"])
+def test_signs_as_botocore_does(method: str, path: str, body: bytes, token: str | None) -> None:
+    ours = signer(token).headers(method, HOST, path, body)
+    at = datetime.strptime(ours["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+    assert ours == botocore_signs(method, path, body, token, at)
+
+
+def test_the_key_changes_with_the_day() -> None:
+    one = signer()
+    days = [datetime(2026, 2, day, 23, 59, 59, tzinfo=UTC) for day in (27, 28, 27)]
+    for day in days:
+        with patch("chalicelib.sigv4.time.gmtime", return_value=day.timetuple()):
+            ours = one.headers("POST", HOST, "/x", b"")
+
+        assert ours == botocore_signs("POST", "/x", b"", None, day)

@@ -1,0 +1,211 @@
+"""Frames: exactly one answer each, whatever is sent."""
+
+import json
+from typing import Any
+
+import pytest
+from chalice.app import WebsocketEvent
+
+from chalicelib import ws
+from chalicelib.auth.models import Identity
+from chalicelib.deps import deps
+from chalicelib.errors import AppError, ChatNotFound, RateLimited, Unauthorized, Unavailable
+from chalicelib.messages.models import Seen
+from tests.unit.settings import settings
+
+ANA = Identity(user_id="ana", session_id="s", connection_id="c1", scopes=frozenset({"chats"}))
+
+
+class FakeConnections:
+    refusal: AppError | None = None
+
+    def admit(self, connection_id: str) -> Identity:
+        if self.refusal:
+            raise self.refusal
+        return ANA
+
+
+class FakeGateway:
+    def __init__(self) -> None:
+        self.closed: list[str] = []
+
+    def close(self, connection_ids: list[str]) -> None:
+        self.closed += connection_ids
+
+
+class FakePresence:
+    def __init__(self) -> None:
+        self.open: list[tuple[str, str]] = []
+        self.broken: AppError | None = None
+
+    def connected(self, identity: Identity, connection_id: str) -> None:
+        self.open.append((identity.user_id, connection_id))
+
+    def disconnected(self, connection_id: str) -> None:
+        if self.broken:
+            raise self.broken
+        self.open = [pair for pair in self.open if pair[1] != connection_id]
+
+
+class FakeAuth:
+    def redeem_ticket(self, ticket: str) -> Identity:
+        if ticket != "t1":
+            raise Unauthorized()
+        return ANA
+
+    def authenticate(self, authorization: str) -> Identity:
+        if authorization == "Bearer down":
+            raise Unavailable("redis")
+        if authorization != "Bearer good":
+            raise Unauthorized()
+        return ANA
+
+
+def see(identity: Identity, data: Seen) -> Seen:
+    if data.seq == 404:
+        raise ChatNotFound(chat_id="x")
+    if data.seq == 500:
+        raise RuntimeError("hunter2")
+    return data
+
+
+def nothing(identity: Identity, data: Seen) -> None: ...
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> FakeConnections:
+    connections = FakeConnections()
+    monkeypatch.setitem(vars(deps), "settings", settings())
+    monkeypatch.setitem(vars(deps), "auth", FakeAuth())
+    monkeypatch.setitem(vars(deps), "connections", connections)
+    monkeypatch.setitem(vars(deps), "gateway", FakeGateway())
+    monkeypatch.setitem(vars(deps), "presence", FakePresence())
+    monkeypatch.setattr(ws, "ACTIONS", {})
+    ws.add_actions(
+        {
+            "see": ws.Action(see, scope="chats"),
+            "nothing": ws.Action(nothing, scope="chats"),
+            "admin": ws.Action(see, scope="admin"),
+        }
+    )
+    return connections
+
+
+def event(body: str | None = None, **more: Any) -> WebsocketEvent:
+    context = {"domainName": "x", "stage": "api", "connectionId": "c1", "requestId": "r1"}
+    return WebsocketEvent({"requestContext": context, "body": body, **more}, None)
+
+
+def answer(body: Any) -> dict[str, Any]:
+    text = body if isinstance(body, str) else json.dumps(body)
+    result = ws.receive(event(text))
+    assert result["statusCode"] == 200
+    found: dict[str, Any] = json.loads(result["body"])
+    return found
+
+
+@pytest.mark.usefixtures("connections")
+class TestReceive:
+    def test_an_answer_names_the_request(self) -> None:
+        assert answer({"id": "7", "action": "see", "data": {"seq": 1}}) == {
+            "re": "7",
+            "data": {"seq": 1},
+        }
+
+    def test_nothing_to_say_is_an_empty_object(self) -> None:
+        assert answer({"id": "7", "action": "nothing", "data": {"seq": 1}}) == {
+            "re": "7",
+            "data": {},
+        }
+
+    @pytest.mark.parametrize(
+        ("body", "re", "code"),
+        [
+            ("{", None, "bad_request"),
+            ("", None, "bad_request"),
+            ("[]", None, "bad_request"),
+            ('"see"', None, "bad_request"),
+            ('{"id": "\\ud800"}', None, "bad_request"),
+            ({"action": "see"}, None, "validation_failed"),
+            ({"id": 7, "action": "see"}, None, "validation_failed"),
+            ({"id": "", "action": "see"}, None, "validation_failed"),
+            ({"id": "x" * 65, "action": "see"}, None, "validation_failed"),
+            ({"id": "7"}, "7", "validation_failed"),
+            ({"id": "7", "action": "see", "data": []}, "7", "validation_failed"),
+            ({"id": "7", "action": "see", "data": {}}, "7", "validation_failed"),
+            ({"id": "7", "action": "see", "data": {"seq": "1"}}, "7", "validation_failed"),
+            ({"id": "7", "action": "see", "data": {"seq": 1, "x": 1}}, "7", "validation_failed"),
+            ({"id": "7", "action": "see", "data": {"seq": 1}, "x": 1}, "7", "validation_failed"),
+            ({"id": "7", "action": "shout"}, "7", "unknown_action"),
+            ({"id": "7", "action": "__class__"}, "7", "unknown_action"),
+            ({"id": "7", "action": "admin", "data": {"seq": 1}}, "7", "forbidden"),
+            ({"id": "7", "action": "see", "data": {"seq": 404}}, "7", "chat_not_found"),
+            ({"id": "7", "action": "see", "data": {"seq": 500}}, "7", "internal"),
+        ],
+    )
+    def test_bad_frames_are_told(self, body: Any, re: str | None, code: str) -> None:
+        found = answer(body)
+
+        assert (found["re"], found["error"]["code"]) == (re, code)
+        assert "hunter2" not in json.dumps(found)
+
+    def test_details_of_an_error_come_along(self) -> None:
+        found = answer({"id": "7", "action": "see", "data": {"seq": 404}})
+
+        assert found["error"]["chat_id"] == "x"
+
+
+def test_a_socket_without_a_record_is_told_and_closed(connections: FakeConnections) -> None:
+    connections.refusal = Unauthorized()
+
+    assert answer({"id": "7", "action": "see", "data": {"seq": 1}})["error"]["code"] == (
+        "unauthorized"
+    )
+    assert vars(deps)["gateway"].closed == ["c1"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "retry_after"), [(RateLimited(3), 3), (Unavailable("redis"), 2)]
+)
+def test_who_must_wait_stays_connected(
+    connections: FakeConnections, refusal: AppError, retry_after: int
+) -> None:
+    connections.refusal = refusal
+
+    found = answer({"id": "7", "action": "see", "data": {"seq": 1}})
+
+    assert (found["re"], found["error"]["retry_after"]) == ("7", retry_after)
+    assert vars(deps)["gateway"].closed == []
+
+
+@pytest.mark.usefixtures("connections")
+class TestConnect:
+    @pytest.mark.parametrize(
+        ("more", "status"),
+        [
+            ({"queryStringParameters": {"ticket": "t1"}}, 200),
+            ({"headers": {"Authorization": "Bearer good"}}, 200),
+            ({"headers": {"authorization": "Bearer down"}}, 503),
+            ({"headers": {"authorization": "Bearer bad"}}, 401),
+            ({"queryStringParameters": {"ticket": "t2"}}, 401),
+            # A token in a URL ends up in logs, so it does not count there.
+            ({"queryStringParameters": {"token": "good"}}, 401),
+            ({}, 401),
+        ],
+    )
+    def test_needs_a_ticket_or_a_bearer_token(self, more: dict[str, Any], status: int) -> None:
+        assert ws.connect(event(**more)) == {"statusCode": status}
+        assert vars(deps)["presence"].open == ([("ana", "c1")] if status == 200 else [])
+
+    def test_a_disconnect_is_forgotten_even_if_it_cannot_be_recorded(self) -> None:
+        ws.connect(event(queryStringParameters={"ticket": "t1"}))
+
+        assert ws.disconnect(event()) == {"statusCode": 200}
+        assert vars(deps)["presence"].open == []
+        vars(deps)["presence"].broken = Unavailable("redis")
+        assert ws.disconnect(event()) == {"statusCode": 200}
+
+
+def test_an_action_is_defined_once(connections: FakeConnections) -> None:
+    with pytest.raises(ValueError, match="see"):
+        ws.add_actions({"see": ws.Action(see, scope="x")})

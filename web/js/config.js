@@ -1,0 +1,43 @@
+/** Where the API is: chosen on the sign-in page, else told by whoever serves these files. */
+
+const KEY = "parley.server";
+
+/** {api: base address without a trailing slash ("" is this origin), local: is it the local cloud}. */
+export async function loadConfig() {
+  let config = { api: "", local: false };
+  try {
+    const answer = await fetch("config.json", { cache: "no-store", signal: AbortSignal.timeout(5000) });
+    if (answer.ok) config = { ...config, ...(await answer.json()) };
+  } catch {
+    // Without a config.json this is a plain file server: the API is on this origin.
+  }
+  const api = trimmed(config.api ?? "");
+  const chosen = chosenServer();
+  return chosen ? { api: chosen, local: false } : { api, local: Boolean(config.local) };
+}
+
+export function chosenServer() {
+  return localStorage.getItem(KEY) ?? "";
+}
+
+/** Remembers an address for this browser; throws a sentence if it is none. */
+export function chooseServer(address) {
+  if (!address.trim()) {
+    localStorage.removeItem(KEY);
+    return;
+  }
+  let url;
+  try {
+    url = new URL(address.trim());
+  } catch {
+    throw new Error("Give the whole address, such as https://chat.example.org/api.");
+  }
+  if (!["http:", "https:"].includes(url.protocol)) {
+    throw new Error("The address must start with https:// or http://.");
+  }
+  localStorage.setItem(KEY, trimmed(url.origin + url.pathname));
+}
+
+function trimmed(address) {
+  return address.replace(/\/+$/, "");
+}

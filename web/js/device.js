@@ -1,0 +1,27 @@
+/** The phone that this browser pretends to be, so that the local cloud has somewhere to push to.
+ *
+ * One per person and browser, however many tabs: a real phone would show a push once, too.
+ */
+
+import { uuid } from "./timing.js";
+
+function deviceOf(username) {
+  const key = `parley.device.${username}`;
+  const known = localStorage.getItem(key);
+  if (known) return known;
+  const id = uuid();
+  localStorage.setItem(key, id);
+  return id;
+}
+
+/** Pushes go to it until its session ends. */
+export function registerDevice(api, user) {
+  const device = deviceOf(user.username);
+  const token = `web-${user.username}-${device.slice(0, 8)}`;
+  return api.put(`/v1/users/me/push-tokens/${device}`, { token, platform: "web" });
+}
+
+/** Whose phone a push went to, if it was one of ours. */
+export function usernameOf(token) {
+  return /^web-(.+)-[^-]+$/.exec(token)?.[1] ?? null;
+}

@@ -1,0 +1,237 @@
+/** Everything a signed-in person can do, tying the API, the socket and the store together. */
+
+import { CatchUp } from "./catchup.js";
+import { Outbox } from "./outbox.js";
+import { Receipts } from "./receipts.js";
+import { Socket } from "./socket.js";
+import { Store } from "./store.js";
+import { backoff, pause } from "./timing.js";
+
+const HISTORY_PAGE = 50;
+const MOST_WATCHED = 100;
+const PROFILES_AT_ONCE = 4;
+const MOST_TRIES = 5;
+const TYPING_EVERY = 3000;
+
+export class Messenger {
+  /** "connecting", "catching-up", "online" or "waiting". */
+  status = "connecting";
+  everOnline = false;
+  #firstLoad = null;
+  #typing = { chatId: null, at: 0 };
+  #visible = null;
+  #asked = new Map();
+  #asking = 0;
+  #arrival = 0;
+  #receipts;
+  #socket;
+  #catchUp;
+
+  constructor(api, session) {
+    this.api = api;
+    this.session = session;
+    const me = session.user.id;
+    const store = (this.store = new Store(me));
+    this.store.applyPerson(session.user);
+    this.#socket = new Socket({
+      getTicket: () => api.post("/v1/socket-tickets", {}),
+      onState: (state) => this.#onSocket(state),
+      onEvent: (name, data) => this.#onEvent(name, data),
+    });
+    this.#catchUp = new CatchUp({ api, socket: this.#socket, store });
+    this.#receipts = new Receipts({ socket: this.#socket, store, isRead: (chat) => this.#visible === chat.id });
+    this.outbox = new Outbox({
+      userId: me,
+      send: ({ chat_id, client_id, text }) =>
+        this.#socket.request("message.send", { chat_id, client_id, content: { kind: "text", text } }),
+      onSent: (message) => this.#take(message),
+      onChange: () => store.changed(),
+    });
+    store.subscribe(() => {
+      this.#lookUpPeople();
+      this.#receipts.check();
+    });
+  }
+
+  start() {
+    this.#firstLoad = this.#catchUp.chats().catch(() => null);
+    this.#socket.start();
+    this.api.get("/v1/users/me").then((user) => this.setUser(user), () => null); // Else as last seen.
+  }
+
+  /** Our own profile, as the server has it now. */
+  setUser(user) {
+    this.session.updateUser(user);
+    this.store.applyPerson(user);
+  }
+
+  stop() {
+    this.#socket.stop();
+    this.outbox.setOnline(false);
+  }
+
+  reconnect() {
+    this.#socket.connectNow();
+  }
+
+  /** The chat with the one person who has exactly this username. */
+  async startChat(username) {
+    const found = await this.api.get(`/v1/users?username=${encodeURIComponent(username)}`);
+    const person = found.items ? found.items[0] : found;
+    this.store.applyPerson(person);
+    const snapshot = await this.api.post("/v1/chats", { kind: "direct", user_id: person.id });
+    const chat = this.store.applyChat(snapshot);
+    this.#watchPresence();
+    return chat;
+  }
+
+  send(chatId, text) {
+    this.stopTyping();
+    this.outbox.add(chatId, text);
+  }
+
+  /** Brings an earlier page of history; one at a time for a chat. */
+  async loadEarlier(chat) {
+    if (chat.loading || !chat.hasEarlier) return;
+    chat.loading = true;
+    this.store.changed();
+    const { floor } = chat;
+    try {
+      const path = `/v1/chats/${encodeURIComponent(chat.id)}/messages`;
+      const { items, next } = await this.api.get(`${path}?before=${floor}&limit=${HISTORY_PAGE}`);
+      if (chat.floor === floor) chat.prepend(items, Number(next ?? 0)); // Else it started anew.
+      chat.loadError = null;
+    } catch (error) {
+      chat.loadError = error.message;
+    } finally {
+      chat.loading = false;
+      this.store.changed();
+    }
+  }
+
+  /** Says that someone sees the newest messages of this chat, or (null) of none. */
+  setVisible(chatId) {
+    this.#visible = chatId;
+    if (chatId) this.#receipts.check();
+  }
+
+  /** Tells the others, but not at every key. */
+  typing(chatId) {
+    if (this.#typing.chatId === chatId && Date.now() - this.#typing.at < TYPING_EVERY) return;
+    if (this.#typing.chatId !== chatId) this.stopTyping();
+    this.#typing = { chatId, at: Date.now() };
+    this.#sendTyping(chatId, true);
+  }
+
+  stopTyping() {
+    const { chatId } = this.#typing;
+    this.#typing = { chatId: null, at: 0 };
+    if (chatId) this.#sendTyping(chatId, false);
+  }
+
+  #sendTyping(chat_id, typing) {
+    this.#socket.request("chat.typing", { chat_id, typing }).catch(() => null); // Nobody will miss it.
+  }
+
+  async #onSocket(state) {
+    this.outbox.setOnline(state === "open");
+    if (state === "open") {
+      await this.#arrive();
+      return;
+    }
+    if (state === "waiting") {
+      this.#typing = { chatId: null, at: 0 };
+      this.store.forgetPresence();
+    }
+    this.#setStatus(state === "stopped" ? "waiting" : state);
+  }
+
+  async #arrive() {
+    const arrival = (this.#arrival += 1);
+    const current = () => this.#socket.open && arrival === this.#arrival;
+    this.#setStatus("catching-up");
+    for (let attempt = 0; current(); attempt += 1) {
+      try {
+        await this.#firstLoad;
+        if (!this.store.loaded || this.everOnline) await this.#catchUp.chats();
+        await this.#catchUp.everything();
+        if (!current()) return;
+        this.everOnline = true;
+        for (const chat of this.store.chats.values()) chat.loadError = null;
+        for (const [id, tries] of this.#asked) if (tries >= MOST_TRIES && tries < Infinity) this.#asked.delete(id);
+        this.#setStatus("online");
+        this.#watchPresence();
+        this.#receipts.check();
+        return;
+      } catch (error) {
+        if (!current()) return;
+        if (attempt === 2) {
+          this.#socket.drop(error.retryAfter ?? 0);
+          return;
+        }
+        await pause(Math.max(backoff(attempt), error.retryAfter ?? 0));
+      }
+    }
+  }
+
+  #onEvent(name, data) {
+    if (name === "message.new") this.#take(data);
+    else if (name === "chat.receipt") this.store.applyReceipt(data);
+    else if (name === "chat.typing" && data.user_id !== this.store.me) this.store.applyTyping(data);
+    else if (name === "presence") this.store.applyPresence([data]);
+  }
+
+  async #take(message) {
+    const known = this.store.chats.has(message.chat_id);
+    let chat;
+    try {
+      chat = await this.#catchUp.chat(message.chat_id);
+    } catch {
+      return; // The next sync brings the chat with all its messages.
+    }
+    const news = this.store.applyMessage(message) || !known;
+    this.outbox.settle(message.client_id);
+    this.#catchUp.watchGap(chat);
+    if (!known) this.#watchPresence();
+    if (news && message.sender_id !== this.store.me) this.onMessage?.(chat, message);
+  }
+
+  async #watchPresence() {
+    const chats = this.store.sortedChats().slice(0, MOST_WATCHED);
+    const user_ids = chats.map((chat) => chat.partnerId);
+    if (!user_ids.length || !this.#socket.open) return;
+    try {
+      const { items } = await this.#socket.request("presence.watch", { user_ids });
+      this.store.applyPresence(items);
+    } catch {
+      // Nobody shows as online until the next connection or new chat.
+    }
+  }
+
+  #lookUpPeople() {
+    for (const { partnerId: id } of this.store.sortedChats()) {
+      if (this.#asking >= PROFILES_AT_ONCE) return;
+      const tries = this.#asked.get(id) ?? 0;
+      if (!this.store.people.has(id) && tries < MOST_TRIES) this.#lookUp(id, tries);
+    }
+  }
+
+  async #lookUp(id, tries) {
+    this.#asked.set(id, Infinity); // Not twice at a time.
+    this.#asking += 1;
+    try {
+      this.store.applyPerson(await this.api.get(`/v1/users/${encodeURIComponent(id)}`));
+    } catch (error) {
+      if (error.status === 404) this.store.applyPerson({ id, deleted: true });
+      await pause(backoff(tries));
+      this.#asked.set(id, tries + 1);
+    }
+    this.#asking -= 1;
+    this.store.changed();
+  }
+
+  #setStatus(status) {
+    this.status = status;
+    this.store.changed();
+  }
+}

@@ -1,0 +1,139 @@
+/** The page of someone who is signed in: chats on the left, one conversation beside them. */
+
+import { announce, h } from "../dom.js";
+import { icon } from "../icons.js";
+import { avatar, showAvatar } from "./avatar.js";
+import { chatList } from "./chat-list.js";
+import { conversation } from "./conversation.js";
+import { finder } from "./finder.js";
+import { phonePanel } from "./phone.js";
+import { openSettings } from "./settings.js";
+import { statusLine } from "./status.js";
+
+/** Shows the page in `root`; answers the way to take it away. `leave(reason)` ends the session. */
+export function showApp(root, { config, messenger, leave }) {
+  const { store, session, api } = messenger;
+  const gone = new AbortController();
+  const on = (target, type, listener) => target.addEventListener(type, listener, { signal: gone.signal });
+
+  // Going from one chat to another is no step back to take: "back" leads to the list.
+  const open = (chatId) => {
+    const address = `#chat=${chatId}`;
+    if (openChatId()) history.replaceState(history.state, "", address);
+    else history.pushState({ fromList: true }, "", address);
+    follow();
+  };
+  const list = chatList({ messenger, onOpen: open });
+  const find = finder({ messenger, onFilter: (text) => list.filter(text), onOpen: open, onDown: () => list.focus() });
+  const talk = conversation({ messenger, onClose: () => close() });
+  const status = statusLine({ messenger });
+  const phone = config.local ? phonePanel({ messenger, onOpen: open }) : null;
+  const face = avatar("small");
+  const name = h("strong", {});
+  const handle = h("span", { class: "handle" });
+
+  const close = () => {
+    if (history.state?.fromList) history.back();
+    else {
+      history.replaceState(null, "", location.pathname + location.search);
+      follow();
+    }
+  };
+  const signOut = async () => {
+    const unsent = [...store.chats.keys()].reduce((sum, id) => sum + messenger.outbox.of(id).length, 0);
+    if (unsent && !confirm(`${unsent} of your messages are not sent yet. Sign out and lose them?`)) return;
+    messenger.stop();
+    messenger.outbox.clear();
+    // Signing out here must work even when the server cannot be told.
+    await api.post("/v1/auth/logout").catch(() => null);
+    session.end("You are signed out.");
+    leave("You are signed out.");
+  };
+
+  const settings = () => openSettings({ messenger, leave });
+  const app = h(
+    "div",
+    { class: "app", "data-pane": "list" },
+    h("a", { class: "skip", href: "#", onclick: skip }, "Skip to the conversation"),
+    h(
+      "aside",
+      { class: "sidebar", "aria-label": "Chats" },
+      h("h1", { class: "visually-hidden" }, "Parley"),
+      h(
+        "header",
+        { class: "bar" },
+        h("button", { type: "button", class: "me", title: "Settings", onclick: settings }, face, h("span", { class: "me-names" }, name, handle)),
+        phone ? toolButton("phone", "Phone: what it would show", () => phone.toggle(), { "aria-pressed": "false" }, phone) : null,
+        toolButton("settings", "Settings", settings),
+        toolButton("leave", "Sign out", signOut),
+      ),
+      find.node,
+      list.node,
+      status.node,
+    ),
+    talk.node,
+    phone?.node ?? null,
+  );
+
+  function skip(event) {
+    event.preventDefault();
+    talk.focus();
+  }
+
+  function follow() {
+    const before = talk.chatId;
+    const chat = store.chats.get(openChatId());
+    app.dataset.pane = chat ? "chat" : "list";
+    list.select(chat?.id ?? null);
+    talk.show(chat ?? null);
+    render();
+    if (before && !chat) list.focus(before);
+  }
+
+  function render() {
+    const { user } = session;
+    showAvatar(face, user.id, user.display_name, user.avatar_url);
+    name.textContent = user.display_name;
+    handle.textContent = `@${user.username}`;
+    document.title = store.unread ? `(${store.unread}) Parley` : "Parley";
+    list.render();
+    find.render();
+    talk.render();
+    status.render();
+  }
+
+  messenger.onMessage = (chat, message) => {
+    announce(`${store.titleOf(chat)}: ${message.content?.text ?? "a message"}`);
+  };
+  // The address may name a chat that only the first load brings.
+  const unsubscribe = store.subscribe(() => (talk.chatId === (openChatId() ?? null) ? render() : follow()));
+  on(window, "hashchange", follow);
+  on(window, "popstate", follow);
+  on(window, "keydown", (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    if (talk.chatId) close();
+  });
+  talk.listen(on);
+  phone?.listen(on);
+  root.replaceChildren(app);
+  follow();
+
+  return () => {
+    gone.abort();
+    unsubscribe();
+    phone?.stop();
+    talk.show(null);
+    document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());
+    if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+  };
+}
+
+function openChatId() {
+  return /^#chat=(.+)$/.exec(location.hash)?.[1];
+}
+
+function toolButton(name, label, onclick, attributes = {}, toggles = null) {
+  const button = h("button", { type: "button", class: "tool", title: label, "aria-label": label, onclick, ...attributes }, icon(name));
+  if (toggles) toggles.onToggle = (shown) => button.setAttribute("aria-pressed", String(shown));
+  return button;
+}

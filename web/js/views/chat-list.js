@@ -1,0 +1,118 @@
+/** The chats, newest activity first, with what was said last and how much is unread. */
+
+import { h, reconcile, setText } from "../dom.js";
+import { exactTime, shortTime } from "../format.js";
+import { avatar, showAvatar } from "./avatar.js";
+import { tick } from "./ticks.js";
+
+export function chatList({ messenger, onOpen }) {
+  const { store, outbox } = messenger;
+  const list = h("ul", { class: "chats" });
+  const empty = h("p", { class: "empty-list" });
+  const node = h("nav", { class: "chat-list", "aria-label": "Your chats" }, list, empty);
+  let selected = null;
+  let filter = "";
+
+  list.addEventListener("keydown", (event) => {
+    const rows = [...list.querySelectorAll("button")];
+    const at = rows.indexOf(document.activeElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 }[event.key];
+    if (to === undefined || at < 0) return;
+    event.preventDefault();
+    rows[Math.max(0, Math.min(to, rows.length - 1))].focus();
+  });
+
+  function shownChats() {
+    const wanted = filter.toLowerCase();
+    return store.sortedChats().filter((chat) => {
+      const username = store.people.get(chat.partnerId)?.username ?? "";
+      return store.titleOf(chat).toLowerCase().includes(wanted) || username.includes(wanted);
+    });
+  }
+
+  function create(chat) {
+    const parts = {
+      face: avatar(),
+      dot: h("span", { class: "online-dot", hidden: true }, h("span", { class: "visually-hidden" }, "online")),
+      name: h("span", { class: "chat-name" }),
+      time: h("time", { class: "chat-time" }),
+      preview: h("span", { class: "chat-preview" }),
+      badge: h("span", { class: "badge", hidden: true }),
+    };
+    const button = h(
+      "button",
+      { type: "button", class: "chat-row", onclick: () => onOpen(chat.id) },
+      h("span", { class: "face" }, parts.face, parts.dot),
+      h("span", { class: "chat-top" }, parts.name, parts.time),
+      h("span", { class: "chat-bottom" }, parts.preview, parts.badge),
+    );
+    const row = h("li", {}, button);
+    row.parts = { ...parts, button };
+    return row;
+  }
+
+  function update(row, chat) {
+    const { face, dot, name, time, preview, badge, button } = row.parts;
+    const person = store.people.get(chat.partnerId);
+    const title = store.titleOf(chat);
+    showAvatar(face, chat.partnerId, title, person?.avatar_url);
+    dot.hidden = !store.presence.get(chat.partnerId)?.online;
+    setText(name, title);
+    const last = newest(chat);
+    const at = last?.at ?? chat.activityAt;
+    if (time.dateTime !== at) Object.assign(time, { dateTime: at, title: exactTime(at) });
+    setText(time, shortTime(at));
+    showPreview(preview, chat, last);
+    const { unread } = chat;
+    badge.hidden = unread === 0;
+    setText(badge, unread > 999 ? "999+" : String(unread));
+    badge.setAttribute("aria-label", `${unread} unread`);
+    if (chat.id === selected) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+  }
+
+  function newest(chat) {
+    const unsent = outbox.of(chat.id).at(-1);
+    if (unsent) return { text: unsent.text, at: unsent.created_at, state: unsent.state };
+    const { last } = chat;
+    if (!last) return null;
+    const text = last.deleted_at ? "Message deleted" : last.content.text;
+    return { text, at: last.created_at, state: last.sender_id === store.me ? chat.stateOf(last) : null };
+  }
+
+  function showPreview(preview, chat, last) {
+    const typing = store.isTyping(chat.id);
+    const shown = typing ? "typing" : `${last?.state} ${last?.text}`;
+    if (preview.dataset.shown === shown) return;
+    preview.dataset.shown = shown;
+    preview.classList.toggle("is-typing", typing);
+    if (typing) preview.replaceChildren("typing…");
+    else if (last) preview.replaceChildren(...(last.state ? [tick(last.state)] : []), last.text);
+    else preview.replaceChildren("No messages yet");
+  }
+
+  function render() {
+    const chats = shownChats();
+    reconcile(list, chats, { key: (chat) => chat.id, create, update });
+    node.classList.toggle("is-loading", !store.loaded && !chats.length);
+    const nothing = filter ? "None of your chats is called that." : "No chats yet. Find someone by their username to start one.";
+    setText(empty, store.loaded && !chats.length ? nothing : "");
+  }
+
+  return {
+    node,
+    render,
+    filter(text) {
+      filter = text;
+      render();
+    },
+    select(chatId) {
+      selected = chatId;
+    },
+    /** Focuses that chat, or the first. */
+    focus(chatId) {
+      const row = [...list.children].find((one) => one.dataset.key === chatId) ?? list.firstElementChild;
+      row?.querySelector("button").focus();
+    },
+  };
+}

@@ -1,0 +1,71 @@
+/** Where one writes: Enter sends, Shift+Enter starts a line, each chat keeps its draft. */
+
+import { h, setText } from "../dom.js";
+import { icon } from "../icons.js";
+
+const MOST = 4096;
+const SAY_FROM = 200;
+
+export function composer({ onSend, onTyping, onStop }) {
+  const input = h("textarea", {
+    id: "composer",
+    rows: 1,
+    placeholder: "Write a message",
+    "aria-label": "Write a message",
+    "aria-describedby": "composer-note",
+    enterkeyhint: "send",
+  });
+  const note = h("p", { id: "composer-note", class: "composer-note", role: "status" });
+  const button = h("button", { type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)" }, icon("send"));
+  const node = h("form", { class: "composer" }, note, h("div", { class: "composer-row" }, input, button));
+  const drafts = new Map();
+  const onScreenKeys = matchMedia("(pointer: coarse) and (hover: none)");
+  let chatId = null;
+
+  const left = () => MOST - [...input.value.trim().normalize("NFC")].length;
+
+  function look() {
+    input.style.height = "auto";
+    input.style.height = `${Math.min(input.scrollHeight, 180)}px`;
+    button.disabled = !input.value.trim() || left() < 0;
+    if (left() < 0) setText(note, `${-left()} over the limit of ${MOST} characters.`);
+    else setText(note, left() < SAY_FROM ? `${left()} characters left` : "");
+  }
+
+  input.addEventListener("input", () => {
+    look();
+    if (input.value.trim()) onTyping();
+    else onStop();
+  });
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || onScreenKeys.matches) return;
+    event.preventDefault();
+    node.requestSubmit();
+  });
+  node.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = input.value.trim();
+    if (!text || left() < 0) return;
+    input.value = "";
+    look();
+    onSend(text);
+    input.focus();
+  });
+
+  return {
+    node,
+    /** Changes to another chat, and to what was being written there. */
+    open(id) {
+      if (chatId) drafts.set(chatId, input.value);
+      if (chatId && input.value) onStop();
+      chatId = id;
+      input.value = drafts.get(id) ?? "";
+      look();
+    },
+    focus: () => input.focus(),
+    /** On a phone the keyboard should not jump up by itself. */
+    focusUnlessTouch() {
+      if (!onScreenKeys.matches) input.focus();
+    },
+  };
+}

@@ -1,0 +1,169 @@
+/** One conversation: who, what was said, and where one writes. */
+
+import { h, setText } from "../dom.js";
+import { lastSeen } from "../format.js";
+import { icon } from "../icons.js";
+import { avatar, showAvatar } from "./avatar.js";
+import { composer } from "./composer.js";
+import { messageList } from "./messages.js";
+import { rowsOf } from "./rows.js";
+import { Scroller } from "./scroller.js";
+
+export function conversation({ messenger, onClose }) {
+  const { store, outbox } = messenger;
+  const face = avatar();
+  const title = h("h2", {});
+  const presence = h("p", { class: "presence" });
+  const start = h("div", { class: "history-start" });
+  const messages = messageList({
+    nameOf: (id) => store.nameOf(id),
+    onRetry: (clientId) => outbox.retry(clientId),
+    onDiscard: (clientId) => outbox.discard(clientId),
+  });
+  const typing = h("div", { class: "typing", hidden: true }, h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span", { class: "visually-hidden" }, "typing"));
+  const area = h("div", { class: "scroll", tabindex: "0", role: "log", "aria-live": "off", "aria-label": "Messages" }, start, messages.node, typing);
+  const jumpCount = h("span", { class: "badge", hidden: true });
+  const jump = h("button", { type: "button", class: "jump", hidden: true, "aria-label": "Go to the newest message", onclick: toNewest }, jumpCount, icon("down"));
+  const write = composer({
+    onSend(text) {
+      scroller.atEnd = true;
+      newAfter = null;
+      messenger.send(chat.id, text);
+    },
+    onTyping: () => messenger.typing(chat.id),
+    onStop: () => messenger.stopTyping(),
+  });
+  const scroller = new Scroller(area, messages.node, moved);
+  const talk = h(
+    "section",
+    { class: "talk", hidden: true },
+    h(
+      "header",
+      { class: "bar" },
+      h("button", { type: "button", class: "tool back", "aria-label": "Back to the chats", onclick: onClose }, icon("back")),
+      face,
+      h("div", { class: "who" }, title, presence),
+    ),
+    h("div", { class: "scroll-frame" }, area, jump),
+    write.node,
+  );
+  const nothing = h(
+    "div",
+    { class: "nothing-open" },
+    h("img", { src: "logo.svg", alt: "", width: 72, height: 72 }),
+    h("p", {}, "Choose a chat, or find someone by their username."),
+  );
+  const node = h("main", { class: "pane", "aria-label": "Conversation" }, talk, nothing);
+
+  let chat = null;
+  let newAfter = null;
+  let mustFindMark = false;
+
+  function show(next) {
+    if (next?.id === chat?.id) return;
+    chat = next;
+    talk.hidden = !chat;
+    nothing.hidden = Boolean(chat);
+    write.open(chat?.id ?? null);
+    if (chat) {
+      newAfter = chat.unread ? chat.readSeq : null;
+      mustFindMark = newAfter !== null;
+      scroller.atEnd = true;
+      chat.loadError = null;
+      render();
+      write.focusUnlessTouch();
+    }
+    look();
+  }
+
+  function render() {
+    if (!chat) return;
+    const name = store.titleOf(chat);
+    const person = store.people.get(chat.partnerId);
+    showAvatar(face, chat.partnerId, name, person?.avatar_url);
+    setText(title, name);
+    showPresence();
+    scroller.hold(() => {
+      showStart(name, person);
+      messages.show(rowsOf(chat, outbox.of(chat.id), newAfter));
+      typing.hidden = !store.isTyping(chat.id);
+    });
+    findMark();
+    moved();
+  }
+
+  // Opened with news: shows where they begin, if that is on the first page.
+  function findMark() {
+    const waits = chat.loading || (chat.hasEarlier && chat.messages.length < 2 && !chat.loadError);
+    if (!mustFindMark || waits) return;
+    mustFindMark = false;
+    const mark = messages.node.querySelector(".new-mark");
+    if (mark) scroller.toNode(mark);
+  }
+
+  function moved() {
+    if (!chat) return;
+    jump.hidden = scroller.atEnd;
+    jumpCount.hidden = chat.unread === 0;
+    setText(jumpCount, String(chat.unread));
+    if (scroller.nearStart && !chat.loadError) messenger.loadEarlier(chat);
+    look();
+  }
+
+  // Read means: the newest messages are on the screen of someone who is here.
+  function look() {
+    const isHere = document.visibilityState === "visible" && document.hasFocus();
+    messenger.setVisible(chat && isHere && scroller.atEnd && !mustFindMark ? chat.id : null);
+  }
+
+  function toNewest() {
+    scroller.toEnd();
+    moved();
+    write.focusUnlessTouch();
+  }
+
+  function showPresence() {
+    const state = store.presence.get(chat.partnerId);
+    let text = "";
+    if (store.isTyping(chat.id)) text = "typing…";
+    else if (state?.online) text = "online";
+    else if (state?.last_seen_at) text = lastSeen(state.last_seen_at);
+    setText(presence, text);
+    presence.classList.toggle("is-live", text === "typing…" || text === "online");
+  }
+
+  function showStart(name, person) {
+    const shown = [chat.id, name, person?.about, chat.loading, chat.loadError, chat.hasEarlier].join();
+    if (start.dataset.shown === shown) return;
+    start.dataset.shown = shown;
+    if (chat.loadError) {
+      const again = () => {
+        chat.loadError = null;
+        messenger.loadEarlier(chat);
+      };
+      start.replaceChildren(h("p", {}, chat.loadError), h("button", { type: "button", class: "link", onclick: again }, "Try again"));
+    } else if (chat.hasEarlier) {
+      start.replaceChildren(h("p", { class: "loading" }, "Loading earlier messages…"));
+    } else {
+      const big = avatar("large");
+      showAvatar(big, chat.partnerId, name, person?.avatar_url);
+      const about = [person?.username ? `@${person.username}` : null, person?.about].filter(Boolean).join(" · ");
+      start.replaceChildren(big, h("strong", {}, name), h("p", {}, about), h("p", { class: "beginning" }, "This is where your chat begins."));
+    }
+  }
+
+  return {
+    node,
+    show,
+    render,
+    get chatId() {
+      return chat?.id ?? null;
+    },
+    focus: () => (chat ? write.focus() : node.querySelector("img").scrollIntoView()),
+    listen(on) {
+      on(window, "focus", look);
+      on(window, "blur", look);
+      on(document, "visibilitychange", look);
+    },
+  };
+}

@@ -1,0 +1,78 @@
+/** One field that narrows the chat list, and starts a chat with whoever has that username. */
+
+import { h, setText } from "../dom.js";
+import { icon } from "../icons.js";
+
+export function finder({ messenger, onFilter, onOpen, onDown }) {
+  const { store } = messenger;
+  const input = h("input", {
+    type: "search",
+    id: "find",
+    placeholder: "Find a chat or a username",
+    "aria-label": "Find a chat or a username",
+    "aria-describedby": "find-problem",
+    autocomplete: "off",
+    autocapitalize: "none",
+    spellcheck: "false",
+    maxlength: 64,
+  });
+  const label = h("span", {});
+  const start = h("button", { type: "submit", class: "start-chat", hidden: true }, icon("add"), label);
+  const problem = h("p", { id: "find-problem", class: "find-problem", role: "status" });
+  const node = h("form", { class: "finder", role: "search" }, h("div", { class: "find-box" }, icon("search"), input), start, problem);
+  let busy = false;
+
+  const username = () => input.value.trim().replace(/^@/, "").toLowerCase();
+  const isKnown = () => [...store.people.values()].some((one) => one.username === username());
+
+  function render() {
+    start.hidden = !username() || (isKnown() && !busy);
+    setText(label, busy ? `Looking for @${username()}…` : `Start a chat with @${username()}`);
+  }
+
+  function clear() {
+    input.value = "";
+    setText(problem, "");
+    onFilter("");
+    render();
+  }
+
+  function knownChat() {
+    const person = [...store.people.values()].find((one) => one.username === username());
+    return person && store.sortedChats().find((chat) => chat.partnerId === person.id && person.id !== store.me);
+  }
+
+  input.addEventListener("input", () => {
+    setText(problem, "");
+    onFilter(username());
+    render();
+  });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown") {
+      event.preventDefault();
+      onDown();
+    } else if (event.key === "Escape" && input.value) {
+      event.preventDefault();
+      clear();
+    }
+  });
+  node.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (busy || !username()) return;
+    const wanted = username();
+    busy = true;
+    render();
+    try {
+      const chat = knownChat() ?? (await messenger.startChat(wanted));
+      clear();
+      onOpen(chat.id);
+    } catch (error) {
+      const nobody = error.status === 404 || error.fields?.username;
+      setText(problem, nobody ? `Nobody has the username @${wanted}.` : error.message);
+    } finally {
+      busy = false;
+      render();
+    }
+  });
+  return { node, render };
+}

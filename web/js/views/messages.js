@@ -1,0 +1,70 @@
+/** Draws the rows of a conversation, touching only those that changed. */
+
+import { h, linkified, reconcile, setText } from "../dom.js";
+import { exactTime, timeOf } from "../format.js";
+import { tick } from "./ticks.js";
+
+/** A list that shows rows; `nameOf(id)` names senders, the others act on a failed message. */
+export function messageList({ nameOf, onRetry, onDiscard }) {
+  const node = h("ol", { class: "messages" });
+
+  function create(row) {
+    return row.kind === "divider" ? h("li", { class: `divider ${row.className}` }, h("span", {})) : h("li", {});
+  }
+
+  function update(item, row) {
+    if (row.kind === "divider") {
+      setText(item.firstElementChild, row.text);
+      return;
+    }
+    const name = row.mine ? "You" : nameOf(row.sender);
+    const shown = [row.rev, row.state, row.error, row.joins, row.joined, name].join();
+    if (item.dataset.shown === shown) return;
+    item.dataset.shown = shown;
+    item.className = classesOf(row);
+    item.replaceChildren(bubble(row, name), ...(row.state === "failed" ? [failure(row)] : []));
+  }
+
+  function bubble(row, name) {
+    const text = h("span", { class: "text", dir: "auto" });
+    if (row.text === null) text.append(h("em", {}, "This message was deleted"));
+    else text.append(...linkified(row.text));
+    return h(
+      "div",
+      { class: "bubble" },
+      h("span", { class: "visually-hidden" }, `${name}: `),
+      text,
+      h(
+        "span",
+        { class: "meta" },
+        row.edited ? h("span", {}, "edited") : null,
+        h("time", { datetime: row.at, title: exactTime(row.at) }, timeOf(row.at)),
+        row.state ? tick(row.state) : null,
+      ),
+    );
+  }
+
+  function failure(row) {
+    return h(
+      "div",
+      { class: "failure" },
+      h("span", {}, `Not sent. ${row.error ?? ""}`),
+      h("button", { type: "button", class: "link", onclick: () => onRetry(row.clientId) }, "Try again"),
+      h("button", { type: "button", class: "link", onclick: () => onDiscard(row.clientId) }, "Discard"),
+    );
+  }
+
+  return {
+    node,
+    show: (rows) => reconcile(node, rows, { key: (row) => row.key, create, update }),
+  };
+}
+
+function classesOf(row) {
+  const classes = ["message", row.mine ? "mine" : "theirs"];
+  if (row.joins) classes.push("joins");
+  if (row.joined) classes.push("joined");
+  if (row.state === "failed") classes.push("is-failed");
+  if (row.text === null) classes.push("is-deleted");
+  return classes.join(" ");
+}

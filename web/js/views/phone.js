@@ -1,0 +1,83 @@
+/** A phone that shows the pushes of the local cloud, whoever they were for. */
+
+import { usernameOf } from "../device.js";
+import { h, reconcile, setText } from "../dom.js";
+import { shortTime } from "../format.js";
+import { icon } from "../icons.js";
+
+const LOOK_EVERY = 2000;
+const MOST_SHOWN = 30;
+
+export function phonePanel({ messenger, onOpen }) {
+  const list = h("ol", { class: "pushes", "aria-live": "polite", "aria-label": "Notifications" });
+  const empty = h("p", { class: "phone-empty" });
+  const clock = h("p", { class: "phone-clock", "aria-hidden": "true" });
+  const close = h("button", { type: "button", class: "tool", "aria-label": "Close the phone", onclick: () => set(false) }, icon("close"));
+  const node = h(
+    "aside",
+    { class: "phone-panel", "aria-label": "Phone", hidden: true },
+    h("header", { class: "bar" }, h("div", { class: "who" }, h("h2", {}, "Phone"), h("p", {}, "Pushes of the local cloud")), close),
+    h("div", { class: "phone" }, clock, list, empty),
+  );
+  const panel = { node, toggle: () => set(node.hidden), stop: () => set(false), listen, onToggle: null };
+  let timer = null;
+
+  function set(shown) {
+    node.hidden = !shown;
+    panel.onToggle?.(shown);
+    clearInterval(timer);
+    if (!shown) return;
+    timer = setInterval(() => document.visibilityState === "visible" && look(), LOOK_EVERY);
+    look();
+  }
+
+  function listen(on) {
+    on(node, "keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      set(false);
+    });
+  }
+
+  async function look() {
+    try {
+      const answer = await fetch("_local/pushes", { cache: "no-store", signal: AbortSignal.timeout(5000) });
+      const { items } = await answer.json();
+      show(items.slice(0, MOST_SHOWN));
+    } catch {
+      setText(empty, "The local cloud does not answer.");
+    }
+  }
+
+  function show(pushes) {
+    setText(clock, shortTime(new Date().toISOString()));
+    setText(empty, pushes.length ? "" : "Nothing yet. Close someone's tab and write to them: what their phone would show appears here.");
+    reconcile(list, pushes, { key: (push) => String(push.id ?? push.received_at + push.token), create, update });
+  }
+
+  function create() {
+    const title = h("strong", {});
+    const time = h("time", {});
+    const body = h("span", { class: "push-body" });
+    const to = h("span", { class: "push-to" });
+    const button = h("button", { type: "button", class: "push" }, h("span", { class: "push-top" }, title, time), body, to);
+    const item = h("li", {}, button);
+    item.parts = { title, time, body, to, button };
+    return item;
+  }
+
+  function update(item, push) {
+    const { title, time, body, to, button } = item.parts;
+    const username = usernameOf(push.token);
+    setText(title, push.title ?? "Parley");
+    setText(body, push.body ?? "");
+    setText(time, shortTime(push.received_at));
+    setText(to, username ? `to @${username}` : "to an unknown device");
+    const chatId = push.data?.chat_id;
+    const isMine = messenger.store.chats.has(chatId);
+    button.onclick = isMine ? () => onOpen(chatId) : null;
+    button.disabled = !isMine;
+  }
+
+  return panel;
+}

@@ -1,0 +1,118 @@
+/** The first page: sign in, or register, on this server or another. */
+
+import { register, signIn } from "../api.js";
+import { chooseServer, chosenServer } from "../config.js";
+import { h } from "../dom.js";
+import { field, form } from "./fields.js";
+
+export function showSignIn(root, { config, notice, onSignedIn }) {
+  document.title = "Parley";
+  const panel = h("div", { class: "sign-in-panel" });
+  const tabs = {
+    "sign-in": h("button", { type: "button", "aria-pressed": "true" }, "Sign in"),
+    register: h("button", { type: "button", "aria-pressed": "false" }, "Create account"),
+  };
+  const show = (name) => {
+    for (const [key, tab] of Object.entries(tabs)) tab.setAttribute("aria-pressed", String(key === name));
+    const make = name === "register" ? registerForm : signInForm;
+    panel.replaceChildren(make(config.api, onSignedIn));
+    panel.querySelector("input").focus({ preventScroll: true });
+  };
+  for (const [name, tab] of Object.entries(tabs)) tab.addEventListener("click", () => show(name));
+  root.replaceChildren(
+    h(
+      "main",
+      { class: "sign-in" },
+      h(
+        "div",
+        { class: "sign-in-card" },
+        h("img", { class: "logo", src: "logo.svg", alt: "", width: 56, height: 56 }),
+        h("h1", {}, "Parley"),
+        h("p", { class: "sign-in-lead" }, "Live when you are here. Waiting when you are not."),
+        h("p", { class: "notice", role: "status" }, notice),
+        h("div", { class: "segments" }, Object.values(tabs)),
+        panel,
+        config.local ? h("p", { class: "hint" }, "Each tab is signed in on its own: open a second one to be somebody else.") : null,
+        serverChoice(),
+      ),
+    ),
+  );
+  show("sign-in");
+}
+
+function signInForm(api, onSignedIn) {
+  const fields = {
+    login: field("Username or e-mail", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true }),
+    password: field("Password", { type: "password", autocomplete: "current-password", required: true }),
+  };
+  const { node } = form(fields, {
+    submitLabel: "Sign in",
+    busyLabel: "Signing in…",
+    onSubmit: async ({ login, password }) => {
+      needAll(fields);
+      onSignedIn(await signIn(api, login.trim(), password));
+    },
+  });
+  return node;
+}
+
+function registerForm(api, onSignedIn) {
+  const fields = {
+    display_name: field("Your name", { autocomplete: "name", maxlength: 64, required: true }),
+    username: field("Username", {
+      autocomplete: "username",
+      autocapitalize: "none",
+      spellcheck: "false",
+      maxlength: 32,
+      required: true,
+      hint: "3 to 32 of a–z, 0–9 and _. People find you by it.",
+    }),
+    email: field("E-mail", { type: "email", autocomplete: "email", required: true }),
+    password: field("Password", {
+      type: "password",
+      autocomplete: "new-password",
+      required: true,
+      hint: "At least 10 characters. A few words are good.",
+    }),
+  };
+  const { node } = form(fields, {
+    submitLabel: "Create account",
+    busyLabel: "Creating your account…",
+    onSubmit: async (values) => {
+      needAll(fields);
+      const { username, email } = values;
+      onSignedIn(await register(api, { ...values, username: username.trim(), email: email.trim() }));
+    },
+  });
+  return node;
+}
+
+function needAll(fields) {
+  const empty = Object.entries(fields).filter(([, one]) => !one.input.value.trim());
+  if (!empty.length) return;
+  const problem = new Error("Please fill in every field.");
+  problem.fields = Object.fromEntries(empty.map(([name]) => [name, "Please fill this in."]));
+  throw problem;
+}
+
+function serverChoice() {
+  const fields = {
+    server: field("Address of the API", {
+      type: "url",
+      value: chosenServer(),
+      placeholder: "https://chat.example.org/api",
+      hint: "Leave it empty for the server that this page came from.",
+    }),
+  };
+  const { node } = form(fields, {
+    submitLabel: "Use this server",
+    busyLabel: "Changing…",
+    submitClass: "quiet",
+    onSubmit: async ({ server }) => {
+      chooseServer(server);
+      location.reload();
+    },
+  });
+  const where = chosenServer() ? `Server: ${new URL(chosenServer()).host}` : "Server";
+  return h("details", { class: "server" }, h("summary", {}, where), node);
+}
