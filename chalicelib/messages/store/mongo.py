@@ -60,8 +60,16 @@ class MongoMessages(MessageStore):
 
     def __init__(self, url: str) -> None:
         # What bounds a call is `bounded`; the time to connect also bounds looking after the server.
+        # Whatever is answered or read is on disk, on most servers of a replica set: a crash or a
+        # failover takes nothing back. Arguments win over what the URL says.
         self._client: MongoClient[Document] = MongoClient(
-            url, tz_aware=True, connectTimeoutMS=3000, maxPoolSize=4
+            url,
+            tz_aware=True,
+            connectTimeoutMS=3000,
+            maxPoolSize=4,
+            w="majority",
+            journal=True,
+            readConcernLevel="majority",
         )
         self._db = Documents(self._client.get_default_database("parley"))
 
@@ -106,7 +114,11 @@ class MongoMessages(MessageStore):
                 self._db.messages.insert_one({**entry, "seq": message.seq, "rev": message.rev})
             except DuplicateKeyError:
                 first = self._db.messages.find_one(sent_as(new))
-                if first is not None and first["_id"] != new.id:
+                if first is None:
+                    # Its place is another's: the server went back on a counter it had confirmed.
+                    # The job takes it out of the outbox; sent again, it gets another place.
+                    raise Unavailable("mongo") from None
+                if first["_id"] != new.id:
                     self._db.chats.update_one({"_id": new.chat_id}, take_out(new.id))
                     return Stored(stored(first), chat["member_ids"], created=False, pending=False)
                 # else a reader was faster than we are

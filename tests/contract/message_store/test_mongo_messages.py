@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -24,13 +24,15 @@ MongoAt = Callable[[str], MongoMessages]
 
 
 class Commands(monitoring.CommandListener):
-    """The names of the commands sent, by every client made after `monitoring.register`."""
+    """The commands sent, by every client made after `monitoring.register`, and their names."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.whole: list[Mapping[str, Any]] = []
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         self.sent.append(event.command_name)
+        self.whole.append(event.command)
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
         pass
@@ -244,6 +246,37 @@ def test_a_chat_with_too_much_unsettled_takes_no_more_until_it_is(
     assert (chat.last_rev, chat.last_message) == (5, stored[-1])
     store.settle(stored[0])
     assert room.append(room.new(room.bo)).message.rev == 6
+
+
+def test_g1_no_answer_rests_on_what_a_crash_would_take_back(room: Room) -> None:
+    COMMANDS.whole.clear()
+
+    room.say(room.ana)
+    room.all()
+
+    concerns = [
+        (command.get("writeConcern"), command.get("readConcern")) for command in COMMANDS.whole
+    ]
+    on_disk, from_disk = {"w": "majority", "j": True}, {"level": "majority"}
+    assert concerns[:3] == [(on_disk, None)] * 3
+    assert set(map(str, concerns[3:])) == {str((None, from_disk))}
+
+
+def test_g1_a_message_whose_place_is_taken_is_not_acknowledged_until_it_has_another(
+    room: Room, store: MongoMessages, database: Database[dict[str, Any]]
+) -> None:
+    """As after a server that confirmed a counter and then went back on it."""
+    first = room.say(room.ana)
+    database.chats.update_one({"_id": room.id}, {"$set": {"last_rev": 0}})
+    new = room.new(room.bo)
+
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            store.append(new)
+    assert store.pending(before=now() + LATER, limit=9) == []
+
+    assert room.append(new).message == new.at(2)
+    assert room.all() == [first, new.at(2)]
 
 
 def test_a_quiet_chat_has_no_outbox(room: Room, database: Database[dict[str, Any]]) -> None:
