@@ -53,11 +53,15 @@ def fill(base: str) -> None:
             {"kind": "direct", "user_id": ids[BEN.username]},
             tokens[ADA.username],
         )
+        path = f"/v1/chats/{chat['id']}"
+        said = 0
         for number, (author, text) in enumerate(LINES):
+            token = tokens[author.username]
             # A fixed client_id: a message that is already there is not sent twice.
             message = {"client_id": f"demo-{number}", "content": {"kind": "text", "text": text}}
-            path = f"/v1/chats/{chat['id']}/messages"
-            _call(base, "POST", path, message, tokens[author.username])
+            if said:  # nobody answers what they have not read
+                _call(base, "POST", f"{path}/read", {"seq": said}, token)
+            said = _call(base, "POST", f"{path}/messages", message, token)["seq"]
     finally:
         for token in tokens.values():
             _call(base, "POST", "/v1/auth/logout", None, token)

@@ -260,6 +260,44 @@ def test_services_print_what_chalice_local_needs(start: Start) -> None:
     assert not (services.state / "services.env").exists()
 
 
+def test_chalice_local_serves_http_on_the_services(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    services = start("--http-port", str(port), command="services", app=ROOT)
+    eventually(lambda: "Ctrl-C stops" in services.output, START_SECONDS)
+    url = f"http://127.0.0.1:{port}"
+    chalice = subprocess.Popen(
+        [Path(sys.executable).with_name("chalice"), "local", "--port", str(port)],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **exported(services.state / "services.env")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+
+        def served() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                return httpx.get(f"{url}/v1/health").status_code == 200
+            return False
+
+        eventually(served, START_SECONDS)
+        ready = httpx.get(f"{url}/v1/ready")
+        assert (ready.status_code, ready.json()["status"]) == (200, "ok")
+        account = {"email": "ana@example.org", "username": "ana", "display_name": "Ana"}
+        made = httpx.post(
+            f"{url}/v1/auth/register", json={**account, "password": "correct horse battery 42"}
+        )
+        assert made.status_code == 201
+        token = made.json()["access_token"]
+        me = httpx.get(f"{url}/v1/users/me", headers={"Authorization": f"Bearer {token}"})
+        assert me.json()["username"] == "ana"
+        assert httpx.get(f"{url}/v1/users/me").status_code == 401
+    finally:
+        chalice.terminate()
+        chalice.wait(10)
+
+
 def exported(path: Path) -> dict[str, str]:
     """What a shell has after reading the file."""
     script = f"set -a; . {shlex.quote(str(path))}; env -0"

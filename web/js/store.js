@@ -44,7 +44,7 @@ export class Store {
   applyMessage(message) {
     const chat = this.chats.get(message.chat_id);
     const news = chat.merge(message);
-    if (news && message.sender_id !== this.me) this.#typing.delete(chat.id);
+    if (news && message.sender_id !== this.me) this.#stopTyping(chat.id);
     this.changed();
     return news;
   }
@@ -55,25 +55,32 @@ export class Store {
   }
 
   applyPresence(states) {
-    for (const state of states) this.presence.set(state.user_id, state);
+    for (const state of states) {
+      this.presence.set(state.user_id, state);
+      if (!state.online) for (const chat of this.chats.values()) if (chat.partnerId === state.user_id) this.#stopTyping(chat.id);
+    }
     this.changed();
   }
 
   /** Without a connection nobody knows who is there. */
   forgetPresence() {
     this.presence.clear();
-    this.#typing.clear();
+    for (const chatId of this.#typing.keys()) this.#stopTyping(chatId);
     this.changed();
   }
 
   applyTyping({ chat_id, typing }) {
-    clearTimeout(this.#typing.get(chat_id));
-    this.#typing.delete(chat_id);
+    this.#stopTyping(chat_id);
     if (typing) {
       const stop = () => this.applyTyping({ chat_id, typing: false });
       this.#typing.set(chat_id, setTimeout(stop, TYPING_LASTS));
     }
     this.changed();
+  }
+
+  #stopTyping(chatId) {
+    clearTimeout(this.#typing.get(chatId));
+    this.#typing.delete(chatId);
   }
 
   isTyping(chatId) {

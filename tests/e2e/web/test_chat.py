@@ -115,6 +115,11 @@ def test_typing_is_shown_and_ends(world: World) -> None:
     ben.page.get_by_label("Write a message").fill("")
     expect(presence).to_have_text("online", timeout=4_000)
 
+    ben.page.get_by_label("Write a message").fill("I am")
+    expect(presence).to_have_text("typing…")
+    ben.close()
+    expect(presence).to_have_text(re.compile("last seen"), timeout=4_000)
+
 
 def test_presence_tells_who_is_here_and_when_they_were(world: World) -> None:
     ada, ben, _ = world.pair()
