@@ -1,7 +1,7 @@
 """In-memory stand-ins for what the network hides, held to the same contracts as the real ones."""
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -104,6 +104,16 @@ class FakeMessageStore(MessageStore):
                 for chat in self._chats.values()
                 if member in chat.members
                 and (before is None or (chat.last_activity_at, chat.id) < before)
+            ]
+            found.sort(key=lambda chat: (chat.last_activity_at, chat.id), reverse=True)
+            return [_view(chat, member) for chat in found[:limit]]
+
+    def news(self, member: str, known: Mapping[str, int], *, limit: int) -> list[Chat]:
+        with self._called("news"):
+            found = [
+                chat
+                for chat in self._chats.values()
+                if member in chat.members and chat.last_rev > known.get(chat.id, 0)
             ]
             found.sort(key=lambda chat: (chat.last_activity_at, chat.id), reverse=True)
             return [_view(chat, member) for chat in found[:limit]]

@@ -43,7 +43,6 @@ T = TypeVar("T")
 # A socket takes 128 KB at most, so no answer with messages grows past this.
 ANSWER_BYTES = 100_000
 SYNC_CHATS = 20
-SYNC_LOOKS_AT = 1000
 JOB_BATCH = 200
 JOB_SECONDS = 40
 # After this long, a socket that exists but cannot be asked counts as absent: a push goes out.
@@ -146,14 +145,11 @@ class Messages:
         """
         items: list[ChatNews] = []
         room = ANSWER_BYTES
-        for chat in self._newest_chats(reader):
-            since = known.get(chat.id)
-            if since is not None and since >= chat.last_rev:
-                continue
-            if len(items) == SYNC_CHATS or room < ANSWER_BYTES // 10:
+        found = self._store.news(reader.user_id, known, limit=SYNC_CHATS + 1)
+        for chat in found[:SYNC_CHATS]:
+            if room < ANSWER_BYTES // 10:
                 return News(items=items, more=True)
-            if since is None:
-                since = max(0, chat.last_rev - 50)
+            since = known.get(chat.id, max(0, chat.last_rev - 50))
             try:
                 changes = self._changes(reader, chat.id, since, 50, room)
             except ChatNotFound:  # left meanwhile
@@ -161,7 +157,7 @@ class Messages:
             news = ChatNews(chat=chat, changes=changes.items, rev=changes.rev, more=changes.more)
             room -= len(to_json(news))
             items.append(news)
-        return News(items=items, more=False)
+        return News(items=items, more=len(found) > SYNC_CHATS)
 
     def read(self, reader: Identity, chat_id: str, seq: int) -> None:
         """The reader has read everything up to `seq`; read is also delivered."""
@@ -246,16 +242,6 @@ class Messages:
         if len(fitting) == len(found.items):
             return found
         return Changes(items=fitting, rev=fitting[-1].rev, more=True)
-
-    def _newest_chats(self, reader: Identity) -> "list[Chat]":
-        chats: list[Chat] = []
-        while len(chats) < SYNC_LOOKS_AT:
-            before = (chats[-1].last_activity_at, chats[-1].id) if chats else None
-            page = self._store.chats(reader.user_id, limit=200, before=before)
-            chats += page
-            if len(page) < 200:
-                break
-        return chats
 
     def _move(self, reader: Identity, chat_id: str, **cursors: int) -> Cursors:
         return _found(self._store.move_cursors(chat_id, member=reader.user_id, **cursors))

@@ -4,6 +4,7 @@ import { pause } from "./timing.js";
 
 const GAP_MAY_LAST = 1000;
 const MOST_ROUNDS = 20;
+const MOST_SYNCS = 60; // Each brings up to 20 chats.
 const MOST_CHATS_IN_A_FRAME = 400;
 const MOST_CHATS = 1000;
 const PAGE = 100;
@@ -39,11 +40,12 @@ export class CatchUp {
   async everything() {
     this.#syncing = true;
     try {
-      for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      for (let round = 0; round < MOST_SYNCS; round += 1) {
         const { items, more } = await this.#sync();
         for (const item of items) await this.#take(item);
         if (!more) return;
       }
+      throw new Error("There is more to catch up on.");
     } finally {
       this.#syncing = false;
       for (const chat of this.#store.chats.values()) this.watchGap(chat);

@@ -1,6 +1,6 @@
 """Where chats and messages are kept: one small interface, two implementations, one contract."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -47,6 +47,10 @@ class MessageStore(Protocol):
     ) -> list[Chat]:
         """`member`'s chats, newest activity first, then by id descending; those that come after
         `before` = (last_activity_at, id)."""
+
+    def news(self, member: str, known: Mapping[str, int], *, limit: int) -> list[Chat]:
+        """`member`'s chats whose last rev is above the one that is known of them (0 where none
+        is), newest activity first."""
 
     def history(
         self, chat_id: str, *, member: str, before: int | None, limit: int

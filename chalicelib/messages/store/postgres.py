@@ -1,6 +1,6 @@
 """Chats and messages in PostgreSQL: one statement for every method that is called often."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -83,6 +83,10 @@ ORDER BY chat.last_activity_at DESC, chat.id DESC
 _ONE_CHAT = _CHATS.format("AND chats.id = %(chat_id)s")
 _ALL_CHATS = _CHATS.format("")
 _LATER_CHATS = _CHATS.format("AND (chats.last_activity_at, chats.id) < (%(at)s, %(id)s)")
+
+_NEWS = _CHATS.format(
+    "AND chats.last_rev > coalesce((%(known)s::jsonb ->> chats.id::text)::bigint, 0)"
+)
 
 # One row at least for a member, so that an empty answer is told from no answer at all.
 _IN_CHAT = f"""
@@ -199,6 +203,9 @@ class PostgresMessages(MessageStore):
             return self._chats(_ALL_CHATS, member=member, limit=limit)
         at, chat_id = before
         return self._chats(_LATER_CHATS, member=member, limit=limit, at=at, id=chat_id)
+
+    def news(self, member: str, known: Mapping[str, int], *, limit: int) -> list[Chat]:
+        return self._chats(_NEWS, member=member, limit=limit, known=Jsonb(dict(known)))
 
     def history(
         self, chat_id: str, *, member: str, before: int | None, limit: int

@@ -103,6 +103,32 @@ class TestChats:
         assert [chat.id for chat in second] == [rooms[1].id]
 
 
+class TestNews:
+    def test_is_of_chats_that_have_more_than_is_known_newest_first(
+        self, store: MessageStore
+    ) -> None:
+        rooms = [Room(store) for _ in range(5)]
+        ana = rooms[0].ana
+        for room in rooms:
+            room.id = direct_chat_id(ana, room.bo)
+            store.open_direct(room.id, members=(ana, room.bo), at=now())
+        empty, unknown, behind, level, other = rooms
+        for minutes, room in enumerate((unknown, behind, level, other)):
+            for _ in range(2):
+                room.append(room.new(room.bo, at=now() + minutes * LATER))
+        known = {behind.id: 1, level.id: 2, other.id: 0, new_id(): 7}
+
+        news = store.news(ana, known, limit=9)
+
+        assert [chat.id for chat in news] == [other.id, behind.id, unknown.id]
+        assert news == [store.chat(chat.id, member=ana) for chat in news]
+        assert store.news(ana, known, limit=2) == news[:2]
+        level_with_those = {chat.id: chat.last_rev for chat in news}
+        assert [chat.id for chat in store.news(ana, level_with_those, limit=9)] == [level.id]
+        assert store.news(empty.bo, {}, limit=9) == []
+        assert store.news(empty.zoe, {}, limit=9) == []
+
+
 class TestHistory:
     def test_pages_backwards_and_stays_put_while_messages_arrive(self, room: Room) -> None:
         sent = [room.say(room.ana, str(i)) for i in range(5)]
