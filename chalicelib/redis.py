@@ -23,6 +23,10 @@ OUTAGES = (
     exceptions.TryAgainError,
 )
 
+REFUSALS = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "BUSY", "CLUSTERDOWN", "MOVED")
+"""How a server begins its answer that cannot do now what it is asked for. MOVED comes from a
+cluster, which this client does not follow."""
+
 
 def connect(url: str) -> redis.Redis:
     """A client that connects on first use, waits one second at most for an answer, and tries
@@ -42,6 +46,10 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except OUTAGES as error:
+        raise Unavailable("redis") from error
+    except exceptions.ResponseError as error:
+        if not str(error).startswith(REFUSALS):
+            raise
         raise Unavailable("redis") from error
 
 

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from chalicelib.errors import Unavailable
-from chalicelib.redis import Call, Scripts, connect
+from chalicelib.redis import Call, Scripts, connect, guarded
 
 ECHO = "return {KEYS[1], ARGV[1], tonumber(ARGV[1])}"
 COUNT = "return redis.call('INCR', KEYS[1])"
@@ -68,6 +68,21 @@ def test_a_redis_that_hangs_is_unavailable_and_answers_are_not_mixed_up(
         scripts.run(Call(COUNT, ["n"], []))
     client.client_unpause()
     assert scripts.run(Call(ECHO, ["k"], [3])) == ["k", "3", 3]
+
+
+def test_g5_g9_a_server_that_may_not_write_is_unavailable(
+    scripts: Scripts, client: redis.Redis
+) -> None:
+    client.config_set("min-replicas-to-write", 1)
+    try:
+        with pytest.raises(Unavailable):
+            scripts.run(Call(COUNT, ["n"], []))
+        with pytest.raises(Unavailable), guarded():
+            client.set("k", "v")
+    finally:
+        client.config_set("min-replicas-to-write", 0)
+
+    assert scripts.run(Call(COUNT, ["n"], [])) == 1
 
 
 def test_nobody_there_is_unavailable() -> None:

@@ -8,7 +8,7 @@ import pymongo
 from pymongo import ASCENDING
 from pymongo.collection import Collection as MongoCollection
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError
+from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError, WriteConcernError
 
 from chalicelib.errors import Unavailable
 from chalicelib.messages.models import Chat, Member, Message, NewMessage
@@ -128,7 +128,7 @@ def bounded(seconds: float = CALL_SECONDS) -> Iterator[None]:
     except PyMongoError as error:
         if (
             error.timeout
-            or isinstance(error, ConnectionFailure)
+            or isinstance(error, ConnectionFailure | WriteConcernError)
             or error.has_error_label("RetryableWriteError")
         ):
             raise Unavailable("mongo") from error
@@ -141,8 +141,9 @@ def insert_new(collection: MongoCollection[Document], documents: list[Document])
         collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
         details = error.details
-        taken = all(one["code"] == DUPLICATE_KEY for one in details["writeErrors"])
-        if not taken or details["writeConcernErrors"]:
+        if details["writeConcernErrors"]:  # a failover: it may not stay
+            raise Unavailable("mongo") from None  # the error quotes the documents
+        if any(one["code"] != DUPLICATE_KEY for one in details["writeErrors"]):
             raise
 
 

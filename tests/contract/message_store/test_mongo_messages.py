@@ -2,6 +2,7 @@
 
 import os
 import signal
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient, monitoring
 from pymongo.database import Database
-from pymongo.errors import AutoReconnect
+from pymongo.errors import AutoReconnect, BulkWriteError
 
 from chalicelib.errors import Unavailable
 from chalicelib.ids import direct_chat_id, new_id
@@ -277,6 +278,23 @@ def test_g1_a_message_whose_place_is_taken_is_not_acknowledged_until_it_has_anot
 
     assert room.append(new).message == new.at(2)
     assert room.all() == [first, new.at(2)]
+
+
+def test_g8_g9_a_failover_while_a_reader_repairs_is_unavailable_and_quotes_nothing(
+    room: Room, store: MongoMessages, other: MongoMessages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies_before_storing(store, room.new(room.ana, "between us"))
+
+    def step_down(documents: list[dict[str, Any]], **_: object) -> None:
+        primary = {"code": 11602, "errmsg": "primary stepped down"}
+        raise BulkWriteError({"writeErrors": [], "writeConcernErrors": [primary], "op": documents})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(other._db.messages, "insert_many", step_down)
+        with pytest.raises(Unavailable) as raised:
+            room.all(other)
+    assert "between us" not in "".join(traceback.format_exception(raised.value))
+    assert len(room.all(other)) == 1
 
 
 def test_a_quiet_chat_has_no_outbox(room: Room, database: Database[dict[str, Any]]) -> None:
