@@ -186,8 +186,9 @@ export class Messenger {
     let chat;
     try {
       chat = await this.#catchUp.chat(message.chat_id);
-    } catch {
-      return; // The next sync brings the chat with all its messages.
+    } catch (error) {
+      if (error.status !== 404) this.#socket.drop(error.retryAfter ?? 0); // Coming back brings it.
+      return;
     }
     const news = this.store.applyMessage(message) || !known;
     this.outbox.settle(message.client_id);
