@@ -224,3 +224,16 @@ def test_a_gap_that_stays_open_is_asked_for(world: World) -> None:
     expect(ada.message("two")).to_be_visible()
     assert ada.texts() == ["one", "two", "three"]
     assert ada.wire.actions.count("chat.changes") == 1
+
+
+def test_a_new_chat_whose_lookup_fails_is_there_all_the_same(world: World) -> None:
+    ada, ben, _ = world.pair()
+    ada.open().talk_to(ben)
+    cleo = world.person("Cleo Marsh")
+    chat = cleo.chat_with(ada)
+    ada.page.route(f"**/v1/chats/{chat}", lambda route: route.abort(), times=1)
+    cleo.post(chat, "hello, it's me")
+
+    expect(ada.row(cleo)).to_contain_text("hello, it's me", timeout=20_000)
+    expect(ada.row(cleo).locator(".badge")).to_have_text("1")
+    expect(ada.status).to_be_hidden()
