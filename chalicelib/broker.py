@@ -14,6 +14,7 @@ from pika.channel import Channel
 from pika.exceptions import AMQPError
 from pika.spec import Basic
 
+from chalicelib import metrics
 from chalicelib.errors import Unavailable
 from chalicelib.events import PUSH_SHARDS, Failure, MessageUnread
 
@@ -82,11 +83,11 @@ class Broker:
     def retry(self, failures: Iterable[Failure]) -> None:
         """Have records come again after the delay of their next attempt, or after a longer one
         if they ask for it; those that have had their last go to `push.dead`."""
-        self._send([self._again(failure) for failure in failures])
+        self._put_off([self._again(failure) for failure in failures])
 
     def bury(self, failures: Iterable[Failure]) -> None:
         """Put records that can never succeed into `push.dead`, for a human to look at."""
-        self._send([_dead(failure) for failure in failures])
+        self._put_off([_dead(failure) for failure in failures])
 
     def ping(self) -> None:
         """Raises Unavailable unless RabbitMQ answers and knows our exchange."""
@@ -113,6 +114,12 @@ class Broker:
                 expiration=str(round(delay * 1000)),
             ),
         )
+
+    def _put_off(self, messages: list[Outgoing]) -> None:
+        self._send(messages)
+        buried = sum(message.routing_key == DEAD for message in messages)
+        metrics.count("PushesBuried", buried)
+        metrics.count("PushesRetried", len(messages) - buried)
 
     def _send(self, messages: list[Outgoing]) -> None:
         if messages:

@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from chalicelib import logs
 from chalicelib.config import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ class Deps:
 
     @cached_property
     def settings(self) -> Settings:
-        return Settings.load()
+        settings = Settings.load()
+        logs.set_level(settings.log_level)
+        return settings
 
     @cached_property
     def redis(self) -> "redis.Redis":

@@ -117,7 +117,7 @@ class MongoMessages(MessageStore):
                 if first is None:
                     # Its place is another's: the server went back on a counter it had confirmed.
                     # The job takes it out of the outbox; sent again, it gets another place.
-                    raise Unavailable("mongo") from None
+                    raise Unavailable("messages") from None
                 if first["_id"] != new.id:
                     self._db.chats.update_one({"_id": new.chat_id}, take_out(new.id))
                     return Stored(stored(first), chat["member_ids"], created=False, pending=False)
@@ -327,7 +327,7 @@ class MongoMessages(MessageStore):
         self._db.landed(entry for entry in outbox if entry["client_id"] == new.client_id)
         first = self._db.messages.find_one(sent_as(new))
         if first is None:
-            raise Unavailable("mongo")
+            raise Unavailable("messages")
         return Stored(
             stored(first),
             chat["member_ids"],

@@ -131,7 +131,7 @@ def bounded(seconds: float = CALL_SECONDS) -> Iterator[None]:
             or isinstance(error, ConnectionFailure)
             or error.has_error_label("RetryableWriteError")
         ):
-            raise Unavailable("mongo") from error
+            raise Unavailable("messages") from error
         raise
 
 
