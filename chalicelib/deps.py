@@ -1,6 +1,7 @@
 """Composition root: who gets what. Built on first use, kept while the function is warm."""
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from chalicelib import logs
@@ -158,6 +159,12 @@ class Deps:
             store=lambda: self.message_store,
             auth=lambda: self.auth,
         )
+
+    @cached_property
+    def apply_schema(self) -> "Callable[[], None]":
+        from chalicelib import schema
+
+        return partial(schema.apply, self.settings)
 
     @cached_property
     def notifier(self) -> "Notifier":

@@ -58,7 +58,8 @@ class MongoMessages(MessageStore):
         ],
     }
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, prefix: str = "") -> None:
+        """`prefix` goes before the names of all collections."""
         # What bounds a call is `bounded`; the time to connect also bounds looking after the server.
         # Whatever is answered or read is on disk, on most servers of a replica set: a crash or a
         # failover takes nothing back. Arguments win over what the URL says.
@@ -71,7 +72,7 @@ class MongoMessages(MessageStore):
             journal=True,
             readConcernLevel="majority",
         )
-        self._db = Documents(self._client.get_default_database("parley"))
+        self._db = Documents(self._client.get_default_database("parley"), prefix)
 
     def create_indexes(self) -> None:
         """Safe to repeat, and to run twice at once."""
@@ -285,6 +286,12 @@ class MongoMessages(MessageStore):
             return self._db.page(
                 others, "seq", DESCENDING, low=low, high=chat["last_rev"], limit=limit
             )
+
+    def drop(self) -> None:
+        """Forget everything. For stores that were made to try something."""
+        with bounded():
+            for collection in (self._db.chats, self._db.memberships, self._db.messages):
+                collection.drop()
 
     def ping(self) -> None:
         with bounded():
