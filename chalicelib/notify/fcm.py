@@ -84,7 +84,7 @@ class Fcm:
         outcomes = [_outcome(answer.exception) for answer in answers.responses]
         if any(outcome.reason == "UnauthenticatedError" for outcome in outcomes):
             self._bearer.token = None
-        if all(outcome.state == "retry" for outcome in outcomes):
+        if all(each.state == "retry" and each.reason != "QuotaExceededError" for each in outcomes):
             metrics.unavailable("fcm")
         return outcomes
 

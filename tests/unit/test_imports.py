@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -124,10 +125,9 @@ def redriven(_):
 
 def request(path):
     context = {"httpMethod": "GET", "resourcePath": path, "identity": {}}
-    answer = app.app({"requestContext": context, "headers": {"authorization": "Bearer x"},
+    return app.app({"requestContext": context, "headers": {"authorization": "Bearer x"},
         "pathParameters": None, "multiValueQueryStringParameters": None, "body": None,
         "stageVariables": None}, None)
-    assert answer["statusCode"] in (200, 401), answer
 
 def frame(action, data=None):
     import json
@@ -136,8 +136,9 @@ def frame(action, data=None):
     return {"requestContext": context, "body": body, "queryStringParameters": {"ticket": "t"}}
 
 def must(answer):
-    text = str(answer)
-    assert "error" not in text and "500" not in text, text
+    if answer and "statusCode" in answer:
+        assert answer["statusCode"] in (200, 401), answer
+        assert '"error"' not in (answer.get("body") or ""), answer
 """
 
 
@@ -193,12 +194,20 @@ def test_entering_a_function_loads_no_sdk(entry: str) -> None:
     assert loaded(f"import {entry}") == set()
 
 
+@pytest.fixture(scope="module")
+def handled(environment: dict[str, str]) -> dict[str, Future[set[str]]]:
+    """What was loaded after each event, in a process of its own each."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return {
+            event: pool.submit(loaded, f"{PRELUDE}\n{prepared}\nmust({call})", **environment)
+            for event, (_, prepared, call) in EVENTS.items()
+        }
+
+
 @pytest.mark.parametrize("event", EVENTS)
 def test_an_event_loads_the_sdks_that_it_needs_and_no_others(
-    event: str, environment: dict[str, str]
+    event: str, handled: dict[str, Future[set[str]]]
 ) -> None:
-    needed, prepared, handled = EVENTS[event]
+    needed, _, _ = EVENTS[event]
 
-    found = loaded(f"{PRELUDE}\n{prepared}\nmust({handled})", **environment)
-
-    assert found == needed
+    assert handled[event].result() == needed
