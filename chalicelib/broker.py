@@ -11,7 +11,7 @@ from pika import BasicProperties, DeliveryMode, SelectConnection, URLParameters
 from pika.adapters.select_connection import IOLoop
 from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
 from pika.channel import Channel
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, ChannelClosedByClient, ConnectionClosedByClient
 from pika.spec import Basic
 
 from chalicelib import metrics
@@ -429,7 +429,8 @@ class _Link:
             self._unconfirmed.discard(last)
 
     def _fail(self, error: BaseException) -> None:
-        self._failure = self._failure or error
+        if not isinstance(error, ChannelClosedByClient | ConnectionClosedByClient):
+            self._failure = self._failure or error
 
     def _wait(self, done: Callable[[], bool], deadline: float) -> None:
         seconds = max(0.0, deadline - time.monotonic())

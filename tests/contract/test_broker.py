@@ -1,5 +1,6 @@
 """Publishing and the topology, on a real RabbitMQ."""
 
+import logging
 import os
 import socket
 import time
@@ -410,6 +411,18 @@ class TestASickBroker:
 
         # Those of the proxy: it has accepted one more.
         assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+    def test_that_is_well_is_left_politely(
+        self, amqp_url: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        one = Broker(amqp_url)
+        one.ping()
+
+        before = time.monotonic()
+        one.close()
+
+        assert time.monotonic() - before < 0.4, "it answers, so we need not give up on it"
+        assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
 
     def test_says_whether_it_is_well(self, broker: Broker) -> None:
         broker.ping()
