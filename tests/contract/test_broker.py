@@ -41,6 +41,12 @@ class Queues:
         method, properties, body = self.channel.basic_get(queue, auto_ack=not keep)
         return None if method is None else (method, properties, body)
 
+    def wait_until_one_is_in(self, queue: str) -> None:
+        deadline = time.monotonic() + 10
+        while self.channel.queue_declare(queue, passive=True).method.message_count != 1:
+            assert time.monotonic() < deadline, f"nothing came to {queue}"
+            time.sleep(0.02)
+
     def wait_for(self, queue: str, *, keep: bool = False) -> tuple[Any, Any, bytes]:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
@@ -281,8 +287,7 @@ class TestRedrive:
         for _ in range(51):
             method, _, _ = queues.wait_for("push.0", keep=True)
             queues.channel.basic_nack(method.delivery_tag, requeue=True)
-        method, _, _ = queues.wait_for(DEAD, keep=True)
-        queues.channel.basic_nack(method.delivery_tag, requeue=True)
+        queues.wait_until_one_is_in(DEAD)
 
         assert broker.redrive(10).moved == 1
 
