@@ -451,6 +451,15 @@ class TestAlarms:
             "breaching"
         }
 
+    def test_every_alarm_has_its_section_in_the_operations_manual(self) -> None:
+        manual = (ROOT / "docs/operations.md").read_text()
+        _, _, alarms = manual.partition("\n## Alarms\n")
+        sections = re.findall(r"^### (\S+)$", alarms.partition("\n## ")[0], re.MULTILINE)
+
+        named = re.findall(r"docs/operations\.md: ([a-z-]+)\.", WATCH.path.read_text())
+
+        assert sorted(set(named)) == sorted(sections)
+
     def test_every_alarm_is_sent_to_the_topic(self) -> None:
         for one in self._alarms():
             assert one["AlarmActions"] == one["OKActions"] == ["<Alarms>"]
