@@ -47,7 +47,6 @@ GIVEN: dict[str, dict[str, object]] = {
     },
 }
 AURORA: dict[str, object] = {"PostgresKind": "aurora", "PostgresMultiAz": "true"}
-DOCUMENTDB: dict[str, object] = {"MessagesKind": "documentdb", "DocumentDbInstances": 2}
 MONGODB: dict[str, object] = {
     "MessagesKind": "url",
     "MessagesUrlSecretArn": "arn:aws:secretsmanager:...:mongo",
@@ -57,14 +56,13 @@ CHOICES: dict[str, list[dict[str, object]]] = {
     "data": [
         {},
         AURORA,
-        {**DOCUMENTDB, **AURORA},
         MONGODB,
         {"RedisNodes": 2, "BrokerMode": "CLUSTER_MULTI_AZ", "BrokerClass": "mq.m7g.large"},
         {"MediaOrigins": "https://chat.example.org", "PostgresVersion": "16.9"},
     ],
     "watch": [
         {},
-        {"PostgresKind": "aurora", "BrokerVersion": "4.2", "DocumentDbId": "parley-dev-chats"},
+        {"PostgresKind": "aurora", "BrokerVersion": "4.2"},
         {"AlarmEmail": "ops@example.org"},
     ],
 }
@@ -155,7 +153,6 @@ class TestContract:
         assert DATA.outputs.keys() == {
             "SettingsSecretArn", "JwtSecretArn", "FcmSecretArn", "BrokerSecretArn", "BrokerArn",
             "BrokerName", "BrokerVersion", "MediaBucket", "PostgresId", "PostgresKind", "RedisId",
-            "DocumentDbId",
         }  # fmt: skip
         assert WATCH.outputs.keys() == {"DashboardUrl", "AlarmTopicArn"}
 
@@ -167,7 +164,7 @@ class TestContract:
     def test_an_output_means_the_same_as_the_parameter_of_its_name(self) -> None:
         assert NETWORK.outputs.keys() & DATA.parameters.keys() == _required(DATA) - {"Stage"}
         assert DATA.outputs.keys() & WATCH.parameters.keys() == {
-            "BrokerName", "BrokerVersion", "PostgresId", "PostgresKind", "RedisId", "DocumentDbId",
+            "BrokerName", "BrokerVersion", "PostgresId", "PostgresKind", "RedisId",
         }  # fmt: skip
 
     @each_template
@@ -188,7 +185,6 @@ class TestContract:
             {"BrokerVersion": "4.2"},
             {"BrokerMode": "CLUSTER_MULTI_AZ"},
             {"MessagesKind": "url"},
-            {"MessagesKind": "documentdb", "CaFile": ""},
         ],
     )
     def test_what_cannot_work_is_refused(self, choice: dict[str, object]) -> None:
@@ -220,7 +216,6 @@ class TestState:
             "Media": "Retain",
             "PostgresInstance": "Snapshot",
             "PostgresCluster": "Snapshot",
-            "DocumentDb": "Snapshot",
         }
 
     @each_template
@@ -306,13 +301,11 @@ class TestSecrets:
 
     def test_a_new_generation_changes_everything_that_has_a_password(self) -> None:
         """CloudFormation reads a secret again only for a resource that changes."""
-        choice: dict[str, object] = {**DOCUMENTDB, **AURORA}
-        old = DATA.with_parameters(**GIVEN["data"], **choice).resources()
-        new = DATA.with_parameters(**GIVEN["data"], **choice, PasswordGeneration=2).resources()
+        old = DATA.with_parameters(**GIVEN["data"], **AURORA).resources()
+        new = DATA.with_parameters(**GIVEN["data"], **AURORA, PasswordGeneration=2).resources()
 
         assert {name for name in old if old[name] != new[name]} == {
-            "PostgresPassword", "DocumentDbPassword", "RedisPassword", "SettingsSecret",
-            "PostgresCluster", "DocumentDb", "RedisUser",
+            "PostgresPassword", "RedisPassword", "SettingsSecret", "PostgresCluster", "RedisUser",
         }  # fmt: skip
 
 
@@ -343,22 +336,6 @@ class TestUrls:
         urls = _urls()
 
         assert urls["MESSAGES_URL"] == urls["POSTGRES_URL"]
-
-    def test_documentdb_is_checked_and_its_writes_are_not_retried(self) -> None:
-        here = str(ROOT / "chalicelib/rds-ca.pem")
-        url = _urls(**DOCUMENTDB, CaFile=here)["MESSAGES_URL"]
-
-        read = parse_uri(url)
-        assert read["nodelist"] == [("documentdb.us-east-1.amazonaws.com", 27017)]
-        assert (read["username"], read["password"]) == ("parley", "Pa55word")
-        assert read["database"] == "parley"
-        assert read["options"] == {
-            "tls": True,
-            "tlsCAFile": here,
-            "replicaSet": "rs0",
-            "authSource": "admin",
-            "retryWrites": False,
-        }
 
     def test_a_mongodb_elsewhere_is_taken_from_its_secret(self) -> None:
         assert _urls(**MONGODB)["MESSAGES_URL"] == "Pa55word"
@@ -404,7 +381,6 @@ class TestAlarms:
         assert {name for namespace, name, _ in used if namespace == "Parley"} <= OURS
         assert {namespace for namespace, _, _ in used} == {
             "Parley", "AWS/Lambda", "AWS/ApiGateway", "AWS/AmazonMQ", "AWS/RDS", "AWS/ElastiCache",
-            "AWS/DocDB",
         }  # fmt: skip
         for namespace, name, dimensions in used:
             if namespace == "Parley":
