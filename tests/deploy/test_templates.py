@@ -15,7 +15,6 @@ import pytest
 import redis
 from cryptography import x509
 from psycopg.conninfo import conninfo_to_dict
-from pymongo.uri_parser import parse_uri
 
 from app import app
 from chalicelib import broker
