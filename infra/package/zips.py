@@ -68,18 +68,14 @@ def patch_chalice() -> None:
 
 
 class _SameZip(ChaliceZipFile):
-    """Chalice fixes the times; permissions come from the umask, and it compresses less."""
+    """Chalice fixes the times; permissions come from the umask."""
 
-    def write(
-        self,
-        filename: Any,
-        arcname: Any = None,
-        compress_type: int | None = None,
-        compresslevel: int | None = None,
-    ) -> None:
-        info = self._create_zipinfo(filename, arcname, compress_type)
+    def _create_zipinfo(
+        self, filename: Any, arcname: Any, compress_type: int | None
+    ) -> zipfile.ZipInfo:
+        info = super()._create_zipinfo(filename, arcname, compress_type)
         info.external_attr = 0o100644 << 16
-        self.writestr(info, Path(filename).read_bytes(), compresslevel=9)
+        return info
 
 
 class _SameFiles(OSUtils):
