@@ -2,6 +2,7 @@
 
 import json
 import queue
+import sys
 import threading
 import time
 import uuid
@@ -25,6 +26,15 @@ class _Outcome(NamedTuple):
     body: Any
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A function that is stopped hangs up, which is nothing to speak of."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class RuntimeApi:
     """Serves one function at `address`, one event at a time."""
 
@@ -32,8 +42,7 @@ class RuntimeApi:
         self.ready = threading.Event()
         self._events: queue.Queue[tuple[str, bytes] | None] = queue.Queue()
         self._outcomes: queue.Queue[_Outcome] = queue.Queue()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
