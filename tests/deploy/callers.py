@@ -56,17 +56,17 @@ def batch(*, seq: int, chat_id: str, sender_id: str, user_id: str) -> tuple[str,
 
 
 def typical_events(ana: Ana) -> dict[str, tuple[str, Any]]:
-    """A function's name and an event for it, in an order that works."""
-    socket = events.Socket(f"eve-{uuid.uuid4().hex}=", "127.0.0.1")
-    eve = Caller(socket.connection_id)
-    chat_id = ana.chat_with(Ana(ana.deployment).id)
+    """By what it is: the name of a function, and an event for it that can be handled once."""
+    socket = ana.connect()
+    closing = events.Socket(ana.connection_id, "127.0.0.1").disconnect(1000, "")
+    ticket, chat_id = ana.ticket(), ana.chat_with(Ana(ana.deployment).id)
     return {
         "GET /v1/health": ("api_handler", rest("GET /v1/health", "")),
         "GET /v1/users/me": ("api_handler", rest("GET /v1/users/me", ana.token)),
-        "$connect": ("websocket_connect", eve.connect(ana.ticket())),
-        "ping": ("websocket_message", eve.frame("ping", {})),
-        "message.send": ("websocket_message", eve.frame("message.send", message(chat_id))),
-        "$disconnect": ("websocket_disconnect", json.loads(socket.disconnect(1000, ""))),
+        "$connect": ("websocket_connect", Caller(f"{uuid.uuid4().hex}=").connect(ticket)),
+        "ping": ("websocket_message", socket.frame("ping", {})),
+        "message.send": ("websocket_message", socket.frame("message.send", message(chat_id))),
+        "$disconnect": ("websocket_disconnect", json.loads(closing)),
         "notify": ("notify", batch(seq=9, chat_id=chat_id, sender_id=ana.id, user_id=ana.id)[1]),
         "redeliver_pending": ("redeliver_pending", events.schedule("redeliver_pending")),
         "push_overdue": ("push_overdue", events.schedule("push_overdue")),

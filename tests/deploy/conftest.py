@@ -1,6 +1,5 @@
 """Packages, built once a run: the one that deployments have by default, and one that runs here."""
 
-import platform
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,9 +7,7 @@ import pytest
 
 from infra.package import TargetRefused, stage, zips
 from infra.package.zips import Zips
-from tests.deploy.function import VERSION, Unpacked, unpack
-
-HERE = "arm64" if platform.machine() == "aarch64" else "x86_64"
+from tests.deploy.function import HERE, VERSION, Unpacked, unpack
 
 
 class Package(NamedTuple):

@@ -1,6 +1,7 @@
 """Runs a packaged function as Lambda does, in a process that sees nothing else of this machine."""
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -16,6 +17,9 @@ from tests.deploy.runtime_api import RuntimeApi
 
 START_SECONDS = 60.0
 INVOKE_SECONDS = 60.0
+HERE = "arm64" if platform.machine() == "aarch64" else "x86_64"
+"""The architecture of this machine, as Lambda names it."""
+
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 HANDLERS = {
     "api_handler": "app.app",
@@ -115,6 +119,16 @@ class Function:
     def invoke(self, event: Any) -> Any:
         """Raises FunctionFailed as Lambda would report it."""
         return self._api.invoke(event, INVOKE_SECONDS)
+
+    def cpu_seconds(self) -> float:
+        """The processor time that it has taken until now."""
+        threads = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
+        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+    def peak_megabytes(self) -> float:
+        """The most memory that it has had until now."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1000
 
     def imported(self) -> set[str]:
         """The modules that it has imported until now, where it was started to tell."""

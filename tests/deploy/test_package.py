@@ -18,8 +18,8 @@ from chalice.deploy.packager import Package as Requirement
 from infra.package import NotInstalled, TargetRefused, dependencies, sizes, stage, staging, zips
 from infra.package.targets import MACHINES, Target
 from infra.package.zips import Outdated
-from tests.deploy.conftest import HERE, Package, package
-from tests.deploy.function import VERSION, Unpacked, run
+from tests.deploy.conftest import Package, package
+from tests.deploy.function import HERE, VERSION, Unpacked, run
 
 REQUIREMENTS = staging.ROOT / "requirements.txt"
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}
