@@ -71,4 +71,5 @@ def typical_events(ana: Ana) -> dict[str, tuple[str, Any]]:
         "redeliver_pending": ("redeliver_pending", events.schedule("redeliver_pending")),
         "push_overdue": ("push_overdue", events.schedule("push_overdue")),
         "purge_sessions": ("purge_sessions", events.schedule("purge_sessions")),
+        "maintain": ("maintain", {"task": "migrate"}),
     }

@@ -6,8 +6,10 @@ import secrets
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
+import psycopg
 import pytest
 
 from bench.function import Caller, failure, message
@@ -21,27 +23,27 @@ from tests.deploy.runtime_api import FunctionFailed
 
 PATIENCE = 20.0
 SDKS = {
-    "argon2", "boto3", "botocore", "cryptography.hazmat", "firebase_admin", "google.auth",
-    "httptools", "httpx", "infra", "jwt", "pika", "psycopg", "pymongo", "redis", "requests",
-    "yoyo", "zxcvbn",
+    "argon2", "boto3", "botocore", "chalicelib.schema", "cryptography.hazmat", "firebase_admin",
+    "google.auth", "httpx", "jwt", "pika", "psycopg", "pymongo", "redis", "requests", "yoyo",
+    "zxcvbn",
 }  # fmt: skip
-SOCKET = {"httptools", "redis"}
 CHATS = {"cryptography.hazmat", "pymongo"}  # pymongo loads the former wherever it finds it
 USES = {
     "GET /v1/health": set(),
     "GET /v1/users/me": {"cryptography.hazmat", "jwt", "psycopg", "redis"},
-    "$connect": SOCKET,
-    "ping": SOCKET,
-    "message.send": SOCKET | CHATS | {"pika"},
-    "$disconnect": SOCKET,
-    "notify": SOCKET
-    | CHATS
-    | {"firebase_admin", "google.auth", "httpx", "pika", "psycopg", "requests"},
-    "redeliver_pending": SOCKET | CHATS,
-    "push_overdue": SOCKET | CHATS,
+    "$connect": {"redis"},
+    "ping": {"redis"},
+    "message.send": CHATS | {"pika", "redis"},
+    "$disconnect": {"redis"},
+    "notify": CHATS
+    | {"firebase_admin", "google.auth", "httpx", "pika", "psycopg", "redis", "requests"},
+    "redeliver_pending": CHATS | {"redis"},
+    "push_overdue": CHATS | {"redis"},
     "purge_sessions": {"psycopg", "redis"},
+    "maintain": CHATS | {"chalicelib.schema", "pika", "psycopg", "yoyo"},
 }
-"""By a typical event of each function: what handling it needs, and no more."""
+"""By a typical event of each function: what handling it needs, and no more. Migrations are read by
+`chalicelib.schema`, and by nothing but maintenance."""
 
 
 @pytest.fixture(scope="session")
@@ -253,6 +255,48 @@ class TestSchedules:
         deployed.function("purge_sessions").invoke(events.schedule("purge_sessions"))
 
         assert "sessions purged" in [line["message"] for line in deployed.log("purge_sessions")]
+
+
+class TestMaintenance:
+    def test_new_servers_get_what_the_code_expects_and_keep_it(
+        self, empty: dict[str, str], start: Start
+    ) -> None:
+        maintain = start(**empty).function("maintain")
+
+        assert maintain.invoke({"task": "migrate"}) == {"done": True}
+        assert maintain.invoke({"task": "migrate"}) == {"done": True}
+
+        with psycopg.connect(empty["POSTGRES_URL"]) as connection:
+            assert connection.execute("SELECT count(*) FROM users").fetchone() == (0,)
+
+    def test_servers_are_checked(self, deployed: Deployment) -> None:
+        checked = deployed.function("maintain").invoke({"task": "check"})
+
+        states = {state["status"] for state in checked["dependencies"].values()}
+        assert states == {"ok"}
+
+    def test_pushes_that_were_laid_aside_are_tried_again(self, deployed: Deployment) -> None:
+        redriven = deployed.function("maintain").invoke({"task": "redrive", "limit": 10})
+
+        assert redriven.keys() == {"moved", "left"}
+
+    def test_what_is_no_task_is_an_error_that_the_deploy_sees(self, deployed: Deployment) -> None:
+        with pytest.raises(FunctionFailed, match="This is no task"):
+            deployed.function("maintain").invoke({"task": "destroy"})
+
+
+@pytest.fixture
+def empty(cloud: Cloud) -> Iterator[dict[str, str]]:
+    """The addresses of two databases that are new."""
+    urls = cloud.about["environment"]
+    name = f"test_{secrets.token_hex(4)}"
+    with psycopg.connect(urls["POSTGRES_URL"], autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        yield {
+            variable: urlsplit(urls[variable])._replace(path=f"/{name}").geturl()
+            for variable in ("POSTGRES_URL", "MESSAGES_URL")
+        }
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def test_no_function_imports_an_sdk_that_it_does_not_use(start: Start, ana: Ana) -> None:
