@@ -59,10 +59,10 @@ def stage(folder: Path, *, architecture: str, python: str, root: Path = ROOT) ->
         dependencies.install(target, root / "requirements.txt", vendor)
         owners = dependencies.owners(vendor)
         trim(vendor)
+        _copy_migrations(root, vendor)
         compiler = bytecode.interpreter(target)
         if compiler is not None:
             _compile(compiler, target, new)
-        _copy_migrations(root, vendor)
         (new / "requirements.txt").touch()
         staged = Staged(
             target.architecture, target.python, compiler is not None, code_digest(new), owners

@@ -90,7 +90,7 @@ def test_holds_every_pinned_requirement(default: Package) -> None:
 def test_holds_the_migrations_and_nothing_else_of_infra(default: Package) -> None:
     prefix = "python/lib/python3.13/site-packages/infra/"
     found = {
-        name.removeprefix(prefix)
+        name.removeprefix(prefix).replace("__init__.pyc", "__init__.py")
         for name in contents(default.zips.layer)
         if name.startswith(prefix)
     }
