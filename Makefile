@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PYTHON ?= python3
-CODE := app.py chalicelib local bench tests
+CODE := app.py chalicelib infra local bench tests
 
 .PHONY: help
 help: ## list the targets
@@ -37,11 +37,15 @@ lint-infra: develop
 bench: setup ## measure, and print the figures as a table and as JSON
 	@exec $(BIN)/python -m bench $(ARGS)
 
+.PHONY: package
+package: develop ## build what would be deployed, and print its sizes
+	@$(BIN)/python -m infra.package $(ARGS)
+
 .PHONY: clean
 clean: ## forget all local data, environments and caches
 	@[ ! -e .local/servers.lock ] || flock --nonblock .local/servers.lock true \
 		|| { echo "Parley is running here: stop it first."; exit 1; }
-	rm -rf .local .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .local .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@volumes="parley-$$(printf %s '$(CURDIR)/.local' | sha256sum | cut -c1-8)"; \
 	command -v docker >/dev/null && docker volume ls -q --filter "name=$$volumes" 2>/dev/null \
@@ -74,7 +78,9 @@ lint:
 COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header \
 	--no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-# What firebase-admin asks for and its messaging module never imports.
+# What firebase-admin asks for and its messaging module never imports; then what asynchronous
+# HTTP, RSA without cryptography, building extensions and yoyo's command would need.
 UNUSED := cachecontrol google-api-core google-cloud-core google-cloud-firestore \
 	google-cloud-storage google-crc32c google-resumable-media googleapis-common-protos \
-	grpcio grpcio-status msgpack opentelemetry-api proto-plus protobuf
+	grpcio grpcio-status msgpack opentelemetry-api proto-plus protobuf \
+	anyio pyasn1 pyasn1-modules pycparser tabulate
