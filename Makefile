@@ -49,6 +49,10 @@ redrive: cloud ## try the dead pushes of STAGE again, LIMIT of them at most
 rotate-keys: cloud ## go one phase on in giving access tokens of STAGE a new key
 	@exec $(CLOUD) rotate-keys --stage "$(STAGE)"
 
+.PHONY: package
+package: develop ## build what would be deployed, and print its sizes
+	@$(BIN)/python -m infra.package $(ARGS)
+
 .PHONY: clean
 clean: ## forget all local data, environments and caches
 	@[ ! -e .local/servers.lock ] || flock --nonblock .local/servers.lock true \
@@ -92,7 +96,9 @@ lint:
 COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header \
 	--no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-# What firebase-admin asks for and its messaging module never imports.
+# What firebase-admin asks for and its messaging module never imports; then what asynchronous
+# HTTP, RSA without cryptography, building extensions and yoyo's command would need.
 UNUSED := cachecontrol google-api-core google-cloud-core google-cloud-firestore \
 	google-cloud-storage google-crc32c google-resumable-media googleapis-common-protos \
-	grpcio grpcio-status msgpack opentelemetry-api proto-plus protobuf
+	grpcio grpcio-status msgpack opentelemetry-api proto-plus protobuf \
+	anyio pyasn1 pyasn1-modules pycparser tabulate

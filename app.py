@@ -5,7 +5,7 @@ from typing import Any
 from chalice import Chalice
 from chalice.app import WebsocketEvent
 
-from chalicelib import meta, ws
+from chalicelib import maintenance, meta, ws
 from chalicelib.auth import jobs as auth_jobs
 from chalicelib.auth import routes as auth_routes
 from chalicelib.messages import actions as messages_actions
@@ -25,6 +25,7 @@ for module in (
     messages_routes,
     messages_jobs,
     notify_worker,
+    maintenance,
 ):
     app.register_blueprint(module.bp)
 

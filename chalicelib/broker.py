@@ -14,6 +14,7 @@ from pika.channel import Channel
 from pika.exceptions import AMQPError
 from pika.spec import Basic
 
+from chalicelib import metrics
 from chalicelib.errors import Unavailable
 from chalicelib.events import PUSH_SHARDS, Failure, MessageUnread
 
@@ -35,6 +36,9 @@ RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
 
 DECLARE_SECONDS = 30
 
+REDRIVE_SECONDS = 200.0
+REDRIVE_BATCH = 50
+
 _PING = {"exchange": EVENTS, "passive": True}
 _DAY = 24 * 60 * 60 * 1000
 
@@ -48,10 +52,26 @@ class Outgoing(NamedTuple):
     properties: BasicProperties
 
 
+class Incoming(NamedTuple):
+    """A message that was taken from a queue and is not acknowledged yet."""
+
+    tag: int
+    properties: BasicProperties
+    body: bytes
+
+
+class Redriven(NamedTuple):
+    """How many records went back to their queues, and how many still lie aside."""
+
+    moved: int
+    left: int
+
+
 class Broker:
     """Publishes; returns when RabbitMQ has confirmed that the message is queued on disk.
 
-    Every method may raise Unavailable, after `SECONDS` at most; it may have published then.
+    Every method may raise Unavailable, after `SECONDS` at most unless it says otherwise; it may
+    have published then.
     """
 
     def __init__(self, url: str, retry_seconds: Sequence[float] = RETRY_SECONDS) -> None:
@@ -82,11 +102,37 @@ class Broker:
     def retry(self, failures: Iterable[Failure]) -> None:
         """Have records come again after the delay of their next attempt, or after a longer one
         if they ask for it; those that have had their last go to `push.dead`."""
-        self._send([self._again(failure) for failure in failures])
+        self._put_off([self._again(failure) for failure in failures])
 
     def bury(self, failures: Iterable[Failure]) -> None:
         """Put records that can never succeed into `push.dead`, for a human to look at."""
-        self._send([_dead(failure) for failure in failures])
+        self._put_off([_dead(failure) for failure in failures])
+
+    def redrive(self, limit: int) -> Redriven:
+        """Put records from `push.dead` back into the queues they came from, with all tries anew.
+
+        The oldest first, at most `limit` and at most what was there at the start, for
+        `REDRIVE_SECONDS`. Each leaves `push.dead` when its copy is confirmed: none is lost, and
+        one may come twice.
+        """
+        link, ends, moved = _Link(self._url), time.monotonic() + REDRIVE_SECONDS, 0
+        try:
+            link.open(time.monotonic() + SECONDS)
+            wanted = min(limit, link.size(DEAD, time.monotonic() + SECONDS))
+            while moved < wanted and time.monotonic() < ends:
+                most = min(REDRIVE_BATCH, wanted - moved)
+                taken = link.take(DEAD, most, time.monotonic() + SECONDS)
+                if not taken:
+                    break  # somebody else does the same
+                link.publish([_revived(one) for one in taken], time.monotonic() + SECONDS)
+                link.acknowledge(taken[-1].tag)
+                moved += len(taken)
+            return Redriven(moved, link.size(DEAD, time.monotonic() + SECONDS))
+        except (AMQPError, OSError) as error:
+            log.warning("redrive broke off", extra={"moved": moved, "cause": _cause(error)})
+            raise Unavailable("rabbitmq") from error
+        finally:
+            link.close()
 
     def ping(self) -> None:
         """Raises Unavailable unless RabbitMQ answers and knows our exchange."""
@@ -113,6 +159,12 @@ class Broker:
                 expiration=str(round(delay * 1000)),
             ),
         )
+
+    def _put_off(self, messages: list[Outgoing]) -> None:
+        self._send(messages)
+        buried = sum(message.routing_key == DEAD for message in messages)
+        metrics.count("PushesBuried", buried)
+        metrics.count("PushesRetried", len(messages) - buried)
 
     def _send(self, messages: list[Outgoing]) -> None:
         if messages:
@@ -207,6 +259,14 @@ def _dead(failure: Failure) -> Outgoing:
     return Outgoing("", DEAD, failure.body, _properties(headers=headers))
 
 
+def _revived(dead: Incoming) -> Outgoing:
+    """A record as if it had never failed. RabbitMQ itself lays records aside without a header."""
+    queue = (dead.properties.headers or {}).get("queue")
+    shard = PUSH_QUEUES.index(queue) if queue in PUSH_QUEUES else 0
+    properties = _properties(message_id=dead.properties.message_id, headers={"attempt": 0})
+    return Outgoing(EVENTS, _key(shard), dead.body, properties)
+
+
 def _cause(error: Exception) -> str:
     return repr(error.__cause__ or error)[:300]
 
@@ -290,20 +350,20 @@ class _Link:
         )
         self.call("confirm_delivery", deadline, ack_nack_callback=self._confirm)
 
-    def call(self, method: str, deadline: float, **arguments: Any) -> None:
+    def call(self, method: str, deadline: float, **arguments: Any) -> Any:
         """Call a method of the channel and wait for its answer."""
-        answers: list[object] = []
+        answers: list[Any] = []
         getattr(self._channel, method)(callback=answers.append, **arguments)
         self._wait(lambda: bool(answers), deadline)
+        return answers[0].method
 
     def publish(self, messages: list[Outgoing], deadline: float) -> None:
         """Publish all, then wait until all are confirmed."""
-        if self._channel is None:
-            raise _Broken("Not open.")
+        channel = self._opened()
         for message in messages:
             self._published += 1
             self._unconfirmed.add(self._published)
-            self._channel.basic_publish(
+            channel.basic_publish(
                 message.exchange,
                 message.routing_key,
                 message.body,
@@ -311,6 +371,32 @@ class _Link:
                 mandatory=True,
             )
         self._wait(lambda: not self._unconfirmed, deadline)
+
+    def size(self, queue: str, deadline: float) -> int:
+        """How many messages wait in a queue."""
+        answer = self.call("queue_declare", deadline, queue=queue, passive=True)
+        count: int = answer.message_count
+        return count
+
+    def take(self, queue: str, most: int, deadline: float) -> list[Incoming]:
+        """The next messages of a queue, at most so many; fewer where it has no more."""
+        channel = self._opened()
+        answers: list[Incoming | None] = []
+        channel.add_callback(lambda _: answers.append(None), [Basic.GetEmpty])
+        while len(answers) < most and None not in answers:
+            asked = len(answers) + 1
+            channel.basic_get(
+                queue,
+                lambda _, method, properties, body: answers.append(
+                    Incoming(method.delivery_tag, properties, body)
+                ),
+            )
+            self._wait(lambda asked=asked: len(answers) >= asked, deadline)  # type: ignore[misc]
+        return [one for one in answers if one is not None]
+
+    def acknowledge(self, tag: int) -> None:
+        """Have the queue forget this message and those that were taken before it."""
+        self._opened().basic_ack(tag, multiple=True)
 
     def close(self) -> None:
         """Hang up, politely while all is well. A broker that does not answer delays it little."""
@@ -326,6 +412,11 @@ class _Link:
                 # pika sees its socket closed, and lets go of it.
                 self._wait(lambda: connection.is_closed, time.monotonic() + 0.1)
         self._loop.close()
+
+    def _opened(self) -> Channel:
+        if self._channel is None:
+            raise _Broken("Not open.")
+        return self._channel
 
     def _confirm(self, frame: Any) -> None:
         answer: Basic.Ack | Basic.Nack = frame.method

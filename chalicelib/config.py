@@ -1,14 +1,45 @@
 """Settings: the environment as one frozen model. Nothing else reads the environment."""
 
+import json
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+
+from chalicelib import secrets
+from chalicelib.sigv4 import Signer
 
 
 class SettingsInvalid(Exception):
     """Settings are missing or malformed; says which, never their values."""
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(value: SecretStr) -> SecretStr:
+        if value.get_secret_value().partition("://")[0] not in schemes:
+            raise ValueError(f"begin it with {' or '.join(f'{one}://' for one in schemes)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _json_object(value: SecretStr) -> SecretStr:
+    try:
+        found = json.loads(value.get_secret_value())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError("it is not a JSON object")
+    return value
 
 
 Seconds = Annotated[int, Field(gt=0)]
@@ -20,27 +51,30 @@ Delays = Annotated[
 
 
 class Settings(BaseModel):
-    """Every setting is the environment variable of the same name in capitals."""
+    """Every setting is the environment variable of the same name in capitals. One that is not
+    there is looked for in the secrets that `SECRETS` names, under the same name."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     stage: str = "local"
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    secrets: str = ""
+    secrets_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
     aws_region: str = "us-east-1"
     aws_access_key_id: str = ""
     aws_secret_access_key: SecretStr = SecretStr("")
     aws_session_token: SecretStr | None = None
 
-    postgres_url: SecretStr
-    messages_url: SecretStr
-    redis_url: SecretStr
-    amqp_url: SecretStr
+    postgres_url: Annotated[SecretStr, _url("postgresql", "postgres")]
+    messages_url: Annotated[SecretStr, _url("mongodb", "mongodb+srv", "postgresql", "postgres")]
+    redis_url: Annotated[SecretStr, _url("redis", "rediss")]
+    amqp_url: Annotated[SecretStr, _url("amqp", "amqps")]
 
     issuer: Annotated[str, Field(pattern=r"^https?://")]
     ws_url: Annotated[str, Field(pattern=r"^wss?://")]
     ws_endpoint_url: Annotated[str, Field(pattern=r"^https?://")]
 
-    jwt_keys: SecretStr
+    jwt_keys: Annotated[SecretStr, AfterValidator(_json_object)]
     access_token_seconds: Seconds = 900
     session_seconds: Seconds = 60 * 60 * 24 * 60
     socket_ticket_seconds: Seconds = 30
@@ -61,23 +95,58 @@ class Settings(BaseModel):
     pending_after_seconds: Seconds = 30
     delivered_within_seconds: Seconds = 20
 
-    fcm_credentials: SecretStr
+    fcm_credentials: Annotated[SecretStr, AfterValidator(_json_object)]
     fcm_url: str | None = None
     push_retry_seconds: Delays = (5, 30, 120, 600)
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the settings. Raises SettingsInvalid, which names what is wrong."""
+        """Read the settings. What is in the environment wins over what is in a secret.
+
+        Raises SettingsInvalid, which names what is wrong, or Unavailable where Secrets Manager
+        does not answer in time.
+        """
         given: dict[str, Any] = {
             name: environment[name.upper()]
             for name in cls.model_fields
             if environment.get(name.upper())
         }
+        if "secrets" in given:
+            given = {**_from_secrets(given), **given}
         try:
             return cls.model_validate(given)
         except ValidationError as error:
             wrong = "; ".join(
-                f"{str(item['loc'][0]).upper()}: {item['msg']}"
+                f"{str(item['loc'][0]).upper()}: {item['msg'].removeprefix('Value error, ')}"
                 for item in error.errors(include_url=False, include_input=False)
             )
             raise SettingsInvalid(f"Settings are missing or malformed: {wrong}") from None
+
+
+def trace_id(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The X-Ray trace that Lambda handles this event under; another one for each event."""
+    for part in environment.get("_X_AMZN_TRACE_ID", "").split(";"):
+        name, _, value = part.partition("=")
+        if name == "Root":
+            return value
+    return None
+
+
+def _from_secrets(given: Mapping[str, str]) -> dict[str, Any]:
+    region = given.get("aws_region") or Settings.model_fields["aws_region"].default
+    signer = Signer(
+        "secretsmanager",
+        region,
+        access_key=given.get("aws_access_key_id", ""),
+        secret_key=given.get("aws_secret_access_key", ""),
+        token=given.get("aws_session_token"),
+    )
+    try:
+        found = secrets.read(
+            [one.strip() for one in given["secrets"].split(",") if one.strip()],
+            url=given.get("secrets_url") or f"https://secretsmanager.{region}.amazonaws.com",
+            signer=signer,
+        )
+    except secrets.SecretsUnreadable as error:
+        raise SettingsInvalid(f"Settings cannot be read: SECRETS: {error}") from None
+    return {name: found[name.upper()] for name in Settings.model_fields if found.get(name.upper())}

@@ -1,8 +1,10 @@
 """Composition root: who gets what. Built on first use, kept while the function is warm."""
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from chalicelib import logs
 from chalicelib.config import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +31,9 @@ class Deps:
 
     @cached_property
     def settings(self) -> Settings:
-        return Settings.load()
+        settings = Settings.load()
+        logs.set_level(settings.log_level)
+        return settings
 
     @cached_property
     def redis(self) -> "redis.Redis":
@@ -155,6 +159,12 @@ class Deps:
             store=lambda: self.message_store,
             auth=lambda: self.auth,
         )
+
+    @cached_property
+    def apply_schema(self) -> "Callable[[], None]":
+        from chalicelib import schema
+
+        return partial(schema.apply, self.settings)
 
     @cached_property
     def notifier(self) -> "Notifier":

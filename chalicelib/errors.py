@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+from chalicelib import metrics
+
 
 class AppError(Exception):
     """Base class: raise a subclass, never this one."""
@@ -90,10 +92,14 @@ class RateLimited(AppError):
 
 
 class Unavailable(AppError):
-    """A server behind us did not answer in time; `retry_after` is in whole seconds."""
+    """A server behind us did not answer in time; `retry_after` is in whole seconds.
+
+    Counted here, because this is the one place that all who find it out pass through.
+    """
 
     code, status, message = "unavailable", 503, "The service cannot answer now. Try again."
 
     def __init__(self, dependency: str, retry_after: int = 2) -> None:
         super().__init__(retry_after=retry_after)
         self.dependency = dependency
+        metrics.unavailable(dependency)

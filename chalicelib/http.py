@@ -15,7 +15,7 @@ ANSWER_SECONDS = 2.0
 
 
 class KeptConnections:
-    """Sends requests whose answers matter by their status alone. Threads may share it.
+    """Sends requests that need nothing of HTTP but to be sent. Threads may share it.
 
     A general client spends more on each of them than all else that a message costs.
     """
@@ -30,11 +30,17 @@ class KeptConnections:
 
     def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> int:
         """The status of the answer. Raises OSError when none comes in time."""
+        return self.ask(method, path, headers, body)[0]
+
+    def ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, bytes]:
+        """The status and the body of the answer. Raises OSError when none comes in time."""
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"{method} {path} HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n"
         connection = self._take() or _Connection(self._open())
         try:
-            status = connection.exchange(head.encode() + body)
+            answer = connection.exchange(head.encode() + body)
         except BaseException:
             connection.close()
             raise
@@ -42,7 +48,12 @@ class KeptConnections:
             self._kept.append(connection)
         else:
             connection.close()
-        return status
+        return answer
+
+    def close(self) -> None:
+        """Let go of the kept connections; the next request opens another."""
+        while self._kept:
+            self._kept.pop().close()
 
     def _take(self) -> "_Connection | None":
         while self._kept:
@@ -79,8 +90,9 @@ class _Connection:
         self.keep = False
         self.close = opened.close
 
-    def exchange(self, request: bytes) -> int:
+    def exchange(self, request: bytes) -> tuple[int, bytes]:
         """Send a request and read its answer; `keep` then says whether another one may follow."""
+        self._body = b""
         self._begun = self._complete = self.keep = False
         ends = time.monotonic() + ANSWER_SECONDS
         self._socket.sendall(request)
@@ -96,7 +108,7 @@ class _Connection:
                 if not self._begun:
                     raise ConnectionError("closed before the answer")
                 break  # its body ended with the connection
-        return self._parser.get_status_code()
+        return self._parser.get_status_code(), self._body
 
     def is_quiet(self) -> bool:
         """Whether nothing is there to be read, not even an end."""
@@ -106,6 +118,9 @@ class _Connection:
 
     def on_headers_complete(self) -> None:
         self._begun = True
+
+    def on_body(self, data: bytes) -> None:
+        self._body += data
 
     def on_message_complete(self) -> None:
         self._complete = True

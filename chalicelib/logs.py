@@ -4,18 +4,19 @@ import json
 import logging
 import sys
 import time
-from contextvars import ContextVar
 from typing import Any
 
 from chalicelib.config import SettingsInvalid
 
-request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+# Of the event that is handled now: a process handles one at a time, and its threads log too.
+_ids: dict[str, str] = {}
+_level = "INFO"
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as JSON: level, time, logger, message, request_id, and its `extra`.
+    """Formats a record as JSON: level, time, logger, message, ids, and its `extra`.
 
     Of an exception it keeps the type and where it was raised, not its message: drivers quote
     values in theirs (G8).
@@ -30,8 +31,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if (current := request_id.get()) is not None:
-            line["request_id"] = current
+        line.update(_ids)
         line.update({k: v for k, v in vars(record).items() if k not in _STANDARD})
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = record.exc_info[0].__name__
@@ -50,14 +50,22 @@ def _where(traceback: Any) -> list[str]:
     return places[-12:]
 
 
-def enter(level: str, current: str | None = None) -> None:
-    """Call where a Lambda enters: JSON lines on stdout from now on, with this request's id."""
-    request_id.set(current)
+def enter(**ids: str | None) -> None:
+    """Call where a Lambda enters: JSON lines on stdout from now on, with these ids."""
+    global _ids
+    _ids = {name: value for name, value in ids.items() if value is not None}
     root = logging.getLogger()
     if any(isinstance(handler.formatter, JsonFormatter) for handler in root.handlers):
         return
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level, handlers=[handler], force=True)  # replaces Lambda's own
+    logging.basicConfig(level=_level, handlers=[handler], force=True)  # replaces Lambda's own
     for noisy in ("pika", "botocore", "urllib3", "google", "pymongo"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def set_level(level: str) -> None:
+    """Log from this level on. Until settings are read, that is INFO."""
+    global _level
+    _level = level
+    logging.getLogger().setLevel(level)

@@ -11,7 +11,6 @@ from chalice import Blueprint, CORSConfig, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from chalicelib import logs
 from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
 from chalicelib.errors import (
@@ -24,6 +23,7 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.ids import new_id
+from chalicelib.invocation import invocation
 from chalicelib.wire import parse, refusal
 
 log = logging.getLogger(__name__)
@@ -89,8 +89,11 @@ def endpoint(
         def wrapped(**parameters: str) -> Response:
             request = bp.current_request
             request_id = request.context.get("requestId") or new_id()
+            with invocation(request.lambda_context, request_id):
+                return answered(request, request_id, parameters)
+
+        def answered(request: Any, request_id: str, parameters: dict[str, str]) -> Response:
             try:
-                logs.enter(deps.settings.log_level, request_id)
                 arguments: dict[str, Any] = {}
                 if scope is not None:
                     arguments["identity"] = _authorize(request, scope)

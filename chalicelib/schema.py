@@ -1,9 +1,11 @@
 """Gives the servers what the code expects: tables, indexes, exchanges and queues."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 from yoyo import get_backend, read_migrations
@@ -11,10 +13,12 @@ from yoyo import get_backend, read_migrations
 from chalicelib import broker
 from chalicelib.config import Settings, SettingsInvalid
 from chalicelib.errors import Unavailable
+from chalicelib.messages.store import StoreUnfit
 from chalicelib.messages.store.mongo import MongoMessages
+from chalicelib.messages.store.mongo_fitness import require_fit
 from chalicelib.postgres import Postgres
 
-MIGRATIONS = Path(__file__).resolve().parent.parent / "infra" / "migrations"
+MIGRATIONS = Path(str(files("infra") / "migrations"))  # on AWS it is in a layer
 LOCK = 0x7061726C6579  # any number that is ours alone: "parley"
 LOCK_SECONDS = 60
 STATEMENT_SECONDS = 60
@@ -23,12 +27,14 @@ STATEMENT_SECONDS = 60
 def apply(settings: Settings) -> None:
     """Bring every server up to date. Safe to repeat, and to run twice at once.
 
-    Raises Unavailable where a server does not answer; what was done stays done.
+    Raises Unavailable where a server does not answer, StoreUnfit where it cannot do what it is
+    there for; what was done stays done.
     """
     accounts_url = settings.postgres_url.get_secret_value()
     messages_url = settings.messages_url.get_secret_value()
     migrate(accounts_url)
     if messages_url.startswith("mongodb"):
+        require_fit(messages_url)
         messages = MongoMessages(messages_url)
         messages.create_indexes()
         messages.close()
@@ -39,13 +45,17 @@ def apply(settings: Settings) -> None:
 
 def migrate(url: str) -> None:
     """Apply the migrations that a PostgreSQL database does not have yet."""
+    migrations = read_migrations(str(MIGRATIONS))
+    if not migrations:
+        raise FileNotFoundError(f"There are no migrations in {MIGRATIONS}.")
+    os.environ.setdefault("LOGNAME", "parley")  # yoyo asks who we are; not every user has a name
     _, _, rest = url.partition("://")
     extra = f"connect_timeout=3&options=-c%20statement_timeout%3D{STATEMENT_SECONDS}s"
     with _alone(Postgres(url)):
         backend = get_backend(f"postgresql+psycopg://{rest}{'&' if '?' in rest else '?'}{extra}")
         try:
             backend.break_lock()  # of a process that died: the living are kept out by ours
-            backend.apply_migrations(backend.to_apply(read_migrations(str(MIGRATIONS))))
+            backend.apply_migrations(backend.to_apply(migrations))
         finally:
             backend.connection.close()
 
@@ -73,7 +83,7 @@ def _locked(postgres: Postgres) -> bool:
 if __name__ == "__main__":
     try:
         apply(Settings.load())
-    except SettingsInvalid as error:
+    except (SettingsInvalid, StoreUnfit) as error:
         sys.exit(str(error))
     except Unavailable as error:
         sys.exit(f"No answer in time from: {error.dependency}")

@@ -2,10 +2,13 @@
 
 import hmac
 import time
+from collections.abc import Mapping
 from hashlib import sha256
+from types import MappingProxyType
 from urllib.parse import quote
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Signer:
@@ -20,13 +23,18 @@ class Signer:
         self._token = token
         self._day, self._key = "", b""
 
-    def headers(self, method: str, host: str, path: str, body: bytes) -> dict[str, str]:
-        """The headers to send, `Host` included; `path` is as it is sent."""
+    def headers(
+        self, method: str, host: str, path: str, body: bytes, more: Mapping[str, str] = _NONE
+    ) -> dict[str, str]:
+        """The headers to send, `Host` and `more` included, all signed; `path` is as it is sent.
+        The names in `more` are in lower case."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         scope = f"{stamp[:8]}/{self._scope}"
-        headers = {"host": host, "x-amz-date": stamp}
+        headers = {"host": host, "x-amz-date": stamp, **more}
         if self._token is not None:
             headers["x-amz-security-token"] = self._token
+        if more:
+            headers = dict(sorted(headers.items()))
         names = ";".join(headers)
         lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
         # Every service but S3 has the path encoded a second time.

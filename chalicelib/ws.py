@@ -3,13 +3,13 @@
 import functools
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from chalice.app import WebsocketEvent
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json, to_json
 
-from chalicelib import logs
 from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
 from chalicelib.errors import (
@@ -20,6 +20,7 @@ from chalicelib.errors import (
     Unavailable,
     UnknownAction,
 )
+from chalicelib.invocation import invocation
 from chalicelib.wire import Input, refusal
 
 log = logging.getLogger(__name__)
@@ -62,29 +63,51 @@ def add_actions(actions: Mapping[str, Action]) -> None:
 
 def connect(event: WebsocketEvent) -> dict[str, Any]:
     """Accept a socket that brings a ticket or a bearer token; refuse it with a status else."""
+    with _invocation(event):
+        return {"statusCode": _connect(event)}
+
+
+def receive(event: WebsocketEvent) -> dict[str, Any]:
+    """Answer one frame. The route response carries what this returns back to the socket."""
+    with _invocation(event):
+        return {"statusCode": 200, "body": to_json(_receive(event)).decode()}
+
+
+def disconnect(event: WebsocketEvent) -> dict[str, Any]:
+    """Forget a socket. Best effort: API Gateway may never tell, so records also expire."""
+    with _invocation(event):
+        try:
+            deps.presence.disconnected(event.connection_id)
+        except AppError as error:
+            log.warning("disconnect not recorded", extra={"code": error.code})
+        return {"statusCode": 200}
+
+
+def _invocation(event: WebsocketEvent) -> AbstractContextManager[None]:
+    return invocation(event.context, event.to_dict()["requestContext"].get("requestId"))
+
+
+def _connect(event: WebsocketEvent) -> int:
     raw = event.to_dict()
     headers = {name.lower(): value for name, value in (raw.get("headers") or {}).items()}
     query = raw.get("queryStringParameters") or {}
     try:
-        _enter(event)
         if "ticket" in query:
             identity = deps.auth.redeem_ticket(query["ticket"])
         else:
             identity = deps.auth.authenticate(headers.get("authorization", ""))
         deps.presence.connected(identity, event.connection_id)
-        return {"statusCode": 200}
+        return 200
     except AppError as error:
-        return {"statusCode": error.status}
+        return error.status
     except Exception:
         log.exception("connect failed", extra={"connection_id": event.connection_id})
-        return {"statusCode": 500}
+        return 500
 
 
-def receive(event: WebsocketEvent) -> dict[str, Any]:
-    """Answer one frame. The route response carries what this returns back to the socket."""
+def _receive(event: WebsocketEvent) -> dict[str, Any]:
     reply: dict[str, Any] = {"re": None}
     try:
-        _enter(event)
         raw = _read(event.body)
         reply["re"] = raw.get("id") if raw and _is_frame_id(raw.get("id")) else None
         identity = deps.connections.admit(event.connection_id)
@@ -99,21 +122,7 @@ def receive(event: WebsocketEvent) -> dict[str, Any]:
     except Exception:
         log.exception("frame failed", extra={"connection_id": event.connection_id})
         reply["error"] = AppError().to_wire()
-    return {"statusCode": 200, "body": to_json(reply).decode()}
-
-
-def disconnect(event: WebsocketEvent) -> dict[str, Any]:
-    """Forget a socket. Best effort: API Gateway may never tell, so records also expire."""
-    _enter(event)
-    try:
-        deps.presence.disconnected(event.connection_id)
-    except AppError as error:
-        log.warning("disconnect not recorded", extra={"code": error.code})
-    return {"statusCode": 200}
-
-
-def _enter(event: WebsocketEvent) -> None:
-    logs.enter(deps.settings.log_level, event.to_dict()["requestContext"].get("requestId"))
+    return reply
 
 
 def _read(body: str) -> dict[str, Any] | None:

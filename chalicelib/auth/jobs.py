@@ -5,8 +5,8 @@ from typing import Any
 
 from chalice import Blueprint, Rate
 
-from chalicelib import logs
 from chalicelib.deps import deps
+from chalicelib.invocation import invocation
 
 log = logging.getLogger(__name__)
 
@@ -16,5 +16,5 @@ bp = Blueprint(__name__)
 @bp.schedule(Rate(1, unit=Rate.DAYS), name="purge_sessions")
 def purge_sessions(event: Any) -> None:
     """Delete sessions that ended long ago."""
-    logs.enter(deps.settings.log_level)
-    log.info("sessions purged", extra={"count": deps.auth.purge_sessions()})
+    with invocation(event.context):
+        log.info("sessions purged", extra={"count": deps.auth.purge_sessions()})

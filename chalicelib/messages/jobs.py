@@ -4,8 +4,8 @@ from typing import Any
 
 from chalice import Blueprint, Rate
 
-from chalicelib import logs
 from chalicelib.deps import deps
+from chalicelib.invocation import invocation
 
 bp = Blueprint(__name__)
 
@@ -13,12 +13,12 @@ bp = Blueprint(__name__)
 @bp.schedule(Rate(1, unit=Rate.MINUTES), name="redeliver_pending")
 def redeliver_pending(event: Any) -> None:
     """Deliver messages whose sender's invocation died before it had delivered them."""
-    logs.enter(deps.settings.log_level)
-    deps.messages.redeliver_pending()
+    with invocation(event.context):
+        deps.messages.redeliver_pending()
 
 
 @bp.schedule(Rate(1, unit=Rate.MINUTES), name="push_overdue")
 def push_overdue(event: Any) -> None:
     """Push to members whose socket swallowed a message."""
-    logs.enter(deps.settings.log_level)
-    deps.messages.push_overdue()
+    with invocation(event.context):
+        deps.messages.push_overdue()

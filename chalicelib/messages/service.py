@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_core import to_json
 
+from chalicelib import metrics
 from chalicelib.auth.models import Identity
 from chalicelib.config import Settings
 from chalicelib.errors import AppError, ChatNotFound, Unavailable, ValidationFailed
@@ -24,6 +25,7 @@ from chalicelib.messages.models import (
     News,
     Owed,
     Page,
+    Stored,
     TypingOf,
 )
 from chalicelib.messages.pages import ChatPage, HistoryOf, after_cursor, page_of
@@ -95,12 +97,15 @@ class Messages:
         """
         new = NewMessage.of(draft, chat_id=chat_id, sender_id=sender.user_id)
         stored = _found(self._store.append(new))
+        if stored.created:
+            metrics.count("MessagesStored")
         if stored.pending:
             try:
                 self.deliver(stored.message, stored.member_ids, skip=sender.connection_id)
             except Exception:
                 # The sender need not care: the message is stored, and redeliver_pending goes on.
                 log.exception("left pending", extra={"message_id": stored.message.id})
+                metrics.count("LeftPending")
         return stored.message, stored.created
 
     def deliver(
@@ -189,20 +194,23 @@ class Messages:
 
         Goes on until nothing is left, something fails or JOB_SECONDS are over.
         """
-        started, delivered, failed = time.monotonic(), 0, False
-        while not failed and time.monotonic() - started < JOB_SECONDS:
-            stored = self._store.pending(before=now() - self._pending_after, limit=JOB_BATCH)
+        ends, delivered, failed = time.monotonic() + JOB_SECONDS, 0, False
+        stored = self._left_pending()
+        age = (now() - stored[0].message.created_at).total_seconds() if stored else 0
+        metrics.count("OutboxAge", age)
+        while stored and not failed:
             for one in stored:
                 try:
                     self.deliver(one.message, one.member_ids)
                     delivered += 1
+                    metrics.count("Redelivered")
                 except AppError as error:
                     failed = True
                     log.warning(
                         "still pending", extra={"message_id": one.message.id, "code": error.code}
                     )
-            if len(stored) < JOB_BATCH:
-                break
+            more = len(stored) == JOB_BATCH and time.monotonic() < ends
+            stored = self._left_pending() if more else []
         return delivered
 
     def push_overdue(self) -> int:
@@ -215,11 +223,15 @@ class Messages:
                 log.warning("still owed", extra={"chat_id": owed.chat_id, "code": error.code})
         return len(overdue)
 
+    def _left_pending(self) -> list[Stored]:
+        return self._store.pending(before=now() - self._pending_after, limit=JOB_BATCH)
+
     def _push_owed(self, owed: Owed) -> None:
         missed = self._store.undelivered(owed.chat_id, member=owed.user_id, limit=50) or []
         for message in reversed(missed):
             if owed.since <= message.seq <= owed.seq:
                 self._push(message, {owed.user_id})
+                metrics.count("OverduePushed")
         self._connections.settle([owed])
 
     def _push(self, message: Message, user_ids: set[str]) -> None:

@@ -16,6 +16,7 @@ from google.oauth2.service_account import Credentials as ServiceAccount
 from requests import RequestException, Session
 from requests.adapters import HTTPAdapter
 
+from chalicelib import metrics
 from chalicelib.ids import new_id
 from chalicelib.notify.models import Outcome, Push
 
@@ -78,10 +79,13 @@ class Fcm:
             answers = messaging.send_each([_message(push) for push in chunk], app=self._app)
         except (GoogleAuthError, RequestException, exceptions.FirebaseError) as error:
             log.warning("FCM cannot be reached", extra={"cause": type(error).__name__})
+            metrics.unavailable("fcm")
             return [Outcome("retry", type(error).__name__)] * len(chunk)
         outcomes = [_outcome(answer.exception) for answer in answers.responses]
         if any(outcome.reason == "UnauthenticatedError" for outcome in outcomes):
             self._bearer.token = None
+        if all(each.state == "retry" and each.reason != "QuotaExceededError" for each in outcomes):
+            metrics.unavailable("fcm")
         return outcomes
 
     def _authorize(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
+from chalicelib import metrics
 from chalicelib.errors import AppError
 from chalicelib.events import Failure
 from chalicelib.notify.models import Outcome, Push, Record, Unread
@@ -80,7 +81,9 @@ class Notifier:
         due = self._due(letters)
         outcomes = self._fcm.send([each.push for each in due]) if due else []
         results = list(zip(due, outcomes, strict=True))
-        log.info("pushed", extra=dict(Counter(outcome.state for outcome in outcomes)))
+        states: Counter[str] = Counter(outcome.state for outcome in outcomes)
+        log.info("pushed", extra=dict(states))
+        metrics.count("PushesSent", states["sent"])
         for each, outcome in results:
             if outcome.state == "invalid":
                 log.error("FCM refuses a push", extra={"message_id": each.push.message_id})
@@ -116,6 +119,7 @@ class Notifier:
         if tokens:
             try:
                 self._users.forget_push_tokens(tokens)
+                metrics.count("TokensForgotten", len(tokens))
             except AppError as error:
                 # The next push finds them dead again.
                 log.warning("dead tokens kept", extra={"code": error.code, "count": len(tokens)})

@@ -8,8 +8,8 @@ from typing import Any
 
 from chalice import Blueprint
 
-from chalicelib import logs
 from chalicelib.deps import deps
+from chalicelib.invocation import invocation
 from chalicelib.notify.models import Record
 
 bp = Blueprint(__name__)
@@ -20,8 +20,8 @@ _QUEUE = re.compile(r"push\.(\d+)(::|$)")
 @bp.lambda_function(name="notify")
 def notify(event: dict[str, Any], context: Any) -> None:
     """Push a batch. Raising makes AWS deliver all of it again."""
-    logs.enter(deps.settings.log_level, context.aws_request_id)
-    deps.notifier.notify(list(records(event)))
+    with invocation(context):
+        deps.notifier.notify(list(records(event)))
 
 
 def records(event: dict[str, Any]) -> Iterator[Record]:

@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -226,6 +227,100 @@ class TestRetries:
     def test_are_spared_what_is_hopeless(self, broker: Broker, queues: Queues) -> None:
         broker.bury([failure(0)])
 
+        queues.wait_for(DEAD)
+
+
+class TestRedrive:
+    def test_gives_records_all_their_tries_again(self, broker: Broker, queues: Queues) -> None:
+        broker.retry([failure(4, shard=2)])
+        broker.bury([failure(1, shard=3)])
+
+        assert broker.redrive(10) == (2, 0)
+
+        for queue in ("push.2", "push.3"):
+            method, properties, body = queues.wait_for(queue)
+            assert body == b'{"n":1}'
+            assert method.routing_key == f"message.unread.{queue[-1]}"
+            assert properties.headers.pop("x-delivery-count", 0) == 0
+            assert properties.headers == {"attempt": 0}
+            assert properties.delivery_mode == 2
+        assert queues.take(DEAD) is None
+
+    def test_moves_no_more_than_it_is_told_the_oldest_first(
+        self, broker: Broker, queues: Queues
+    ) -> None:
+        broker.bury([Failure(str(n).encode(), 0, 0, "x") for n in range(120)])
+
+        assert broker.redrive(70) == (70, 50)
+
+        assert [queues.wait_for("push.0")[2] for _ in range(70)] == [
+            str(n).encode() for n in range(70)
+        ]
+        assert broker.redrive(1000) == (50, 0)
+
+    def test_of_nothing_is_nothing(self, broker: Broker, queues: Queues) -> None:
+        assert broker.redrive(1000) == (0, 0)
+
+    @pytest.mark.parametrize("headers", [None, {"queue": "push.99"}, {"queue": "push.dead"}])
+    def test_of_what_tells_no_queue_goes_to_the_first(
+        self, broker: Broker, queues: Queues, headers: dict[str, Any] | None
+    ) -> None:
+        queues.channel.confirm_delivery()
+        properties = pika.BasicProperties(headers=headers, message_id="m1", delivery_mode=2)
+        queues.channel.basic_publish("", DEAD, b"{}", properties)
+
+        assert broker.redrive(1).moved == 1
+
+        _, properties, body = queues.wait_for("push.0")
+        assert (properties.message_id, body) == ("m1", b"{}")
+
+    def test_of_what_rabbitmq_laid_aside_goes_on_too(self, broker: Broker, queues: Queues) -> None:
+        event = unread(user_of(0))
+        broker.publish(event)
+        for _ in range(51):
+            method, _, _ = queues.wait_for("push.0", keep=True)
+            queues.channel.basic_nack(method.delivery_tag, requeue=True)
+        method, _, _ = queues.wait_for(DEAD, keep=True)
+        queues.channel.basic_nack(method.delivery_tag, requeue=True)
+
+        assert broker.redrive(10).moved == 1
+
+        assert MessageUnread.model_validate_json(queues.wait_for("push.0")[2]) == event
+
+    def test_leaves_in_place_what_no_queue_takes(self, broker: Broker, queues: Queues) -> None:
+        broker.bury([failure(0, shard=2)])
+        queues.channel.queue_unbind("push.2", EVENTS, "message.unread.2")
+        try:
+            with pytest.raises(Unavailable):
+                broker.redrive(10)
+        finally:
+            queues.channel.queue_bind("push.2", EVENTS, "message.unread.2")
+
+        assert queues.wait_for(DEAD)[2] == b'{"n":1}'
+
+    def test_by_two_at_once_moves_each_record_once(
+        self, amqp_url: str, broker: Broker, queues: Queues
+    ) -> None:
+        broker.bury([Failure(str(n).encode(), 1, 0, "x") for n in range(200)])
+
+        with ThreadPoolExecutor() as pool:
+            found = list(pool.map(lambda _: Broker(amqp_url).redrive(200), range(2)))
+
+        assert sum(one.moved for one in found) == 200
+        moved = [queues.wait_for("push.1")[2] for _ in range(200)]
+        assert sorted(moved, key=int) == [str(n).encode() for n in range(200)]
+        assert queues.take("push.1") is None
+
+    def test_has_an_end(self, hurried: None, behind: Broker, proxy: Proxy, queues: Queues) -> None:
+        behind.bury([failure(0)])
+        proxy.freeze()
+
+        before = time.monotonic()
+        with pytest.raises(Unavailable):
+            behind.redrive(10)
+
+        assert time.monotonic() - before < BOUND
+        proxy.thaw()
         queues.wait_for(DEAD)
 
 

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from chalicelib import metrics
 from chalicelib.ids import new_id
 from chalicelib.notify import fcm as module
 from chalicelib.notify.fcm import AT_ONCE, Fcm
@@ -177,6 +178,14 @@ class TestAnswers:
 
         assert states(fcm.send([push(f"fail-{kind}x1-phone")])) == ["sent"]
 
+    def test_for_one_device_do_not_make_fcm_unavailable(self, fcm: Fcm, google: Google) -> None:
+        metrics.begin()
+
+        fcm.send([push("fail-503"), push("phone-2")])
+        fcm.send([push("fail-quota")])
+
+        assert metrics.lines("dev") == []
+
     def test_about_anything_but_the_token_do_not_cost_the_token(
         self, fcm: Fcm, google: Google, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -234,8 +243,14 @@ class TestASickGoogle:
         no_send = Fcm(google.stand_in.credentials(), send_url)
         no_token = Fcm(_with_token_url(google, port), google.stand_in.send_url)
 
+        metrics.begin()
+
         assert no_send.send([push()] * 3) == [Outcome("retry", "UnavailableError")] * 3
         assert no_token.send([push()] * 3) == [Outcome("retry", "TransportError")] * 3
+
+        (line,) = metrics.lines("dev")
+        assert json.loads(line)["Dependency"] == "fcm"
+        assert json.loads(line)["DependencyUnavailable"] == 2
 
     @pytest.mark.parametrize("what", ["token", "send"])
     def test_that_freezes_is_not_waited_for(

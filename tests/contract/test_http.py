@@ -101,6 +101,24 @@ def test_the_connection_is_kept(answer: bytes, status: int) -> None:
         assert server.connections == 1
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab\r\nc!",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n4\r\n\r\nc!\r\n0\r\n\r\n",
+    ],
+)
+def test_the_body_is_answered_too(answer: bytes) -> None:
+    with serving(lambda connection, _: connection.sendall(answer)) as server:
+        client = connect(server)
+
+        for _ in range(2):
+            assert client.ask("GET", "/x", {}, b"") == (200, b"ab\r\nc!")
+        client.close()
+        client.ask("GET", "/x", {}, b"")
+        assert server.connections == 2
+
+
 def test_an_answer_may_come_in_pieces() -> None:
     def drip(connection: socket.socket, _: bytes) -> None:
         for byte in OK:

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,16 +15,64 @@ def line(record: logging.LogRecord) -> dict[str, object]:
     return found
 
 
-def test_a_line_has_the_request_id_and_the_extra_fields() -> None:
-    token = logs.request_id.set("r1")
-    record = logging.makeLogRecord({"msg": "sent", "levelname": "INFO", "message_id": "m1"})
+SENT = {"msg": "sent", "levelname": "INFO", "message_id": "m1"}
 
-    found = line(record)
-    logs.request_id.reset(token)
+
+@pytest.fixture(autouse=True)
+def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
+    """The root logger as Lambda has it: with a handler that is not ours."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [logging.NullHandler()])
+    before = root.level
+    yield root
+    logs.enter()
+    root.setLevel(before)
+
+
+def test_a_line_has_the_ids_of_the_request_and_the_extra_fields() -> None:
+    logs.enter(request_id="r1", trace_id="1-2-3", function="parley-dev")
+
+    found = line(logging.makeLogRecord(SENT))
 
     assert found["message"] == "sent"
-    assert found["request_id"] == "r1"
     assert found["message_id"] == "m1"
+    assert (found["request_id"], found["trace_id"], found["function"]) == (
+        "r1",
+        "1-2-3",
+        "parley-dev",
+    )
+
+
+def test_a_line_has_no_ids_of_the_request_before() -> None:
+    logs.enter(request_id="r1", trace_id="1-2-3")
+    logs.enter(request_id="r2", trace_id=None)
+
+    found = line(logging.makeLogRecord(SENT))
+
+    assert found["request_id"] == "r2"
+    assert "trace_id" not in found
+
+
+def test_threads_log_for_the_request_too() -> None:
+    logs.enter(request_id="r1")
+
+    with ThreadPoolExecutor() as threads:
+        (found,) = threads.map(line, [logging.makeLogRecord(SENT)])
+
+    assert found["request_id"] == "r1"
+
+
+def test_the_level_is_that_of_the_settings(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_level", "INFO")
+    logs.enter()
+    logging.getLogger("x").info("told")
+    logs.set_level("WARNING")
+    logging.getLogger("x").info("not told")
+
+    assert [json.loads(one)["message"] for one in capsys.readouterr().out.splitlines()] == ["told"]
+    assert len(root.handlers) == 1, "Lambda's own would print every line again"
 
 
 def test_an_exception_keeps_its_type_and_place_not_its_words() -> None:

@@ -2,28 +2,90 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+from pydantic import SecretStr
 
 from chalicelib.config import Settings
+from local import cloud
+from local.keys import AwsKeys, Keys, ServiceAccount
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-def test_every_setting_is_in_the_table_with_its_default() -> None:
-    rows = [line for line in README.splitlines() if line.startswith("| `")]
-    told: dict[str, str] = {}
-    for row in rows:
-        names, values = row.split("|")[1:3]
-        found = re.findall(r"`([A-Z0-9_]+)`", names)
-        defaults = [value.strip() for value in values.split(", ")]
-        told |= dict(zip(found, defaults if len(found) == len(defaults) else [""], strict=False))
-    fields = {name.upper(): field for name, field in Settings.model_fields.items()}
-    given_by_aws = {name for name in fields if name.startswith("AWS_")}
+class Row(NamedTuple):
+    """What the table says of a setting."""
 
-    assert told.keys() == fields.keys() - given_by_aws
-    for name, default in told.items():
-        if isinstance(fields[name].default, int | float):
-            assert float(default) == fields[name].default, name
+    name: str
+    default: str
+    on_aws: str
+    here: str
+
+
+SERVERS = ("POSTGRES_URL", "MESSAGES_URL", "REDIS_URL", "AMQP_URL")
+ROWS = {
+    row.name: row
+    for line in README.splitlines()
+    if re.match(r"\| `[A-Z0-9_]+` \|", line)
+    for row in [Row(*(cell.strip().strip("`") for cell in line.split("|")[1:5]))]
+}
+FIELDS = {name.upper(): field for name, field in Settings.model_fields.items()}
+
+
+def test_every_setting_is_in_the_table_once() -> None:
+    told = re.findall(r"^\| `([A-Z0-9_]+)` \|", README, re.MULTILINE)
+
+    assert sorted(told) == sorted(FIELDS)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_its_default_is_told(name: str) -> None:
+    default = FIELDS[name].default
+    told = ROWS[name].default
+
+    if FIELDS[name].is_required():
+        assert told == ""
+    elif isinstance(default, tuple):
+        assert tuple(float(one) for one in told.split(",")) == default
+    elif isinstance(default, int | float):
+        assert float(told) == default
+    elif isinstance(default, str) and default:
+        assert told == default
+    else:
+        assert told in ("", "AWS's", "Google's")
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_where_it_comes_from_on_aws_is_told(name: str) -> None:
+    if name.startswith("AWS_"):
+        expected = {"Lambda"}
+    elif not FIELDS[name].is_required():
+        expected = {"deploy"} if name in ("STAGE", "LOG_LEVEL", "SECRETS") else {"stage"}
+    else:
+        expected = {"secret"} if FIELDS[name].annotation is SecretStr else {"deploy"}
+
+    assert {ROWS[name].on_aws} == expected
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_where_it_comes_from_on_this_machine_is_told(name: str) -> None:
+    listener = SimpleNamespace(getsockname=lambda: ("127.0.0.1", 1))
+    given: dict[str, Any] = {
+        "options": None,
+        "listeners": SimpleNamespace(http=listener, sockets=listener, management=listener),
+        "found": Keys("{}", ServiceAccount(""), AwsKeys("a", "b")),
+        "fcm": SimpleNamespace(credentials=lambda: "{}", send_url="http://f"),
+        "servers": SimpleNamespace(env=dict.fromkeys(SERVERS, "x")),
+    }
+    made = cloud._environment(**given)
+
+    if name in made:
+        assert ROWS[name].here == "make run"
+    else:
+        assert ROWS[name].here == ("default" if FIELDS[name].default else "not set")
 
 
 def test_every_command_is_a_target() -> None:

@@ -45,3 +45,18 @@ def test_the_key_changes_with_the_day() -> None:
             ours = one.headers("POST", HOST, "/x", b"")
 
         assert ours == botocore_signs("POST", "/x", b"", None, day)
+
+
+@pytest.mark.parametrize("token", [None, "session-token"])
+def test_signs_more_headers_in_their_order(token: str | None) -> None:
+    more = {"x-amz-target": "secretsmanager.Do", "content-type": "application/x-amz-json-1.1"}
+    one = Signer("secretsmanager", "eu-west-1", access_key="AKID", secret_key="s/+", token=token)
+
+    ours = one.headers("POST", HOST, "/", b"{}", more)
+
+    at = datetime.strptime(ours["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    request = AWSRequest("POST", f"https://{HOST}/", data=b"{}", headers={"Host": HOST, **more})
+    with patch("botocore.auth.get_current_datetime", return_value=at):
+        credentials = Credentials("AKID", "s/+", token)
+        SigV4Auth(credentials, "secretsmanager", "eu-west-1").add_auth(request)
+    assert ours == {name.lower(): value for name, value in request.headers.items()}

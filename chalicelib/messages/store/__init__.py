@@ -10,6 +10,10 @@ UNREAD_WINDOW = 1000
 """`unread_count` looks at no more than this many of a chat's newest revs."""
 
 
+class StoreUnfit(Exception):
+    """The server lacks what the store needs; says what, in a sentence for operators."""
+
+
 class MessageStore(Protocol):
     """Chats, memberships and messages.
 

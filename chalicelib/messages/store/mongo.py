@@ -58,7 +58,8 @@ class MongoMessages(MessageStore):
         ],
     }
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, prefix: str = "") -> None:
+        """`prefix` goes before the names of all collections."""
         # What bounds a call is `bounded`; the time to connect also bounds looking after the server.
         # Whatever is answered or read is on disk, on most servers of a replica set: a crash or a
         # failover takes nothing back. Arguments win over what the URL says.
@@ -71,7 +72,7 @@ class MongoMessages(MessageStore):
             journal=True,
             readConcernLevel="majority",
         )
-        self._db = Documents(self._client.get_default_database("parley"))
+        self._db = Documents(self._client.get_default_database("parley"), prefix)
 
     def create_indexes(self) -> None:
         """Safe to repeat, and to run twice at once."""
@@ -117,7 +118,7 @@ class MongoMessages(MessageStore):
                 if first is None:
                     # Its place is another's: the server went back on a counter it had confirmed.
                     # The job takes it out of the outbox; sent again, it gets another place.
-                    raise Unavailable("mongo") from None
+                    raise Unavailable("messages") from None
                 if first["_id"] != new.id:
                     self._db.chats.update_one({"_id": new.chat_id}, take_out(new.id))
                     return Stored(stored(first), chat["member_ids"], created=False, pending=False)
@@ -286,6 +287,12 @@ class MongoMessages(MessageStore):
                 others, "seq", DESCENDING, low=low, high=chat["last_rev"], limit=limit
             )
 
+    def drop(self) -> None:
+        """Forget everything. For stores that were made to try something."""
+        with bounded():
+            for collection in (self._db.chats, self._db.memberships, self._db.messages):
+                collection.drop()
+
     def ping(self) -> None:
         with bounded():
             self._client.admin.command("ping")
@@ -327,7 +334,7 @@ class MongoMessages(MessageStore):
         self._db.landed(entry for entry in outbox if entry["client_id"] == new.client_id)
         first = self._db.messages.find_one(sent_as(new))
         if first is None:
-            raise Unavailable("mongo")
+            raise Unavailable("messages")
         return Stored(
             stored(first),
             chat["member_ids"],

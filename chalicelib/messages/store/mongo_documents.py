@@ -25,10 +25,10 @@ SHORT: Document = {"outbox": {"$slice": -3}}
 class Documents:
     """The collections, and what several methods of the store have in common."""
 
-    def __init__(self, database: Database[Document]) -> None:
-        self.chats = database["chats"]
-        self.memberships = database["memberships"]  # _id is "chat_id:user_id"
-        self.messages = database["messages"]
+    def __init__(self, database: Database[Document], prefix: str = "") -> None:
+        self.chats = database[f"{prefix}chats"]
+        self.memberships = database[f"{prefix}memberships"]  # _id is "chat_id:user_id"
+        self.messages = database[f"{prefix}messages"]
 
     def landed(self, entries: Iterable[Document], also: Iterable[str] = ()) -> dict[str, Document]:
         """The messages of outbox entries by id, stored now where their sender did not get to it;
@@ -131,7 +131,7 @@ def bounded(seconds: float = CALL_SECONDS) -> Iterator[None]:
             or isinstance(error, ConnectionFailure)
             or error.has_error_label("RetryableWriteError")
         ):
-            raise Unavailable("mongo") from error
+            raise Unavailable("messages") from error
         raise
 
 

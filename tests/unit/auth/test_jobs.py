@@ -1,6 +1,7 @@
 """The daily housekeeping, entered as Lambda enters it."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 from chalice import Chalice
@@ -28,15 +29,15 @@ def test_purges_and_says_how_much(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    entered: list[str] = []
-    monkeypatch.setattr(logs, "enter", entered.append)
+    entered: list[dict[str, object]] = []
+    monkeypatch.setattr(logs, "enter", lambda **ids: entered.append(ids))
     ana, bo = world.register("ana"), world.register("bo_")
     world.auth.logout(world.identity(ana))
     world.clock.go(days=31)
 
     with caplog.at_level(logging.INFO, "chalicelib.auth.jobs"):
-        purge_sessions(EVENT, None)
+        purge_sessions(EVENT, SimpleNamespace(aws_request_id="r1", function_name="purge"))
 
-    assert entered == ["INFO"]
+    assert entered == [{"request_id": "r1", "trace_id": None, "function": "purge"}]
     assert set(world.tables.sessions) == {bo.session_id}
     assert [(one.message, vars(one)["count"]) for one in caplog.records] == [("sessions purged", 1)]

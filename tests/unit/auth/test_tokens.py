@@ -214,10 +214,8 @@ class TestKeys:
         ids=lambda value: value[:24],
     )
     def test_malformed_ones_are_told_by_name_not_by_value(self, value: str) -> None:
-        given = AccessTokens(auth_settings(jwt_keys=value))
-
         with pytest.raises(SettingsInvalid, match="JWT_KEYS") as raised:
-            given.issue(ANA)
+            AccessTokens(auth_settings(jwt_keys=value)).issue(ANA)
         assert "hunter2" not in str(raised.value)
         assert KEY["d"] not in str(raised.value)
         assert raised.value.__cause__ is None

@@ -83,12 +83,12 @@ def test_a_message_without_properties_is_read() -> None:
 
 def test_the_function_hands_its_batch_to_the_notifier(monkeypatch: pytest.MonkeyPatch) -> None:
     batches: list[list[Record]] = []
-    entered: list[tuple[str, str]] = []
-    monkeypatch.setattr(logs, "enter", lambda *given: entered.append(given))
+    entered: list[dict[str, Any]] = []
+    monkeypatch.setattr(logs, "enter", lambda **ids: entered.append(ids))
     monkeypatch.setitem(vars(deps), "settings", settings())
     monkeypatch.setitem(vars(deps), "notifier", SimpleNamespace(notify=batches.append))
 
     worker.notify(event(message(encoded(b"{}"))), SimpleNamespace(aws_request_id="r1"))
 
     assert batches == [[Record(b"{}", 2, 0)]]
-    assert entered == [("INFO", "r1")]
+    assert entered == [{"request_id": "r1", "trace_id": None, "function": None}]

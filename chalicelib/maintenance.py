@@ -1,0 +1,77 @@
+"""What operators have done inside the network: migrate, redrive, check.
+
+`python -m chalicelib.maintenance '{"task": "check"}'` does the same from a shell.
+"""
+
+import json
+import logging
+import sys
+from typing import Annotated, Any, Literal
+
+from chalice import Blueprint
+from pydantic import Field, ValidationError
+
+from chalicelib.config import SettingsInvalid
+from chalicelib.deps import deps
+from chalicelib.errors import Unavailable
+from chalicelib.invocation import invocation
+from chalicelib.messages.store import StoreUnfit
+from chalicelib.readiness import readiness
+from chalicelib.wire import Input
+
+log = logging.getLogger(__name__)
+
+bp = Blueprint(__name__)
+
+
+class MaintenanceFailed(Exception):
+    """Says what failed and which server it was, and nothing that is secret."""
+
+
+class Order(Input):
+    """What is to be done. `limit` is for `redrive`."""
+
+    task: Literal["migrate", "redrive", "check"]
+    limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
+
+
+@bp.lambda_function(name="maintain")
+def maintain(event: Any, context: Any) -> dict[str, Any]:
+    """Do a task and answer what came of it. Each may be repeated, and run twice at once.
+
+    migrate: every server gets what the code expects -> {"done": true}. redrive: pushes that were
+    laid aside are tried again -> {"moved", "left"}. check: -> {"dependencies"} as GET /v1/ready.
+    Raises MaintenanceFailed.
+    """
+    with invocation(context):
+        try:
+            return _done(Order.model_validate(event))
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
+            )
+            raise MaintenanceFailed(f"This is no task: {wrong}") from None
+        except (SettingsInvalid, StoreUnfit) as error:
+            raise MaintenanceFailed(str(error)) from None
+        except Unavailable as error:
+            raise MaintenanceFailed(f"No answer in time from: {error.dependency}") from None
+        except Exception as error:
+            # Drivers quote values in their messages; the log tells where it was.
+            log.exception("maintenance failed")
+            raise MaintenanceFailed(f"{type(error).__name__}; the log tells where") from None
+
+
+def _done(order: Order) -> dict[str, Any]:
+    if order.task == "migrate":
+        deps.apply_schema()
+        return {"done": True}
+    if order.task == "redrive":
+        return deps.broker.redrive(order.limit)._asdict()
+    return readiness().model_dump(mode="json", include={"dependencies"})
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(maintain(json.loads(sys.argv[1]), None)))
+    except MaintenanceFailed as failure:
+        sys.exit(str(failure))

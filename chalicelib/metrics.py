@@ -1,0 +1,83 @@
+"""What alarms and the dashboard are made of, in CloudWatch's embedded metric format."""
+
+import json
+import time
+from typing import Any, Literal
+
+NAMESPACE = "Parley"
+
+Name = Literal[
+    "MessagesStored",
+    "LeftPending",
+    "OutboxAge",
+    "Redelivered",
+    "OverduePushed",
+    "PushesSent",
+    "PushesRetried",
+    "PushesBuried",
+    "TokensForgotten",
+]
+"""MessagesStored: new messages. LeftPending: sends whose delivery was left to the job. OutboxAge:
+of the oldest message that a run of the job found, 0 if there was none. Redelivered: messages that
+the job delivered. OverduePushed: messages pushed because a socket swallowed them. PushesSent:
+to devices, taken by FCM. PushesRetried, PushesBuried: records put off, and laid aside.
+TokensForgotten: devices that FCM no longer knows."""
+
+_SECONDS = {"OutboxAge"}
+_UNAVAILABLE = "DependencyUnavailable"
+
+# Of the event that is handled now: a process handles one at a time, and some of its threads count.
+_counted: list[tuple[str, float]] = []
+_missed: list[str] = []
+
+
+def count(name: Name, value: float = 1) -> None:
+    """Add to a metric of this invocation. Adding nothing is no metric, but for an age."""
+    if value or name in _SECONDS:
+        _counted.append((name, value))
+
+
+def unavailable(dependency: str) -> None:
+    """Note that a server behind us did not answer."""
+    _missed.append(dependency)
+
+
+def begin() -> None:
+    """Forget what was counted before: an invocation that was cut off may have left something."""
+    _counted.clear()
+    _missed.clear()
+
+
+def lines(stage: str) -> list[str]:
+    """What this invocation counted: a line, and one more for each further dependency it missed,
+    because a line has one value for a dimension."""
+    totals: dict[str, float] = {}
+    for name, value in _counted:
+        totals[name] = totals.get(name, 0) + value
+    missed = {name: _missed.count(name) for name in dict.fromkeys(_missed)}
+    if not totals and not missed:
+        return []
+    first, *others = missed.items() or [("", 0)]
+    return [_line(stage, totals, *first), *(_line(stage, {}, *one) for one in others)]
+
+
+def _line(stage: str, totals: dict[str, float], dependency: str, misses: int) -> str:
+    directives = []
+    root: dict[str, Any] = {"Stage": stage, **totals}
+    if totals:
+        directives.append(_directive(totals, ["Stage"]))
+    if misses:
+        root |= {"Dependency": dependency, _UNAVAILABLE: misses}
+        directives.append(_directive([_UNAVAILABLE], ["Stage"], ["Stage", "Dependency"]))
+    about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": directives}
+    return json.dumps({"_aws": about, **root}, separators=(",", ":"))
+
+
+def _directive(names: Any, *dimensions: list[str]) -> dict[str, Any]:
+    return {
+        "Namespace": NAMESPACE,
+        "Dimensions": list(dimensions),
+        "Metrics": [
+            {"Name": name, "Unit": "Seconds" if name in _SECONDS else "Count"} for name in names
+        ],
+    }

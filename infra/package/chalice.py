@@ -1,0 +1,19 @@
+"""Runs Chalice's command line with our way of making zips: `python -m infra.package.chalice …`."""
+
+import sys
+
+from chalice import cli
+
+from infra.package import zips
+
+
+def main(arguments: list[str]) -> int:
+    """Chalice's exit status. A dependency that is missing fails; stock Chalice only mentions it."""
+    sys.dont_write_bytecode = True  # into the folder that is about to be zipped
+    sys.argv = ["chalice", *arguments]
+    zips.patch_chalice()
+    return int(cli.main() or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,32 @@
+"""Takes out of the installed dependencies what no function ever reads."""
+
+import shutil
+from pathlib import Path
+
+UNUSED = {
+    "bin": "commands; their first line names the Python that ran pip",
+    "cffi": "builds extensions; a built one needs _cffi_backend alone",
+    "gridfs": "files in MongoDB",
+    "pydantic/v1": "the old pydantic for those who ask for it by name",
+}
+"""What is removed by name, and what it is for."""
+
+TEST_FOLDERS = {"test", "tests"}
+SOURCES = {".c", ".cpp", ".h", ".pxd", ".pyi", ".pyx"}
+METADATA_READ = {"METADATA", "entry_points.txt", "licenses"}
+"""Versions and requirements are read in the first, drivers of yoyo in the second."""
+
+
+def trim(folder: Path) -> None:
+    """Remove what is unused. Raises FileNotFoundError where a name in UNUSED has become wrong."""
+    for name in UNUSED:
+        shutil.rmtree(folder / name)
+    for path in sorted(folder.rglob("*")):
+        if not path.exists():
+            continue  # it went with its folder
+        if path.is_dir() and path.name in TEST_FOLDERS:
+            shutil.rmtree(path)
+        elif path.suffix in SOURCES or path.name == "py.typed":
+            path.unlink()
+        elif path.parent.suffix == ".dist-info" and path.name not in METADATA_READ:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,0 +1,267 @@
+"""The package runs as Lambda runs it: AWS's runtime client, real servers, nothing else around."""
+
+import asyncio
+import json
+import secrets
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bench.function import Caller, failure, message
+from local import events
+from tests.client import PASSWORD, User, register
+from tests.cloud import Cloud
+from tests.deploy.callers import Ana, batch, typical_events
+from tests.deploy.deployment import Deployment
+from tests.deploy.function import Unpacked
+from tests.deploy.runtime_api import FunctionFailed
+
+PATIENCE = 20.0
+SDKS = {
+    "argon2", "boto3", "botocore", "cryptography.hazmat", "firebase_admin", "google.auth",
+    "httptools", "httpx", "infra", "jwt", "pika", "psycopg", "pymongo", "redis", "requests",
+    "yoyo", "zxcvbn",
+}  # fmt: skip
+SOCKET = {"httptools", "redis"}
+CHATS = {"cryptography.hazmat", "pymongo"}  # pymongo loads the former wherever it finds it
+USES = {
+    "GET /v1/health": set(),
+    "GET /v1/users/me": {"cryptography.hazmat", "jwt", "psycopg", "redis"},
+    "$connect": SOCKET,
+    "ping": SOCKET,
+    "message.send": SOCKET | CHATS | {"pika"},
+    "$disconnect": SOCKET,
+    "notify": SOCKET
+    | CHATS
+    | {"firebase_admin", "google.auth", "httpx", "pika", "psycopg", "requests"},
+    "redeliver_pending": SOCKET | CHATS,
+    "push_overdue": SOCKET | CHATS,
+    "purge_sessions": {"psycopg", "redis"},
+}
+"""By a typical event of each function: what handling it needs, and no more."""
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Servers, queue triggers and FCM. Its own schedules stay still: ours are to do their work."""
+    cloud = Cloud(
+        tmp_path_factory.mktemp("servers"),
+        *["--workers", "1", "--messages", "mongo", "--schedule-seconds", "0"],
+    )
+    cloud.start()
+    yield cloud
+    cloud.stop()
+
+
+Start = Callable[..., Deployment]
+
+
+@pytest.fixture(scope="module")
+def start(
+    container: Unpacked, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
+    """Starts a deployment with some settings of its own."""
+    started: list[Deployment] = []
+
+    def start(trace_imports: bool = False, **settings: str) -> Deployment:
+        deployment = Deployment(
+            container,
+            {
+                **cloud.about["environment"],
+                "STAGE": "dev",
+                "REGISTRATIONS_PER_ADDRESS": "100000",
+                **settings,
+            },
+            tmp_path_factory.mktemp("logs"),
+            trace_imports=trace_imports,
+        )
+        started.append(deployment)
+        return deployment
+
+    yield start
+    for deployment in started:
+        deployment.stop()
+
+
+@pytest.fixture(scope="module")
+def deployed(start: Start) -> Deployment:
+    """As it would be on AWS, but for waits made short."""
+    return start(PENDING_AFTER_SECONDS="1", DELIVERED_WITHIN_SECONDS="1")
+
+
+@pytest.fixture(scope="module")
+def ana(deployed: Deployment) -> Ana:
+    return Ana(deployed)
+
+
+Run = Callable[[Callable[[User], Awaitable[Any]]], Any]
+
+
+@pytest.fixture
+def with_bo(cloud: Cloud) -> Run:
+    """Runs a scenario with Bo, who has a real socket to the local gateway, and a phone."""
+
+    def run(scenario: Callable[[User], Awaitable[Any]]) -> Any:
+        async def whole() -> Any:
+            async with aiohttp.ClientSession() as http, asyncio.timeout(60):
+                return await scenario(await register(cloud.http_url, http, "bo"))
+
+        return asyncio.run(whole())
+
+    return run
+
+
+async def phone_of(user: User) -> str:
+    token = f"phone-{uuid.uuid4().hex}"
+    body = {"token": token, "platform": "android"}
+    await user.ok("PUT /v1/users/me/push-tokens/phone", body)
+    return token
+
+
+async def push_to(user: User, token: str, message_id: str) -> Any:
+    """The push of a message, as soon as it is there."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            for push in (await user.ok("GET /_local/pushes"))["items"]:
+                if push["token"] == token and push["data"]["message_id"] == message_id:
+                    return push
+            await asyncio.sleep(0.1)
+
+
+async def call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a packaged function while sockets go on being read."""
+    return await asyncio.to_thread(function, *arguments)
+
+
+class TestRest:
+    def test_people_register_and_sign_in(self, deployed: Deployment) -> None:
+        username = f"cy_{secrets.token_hex(5)}"
+        registered = deployed.register(username)
+
+        body = {"login": username, "password": PASSWORD}
+        signed_in = deployed.rest("POST /v1/auth/login", body)
+
+        assert signed_in.status == 200
+        me = deployed.rest("GET /v1/users/me", token=signed_in.body["access_token"])
+        assert me.body["id"] == registered["user"]["id"]
+
+    def test_a_stranger_is_refused(self, deployed: Deployment) -> None:
+        refused = deployed.rest("GET /v1/users/me", token="nobody's")
+
+        assert refused.status == 401
+        assert "www-authenticate" in refused.headers
+
+    def test_what_is_not_there_is_not_found(self, deployed: Deployment, ana: Ana) -> None:
+        path = "/v1/chats/019ab1b6-5f3e-7cc0-8000-000000000000"
+
+        missing = deployed.rest(f"GET {path}", token=ana.token, resource="/v1/chats/{chat_id}")
+
+        assert (missing.status, missing.body["code"]) == (404, "chat_not_found")
+
+    def test_all_servers_are_reached(self, deployed: Deployment) -> None:
+        ready = deployed.rest("GET /v1/ready")
+
+        assert (ready.status, ready.body["status"]) == (200, "ok")
+
+
+class TestSockets:
+    def test_one_without_a_ticket_is_refused(self, deployed: Deployment) -> None:
+        assert deployed.connect(Caller("stranger="), "made-up") == 401
+
+    def test_one_that_is_open_is_answered(self, deployed: Deployment, ana: Ana) -> None:
+        answer = deployed.ask(ana.connect(), "ping", {})
+
+        assert (answer["re"], "error" in answer) == ("1", False)
+
+    def test_a_message_reaches_the_other_ones_socket(
+        self, deployed: Deployment, ana: Ana, with_bo: Run
+    ) -> None:
+        async def scenario(bo: User) -> None:
+            async with bo.socket() as socket:
+                sent = message(await call(ana.chat_with, bo.id))
+                answer = await call(deployed.ask, ana.connect(), "message.send", sent)
+                assert await socket.event("message.new") == answer["data"]
+
+        with_bo(scenario)
+
+    def test_one_that_is_closed_is_forgotten(self, deployed: Deployment, ana: Ana) -> None:
+        caller = ana.connect()
+        event = events.Socket(ana.connection_id, "127.0.0.1").disconnect(1000, "")
+        deployed.function("websocket_disconnect").invoke(json.loads(event))
+
+        answer = deployed.ask(caller, "ping", {})
+
+        assert answer["error"]["code"] == "unauthorized"
+
+
+class TestQueue:
+    def test_a_batch_ends_in_a_push(self, deployed: Deployment, ana: Ana, with_bo: Run) -> None:
+        async def scenario(bo: User) -> None:
+            phone = await phone_of(bo)
+            chat_id = await call(ana.chat_with, bo.id)
+            message_id, event = batch(seq=9, chat_id=chat_id, sender_id=ana.id, user_id=bo.id)
+            await call(deployed.function("notify").invoke, event)
+            push = await push_to(bo, phone, message_id)
+            assert (push["title"], push["body"]) == ("Ana", "are you there?")
+
+        with_bo(scenario)
+
+    def test_what_is_no_batch_is_an_error_that_lambda_sees(self, deployed: Deployment) -> None:
+        with pytest.raises(FunctionFailed, match="KeyError"):
+            deployed.function("notify").invoke({})
+
+
+class TestSchedules:
+    def test_what_was_left_pending_is_delivered(
+        self, deployed: Deployment, ana: Ana, with_bo: Run, start: Start
+    ) -> None:
+        without_queue = start(AMQP_URL="amqp://127.0.0.1:1")
+
+        async def scenario(bo: User) -> None:
+            phone = await phone_of(bo)
+            sent = message(await call(ana.chat_with, bo.id))
+            answer = await call(without_queue.ask, ana.connect(), "message.send", sent)
+            await asyncio.sleep(1.1)
+            await call(
+                deployed.function("redeliver_pending").invoke, events.schedule("redeliver_pending")
+            )
+            await push_to(bo, phone, answer["data"]["id"])
+
+        with_bo(scenario)
+
+    def test_what_a_socket_swallowed_is_pushed(
+        self, deployed: Deployment, ana: Ana, with_bo: Run
+    ) -> None:
+        async def scenario(bo: User) -> None:
+            phone = await phone_of(bo)
+            sent = message(await call(ana.chat_with, bo.id))
+            async with bo.socket() as socket:
+                answer = await call(deployed.ask, ana.connect(), "message.send", sent)
+                await socket.event("message.new")
+                await asyncio.sleep(1.1)
+                await call(
+                    deployed.function("push_overdue").invoke, events.schedule("push_overdue")
+                )
+                await push_to(bo, phone, answer["data"]["id"])
+
+        with_bo(scenario)
+
+    def test_sessions_are_purged(self, deployed: Deployment) -> None:
+        deployed.function("purge_sessions").invoke(events.schedule("purge_sessions"))
+
+        assert "sessions purged" in [line["message"] for line in deployed.log("purge_sessions")]
+
+
+def test_no_function_imports_an_sdk_that_it_does_not_use(start: Start, ana: Ana) -> None:
+    found = {}
+    for what, (name, event) in typical_events(ana).items():
+        deployment = start(trace_imports=True)
+        function = deployment.function(name)
+        assert failure(function.invoke(event)) is None
+        found[what] = SDKS & function.imported()
+        deployment.stop()
+
+    assert found == USES

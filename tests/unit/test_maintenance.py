@@ -1,0 +1,115 @@
+"""What operators have done, on fakes."""
+
+import logging
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chalicelib import logs
+from chalicelib.broker import Redriven
+from chalicelib.config import SettingsInvalid
+from chalicelib.deps import deps
+from chalicelib.errors import Unavailable
+from chalicelib.maintenance import MaintenanceFailed, maintain
+from chalicelib.messages.store import StoreUnfit
+from tests.unit.settings import settings
+
+CONTEXT = SimpleNamespace(aws_request_id="r1", function_name="parley-dev-maintain")
+
+
+class Servers:
+    """Stands for all of them; `error` is what they raise."""
+
+    def __init__(self) -> None:
+        self.applied = 0
+        self.limits: list[int] = []
+        self.error: Exception | None = None
+
+    def apply_schema(self) -> None:
+        self.ping()
+        self.applied += 1
+
+    def redrive(self, limit: int) -> Redriven:
+        self.ping()
+        self.limits.append(limit)
+        return Redriven(moved=3, left=4)
+
+    def ping(self) -> None:
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
+    servers = Servers()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setitem(vars(deps), "settings", settings())
+    monkeypatch.setitem(vars(deps), "apply_schema", servers.apply_schema)
+    for name in ("broker", "postgres", "message_store", "connections"):
+        monkeypatch.setitem(vars(deps), name, servers)
+    yield servers
+    logs.enter()
+
+
+def test_migrate_applies_the_schema(servers: Servers) -> None:
+    assert maintain({"task": "migrate"}, CONTEXT) == {"done": True}
+    assert servers.applied == 1
+
+
+def test_redrive_tells_how_much_it_moved(servers: Servers) -> None:
+    assert maintain({"task": "redrive"}, CONTEXT) == {"moved": 3, "left": 4}
+    assert maintain({"task": "redrive", "limit": 5}, CONTEXT) == {"moved": 3, "left": 4}
+    assert servers.limits == [1000, 5]
+
+
+def test_check_tells_how_every_server_is(servers: Servers) -> None:
+    servers.error = Unavailable("x")
+
+    found = maintain({"task": "check"}, CONTEXT)
+
+    assert found.keys() == {"dependencies"}
+    assert found["dependencies"].keys() == {"postgres", "messages", "redis", "rabbitmq"}
+    assert {one["status"] for one in found["dependencies"].values()} == {"unavailable"}
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        ({}, "task: Field required"),
+        ({"task": "destroy"}, "task: "),
+        ({"task": "redrive", "limit": 0}, "limit: "),
+        ({"task": "redrive", "limit": "1"}, "limit: "),
+        ({"task": "redrive", "limit": 100_001}, "limit: "),
+        ({"task": "migrate", "force": True}, "force: "),
+        ([], "This is no task: "),
+    ],
+)
+def test_what_is_no_task_does_nothing(servers: Servers, event: Any, told: str) -> None:
+    with pytest.raises(MaintenanceFailed, match=told):
+        maintain(event, CONTEXT)
+
+    assert (servers.applied, servers.limits) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Unavailable("postgres"), "No answer in time from: postgres"),
+        (SettingsInvalid("JWT_KEYS: Field required"), "JWT_KEYS: Field required"),
+        (StoreUnfit("MESSAGES_URL: too old"), "MESSAGES_URL: too old"),
+        (ValueError("hunter2"), "ValueError; the log tells where"),
+    ],
+)
+def test_what_fails_is_told_without_secrets(
+    servers: Servers, error: Exception, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    servers.error = error
+
+    with pytest.raises(MaintenanceFailed) as caught:
+        maintain({"task": "migrate"}, CONTEXT)
+
+    assert str(caught.value) == told
+    assert caught.value.__suppress_context__
+    assert "hunter2" not in capsys.readouterr().out
