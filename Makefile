@@ -29,6 +29,10 @@ test: ## install what is missing, then run every check and every test
 check: develop lint ## format, lint, types, import rules and unit tests
 	@$(BIN)/pytest -q tests/unit
 
+.PHONY: lint-infra
+lint-infra: develop
+	@$(BIN)/pytest -q tests/deploy/test_templates.py
+
 .PHONY: bench
 bench: setup ## measure, and print the figures as a table and as JSON
 	@exec $(BIN)/python -m bench $(ARGS)
@@ -70,7 +74,9 @@ lock: develop ## pin the newest versions of all requirements, with hashes
 	$(COMPILE) --allow-unsafe -o requirements-dev.txt requirements-dev.in
 	$(COMPILE) --allow-unsafe -o infra/requirements.txt infra/requirements.in
 	$(COMPILE) -o local/servers/requirements.txt local/servers/requirements.in
-	sed -i '/^# WARNING/,$$d' requirements*.txt infra/requirements.txt local/requirements.txt local/servers/requirements.txt
+	$(COMPILE) --allow-unsafe -o tests/deploy/scanner/requirements.txt tests/deploy/scanner/requirements.in
+	sed -i '/^# WARNING/,$$d' requirements*.txt infra/requirements.txt local/requirements.txt \
+		local/servers/requirements.txt tests/deploy/scanner/requirements.txt
 
 .PHONY: setup develop
 setup:

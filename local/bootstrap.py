@@ -93,6 +93,9 @@ def install(purpose: str) -> None:
     }
     if purpose == "tests":
         steps["Chromium"] = chromium
+        steps["the scanner of the templates"] = lambda: environment(
+            STATE / "scanner-venv", ["tests/deploy/scanner/requirements.txt"]
+        )
     with concurrent.futures.ThreadPoolExecutor(len(steps)) as pool:
         running = [pool.submit(announced, name, step) for name, step in steps.items()]
         for future in running:
