@@ -1,6 +1,5 @@
 """Chalice, run on a packaged project as a process of its own."""
 
-import importlib
 import json
 import os
 import subprocess
@@ -12,6 +11,8 @@ from typing import Any
 
 from infra.deploy.errors import Stopped
 from infra.deploy.project import ROOT
+from infra.package import NotInstalled, TargetRefused, stage
+from infra.package.bytecode import NotCompiled
 
 COMMAND = [sys.executable, "-m", "infra.package.chalice"]
 _TOLD = ("Creating", "Updating", "Deleting")
@@ -19,8 +20,11 @@ _DONE = "Resources deployed:"
 
 
 def package(folder: Path, *, architecture: str, python: str) -> None:
-    """Fill a folder with the project and all that it depends on."""
-    importlib.import_module("infra.package").stage(folder, architecture=architecture, python=python)
+    """Fill a folder with the project and all that it depends on. Raises Stopped."""
+    try:
+        stage(folder, architecture=architecture, python=python)
+    except (TargetRefused, NotInstalled, NotCompiled) as problem:
+        raise Stopped(str(problem)) from None
 
 
 def deploy(

@@ -10,7 +10,7 @@ from chalicelib.events import PUSH_SHARDS
 from infra.deploy import answers, chalice, functions, logs, maintenance, readiness
 from infra.deploy.apis import Apis
 from infra.deploy.mappings import Mappings
-from infra.deploy.place import Place, check_concurrency, check_python
+from infra.deploy.place import Place, check_concurrency, check_target
 from infra.deploy.template import Template
 from infra.deploy.vault import Vault
 
@@ -74,7 +74,7 @@ class Deploy:
 
     def _check(self) -> str:
         outcome = self._place.check()
-        check_python(self._stage)
+        check_target(self._stage, self._console.progress)
         check_concurrency(self._place)
         return f"{outcome}, python{self._stage.python} on {self._stage.architecture}"
 

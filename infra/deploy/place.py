@@ -1,7 +1,6 @@
 """What all commands on a stage share: its account, its stacks, its functions."""
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from infra.deploy.project import ROOT, Project
 from infra.deploy.stacks import Stack
 from infra.deploy.stages import Stage
 from infra.deploy.state import Artifacts
+from infra.package import TargetRefused, bytecode
+from infra.package.targets import Target
 
 SECRETS = ("SettingsSecretArn", "JwtSecretArn", "FcmSecretArn")
 """What functions read their settings from, as outputs of the data stack."""
@@ -86,15 +87,15 @@ class Place:
         return outputs
 
 
-def check_python(stage: Stage) -> None:
-    """Functions run on the Python that deploys them: it has to be the stage's."""
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if here != stage.python:
-        raise Stopped(
-            f"This is Python {here}, and {stage.name} runs on {stage.python}: "
-            f"make deploy STAGE={stage.name} PYTHON=python{stage.python}, or change "
-            f"{stage.name}.python in infra/stages.toml."
-        )
+def check_target(stage: Stage, warn: Callable[[str], None]) -> None:
+    """Refuse a runtime that nothing can be packaged for, before anything is made for it."""
+    try:
+        target = Target.of(stage.architecture, stage.python)
+    except TargetRefused as problem:
+        raise Stopped(f"infra/stages.toml, {stage.name}: {problem}") from None
+    if bytecode.interpreter(target) is None:
+        warn(f"There is no Python {stage.python} on this machine to compile with:")
+        warn("functions will start up to four times more slowly (docs/cold-starts.md).")
 
 
 def check_concurrency(place: Place) -> None:

@@ -10,12 +10,11 @@ from chalicelib.config import Settings
 from infra.deploy.errors import Stopped
 
 FILE = Path(__file__).resolve().parent.parent / "stages.toml"
-RUNTIMES = ("3.11", "3.12", "3.13")
 
 # What CloudWatch Logs accepts.
 Days = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
 
-GIVEN = frozenset({"STAGE", "ISSUER", "WS_URL", "WS_ENDPOINT_URL"})
+GIVEN = frozenset({"STAGE", "ISSUER", "WS_URL", "WS_ENDPOINT_URL", "SECRETS", "SECRETS_URL"})
 """Settings whose values the deploy knows better."""
 
 SECRET = frozenset(
@@ -43,7 +42,7 @@ class Stage(BaseModel):
     account: Annotated[str, Field(pattern=r"^(\d{12})?$")] = ""
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     architecture: Literal["arm64", "x86_64"] = "arm64"
-    python: Literal[RUNTIMES] = "3.13"  # type: ignore[valid-type]
+    python: Literal["3.11", "3.12", "3.13"] = "3.13"
     alarm_email: Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+)?$")] = ""
     log_retention_days: Days = 14
     network: dict[str, Text] = {}

@@ -24,7 +24,6 @@ from infra.deploy.project import ROOT
 from infra.deploy.stages import Stage
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
-CHALICE = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"]
 
 NETWORK = """
 Parameters: {Stage: {Type: String}}
@@ -75,12 +74,12 @@ SERVICE_ACCOUNT = {
 
 
 def stage(**changes: Any) -> Stage:
-    """A stage in moto's account, on the Python that runs the tests."""
+    """A stage in moto's account."""
     given = {
         "name": "dev",
         "account": ACCOUNT,
         "region": REGION,
-        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "python": "3.13",
         "data": {"DeletionProtection": "false"},
         "settings": {"LOG_LEVEL": "DEBUG"},
     }
@@ -120,13 +119,6 @@ def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
             time.sleep(0.1)
 
 
-MAINTAIN = """
-if all(each.name != "maintain" for each in app.pure_lambda_functions):
-    @app.lambda_function(name="maintain")
-    def maintain(event, context): ...
-"""
-
-
 class Checkout:
     """What the deploy reads of a checkout: small templates, .chalice/ and the app itself."""
 
@@ -151,7 +143,7 @@ class Checkout:
         shutil.copytree(
             ROOT / "chalicelib", folder / "chalicelib", ignore=shutil.ignore_patterns("__pycache__")
         )
-        (folder / "app.py").write_text((ROOT / "app.py").read_text() + MAINTAIN + self.routes)
+        (folder / "app.py").write_text((ROOT / "app.py").read_text() + self.routes)
         (folder / "requirements.txt").write_text("")
         (folder / "vendor" / "tiny").mkdir(parents=True)
         (folder / "vendor" / "tiny" / "__init__.py").write_text("TINY = True\n")
@@ -174,7 +166,6 @@ class Operator:
         given = {
             "fcm": self._checkout.fcm,
             "package": self._checkout.package,
-            "command": CHALICE,
             "ready": lambda *_: "ready",
             **changes,
         }
