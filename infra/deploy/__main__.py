@@ -48,10 +48,15 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     elif given.command == "rotate-keys":
         Rotate(place).run()
     else:
-        place.check()
-        function = place.project.function("maintain").name
-        answer = maintenance.invoke(place.aws, function, {"task": "redrive", "limit": given.limit})
-        console.say(f"  {answer['moved']} records will be tried again, {answer['left']} are left.")
+        redrive(place, given.limit)
+
+
+def redrive(place: Place, limit: int) -> None:
+    """Have pushes that were laid aside tried again."""
+    place.check()
+    order = {"task": "redrive", "limit": limit}
+    answer = maintenance.invoke(place.aws, place.project.function("maintain").name, order)
+    place.console.say(f"  {answer['moved']} will be tried again, {answer['left']} are left.")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,16 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
+from botocore.exceptions import ConnectionError as NotConnected
 
 from infra.deploy.errors import Stopped
 
@@ -79,9 +88,13 @@ def told(error: BotoCoreError | ClientError) -> str:
         if "Expired" in code_of(error):
             text += "\nSign in again."
         return text
-    if type(error).__name__ in {"NoCredentialsError", "PartialCredentialsError"}:
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return (
             "No AWS credentials were found. Sign in (aws sso login), name a profile "
             "(AWS_PROFILE=...), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         )
-    return f"AWS could not be reached: {error}"
+    if isinstance(error, SSOError | TokenRetrievalError):
+        return f"{error}\nSign in again: aws sso login"
+    if isinstance(error, NotConnected | HTTPClientError):
+        return f"AWS could not be reached: {error}"
+    return str(error)

@@ -60,13 +60,18 @@ def deploy(
         ) as process,
     ):
         assert process.stdout is not None
-        for line in process.stdout:
-            kept.write(line)
-            if line := line.strip():
-                last.append(line)
-            done = done or line == _DONE
-            if line.startswith(_TOLD):
-                progress(line)
+        try:
+            for line in process.stdout:
+                kept.write(line)
+                if line := line.strip():
+                    last.append(line)
+                done = done or line == _DONE
+                if line.startswith(_TOLD):
+                    progress(line)
+        except BaseException:
+            process.terminate()  # nobody may deploy on after we have let go of the stage
+            process.wait(30)
+            raise
     if process.returncode or not done:
         lines = "\n".join(f"    {line}" for line in last)
         raise Stopped(f"Chalice could not deploy the functions:\n{lines}\n  All of it is in {log}.")

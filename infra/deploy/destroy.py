@@ -48,8 +48,8 @@ class Destroy:
             ("functions", self._functions),
             ("log groups", self._log_groups),
             ("alarms", self._place.stack("watch").delete),
-            ("data", self._delete_data),
             ("network interfaces", self._interfaces),
+            ("data", self._data.delete),
             ("artifacts", self._empty),
             ("network", self._network.delete),
         ]
@@ -63,10 +63,7 @@ class Destroy:
                 f"{stage} is protected. If it is really to go: DeletionProtection = false in "
                 f"[{stage}.data] of infra/stages.toml, then make deploy STAGE={stage}, then this."
             )
-        self._console.confirm(
-            f"This deletes all of {stage} in {outcome}: its addresses stop working for good.",
-            word=f"destroy {stage}",
-        )
+        self._ask(outcome)
         self._stays = self._what_stays()
         if self._artifacts:
             try:
@@ -75,6 +72,25 @@ class Destroy:
                 if code_of(error) != "NoSuchBucket":  # an earlier run came further
                     raise
         return outcome
+
+    def _ask(self, where: str) -> None:
+        """Everything that could be missed later, before anything is gone."""
+        name = self._place.stage.name
+        self._console.confirm(
+            f"This deletes all of {name} in {where}: its addresses stop working for good.",
+            word=f"destroy {name}",
+        )
+        if self._data.status:
+            self._console.confirm(
+                f"{self._data.name}: the databases, the broker and the secrets go. PostgreSQL and "
+                "DocumentDB leave a final snapshot; keys, queued pushes and sessions are lost.",
+                word="data",
+            )
+        if self._artifacts:
+            self._console.confirm(
+                f"The deploy's own bucket {self._artifacts.bucket} goes, with all versions.",
+                word="empty",
+            )
 
     def _triggers(self) -> str:
         notify = self._place.project.function("notify").name
@@ -86,18 +102,8 @@ class Destroy:
     def _log_groups(self) -> str:
         return logs.delete(self._aws, [each.log_group for each in self._place.project.functions])
 
-    def _delete_data(self) -> str:
-        if not self._data.status:
-            return "not there"
-        self._console.confirm(
-            f"{self._data.name}: the databases, the broker and the secrets go. PostgreSQL and "
-            "DocumentDB leave a final snapshot; keys, pushes in queues and sessions are lost.",
-            word="data",
-        )
-        return self._data.delete()
-
     def _interfaces(self) -> str:
-        """Wait for what Lambda still has in the subnets: they cannot be deleted before."""
+        """Wait for what Lambda still has in the VPC: groups and subnets cannot go before."""
         vpc = self._network.outputs.get("VpcId")
         if not vpc:
             return "not there"
@@ -125,11 +131,7 @@ class Destroy:
         return "gone"
 
     def _empty(self) -> str:
-        if not self._artifacts:
-            return "not there"
-        bucket = self._artifacts.bucket
-        self._console.confirm(f"The deploy's own bucket {bucket} goes, all versions.", word="empty")
-        return self._artifacts.delete()
+        return self._artifacts.delete() if self._artifacts else "not there"
 
     @cached_property
     def _artifacts(self) -> Artifacts | None:

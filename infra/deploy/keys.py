@@ -113,7 +113,8 @@ def _insist(since: float, seconds: int, now: float, while_: str) -> None:
 
 
 def _minutes(seconds: float) -> str:
-    return f"{-(-seconds // 60):.0f} minutes"
+    minutes = -(-int(seconds) // 60)
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"
 
 
 def _base64url(number: int) -> str:

@@ -73,10 +73,11 @@ class Mappings:
         """Wait until none is in the middle of something: AWS refuses to change it then."""
 
         def settled() -> bool:
-            busy = [each for each in self._all() if each.get("State") not in _SETTLED]
+            found = self._all()
+            busy = [each for each in found if each.get("State") not in _SETTLED]
             if busy:
                 states = sorted({str(each.get("State")) for each in busy})
-                self._progress(f"{len(busy)} mappings: {', '.join(states)}")
+                self._progress(f"{len(busy)} of {len(found)} mappings: {', '.join(states)}")
             return not busy
 
         self._aws.wait(

@@ -13,7 +13,8 @@ import pytest
 
 from chalicelib.auth.models import Identity
 from chalicelib.auth.tokens import AccessTokens
-from infra.deploy import chalice
+from infra.deploy import __main__ as commands
+from infra.deploy import chalice, logs
 from infra.deploy.deploy import PUSH_QUEUES
 from infra.deploy.errors import Stopped
 from infra.deploy.project import Project
@@ -107,6 +108,10 @@ def answering_routes() -> list[str]:
     assert found["StageName"] == "api"
     deployment = api.get_deployment(ApiId=socket_api(), DeploymentId=found["DeploymentId"])
     return str(deployment["DeploymentStatusMessage"]).split(",")
+
+
+def fail(*_: Any, **__: Any) -> str:
+    raise Stopped("enough")
 
 
 def mappings() -> list[dict[str, Any]]:
@@ -220,6 +225,13 @@ class TestDeploy(Deployed):
         assert sorted(queue for each in mappings() for queue in each["Queues"]) == PUSH_QUEUES
         assert {each["EventSourceArn"] for each in mappings()} == {BROKER}
 
+    def test_dead_pushes_can_be_tried_again(self, checkout: Checkout, output: str) -> None:
+        operator = Operator(checkout)
+
+        commands.redrive(operator.place, limit=5)
+
+        assert "2 will be tried again, 1 are left" in operator.output.getvalue()
+
 
 class TestDeployAgain:
     def test_changes_what_changed_and_repeats_nothing(self, checkout: Checkout) -> None:
@@ -303,7 +315,7 @@ class TestFailure:
         def meanwhile(*_: Any, **__: Any) -> None:
             with pytest.raises(Stopped, match=r"works on this stage since .*\n?.*aws s3 rm"):
                 Operator(checkout).deploy()
-            raise Stopped("enough")
+            fail()
 
         with pytest.raises(Stopped, match="enough"):
             Operator(checkout).deploy(package=meanwhile)
@@ -356,7 +368,13 @@ class TestDestroy:
         self, checkout: Checkout
     ) -> None:
         Operator(checkout).deploy()
-        for answers in (["yes"], ["destroy prod"], []):
+        for answers in (
+            ["yes"],
+            ["destroy prod"],
+            [],
+            ["destroy dev"],
+            ["destroy dev", "data", ""],
+        ):
             with pytest.raises(Stopped, match=r"Not confirmed|Nobody is there"):
                 Operator(checkout, *answers).destroy()
         assert len(client("lambda").list_functions()["Functions"]) == len(FUNCTIONS)
@@ -378,15 +396,17 @@ class TestDestroy:
         assert "data: not there" in Operator(checkout, "destroy dev").destroy()
 
     def test_protection_comes_off_first_and_a_run_goes_on_where_one_ended(
-        self, checkout: Checkout
+        self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         Operator(checkout, stage=stage(data={})).deploy()
         with pytest.raises(Stopped, match=r"DeletionProtection = false in \[dev\.data\]"):
             Operator(checkout, "destroy dev", "data", "empty").destroy()
         Operator(checkout).deploy()
 
-        with pytest.raises(Stopped, match="Not confirmed"):
-            Operator(checkout, "destroy dev", "no").destroy()
+        with monkeypatch.context() as patch:
+            patch.setattr(logs, "delete", fail)
+            with pytest.raises(Stopped, match="enough"):
+                Operator(checkout, "destroy dev", "data", "empty").destroy()
         assert client("lambda").list_functions()["Functions"] == []
         Operator(checkout, "destroy dev", "data", "empty").destroy()
 
