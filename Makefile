@@ -5,7 +5,7 @@ CODE := app.py chalicelib infra local bench tests
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: setup ## serve Parley on this machine; Ctrl-C stops all of it
@@ -37,6 +37,22 @@ lint-infra: develop
 bench: setup ## measure, and print the figures as a table and as JSON
 	@exec $(BIN)/python -m bench $(ARGS)
 
+.PHONY: deploy
+deploy: cloud ## bring STAGE to AWS; DRY_RUN=1 only says what would be done
+	@exec $(CLOUD) deploy --stage "$(STAGE)" $(if $(DRY_RUN),--dry-run) $(if $(FCM),--fcm "$(FCM)")
+
+.PHONY: destroy
+destroy: cloud ## take STAGE away from AWS
+	@exec $(CLOUD) destroy --stage "$(STAGE)"
+
+.PHONY: redrive
+redrive: cloud ## try the dead pushes of STAGE again, LIMIT of them at most
+	@exec $(CLOUD) redrive --stage "$(STAGE)" $(if $(LIMIT),--limit "$(LIMIT)")
+
+.PHONY: rotate-keys
+rotate-keys: cloud ## go one phase on in giving access tokens of STAGE a new key
+	@exec $(CLOUD) rotate-keys --stage "$(STAGE)"
+
 .PHONY: package
 package: develop ## build what would be deployed, and print its sizes
 	@$(BIN)/python -m infra.package $(ARGS)
@@ -56,10 +72,11 @@ lock: develop ## pin the newest versions of all requirements, with hashes
 	$(COMPILE) $(addprefix --unsafe-package ,$(UNUSED)) -o requirements.txt requirements.in
 	$(COMPILE) --allow-unsafe -o local/requirements.txt local/requirements.in
 	$(COMPILE) --allow-unsafe -o requirements-dev.txt requirements-dev.in
+	$(COMPILE) --allow-unsafe -o infra/requirements.txt infra/requirements.in
 	$(COMPILE) -o local/servers/requirements.txt local/servers/requirements.in
 	$(COMPILE) --allow-unsafe -o tests/deploy/scanner/requirements.txt tests/deploy/scanner/requirements.in
-	sed -i '/^# WARNING/,$$d' requirements*.txt local/requirements.txt local/servers/requirements.txt \
-		tests/deploy/scanner/requirements.txt
+	sed -i '/^# WARNING/,$$d' requirements*.txt infra/requirements.txt local/requirements.txt \
+		local/servers/requirements.txt tests/deploy/scanner/requirements.txt
 
 .PHONY: setup develop
 setup:
@@ -67,6 +84,13 @@ setup:
 
 develop:
 	@$(PYTHON) local/bootstrap.py --for checks
+
+CLOUD := .local/deploy-venv/bin/python -m infra.deploy
+
+.PHONY: cloud
+cloud:
+	@[ -n "$(STAGE)" ] || { echo "Which stage? For example: make $(MAKECMDGOALS) STAGE=dev"; exit 1; }
+	@$(PYTHON) local/bootstrap.py --for deploy
 
 .PHONY: lint
 lint:

@@ -28,6 +28,7 @@ PURPOSES = {
     "run": ["requirements.txt", "local/requirements.txt"],
     "checks": ["requirements.txt", "local/requirements.txt", "requirements-dev.txt"],
     "tests": ["requirements.txt", "local/requirements.txt", "requirements-dev.txt"],
+    "deploy": ["requirements.txt", "infra/requirements.txt"],
 }
 TRIES = 3
 STEP_TIMEOUT = 900
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument("--for", dest="purpose", choices=PURPOSES, default="run")
     purpose = parser.parse_args().purpose
     try:
-        require_supported_machine()
+        require_supported_machine(purpose)
         STATE.mkdir(exist_ok=True)
         with (STATE / "bootstrap.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -65,19 +66,24 @@ def main() -> None:
         sys.exit("\nStopped. The next run goes on from here.")
 
 
-def require_supported_machine() -> None:
+def require_supported_machine(purpose: str) -> None:
     """Refuse at once what would only fail later."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         raise SetupFailed(
             f"Parley needs Python 3.11, 3.12 or 3.13, and {sys.executable} is "
             f"{platform.python_version()}. Name another one: make run PYTHON=python3.11"
         )
-    if sys.platform != "linux":
+    if sys.platform != "linux" and purpose != "deploy":
         raise SetupFailed("The local cloud runs on Linux only.")
 
 
 def install(purpose: str) -> None:
     """Run the steps that are not done yet, side by side."""
+    if purpose == "deploy":
+        # Its own: it has to be of the Python that the functions will run on.
+        folder = STATE / "deploy-venv"
+        announced("Python packages", lambda: environment(folder, PURPOSES[purpose]))
+        return
     steps = {
         "Python packages": lambda: environment(ROOT / ".venv", PURPOSES[purpose]),
         "PostgreSQL, Valkey and SecantusDB": lambda: environment(

@@ -1,0 +1,1 @@
+"""Brings a stage to AWS, and takes it away again."""

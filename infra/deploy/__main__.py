@@ -1,0 +1,84 @@
+"""`python -m infra.deploy`: what the Makefile's targets for AWS run."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.deploy import maintenance, plan, stages
+from infra.deploy.aws import told
+from infra.deploy.console import Console
+from infra.deploy.deploy import Deploy
+from infra.deploy.destroy import Destroy
+from infra.deploy.errors import Stopped
+from infra.deploy.place import Place
+from infra.deploy.rotate import Rotate
+
+AGAIN = "Once the cause is gone, run the same command again: what is done stays done."
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command; a failure ends with a sentence that says what to do."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the lock has to be given back
+    given = _parser().parse_args(arguments)
+    console = Console()
+    try:
+        _run(given, console)
+    except Stopped as problem:
+        sys.exit(f"\n{problem}\n{AGAIN}")
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"\n{told(error)}\n{AGAIN}")
+    except KeyboardInterrupt:
+        sys.exit(f"\nStopped. {AGAIN}")
+
+
+def _run(given: argparse.Namespace, console: Console) -> None:
+    place = Place(stages.load(given.stage), console)
+    if given.command == "deploy" and given.dry_run:
+        for line in plan.lines(place):
+            console.say(line)
+        return
+    console.say(f"{place.project.named()}: {given.command}")
+    if given.command == "deploy":
+        Deploy(place, fcm=given.fcm).run()
+    elif given.command == "destroy":
+        Destroy(place).run()
+    elif given.command == "rotate-keys":
+        Rotate(place).run()
+    else:
+        redrive(place, given.limit)
+
+
+def redrive(place: Place, limit: int) -> None:
+    """Have pushes that were laid aside tried again."""
+    place.check()
+    order = {"task": "redrive", "limit": limit}
+    answer = maintenance.invoke(place.aws, place.project.function("maintain").name, order)
+    place.console.say(f"  {answer['moved']} will be tried again, {answer['left']} are left.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("deploy", "destroy", "rotate-keys", "redrive"):
+        command = commands.add_parser(name)
+        command.add_argument("--stage", required=True)
+        if name == "deploy":
+            command.add_argument("--dry-run", action="store_true")
+            command.add_argument("--fcm", type=Path)
+        if name == "redrive":
+            command.add_argument("--limit", type=_positive, default=1000)
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be positive")
+    return number
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The two APIs: there before Chalice fills them, so that functions and policies can name them.
+
+Chalice would make them itself, but only then could anybody know their ids, and it keeps none of
+them when it fails later on. So they are made empty, found again by a tag, and put into Chalice's
+list of what exists.
+"""
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.deploy.aws import Aws, code_of
+
+TAG = "parley:stage"
+API_STAGE = "api"
+REST, WEBSOCKET = "rest_api", "websocket_api"
+
+
+class Apis:
+    """The REST API and the WebSocket API of a stage."""
+
+    def __init__(self, aws: Aws, stage: str) -> None:
+        self._aws = aws
+        self._stage = stage
+        self._rest = aws.client("apigateway")
+        self._socket = aws.client("apigatewayv2")
+
+    def ensure(self, deployed: dict[str, Any]) -> dict[str, Any]:
+        """Chalice's list with both APIs, which exist now."""
+        known = {each["name"]: each for each in deployed["resources"]}
+        rest = self._existing_rest(known.get(REST, {}).get("rest_api_id")) or self._new_rest()
+        socket = self._existing_socket(known.get(WEBSOCKET, {}).get("websocket_api_id"))
+        socket = socket or self._new_socket()
+        entries = [
+            {"name": REST, "resource_type": REST, "rest_api_id": rest,
+             "rest_api_url": self.http_url(rest) + "/"},
+            {"name": WEBSOCKET, "resource_type": WEBSOCKET, "websocket_api_id": socket,
+             "websocket_api_url": self.socket_url(socket) + "/"},
+        ]  # fmt: skip
+        others = [each for each in deployed["resources"] if each["name"] not in {REST, WEBSOCKET}]
+        return {**deployed, "resources": [*others, *entries]}
+
+    def ids(self, deployed: dict[str, Any]) -> tuple[str, str]:
+        """The ids of the REST API and the WebSocket API in Chalice's list."""
+        known = {each["name"]: each for each in deployed["resources"]}
+        return known[REST]["rest_api_id"], known[WEBSOCKET]["websocket_api_id"]
+
+    def http_url(self, api_id: str) -> str:
+        """Where HTTP requests go; also where events are posted to."""
+        where = f"execute-api.{self._aws.region}.{self._aws.domain}"
+        return f"https://{api_id}.{where}/{API_STAGE}"
+
+    def socket_url(self, api_id: str) -> str:
+        """Where sockets are opened."""
+        return self.http_url(api_id).replace("https://", "wss://", 1)
+
+    def found(self, deployed: dict[str, Any]) -> tuple[list[str], list[str]]:
+        """All REST and WebSocket APIs of this stage, by the list and by the tag."""
+        known = {each["name"]: each for each in deployed["resources"]}
+        rest = {self._existing_rest(known.get(REST, {}).get("rest_api_id")), *self._tagged_rest()}
+        socket = {
+            self._existing_socket(known.get(WEBSOCKET, {}).get("websocket_api_id")),
+            *self._tagged_sockets(),
+        }
+        return sorted(filter(None, rest)), sorted(filter(None, socket))
+
+    def _existing_rest(self, api_id: str | None) -> str:
+        if api_id:
+            try:
+                return str(self._rest.get_rest_api(restApiId=api_id)["id"])
+            except ClientError as error:
+                if code_of(error) != "NotFoundException":
+                    raise
+        return ""
+
+    def _existing_socket(self, api_id: str | None) -> str:
+        if api_id:
+            try:
+                return str(self._socket.get_api(ApiId=api_id)["ApiId"])
+            except ClientError as error:
+                if code_of(error) != "NotFoundException":
+                    raise
+        return ""
+
+    def _new_rest(self) -> str:
+        for api_id in self._tagged_rest():
+            return api_id
+        made = self._rest.create_rest_api(
+            name="parley", endpointConfiguration={"types": ["REGIONAL"]}, tags={TAG: self._stage}
+        )
+        return str(made["id"])
+
+    def _new_socket(self) -> str:
+        for api_id in self._tagged_sockets():
+            return api_id
+        made = self._socket.create_api(
+            Name=f"parley-{self._stage}-websocket-api",
+            ProtocolType="WEBSOCKET",
+            RouteSelectionExpression="$request.body.action",
+            Tags={TAG: self._stage},
+        )
+        return str(made["ApiId"])
+
+    def _tagged_rest(self) -> list[str]:
+        pages = self._rest.get_paginator("get_rest_apis").paginate()
+        apis = [each for page in pages for each in page.get("items", [])]
+        return sorted(a["id"] for a in apis if a.get("tags", {}).get(TAG) == self._stage)
+
+    def _tagged_sockets(self) -> list[str]:
+        pages = self._socket.get_paginator("get_apis").paginate()
+        apis = [each for page in pages for each in page.get("Items", [])]
+        return sorted(a["ApiId"] for a in apis if a.get("Tags", {}).get(TAG) == self._stage)

@@ -1,0 +1,107 @@
+"""What .chalice/ says of the functions, and its copy for one deploy with the blanks filled in."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from infra.deploy.errors import Stopped
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+APP = "parley"
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function of a stage as .chalice/config.json configures it."""
+
+    key: str
+    name: str
+    memory: int
+    timeout: int
+    concurrency: int | None
+    policy: str
+
+    @property
+    def log_group(self) -> str:
+        return f"/aws/lambda/{self.name}"
+
+
+class Project:
+    """The Chalice project in a checkout."""
+
+    def __init__(self, stage: str, root: Path = ROOT) -> None:
+        self.stage = stage
+        self._folder = root / ".chalice"
+        self._config = json.loads((self._folder / "config.json").read_text())
+        if stage not in self._config["stages"]:
+            raise Stopped(f".chalice/config.json has no stage {stage!r}.")
+
+    @property
+    def functions(self) -> list[Function]:
+        """All functions, with the names that Chalice gives them."""
+        return [
+            Function(
+                key=key,
+                # Chalice calls the function of the REST API after the stage alone.
+                name=self.named("" if key == "api_handler" else key),
+                memory=given["lambda_memory_size"],
+                timeout=given["lambda_timeout"],
+                concurrency=given.get("reserved_concurrency"),
+                policy=given["iam_policy_file"],
+            )
+            for key, given in self._config["stages"][self.stage]["lambda_functions"].items()
+        ]
+
+    def function(self, key: str) -> Function:
+        """The function of that name."""
+        return next(each for each in self.functions if each.key == key)
+
+    def named(self, what: str = "") -> str:
+        """A name that only this stage uses."""
+        return f"{APP}-{self.stage}-{what}" if what else f"{APP}-{self.stage}"
+
+    def policy(self, function: Function) -> dict[str, Any]:
+        """A function's policy, with its blanks."""
+        return dict(json.loads((self._folder / function.policy).read_text()))
+
+    def blanks(self) -> set[str]:
+        """All blanks of the policies."""
+        texts = ((self._folder / each.policy).read_text() for each in self.functions)
+        return {blank for text in texts for blank in re.findall(r"\$\{(\w+)\}", text)}
+
+    def fill(
+        self,
+        folder: Path,
+        *,
+        values: Mapping[str, str],
+        environment: Mapping[str, str],
+        architecture: str,
+        subnet_ids: Sequence[str],
+        security_group_ids: Sequence[str],
+    ) -> None:
+        """Write the configuration and a policy for each function into a packaged project."""
+        target = folder / ".chalice"
+        target.mkdir(parents=True, exist_ok=True)
+        config = json.loads(json.dumps(self._config))
+        config["stages"] = {self.stage: config["stages"][self.stage]}
+        config["stages"][self.stage] |= {
+            "environment_variables": dict(environment),
+            "lambda_architecture": architecture,
+            "subnet_ids": list(subnet_ids),
+            "security_group_ids": list(security_group_ids),
+        }
+        for function in self.functions:
+            name = f"policy-{function.key}.json"
+            text = Template((self._folder / function.policy).read_text())
+            try:
+                filled = text.substitute(values, FUNCTION=function.name)
+            except KeyError as error:
+                raise Stopped(f".chalice/{function.policy}: nothing fills in {error}.") from None
+            (target / name).write_text(filled)
+            own = config["stages"][self.stage]["lambda_functions"][function.key]
+            own["iam_policy_file"] = name
+        (target / "config.json").write_text(json.dumps(config, indent=2))

@@ -1,0 +1,56 @@
+"""`make rotate-keys`: the next phase of giving access tokens a new key."""
+
+import time
+from collections.abc import Callable
+
+from infra.deploy import functions, keys
+from infra.deploy.errors import Stopped
+from infra.deploy.place import Place
+from infra.deploy.vault import JWT, Vault
+
+
+class Rotate:
+    """One phase: the secret changes, then every function takes it.
+
+    A run that ended between the two is finished first, and its time counts anew from then.
+    """
+
+    def __init__(self, place: Place, clock: Callable[[], float] = time.time) -> None:
+        self._place = place
+        self._vault = Vault(place.aws)
+        self._clock = clock
+        self._following = ""
+
+    def run(self) -> None:
+        """Do the next phase, and say what comes after it."""
+        self._place.console.run([("check", self._place.check), ("keys", self._step)])
+        self._place.console.say(f"\n  {self._following}")
+
+    def _step(self) -> str:
+        with self._place.artifacts.locked():
+            return self._advance()
+
+    def _advance(self) -> str:
+        arn = self._place.data["JwtSecretArn"]
+        held = self._vault.read(arn)
+        if not held.get(JWT):
+            raise Stopped(f"There is no key yet. First: make deploy STAGE={self._place.stage.name}")
+        current, now = keys.read(held[JWT]), self._clock()
+        if self._all_have_it():
+            rotation = keys.advance(current, now, self._place.stage.access_token_seconds)
+        else:
+            stamped = keys.stamped(current, now)
+            again = f"make rotate-keys STAGE={self._place.stage.name}"
+            rotation = keys.Rotation(stamped, "the phase before is finished", f"Then: {again}")
+        if rotation.keys != current:
+            self._vault.write(arn, {**held, JWT: keys.write(rotation.keys)})
+        functions.take_secrets(self._place.aws, self._place.project, self._version)
+        self._following = rotation.following
+        return rotation.done
+
+    def _all_have_it(self) -> bool:
+        return functions.have_secrets(self._place.aws, self._place.project, self._version)
+
+    @property
+    def _version(self) -> str:
+        return self._vault.version(self._place.secret_arns)

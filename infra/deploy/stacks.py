@@ -1,0 +1,287 @@
+"""CloudFormation stacks, changed by change sets only."""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.deploy.aws import Aws
+from infra.deploy.console import Console
+from infra.deploy.errors import Stopped
+from infra.deploy.template import Template
+
+BODY_BYTES = 51_200  # a longer template must be in S3
+CHANGE_SET_SECONDS = 300
+STACK_SECONDS = 5400  # databases and brokers take their time
+EVERY = 5.0
+
+_NOTHING = ("didn't contain changes", "No updates are to be performed")
+_UNUSABLE = {
+    "ROLLBACK_FAILED": "Delete it in the CloudFormation console, then run the command again.",
+    "DELETE_FAILED": "Run `make destroy`, or delete it in the CloudFormation console.",
+    "UPDATE_ROLLBACK_FAILED": (
+        "Repair the resource that it names, then: "
+        "aws cloudformation continue-update-rollback --stack-name {name}"
+    ),
+}
+
+
+class Stack:
+    """One stack of a stage."""
+
+    def __init__(self, aws: Aws, console: Console, name: str, *, protected: bool = False) -> None:
+        self.name = name
+        self._aws = aws
+        self._console = console
+        self._protected = protected
+        self._api = aws.client("cloudformation")
+
+    @property
+    def status(self) -> str:
+        """What CloudFormation says of the stack; empty if there is none."""
+        found = self._describe()
+        return str(found["StackStatus"]) if found else ""
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What the stack tells others; empty if there is none."""
+        found = self._describe() or {}
+        return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether CloudFormation refuses to delete it."""
+        return bool((self._describe() or {}).get("EnableTerminationProtection"))
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What the stack was last given; empty if there is none."""
+        found = self._describe() or {}
+        return {
+            each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])
+        }
+
+    def apply(
+        self,
+        template: Template,
+        parameters: Mapping[str, str],
+        *,
+        tags: Mapping[str, str],
+        upload: Callable[[str, str], str] | None = None,
+    ) -> str:
+        """Make the stack what the template says. Asks before it replaces or removes anything."""
+        status = self._ready_to_change()
+        change_set = self._propose(template, parameters, tags, upload, new=not status)
+        if change_set is None:
+            self._protect()
+            return "unchanged"
+        self._approve(change_set["Changes"])
+        since = self._newest_event()
+        self._api.execute_change_set(ChangeSetName=change_set["Id"], StackName=self.name)
+        self._settle(since, len(change_set["Changes"]))
+        self._protect()
+        return "changed" if status else "created"
+
+    def delete(self) -> str:
+        """Delete the stack, and wait for it. Fine if there is none."""
+        found = self._describe()
+        if not found:
+            return "not there"
+        since = self._newest_event()
+        # By its id: CloudFormation still tells of a deleted stack by that, and not by its name.
+        self._api.delete_stack(StackName=found["StackId"])
+        self._settle(since, None, stack=found["StackId"])
+        return "deleted"
+
+    def _protect(self) -> None:
+        found = self._describe()
+        if found and bool(found.get("EnableTerminationProtection")) != self._protected:
+            self._api.update_termination_protection(
+                StackName=self.name, EnableTerminationProtection=self._protected
+            )
+
+    def _ready_to_change(self) -> str:
+        """The status of a stack that can be changed; empty where one must be created."""
+        status = self.status
+        if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
+            self._console.progress(f"{self.name} is {status} since before: waiting for that")
+            self._aws.wait(
+                lambda: not self.status.endswith("_IN_PROGRESS"),
+                seconds=STACK_SECONDS,
+                every=EVERY,
+                late=f"{self.name} is still {status}. Run this again later.",
+            )
+            status = self.status
+        if status == "ROLLBACK_COMPLETE":
+            self._console.progress("the first try had failed: what is left of it goes away first")
+            self.delete()
+            return ""
+        if status in _UNUSABLE:
+            raise Stopped(f"{self.name} is {status}. " + _UNUSABLE[status].format(name=self.name))
+        if status == "REVIEW_IN_PROGRESS":  # an earlier run proposed it and went no further
+            return ""
+        return status
+
+    def _propose(
+        self,
+        template: Template,
+        parameters: Mapping[str, str],
+        tags: Mapping[str, str],
+        upload: Callable[[str, str], str] | None,
+        *,
+        new: bool,
+    ) -> dict[str, Any] | None:
+        """A change set that is ready to be executed; None if there is nothing to change."""
+        body: dict[str, str] = {"TemplateBody": template.text}
+        if len(template.text.encode()) > BODY_BYTES:
+            if upload is None:
+                raise Stopped(f"{template.path.name} has more than {BODY_BYTES} bytes.")
+            body = {"TemplateURL": upload(template.path.name, template.text)}
+        try:
+            created = self._api.create_change_set(
+                StackName=self.name,
+                ChangeSetName=f"deploy-{secrets.token_hex(6)}",
+                ChangeSetType="CREATE" if new else "UPDATE",
+                Parameters=[
+                    {"ParameterKey": name, "ParameterValue": value}
+                    for name, value in parameters.items()
+                ],
+                Tags=[{"Key": name, "Value": value} for name, value in tags.items()],
+                Capabilities=template.capabilities,
+                **body,
+            )
+        except ClientError as error:
+            if any(text in str(error) for text in _NOTHING):
+                return None
+            raise
+        answer: dict[str, Any] = {}
+
+        def known() -> bool:
+            answer.update(self._change_set(created["Id"]))
+            return answer["Status"] in {"CREATE_COMPLETE", "FAILED"}
+
+        self._aws.wait(
+            known,
+            seconds=CHANGE_SET_SECONDS,
+            every=EVERY,
+            late=f"CloudFormation did not say what would change in {self.name}. Run this again.",
+        )
+        if answer["Status"] == "CREATE_COMPLETE":
+            return {"Id": created["Id"], **answer}
+        self._api.delete_change_set(ChangeSetName=created["Id"], StackName=self.name)
+        reason = answer.get("StatusReason", "")
+        if any(text in reason for text in _NOTHING):
+            return None
+        raise Stopped(f"CloudFormation refuses {template.path.name}: {reason}")
+
+    def _change_set(self, change_set: str) -> dict[str, Any]:
+        pages: list[dict[str, Any]] = []
+        token: dict[str, str] = {}
+        while True:
+            page = self._api.describe_change_set(
+                ChangeSetName=change_set, StackName=self.name, **token
+            )
+            pages.append(page)
+            if not page.get("NextToken"):
+                break
+            token = {"NextToken": page["NextToken"]}
+        changes = [
+            each["ResourceChange"]
+            for page in pages
+            for each in page.get("Changes", [])
+            if each.get("Type") == "Resource"
+        ]
+        return {**pages[0], "Changes": changes}
+
+    def _approve(self, changes: list[dict[str, Any]]) -> None:
+        """Show the changes; ask where data or addresses could be lost."""
+        losing = []
+        for change in changes:
+            text = f"{change['LogicalResourceId']} ({change['ResourceType']})"
+            replaced = change.get("Replacement") in {"True", "Conditional"}
+            if change["Action"] == "Remove":
+                losing.append(f"would be removed:  {text}")
+            elif change["Action"] == "Modify" and replaced:
+                perhaps = "" if change["Replacement"] == "True" else "perhaps "
+                losing.append(f"would {perhaps}be replaced: {text}")
+            else:
+                self._console.progress(f"{change['Action'].lower()} {text}")
+        if losing:
+            for line in losing:
+                self._console.progress(line)
+            question = f"{self.name} loses these {len(losing)} resources and what is in them."
+            self._console.confirm(question, word="replace")
+
+    def _settle(self, since: str, total: int | None, stack: str = "") -> None:
+        """Wait until CloudFormation is done. Raises Stopped with the reason of a failure."""
+        stack = stack or self.name
+        seen: dict[str, str] = {}
+        failures: list[str] = []
+        last = since
+
+        def done() -> bool:
+            nonlocal last
+            for event in self._events(stack, last):
+                last = event["EventId"]
+                self._note(event, seen, failures)
+            count = sum(status.endswith("_COMPLETE") for status in seen.values())
+            working = [name for name, status in seen.items() if status.endswith("_IN_PROGRESS")]
+            if seen:
+                of = f" of {total}" if total else ""
+                now = f", working on {', '.join(sorted(working)[:4])}" if working else ""
+                self._console.progress(f"{count}{of} resources done{now}")
+            found = self._describe(stack)
+            return not found or not found["StackStatus"].endswith("_IN_PROGRESS")
+
+        self._aws.wait(
+            done,
+            seconds=STACK_SECONDS,
+            every=EVERY,
+            late=f"{self.name} is still not done. CloudFormation goes on; run this again later.",
+        )
+        status = (self._describe(stack) or {"StackStatus": "DELETE_COMPLETE"})["StackStatus"]
+        if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"}:
+            why = f" First failure: {failures[0]}" if failures else ""
+            raise Stopped(f"{self.name} is {status}.{why}")
+
+    def _note(self, event: Mapping[str, Any], seen: dict[str, str], failures: list[str]) -> None:
+        name, status = event["LogicalResourceId"], event.get("ResourceStatus", "")
+        if name == self.name:
+            return
+        seen[name] = status
+        reason = event.get("ResourceStatusReason", "no reason given")
+        if status.endswith("_FAILED") and "cancelled" not in reason:
+            failures.append(f"{name} ({event.get('ResourceType')}): {reason}")
+
+    def _newest_event(self) -> str:
+        for event in self._pages(self.name):
+            return str(event["EventId"])
+        return ""
+
+    def _events(self, stack: str, since: str) -> list[dict[str, Any]]:
+        """Events after a known one, oldest first."""
+        newer = []
+        for event in self._pages(stack):
+            if event["EventId"] == since:
+                break
+            newer.append(event)
+        return newer[::-1]
+
+    def _pages(self, stack: str) -> Iterator[dict[str, Any]]:
+        """Events, newest first; none for a stack that is not there."""
+        try:
+            for page in self._api.get_paginator("describe_stack_events").paginate(StackName=stack):
+                yield from page["StackEvents"]
+        except ClientError as error:
+            if "does not exist" not in str(error):
+                raise
+
+    def _describe(self, stack: str = "") -> dict[str, Any] | None:
+        try:
+            found = self._api.describe_stacks(StackName=stack or self.name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+        return found[0] if found and found[0]["StackStatus"] != "DELETE_COMPLETE" else None

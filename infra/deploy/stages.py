@@ -1,0 +1,92 @@
+"""Stages: what infra/stages.toml says of them, checked."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from chalicelib.config import Settings
+from infra.deploy.errors import Stopped
+
+FILE = Path(__file__).resolve().parent.parent / "stages.toml"
+
+# What CloudWatch Logs accepts.
+Days = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
+
+GIVEN = frozenset({"STAGE", "ISSUER", "WS_URL", "WS_ENDPOINT_URL", "SECRETS", "SECRETS_URL"})
+"""Settings whose values the deploy knows better."""
+
+SECRET = frozenset(
+    {"POSTGRES_URL", "MESSAGES_URL", "REDIS_URL", "AMQP_URL", "JWT_KEYS", "FCM_CREDENTIALS"}
+)
+"""Settings that come from Secrets Manager."""
+
+
+def _text(value: object) -> object:
+    """CloudFormation and Lambda know only text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+
+
+class Stage(BaseModel):
+    """One stage: where it lives, and what differs from the defaults there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,15}$")]
+    account: Annotated[str, Field(pattern=r"^(\d{12})?$")] = ""
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    architecture: Literal["arm64", "x86_64"] = "arm64"
+    python: Literal["3.11", "3.12", "3.13"] = "3.13"
+    alarm_email: Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+)?$")] = ""
+    log_retention_days: Days = 14
+    network: dict[str, Text] = {}
+    data: dict[str, Text] = {}
+    watch: dict[str, Text] = {}
+    settings: dict[str, Text] = {}
+
+    @field_validator("settings")
+    @classmethod
+    def _known_settings(cls, given: dict[str, str]) -> dict[str, str]:
+        for name in given:
+            if name in SECRET:
+                raise ValueError(f"{name} is secret: it comes from Secrets Manager")
+            if name in GIVEN or name.startswith("AWS_"):
+                raise ValueError(f"{name} is set by the deploy")
+            if name != name.upper() or name.lower() not in Settings.model_fields:
+                raise ValueError(f"{name} is no setting; README.md lists them")
+        return given
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether databases and stacks refuse to be deleted; as infra/data.yaml has it, they do."""
+        return self.data.get("DeletionProtection", "true") == "true"
+
+    @property
+    def access_token_seconds(self) -> int:
+        """How long the access tokens of this stage live."""
+        default = Settings.model_fields["access_token_seconds"].default
+        return int(self.settings.get("ACCESS_TOKEN_SECONDS", default))
+
+
+def load(name: str, path: Path = FILE) -> Stage:
+    """Read a stage. Raises Stopped, which names each key that is wrong."""
+    try:
+        stages = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise Stopped(f"{path.name} is not TOML: {error}") from None
+    if name not in stages:
+        raise Stopped(f"{path.name} has no stage {name!r}, only: {', '.join(stages)}.")
+    try:
+        return Stage.model_validate({**stages[name], "name": name})
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in (name, *each['loc']))}: {each['msg']}"
+            for each in error.errors(include_url=False)
+        )
+        raise Stopped(f"{path.name} cannot be used: {wrong}.") from None

@@ -1,0 +1,189 @@
+"""A moto server that takes what Chalice and the deploy send: `python -m tests.deploy.moto_server`.
+
+Stock moto fails at Swagger 2.0 documents, their missing description, integrations without an
+address, deployments, stages and route responses of WebSocket APIs, outputs of stacks that a change
+set made, the protection of stacks, triggers by Amazon MQ, layers by their ARN, and account
+settings; and it runs no functions. Each of these is taken over here, and nothing else.
+"""
+
+import copy
+import json
+import sys
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from moto.apigateway.models import APIGatewayBackend
+from moto.apigatewayv2 import urls as socket_urls
+from moto.apigatewayv2.responses import ApiGatewayV2Response
+from moto.awslambda import urls as lambda_urls
+from moto.awslambda.models import EventSourceMapping, LambdaBackend, LambdaFunction
+from moto.awslambda.responses import LambdaResponse
+from moto.cloudformation.models import ChangeSet
+from moto.cloudformation.responses import CloudFormationResponse
+from moto.core.responses import ActionResult
+from moto.server import main
+
+CONCURRENCY = 1000
+ANSWERS = {"migrate": {"done": True}, "redrive": {"moved": 2, "left": 1}}
+
+_put_rest_api = APIGatewayBackend.put_rest_api
+_create_mapping = LambdaBackend.create_event_source_mapping
+_apply = ChangeSet.apply
+_batch_size = EventSourceMapping.batch_size.fset  # type: ignore[attr-defined]
+
+
+def put_rest_api(
+    self: APIGatewayBackend, function_id: str, api_doc: dict[str, Any], *_: Any, **__: Any
+) -> Any:
+    document = copy.deepcopy(api_doc)
+    if document.pop("swagger", None):
+        document["openapi"] = "3.0.1"
+    document["info"] = {"description": "", **document["info"]}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            integration = operation.get("x-amazon-apigateway-integration", {})
+            if integration.get("type") == "mock":  # the answer to a CORS preflight
+                integration |= {"uri": "mock://", "httpMethod": "POST"}
+    return _put_rest_api(self, function_id, document, fail_on_warnings=False, mode="overwrite")
+
+
+class Deployments(ApiGatewayV2Response):
+    """Deployments of WebSocket APIs; each remembers which of its routes can answer."""
+
+    made: ClassVar[dict[tuple[str, str], list[str]]] = {}
+    served: ClassVar[dict[Any, str]] = {}
+
+    def create_deployment(self) -> tuple[int, dict[str, Any], str]:
+        api_id, deployment = self.path.split("/")[-2], uuid4().hex[:6]
+        routes = self.apigatewayv2_backend.get_routes(api_id)
+        answering = [each.route_key for each in routes if each.route_responses]
+        self.made[api_id, deployment] = answering
+        return self._deployment(deployment, answering)
+
+    def get_deployment(self) -> tuple[int, dict[str, Any], str]:
+        api_id, deployment = self.path.split("/")[-3], self.path.split("/")[-1]
+        return self._deployment(deployment, self.made[api_id, deployment])
+
+    def create_stage(self) -> tuple[int, dict[str, Any], str]:
+        api_id, config = self.path.split("/")[-2], json.loads(self.body)
+        stage = self.apigatewayv2_backend.create_stage(api_id, config)
+        return self._serving(stage, config["deploymentId"])
+
+    def update_stage(self) -> tuple[int, dict[str, Any], str]:
+        api_id, name = self.path.split("/")[-3], self.path.split("/")[-1]
+        stage = self.apigatewayv2_backend.get_stage(api_id, name)
+        return self._serving(stage, json.loads(self.body)["deploymentId"])
+
+    def get_stages(self) -> tuple[int, dict[str, Any], str]:
+        api_id = self.path.split("/")[-2]
+        stages = self.apigatewayv2_backend.get_stages(api_id)
+        items = [{**one.to_json(), "deploymentId": self.served.get(one)} for one in stages]
+        return 200, {}, json.dumps({"items": items})
+
+    def get_route_responses(self) -> tuple[int, dict[str, Any], str]:
+        api_id, route_id = self.path.split("/")[-4], self.path.split("/")[-2]
+        route = self.apigatewayv2_backend.get_route(api_id, route_id)
+        items = [each.to_json() for each in route.route_responses.values()]
+        return 200, {}, json.dumps({"items": items})
+
+    def _serving(self, stage: Any, deployment: str) -> tuple[int, dict[str, Any], str]:
+        self.served[stage] = deployment
+        return 200, {}, json.dumps({**stage.to_json(), "deploymentId": deployment})
+
+    @staticmethod
+    def _deployment(deployment: str, answering: list[str]) -> tuple[int, dict[str, Any], str]:
+        told = {"deploymentId": deployment, "deploymentStatusMessage": ",".join(answering)}
+        return 200, {}, json.dumps({**told, "deploymentStatus": "DEPLOYED"})
+
+
+class Lambdas(LambdaResponse):
+    """What moto's Lambda does not answer."""
+
+    def get_layer_version_by_arn(self) -> tuple[int, dict[str, Any], str]:
+        arn = self.querystring["Arn"][0]
+        layer = self.backend.layers_versions_by_arn(arn)
+        if layer is None:
+            return 404, {"x-amzn-errortype": "ResourceNotFoundException"}, "{}"
+        return 200, {}, json.dumps(layer.get_layer_version())
+
+    def get_account_settings(self) -> str:
+        return json.dumps({"AccountLimit": {"ConcurrentExecutions": CONCURRENCY}})
+
+
+def apply(self: ChangeSet) -> None:
+    _apply(self)
+    stack = self.stack
+    stack.template, stack.parameters = self.template, self.parameters
+    stack._parse_template()
+    stack.output_map = stack._create_output_map()
+
+
+def update_termination_protection(self: CloudFormationResponse) -> ActionResult:
+    stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
+    stack.enable_termination_protection = self._get_param("EnableTerminationProtection")
+    return ActionResult({"StackId": stack.stack_id})
+
+
+def create_mapping(self: LambdaBackend, spec: dict[str, Any]) -> EventSourceMapping:
+    if ":mq:" not in spec["EventSourceArn"]:
+        return _create_mapping(self, spec)
+    function = self.get_function(spec["FunctionName"])
+    where = {"RegionName": self.region_name, "AccountId": self.account_id}
+    mapping = EventSourceMapping(  # type: ignore[abstract]
+        {**spec, **where, "FunctionArn": function.function_arn}
+    )
+    self._event_source_mappings[mapping.uuid] = mapping
+    return mapping
+
+
+def set_source(self: EventSourceMapping, arn: str) -> None:
+    self._event_source_arn = arn
+
+
+def set_batch_size(self: EventSourceMapping, size: int) -> None:
+    if ":mq:" in self.event_source_arn:
+        self._batch_size = size
+    else:
+        _batch_size(self, size)
+
+
+def invoke(self: LambdaFunction, body: str, _: Any, headers: Any) -> bytes:
+    """Answers as the maintenance function does; one without its settings fails."""
+    if not self.environment_vars.get("SECRETS"):
+        headers["x-amz-function-error"] = "Unhandled"
+        return b'{"errorMessage": "no settings"}'
+    return json.dumps(ANSWERS[json.loads(body)["task"]]).encode()
+
+
+def patch() -> None:
+    """Take over what stock moto cannot do."""
+    APIGatewayBackend.put_rest_api = put_rest_api  # type: ignore[method-assign]
+    ChangeSet.apply = apply  # type: ignore[method-assign]
+    CloudFormationResponse.update_termination_protection = (  # type: ignore[attr-defined]
+        update_termination_protection
+    )
+    LambdaBackend.create_event_source_mapping = create_mapping  # type: ignore[method-assign]
+    EventSourceMapping.event_source_arn = (  # type: ignore[method-assign]
+        EventSourceMapping.event_source_arn.setter(set_source)  # type: ignore[attr-defined]
+    )
+    EventSourceMapping.batch_size = (  # type: ignore[method-assign]
+        EventSourceMapping.batch_size.setter(set_batch_size)  # type: ignore[attr-defined]
+    )
+    LambdaFunction.invoke = invoke  # type: ignore[method-assign, assignment]
+    apis = "{0}/v2/apis/(?P<api_id>[^/]+)"
+    for path in ("deployments$", "deployments/(?P<deployment_id>[^/]+)$"):
+        socket_urls.url_paths[f"{apis}/{path}"] = Deployments.dispatch
+    for path in (
+        "stages$",
+        "stages/(?P<stage_name>[^/]+)$",
+        "routes/(?P<route_id>[^/]+)/routeresponses$",
+    ):
+        assert f"{apis}/{path}" in socket_urls.url_paths
+        socket_urls.url_paths[f"{apis}/{path}"] = Deployments.dispatch
+    for path in ("account-settings/?$", "layers$"):
+        lambda_urls.url_paths[f"{{0}}/(?P<api_version>[^/]+)/{path}"] = Lambdas.dispatch
+
+
+if __name__ == "__main__":
+    patch()
+    main(sys.argv[1:])

@@ -1,0 +1,479 @@
+"""Deploy, deploy again, destroy: against moto, through the very Chalice that deploys to AWS."""
+
+import json
+import re
+import shutil
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.auth.models import Identity
+from chalicelib.auth.tokens import AccessTokens
+from infra.deploy import __main__ as commands
+from infra.deploy import chalice, logs
+from infra.deploy.deploy import PUSH_QUEUES
+from infra.deploy.errors import Stopped
+from infra.deploy.project import Project
+from infra.deploy.rotate import Rotate
+from tests.deploy.account import (
+    ACCOUNT,
+    REGION,
+    SERVICE_ACCOUNT,
+    Checkout,
+    Operator,
+    client,
+    serve,
+    stage,
+)
+from tests.unit.settings import settings
+
+FUNCTIONS = {each.key: each for each in Project("dev").functions}
+BROKER = f"arn:aws:mq:{REGION}:{ACCOUNT}:broker:parley:b-1"
+CHANGED = '@app.route("/v1/changed")\ndef changed(): ...\n'
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Credentials of an account of moto's; answers where its interface to tests is."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        serve(tmp_path_factory.mktemp("moto") / "log") as at,
+    ):
+        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+        patch.setenv("AWS_ENDPOINT_URL", at)
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        yield f"{at}/moto-api"
+
+
+def new(account: str, root: Path) -> Checkout:
+    """A checkout, and nothing in the account."""
+    urllib.request.urlopen(
+        urllib.request.Request(f"{account}/reset", method="POST"), timeout=30
+    ).close()
+    return Checkout(root)
+
+
+@pytest.fixture
+def checkout(account: str, tmp_path: Path) -> Checkout:
+    return new(account, tmp_path)
+
+
+def configuration(name: str) -> dict[str, Any]:
+    return dict(client("lambda").get_function_configuration(FunctionName=FUNCTIONS[name].name))
+
+
+def outputs(stack: str) -> dict[str, str]:
+    found = client("cloudformation").describe_stacks(StackName=f"parley-dev-{stack}")["Stacks"][0]
+    return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
+
+
+def rest_api() -> str:
+    (api,) = client("apigateway").get_rest_apis()["items"]
+    return str(api["id"])
+
+
+def socket_api() -> str:
+    (api,) = client("apigatewayv2").get_apis()["Items"]
+    return str(api["ApiId"])
+
+
+def routes() -> set[tuple[str, str]]:
+    pages = client("apigateway").get_paginator("get_resources").paginate(restApiId=rest_api())
+    return {
+        (method, resource["path"])
+        for page in pages
+        for resource in page["items"]
+        for method in resource.get("resourceMethods", {})
+        if method != "OPTIONS"
+    }
+
+
+def routes_of_the_app() -> set[tuple[str, str]]:
+    from app import app
+
+    return {(method, path) for path, methods in app.routes.items() for method in methods}
+
+
+def answering_routes() -> list[str]:
+    """The routes that can answer in what the socket's stage serves."""
+    api = client("apigatewayv2")
+    (found,) = api.get_stages(ApiId=socket_api())["Items"]
+    assert found["StageName"] == "api"
+    deployment = api.get_deployment(ApiId=socket_api(), DeploymentId=found["DeploymentId"])
+    return str(deployment["DeploymentStatusMessage"]).split(",")
+
+
+def fail(*_: Any, **__: Any) -> str:
+    raise Stopped("enough")
+
+
+def mappings() -> list[dict[str, Any]]:
+    return list(client("lambda").list_event_source_mappings()["EventSourceMappings"])
+
+
+class Deployed:
+    """Tests that only read, or change secrets alone: one deploy is enough for them."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def checkout(cls, account: str, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+        return new(account, tmp_path_factory.mktemp("checkout"))
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def output(cls, checkout: Checkout) -> str:
+        return Operator(checkout).deploy()
+
+
+class TestDeploy(Deployed):
+    def test_makes_everything_that_the_configuration_says(
+        self, checkout: Checkout, output: str
+    ) -> None:
+        network = outputs("network")
+        rest, socket = rest_api(), socket_api()
+        where = f"{REGION}.amazonaws.com/api"
+
+        for key, function in FUNCTIONS.items():
+            found = configuration(key)
+            assert found["MemorySize"] == function.memory, key
+            assert found["Timeout"] == function.timeout, key
+            assert found["Architectures"] == ["arm64"]
+            assert found["Runtime"] == f"python3.{sys.version_info.minor}"  # nothing was staged
+            assert found["VpcConfig"]["SubnetIds"] == [network["PrivateSubnetIds"]]
+            assert found["VpcConfig"]["SecurityGroupIds"] == [network["FunctionSecurityGroupId"]]
+            assert [layer["Arn"].split(":")[-2] for layer in found["Layers"]] == [
+                "parley-dev-managed-layer"
+            ]
+            variables = found["Environment"]["Variables"]
+            assert re.fullmatch(r"[0-9a-f]{16}", variables.pop("SECRETS_VERSION"))
+            assert variables == {
+                "STAGE": "dev",
+                "LOG_LEVEL": "DEBUG",
+                "ISSUER": f"https://{rest}.execute-api.{where}",
+                "WS_URL": f"wss://{socket}.execute-api.{where}",
+                "WS_ENDPOINT_URL": f"https://{socket}.execute-api.{where}",
+                "SECRETS": ",".join(list(checkout.secrets.values())[:3]),
+            }
+        assert configuration("maintain")["Handler"].endswith("maintain")
+        assert configuration("notify")["Handler"] == "chalicelib.notify.worker.notify"
+
+        assert routes() == routes_of_the_app()
+        assert {
+            each["RouteKey"] for each in client("apigatewayv2").get_routes(ApiId=socket)["Items"]
+        } == {"$connect", "$default", "$disconnect"}
+        assert answering_routes() == ["$default"]
+        rules = client("events").list_rules()["Rules"]
+        assert {each["Name"]: each["ScheduleExpression"] for each in rules} == {
+            "parley-dev-redeliver_pending-event": "rate(1 minute)",
+            "parley-dev-push_overdue-event": "rate(1 minute)",
+            "parley-dev-purge_sessions-event": "rate(1 day)",
+        }
+        assert f"https://{rest}.execute-api.{where}" in output
+        assert f"wss://{socket}.execute-api.{where}" in output
+
+    def test_gives_each_function_its_own_filled_in_policy(
+        self, checkout: Checkout, output: str
+    ) -> None:
+        iam, socket = client("iam"), socket_api()
+        for key, function in FUNCTIONS.items():
+            role = f"parley-dev-{key}"
+            assert configuration(key)["Role"].endswith(f"/{role}")
+            policy = iam.get_role_policy(RoleName=role, PolicyName=role)["PolicyDocument"]
+            text = json.dumps(policy)
+            assert "${" not in text
+            assert f"{ACCOUNT}:log-group:{function.log_group}:*" in text
+            assert all(arn in text for arn in list(checkout.secrets.values())[:3])
+            assert (f"{socket}/api/POST/@connections/*" in text) == (
+                function.policy == "policy-posts.json"
+            )
+            assert (BROKER in text) == (key == "notify")
+
+    def test_log_groups_end_and_are_encrypted(self, checkout: Checkout, output: str) -> None:
+        groups = client("logs").describe_log_groups()["logGroups"]
+
+        assert {each["logGroupName"] for each in groups} == {
+            each.log_group for each in FUNCTIONS.values()
+        }
+        assert {each["retentionInDays"] for each in groups} == {14}
+        assert {each["kmsKeyId"] for each in groups} == {outputs("network")["KeyArn"]}
+
+    def test_fills_secrets_and_shows_none(self, checkout: Checkout, output: str) -> None:
+        def held(name: str) -> dict[str, str]:
+            arn = checkout.secrets[name]
+            return dict(
+                json.loads(client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+            )
+
+        keys = held("JwtSecretArn")["JWT_KEYS"]
+        tokens = AccessTokens(settings(jwt_keys=keys))
+        ana = Identity(user_id="ana", session_id="s")
+        assert tokens.verify(tokens.issue(ana)) == ana
+        assert json.loads(held("FcmSecretArn")["FCM_CREDENTIALS"]) == SERVICE_ACCOUNT
+        assert json.loads(keys)["keys"][0]["d"] not in output
+        assert SERVICE_ACCOUNT["private_key"] not in output
+
+    def test_each_push_queue_triggers_the_notify_function(
+        self, checkout: Checkout, output: str
+    ) -> None:
+        assert sorted(queue for each in mappings() for queue in each["Queues"]) == PUSH_QUEUES
+        assert {each["EventSourceArn"] for each in mappings()} == {BROKER}
+
+    def test_dead_pushes_can_be_tried_again(self, checkout: Checkout, output: str) -> None:
+        operator = Operator(checkout)
+
+        commands.redrive(operator.place, limit=5)
+
+        assert "2 will be tried again, 1 are left" in operator.output.getvalue()
+
+
+class TestDeployAgain:
+    def test_changes_what_changed_and_repeats_nothing(self, checkout: Checkout) -> None:
+        Operator(checkout).deploy()
+        before = (rest_api(), socket_api(), sorted(each["UUID"] for each in mappings()))
+        (served,) = client("apigatewayv2").get_stages(ApiId=socket_api())["Items"]
+        checkout.routes = CHANGED
+
+        output = Operator(checkout, stage=stage(log_retention_days=30)).deploy(fcm=None)
+
+        assert before == (rest_api(), socket_api(), sorted(each["UUID"] for each in mappings()))
+        assert routes() == {*routes_of_the_app(), ("GET", "/v1/changed")}
+        assert answering_routes() == ["$default"]
+        (serves,) = client("apigatewayv2").get_stages(ApiId=socket_api())["Items"]
+        assert serves["DeploymentId"] != served["DeploymentId"]
+        groups = client("logs").describe_log_groups()["logGroups"]
+        assert {each["retentionInDays"] for each in groups} == {30}
+        layers = client("lambda").list_layer_versions(LayerName="parley-dev-managed-layer")
+        assert len(layers["LayerVersions"]) == 1
+        for unchanged in ("network", "data", "APIs", "queue triggers", "alarms"):
+            assert f"] {unchanged}: unchanged" in output
+        assert "JWT key kept, FCM credentials kept" in output
+
+    def test_another_machine_can_do_it_even_when_the_list_of_what_is_deployed_is_lost(
+        self, checkout: Checkout
+    ) -> None:
+        Operator(checkout).deploy()
+        before = (rest_api(), socket_api())
+        shutil.rmtree(checkout.root / "build")
+        client("s3").delete_object(
+            Bucket=outputs("network")["ArtifactsBucket"], Key="deployed/dev.json"
+        )
+
+        Operator(checkout).deploy()
+
+        assert before == (rest_api(), socket_api())
+        layers = client("lambda").list_layer_versions(LayerName="parley-dev-managed-layer")
+        assert len(layers["LayerVersions"]) == 1
+
+
+class TestFailure:
+    @pytest.mark.parametrize("code", ["sys.exit('no such role')", "print('no such role')"])
+    def test_ends_at_the_step_and_says_what_was_not_done(
+        self, checkout: Checkout, code: str
+    ) -> None:
+        operator = Operator(checkout)
+
+        with pytest.raises(Stopped, match="no such role"):
+            operator.deploy(command=[sys.executable, "-c", f"import sys; {code}"])
+
+        output = operator.output.getvalue()
+        assert "] functions: failed" in output
+        assert "not done: socket answers, migrations, queue triggers, alarms, ready" in output
+
+    def test_goes_on_after_chalice_died_with_functions_made_and_nothing_written_down(
+        self, checkout: Checkout
+    ) -> None:
+        dies = (
+            "from chalice.awsclient import TypedAWSClient as C\n"
+            "def die(*_, **__): raise SystemExit('killed')\n"
+            "C.create_websocket_integration = die\n"
+            "from chalice.cli import main; main()"
+        )
+        with pytest.raises(Stopped, match="killed"):
+            Operator(checkout).deploy(command=[sys.executable, "-c", dies])
+        before = (rest_api(), socket_api())
+        assert configuration("notify")
+
+        Operator(checkout).deploy()
+
+        assert before == (rest_api(), socket_api())
+        assert answering_routes() == ["$default"]
+        layers = client("lambda").list_layer_versions(LayerName="parley-dev-managed-layer")
+        assert len(layers["LayerVersions"]) == 1
+
+    def test_without_fcm_credentials_it_says_how_to_give_them(self, checkout: Checkout) -> None:
+        with pytest.raises(Stopped, match=r"make deploy STAGE=dev FCM=path/to/it\.json"):
+            Operator(checkout).deploy(fcm=None)
+
+    def test_somebody_else_at_work_is_left_alone(self, checkout: Checkout) -> None:
+        def meanwhile(*_: Any, **__: Any) -> None:
+            with pytest.raises(Stopped, match=r"works on this stage since .*\n?.*aws s3 rm"):
+                Operator(checkout).deploy()
+            fail()
+
+        with pytest.raises(Stopped, match="enough"):
+            Operator(checkout).deploy(package=meanwhile)
+        with pytest.raises(Stopped, match=r"none\.json cannot be read"):
+            Operator(checkout).deploy(fcm=checkout.root / "none.json")
+
+
+class TestRefusal:
+    @pytest.mark.parametrize(
+        ("changes", "environment", "reason"),
+        [
+            ({"account": "210987654321"}, {}, "belong to account 123456789012, and dev to 2109"),
+            ({"account": ""}, {}, "dev.account is empty"),
+            (
+                {},
+                {"AWS_DEFAULT_REGION": "us-east-1"},
+                "names us-east-1, and dev is in eu-central-1",
+            ),
+            ({"python": "3.11"}, {}, "Take python3.12 or python3.13, or the architecture x86_64"),
+        ],
+    )
+    def test_touches_nothing_that_is_not_the_stage(
+        self,
+        checkout: Checkout,
+        monkeypatch: pytest.MonkeyPatch,
+        changes: dict[str, str],
+        environment: dict[str, str],
+        reason: str,
+    ) -> None:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+
+        with pytest.raises(Stopped, match=reason):
+            Operator(checkout, stage=stage(**changes)).deploy()
+
+        assert client("cloudformation").describe_stacks()["Stacks"] == []
+        assert client("apigateway").get_rest_apis()["items"] == []
+
+    def test_more_concurrency_than_the_account_has(self, checkout: Checkout) -> None:
+        config = checkout.root / ".chalice" / "config.json"
+        text = config.read_text().replace('"lambda_timeout": 60', '"reserved_concurrency": 901')
+        config.write_text(text.replace("901,", '901, "lambda_timeout": 60,'))
+
+        with pytest.raises(Stopped, match="this account has 1000"):
+            Operator(checkout).deploy()
+
+
+class TestDestroy:
+    def test_takes_everything_away_once_told_so_and_can_be_repeated(
+        self, checkout: Checkout
+    ) -> None:
+        Operator(checkout).deploy()
+        for answers in (
+            ["yes"],
+            ["destroy prod"],
+            [],
+            ["destroy dev"],
+            ["destroy dev", "data", ""],
+        ):
+            with pytest.raises(Stopped, match=r"Not confirmed|Nobody is there"):
+                Operator(checkout, *answers).destroy()
+        assert len(client("lambda").list_functions()["Functions"]) == len(FUNCTIONS)
+
+        output = Operator(checkout, "destroy dev", "data", "empty").destroy()
+
+        assert client("lambda").list_functions()["Functions"] == []
+        assert client("lambda").list_layers()["Layers"] == []
+        assert mappings() == []
+        assert client("iam").list_roles()["Roles"] == []
+        assert client("events").list_rules()["Rules"] == []
+        assert client("apigateway").get_rest_apis()["items"] == []
+        assert client("apigatewayv2").get_apis()["Items"] == []
+        assert client("logs").describe_log_groups()["logGroups"] == []
+        assert client("cloudformation").describe_stacks()["Stacks"] == []
+        assert client("s3").list_buckets()["Buckets"] == []
+        assert "bucket some-media" in output
+        assert "arn:aws:kms:" in output
+        assert "data: not there" in Operator(checkout, "destroy dev").destroy()
+
+    def test_protection_comes_off_first_and_a_run_goes_on_where_one_ended(
+        self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Operator(checkout, stage=stage(data={})).deploy()
+        with pytest.raises(Stopped, match=r"DeletionProtection = false in \[dev\.data\]"):
+            Operator(checkout, "destroy dev", "data", "empty").destroy()
+        Operator(checkout).deploy()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(logs, "delete", fail)
+            with pytest.raises(Stopped, match="enough"):
+                Operator(checkout, "destroy dev", "data", "empty").destroy()
+        assert client("lambda").list_functions()["Functions"] == []
+        Operator(checkout, "destroy dev", "data", "empty").destroy()
+
+        assert client("cloudformation").describe_stacks()["Stacks"] == []
+
+
+class TestRotateKeys(Deployed):
+    def test_three_phases_give_every_function_the_new_key(
+        self, checkout: Checkout, output: str
+    ) -> None:
+        now = 2_000_000_000.0
+
+        def kids() -> list[str]:
+            held = client("secretsmanager").get_secret_value(
+                SecretId=checkout.secrets["JwtSecretArn"]
+            )
+            keys = json.loads(json.loads(held["SecretString"])["JWT_KEYS"])["keys"]
+            return [each["kid"] for each in keys]
+
+        def rotate(later: float) -> str:
+            nonlocal now
+            now += later
+            operator = Operator(checkout)
+            Rotate(operator.place, clock=lambda: now).run()
+            return operator.output.getvalue()
+
+        def versions() -> set[str]:
+            return {
+                configuration(k)["Environment"]["Variables"]["SECRETS_VERSION"] for k in FUNCTIONS
+            }
+
+        (old,) = kids()
+        (first,) = versions()
+        assert "1 of 3" in rotate(0)
+        assert len(kids()) == 2
+        assert kids()[0] == old
+        (second,) = versions()
+        assert second != first
+        with pytest.raises(Stopped, match="Too early"):
+            rotate(60)
+        assert "2 of 3" in rotate(2 * 3600)
+        assert kids()[1] == old
+        with pytest.raises(Stopped, match="Too early"):
+            rotate(15 * 60)
+        assert "3 of 3" in rotate(3600)
+        assert old not in kids()
+        assert len(kids()) == 1
+        assert len(versions()) == 1
+
+    def test_a_phase_that_a_function_did_not_take_is_finished_first(
+        self, checkout: Checkout, output: str
+    ) -> None:
+        Rotate(Operator(checkout).place, clock=lambda: 3_000_000_000.0).run()
+        api = client("lambda")
+        variables = configuration("notify")["Environment"]["Variables"]
+        api.update_function_configuration(
+            FunctionName=FUNCTIONS["notify"].name,
+            Environment={"Variables": {**variables, "SECRETS_VERSION": "old"}},
+        )
+
+        operator = Operator(checkout)
+        Rotate(operator.place, clock=lambda: 3_000_100_000.0).run()
+
+        assert "the phase before is finished" in operator.output.getvalue()
+        with pytest.raises(Stopped, match="Too early"):
+            Rotate(Operator(checkout).place, clock=lambda: 3_000_100_060.0).run()
+
+
+def test_chalice_is_run_from_the_package() -> None:
+    assert [sys.executable, "-m", "infra.package.chalice"] == chalice.COMMAND

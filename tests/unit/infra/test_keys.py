@@ -1,0 +1,120 @@
+"""Keys of access tokens, and their rotation in three phases that nobody notices."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib.auth.models import Identity
+from chalicelib.auth.tokens import AccessTokens
+from infra.deploy import keys
+from infra.deploy.errors import Stopped
+from tests.unit.settings import settings
+
+ANA = Identity(user_id="ana", session_id="s")
+TOKEN = 900
+HOUR = 3600
+
+
+def tokens(held: list[keys.Key]) -> AccessTokens:
+    return AccessTokens(settings(jwt_keys=keys.write(held)))
+
+
+def kids(held: list[keys.Key]) -> list[str]:
+    return [each["kid"] for each in held]
+
+
+def test_a_new_key_signs_and_verifies() -> None:
+    made = tokens([keys.new_key(0)])
+
+    assert made.verify(made.issue(ANA)) == ANA
+
+
+def test_what_is_noted_in_a_key_is_not_published() -> None:
+    (public,) = tokens([keys.new_key(0)]).public.model_dump()["keys"]
+
+    assert public.keys() == {"kty", "crv", "alg", "use", "kid", "x", "y"}
+
+
+class TestAdvance:
+    def test_every_token_verifies_with_the_keys_of_its_phase_and_the_next(self) -> None:
+        now = 1_000_000.0
+        phases = [[keys.new_key(now)]]
+        for later in (0, 2 * HOUR, HOUR):
+            now += later
+            phases.append(keys.advance(phases[-1], now, TOKEN).keys)
+
+        for before, after in itertools.pairwise(phases):
+            issued = tokens(before).issue(ANA)
+            assert tokens(before).verify(issued) == ANA
+            if len(after) > 1:  # the last phase waits until tokens of the old key have run out
+                assert tokens(after).verify(issued) == ANA
+        assert kids(phases[2]) == kids(phases[1])[::-1]
+        assert kids(phases[3]) == kids(phases[1])[1:]
+
+    def test_no_key_signs_before_others_could_fetch_it(self) -> None:
+        held = keys.advance([keys.new_key(0)], 1000, TOKEN).keys
+
+        with pytest.raises(Stopped, match="others fetch the new key: go on in 1 minute"):
+            keys.advance(held, 1000 + keys.JWKS_SECONDS + keys.MARGIN_SECONDS - 1, TOKEN)
+        keys.advance(held, 1000 + keys.JWKS_SECONDS + keys.MARGIN_SECONDS, TOKEN)
+
+    def test_no_key_goes_before_its_tokens_have_run_out(self) -> None:
+        held = keys.advance([keys.new_key(0)], 0, TOKEN).keys
+        held = keys.advance(held, 2 * HOUR, TOKEN).keys
+
+        with pytest.raises(Stopped, match="Too early, tokens of the old key run out"):
+            keys.advance(held, 2 * HOUR + TOKEN + keys.MARGIN_SECONDS - 1, TOKEN)
+        assert len(keys.advance(held, 2 * HOUR + TOKEN + keys.MARGIN_SECONDS, TOKEN).keys) == 1
+
+    def test_a_second_rotation_goes_through_the_same_phases(self) -> None:
+        held, now, done = [keys.new_key(0)], 0.0, []
+        for _ in range(6):
+            now += 2 * HOUR
+            rotation = keys.advance(held, now, TOKEN)
+            held = rotation.keys
+            done.append(rotation.done[:6])
+
+        assert done == ["1 of 3", "2 of 3", "3 of 3"] * 2
+
+    def test_a_key_that_was_added_by_hand_counts_from_now(self) -> None:
+        first, second = keys.new_key(0), keys.new_key(0)
+        del second[keys.ADDED]
+
+        rotation = keys.advance([first, second], 10 * HOUR, TOKEN)
+
+        assert kids(rotation.keys) == kids([first, second])
+        with pytest.raises(Stopped, match="Too early"):
+            keys.advance(rotation.keys, 10 * HOUR + 60, TOKEN)
+
+    def test_more_than_two_keys_are_left_alone(self) -> None:
+        with pytest.raises(Stopped, match="more than two keys"):
+            keys.advance([keys.new_key(0) for _ in range(3)], 0, TOKEN)
+
+
+class TestStamped:
+    def test_begins_a_phase_anew_without_changing_its_keys(self) -> None:
+        one = [keys.new_key(0)]
+        first = keys.advance(one, 0, TOKEN).keys
+        second = keys.advance(first, 2 * HOUR, TOKEN).keys
+
+        assert keys.stamped(one, 9 * HOUR) == one
+        for phase in (first, second):
+            later = keys.stamped(phase, 9 * HOUR)
+            assert kids(later) == kids(phase)
+            with pytest.raises(Stopped, match="Too early"):
+                keys.advance(later, 9 * HOUR + 60, TOKEN)
+
+
+@pytest.mark.parametrize("held", ["", "[]", "{}", '{"keys": []}', '{"keys": [{"kid": "k"}]}'])
+def test_what_is_no_set_of_private_keys_is_refused_without_being_shown(held: Any) -> None:
+    with pytest.raises(Stopped, match=r"^JWT_KEYS in the secret is not a set of private keys\.$"):
+        keys.read(held)
+
+
+def test_reads_what_it_writes() -> None:
+    held = [keys.new_key(0)]
+
+    assert keys.read(keys.write(held)) == held
+    assert json.loads(keys.write(held)).keys() == {"keys"}

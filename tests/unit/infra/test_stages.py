@@ -1,0 +1,69 @@
+"""infra/stages.toml: what is in it, and what is told of mistakes in it."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.deploy import stages
+from infra.deploy.errors import Stopped
+from infra.deploy.project import ROOT
+from infra.deploy.template import Template
+
+GOOD = '[dev]\nregion = "eu-central-1"\n'
+
+
+def load(tmp_path: Path, text: str) -> stages.Stage:
+    path = tmp_path / "stages.toml"
+    path.write_text(text)
+    return stages.load("dev", path)
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_the_stages_that_are_there_can_be_used(name: str) -> None:
+    stage = stages.load(name)
+
+    assert stage.account == ""  # nobody's: the operator fills it in
+    for what in ("network", "data", "watch"):
+        template = Template.read(ROOT / "infra" / f"{what}.yaml")
+        chosen = getattr(stage, what)
+        found = {n: "" for n, one in template.parameters.items() if "Default" not in one}
+        assert chosen.items() <= template.values(found, chosen).items()
+        for parameter, value in chosen.items():
+            allowed = template.parameters[parameter].get("AllowedValues", [value])
+            assert value in map(str, allowed), parameter
+
+
+def test_prod_is_protected_and_dev_is_not() -> None:
+    assert stages.load("prod").is_protected
+    assert not stages.load("dev").is_protected
+
+
+def test_values_become_text_as_cloudformation_wants_it(tmp_path: Path) -> None:
+    stage = load(tmp_path, GOOD + "[dev.data]\nA = true\nB = 3\nC = 0.5\nD = 'text'\n")
+
+    assert stage.data == {"A": "true", "B": "3", "C": "0.5", "D": "text"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[dev]\nregion = "mars"\n', r"dev\.region"),
+        ("[dev]\n", r"dev\.region: Field required"),
+        (GOOD + "acount = '1'\n", r"dev\.acount: Extra inputs"),
+        (GOOD + "account = '123'\n", r"dev\.account"),
+        (GOOD + "architecture = 'mips'\n", r"dev\.architecture"),
+        (GOOD + "python = '3.9'\n", r"dev\.python"),
+        (GOOD + "alarm_email = 'nobody'\n", r"dev\.alarm_email"),
+        (GOOD + "log_retention_days = 12\n", r"dev\.log_retention_days"),
+        (GOOD + "[dev.settings]\nNO_SUCH = 1\n", "NO_SUCH is no setting"),
+        (GOOD + "[dev.settings]\nlog_level = 'INFO'\n", "log_level is no setting"),
+        (GOOD + "[dev.settings]\nJWT_KEYS = '{}'\n", "JWT_KEYS is secret"),
+        (GOOD + "[dev.settings]\nSECRETS = 'a'\n", "SECRETS is set by the deploy"),
+        (GOOD + "[dev.settings]\nAWS_REGION = 'a'\n", "AWS_REGION is set by the deploy"),
+        ("[prod]\nregion = 'eu-central-1'\n", "no stage 'dev', only: prod"),
+        ("[dev", "is not TOML"),
+    ],
+)
+def test_a_mistake_is_told_by_its_key(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(Stopped, match=told):
+        load(tmp_path, text)
