@@ -47,18 +47,21 @@ def test_succession_needs_both_the_token_and_the_seed() -> None:
     )
 
 
+SESSION = "01a20000-0000-7000-8000-00000000000a"
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "",
         "token",
-        f"{new_id()}.",
-        f"{new_id()}.{'0' * 63}",
-        f"{new_id()}.{'0' * 65}",
-        f"{new_id()}.{'g' * 64}",
-        f"{new_id()}.{'0' * 64}\n",
-        f"{new_id().upper()}.{'A' * 64}",
-        f"{new_id()}.{'٣' * 64}",
+        f"{SESSION}.",
+        f"{SESSION}.{'0' * 63}",
+        f"{SESSION}.{'0' * 65}",
+        f"{SESSION}.{'g' * 64}",
+        f"{SESSION}.{'0' * 64}\n",
+        f"{SESSION.upper()}.{'A' * 64}",
+        f"{SESSION}.{'٣' * 64}",
     ],
 )
 def test_knows_what_cannot_be_one(text: str) -> None:

@@ -16,6 +16,7 @@ from tests.unit.test_rest import call as call_app
 
 REGISTER, LOGIN, REFRESH = (f"POST /v1/auth/{name}" for name in ("register", "login", "refresh"))
 PUSH = f"{ME}/push-tokens/{{device_id}}"
+UNKNOWN = "01a20000-0000-7000-8000-00000000000a"
 
 CALLS: list[tuple[str, dict[str, Any], Any]] = [
     ("POST /v1/auth/logout", {}, None),
@@ -225,7 +226,7 @@ class TestSessions:
         assert ended == (204, None)
         assert not world.stands(tablet)
 
-    @pytest.mark.parametrize("session_id", ["x", "", new_id(), new_id().upper()])
+    @pytest.mark.parametrize("session_id", ["x", "", UNKNOWN, UNKNOWN.upper()])
     def test_unknown_ones_are_not_found(self, app: Chalice, world: World, session_id: str) -> None:
         status, answer = call(
             app, "DELETE /v1/auth/sessions/{session_id}", by=world.register(), session_id=session_id

@@ -84,9 +84,9 @@ def test_refuses_a_token_without_a_claim(claim: str) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"exp": int(time.time()) - 1},
+        {"exp": 1_000_000_000},
         {"exp": "soon"},
-        {"nbf": int(time.time()) + 86400},
+        {"nbf": 9_000_000_000},
         {"aud": "others"},
         {"aud": ["parley", "others"]},
         {"iss": "http://127.0.0.1:8001"},
