@@ -23,7 +23,7 @@ services: setup ## start the servers alone and print the environment for `chalic
 test: ## install what is missing, then run every check and every test
 	@$(PYTHON) local/bootstrap.py --for tests
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest tests
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile tests
 
 .PHONY: check
 check: develop lint ## format, lint, types, import rules and unit tests
