@@ -82,7 +82,7 @@ class Accounts:
         surplus = self._store.open_session(session, found.password_hash)
         if surplus is None:  # the password was changed while we checked it
             raise InvalidCredentials()
-        self._auth.close(found.user_id, surplus)
+        self._auth.give_way(found.user_id, surplus)
         if self._passwords.outdated(found.password_hash):
             self._store.rehash(found, self._passwords.hash(credentials.password))
         user = self._users.me(found.user_id)

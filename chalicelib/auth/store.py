@@ -1,20 +1,18 @@
 """Accounts in PostgreSQL: how users come and go, their passwords and their sessions."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row, class_row, scalar_row
 
-from chalicelib.auth.models import Session
+from chalicelib.auth.models import LATELY, Session
 from chalicelib.errors import EmailTaken, UsernameTaken
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import DELETED_NAME, Profile
 
 MAX_SESSIONS = 50
-# Sessions revoked within this time are named again by a repeated revoke, so that it completes
-# what a failure of Redis cut short. No socket is older.
-_RECENT = timedelta(hours=3)
+_GIVE_WAY_AT_ONCE = 20  # there are more only after logins that raced, or an outage of Redis
 
 _SESSION = """
     s.id, s.user_id, s.current_digest AS current, s.previous_digest AS previous,
@@ -95,9 +93,9 @@ class AccountStore:
     def open_session(self, session: Session, password_hash: str) -> list[str] | None:
         """Add a session for whoever proved this very password hash; None if it has changed since.
 
-        Answers the sessions that had to give way, least recently used, beyond MAX_SESSIONS.
+        Answers the sessions that are to give way, least recently used, beyond MAX_SESSIONS.
         """
-        with self._postgres.transaction(), self._postgres.cursor(row_factory=scalar_row) as cursor:
+        with self._postgres.cursor(row_factory=scalar_row) as cursor:
             # The lock lets a password change that runs meanwhile see this session, and revoke it.
             opened = cursor.execute(
                 f"{_OPEN_SESSION} SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s FROM credentials"
@@ -107,16 +105,15 @@ class AccountStore:
             if not opened:
                 return None
             return cursor.execute(
-                "UPDATE sessions SET revoked_at = %(now)s WHERE id IN ("
-                "  SELECT id FROM sessions WHERE user_id = %(user_id)s"
-                "  AND revoked_at IS NULL AND expires_at > %(now)s AND id <> %(id)s"
-                "  ORDER BY last_used_at DESC OFFSET %(others)s LIMIT 1000"
-                ") RETURNING id",
+                "SELECT id FROM sessions WHERE user_id = %(user_id)s"
+                " AND revoked_at IS NULL AND expires_at > %(now)s AND id <> %(id)s"
+                " ORDER BY last_used_at DESC OFFSET %(others)s LIMIT %(at_once)s",
                 {
                     "now": session.created_at,
                     "user_id": session.user_id,
                     "id": session.id,
                     "others": MAX_SESSIONS - 1,
+                    "at_once": _GIVE_WAY_AT_ONCE,
                 },
             ).fetchall()
 
@@ -177,7 +174,7 @@ class AccountStore:
 
     def revoke_all(self, user_id: str, *, but: str | None, now: datetime) -> list[str]:
         """End a user's sessions but one, with their pushes. Answers which, and those that ended
-        shortly before."""
+        lately: so a repeat completes what a failure of Redis cut short."""
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             return cursor.execute(
                 "WITH pushes AS ("
@@ -190,7 +187,7 @@ class AccountStore:
                 "  AND (revoked_at IS NULL OR revoked_at > %(recent)s)"
                 "  ORDER BY revoked_at DESC NULLS FIRST LIMIT 500"
                 ")) RETURNING id",
-                {"user_id": user_id, "but": but, "now": now, "recent": now - _RECENT},
+                {"user_id": user_id, "but": but, "now": now, "recent": now - LATELY},
             ).fetchall()
 
     def change_password(

@@ -113,7 +113,7 @@ class TestOpenSession:
         assert stores.accounts.open_session(session, "other") is None
         assert stores.accounts.session(session.id) is None
 
-    def test_those_used_longest_ago_give_way(self, stores: Stores) -> None:
+    def test_those_used_longest_ago_are_to_give_way(self, stores: Stores) -> None:
         user, first = stores.account()
         later = NOW + timedelta(minutes=1)
         for _ in range(MAX_SESSIONS - 1):
@@ -121,9 +121,12 @@ class TestOpenSession:
 
         newest = session_of(user.id, created_at=later, last_used_at=later)
         assert stores.accounts.open_session(newest, "hash") == [first.id]
-        listed = stores.accounts.sessions(user.id, now=later, before=None, limit=200)
-        assert len(listed) == MAX_SESSIONS
-        assert newest.id in [one.id for one in listed]
+        another = session_of(user.id, created_at=later, last_used_at=later)
+        surplus = stores.accounts.open_session(another, "hash")
+        assert surplus is not None
+        assert len(surplus) == 2
+        assert first.id in surplus, "until it has ended, it is named again"
+        assert another.id not in surplus
 
 
 class TestRotate:

@@ -277,6 +277,33 @@ class TestLogin:
         assert not world.stands(ana)
         assert world.stands(newest)
         assert world.sockets.closed == [(ana.user.id, ana.session_id)]
+        assert world.tables.sessions[ana.session_id].revoked_at == world.clock()
+
+    @pytest.mark.parametrize("sick", ["redis", "postgres"])
+    def test_g5_one_that_cannot_give_way_now_does_so_at_the_next_login(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, sick: str
+    ) -> None:
+        """Meanwhile none is ended that would still be let in, and the login is answered."""
+        ana = world.register()
+        world.identity(ana)
+        world.clock.go(seconds=1)
+        for _ in range(MAX_SESSIONS - 1):
+            world.login()
+
+        def down(*_: object) -> None:
+            raise Unavailable(sick)
+
+        broken = world.revocation if sick == "redis" else world.auth._store()
+        monkeypatch.setattr(broken, "revoke", down)
+        assert world.stands(world.login())
+        assert world.tables.sessions[ana.session_id].revoked_at is None
+        monkeypatch.undo()
+
+        world.login()
+
+        assert not world.stands(ana)
+        assert world.tables.sessions[ana.session_id].revoked_at is not None
+        assert (ana.user.id, ana.session_id) in world.sockets.closed
 
 
 class TestChangePassword:

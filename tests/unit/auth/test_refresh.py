@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from chalicelib.auth.models import Tokens
+from chalicelib.auth.models import SignedIn, Tokens
 from chalicelib.auth.refresh import RefreshToken
-from chalicelib.errors import RateLimited, Unauthorized
+from chalicelib.errors import RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
 from tests.unit.auth.conftest import World, make_world
 from tests.unit.auth.fakes import auth_settings
@@ -143,6 +143,52 @@ class TestRefresh:
                 world.auth.refresh(tokens.refresh_token)
         assert world.stands(tablet)
         assert ana.refresh_token.split(".")[1] not in caplog.text
+
+    def reused_while_redis_is_away(self, world: World) -> tuple[SignedIn, Tokens]:
+        """A session that PostgreSQL has ended and Redis still lets in; its newest tokens."""
+        ana = world.register()
+        world.identity(ana)
+        second = world.auth.refresh(world.auth.refresh(ana.refresh_token).refresh_token)
+        world.revocation.down = True
+        with pytest.raises(Unavailable):
+            world.auth.refresh(ana.refresh_token)
+        world.revocation.down = False
+        assert world.stands(ana)
+        return ana, second
+
+    @pytest.mark.parametrize("who", ["who was refused", "who holds the newest", "who knows the id"])
+    def test_g5_the_next_refresh_completes_a_revocation_that_was_cut_short(
+        self, world: World, who: str
+    ) -> None:
+        ana, newest = self.reused_while_redis_is_away(world)
+        token = {
+            "who was refused": ana.refresh_token,
+            "who holds the newest": newest.refresh_token,
+            "who knows the id": f"{ana.session_id}.{'0' * 64}",
+        }[who]
+
+        with pytest.raises(Unauthorized):
+            world.auth.refresh(token)
+
+        assert not world.stands(ana)
+        assert world.sockets.closed == [(ana.user.id, ana.session_id)]
+
+    def test_g5_it_goes_on_asking_for_that_until_redis_answers(self, world: World) -> None:
+        _, newest = self.reused_while_redis_is_away(world)
+        world.revocation.down = True
+
+        with pytest.raises(Unavailable):
+            world.auth.refresh(newest.refresh_token)
+
+    def test_what_was_revoked_long_ago_is_not_closed_again(self, world: World) -> None:
+        ana = world.register()
+        world.auth.logout(world.identity(ana))
+        closed = list(world.sockets.closed)
+        world.clock.go(hours=3)
+
+        with pytest.raises(Unauthorized):
+            world.auth.refresh(ana.refresh_token)
+        assert world.sockets.closed == closed
 
     def test_a_thief_and_the_owner_cannot_go_on_side_by_side(self, world: World) -> None:
         """Both have the same token; whoever comes later, at the latest the other's next refresh
