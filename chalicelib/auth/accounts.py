@@ -12,7 +12,7 @@ from chalicelib.auth.models import (
     Registration,
     SignedIn,
 )
-from chalicelib.errors import InvalidCredentials, ValidationFailed
+from chalicelib.errors import InvalidCredentials, Unavailable, ValidationFailed
 from chalicelib.ids import new_id
 from chalicelib.users.models import Profile
 from chalicelib.wire import now
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from chalicelib.auth.store import AccountStore
     from chalicelib.auth.throttle import Throttle
     from chalicelib.users.service import Users
+
+RACERS = 3
+"""Changes of a password that may come between our check and our change, before we give up."""
 
 
 class Accounts:
@@ -94,18 +97,22 @@ class Accounts:
         Raises InvalidCredentials unless the current one is right, ValidationFailed for a weak new
         one, RateLimited. A repeat completes what an outage cut short.
         """
-        password_hash = self._check(identity, change.current_password, or_else=change.new_password)
-        if password_hash is None:
-            raise InvalidCredentials(_WRONG)
-        user = self._users.me(identity.user_id)
-        self._refuse_weak(change.new_password, user, field="new_password")
-        ended = self._store.change_password(
-            identity.user_id,
-            self._passwords.hash(change.new_password),
-            but=identity.session_id,
-            now=self._clock(),
-        )
-        self._auth.close(identity.user_id, ended)
+        for _ in range(RACERS):
+            checked = self._check(identity, change.current_password, or_else=change.new_password)
+            if checked is None:
+                raise InvalidCredentials(_WRONG)
+            user = self._users.me(identity.user_id)
+            self._refuse_weak(change.new_password, user, field="new_password")
+            ended = self._store.change_password(
+                identity.user_id,
+                self._passwords.hash(change.new_password),
+                checked=checked,
+                but=identity.session_id,
+                now=self._clock(),
+            )
+            if ended is not None:
+                return self._auth.close(identity.user_id, ended)
+        raise Unavailable("postgres")
 
     def delete(self, identity: Identity, password: str) -> None:
         """Delete the account and end its sessions. Messages stay, as from a deleted user.

@@ -191,16 +191,18 @@ class AccountStore:
             ).fetchall()
 
     def change_password(
-        self, user_id: str, password_hash: str, *, but: str, now: datetime
-    ) -> list[str]:
-        """Set a password and end all sessions but one. Answers as `revoke_all`."""
+        self, user_id: str, password_hash: str, *, checked: str, but: str, now: datetime
+    ) -> list[str] | None:
+        """Set a password and end all sessions but one. Answers as `revoke_all`, or None if the
+        hash that was checked is not the one in force any more: then nothing is changed."""
         with self._postgres.transaction():
             with self._postgres.cursor() as cursor:
-                cursor.execute(
-                    "UPDATE credentials SET password_hash = %s, changed_at = %s WHERE user_id = %s",
-                    [password_hash, now, user_id],
-                )
-            return self.revoke_all(user_id, but=but, now=now)
+                changed = cursor.execute(
+                    "UPDATE credentials SET password_hash = %s, changed_at = %s"
+                    " WHERE user_id = %s AND password_hash = %s",
+                    [password_hash, now, user_id, checked],
+                ).rowcount
+            return self.revoke_all(user_id, but=but, now=now) if changed else None
 
     def erase(self, user_id: str, now: datetime) -> list[str]:
         """Delete an account: what says who it was goes, the row stays as a sender of messages.

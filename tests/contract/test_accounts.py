@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from chalicelib.auth.models import Session
 from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
 from chalicelib.errors import AppError, EmailTaken, Unavailable, UsernameTaken
 from chalicelib.ids import new_id
@@ -275,13 +276,30 @@ class TestChangePassword:
         user, session = stores.account()
         other = stores.login(user)
 
-        ended = stores.accounts.change_password(user.id, "hash 2", but=session.id, now=NOW)
+        ended = stores.accounts.change_password(
+            user.id, "hash 2", checked="hash", but=session.id, now=NOW
+        )
 
         assert ended == [other.id]
         assert stores.accounts.password_hash(user.id) == "hash 2"
         assert [
             one.id for one in stores.accounts.sessions(user.id, now=NOW, before=None, limit=9)
         ] == [session.id]
+
+    def test_needs_the_password_that_was_checked(self, stores: Stores) -> None:
+        user, session = stores.account()
+        other = stores.login(user)
+
+        assert (
+            stores.accounts.change_password(
+                user.id, "hash 2", checked="other", but=session.id, now=NOW
+            )
+            is None
+        )
+        assert stores.accounts.password_hash(user.id) == "hash"
+        found = stores.accounts.session(other.id)
+        assert found is not None
+        assert found.revoked_at is None
 
 
 class TestErase:
@@ -426,7 +444,11 @@ class TestRaces:
         def finish() -> list[str]:
             if end == "erase":
                 return theirs.accounts.erase(user.id, NOW)
-            return theirs.accounts.change_password(user.id, "hash 2", but=first.id, now=NOW)
+            ended = theirs.accounts.change_password(
+                user.id, "hash 2", checked="hash", but=first.id, now=NOW
+            )
+            assert ended is not None
+            return ended
 
         with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
             watch.autocommit = True
@@ -437,6 +459,31 @@ class TestRaces:
             assert late.id in ended.result(10)
 
         assert ours.accounts.open_session(session_of(user.id), "hash") is None
+
+    def test_g5_who_checked_the_password_before_it_changed_cannot_set_another(
+        self, connect: Callable[[], Stores], postgres_url: str
+    ) -> None:
+        """A thief has passed the check and waits for the row while the owner changes it."""
+        owner, thief = connect(), connect()
+        user, mine = owner.account()
+        stolen = owner.login(user)
+
+        def change(stores: Stores, to: str, session: Session) -> list[str] | None:
+            return stores.accounts.change_password(
+                user.id, to, checked="hash", but=session.id, now=NOW
+            )
+
+        with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
+            watch.autocommit = True
+            with owner.accounts._postgres.transaction():
+                assert change(owner, "the owner's", mine) == [stolen.id]
+                late = pool.submit(change, thief, "the thief's", stolen)
+                wait_until_blocked(watch)
+            assert late.result(10) is None
+
+        assert owner.accounts.password_hash(user.id) == "the owner's"
+        standing = owner.accounts.sessions(user.id, now=NOW, before=None, limit=9)
+        assert [one.id for one in standing] == [mine.id]
 
 
 def wait_until_blocked(watch: psycopg.Connection[Any]) -> None:

@@ -162,11 +162,12 @@ class FakeAccountStore(AccountStore):
             return ended
 
     def change_password(
-        self, user_id: str, password_hash: str, *, but: str, now: datetime
-    ) -> list[str]:
+        self, user_id: str, password_hash: str, *, checked: str, but: str, now: datetime
+    ) -> list[str] | None:
         with self._tables:
-            if user_id in self._tables.passwords:
-                self._tables.passwords[user_id] = password_hash
+            if self._tables.passwords.get(user_id) != checked:
+                return None
+            self._tables.passwords[user_id] = password_hash
             return self.revoke_all(user_id, but=but, now=now)
 
     def erase(self, user_id: str, now: datetime) -> list[str]:

@@ -372,6 +372,54 @@ class TestChangePassword:
         assert not world.stands(tablet)
         assert world.login(password=NEW)
 
+    def once_verified(self, world: World, monkeypatch: pytest.MonkeyPatch, then: Any) -> None:
+        """Have something happen right after the next password was found right."""
+        verify = world.passwords.verify
+
+        def verify_and(password_hash: str | None, password: str) -> bool:
+            right = verify(password_hash, password)
+            monkeypatch.undo()
+            then()
+            return right
+
+        monkeypatch.setattr(world.passwords, "verify", verify_and)
+
+    def test_g5_a_change_that_was_overtaken_by_another_is_refused(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        owner, thief = world.identity(world.register()), world.identity(world.login())
+        self.once_verified(
+            world, monkeypatch, lambda: world.accounts.change_password(owner, self.change())
+        )
+
+        with pytest.raises(InvalidCredentials):
+            world.accounts.change_password(thief, self.change(new="a thief's own one"))
+
+        assert world.login(password=NEW)
+
+    def test_one_that_was_overtaken_by_a_new_hash_of_the_same_password_goes_on(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        identity = world.identity(world.register())
+
+        def rehash() -> None:
+            world.tables.passwords[identity.user_id] = world.passwords.hash(PASSWORD)
+
+        self.once_verified(world, monkeypatch, rehash)
+
+        world.accounts.change_password(identity, self.change())
+
+        assert world.login(password=NEW)
+
+    def test_one_that_is_overtaken_every_time_comes_to_an_end(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        identity = world.identity(world.register())
+        monkeypatch.setattr(world.auth._store(), "change_password", lambda *_, **__: None)
+
+        with pytest.raises(Unavailable):
+            world.accounts.change_password(identity, self.change())
+
 
 class TestDelete:
     def test_leaves_a_nameless_sender(self, world: World) -> None:
