@@ -204,12 +204,17 @@ class AccountStore:
                 ).rowcount
             return self.revoke_all(user_id, but=but, now=now) if changed else None
 
-    def erase(self, user_id: str, now: datetime) -> list[str]:
+    def erase(self, user_id: str, now: datetime, *, checked: str | None) -> list[str] | None:
         """Delete an account: what says who it was goes, the row stays as a sender of messages.
-        Answers as `revoke_all`. Safe to repeat."""
+        Answers as `change_password`. Safe to repeat, with nothing to check any more."""
         with self._postgres.transaction():
             with self._postgres.cursor() as cursor:
-                cursor.execute("DELETE FROM credentials WHERE user_id = %s", [user_id])
+                deleted = cursor.execute(
+                    "DELETE FROM credentials WHERE user_id = %s AND password_hash = %s",
+                    [user_id, checked],
+                ).rowcount
+                if checked is not None and not deleted:
+                    return None
                 cursor.execute(
                     "UPDATE users SET email = NULL, display_name = %s, about = '',"
                     " avatar_url = NULL, push_previews = true, deleted_at = %s"

@@ -309,7 +309,7 @@ class TestErase:
         push = PushToken(token=user.id, platform="ios")
         stores.users.add_push_token(user.id, session.id, "d1", push, NOW)
 
-        assert stores.accounts.erase(user.id, NOW) == [session.id]
+        assert stores.accounts.erase(user.id, NOW, checked="hash") == [session.id]
 
         shown = stores.users.public(user.id)
         assert shown is not None
@@ -330,15 +330,25 @@ class TestErase:
         assert stores.users.named(user.username) is None
         assert stores.users.push_targets([user.id], [], NOW).targets == []
 
+    def test_needs_the_password_that_was_checked(self, stores: Stores) -> None:
+        user, session = stores.account()
+
+        assert stores.accounts.erase(user.id, NOW, checked="other") is None
+        assert stores.users.profile(user.id) == user
+        assert stores.accounts.session(session.id) == session
+        assert stores.accounts.password_hash(user.id) == "hash"
+
     def test_can_be_repeated(self, stores: Stores) -> None:
         user, session = stores.account()
-        stores.accounts.erase(user.id, NOW)
+        stores.accounts.erase(user.id, NOW, checked="hash")
 
-        assert stores.accounts.erase(user.id, NOW + timedelta(minutes=1)) == [session.id]
+        assert stores.accounts.erase(user.id, NOW + timedelta(minutes=1), checked=None) == [
+            session.id
+        ]
 
     def test_frees_the_address_not_the_username(self, stores: Stores) -> None:
         user, _ = stores.account()
-        stores.accounts.erase(user.id, NOW)
+        stores.accounts.erase(user.id, NOW, checked="hash")
 
         with pytest.raises(UsernameTaken):
             stores.account(username=user.username)
@@ -346,7 +356,7 @@ class TestErase:
 
     def test_a_deleted_user_cannot_sign_in(self, stores: Stores) -> None:
         user, _ = stores.account()
-        stores.accounts.erase(user.id, NOW)
+        stores.accounts.erase(user.id, NOW, checked="hash")
 
         assert stores.accounts.open_session(session_of(user.id), "hash") is None
 
@@ -443,10 +453,11 @@ class TestRaces:
 
         def finish() -> list[str]:
             if end == "erase":
-                return theirs.accounts.erase(user.id, NOW)
-            ended = theirs.accounts.change_password(
-                user.id, "hash 2", checked="hash", but=first.id, now=NOW
-            )
+                ended = theirs.accounts.erase(user.id, NOW, checked="hash")
+            else:
+                ended = theirs.accounts.change_password(
+                    user.id, "hash 2", checked="hash", but=first.id, now=NOW
+                )
             assert ended is not None
             return ended
 
@@ -460,8 +471,9 @@ class TestRaces:
 
         assert ours.accounts.open_session(session_of(user.id), "hash") is None
 
-    def test_g5_who_checked_the_password_before_it_changed_cannot_set_another(
-        self, connect: Callable[[], Stores], postgres_url: str
+    @pytest.mark.parametrize("end", ["change", "erase"])
+    def test_g5_who_checked_the_password_before_it_changed_can_do_nothing_with_it(
+        self, connect: Callable[[], Stores], postgres_url: str, end: str
     ) -> None:
         """A thief has passed the check and waits for the row while the owner changes it."""
         owner, thief = connect(), connect()
@@ -473,15 +485,21 @@ class TestRaces:
                 user.id, to, checked="hash", but=session.id, now=NOW
             )
 
+        def steal() -> list[str] | None:
+            if end == "erase":
+                return thief.accounts.erase(user.id, NOW, checked="hash")
+            return change(thief, "the thief's", stolen)
+
         with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
             watch.autocommit = True
             with owner.accounts._postgres.transaction():
                 assert change(owner, "the owner's", mine) == [stolen.id]
-                late = pool.submit(change, thief, "the thief's", stolen)
+                late = pool.submit(steal)
                 wait_until_blocked(watch)
             assert late.result(10) is None
 
         assert owner.accounts.password_hash(user.id) == "the owner's"
+        assert owner.users.profile(user.id) == user
         standing = owner.accounts.sessions(user.id, now=NOW, before=None, limit=9)
         assert [one.id for one in standing] == [mine.id]
 

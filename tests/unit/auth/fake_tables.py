@@ -170,9 +170,12 @@ class FakeAccountStore(AccountStore):
             self._tables.passwords[user_id] = password_hash
             return self.revoke_all(user_id, but=but, now=now)
 
-    def erase(self, user_id: str, now: datetime) -> list[str]:
+    def erase(self, user_id: str, now: datetime, *, checked: str | None) -> list[str] | None:
         with self._tables:
-            self._tables.passwords.pop(user_id, None)
+            if checked is not None and self._tables.passwords.get(user_id) != checked:
+                return None
+            if checked is not None:
+                del self._tables.passwords[user_id]
             user = self._tables.users[user_id]
             user.deleted = True
             user.profile = user.profile.model_copy(

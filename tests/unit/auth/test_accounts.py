@@ -55,6 +55,19 @@ class CountingHasher:
         return self.real.verify(password_hash, password)
 
 
+def once_verified(world: World, monkeypatch: pytest.MonkeyPatch, then: Any) -> None:
+    """Have something happen right after the next password was found right."""
+    verify = world.passwords.verify
+
+    def verify_and(password_hash: str | None, password: str) -> bool:
+        right = verify(password_hash, password)
+        monkeypatch.undo()
+        then()
+        return right
+
+    monkeypatch.setattr(world.passwords, "verify", verify_and)
+
+
 class TestRegister:
     def test_signs_in(self, world: World) -> None:
         ana = world.register()
@@ -372,23 +385,11 @@ class TestChangePassword:
         assert not world.stands(tablet)
         assert world.login(password=NEW)
 
-    def once_verified(self, world: World, monkeypatch: pytest.MonkeyPatch, then: Any) -> None:
-        """Have something happen right after the next password was found right."""
-        verify = world.passwords.verify
-
-        def verify_and(password_hash: str | None, password: str) -> bool:
-            right = verify(password_hash, password)
-            monkeypatch.undo()
-            then()
-            return right
-
-        monkeypatch.setattr(world.passwords, "verify", verify_and)
-
     def test_g5_a_change_that_was_overtaken_by_another_is_refused(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         owner, thief = world.identity(world.register()), world.identity(world.login())
-        self.once_verified(
+        once_verified(
             world, monkeypatch, lambda: world.accounts.change_password(owner, self.change())
         )
 
@@ -405,7 +406,7 @@ class TestChangePassword:
         def rehash() -> None:
             world.tables.passwords[identity.user_id] = world.passwords.hash(PASSWORD)
 
-        self.once_verified(world, monkeypatch, rehash)
+        once_verified(world, monkeypatch, rehash)
 
         world.accounts.change_password(identity, self.change())
 
@@ -453,6 +454,18 @@ class TestDelete:
         with pytest.raises(InvalidCredentials):
             world.accounts.delete(world.identity(ana), "wrong")
         assert not world.users.get(ana.user.id).deleted
+
+    def test_g5_one_that_was_overtaken_by_a_change_of_the_password_is_refused(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        owner, thief = world.identity(world.register()), world.identity(world.login())
+        change = PasswordChange(current_password=PASSWORD, new_password=NEW)
+        once_verified(world, monkeypatch, lambda: world.accounts.change_password(owner, change))
+
+        with pytest.raises(InvalidCredentials):
+            world.accounts.delete(thief, PASSWORD)
+
+        assert world.login(password=NEW)
 
     def test_keeps_the_username_but_frees_the_address(self, world: World) -> None:
         world.accounts.delete(world.identity(world.register()), PASSWORD)
