@@ -157,7 +157,7 @@ class TestAnswers:
         ("token", "outcome"),
         [
             ("fail-unregistered", Outcome("gone", "UnregisteredError")),
-            ("fail-sender", Outcome("gone", "SenderIdMismatchError")),
+            ("fail-sender", Outcome("invalid", "SenderIdMismatchError")),
             ("fail-invalid", Outcome("gone", "InvalidArgumentError")),
             ("fail-quota", Outcome("retry", "QuotaExceededError", 1)),
             ("fail-503", Outcome("retry", "UnavailableError", 1)),

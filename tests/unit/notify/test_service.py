@@ -276,11 +276,16 @@ class TestFailures:
         assert world.broker.retried == []
         assert world.broker.dead[0][1]["reason"] == "UnavailableError"
 
-    def test_that_will_never_succeed_are_given_up(self, world: World) -> None:
-        world.fcm.outcomes["token-bo"] = Outcome("invalid", "InvalidArgumentError")
+    @pytest.mark.parametrize("reason", ["InvalidArgumentError", "SenderIdMismatchError"])
+    def test_that_will_never_succeed_are_told_and_given_up_and_cost_no_token(
+        self, world: World, caplog: pytest.LogCaptureFixture, reason: str
+    ) -> None:
+        world.fcm.outcomes["token-bo"] = Outcome("invalid", reason)
 
         world.notify(record(BO, CY))
 
+        (told,) = [vars(one) for one in caplog.records if one.levelno == logging.ERROR]
+        assert told["reason"] == reason
         assert world.told == ["token-cy"]
         assert world.broker.sent == []
         assert world.users.forgotten == []
