@@ -239,7 +239,8 @@ class TestFailures:
 
         assert world.told == ["token-cy", "token-cy"]
         assert world.retried_to == [[BO]]
-        assert world.broker.retried[0][1] == {"attempt": 1, "reason": "UnavailableError"}
+        assert world.broker.retried[0][1]["reason"] == "UnavailableError"
+        assert world.broker.retried[0][1]["tries"] == 1
 
     def test_keep_the_message_as_it_was(self, world: World) -> None:
         world.fcm.outcomes["token-bo"] = Outcome("retry", "UnavailableError")
@@ -350,7 +351,9 @@ class TestRecordsThatCannotBeRead:
 
         assert world.told == ["token-bo"]
         assert world.broker.dead == []
-        assert world.broker.retried == [(body, {"attempt": 2, "reason": "ValidationError"})]
+        assert world.broker.retried == [
+            (body, {"attempt": 2, "tries": 2, "reason": "ValidationError"})
+        ]
 
     @pytest.mark.parametrize("body", [b"[]", b"null", b"7", b"{}"])
     def test_of_another_shape_come_again_too(self, world: World, body: bytes) -> None:
