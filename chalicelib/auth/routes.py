@@ -36,9 +36,9 @@ def login(body: Credentials, client: Client) -> SignedIn:
 
 
 @endpoint(bp, "POST /v1/auth/refresh")
-def refresh(body: RefreshRequest) -> Tokens:
+def refresh(body: RefreshRequest, client: Client) -> Tokens:
     """Trade a refresh token for fresh tokens. Keep the new one: the old one ends with its use."""
-    return deps.auth.refresh(body.refresh_token)
+    return deps.auth.refresh(body.refresh_token, client)
 
 
 @endpoint(bp, "POST /v1/auth/logout", scope="account", status=204)

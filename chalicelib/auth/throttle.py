@@ -65,6 +65,15 @@ class Throttle:
         key = _key("register", _network(address))
         self._count(_Counter(key, self._settings.registrations_per_address))
 
+    def refresh_from(self, address: str) -> None:
+        """Count a refresh by address, before PostgreSQL is asked: a token is easily made up."""
+        self._count(self._refreshes(address))
+
+    def refreshed_from(self, address: str) -> None:
+        """Take it back: the token was right, or nobody could tell."""
+        with guarded():
+            self._redis.eval(_UNCOUNT, 1, self._refreshes(address).key)
+
     def refresh(self, session_id: str) -> None:
         key = _key("refresh", session_id)
         self._count(_Counter(key, self._settings.refreshes_per_session))
@@ -75,6 +84,10 @@ class Throttle:
     def _addresses(self, address: str) -> _Counter:
         key = _key("address", _network(address))
         return _Counter(key, self._settings.failed_logins_per_address)
+
+    def _refreshes(self, address: str) -> _Counter:
+        key = _key("refresh from", _network(address))
+        return _Counter(key, self._settings.failed_refreshes_per_address)
 
     def _passwords(self, user_id: str) -> _Counter:
         return _Counter(_key("password", user_id), self._settings.failed_logins_per_account)

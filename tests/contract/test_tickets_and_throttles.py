@@ -78,6 +78,7 @@ class TestThrottle:
         failed_logins_per_address=4,
         registrations_per_address=2,
         refreshes_per_session=2,
+        failed_refreshes_per_address=2,
         throttle_window_seconds=100,
     )
 
@@ -141,6 +142,7 @@ class TestThrottle:
         calls: list[tuple[Callable[[str], None], str, str]] = [
             (throttle.registration, "192.0.2.1", "192.0.2.2"),
             (throttle.refresh, "s1", "s2"),
+            (throttle.refresh_from, "192.0.2.1", "192.0.2.2"),
         ]
         for count, one, other in calls:
             for _ in range(2):
@@ -148,6 +150,16 @@ class TestThrottle:
             with pytest.raises(RateLimited):
                 count(one)
             count(other)
+
+    def test_takes_back_a_refresh_that_was_no_guess(self, throttle: Throttle) -> None:
+        for _ in range(10):
+            throttle.refresh_from("192.0.2.1")
+            throttle.refreshed_from("192.0.2.1")
+
+        for _ in range(2):
+            throttle.refresh_from("2001:db8::1")
+        with pytest.raises(RateLimited):
+            throttle.refresh_from("2001:db8::2")
 
 
 class TestThrottleOnRedis:

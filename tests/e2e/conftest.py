@@ -26,6 +26,7 @@ def cloud(
         # Every test registers people, and all of them come from one address.
         REGISTRATIONS_PER_ADDRESS="100000",
         FAILED_LOGINS_PER_ADDRESS="100000",
+        FAILED_REFRESHES_PER_ADDRESS="100000",
     )
     cloud.start()
     yield cloud

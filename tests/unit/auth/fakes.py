@@ -118,6 +118,9 @@ class FakeThrottle(Throttle):
         self.attempts.pop(self._logins(login).key, None)
         self.attempts[self._addresses(address).key] -= 1
 
+    def refreshed_from(self, address: str) -> None:
+        self.attempts[self._refreshes(address).key] -= 1
+
     def password_right(self, user_id: str) -> None:
         self.attempts.pop(self._passwords(user_id).key, None)
 

@@ -444,7 +444,7 @@ class TestDelete:
         assert not world.stands(tablet)
         assert not world.tables.pushes
         with pytest.raises(Unauthorized):
-            world.auth.refresh(tablet.refresh_token)
+            world.refresh(tablet.refresh_token)
         with pytest.raises(InvalidCredentials):
             world.login()
 
