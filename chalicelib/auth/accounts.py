@@ -72,15 +72,17 @@ class Accounts:
     def login(self, credentials: Credentials, client: Client) -> SignedIn:
         """Sign in.
 
-        Raises InvalidCredentials, alike in answer and in time for a wrong password and for a
-        login that nobody has, and RateLimited.
+        Raises InvalidCredentials, alike in answer and in time for a wrong password, for a login
+        that nobody has, and for an account that was guessed at too often by its other name; and
+        RateLimited.
         """
         self._throttle.login(credentials.login, client.address)
         found = self._store.credential_for(credentials.login)
-        password_hash = found.password_hash if found else None
+        allowed = self._throttle.account(found.user_id if found else credentials.login)
+        password_hash = found.password_hash if found and allowed else None
         if not self._passwords.verify(password_hash, credentials.password) or found is None:
             raise InvalidCredentials()
-        self._throttle.logged_in(credentials.login, client.address)
+        self._throttle.logged_in(credentials.login, found.user_id, client.address)
         session, token = self._auth.draft_session(found.user_id, client, credentials.device_name)
         surplus = self._store.open_session(session, found.password_hash)
         if surplus is None:  # the password was changed while we checked it

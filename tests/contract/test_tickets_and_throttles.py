@@ -88,7 +88,7 @@ class TestThrottle:
             return FakeThrottle(self.GIVEN)
         return Throttle(request.getfixturevalue("client"), self.GIVEN)
 
-    def test_limits_logins_by_account(self, throttle: Throttle) -> None:
+    def test_limits_logins_by_what_was_typed(self, throttle: Throttle) -> None:
         for n in range(2):
             throttle.login("ana", f"192.0.2.{n}")
 
@@ -96,6 +96,15 @@ class TestThrottle:
             throttle.login("ana", "192.0.2.9")
         assert 90 <= raised.value.details["retry_after"] <= 100
         throttle.login("bo", "192.0.2.9")
+
+    def test_limits_logins_by_account_without_a_word(self, throttle: Throttle) -> None:
+        assert [throttle.account("id of ana") for _ in range(4)] == [True, True, False, False]
+        assert throttle.account("id of bo")
+
+        throttle.login("ana", "192.0.2.1")
+        throttle.logged_in("ana", "id of ana", "192.0.2.1")
+
+        assert throttle.account("id of ana")
 
     def test_limits_logins_by_address(self, throttle: Throttle) -> None:
         for n in range(4):
@@ -116,13 +125,13 @@ class TestThrottle:
     def test_a_success_forgives_the_account_and_its_own_attempt(self, throttle: Throttle) -> None:
         for _ in range(10):
             throttle.login("ana", "192.0.2.1")
-            throttle.logged_in("ana", "192.0.2.1")
+            throttle.logged_in("ana", "id of ana", "192.0.2.1")
 
     def test_but_not_the_address(self, throttle: Throttle) -> None:
         for n in range(4):
             throttle.login(f"user{n}", "192.0.2.1")
             if n == 3:
-                throttle.logged_in(f"user{n}", "192.0.2.1")
+                throttle.logged_in(f"user{n}", "id", "192.0.2.1")
         throttle.login("ana", "192.0.2.1")
 
         with pytest.raises(RateLimited):
@@ -179,7 +188,7 @@ class TestThrottleOnRedis:
     def test_forgets_with_its_window_and_names_nobody(self, client: redis.Redis) -> None:
         throttle = Throttle(client, auth_settings(throttle_window_seconds=100))
         throttle.login("ana@example.org", "192.0.2.1")
-        throttle.logged_in("ana@example.org", "192.0.2.1")
+        throttle.logged_in("ana@example.org", "id of ana", "192.0.2.1")
         throttle.login("ana@example.org", "192.0.2.1")
 
         keys = client.keys()
@@ -193,7 +202,7 @@ class TestThrottleOnRedis:
         throttle = Throttle(client, auth_settings())
         throttle.login("ana", "192.0.2.1")
         client.flushdb()
-        throttle.logged_in("ana", "192.0.2.1")
+        throttle.logged_in("ana", "id of ana", "192.0.2.1")
 
         assert client.keys() == []
 

@@ -114,8 +114,9 @@ class FakeThrottle(Throttle):
         self._settings = given
         self.attempts: dict[str, int] = {}
 
-    def logged_in(self, login: str, address: str) -> None:
+    def logged_in(self, login: str, user_id: str, address: str) -> None:
         self.attempts.pop(self._logins(login).key, None)
+        self.attempts.pop(self._accounts(user_id).key, None)
         self.attempts[self._addresses(address).key] -= 1
 
     def refreshed_from(self, address: str) -> None:

@@ -174,7 +174,7 @@ class TestLogin:
 
         assert costs == [1, 1]
 
-    def test_failures_are_limited_by_account(self) -> None:
+    def test_failures_are_limited_by_login(self) -> None:
         world = make_world(auth_settings(failed_logins_per_account=3))
         world.register()
         for n in range(3):
@@ -187,7 +187,44 @@ class TestLogin:
 
         assert raised.value.details["retry_after"] == 900
         assert world.passwords.verified == verified
-        assert world.login("ana@example.org").user.username == "ana"
+
+    def test_both_names_of_an_account_share_its_guesses(self) -> None:
+        world = make_world(auth_settings(failed_logins_per_account=4))
+        ana = world.register()
+        for login in ("ana", "ana@example.org") * 2:
+            with pytest.raises(InvalidCredentials):
+                world.login(login, "wrong")
+
+        for login in ("ana", "ana@example.org"):
+            with pytest.raises(InvalidCredentials):
+                world.login(login)
+        assert set(world.tables.sessions) == {ana.session_id}
+
+    def test_guesses_at_one_name_do_not_tell_whose_the_other_is(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Once the guesses at her name are used up, her address is answered as one that nobody
+        has, after the same work."""
+        world = make_world(auth_settings(failed_logins_per_account=2))
+        world.register()
+        hasher = CountingHasher(world.passwords._hasher)
+        monkeypatch.setattr(world.passwords, "_hasher", hasher)
+
+        def guess(login: str) -> tuple[dict[str, Any], int]:
+            hasher.runs = 0
+            with pytest.raises(AppError) as raised:
+                world.login(login)
+            return raised.value.to_wire(), hasher.runs
+
+        for _ in range(2):
+            with pytest.raises(InvalidCredentials):
+                world.login("ana", "wrong")
+
+        hers = [guess("ana@example.org") for _ in range(4)]
+        assert hers == [guess("nobody@example.org") for _ in range(4)]
+        assert [answer["code"] for answer, _ in hers] == ["invalid_credentials"] * 2 + [
+            "rate_limited"
+        ] * 2
 
     def test_an_account_that_is_not_there_is_limited_alike(self) -> None:
         world = make_world(auth_settings(failed_logins_per_account=1))
