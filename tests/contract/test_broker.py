@@ -352,7 +352,7 @@ class TestASickBroker:
         assert time.monotonic() - before < BOUND
         assert caught.value.dependency == "rabbitmq"
 
-    def test_that_freezes_is_not_waited_for(
+    def test_g9_that_freezes_is_not_waited_for(
         self, behind: Broker, proxy: Proxy, queues: Queues, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         behind.publish(unread(new_id()))

@@ -70,7 +70,7 @@ BODIES: list[tuple[Any, int, str, list[str]]] = [
 ]
 
 
-def test_bad_bodies(run: Run) -> None:
+def test_g7_bad_bodies_are_told_by_field_and_leave_nothing(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         for body, status, code, fields in BODIES:
@@ -84,7 +84,7 @@ def test_bad_bodies(run: Run) -> None:
     run(scenario)
 
 
-def test_bad_frames(run: Run) -> None:
+def test_g7_bad_frames_are_told_and_leave_nothing(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         async with ana.socket() as a:
@@ -115,7 +115,7 @@ def test_bad_frames(run: Run) -> None:
     run(scenario)
 
 
-def test_a_frame_over_the_limit_ends_the_socket(run: Run) -> None:
+def test_g7_a_frame_over_the_limit_ends_the_socket(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         async with ana.socket() as a:
@@ -163,7 +163,7 @@ def test_g4_a_foreign_chat_is_as_unknown_as_none(run: Run) -> None:
     run(scenario)
 
 
-def test_ids_of_another_shape_are_not_found(run: Run) -> None:
+def test_g7_ids_of_another_shape_are_not_found(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.new()
         for bad in ("1", "'%20OR%201=1", "..%2f..", "%00", NOWHERE.upper(), "x" * 2000):
@@ -173,7 +173,7 @@ def test_ids_of_another_shape_are_not_found(run: Run) -> None:
     run(scenario)
 
 
-def test_cursors_from_nowhere_and_limits_without_bounds(run: Run) -> None:
+def test_g7_cursors_from_nowhere_and_limits_without_bounds_are_told(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, _, chat = await people.pair()
         for query, field in (
@@ -361,7 +361,9 @@ ACCOUNT = {
         ({"role": "admin"}, "role"),
     ],
 )
-def test_bad_registrations(run: Run, change: dict[str, Any], field: str) -> None:
+def test_g7_bad_registrations_are_told_by_field(
+    run: Run, change: dict[str, Any], field: str
+) -> None:
     async def scenario(people: People) -> None:
         answer = await people.anonymous.call("POST /v1/auth/register", {**ACCOUNT, **change})
         assert is_problem(answer, 422, "validation_failed")
@@ -372,7 +374,7 @@ def test_bad_registrations(run: Run, change: dict[str, Any], field: str) -> None
     run(scenario)
 
 
-def test_taken_names_are_told(run: Run) -> None:
+def test_g7_taken_names_are_told(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.new("ana")
         email = ana.signed_in["user"]["email"]

@@ -182,7 +182,7 @@ class TestSigningIn:
         ],
         ids=str,
     )
-    def test_bad_registrations_are_told_by_field(
+    def test_g7_bad_registrations_are_told_by_field(
         self, app: Chalice, world: World, changes: dict[str, Any], field: str
     ) -> None:
         status, answer = call(app, REGISTER, {**GOOD, **changes})

@@ -169,7 +169,7 @@ class TestWhoIsPushedTo:
         assert world.broker.sent == []
 
     @pytest.mark.parametrize(("read_seq", "told"), [(6, ["token-bo"]), (7, []), (8, [])])
-    def test_not_who_has_read_it_meanwhile(
+    def test_g6_not_who_has_read_it_meanwhile(
         self, world: World, read_seq: int, told: list[str]
     ) -> None:
         world.messages.read_seq[BO] = read_seq
@@ -362,7 +362,7 @@ class TestRecordsThatCannotBeRead:
         assert [body for body, _ in world.broker.retried] == [body]
 
 
-def test_no_text_name_or_token_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_g8_no_text_name_or_token_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     world.fcm.outcomes = {"token-bo": Outcome("gone"), "token-cy": Outcome("invalid")}
     bad = json.dumps({**json.loads(record(BO).body), "unknown": SECRET}).encode()
