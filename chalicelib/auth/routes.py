@@ -25,7 +25,11 @@ bp = Blueprint(__name__)
 
 @endpoint(bp, "POST /v1/auth/register", status=201)
 def register(body: Registration, client: Client) -> SignedIn:
-    """Make an account, and sign in to it."""
+    """Make an account, and sign in to it.
+
+    409 `email_taken` tells anyone that an e-mail address has an account. Until addresses are
+    verified by mail, only the limit on registrations slows that down.
+    """
     return deps.accounts.register(body, client)
 
 
