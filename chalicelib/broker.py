@@ -148,6 +148,8 @@ class Broker:
         left = list(enumerate(self._retry_seconds, start=1))[failure.attempt :]
         if not left:
             return _dead(failure)
+        # `attempt` names the queue to wait in; it may be that of a later try, which is not used
+        # up by that: `tries` are counted apart.
         long_enough = (each for each in left if each[1] >= failure.retry_after)
         attempt, delay = next(long_enough, left[-1])
         return Outgoing(
@@ -155,7 +157,11 @@ class Broker:
             _key(failure.shard),
             failure.body,
             _properties(
-                headers={"attempt": attempt, "reason": failure.reason},
+                headers={
+                    "attempt": attempt,
+                    "tries": failure.attempt + 1,
+                    "reason": failure.reason,
+                },
                 expiration=str(round(delay * 1000)),
             ),
         )

@@ -89,6 +89,7 @@ class Settings(BaseModel):
     failed_logins_per_address: Seconds = 100
     registrations_per_address: Seconds = 50
     refreshes_per_session: Seconds = 60
+    failed_refreshes_per_address: Seconds = 100
     throttle_window_seconds: Seconds = 900
     sockets_per_session: Seconds = 8
 

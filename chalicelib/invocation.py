@@ -1,5 +1,7 @@
-"""Around each event: the log knows whose lines these are, and what was counted is printed."""
+"""Around each event: the log knows whose lines these are, what was counted is printed, and a
+failure says nothing that is secret."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,11 +10,17 @@ from chalicelib import logs, metrics
 from chalicelib.config import trace_id
 from chalicelib.deps import deps
 
+log = logging.getLogger(__name__)
+
+
+class InvocationFailed(Exception):
+    """Leaves a function, so that the event counts as failed; whatever it says, Lambda prints."""
+
 
 @contextmanager
 def invocation(context: Any, request_id: str | None = None) -> Iterator[None]:
     """Everything a function does for one event happens inside. `request_id` is API Gateway's,
-    where there is one; else it is Lambda's."""
+    where there is one; else it is Lambda's. Raises InvocationFailed alone."""
     logs.enter(
         request_id=request_id or getattr(context, "aws_request_id", None),
         trace_id=trace_id(),
@@ -21,6 +29,12 @@ def invocation(context: Any, request_id: str | None = None) -> Iterator[None]:
     metrics.begin()
     try:
         yield
+    except InvocationFailed:
+        raise
+    except Exception:
+        log.exception("function failed")
+        # Without the words of the one that is logged: drivers quote values in theirs (G8).
+        raise InvocationFailed from None
     finally:
         # Without settings there is no stage to count for, and this is no time to read them.
         if (settings := vars(deps).get("settings")) is not None:

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from chalicelib.config import SettingsInvalid
 from chalicelib.deps import deps
 from chalicelib.errors import Unavailable
-from chalicelib.invocation import invocation
+from chalicelib.invocation import InvocationFailed, invocation
 from chalicelib.messages.store import StoreUnfit
 from chalicelib.readiness import readiness
 from chalicelib.wire import Input
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 bp = Blueprint(__name__)
 
 
-class MaintenanceFailed(Exception):
+class MaintenanceFailed(InvocationFailed):
     """Says what failed and which server it was, and nothing that is secret."""
 
 

@@ -1,6 +1,9 @@
 """What the service says of itself: alive, ready, and its OpenAPI document."""
 
-from typing import Any, Literal
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
 from chalice import Blueprint
 
@@ -10,6 +13,30 @@ from chalicelib.rest import Reply, endpoint
 from chalicelib.wire import Model
 
 bp = Blueprint(__name__)
+
+LOOK_SECONDS = 1.0
+"""Anyone may ask whether we are ready, and however often: so long a look at the servers is good."""
+
+T = TypeVar("T")
+
+
+def kept(seconds: float) -> Callable[[Callable[[], T]], Callable[[], T]]:
+    """Have a function answer as it did last, unless that is longer ago."""
+
+    def keep(ask: Callable[[], T]) -> Callable[[], T]:
+        last: tuple[float, T] | None = None
+
+        @functools.wraps(ask)
+        def answer() -> T:
+            nonlocal last
+            if last is None or not 0 <= time.time() - last[0] < seconds:
+                found = ask()
+                last = time.time(), found
+            return last[1]
+
+        return answer
+
+    return keep
 
 
 class Health(Model):
@@ -23,13 +50,15 @@ def health() -> Health:
 
 
 @endpoint(bp, "GET /v1/ready", status=(200, 503))
+@kept(LOOK_SECONDS)
 def ready() -> Reply[Readiness]:
-    """Whether each server behind us answers: 200 if all do, else 503."""
+    """Whether each server behind us answered a second ago at most: 200 if all did, else 503."""
     found = readiness()
     return Reply(found, 200 if found.status == "ok" else 503)
 
 
 @endpoint(bp, "GET /v1/openapi.json")
+@functools.cache
 def openapi() -> dict[str, Any]:
     """This API as an OpenAPI 3.1 document."""
     from chalicelib.openapi import document

@@ -12,7 +12,7 @@ from chalicelib.auth.models import (
     Registration,
     SignedIn,
 )
-from chalicelib.errors import InvalidCredentials, ValidationFailed
+from chalicelib.errors import InvalidCredentials, Unavailable, ValidationFailed
 from chalicelib.ids import new_id
 from chalicelib.users.models import Profile
 from chalicelib.wire import now
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from chalicelib.auth.store import AccountStore
     from chalicelib.auth.throttle import Throttle
     from chalicelib.users.service import Users
+
+RACERS = 3
+"""Changes of a password that may come between our check and our change, before we give up."""
 
 
 class Accounts:
@@ -69,20 +72,22 @@ class Accounts:
     def login(self, credentials: Credentials, client: Client) -> SignedIn:
         """Sign in.
 
-        Raises InvalidCredentials, alike in answer and in time for a wrong password and for a
-        login that nobody has, and RateLimited.
+        Raises InvalidCredentials, alike in answer and in time for a wrong password, for a login
+        that nobody has, and for an account that was guessed at too often by its other name; and
+        RateLimited.
         """
         self._throttle.login(credentials.login, client.address)
         found = self._store.credential_for(credentials.login)
-        password_hash = found.password_hash if found else None
+        allowed = self._throttle.account(found.user_id if found else credentials.login)
+        password_hash = found.password_hash if found and allowed else None
         if not self._passwords.verify(password_hash, credentials.password) or found is None:
             raise InvalidCredentials()
-        self._throttle.logged_in(credentials.login, client.address)
+        self._throttle.logged_in(credentials.login, found.user_id, client.address)
         session, token = self._auth.draft_session(found.user_id, client, credentials.device_name)
         surplus = self._store.open_session(session, found.password_hash)
         if surplus is None:  # the password was changed while we checked it
             raise InvalidCredentials()
-        self._auth.close(found.user_id, surplus)
+        self._auth.give_way(found.user_id, surplus)
         if self._passwords.outdated(found.password_hash):
             self._store.rehash(found, self._passwords.hash(credentials.password))
         user = self._users.me(found.user_id)
@@ -94,18 +99,22 @@ class Accounts:
         Raises InvalidCredentials unless the current one is right, ValidationFailed for a weak new
         one, RateLimited. A repeat completes what an outage cut short.
         """
-        password_hash = self._check(identity, change.current_password, or_else=change.new_password)
-        if password_hash is None:
-            raise InvalidCredentials(_WRONG)
-        user = self._users.me(identity.user_id)
-        self._refuse_weak(change.new_password, user, field="new_password")
-        ended = self._store.change_password(
-            identity.user_id,
-            self._passwords.hash(change.new_password),
-            but=identity.session_id,
-            now=self._clock(),
-        )
-        self._auth.close(identity.user_id, ended)
+        for _ in range(RACERS):
+            checked = self._check(identity, change.current_password, or_else=change.new_password)
+            if checked is None:
+                raise InvalidCredentials(_WRONG)
+            user = self._users.me(identity.user_id)
+            self._refuse_weak(change.new_password, user, field="new_password")
+            ended = self._store.change_password(
+                identity.user_id,
+                self._passwords.hash(change.new_password),
+                checked=checked,
+                but=identity.session_id,
+                now=self._clock(),
+            )
+            if ended is not None:
+                return self._auth.close(identity.user_id, ended)
+        raise Unavailable("postgres")
 
     def delete(self, identity: Identity, password: str) -> None:
         """Delete the account and end its sessions. Messages stay, as from a deleted user.
@@ -113,8 +122,12 @@ class Accounts:
         Raises InvalidCredentials unless the password is right, RateLimited. A repeat completes
         what an outage cut short.
         """
-        self._check(identity, password)
-        self._auth.close(identity.user_id, self._store.erase(identity.user_id, self._clock()))
+        for _ in range(RACERS):
+            checked = self._check(identity, password)
+            ended = self._store.erase(identity.user_id, self._clock(), checked=checked)
+            if ended is not None:
+                return self._auth.close(identity.user_id, ended)
+        raise Unavailable("postgres")
 
     def _check(
         self, identity: Identity, password: str, *, or_else: str | None = None

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -14,6 +14,9 @@ from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Utc
 
 SCOPES = frozenset({"account", "users.read", "chats.read", "chats.write"})
 """What a signed-in user may be granted. A route or an action names the one it needs."""
+
+LATELY = timedelta(hours=3)
+"""No socket lives longer: what a session revoked before this has left open is closed by itself."""
 
 # The HTML standard's idea of a valid address: it has one @, a plain local part, and a domain made
 # of labels; we ask for at least two of these. Whether mail arrives is not known.
@@ -61,6 +64,10 @@ class Session:
 
     def stands(self, now: datetime) -> bool:
         return self.revoked_at is None and now < self.expires_at
+
+    def revoked_lately(self, now: datetime) -> bool:
+        """Whether it may have left a socket open, if closing it was cut short."""
+        return self.revoked_at is not None and now < self.revoked_at + LATELY
 
 
 def _fold(value: Any) -> Any:

@@ -25,7 +25,11 @@ bp = Blueprint(__name__)
 
 @endpoint(bp, "POST /v1/auth/register", status=201)
 def register(body: Registration, client: Client) -> SignedIn:
-    """Make an account, and sign in to it."""
+    """Make an account, and sign in to it.
+
+    409 `email_taken` tells anyone that an e-mail address has an account. Until addresses are
+    verified by mail, only the limit on registrations slows that down.
+    """
     return deps.accounts.register(body, client)
 
 
@@ -36,9 +40,9 @@ def login(body: Credentials, client: Client) -> SignedIn:
 
 
 @endpoint(bp, "POST /v1/auth/refresh")
-def refresh(body: RefreshRequest) -> Tokens:
+def refresh(body: RefreshRequest, client: Client) -> Tokens:
     """Trade a refresh token for fresh tokens. Keep the new one: the old one ends with its use."""
-    return deps.auth.refresh(body.refresh_token)
+    return deps.auth.refresh(body.refresh_token, client)
 
 
 @endpoint(bp, "POST /v1/auth/logout", scope="account", status=204)

@@ -19,7 +19,7 @@ from chalicelib.auth.models import (
 )
 from chalicelib.auth.refresh import RefreshToken
 from chalicelib.config import Settings
-from chalicelib.errors import NotFound, Unauthorized, Unavailable
+from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
 from chalicelib.wire import now
 
@@ -141,22 +141,24 @@ class Auth:
             expires_in=self._settings.access_token_seconds,
         )
 
-    def refresh(self, text: str) -> Tokens:
+    def refresh(self, text: str, client: Client) -> Tokens:
         """Trade a refresh token for fresh tokens.
 
         The token stays good until the one it is traded for is used: an answer may get lost. Any
-        older one has been copied, so the session is revoked. Raises Unauthorized for both.
+        older one has been copied, so the session is revoked. Raises Unauthorized for both, and
+        RateLimited. A repeat completes what an outage cut short.
         """
         token = RefreshToken.parse(text)
         if token is None:
             raise _sign_in_again()
-        for _ in range(RACERS):
-            session = self._store().session(token.session_id)
-            if session is None or not session.stands(self._clock()):
-                raise _sign_in_again()
-            if (successor := self._trade(session, token)) is not None:
-                return self.tokens(session, successor)
-        raise Unavailable("postgres")
+        self._throttle().refresh_from(client.address)
+        try:
+            tokens = self._tokens_for(token)
+        except (RateLimited, Unavailable):
+            self._throttle().refreshed_from(client.address)
+            raise
+        self._throttle().refreshed_from(client.address)
+        return tokens
 
     def sessions(self, identity: Identity, query: SessionQuery) -> SessionPage:
         """The caller's sessions that stand, newest first."""
@@ -207,6 +209,19 @@ class Auth:
         for session_id in session_ids:
             self._sockets().close_session(user_id, session_id)
 
+    def give_way(self, user_id: str, session_ids: Collection[str]) -> None:
+        """End sessions that are too many, as far as Redis can be told now.
+
+        Redis is told first: so none is ended in PostgreSQL that would still be let in. What stays
+        for want of an answer stands, and gives way at the next login.
+        """
+        try:
+            self.close(user_id, session_ids)
+            for session_id in session_ids:
+                self._store().revoke(user_id, session_id, self._clock())
+        except Unavailable as error:
+            log.warning("surplus sessions left", extra={"dependency": error.dependency})
+
     def purge_sessions(self) -> int:
         """Delete sessions that ended a month ago, in bounded batches; answers how many."""
         before = self._clock() - KEPT_AFTER_END
@@ -232,6 +247,22 @@ class Auth:
         # Perhaps Redis failed when this session was revoked, and its sockets are still open.
         self.close(identity.user_id, [identity.session_id])
         return False
+
+    def _tokens_for(self, token: RefreshToken) -> Tokens:
+        for _ in range(RACERS):
+            session = self._store().session(token.session_id)
+            if session is None or not session.stands(self._clock()):
+                self._complete(session)
+                raise _sign_in_again()
+            if (successor := self._trade(session, token)) is not None:
+                return self.tokens(session, successor)
+        raise Unavailable("postgres")
+
+    def _complete(self, session: Session | None) -> None:
+        """Close a session again that was revoked lately: whoever revoked it may have died, or
+        found no Redis, before it was closed."""
+        if session is not None and session.revoked_lately(self._clock()):
+            self.close(session.user_id, [session.id])
 
     def _trade(self, session: Session, token: RefreshToken) -> RefreshToken | None:
         """The next token; None if another request was faster, and it must be looked at again."""

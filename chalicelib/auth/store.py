@@ -1,20 +1,18 @@
 """Accounts in PostgreSQL: how users come and go, their passwords and their sessions."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row, class_row, scalar_row
 
-from chalicelib.auth.models import Session
+from chalicelib.auth.models import LATELY, Session
 from chalicelib.errors import EmailTaken, UsernameTaken
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import DELETED_NAME, Profile
 
 MAX_SESSIONS = 50
-# Sessions revoked within this time are named again by a repeated revoke, so that it completes
-# what a failure of Redis cut short. No socket is older.
-_RECENT = timedelta(hours=3)
+_GIVE_WAY_AT_ONCE = 20  # there are more only after logins that raced, or an outage of Redis
 
 _SESSION = """
     s.id, s.user_id, s.current_digest AS current, s.previous_digest AS previous,
@@ -95,9 +93,9 @@ class AccountStore:
     def open_session(self, session: Session, password_hash: str) -> list[str] | None:
         """Add a session for whoever proved this very password hash; None if it has changed since.
 
-        Answers the sessions that had to give way, least recently used, beyond MAX_SESSIONS.
+        Answers the sessions that are to give way, least recently used, beyond MAX_SESSIONS.
         """
-        with self._postgres.transaction(), self._postgres.cursor(row_factory=scalar_row) as cursor:
+        with self._postgres.cursor(row_factory=scalar_row) as cursor:
             # The lock lets a password change that runs meanwhile see this session, and revoke it.
             opened = cursor.execute(
                 f"{_OPEN_SESSION} SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s FROM credentials"
@@ -107,16 +105,15 @@ class AccountStore:
             if not opened:
                 return None
             return cursor.execute(
-                "UPDATE sessions SET revoked_at = %(now)s WHERE id IN ("
-                "  SELECT id FROM sessions WHERE user_id = %(user_id)s"
-                "  AND revoked_at IS NULL AND expires_at > %(now)s AND id <> %(id)s"
-                "  ORDER BY last_used_at DESC OFFSET %(others)s LIMIT 1000"
-                ") RETURNING id",
+                "SELECT id FROM sessions WHERE user_id = %(user_id)s"
+                " AND revoked_at IS NULL AND expires_at > %(now)s AND id <> %(id)s"
+                " ORDER BY last_used_at DESC OFFSET %(others)s LIMIT %(at_once)s",
                 {
                     "now": session.created_at,
                     "user_id": session.user_id,
                     "id": session.id,
                     "others": MAX_SESSIONS - 1,
+                    "at_once": _GIVE_WAY_AT_ONCE,
                 },
             ).fetchall()
 
@@ -177,7 +174,7 @@ class AccountStore:
 
     def revoke_all(self, user_id: str, *, but: str | None, now: datetime) -> list[str]:
         """End a user's sessions but one, with their pushes. Answers which, and those that ended
-        shortly before."""
+        lately: so a repeat completes what a failure of Redis cut short."""
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             return cursor.execute(
                 "WITH pushes AS ("
@@ -190,27 +187,34 @@ class AccountStore:
                 "  AND (revoked_at IS NULL OR revoked_at > %(recent)s)"
                 "  ORDER BY revoked_at DESC NULLS FIRST LIMIT 500"
                 ")) RETURNING id",
-                {"user_id": user_id, "but": but, "now": now, "recent": now - _RECENT},
+                {"user_id": user_id, "but": but, "now": now, "recent": now - LATELY},
             ).fetchall()
 
     def change_password(
-        self, user_id: str, password_hash: str, *, but: str, now: datetime
-    ) -> list[str]:
-        """Set a password and end all sessions but one. Answers as `revoke_all`."""
+        self, user_id: str, password_hash: str, *, checked: str, but: str, now: datetime
+    ) -> list[str] | None:
+        """Set a password and end all sessions but one. Answers as `revoke_all`, or None if the
+        hash that was checked is not the one in force any more: then nothing is changed."""
         with self._postgres.transaction():
             with self._postgres.cursor() as cursor:
-                cursor.execute(
-                    "UPDATE credentials SET password_hash = %s, changed_at = %s WHERE user_id = %s",
-                    [password_hash, now, user_id],
-                )
-            return self.revoke_all(user_id, but=but, now=now)
+                changed = cursor.execute(
+                    "UPDATE credentials SET password_hash = %s, changed_at = %s"
+                    " WHERE user_id = %s AND password_hash = %s",
+                    [password_hash, now, user_id, checked],
+                ).rowcount
+            return self.revoke_all(user_id, but=but, now=now) if changed else None
 
-    def erase(self, user_id: str, now: datetime) -> list[str]:
+    def erase(self, user_id: str, now: datetime, *, checked: str | None) -> list[str] | None:
         """Delete an account: what says who it was goes, the row stays as a sender of messages.
-        Answers as `revoke_all`. Safe to repeat."""
+        Answers as `change_password`. Safe to repeat, with nothing to check any more."""
         with self._postgres.transaction():
             with self._postgres.cursor() as cursor:
-                cursor.execute("DELETE FROM credentials WHERE user_id = %s", [user_id])
+                deleted = cursor.execute(
+                    "DELETE FROM credentials WHERE user_id = %s AND password_hash = %s",
+                    [user_id, checked],
+                ).rowcount
+                if checked is not None and not deleted:
+                    return None
                 cursor.execute(
                     "UPDATE users SET email = NULL, display_name = %s, about = '',"
                     " avatar_url = NULL, push_previews = true, deleted_at = %s"

@@ -30,7 +30,7 @@ class _Counter(NamedTuple):
 
 
 class Throttle:
-    """Every method that counts raises RateLimited beyond the limit.
+    """Every method that counts raises RateLimited beyond the limit, but for `account`.
 
     An attempt counts before it is known to fail, since parallel guesses would else all pass; one
     that succeeds is taken back. Subjects are kept as digests: they are people's names.
@@ -44,12 +44,26 @@ class Throttle:
         """Count a login by what was typed, known or not, and by address."""
         self._count(self._logins(login), self._addresses(address))
 
-    def logged_in(self, login: str, address: str) -> None:
+    def account(self, subject: str) -> bool:
+        """Count a login by account: a user's id, or what was typed where that is nobody's.
+        Answers whether it may be tried.
+
+        An account has two names. RateLimited for the one, after guesses at the other, would tell
+        that both belong to the same person.
+        """
+        try:
+            self._count(self._accounts(subject))
+        except RateLimited:
+            return False
+        return True
+
+    def logged_in(self, login: str, user_id: str, address: str) -> None:
         """Forget an account's failed logins; of the address only this attempt, which did not
         fail: else a guesser would log in to an account of their own every now and then."""
         with guarded():
             pipe = self._redis.pipeline(transaction=False)
             pipe.delete(self._logins(login).key)
+            pipe.delete(self._accounts(user_id).key)
             pipe.eval(_UNCOUNT, 1, self._addresses(address).key)
             pipe.execute()
 
@@ -65,6 +79,15 @@ class Throttle:
         key = _key("register", _network(address))
         self._count(_Counter(key, self._settings.registrations_per_address))
 
+    def refresh_from(self, address: str) -> None:
+        """Count a refresh by address, before PostgreSQL is asked: a token is easily made up."""
+        self._count(self._refreshes(address))
+
+    def refreshed_from(self, address: str) -> None:
+        """Take it back: the token was right, or nobody could tell."""
+        with guarded():
+            self._redis.eval(_UNCOUNT, 1, self._refreshes(address).key)
+
     def refresh(self, session_id: str) -> None:
         key = _key("refresh", session_id)
         self._count(_Counter(key, self._settings.refreshes_per_session))
@@ -72,9 +95,16 @@ class Throttle:
     def _logins(self, login: str) -> _Counter:
         return _Counter(_key("login", login), self._settings.failed_logins_per_account)
 
+    def _accounts(self, subject: str) -> _Counter:
+        return _Counter(_key("account", subject), self._settings.failed_logins_per_account)
+
     def _addresses(self, address: str) -> _Counter:
         key = _key("address", _network(address))
         return _Counter(key, self._settings.failed_logins_per_address)
+
+    def _refreshes(self, address: str) -> _Counter:
+        key = _key("refresh from", _network(address))
+        return _Counter(key, self._settings.failed_refreshes_per_address)
 
     def _passwords(self, user_id: str) -> _Counter:
         return _Counter(_key("password", user_id), self._settings.failed_logins_per_account)

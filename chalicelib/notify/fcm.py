@@ -36,7 +36,6 @@ TITLE_BYTES, BODY_BYTES = 256, 1024
 """FCM takes 4 KB in all; the data are ids, and short."""
 
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
-_GONE = (messaging.UnregisteredError, messaging.SenderIdMismatchError)
 
 
 class Fcm:
@@ -172,8 +171,12 @@ def _outcome(error: exceptions.FirebaseError | None) -> Outcome:
     if error is None:
         return Outcome("sent")
     reason = type(error).__name__
-    if isinstance(error, _GONE):
+    if isinstance(error, messaging.UnregisteredError):
         return Outcome("gone", reason)
+    if isinstance(error, messaging.SenderIdMismatchError):
+        # We sign in to another project than the device: a deployment with the wrong service
+        # account must not cost everybody's token.
+        return Outcome("invalid", reason)
     if isinstance(error, exceptions.InvalidArgumentError):
         return Outcome("gone" if _about_the_token(error) else "invalid", reason)
     return Outcome("retry", reason, _retry_after(error))

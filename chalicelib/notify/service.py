@@ -86,7 +86,8 @@ class Notifier:
         metrics.count("PushesSent", states["sent"])
         for each, outcome in results:
             if outcome.state == "invalid":
-                log.error("FCM refuses a push", extra={"message_id": each.push.message_id})
+                refused = {"message_id": each.push.message_id, "reason": outcome.reason}
+                log.error("FCM refuses a push", extra=refused)
         self._forget({each.push.token for each, outcome in results if outcome.state == "gone"})
         return _failures((each, outcome) for each, outcome in results if outcome.state == "retry")
 

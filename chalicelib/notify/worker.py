@@ -33,7 +33,7 @@ def records(event: dict[str, Any]) -> Iterator[Record]:
             yield Record(
                 body=_body(message.get("data")),
                 shard=int(queue[1]) if queue else 0,
-                attempt=_attempt(headers.get("attempt")),
+                attempt=_attempt(headers.get("tries", headers.get("attempt"))),
             )
 
 

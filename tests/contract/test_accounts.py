@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from chalicelib.auth.models import Session
 from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
 from chalicelib.errors import AppError, EmailTaken, Unavailable, UsernameTaken
 from chalicelib.ids import new_id
@@ -113,7 +114,7 @@ class TestOpenSession:
         assert stores.accounts.open_session(session, "other") is None
         assert stores.accounts.session(session.id) is None
 
-    def test_those_used_longest_ago_give_way(self, stores: Stores) -> None:
+    def test_those_used_longest_ago_are_to_give_way(self, stores: Stores) -> None:
         user, first = stores.account()
         later = NOW + timedelta(minutes=1)
         for _ in range(MAX_SESSIONS - 1):
@@ -121,9 +122,12 @@ class TestOpenSession:
 
         newest = session_of(user.id, created_at=later, last_used_at=later)
         assert stores.accounts.open_session(newest, "hash") == [first.id]
-        listed = stores.accounts.sessions(user.id, now=later, before=None, limit=200)
-        assert len(listed) == MAX_SESSIONS
-        assert newest.id in [one.id for one in listed]
+        another = session_of(user.id, created_at=later, last_used_at=later)
+        surplus = stores.accounts.open_session(another, "hash")
+        assert surplus is not None
+        assert len(surplus) == 2
+        assert first.id in surplus, "until it has ended, it is named again"
+        assert another.id not in surplus
 
 
 class TestRotate:
@@ -272,13 +276,30 @@ class TestChangePassword:
         user, session = stores.account()
         other = stores.login(user)
 
-        ended = stores.accounts.change_password(user.id, "hash 2", but=session.id, now=NOW)
+        ended = stores.accounts.change_password(
+            user.id, "hash 2", checked="hash", but=session.id, now=NOW
+        )
 
         assert ended == [other.id]
         assert stores.accounts.password_hash(user.id) == "hash 2"
         assert [
             one.id for one in stores.accounts.sessions(user.id, now=NOW, before=None, limit=9)
         ] == [session.id]
+
+    def test_needs_the_password_that_was_checked(self, stores: Stores) -> None:
+        user, session = stores.account()
+        other = stores.login(user)
+
+        assert (
+            stores.accounts.change_password(
+                user.id, "hash 2", checked="other", but=session.id, now=NOW
+            )
+            is None
+        )
+        assert stores.accounts.password_hash(user.id) == "hash"
+        found = stores.accounts.session(other.id)
+        assert found is not None
+        assert found.revoked_at is None
 
 
 class TestErase:
@@ -288,7 +309,7 @@ class TestErase:
         push = PushToken(token=user.id, platform="ios")
         stores.users.add_push_token(user.id, session.id, "d1", push, NOW)
 
-        assert stores.accounts.erase(user.id, NOW) == [session.id]
+        assert stores.accounts.erase(user.id, NOW, checked="hash") == [session.id]
 
         shown = stores.users.public(user.id)
         assert shown is not None
@@ -309,15 +330,25 @@ class TestErase:
         assert stores.users.named(user.username) is None
         assert stores.users.push_targets([user.id], [], NOW).targets == []
 
+    def test_needs_the_password_that_was_checked(self, stores: Stores) -> None:
+        user, session = stores.account()
+
+        assert stores.accounts.erase(user.id, NOW, checked="other") is None
+        assert stores.users.profile(user.id) == user
+        assert stores.accounts.session(session.id) == session
+        assert stores.accounts.password_hash(user.id) == "hash"
+
     def test_can_be_repeated(self, stores: Stores) -> None:
         user, session = stores.account()
-        stores.accounts.erase(user.id, NOW)
+        stores.accounts.erase(user.id, NOW, checked="hash")
 
-        assert stores.accounts.erase(user.id, NOW + timedelta(minutes=1)) == [session.id]
+        assert stores.accounts.erase(user.id, NOW + timedelta(minutes=1), checked=None) == [
+            session.id
+        ]
 
     def test_frees_the_address_not_the_username(self, stores: Stores) -> None:
         user, _ = stores.account()
-        stores.accounts.erase(user.id, NOW)
+        stores.accounts.erase(user.id, NOW, checked="hash")
 
         with pytest.raises(UsernameTaken):
             stores.account(username=user.username)
@@ -325,7 +356,7 @@ class TestErase:
 
     def test_a_deleted_user_cannot_sign_in(self, stores: Stores) -> None:
         user, _ = stores.account()
-        stores.accounts.erase(user.id, NOW)
+        stores.accounts.erase(user.id, NOW, checked="hash")
 
         assert stores.accounts.open_session(session_of(user.id), "hash") is None
 
@@ -422,8 +453,13 @@ class TestRaces:
 
         def finish() -> list[str]:
             if end == "erase":
-                return theirs.accounts.erase(user.id, NOW)
-            return theirs.accounts.change_password(user.id, "hash 2", but=first.id, now=NOW)
+                ended = theirs.accounts.erase(user.id, NOW, checked="hash")
+            else:
+                ended = theirs.accounts.change_password(
+                    user.id, "hash 2", checked="hash", but=first.id, now=NOW
+                )
+            assert ended is not None
+            return ended
 
         with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
             watch.autocommit = True
@@ -434,6 +470,38 @@ class TestRaces:
             assert late.id in ended.result(10)
 
         assert ours.accounts.open_session(session_of(user.id), "hash") is None
+
+    @pytest.mark.parametrize("end", ["change", "erase"])
+    def test_g5_who_checked_the_password_before_it_changed_can_do_nothing_with_it(
+        self, connect: Callable[[], Stores], postgres_url: str, end: str
+    ) -> None:
+        """A thief has passed the check and waits for the row while the owner changes it."""
+        owner, thief = connect(), connect()
+        user, mine = owner.account()
+        stolen = owner.login(user)
+
+        def change(stores: Stores, to: str, session: Session) -> list[str] | None:
+            return stores.accounts.change_password(
+                user.id, to, checked="hash", but=session.id, now=NOW
+            )
+
+        def steal() -> list[str] | None:
+            if end == "erase":
+                return thief.accounts.erase(user.id, NOW, checked="hash")
+            return change(thief, "the thief's", stolen)
+
+        with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
+            watch.autocommit = True
+            with owner.accounts._postgres.transaction():
+                assert change(owner, "the owner's", mine) == [stolen.id]
+                late = pool.submit(steal)
+                wait_until_blocked(watch)
+            assert late.result(10) is None
+
+        assert owner.accounts.password_hash(user.id) == "the owner's"
+        assert owner.users.profile(user.id) == user
+        standing = owner.accounts.sessions(user.id, now=NOW, before=None, limit=9)
+        assert [one.id for one in standing] == [mine.id]
 
 
 def wait_until_blocked(watch: psycopg.Connection[Any]) -> None:

@@ -207,6 +207,15 @@ class TestRetries:
         assert properties.delivery_mode == 2
         assert properties.expiration is None
 
+    def test_count_their_tries_whatever_pause_was_asked_for(
+        self, amqp_url: str, queues: Queues
+    ) -> None:
+        with closing(Broker(amqp_url, retry_seconds=(0.1, 0.1, 0.2, 0.1))) as broker:
+            broker.retry([failure()._replace(retry_after=0.2)])
+
+        _, properties, _ = queues.wait_for("push.1")
+        assert (properties.headers["attempt"], properties.headers["tries"]) == (3, 1)
+
     def test_come_back_after_their_delay(self, amqp_url: str, queues: Queues) -> None:
         with closing(Broker(amqp_url, retry_seconds=(1.0, 1.0, 1.0, 1.0))) as broker:
             before = time.monotonic()
@@ -343,7 +352,7 @@ class TestASickBroker:
         assert time.monotonic() - before < BOUND
         assert caught.value.dependency == "rabbitmq"
 
-    def test_that_freezes_is_not_waited_for(
+    def test_g9_that_freezes_is_not_waited_for(
         self, behind: Broker, proxy: Proxy, queues: Queues, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         behind.publish(unread(new_id()))

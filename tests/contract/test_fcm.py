@@ -100,7 +100,9 @@ class TestSending:
             "sender_id": SENDER,
         }
 
-    def test_shows_a_message_once_however_often_it_is_sent(self, fcm: Fcm, google: Google) -> None:
+    def test_g6_shows_a_message_once_however_often_it_is_sent(
+        self, fcm: Fcm, google: Google
+    ) -> None:
         one = push()
 
         fcm.send([one, one])
@@ -138,7 +140,7 @@ class TestSending:
 
         assert unused.send([]) == []
 
-    def test_says_per_platform_what_makes_it_one_notification(self) -> None:
+    def test_g6_says_per_platform_what_makes_it_one_notification(self) -> None:
         one = push()
 
         message = module._message(one)
@@ -157,7 +159,7 @@ class TestAnswers:
         ("token", "outcome"),
         [
             ("fail-unregistered", Outcome("gone", "UnregisteredError")),
-            ("fail-sender", Outcome("gone", "SenderIdMismatchError")),
+            ("fail-sender", Outcome("invalid", "SenderIdMismatchError")),
             ("fail-invalid", Outcome("gone", "InvalidArgumentError")),
             ("fail-quota", Outcome("retry", "QuotaExceededError", 1)),
             ("fail-503", Outcome("retry", "UnavailableError", 1)),
@@ -253,7 +255,7 @@ class TestASickGoogle:
         assert json.loads(line)["DependencyUnavailable"] == 2
 
     @pytest.mark.parametrize("what", ["token", "send"])
-    def test_that_freezes_is_not_waited_for(
+    def test_g9_that_freezes_is_not_waited_for(
         self, google: Google, monkeypatch: pytest.MonkeyPatch, what: str
     ) -> None:
         monkeypatch.setattr(module, "REQUEST_SECONDS", 0.5)

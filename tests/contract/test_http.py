@@ -176,7 +176,7 @@ def test_what_is_no_answer_is_an_error(answer: bytes) -> None:
         post(connect(server))
 
 
-def test_silence_and_dripping_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_g9_silence_and_dripping_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "ANSWER_SECONDS", 0.2)
 
     def drip_for_ever(connection: socket.socket, _: bytes) -> None:

@@ -78,6 +78,7 @@ class TestThrottle:
         failed_logins_per_address=4,
         registrations_per_address=2,
         refreshes_per_session=2,
+        failed_refreshes_per_address=2,
         throttle_window_seconds=100,
     )
 
@@ -87,7 +88,7 @@ class TestThrottle:
             return FakeThrottle(self.GIVEN)
         return Throttle(request.getfixturevalue("client"), self.GIVEN)
 
-    def test_limits_logins_by_account(self, throttle: Throttle) -> None:
+    def test_limits_logins_by_what_was_typed(self, throttle: Throttle) -> None:
         for n in range(2):
             throttle.login("ana", f"192.0.2.{n}")
 
@@ -95,6 +96,15 @@ class TestThrottle:
             throttle.login("ana", "192.0.2.9")
         assert 90 <= raised.value.details["retry_after"] <= 100
         throttle.login("bo", "192.0.2.9")
+
+    def test_limits_logins_by_account_without_a_word(self, throttle: Throttle) -> None:
+        assert [throttle.account("id of ana") for _ in range(4)] == [True, True, False, False]
+        assert throttle.account("id of bo")
+
+        throttle.login("ana", "192.0.2.1")
+        throttle.logged_in("ana", "id of ana", "192.0.2.1")
+
+        assert throttle.account("id of ana")
 
     def test_limits_logins_by_address(self, throttle: Throttle) -> None:
         for n in range(4):
@@ -115,13 +125,13 @@ class TestThrottle:
     def test_a_success_forgives_the_account_and_its_own_attempt(self, throttle: Throttle) -> None:
         for _ in range(10):
             throttle.login("ana", "192.0.2.1")
-            throttle.logged_in("ana", "192.0.2.1")
+            throttle.logged_in("ana", "id of ana", "192.0.2.1")
 
     def test_but_not_the_address(self, throttle: Throttle) -> None:
         for n in range(4):
             throttle.login(f"user{n}", "192.0.2.1")
             if n == 3:
-                throttle.logged_in(f"user{n}", "192.0.2.1")
+                throttle.logged_in(f"user{n}", "id", "192.0.2.1")
         throttle.login("ana", "192.0.2.1")
 
         with pytest.raises(RateLimited):
@@ -141,6 +151,7 @@ class TestThrottle:
         calls: list[tuple[Callable[[str], None], str, str]] = [
             (throttle.registration, "192.0.2.1", "192.0.2.2"),
             (throttle.refresh, "s1", "s2"),
+            (throttle.refresh_from, "192.0.2.1", "192.0.2.2"),
         ]
         for count, one, other in calls:
             for _ in range(2):
@@ -148,6 +159,16 @@ class TestThrottle:
             with pytest.raises(RateLimited):
                 count(one)
             count(other)
+
+    def test_takes_back_a_refresh_that_was_no_guess(self, throttle: Throttle) -> None:
+        for _ in range(10):
+            throttle.refresh_from("192.0.2.1")
+            throttle.refreshed_from("192.0.2.1")
+
+        for _ in range(2):
+            throttle.refresh_from("2001:db8::1")
+        with pytest.raises(RateLimited):
+            throttle.refresh_from("2001:db8::2")
 
 
 class TestThrottleOnRedis:
@@ -167,7 +188,7 @@ class TestThrottleOnRedis:
     def test_forgets_with_its_window_and_names_nobody(self, client: redis.Redis) -> None:
         throttle = Throttle(client, auth_settings(throttle_window_seconds=100))
         throttle.login("ana@example.org", "192.0.2.1")
-        throttle.logged_in("ana@example.org", "192.0.2.1")
+        throttle.logged_in("ana@example.org", "id of ana", "192.0.2.1")
         throttle.login("ana@example.org", "192.0.2.1")
 
         keys = client.keys()
@@ -181,7 +202,7 @@ class TestThrottleOnRedis:
         throttle = Throttle(client, auth_settings())
         throttle.login("ana", "192.0.2.1")
         client.flushdb()
-        throttle.logged_in("ana", "192.0.2.1")
+        throttle.logged_in("ana", "id of ana", "192.0.2.1")
 
         assert client.keys() == []
 

@@ -94,7 +94,7 @@ class TestProfiles:
 
     def test_unknown_and_deleted_users_are_not_there(self, stores: Stores) -> None:
         gone, _ = stores.account()
-        stores.accounts.erase(gone.id, NOW)
+        stores.accounts.erase(gone.id, NOW, checked="hash")
 
         for user_id in (gone.id, new_id()):
             assert stores.users.profile(user_id) is None
@@ -220,7 +220,7 @@ class TestPushTargets:
         user, session = stores.account()
         sender, _ = stores.account(display_name="Bo")
         gone, _ = stores.account(display_name="Cy")
-        stores.accounts.erase(gone.id, NOW)
+        stores.accounts.erase(gone.id, NOW, checked="hash")
         for n in range(2):
             stores.users.add_push_token(user.id, session.id, f"d{n}", push(), NOW)
 

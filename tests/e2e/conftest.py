@@ -1,7 +1,9 @@
-"""One local cloud for all end-to-end tests, with its waits made short."""
+"""Local clouds for the end-to-end tests, with their waits made short: one that nearly all share,
+and one that keeps its chats in PostgreSQL."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,10 +17,15 @@ from tests.cloud import Cloud
 def cloud(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cloud]:
+    yield from serve(tmp_path_factory.mktemp("cloud"), request.param)
+
+
+def serve(state: Path, messages: str) -> Iterator[Cloud]:
+    """A cloud that keeps its chats in `messages`, until the tests are done with it."""
     cloud = Cloud(
-        tmp_path_factory.mktemp("cloud"),
+        state,
         "--messages",
-        request.param,
+        messages,
         "--schedule-seconds",
         "1",
         PENDING_AFTER_SECONDS="3",
@@ -26,6 +33,7 @@ def cloud(
         # Every test registers people, and all of them come from one address.
         REGISTRATIONS_PER_ADDRESS="100000",
         FAILED_LOGINS_PER_ADDRESS="100000",
+        FAILED_REFRESHES_PER_ADDRESS="100000",
     )
     cloud.start()
     yield cloud

@@ -70,7 +70,7 @@ BODIES: list[tuple[Any, int, str, list[str]]] = [
 ]
 
 
-def test_bad_bodies(run: Run) -> None:
+def test_g7_bad_bodies_are_told_by_field_and_leave_nothing(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         for body, status, code, fields in BODIES:
@@ -84,7 +84,7 @@ def test_bad_bodies(run: Run) -> None:
     run(scenario)
 
 
-def test_bad_frames(run: Run) -> None:
+def test_g7_bad_frames_are_told_and_leave_nothing(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         async with ana.socket() as a:
@@ -115,7 +115,7 @@ def test_bad_frames(run: Run) -> None:
     run(scenario)
 
 
-def test_a_frame_over_the_limit_ends_the_socket(run: Run) -> None:
+def test_g7_a_frame_over_the_limit_ends_the_socket(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         async with ana.socket() as a:
@@ -163,7 +163,7 @@ def test_g4_a_foreign_chat_is_as_unknown_as_none(run: Run) -> None:
     run(scenario)
 
 
-def test_ids_of_another_shape_are_not_found(run: Run) -> None:
+def test_g7_ids_of_another_shape_are_not_found(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.new()
         for bad in ("1", "'%20OR%201=1", "..%2f..", "%00", NOWHERE.upper(), "x" * 2000):
@@ -173,7 +173,7 @@ def test_ids_of_another_shape_are_not_found(run: Run) -> None:
     run(scenario)
 
 
-def test_cursors_from_nowhere_and_limits_without_bounds(run: Run) -> None:
+def test_g7_cursors_from_nowhere_and_limits_without_bounds_are_told(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, _, chat = await people.pair()
         for query, field in (
@@ -200,8 +200,8 @@ def test_cursors_from_nowhere_and_limits_without_bounds(run: Run) -> None:
     run(scenario)
 
 
-def forgeries(good: str) -> dict[str, str]:
-    """Tokens that look like `good` and must not count."""
+def forgeries(good: str, key: Any) -> dict[str, str]:
+    """Tokens that look like `good` and must not count; `key` is the one that signed it."""
     header, claims = (
         jwt.get_unverified_header(good),
         jwt.decode(good, options={"verify_signature": False}),
@@ -221,22 +221,45 @@ def forgeries(good: str) -> dict[str, str]:
         "unknown kid": jwt.encode(
             claims, foreign, "ES256", headers={**kid, "kid": "../../dev/null"}
         ),
-        "expired and another key": jwt.encode(
-            {**claims, "exp": int(time.time()) - 1}, foreign, "ES256", headers=kid
-        ),
         "huge": "a" * 5000 + ".b.c",
+        # From here on all is right but for one thing.
+        "expired": signed(key, kid, {**claims, "exp": int(time.time()) - 1}),
+        "for others": signed(key, kid, {**claims, "aud": "elsewhere"}),
+        "for us among others": signed(key, kid, {**claims, "aud": [claims["aud"], "elsewhere"]}),
+        "by another issuer": signed(key, kid, {**claims, "iss": "https://elsewhere.example"}),
+        "without an end": signed(key, kid, {n: v for n, v in claims.items() if n != "exp"}),
+        "of another type": signed(key, {**kid, "typ": "JWT"}, claims),
+        "of another session": signed(key, kid, {**claims, "sid": NOWHERE}),
+        "of another user": signed(key, kid, {**claims, "sub": NOWHERE}),
     }
 
 
-def test_forged_tokens(run: Run) -> None:
+def signed(key: Any, header: dict[str, str], claims: dict[str, Any]) -> str:
+    return jwt.encode(claims, key, "ES256", headers=header)
+
+
+def signing_key(cloud: Cloud) -> Any:
+    keys = json.loads(cloud.about["environment"]["JWT_KEYS"])["keys"]
+    return jwt.PyJWK(keys[0], "ES256").key
+
+
+def test_forged_tokens(run: Run, cloud: Cloud) -> None:
+    key = signing_key(cloud)
+
     async def scenario(people: People) -> None:
         ana = await people.new()
         assert ana.token is not None
-        for name, token in forgeries(ana.token).items():
+        for name, token in forgeries(ana.token, key).items():
             forged = User(ana.url, people.http, token)
             answer = await forged.call("GET /v1/users/me")
-            assert is_problem(answer, 401, "unauthorized"), name
+            assert answer.status == 401, name
+            assert is_problem(answer, 401, "unauthorized")
             assert answer.headers["www-authenticate"].startswith("Bearer")
+        given = jwt.get_unverified_header(ana.token)
+        claims = jwt.decode(ana.token, options={"verify_signature": False})
+        ours = signed(key, {"kid": given["kid"], "typ": given["typ"]}, {**claims, "jti": "x"})
+        answer = await User(ana.url, people.http, ours).call("GET /v1/users/me")
+        assert (answer.status, answer.body["id"]) == (200, ana.id), "or the above says nothing"
         for header in (f"Basic {ana.token}", ana.token, "Bearer", f"Bearer {ana.token} x"):
             answer = await people.anonymous.call(
                 "GET /v1/users/me", headers={"Authorization": header}
@@ -338,7 +361,9 @@ ACCOUNT = {
         ({"role": "admin"}, "role"),
     ],
 )
-def test_bad_registrations(run: Run, change: dict[str, Any], field: str) -> None:
+def test_g7_bad_registrations_are_told_by_field(
+    run: Run, change: dict[str, Any], field: str
+) -> None:
     async def scenario(people: People) -> None:
         answer = await people.anonymous.call("POST /v1/auth/register", {**ACCOUNT, **change})
         assert is_problem(answer, 422, "validation_failed")
@@ -349,7 +374,7 @@ def test_bad_registrations(run: Run, change: dict[str, Any], field: str) -> None
     run(scenario)
 
 
-def test_taken_names_are_told(run: Run) -> None:
+def test_g7_taken_names_are_told(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.new("ana")
         email = ana.signed_in["user"]["email"]

@@ -40,6 +40,7 @@ def cloud(
         PUSH_RETRY_SECONDS="1,2,5,15",
         REGISTRATIONS_PER_ADDRESS="100000",
         FAILED_LOGINS_PER_ADDRESS="100000",
+        FAILED_REFRESHES_PER_ADDRESS="100000",
     )
     cloud.start()
     try:

@@ -67,7 +67,8 @@ def test_a_failure_waits_longer_each_time(broker: FakeBroker, attempt: int) -> N
 
     (message,) = broker.sent
     assert (message.exchange, message.routing_key) == ("parley.retry", "message.unread.3")
-    assert message.properties.headers == {"attempt": attempt + 1, "reason": "Unavailable"}
+    expected = {"attempt": attempt + 1, "tries": attempt + 1, "reason": "Unavailable"}
+    assert message.properties.headers == expected
     assert message.properties.expiration == str(round(RETRY_SECONDS[attempt] * 1000))
 
 
@@ -90,6 +91,24 @@ def test_a_pause_that_was_asked_for_is_granted(
     broker.retry([failure(0, retry_after)])
 
     assert broker.retried[0][1]["attempt"] == attempt
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "delays"),
+    [(0, [5, 30, 120, 600]), (60, [120, 120, 120, 600]), (7200, [600] * 4)],
+)
+def test_a_pause_costs_none_of_the_four_further_tries(
+    broker: FakeBroker, retry_after: float, delays: list[float]
+) -> None:
+    tries = 0
+    while not broker.dead:
+        broker.retry([failure(tries, retry_after)])
+        if broker.retried:
+            tries = broker.retried[-1][1]["tries"]
+
+    waited = [m.properties.expiration for m in broker.sent if m.exchange == "parley.retry"]
+    assert waited == [str(round(delay * 1000)) for delay in delays]
+    assert broker.dead[0][1]["attempt"] == 4
 
 
 def test_what_is_hopeless_is_laid_aside_at_once(broker: FakeBroker) -> None:

@@ -3,7 +3,8 @@
 import base64
 import json
 import logging
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 
 import app as application
 from chalicelib import logs, metrics
+from chalicelib.auth.jobs import purge_sessions
 from chalicelib.auth.models import Identity
 from chalicelib.connections import Connections
 from chalicelib.deps import deps
-from chalicelib.errors import Unavailable
 from chalicelib.events import shard_of
+from chalicelib.invocation import InvocationFailed
 from chalicelib.messages.jobs import push_overdue, redeliver_pending
 from chalicelib.messages.models import Chat, Owed
 from chalicelib.messages.service import Messages
@@ -136,16 +138,18 @@ def rest(path: str, body: Any, **parameters: str) -> dict[str, Any]:
     return answer
 
 
+SOCKET = {
+    "domainName": "x",
+    "stage": "api",
+    "apiId": "a",
+    "connectionId": "c1",
+    "requestId": "api-2",
+}
+
+
 def frame(action: str, data: Any) -> Any:
-    context = {
-        "domainName": "x",
-        "stage": "api",
-        "apiId": "a",
-        "connectionId": "c1",
-        "requestId": "api-2",
-    }
     body = json.dumps({"id": "1", "action": action, "data": data})
-    return application.ws_message({"requestContext": context, "body": body}, CONTEXT)
+    return application.ws_message({"requestContext": SOCKET, "body": body}, CONTEXT)
 
 
 def a_draft() -> dict[str, Any]:
@@ -274,7 +278,7 @@ class TestASchedule:
     def test_that_fails_counts_too(self, world: World, printed: Any) -> None:
         world.store.fail_on.add("pending")
 
-        with pytest.raises(Unavailable):
+        with pytest.raises(InvocationFailed):
             redeliver_pending(SCHEDULED, CONTEXT)
 
         assert {one.name for one in printed().metrics} == {"DependencyUnavailable"}
@@ -345,3 +349,37 @@ class TestNotify:
         notify(self.batch(self.body(), attempt=4), CONTEXT)
 
         assert [one.name for one in printed().metrics] == ["PushesBuried"]
+
+
+class Broken:
+    """Fails as drivers do, quoting values, whatever is asked of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ValueError("Failing row contains (hunter2)")
+
+
+ENTRIES: dict[str, Callable[[], Any]] = {
+    "redeliver_pending": lambda: redeliver_pending(SCHEDULED, CONTEXT),
+    "push_overdue": lambda: push_overdue(SCHEDULED, CONTEXT),
+    "purge_sessions": lambda: purge_sessions(SCHEDULED, CONTEXT),
+    "notify": lambda: notify({"rmqMessagesByQueue": {}}, CONTEXT),
+    "disconnect": lambda: application.ws_disconnect({"requestContext": SOCKET}, CONTEXT),
+    "receive": lambda: frame("ping", {}),
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_g8_what_escapes_a_function_is_logged_and_raised_without_its_words(
+    monkeypatch: pytest.MonkeyPatch, printed: Any, entry: str
+) -> None:
+    monkeypatch.setitem(vars(deps), "settings", settings())
+    for name in ("messages", "auth", "notifier", "presence", "connections"):
+        monkeypatch.setitem(vars(deps), name, Broken())
+    monkeypatch.setattr("chalicelib.ws.to_json", lambda _: Broken().words)
+
+    with pytest.raises(InvocationFailed) as caught:
+        ENTRIES[entry]()
+
+    out = printed()
+    assert "hunter2" not in out.text + "".join(traceback.format_exception(caught.value))
+    assert (out.logs[-1]["message"], out.logs[-1]["exception"]) == ("function failed", "ValueError")

@@ -75,7 +75,7 @@ def test_the_level_is_that_of_the_settings(
     assert len(root.handlers) == 1, "Lambda's own would print every line again"
 
 
-def test_an_exception_keeps_its_type_and_place_not_its_words() -> None:
+def test_g8_an_exception_keeps_its_type_and_place_not_its_words() -> None:
     def fail() -> None:
         raise ValueError("Key (email)=(ana@example.org) already exists")
 

@@ -101,3 +101,18 @@ def test_every_linked_file_is_there() -> None:
 
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_promise_is_in_the_names_of_three_tests_or_more() -> None:
+    promises = re.findall(r"^\| \*\*(G\d) ", README, re.MULTILINE)
+    names = [
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^ *(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE)
+    ]
+    carried = {
+        promise: sum(f"_{promise.lower()}_" in name for name in names) for promise in promises
+    }
+
+    assert promises == [f"G{n}" for n in range(1, 10)]
+    assert {promise: count for promise, count in carried.items() if count < 3} == {}

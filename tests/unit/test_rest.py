@@ -155,7 +155,7 @@ def test_an_id_of_another_shape_is_not_found(app: Chalice, called: list[Any]) ->
         (HELLO + " " * rest.MAX_BODY, "application/json", 413, "too_large"),
     ],
 )
-def test_a_bad_body_is_a_problem(
+def test_g7_a_bad_body_is_a_problem(
     app: Chalice, called: list[Any], body: str, content_type: str, status: int, code: str
 ) -> None:
     headers = {"content-type": content_type}
@@ -187,7 +187,7 @@ def test_a_query_is_read_from_strings(app: Chalice) -> None:
     "query", [{"limit": ["0"]}, {"limit": ["201"]}, {"limit": ["x"]}, {"before": ["-1"]},
               {"page": ["2"]}, {"before": [str(2**60)]}],
 )  # fmt: skip
-def test_a_bad_query_names_the_field(app: Chalice, query: dict[str, list[str]]) -> None:
+def test_g7_a_bad_query_names_the_field(app: Chalice, query: dict[str, list[str]]) -> None:
     status, _, body = call(app, "GET /chats/{chat_id}", chat_id=CHAT, query=query)
 
     assert status == 422

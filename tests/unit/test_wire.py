@@ -58,11 +58,11 @@ def test_what_is_no_json_is_a_bad_request(text: str) -> None:
         ),
     ],
 )
-def test_each_wrong_field_is_named(text: str, wrong: list[str]) -> None:
+def test_g7_each_wrong_field_is_named(text: str, wrong: list[str]) -> None:
     assert fields(text) == wrong
 
 
-def test_a_refusal_does_not_quote_what_was_sent() -> None:
+def test_g8_a_refusal_does_not_quote_what_was_sent() -> None:
     with pytest.raises(ValidationFailed) as caught:
         parse(Draft, '{"client_id": "hunter2 hunter2", "content": "hunter2"}')
 

@@ -143,7 +143,7 @@ class TestReceive:
             ({"id": "7", "action": "see", "data": {"seq": 500}}, "7", "internal"),
         ],
     )
-    def test_bad_frames_are_told(self, body: Any, re: str | None, code: str) -> None:
+    def test_g7_bad_frames_are_told(self, body: Any, re: str | None, code: str) -> None:
         found = answer(body)
 
         assert (found["re"], found["error"]["code"]) == (re, code)

@@ -9,7 +9,7 @@ from chalice import Chalice
 
 from app import app as deployed
 from chalicelib.auth.accounts import Accounts
-from chalicelib.auth.models import Credentials, Identity, Registration, SignedIn
+from chalicelib.auth.models import Credentials, Identity, Registration, SignedIn, Tokens
 from chalicelib.auth.passwords import Passwords
 from chalicelib.auth.service import Auth
 from chalicelib.auth.tokens import AccessTokens
@@ -75,6 +75,9 @@ class World:
 
     def login(self, login: str = "ana", password: str = PASSWORD) -> SignedIn:
         return self.accounts.login(Credentials(login=login, password=password), PHONE)
+
+    def refresh(self, token: str) -> Tokens:
+        return self.auth.refresh(token, PHONE)
 
     def identity(self, signed_in: SignedIn) -> Identity:
         return self.auth.authenticate(f"Bearer {signed_in.access_token}")

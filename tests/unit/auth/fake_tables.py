@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from chalicelib.auth.models import Session
+from chalicelib.auth.models import LATELY, Session
 from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
 from chalicelib.errors import EmailTaken, Unavailable, UsernameTaken
 from chalicelib.users.models import (
@@ -97,11 +97,8 @@ class FakeAccountStore(AccountStore):
                 return None
             others = self._standing(session.user_id, session.created_at)
             others.sort(key=lambda one: one.last_used_at, reverse=True)
-            surplus = [one.id for one in others[MAX_SESSIONS - 1 :]]
-            for session_id in surplus:
-                self._end(session_id, session.created_at)
             self._tables.sessions[session.id] = session
-            return surplus
+            return [one.id for one in others[MAX_SESSIONS - 1 :]]
 
     def session(self, session_id: str) -> Session | None:
         with self._tables:
@@ -158,23 +155,27 @@ class FakeAccountStore(AccountStore):
                 for one in self._tables.sessions.values()
                 if one.user_id == user_id
                 and one.id != but
-                and (one.revoked_at is None or one.revoked_at > now - timedelta(hours=3))
+                and (one.revoked_at is None or one.revoked_at > now - LATELY)
             ]
             for session_id in ended:
                 self._end(session_id, now)
             return ended
 
     def change_password(
-        self, user_id: str, password_hash: str, *, but: str, now: datetime
-    ) -> list[str]:
+        self, user_id: str, password_hash: str, *, checked: str, but: str, now: datetime
+    ) -> list[str] | None:
         with self._tables:
-            if user_id in self._tables.passwords:
-                self._tables.passwords[user_id] = password_hash
+            if self._tables.passwords.get(user_id) != checked:
+                return None
+            self._tables.passwords[user_id] = password_hash
             return self.revoke_all(user_id, but=but, now=now)
 
-    def erase(self, user_id: str, now: datetime) -> list[str]:
+    def erase(self, user_id: str, now: datetime, *, checked: str | None) -> list[str] | None:
         with self._tables:
-            self._tables.passwords.pop(user_id, None)
+            if checked is not None and self._tables.passwords.get(user_id) != checked:
+                return None
+            if checked is not None:
+                del self._tables.passwords[user_id]
             user = self._tables.users[user_id]
             user.deleted = True
             user.profile = user.profile.model_copy(

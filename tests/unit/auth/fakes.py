@@ -114,9 +114,13 @@ class FakeThrottle(Throttle):
         self._settings = given
         self.attempts: dict[str, int] = {}
 
-    def logged_in(self, login: str, address: str) -> None:
+    def logged_in(self, login: str, user_id: str, address: str) -> None:
         self.attempts.pop(self._logins(login).key, None)
+        self.attempts.pop(self._accounts(user_id).key, None)
         self.attempts[self._addresses(address).key] -= 1
+
+    def refreshed_from(self, address: str) -> None:
+        self.attempts[self._refreshes(address).key] -= 1
 
     def password_right(self, user_id: str) -> None:
         self.attempts.pop(self._passwords(user_id).key, None)

@@ -55,6 +55,19 @@ class CountingHasher:
         return self.real.verify(password_hash, password)
 
 
+def once_verified(world: World, monkeypatch: pytest.MonkeyPatch, then: Any) -> None:
+    """Have something happen right after the next password was found right."""
+    verify = world.passwords.verify
+
+    def verify_and(password_hash: str | None, password: str) -> bool:
+        right = verify(password_hash, password)
+        monkeypatch.undo()
+        then()
+        return right
+
+    monkeypatch.setattr(world.passwords, "verify", verify_and)
+
+
 class TestRegister:
     def test_signs_in(self, world: World) -> None:
         ana = world.register()
@@ -161,7 +174,7 @@ class TestLogin:
 
         assert costs == [1, 1]
 
-    def test_failures_are_limited_by_account(self) -> None:
+    def test_failures_are_limited_by_login(self) -> None:
         world = make_world(auth_settings(failed_logins_per_account=3))
         world.register()
         for n in range(3):
@@ -174,7 +187,44 @@ class TestLogin:
 
         assert raised.value.details["retry_after"] == 900
         assert world.passwords.verified == verified
-        assert world.login("ana@example.org").user.username == "ana"
+
+    def test_both_names_of_an_account_share_its_guesses(self) -> None:
+        world = make_world(auth_settings(failed_logins_per_account=4))
+        ana = world.register()
+        for login in ("ana", "ana@example.org") * 2:
+            with pytest.raises(InvalidCredentials):
+                world.login(login, "wrong")
+
+        for login in ("ana", "ana@example.org"):
+            with pytest.raises(InvalidCredentials):
+                world.login(login)
+        assert set(world.tables.sessions) == {ana.session_id}
+
+    def test_guesses_at_one_name_do_not_tell_whose_the_other_is(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Once the guesses at her name are used up, her address is answered as one that nobody
+        has, after the same work."""
+        world = make_world(auth_settings(failed_logins_per_account=2))
+        world.register()
+        hasher = CountingHasher(world.passwords._hasher)
+        monkeypatch.setattr(world.passwords, "_hasher", hasher)
+
+        def guess(login: str) -> tuple[dict[str, Any], int]:
+            hasher.runs = 0
+            with pytest.raises(AppError) as raised:
+                world.login(login)
+            return raised.value.to_wire(), hasher.runs
+
+        for _ in range(2):
+            with pytest.raises(InvalidCredentials):
+                world.login("ana", "wrong")
+
+        hers = [guess("ana@example.org") for _ in range(4)]
+        assert hers == [guess("nobody@example.org") for _ in range(4)]
+        assert [answer["code"] for answer, _ in hers] == ["invalid_credentials"] * 2 + [
+            "rate_limited"
+        ] * 2
 
     def test_an_account_that_is_not_there_is_limited_alike(self) -> None:
         world = make_world(auth_settings(failed_logins_per_account=1))
@@ -277,6 +327,33 @@ class TestLogin:
         assert not world.stands(ana)
         assert world.stands(newest)
         assert world.sockets.closed == [(ana.user.id, ana.session_id)]
+        assert world.tables.sessions[ana.session_id].revoked_at == world.clock()
+
+    @pytest.mark.parametrize("sick", ["redis", "postgres"])
+    def test_g5_one_that_cannot_give_way_now_does_so_at_the_next_login(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, sick: str
+    ) -> None:
+        """Meanwhile none is ended that would still be let in, and the login is answered."""
+        ana = world.register()
+        world.identity(ana)
+        world.clock.go(seconds=1)
+        for _ in range(MAX_SESSIONS - 1):
+            world.login()
+
+        def down(*_: object) -> None:
+            raise Unavailable(sick)
+
+        broken = world.revocation if sick == "redis" else world.auth._store()
+        monkeypatch.setattr(broken, "revoke", down)
+        assert world.stands(world.login())
+        assert world.tables.sessions[ana.session_id].revoked_at is None
+        monkeypatch.undo()
+
+        world.login()
+
+        assert not world.stands(ana)
+        assert world.tables.sessions[ana.session_id].revoked_at is not None
+        assert (ana.user.id, ana.session_id) in world.sockets.closed
 
 
 class TestChangePassword:
@@ -345,6 +422,42 @@ class TestChangePassword:
         assert not world.stands(tablet)
         assert world.login(password=NEW)
 
+    def test_g5_a_change_that_was_overtaken_by_another_is_refused(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        owner, thief = world.identity(world.register()), world.identity(world.login())
+        once_verified(
+            world, monkeypatch, lambda: world.accounts.change_password(owner, self.change())
+        )
+
+        with pytest.raises(InvalidCredentials):
+            world.accounts.change_password(thief, self.change(new="a thief's own one"))
+
+        assert world.login(password=NEW)
+
+    def test_one_that_was_overtaken_by_a_new_hash_of_the_same_password_goes_on(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        identity = world.identity(world.register())
+
+        def rehash() -> None:
+            world.tables.passwords[identity.user_id] = world.passwords.hash(PASSWORD)
+
+        once_verified(world, monkeypatch, rehash)
+
+        world.accounts.change_password(identity, self.change())
+
+        assert world.login(password=NEW)
+
+    def test_one_that_is_overtaken_every_time_comes_to_an_end(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        identity = world.identity(world.register())
+        monkeypatch.setattr(world.auth._store(), "change_password", lambda *_, **__: None)
+
+        with pytest.raises(Unavailable):
+            world.accounts.change_password(identity, self.change())
+
 
 class TestDelete:
     def test_leaves_a_nameless_sender(self, world: World) -> None:
@@ -368,7 +481,7 @@ class TestDelete:
         assert not world.stands(tablet)
         assert not world.tables.pushes
         with pytest.raises(Unauthorized):
-            world.auth.refresh(tablet.refresh_token)
+            world.refresh(tablet.refresh_token)
         with pytest.raises(InvalidCredentials):
             world.login()
 
@@ -378,6 +491,18 @@ class TestDelete:
         with pytest.raises(InvalidCredentials):
             world.accounts.delete(world.identity(ana), "wrong")
         assert not world.users.get(ana.user.id).deleted
+
+    def test_g5_one_that_was_overtaken_by_a_change_of_the_password_is_refused(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        owner, thief = world.identity(world.register()), world.identity(world.login())
+        change = PasswordChange(current_password=PASSWORD, new_password=NEW)
+        once_verified(world, monkeypatch, lambda: world.accounts.change_password(owner, change))
+
+        with pytest.raises(InvalidCredentials):
+            world.accounts.delete(thief, PASSWORD)
+
+        assert world.login(password=NEW)
 
     def test_keeps_the_username_but_frees_the_address(self, world: World) -> None:
         world.accounts.delete(world.identity(world.register()), PASSWORD)

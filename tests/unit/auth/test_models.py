@@ -116,7 +116,7 @@ def test_refuses_logins_that_nobody_can_have(login: Any) -> None:
         parse(Credentials, json.dumps({"login": login, "password": "x"}))
 
 
-def test_unknown_fields_are_refused() -> None:
+def test_g7_unknown_fields_are_refused() -> None:
     assert wrong(admin=True) == ["admin"]
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from chalicelib.auth.models import Tokens
+from chalicelib.auth.models import Client, SignedIn, Tokens
 from chalicelib.auth.refresh import RefreshToken
-from chalicelib.errors import RateLimited, Unauthorized
+from chalicelib.errors import RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
 from tests.unit.auth.conftest import World, make_world
 from tests.unit.auth.fakes import auth_settings
@@ -72,7 +72,7 @@ class TestRefresh:
     def test_gives_an_access_token_of_the_same_session(self, world: World) -> None:
         ana = world.register()
 
-        fresh = world.auth.refresh(ana.refresh_token)
+        fresh = world.refresh(ana.refresh_token)
 
         identity = world.auth.authenticate(f"Bearer {fresh.access_token}")
         assert identity.session_id == fresh.session_id == ana.session_id
@@ -83,29 +83,29 @@ class TestRefresh:
         tokens: Tokens = world.register()
         for _ in range(5):
             world.clock.go(seconds=90)
-            tokens = world.auth.refresh(tokens.refresh_token)
+            tokens = world.refresh(tokens.refresh_token)
 
         world.clock.go(seconds=100)
         with pytest.raises(Unauthorized):
-            world.auth.refresh(tokens.refresh_token)
+            world.refresh(tokens.refresh_token)
 
     def test_a_lost_answer_does_not_strand_the_client(self, world: World) -> None:
         ana = world.register()
-        world.auth.refresh(ana.refresh_token)  # lost
+        world.refresh(ana.refresh_token)  # lost
         world.clock.go(days=3)
 
-        again = world.auth.refresh(ana.refresh_token)
+        again = world.refresh(ana.refresh_token)
 
-        assert world.auth.refresh(again.refresh_token).session_id == ana.session_id
+        assert world.refresh(again.refresh_token).session_id == ana.session_id
 
     def test_two_tabs_at_once_get_the_same(self, world: World) -> None:
         ana = world.register()
 
-        one, other = (world.auth.refresh(ana.refresh_token) for _ in range(2))
+        one, other = (world.refresh(ana.refresh_token) for _ in range(2))
 
         assert one.refresh_token == other.refresh_token
-        assert world.auth.refresh(one.refresh_token) is not None
-        assert world.auth.refresh(other.refresh_token) is not None
+        assert world.refresh(one.refresh_token) is not None
+        assert world.refresh(other.refresh_token) is not None
 
     def test_two_tabs_at_once_survive_a_race_for_the_row(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -119,12 +119,12 @@ class TestRefresh:
         def session_then_lose(session_id: str) -> object:
             found = read(session_id)
             monkeypatch.undo()
-            others.append(world.auth.refresh(ana.refresh_token))
+            others.append(world.refresh(ana.refresh_token))
             return found
 
         monkeypatch.setattr(store, "session", session_then_lose)
 
-        ours = world.auth.refresh(ana.refresh_token)
+        ours = world.refresh(ana.refresh_token)
 
         assert ours.refresh_token == others[0].refresh_token
 
@@ -133,19 +133,65 @@ class TestRefresh:
     ) -> None:
         ana, tablet = world.register(), world.login()
         world.identity(ana)
-        first = world.auth.refresh(ana.refresh_token)
-        second = world.auth.refresh(first.refresh_token)
+        first = world.refresh(ana.refresh_token)
+        second = world.refresh(first.refresh_token)
 
         with caplog.at_level(logging.WARNING), pytest.raises(Unauthorized):
-            world.auth.refresh(ana.refresh_token)
+            world.refresh(ana.refresh_token)
 
         assert not world.stands(ana)
         assert world.sockets.closed == [(ana.user.id, ana.session_id)]
         for tokens in (second, first):
             with pytest.raises(Unauthorized):
-                world.auth.refresh(tokens.refresh_token)
+                world.refresh(tokens.refresh_token)
         assert world.stands(tablet)
         assert ana.refresh_token.split(".")[1] not in caplog.text
+
+    def reused_while_redis_is_away(self, world: World) -> tuple[SignedIn, Tokens]:
+        """A session that PostgreSQL has ended and Redis still lets in; its newest tokens."""
+        ana = world.register()
+        world.identity(ana)
+        second = world.refresh(world.refresh(ana.refresh_token).refresh_token)
+        world.revocation.down = True
+        with pytest.raises(Unavailable):
+            world.refresh(ana.refresh_token)
+        world.revocation.down = False
+        assert world.stands(ana)
+        return ana, second
+
+    @pytest.mark.parametrize("who", ["who was refused", "who holds the newest", "who knows the id"])
+    def test_g5_the_next_refresh_completes_a_revocation_that_was_cut_short(
+        self, world: World, who: str
+    ) -> None:
+        ana, newest = self.reused_while_redis_is_away(world)
+        token = {
+            "who was refused": ana.refresh_token,
+            "who holds the newest": newest.refresh_token,
+            "who knows the id": f"{ana.session_id}.{'0' * 64}",
+        }[who]
+
+        with pytest.raises(Unauthorized):
+            world.refresh(token)
+
+        assert not world.stands(ana)
+        assert world.sockets.closed == [(ana.user.id, ana.session_id)]
+
+    def test_g5_it_goes_on_asking_for_that_until_redis_answers(self, world: World) -> None:
+        _, newest = self.reused_while_redis_is_away(world)
+        world.revocation.down = True
+
+        with pytest.raises(Unavailable):
+            world.refresh(newest.refresh_token)
+
+    def test_what_was_revoked_long_ago_is_not_closed_again(self, world: World) -> None:
+        ana = world.register()
+        world.auth.logout(world.identity(ana))
+        closed = list(world.sockets.closed)
+        world.clock.go(hours=3)
+
+        with pytest.raises(Unauthorized):
+            world.refresh(ana.refresh_token)
+        assert world.sockets.closed == closed
 
     def test_a_thief_and_the_owner_cannot_go_on_side_by_side(self, world: World) -> None:
         """Both have the same token; whoever comes later, at the latest the other's next refresh
@@ -154,47 +200,78 @@ class TestRefresh:
         thief: Tokens = ana
         owner: Tokens = ana
         world.clock.go(minutes=15)
-        thief = world.auth.refresh(thief.refresh_token)
+        thief = world.refresh(thief.refresh_token)
         world.clock.go(minutes=5)
-        owner = world.auth.refresh(owner.refresh_token)
+        owner = world.refresh(owner.refresh_token)
         world.clock.go(minutes=10)
 
         with pytest.raises(Unauthorized):
-            world.auth.refresh(thief.refresh_token)
+            world.refresh(thief.refresh_token)
         with pytest.raises(Unauthorized):
-            world.auth.refresh(owner.refresh_token)
+            world.refresh(owner.refresh_token)
         assert not world.stands(ana)
 
     @pytest.mark.parametrize("text", ["", "x", "x.y", "é" * 64])
     def test_what_is_no_token_is_refused(self, world: World, text: str) -> None:
         with pytest.raises(Unauthorized):
-            world.auth.refresh(text)
+            world.refresh(text)
 
     def test_a_token_of_no_session_is_refused(self, world: World) -> None:
         with pytest.raises(Unauthorized):
-            world.auth.refresh(f"01890000-0000-7000-8000-000000000000.{'0' * 64}")
+            world.refresh(f"01890000-0000-7000-8000-000000000000.{'0' * 64}")
 
     def test_a_revoked_session_is_not_refreshed(self, world: World) -> None:
         ana = world.register()
         world.auth.logout(world.identity(ana))
 
         with pytest.raises(Unauthorized):
-            world.auth.refresh(ana.refresh_token)
+            world.refresh(ana.refresh_token)
 
     def test_an_access_token_is_no_refresh_token(self, world: World) -> None:
         with pytest.raises(Unauthorized):
-            world.auth.refresh(world.register().access_token)
+            world.refresh(world.register().access_token)
 
     def test_too_many_are_refused(self) -> None:
         world = make_world(auth_settings(refreshes_per_session=3))
         first = world.register()
         tokens: Tokens = first
         for _ in range(3):
-            tokens = world.auth.refresh(tokens.refresh_token)
+            tokens = world.refresh(tokens.refresh_token)
 
         with pytest.raises(RateLimited):
-            world.auth.refresh(tokens.refresh_token)
+            world.refresh(tokens.refresh_token)
         assert world.identity(first)
+
+    def test_made_up_tokens_are_limited_by_address_before_postgresql_is_asked(self) -> None:
+        world = make_world(auth_settings(failed_refreshes_per_address=3))
+        ana = world.register()
+        made_up = [f"{new_id()}.{'0' * 64}" for _ in range(3)]
+        for token in made_up:
+            with pytest.raises(Unauthorized):
+                world.refresh(token)
+        world.tables.down = True
+
+        with pytest.raises(RateLimited):
+            world.refresh(made_up[0])
+        with pytest.raises(RateLimited):
+            world.refresh(ana.refresh_token)
+        world.tables.down = False
+        elsewhere = Client(address="192.0.2.9", user_agent="")
+        assert world.auth.refresh(ana.refresh_token, elsewhere)
+
+    def test_right_ones_and_outages_do_not_count_against_an_address(self) -> None:
+        world = make_world(auth_settings(failed_refreshes_per_address=1, refreshes_per_session=2))
+        ana, tablet = world.register(), world.login()
+        for _ in range(2):
+            assert world.refresh(ana.refresh_token)
+        with pytest.raises(RateLimited):
+            world.refresh(ana.refresh_token)
+        world.tables.down = True
+        with pytest.raises(Unavailable):
+            world.refresh(tablet.refresh_token)
+        world.tables.down = False
+
+        assert world.refresh(tablet.refresh_token)
 
     @limits(deadline=None, max_examples=50)
     @given(st.lists(st.tuples(st.booleans(), st.integers(1, 10_000)), max_size=30))
@@ -205,11 +282,11 @@ class TestRefresh:
         tokens: Tokens = world.register()
         for lost, seconds in steps:
             world.clock.go(seconds=seconds)
-            answer = world.auth.refresh(tokens.refresh_token)
+            answer = world.refresh(tokens.refresh_token)
             if not lost:
                 tokens = answer
 
-        assert world.auth.refresh(tokens.refresh_token).session_id == tokens.session_id
+        assert world.refresh(tokens.refresh_token).session_id == tokens.session_id
 
     @limits(deadline=None, max_examples=50)
     @given(st.integers(0), st.lists(st.integers(61, 10_000), min_size=4, max_size=30))
@@ -223,7 +300,7 @@ class TestRefresh:
         for turn, gap in zip(turns, gaps, strict=True):
             world.clock.go(seconds=gap)
             try:
-                held[turn] = world.auth.refresh(held[turn].refresh_token)
+                held[turn] = world.refresh(held[turn].refresh_token)
             except Unauthorized:
                 caught = True
                 break

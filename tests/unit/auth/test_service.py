@@ -256,7 +256,7 @@ class TestPurge:
         ana, gone = world.register(), world.login()
         world.auth.revoke(world.identity(ana), gone.session_id)
         world.clock.go(days=KEPT_AFTER_END.days + 1)
-        world.auth.refresh(ana.refresh_token)
+        world.refresh(ana.refresh_token)
 
         assert world.auth.purge_sessions() == 1
         assert set(world.tables.sessions) == {ana.session_id}

@@ -169,7 +169,7 @@ class TestWhoIsPushedTo:
         assert world.broker.sent == []
 
     @pytest.mark.parametrize(("read_seq", "told"), [(6, ["token-bo"]), (7, []), (8, [])])
-    def test_not_who_has_read_it_meanwhile(
+    def test_g6_not_who_has_read_it_meanwhile(
         self, world: World, read_seq: int, told: list[str]
     ) -> None:
         world.messages.read_seq[BO] = read_seq
@@ -239,7 +239,8 @@ class TestFailures:
 
         assert world.told == ["token-cy", "token-cy"]
         assert world.retried_to == [[BO]]
-        assert world.broker.retried[0][1] == {"attempt": 1, "reason": "UnavailableError"}
+        assert world.broker.retried[0][1]["reason"] == "UnavailableError"
+        assert world.broker.retried[0][1]["tries"] == 1
 
     def test_keep_the_message_as_it_was(self, world: World) -> None:
         world.fcm.outcomes["token-bo"] = Outcome("retry", "UnavailableError")
@@ -276,11 +277,16 @@ class TestFailures:
         assert world.broker.retried == []
         assert world.broker.dead[0][1]["reason"] == "UnavailableError"
 
-    def test_that_will_never_succeed_are_given_up(self, world: World) -> None:
-        world.fcm.outcomes["token-bo"] = Outcome("invalid", "InvalidArgumentError")
+    @pytest.mark.parametrize("reason", ["InvalidArgumentError", "SenderIdMismatchError"])
+    def test_that_will_never_succeed_are_told_and_given_up_and_cost_no_token(
+        self, world: World, caplog: pytest.LogCaptureFixture, reason: str
+    ) -> None:
+        world.fcm.outcomes["token-bo"] = Outcome("invalid", reason)
 
         world.notify(record(BO, CY))
 
+        (told,) = [vars(one) for one in caplog.records if one.levelno == logging.ERROR]
+        assert told["reason"] == reason
         assert world.told == ["token-cy"]
         assert world.broker.sent == []
         assert world.users.forgotten == []
@@ -345,7 +351,9 @@ class TestRecordsThatCannotBeRead:
 
         assert world.told == ["token-bo"]
         assert world.broker.dead == []
-        assert world.broker.retried == [(body, {"attempt": 2, "reason": "ValidationError"})]
+        assert world.broker.retried == [
+            (body, {"attempt": 2, "tries": 2, "reason": "ValidationError"})
+        ]
 
     @pytest.mark.parametrize("body", [b"[]", b"null", b"7", b"{}"])
     def test_of_another_shape_come_again_too(self, world: World, body: bytes) -> None:
@@ -354,7 +362,7 @@ class TestRecordsThatCannotBeRead:
         assert [body for body, _ in world.broker.retried] == [body]
 
 
-def test_no_text_name_or_token_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_g8_no_text_name_or_token_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     world.fcm.outcomes = {"token-bo": Outcome("gone"), "token-cy": Outcome("invalid")}
     bad = json.dumps({**json.loads(record(BO).body), "unknown": SECRET}).encode()

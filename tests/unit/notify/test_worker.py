@@ -50,6 +50,7 @@ def test_the_queue_says_the_shard(queue: str, shard: int) -> None:
     ("headers", "attempt"),
     [
         ({"attempt": 3}, 3),
+        ({"attempt": 3, "tries": 1}, 1),
         ({"attempt": {"bytes": [51]}}, 3),
         ({"reason": {"bytes": [88]}}, 0),
         ({"attempt": -1}, 0),
