@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PARALLEL = 16
+POSTS_SECONDS = 6.0
+"""No post begins later than this after the first; it takes three more at most. So a
+send is answered within API Gateway's 29 seconds, however many sockets hang."""
+NOT_ASKED = 504
 
 
 class Delivery(NamedTuple):
@@ -89,11 +93,11 @@ class Gateway:
 
     def tell_connections(self, connection_ids: Collection[str], event: dict[str, Any]) -> None:
         """Send an event to sockets known by id alone; those that are gone are passed over."""
-        self._each(connection_ids, "POST", to_json(event))
+        self._each(connection_ids, "POST", to_json(event), _deadline())
 
     def close(self, connection_ids: Collection[str]) -> None:
         """Close sockets, as far as that can be done."""
-        self._each(connection_ids, "DELETE", b"")
+        self._each(connection_ids, "DELETE", b"", _deadline())
 
     def close_session(self, user_id: str, session_id: str) -> None:
         """Refuse the next frame of a session's sockets, then close them. Raises Unavailable when
@@ -108,26 +112,35 @@ class Gateway:
     ) -> tuple[set[Socket], bool]:
         """Post to each; drop those that are gone. Answers (gone, whether any post failed)."""
         targets = [socket for socket in sockets if socket.connection_id != skip]
-        results = self._each([s.connection_id for s in targets], "POST", to_json(event))
+        ids = [socket.connection_id for socket in targets]
+        results = self._each(ids, "POST", to_json(event), _deadline())
         gone = {s for s, status in zip(targets, results, strict=True) if status == 410}
         if gone:
             self._connections.drop(gone)
         return gone, any(status != 200 for status in results if status != 410)
 
-    def _each(self, connection_ids: Iterable[str], method: str, body: bytes) -> list[int]:
+    def _each(
+        self, connection_ids: Iterable[str], method: str, body: bytes, ends: float
+    ) -> list[int]:
         ids = list(connection_ids)
         if len(ids) < 2:
-            return [self._call(method, one, body) for one in ids]
-        return list(self._threads.map(lambda one: self._call(method, one, body), ids))
+            return [self._call(method, one, body, ends) for one in ids]
+        statuses = list(self._threads.map(lambda one: self._call(method, one, body, ends), ids))
+        if late := statuses.count(NOT_ASKED):
+            log.warning("sockets not asked in time", extra={"count": late, "method": method})
+        return statuses
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(PARALLEL, thread_name_prefix="gateway")
 
-    def _call(self, method: str, connection_id: str, body: bytes) -> int:
+    def _call(self, method: str, connection_id: str, body: bytes, ends: float) -> int:
         """The status, 200 for any success; 503 when nobody answered, also the second time."""
         path = self._path + quote(connection_id, safe="")
+        status = NOT_ASKED
         for attempt in (1, 2):
+            if time.monotonic() > ends:
+                break
             headers = self._signer.headers(method, self._http.host, path, body)
             try:
                 status = self._http.request(method, path, headers, body)
@@ -140,6 +153,10 @@ class Gateway:
                     break
             if attempt == 1:
                 time.sleep(0.05)
-        if status != 410:
+        if status not in (410, NOT_ASKED):
             log.warning("socket not reached", extra={"status": status, "method": method})
         return status
+
+
+def _deadline() -> float:
+    return time.monotonic() + POSTS_SECONDS

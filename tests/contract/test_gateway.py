@@ -27,7 +27,8 @@ EVENT = {"event": "message.new", "data": {"text": "é"}}
 
 
 class Management(ThreadingHTTPServer):
-    """`gone…` is gone, `sick…` fails, `once…` fails the first time, `slow…` takes its time."""
+    """`gone…` is gone, `sick…` fails, `once…` fails the first time, `slow…` takes its time, `hung…`
+    longer than anybody waits."""
 
     daemon_threads = True
 
@@ -43,6 +44,8 @@ class Management(ThreadingHTTPServer):
             self.calls.append((method, name, json.loads(body) if body else None))
         if name.startswith("slow"):
             time.sleep(0.3)
+        if name.startswith("hung"):
+            time.sleep(3)
         if name.startswith("gone"):
             return 410
         if name.startswith("sick") or (name.startswith("once") and not seen):
@@ -181,6 +184,20 @@ def test_posts_run_in_parallel(gateway: Gateway, connections: Connections) -> No
 
     # In turn they would take 2.4 s.
     assert time.monotonic() - started < 1.5
+
+
+def test_g9_all_posts_of_an_event_share_one_deadline(
+    gateway: Gateway, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.gateway.POSTS_SECONDS", 0.5)
+    online(connections, "bo", *(f"hung{n}" for n in range(60)))
+    started = time.monotonic()
+
+    assert deliver(gateway, "bo").failed
+    gateway.tell(["bo"], EVENT)
+
+    # The first sixteen are waited for, the others are not asked any more.
+    assert time.monotonic() - started < 2 * (0.5 + 3)
 
 
 def test_nobody_listening_is_bounded(connections: Connections) -> None:

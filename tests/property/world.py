@@ -140,7 +140,9 @@ class Wires(Gateway):
         self._fate = fate
         self.lines: dict[str, Line] = {}
 
-    def _each(self, connection_ids: Iterable[str], method: str, body: bytes) -> list[int]:
+    def _each(
+        self, connection_ids: Iterable[str], method: str, body: bytes, ends: float
+    ) -> list[int]:
         return [self._post(self.lines[one], body) for one in connection_ids]
 
     def _post(self, line: Line, body: bytes) -> int:
