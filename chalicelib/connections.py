@@ -49,6 +49,14 @@ redis.call('EXPIRE', KEYS[1], ARGV[4])
 return live
 """
 
+# Takes a socket from its user's. KEYS: the user's sockets, last seen. ARGV: socket, now, how long
+# last seen is kept. Answers 1 to whoever took the last one, and to nobody else.
+_CLOSE = """
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
+return redis.call('ZCOUNT', KEYS[1], ARGV[2], '+inf') == 0 and 1 or 0
+"""
+
 # Lists a user's sockets; with a seq, notes that whoever has one owes an acknowledgement of it.
 # What is owed of a chat is kept as "first last".
 # KEYS: the user's sockets, owed deadlines, owed seqs. ARGV: now, owing, deadline, seq.
@@ -200,23 +208,24 @@ class Connections:
             user_id, session_id = found
             if user_id is None:
                 return None
-            now = int(time.time())
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.delete(_connection(connection_id))
-            pipe.zrem(_sockets(user_id), f"{connection_id} {session_id}")
-            pipe.zcount(_sockets(user_id), now, "+inf")
-            self._seen(pipe, user_id, now)
-            left = pipe.execute()[2]
-        return user_id, left == 0
+            last = self._close([Socket(user_id, connection_id, session_id)])
+        return user_id, bool(last)
 
-    def drop(self, sockets: Collection[Socket]) -> None:
-        """Drop sockets that are gone or revoked: their next frame is refused."""
+    def drop(self, sockets: Collection[Socket]) -> list[str]:
+        """Drop sockets that are gone or revoked: their next frame is refused. Answers whose last
+        ones they were."""
         with guarded():
-            pipe = self._redis.pipeline(transaction=False)
-            for socket in sockets:
-                pipe.delete(_connection(socket.connection_id))
-                pipe.zrem(_sockets(socket.user_id), f"{socket.connection_id} {socket.session_id}")
-            pipe.execute()
+            return self._close(sockets)
+
+    def _close(self, sockets: Collection[Socket]) -> list[str]:
+        now = int(time.time())
+        pipe = self._redis.pipeline(transaction=False)
+        for user_id, connection_id, session_id in sockets:
+            pipe.delete(_connection(connection_id))
+            keys = [_sockets(user_id), _last_seen(user_id)]
+            pipe.eval(_CLOSE, 2, *keys, f"{connection_id} {session_id}", now, SEEN_SECONDS)
+        last: list[int] = pipe.execute()[1::2]
+        return [one.user_id for one, was_last in zip(sockets, last, strict=True) if was_last]
 
     def of(self, user_ids: Sequence[str], *, delivered: Owed | None = None) -> list[Socket]:
         """The sockets of users, in one round trip; it also strikes out what `delivered` covers."""
@@ -284,12 +293,13 @@ class Connections:
             answers = pipe.execute()
         return [_presence(answers[i], answers[i + 1]) for i in range(0, 5 * len(user_ids), 5)]
 
-    def watchers(self, user_id: str) -> list[str]:
-        """The connection ids that watch a user, at most 1,000."""
+    def watchers(self, user_ids: Collection[str]) -> list[list[str]]:
+        """The connection ids that watch each of some users, at most 1,000."""
         with guarded():
-            found: list[Any] = self._redis.zrangebyscore(
-                _watchers(user_id), time.time(), "+inf", start=0, num=1000
-            )
+            pipe = self._redis.pipeline(transaction=False)
+            for user_id in user_ids:
+                pipe.zrangebyscore(_watchers(user_id), time.time(), "+inf", start=0, num=1000)
+            found: list[list[str]] = pipe.execute()
         return found
 
     def ping(self) -> None:

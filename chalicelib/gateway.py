@@ -12,9 +12,11 @@ from pydantic_core import to_json
 
 from chalicelib.config import Settings
 from chalicelib.connections import Socket
+from chalicelib.errors import Unavailable
 from chalicelib.http import KeptConnections
-from chalicelib.messages.models import Owed
+from chalicelib.messages.models import Owed, PresenceOf
 from chalicelib.sigv4 import Signer
+from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.connections import Connections
@@ -91,21 +93,25 @@ class Gateway:
         In the same round trip to Redis, strike out what `delivered` covers."""
         self._send(self._connections.of(user_ids, delivered=delivered), event, skip)
 
-    def tell_connections(self, connection_ids: Collection[str], event: dict[str, Any]) -> None:
-        """Send an event to sockets known by id alone; those that are gone are passed over."""
-        self._each(connection_ids, "POST", to_json(event), _deadline())
+    def tell_presence(self, user_ids: Collection[str], *, online: bool) -> None:
+        """Tell who watches these users that they came or went, as far as that can be done."""
+        self._tell_presence(user_ids, _deadline(), online=online)
 
     def close(self, connection_ids: Collection[str]) -> None:
         """Close sockets, as far as that can be done."""
         self._each(connection_ids, "DELETE", b"", _deadline())
 
     def close_session(self, user_id: str, session_id: str) -> None:
-        """Refuse the next frame of a session's sockets, then close them. Raises Unavailable when
-        Redis could not be told; the closing itself is best effort."""
-        sockets = [s for s in self._connections.of([user_id]) if s.session_id == session_id]
+        """Dismiss a session's sockets."""
+        self.dismiss([s for s in self._connections.of([user_id]) if s.session_id == session_id])
+
+    def dismiss(self, sockets: Collection[Socket]) -> None:
+        """Refuse the next frame of sockets, then close them. Raises Unavailable when Redis could
+        not be told; the closing itself is best effort."""
         if sockets:
-            self._connections.drop(sockets)
+            left = self._connections.drop(sockets)
             self.close([socket.connection_id for socket in sockets])
+            self.tell_presence(left, online=False)
 
     def _send(
         self, sockets: list[Socket], event: dict[str, Any], skip: str | None
@@ -113,11 +119,25 @@ class Gateway:
         """Post to each; drop those that are gone. Answers (gone, whether any post failed)."""
         targets = [socket for socket in sockets if socket.connection_id != skip]
         ids = [socket.connection_id for socket in targets]
-        results = self._each(ids, "POST", to_json(event), _deadline())
+        ends = _deadline()
+        results = self._each(ids, "POST", to_json(event), ends)
         gone = {s for s, status in zip(targets, results, strict=True) if status == 410}
         if gone:
-            self._connections.drop(gone)
+            self._tell_presence(self._connections.drop(gone), ends, online=False)
         return gone, any(status != 200 for status in results if status != 410)
+
+    def _tell_presence(self, user_ids: Collection[str], ends: float, *, online: bool) -> None:
+        if not user_ids:
+            return
+        try:
+            watchers = self._connections.watchers(user_ids)
+        except Unavailable as error:
+            log.warning("presence not told", extra={"dependency": error.dependency})
+            return
+        seen = None if online else now()
+        for user_id, connection_ids in zip(user_ids, watchers, strict=True):
+            data = PresenceOf(user_id=user_id, online=online, last_seen_at=seen)
+            self._each(connection_ids, "POST", to_json({"event": "presence", "data": data}), ends)
 
     def _each(
         self, connection_ids: Iterable[str], method: str, body: bytes, ends: float

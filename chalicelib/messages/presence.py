@@ -7,7 +7,6 @@ from chalicelib.auth.models import Identity
 from chalicelib.config import Settings
 from chalicelib.errors import Unauthorized
 from chalicelib.messages.models import PresenceList, PresenceOf
-from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.auth.service import Auth
@@ -43,10 +42,9 @@ class Presence:
             raise Unauthorized()
         same = [socket for socket in others if socket.session_id == identity.session_id]
         if surplus := same[: max(0, len(same) + 1 - self._sockets_per_session)]:
-            self._connections.drop(surplus)
-            self._gateway.close([socket.connection_id for socket in surplus])
+            self._gateway.dismiss(surplus)
         if not others:
-            self._tell(identity.user_id, online=True)
+            self._gateway.tell_presence([identity.user_id], online=True)
 
     def disconnected(self, connection_id: str) -> None:
         """Forget a socket."""
@@ -55,7 +53,7 @@ class Presence:
             return
         user_id, last = found
         if last:
-            self._tell(user_id, online=False)
+            self._gateway.tell_presence([user_id], online=False)
 
     def watch(self, watcher: Identity, user_ids: list[str]) -> PresenceList:
         """How users are, now and, by events, for a quarter of an hour; a ping renews that.
@@ -76,10 +74,3 @@ class Presence:
         """Keep the socket's record alive, and renew whom it watches."""
         if watching := self._connections.renew(pinger):
             self.watch(pinger, watching)
-
-    def _tell(self, user_id: str, *, online: bool) -> None:
-        if watchers := self._connections.watchers(user_id):
-            data = PresenceOf(
-                user_id=user_id, online=online, last_seen_at=None if online else now()
-            )
-            self._gateway.tell_connections(watchers, {"event": "presence", "data": data})

@@ -85,6 +85,20 @@ def test_forgetting_tells_whether_it_was_the_last(connections: Connections) -> N
     assert connections.forget("c2") is None
 
 
+def test_dropping_tells_whose_last_ones_they_were_and_tells_it_once(
+    connections: Connections,
+) -> None:
+    ana, bo = someone(), someone()
+    for one, name in ((ana, "a1"), (ana, "a2"), (bo, "b1"), (bo, "b2")):
+        connections.open(one, name)
+    all_of_ana, all_of_bo = connections.of([ana.user_id]), connections.of([bo.user_id])
+
+    assert connections.drop([*all_of_ana, all_of_bo[0]]) == [ana.user_id]
+    assert connections.drop(all_of_ana) == []
+    assert connections.forget("a1") is None
+    assert connections.forget("b2") == (bo.user_id, True)
+
+
 def test_frames_beyond_the_bucket_must_wait(client: redis.Redis) -> None:
     connections = Connections(client, settings(frames_per_second=0.01, frames_burst=3))
     connections.open(someone(), "c1")
@@ -249,7 +263,7 @@ class TestWatching:
         found = connections.watch(connections.admit("c1"), [bo.user_id, cy.user_id])
 
         assert [(one.online, one.last_seen_at) for one in found] == [(True, None), (False, None)]
-        assert connections.watchers(bo.user_id) == ["c1"]
+        assert connections.watchers([bo.user_id, cy.user_id]) == [["c1"], ["c1"]]
 
     def test_who_left_was_last_seen_now(self, connections: Connections) -> None:
         ana, bo = someone(), someone()

@@ -1,25 +1,46 @@
 """Coming and going, on a real Redis."""
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import pytest
+from pydantic_core import from_json
 
 from chalicelib.auth.models import Identity
 from chalicelib.connections import Connections
-from chalicelib.errors import Unauthorized
+from chalicelib.errors import Unauthorized, Unavailable
+from chalicelib.gateway import Gateway
 from chalicelib.messages.presence import Presence
 from chalicelib.redis import connect
-from tests.unit.messages.fakes import FakeGateway
 from tests.unit.settings import settings
 
 
 class FakeSessions:
     valid = True
+    sick = False
 
     def still_valid(self, identity: Identity) -> bool:
+        if self.sick:
+            raise Unavailable("postgres")
         return self.valid
+
+
+class Posts(Gateway):
+    """The real gateway, but for the network. Sockets in `gone` are."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self.sent: list[tuple[str, dict[str, Any]]] = []
+        self.gone: set[str] = set()
+
+    def _each(
+        self, connection_ids: Iterable[str], method: str, body: bytes, ends: float
+    ) -> list[int]:
+        event = from_json(body) if method == "POST" else {"closed": True}
+        ids = list(connection_ids)
+        self.sent += [(one, event) for one in ids if one not in self.gone]
+        return [410 if one in self.gone else 200 for one in ids]
 
 
 class FakeChats:
@@ -40,8 +61,8 @@ def connections(redis_url: str) -> Connections:
 
 
 @pytest.fixture
-def gateway() -> FakeGateway:
-    return FakeGateway()
+def gateway(connections: Connections) -> Posts:
+    return Posts(connections)
 
 
 @pytest.fixture
@@ -55,7 +76,7 @@ def chats() -> FakeChats:
 
 
 @pytest.fixture
-def presence(connections: Connections, gateway: FakeGateway, sessions: Any, chats: Any) -> Presence:
+def presence(connections: Connections, gateway: Posts, sessions: Any, chats: Any) -> Presence:
     return Presence(
         settings(sockets_per_session=2),
         connections=connections,
@@ -75,12 +96,13 @@ def watcher(presence: Presence, connections: Connections) -> Identity:
     return connections.admit("w1")
 
 
-def told(gateway: FakeGateway) -> list[tuple[str, bool]]:
-    return [(to, event["data"]["online"]) for to, event in gateway.sent if "event" in event]
+def told(gateway: Posts) -> list[tuple[str, bool]]:
+    found = [(to, event) for to, event in gateway.sent if event.get("event") == "presence"]
+    return [(to, event["data"]["online"]) for to, event in found]
 
 
 def test_watchers_are_told_of_the_first_socket_and_of_the_last(
-    presence: Presence, watcher: Identity, gateway: FakeGateway
+    presence: Presence, watcher: Identity, gateway: Posts
 ) -> None:
     bo = someone()
     assert [one.online for one in presence.watch(watcher, [bo.user_id]).items] == [False]
@@ -96,8 +118,62 @@ def test_watchers_are_told_of_the_first_socket_and_of_the_last(
     assert gateway.sent[-1][1]["data"]["last_seen_at"] is not None
 
 
+def sign_out(gateway: Posts, bo: Identity) -> None:
+    gateway.close_session(bo.user_id, bo.session_id)
+
+
+def tell(gateway: Posts, bo: Identity) -> None:
+    gateway.tell([bo.user_id], {"event": "chat.typing", "data": {}})
+
+
+def deliver(gateway: Posts, bo: Identity) -> None:
+    gateway.deliver([bo.user_id], {"event": "message.new"}, chat_id="c", seq=1, sender_id="ana")
+
+
+@pytest.mark.parametrize("end", [sign_out, tell, deliver])
+def test_watchers_are_told_once_whoever_ends_the_last_socket(
+    presence: Presence,
+    watcher: Identity,
+    gateway: Posts,
+    end: Callable[[Posts, Identity], None],
+) -> None:
+    bo = someone()
+    presence.watch(watcher, [bo.user_id])
+    for name in ("b1", "b2"):
+        presence.connected(bo, name)
+    gateway.gone = {"b1"}
+    tell(gateway, bo)
+    assert told(gateway) == [("w1", True)]
+
+    gateway.gone = {"b2"}
+    end(gateway, bo)
+    presence.disconnected("b2")
+
+    assert told(gateway) == [("w1", True), ("w1", False)]
+    [item] = presence.watch(watcher, [bo.user_id]).items
+    assert (item.online, item.last_seen_at is None) == (False, False)
+
+
+def test_who_leaves_while_watchers_cannot_be_found_has_left(
+    presence: Presence,
+    connections: Connections,
+    gateway: Posts,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bo = someone()
+    monkeypatch.setattr(connections, "watchers", unavailable)
+    presence.connected(bo, "b1")
+    gateway.close_session(bo.user_id, bo.session_id)
+
+    assert connections.of([bo.user_id]) == []
+
+
+def unavailable(*arguments: Any) -> Any:
+    raise Unavailable("redis")
+
+
 def test_g4_strangers_cannot_be_watched(
-    presence: Presence, watcher: Identity, gateway: FakeGateway, chats: FakeChats
+    presence: Presence, watcher: Identity, gateway: Posts, chats: FakeChats
 ) -> None:
     bo = someone()
     chats.strangers = {bo.user_id}
@@ -111,7 +187,7 @@ def test_g4_a_ping_stops_watching_who_became_a_stranger(
     presence: Presence,
     watcher: Identity,
     connections: Connections,
-    gateway: FakeGateway,
+    gateway: Posts,
     chats: FakeChats,
 ) -> None:
     bo = someone()
@@ -137,7 +213,7 @@ def test_g5_a_session_revoked_while_connecting_gets_no_socket(
 
 
 def test_a_session_keeps_its_newest_sockets(
-    presence: Presence, connections: Connections, gateway: FakeGateway
+    presence: Presence, connections: Connections, gateway: Posts
 ) -> None:
     bo = someone()
     other = Identity(user_id=bo.user_id, session_id="s2")

@@ -112,9 +112,10 @@ class Sockets(Connections):
             self.owed[user_id, chat_id] = (min(since, seq), max(last, seq))
         return found
 
-    def drop(self, sockets: Collection[Socket]) -> None:
+    def drop(self, sockets: Collection[Socket]) -> list[str]:
         for socket in sockets:
             self.records.pop(socket.connection_id, None)
+        return []
 
     def settle(self, owed: Iterable[Owed]) -> None:
         for user_id, chat_id, seq, since in owed:

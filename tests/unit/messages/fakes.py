@@ -52,12 +52,6 @@ class FakeGateway(Gateway):
         if delivered:
             self.struck.append(delivered)
 
-    def tell_connections(self, connection_ids: Collection[str], event: dict[str, Any]) -> None:
-        self.sent += [(one, from_json(to_json(event))) for one in connection_ids]
-
-    def close(self, connection_ids: Collection[str]) -> None:
-        self.sent += [(one, {"closed": True}) for one in connection_ids]
-
 
 class FakeBroker(Broker):
     """Keeps what was published."""
