@@ -1,11 +1,12 @@
 """Sockets come and go: who is online, and who is told."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import Identity
 from chalicelib.config import Settings
-from chalicelib.errors import Unauthorized
+from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.messages.models import PresenceList, PresenceOf
 
 if TYPE_CHECKING:
@@ -35,14 +36,19 @@ class Presence:
 
     def connected(self, identity: Identity, connection_id: str) -> None:
         """Record a socket. Raises Unauthorized when its session was revoked meanwhile."""
-        others = self._connections.open(identity, connection_id)
-        # A revoke that ran before the record was written cannot have deleted it: look again.
-        if not self._auth().still_valid(identity):
-            self._connections.forget(connection_id)
-            raise Unauthorized()
-        same = [socket for socket in others if socket.session_id == identity.session_id]
-        if surplus := same[: max(0, len(same) + 1 - self._sockets_per_session)]:
+        try:
+            others = self._connections.open(identity, connection_id)
+            # A revoke that ran before the record was written cannot have deleted it: look again.
+            if not self._auth().still_valid(identity):
+                raise Unauthorized()
+            same = [socket for socket in others if socket.session_id == identity.session_id]
+            surplus = same[: max(0, len(same) + 1 - self._sockets_per_session)]
             self._gateway.dismiss(surplus)
+        except Exception:
+            # API Gateway never tells of the end of a socket whose $connect was refused.
+            with suppress(Unavailable):
+                self.disconnected(connection_id)
+            raise
         if not others:
             self._gateway.tell_presence([identity.user_id], online=True)
 

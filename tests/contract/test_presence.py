@@ -212,6 +212,32 @@ def test_g5_a_session_revoked_while_connecting_gets_no_socket(
         connections.admit("b1")
 
 
+@pytest.mark.parametrize("broken", ["sessions", "surplus"])
+def test_a_socket_that_is_refused_leaves_nothing_behind(
+    presence: Presence,
+    connections: Connections,
+    gateway: Posts,
+    sessions: FakeSessions,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+) -> None:
+    """API Gateway tells nothing of the end of a socket that it never opened."""
+    bo = someone()
+    open_before = ["b1", "b2"] if broken == "surplus" else []
+    for name in open_before:
+        presence.connected(bo, name)
+    sessions.sick = broken == "sessions"
+    if broken == "surplus":
+        monkeypatch.setattr(gateway, "dismiss", unavailable)
+
+    with pytest.raises(Unavailable):
+        presence.connected(bo, "b3")
+
+    assert [s.connection_id for s in connections.of([bo.user_id])] == open_before
+    with pytest.raises(Unauthorized):
+        connections.admit("b3")
+
+
 def test_a_session_keeps_its_newest_sockets(
     presence: Presence, connections: Connections, gateway: Posts
 ) -> None:
