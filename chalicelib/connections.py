@@ -231,7 +231,8 @@ class Connections:
         """The sockets of users, in one round trip; it also strikes out what `delivered` covers."""
         calls = [_reach(user_id) for user_id in user_ids]
         if delivered is not None:
-            calls.append(self._strike(delivered))
+            within = self._settings.delivered_within_seconds
+            calls.append(_strike(delivered, time.time() + within))
         return _flatten(user_ids, self._scripts.run_all(calls))
 
     def of_owing(
@@ -248,9 +249,11 @@ class Connections:
         ]
         return _flatten(user_ids, self._scripts.run_all(calls))
 
-    def settle(self, owed: Iterable[Owed]) -> None:
-        """Strike out what needs no acknowledgement any more."""
-        self._scripts.run_all([self._strike(one) for one in owed])
+    def settle(self, owed: Iterable[Owed], *, rest_is_overdue: bool = False) -> None:
+        """Strike out what needs no acknowledgement any more. What was sent after it is owed
+        within `delivered_within_seconds`, or is overdue as all of it was."""
+        within = 0 if rest_is_overdue else self._settings.delivered_within_seconds
+        self._scripts.run_all([_strike(one, time.time() + within) for one in owed])
 
     def claim_overdue(self, limit: int) -> list[Owed]:
         """Overdue acknowledgements, at most about `limit`; unsettled ones come again after a
@@ -310,15 +313,6 @@ class Connections:
     def _seen(self, pipe: Any, user_id: str, now: int) -> None:
         pipe.set(_last_seen(user_id), now, ex=SEEN_SECONDS)
 
-    def _strike(self, owed: Owed) -> Call:
-        shard = _shard(owed.user_id)
-        deadline = time.time() + self._settings.delivered_within_seconds
-        return Call(
-            _STRIKE,
-            [_owed(shard), _owed_seqs(shard)],
-            [f"{owed.user_id} {owed.chat_id}", owed.since, owed.seq, deadline],
-        )
-
 
 def _reach(user_id: str, owing: str = "", deadline: float = 0, seq: int | str = "") -> Call:
     shard = _shard(user_id)
@@ -326,6 +320,15 @@ def _reach(user_id: str, owing: str = "", deadline: float = 0, seq: int | str = 
         _REACH,
         [_sockets(user_id), _owed(shard), _owed_seqs(shard)],
         [time.time(), owing, deadline, seq],
+    )
+
+
+def _strike(owed: Owed, deadline: float) -> Call:
+    shard = _shard(owed.user_id)
+    return Call(
+        _STRIKE,
+        [_owed(shard), _owed_seqs(shard)],
+        [f"{owed.user_id} {owed.chat_id}", owed.since, owed.seq, deadline],
     )
 
 

@@ -170,14 +170,16 @@ class FakeMessageStore(MessageStore):
                     found[chat_id, user_id] = _cursors(chat, chat.members[user_id], moved=False)
             return found
 
-    def undelivered(self, chat_id: str, *, member: str, limit: int) -> list[Message] | None:
+    def undelivered(
+        self, chat_id: str, *, member: str, since: int, until: int, limit: int
+    ) -> list[Message] | None:
         with self._called("undelivered"):
             chat = self._find(chat_id, member)
             if chat is None:
                 return None
-            after = chat.members[member].delivered_seq
-            found = [one for one in _of_others(chat, member) if one.seq > after]
-            return found[::-1][:limit]
+            low = max(since, chat.members[member].delivered_seq + 1)
+            found = [one for one in _of_others(chat, member) if low <= one.seq <= until]
+            return found[:limit]
 
     def ping(self) -> None:
         with self._called("ping"):

@@ -45,6 +45,7 @@ ANSWER_BYTES = 100_000
 SYNC_CHATS = 20
 SYNC_LOOKS_AT = 1000
 JOB_BATCH = 200
+PUSH_PAGE = 50
 JOB_SECONDS = 40
 # After this long, a socket that exists but cannot be asked counts as absent: a push goes out.
 GIVE_UP_ON_SOCKETS = timedelta(hours=1)
@@ -216,11 +217,17 @@ class Messages:
         return len(overdue)
 
     def _push_owed(self, owed: Owed) -> None:
-        missed = self._store.undelivered(owed.chat_id, member=owed.user_id, limit=50) or []
-        for message in reversed(missed):
-            if owed.since <= message.seq <= owed.seq:
-                self._push(message, {owed.user_id})
-        self._connections.settle([owed])
+        """A page of what one member owes in a chat; the rest stays overdue."""
+        missed = self._store.undelivered(
+            owed.chat_id, member=owed.user_id, since=owed.since, until=owed.seq, limit=PUSH_PAGE
+        )
+        for message in missed or []:
+            self._push(message, {owed.user_id})
+        if missed and len(missed) == PUSH_PAGE:
+            owed = owed._replace(seq=missed[-1].seq)
+            self._connections.settle([owed], rest_is_overdue=True)
+        else:
+            self._connections.settle([owed])
 
     def _push(self, message: Message, user_ids: set[str]) -> None:
         if absent := sorted(user_ids - {message.sender_id}):

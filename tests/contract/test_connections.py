@@ -234,6 +234,15 @@ class TestOwing:
 
         assert connections.claim_overdue(100) == [Owed(bo.user_id, CHAT, 6, since=5)]
 
+    def test_the_rest_of_what_was_settled_may_be_overdue_too(
+        self, connections: Connections
+    ) -> None:
+        ana, bo = self.owe(connections, 5)
+        self.send(connections, ana, bo, 6)
+        connections.settle([Owed(bo.user_id, CHAT, 5)], rest_is_overdue=True)
+
+        assert connections.claim_overdue(100) == [Owed(bo.user_id, CHAT, 6, since=6)]
+
     def test_g1_an_earlier_message_that_comes_later_is_owed_too(
         self, connections: Connections
     ) -> None:

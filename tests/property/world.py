@@ -117,7 +117,7 @@ class Sockets(Connections):
             self.records.pop(socket.connection_id, None)
         return []
 
-    def settle(self, owed: Iterable[Owed]) -> None:
+    def settle(self, owed: Iterable[Owed], *, rest_is_overdue: bool = False) -> None:
         for user_id, chat_id, seq, since in owed:
             if (user_id, chat_id) in self.owed:
                 first, last = self.owed.pop((user_id, chat_id))

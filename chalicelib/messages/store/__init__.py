@@ -73,9 +73,11 @@ class MessageStore(Protocol):
         """The cursors of (chat_id, user_id) pairs; what is not found is left out.
         `moved` is False."""
 
-    def undelivered(self, chat_id: str, *, member: str, limit: int) -> list[Message] | None:
-        """The newest messages of others after `member`'s delivered_seq, newest first, but those
-        that were deleted."""
+    def undelivered(
+        self, chat_id: str, *, member: str, since: int, until: int, limit: int
+    ) -> list[Message] | None:
+        """Messages of others with a seq from `since` to `until` and after `member`'s
+        delivered_seq, oldest first, but those that were deleted."""
 
     def ping(self) -> None:
         """Raises Unavailable unless the server answers."""

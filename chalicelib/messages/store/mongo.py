@@ -273,7 +273,9 @@ class MongoMessages(MessageStore):
             for one in members
         }
 
-    def undelivered(self, chat_id: str, *, member: str, limit: int) -> list[Message] | None:
+    def undelivered(
+        self, chat_id: str, *, member: str, since: int, until: int, limit: int
+    ) -> list[Message] | None:
         with bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
@@ -281,10 +283,8 @@ class MongoMessages(MessageStore):
             [mine] = self._db.members([(chat_id, member)])
             self._db.landed(chat.get("outbox", []))
             others = {"chat_id": chat_id, "sender_id": {"$ne": member}, "deleted_at": None}
-            low = mine["delivered_seq"]
-            return self._db.page(
-                others, "seq", DESCENDING, low=low, high=chat["last_rev"], limit=limit
-            )
+            low, high = max(mine["delivered_seq"], since - 1), min(until, chat["last_rev"])
+            return self._db.page(others, "seq", ASCENDING, low=low, high=high, limit=limit)
 
     def ping(self) -> None:
         with bounded():

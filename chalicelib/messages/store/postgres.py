@@ -98,9 +98,9 @@ _NEWEST = _IN_CHAT.format("true ORDER BY seq DESC", "seq DESC")
 _HISTORY = _IN_CHAT.format("seq < %(before)s ORDER BY seq DESC", "seq DESC")
 _CHANGES = _IN_CHAT.format("rev > %(since)s ORDER BY rev", "rev")
 _UNDELIVERED = _IN_CHAT.format(
-    "seq > mine.delivered_seq AND sender_id <> mine.user_id AND deleted_at IS NULL"
-    " ORDER BY seq DESC",
-    "seq DESC",
+    "seq > mine.delivered_seq AND seq BETWEEN %(since)s AND %(until)s"
+    " AND sender_id <> mine.user_id AND deleted_at IS NULL ORDER BY seq",
+    "seq",
 )
 
 _MOVE = """
@@ -252,8 +252,11 @@ class PostgresMessages(MessageStore):
         )
         return {(row["chat_id"], row["user_id"]): _cursors(row) for row in rows}
 
-    def undelivered(self, chat_id: str, *, member: str, limit: int) -> list[Message] | None:
-        rows = self._rows(_UNDELIVERED, chat_id=chat_id, member=member, limit=limit)
+    def undelivered(
+        self, chat_id: str, *, member: str, since: int, until: int, limit: int
+    ) -> list[Message] | None:
+        asked = {"chat_id": chat_id, "member": member, "since": since, "until": until}
+        rows = self._rows(_UNDELIVERED, **asked, limit=limit)
         return _messages(rows) if rows else None
 
     def ping(self) -> None:

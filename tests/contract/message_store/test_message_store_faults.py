@@ -32,7 +32,7 @@ CALLS: dict[str, Callable[[MessageStore, Room], object]] = {
     "member_ids": lambda s, r: s.member_ids(r.id, member=r.ana),
     "shares_chat": lambda s, r: s.shares_chat(r.ana, [r.bo]),
     "cursors": lambda s, r: s.cursors([(r.id, r.ana)]),
-    "undelivered": lambda s, r: s.undelivered(r.id, member=r.ana, limit=9),
+    "undelivered": lambda s, r: s.undelivered(r.id, member=r.ana, since=1, until=9, limit=9),
     "ping": lambda s, r: s.ping(),
 }
 

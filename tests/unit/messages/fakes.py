@@ -78,14 +78,15 @@ class FakeUsers:
 
 
 class FakeOwing(Connections):
-    """Has a list of overdue acknowledgements."""
+    """Has a list of overdue acknowledgements, and answers each of them once."""
 
     def __init__(self) -> None:
         self.overdue: list[Owed] = []
         self.settled: list[Owed] = []
 
     def claim_overdue(self, limit: int) -> list[Owed]:
-        return self.overdue[:limit]
+        claimed, self.overdue = self.overdue[:limit], self.overdue[limit:]
+        return claimed
 
-    def settle(self, owed: Any) -> None:
+    def settle(self, owed: Any, *, rest_is_overdue: bool = False) -> None:
         self.settled += list(owed)

@@ -415,8 +415,25 @@ class TestJobs:
         assert [(event.message_id, event.user_ids) for event in broker.published] == [
             (two.id, [BO_ID])
         ]
-        assert owing.settled == owing.overdue
+        assert owing.settled == [Owed(BO_ID, chat.id, two.seq)]
         assert three.seq > two.seq
+
+    def test_g1_no_more_is_settled_than_was_pushed(
+        self,
+        messages: Messages,
+        chat: Chat,
+        owing: FakeOwing,
+        broker: FakeBroker,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(service, "PUSH_PAGE", 2)
+        sent = [messages.send(ANA, chat.id, draft(client_id=f"x{n}"))[0] for n in range(5)]
+        owing.overdue = [Owed(BO_ID, chat.id, sent[3].seq, since=sent[0].seq)]
+
+        messages.push_overdue()
+
+        assert [event.message_id for event in broker.published] == [sent[0].id, sent[1].id]
+        assert owing.settled == [Owed(BO_ID, chat.id, sent[1].seq, since=sent[0].seq)]
 
     def test_what_could_not_be_pushed_stays_owed(
         self, messages: Messages, chat: Chat, owing: FakeOwing, broker: FakeBroker
