@@ -24,6 +24,8 @@ SHARDS = 64
 LIFETIME = 2 * 60 * 60 + 300  # API Gateway cuts a socket after two hours
 WATCH_SECONDS = 900
 SEEN_SECONDS = 60 * 60 * 24 * 30
+CLAIM_OF_ONE = 2
+CLAIM_LOOKS_AT = 500
 
 # Checks that the connection exists and takes one token of its bucket. KEYS: connection. ARGV:
 # tokens a second, bucket size. Answers {user, session, scopes, seconds to wait} or {}.
@@ -98,16 +100,24 @@ end
 return 0
 """
 
-# Claims what is overdue: moves its deadline, so that it comes again unless it is struck out.
-# KEYS: owed deadlines, owed seqs. ARGV: now, next deadline, how many. Answers {owing, "first
-# last", …}.
+# Claims what is overdue: moves its deadline, so that it comes again unless it is struck out. What a
+# user has beyond their share goes behind everything else that is overdue, so that nobody waits for
+# all of it. KEYS: owed deadlines, owed seqs. ARGV: now, next deadline, how many, how many of one
+# user, how many to look at. Answers {owing, "first last", …}.
 _CLAIM = """
-local found = {}
-local overdue = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
+local found, shares = {}, {}
+local overdue = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[5])
 for _, owing in ipairs(overdue) do
-  redis.call('ZADD', KEYS[1], ARGV[2], owing)
-  found[#found + 1] = owing
-  found[#found + 1] = redis.call('HGET', KEYS[2], owing) or '0 0'
+  local user = owing:match('%S+')
+  local share = shares[user] or 0
+  if share >= tonumber(ARGV[4]) then
+    redis.call('ZADD', KEYS[1], ARGV[1], owing)
+  elseif #found < 2 * tonumber(ARGV[3]) then
+    shares[user] = share + 1
+    redis.call('ZADD', KEYS[1], ARGV[2], owing)
+    found[#found + 1] = owing
+    found[#found + 1] = redis.call('HGET', KEYS[2], owing) or '0 0'
+  end
 end
 return found
 """
@@ -256,14 +266,18 @@ class Connections:
         self._scripts.run_all([_strike(one, time.time() + within) for one in owed])
 
     def claim_overdue(self, limit: int) -> list[Owed]:
-        """Overdue acknowledgements, at most about `limit`; unsettled ones come again after a
-        while."""
+        """Overdue acknowledgements, at most about `limit` and few of one user; unsettled ones
+        come again after a while. Repeat until there are none."""
         now = time.time()
         again = now + 3 * self._settings.delivered_within_seconds
         share = max(1, limit // SHARDS)
         found = self._scripts.run_all(
             [
-                Call(_CLAIM, [_owed(shard), _owed_seqs(shard)], [now, again, share])
+                Call(
+                    _CLAIM,
+                    [_owed(shard), _owed_seqs(shard)],
+                    [now, again, share, CLAIM_OF_ONE, CLAIM_LOOKS_AT],
+                )
                 for shard in range(SHARDS)
             ]
         )

@@ -3,16 +3,24 @@
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from itertools import count
+from typing import Any, cast
 
 import pytest
 import redis
 
 from chalicelib.auth.models import Identity
 from chalicelib.connections import LIFETIME, Connections
+from chalicelib.connections import _shard as shard_of
 from chalicelib.errors import RateLimited, Unauthorized, Unavailable
+from chalicelib.ids import direct_chat_id
 from chalicelib.messages.models import Owed
+from chalicelib.messages.service import Messages
 from chalicelib.redis import connect
+from chalicelib.wire import now
+from tests.contract.message_store.room import Room
+from tests.fakes import FakeMessageStore
+from tests.unit.messages.fakes import FakeBroker
 from tests.unit.settings import settings
 
 CHAT = "00000000-0000-7000-8000-00000000000c"
@@ -261,6 +269,75 @@ class TestOwing:
 
         assert len(connections.claim_overdue(100)) == 1
         assert connections.claim_overdue(100) == []
+
+
+class TestOverdue:
+    """One user owes in hundreds of chats, as with a socket that never acknowledges anything."""
+
+    def owe(self, connections: Connections, user_id: str, chats: int) -> list[str]:
+        chat_ids = [str(uuid.uuid4()) for _ in range(chats)]
+        connections.open(Identity(user_id=user_id, session_id="s"), user_id)
+        for chat_id in chat_ids:
+            connections.of_owing([user_id], chat_id=chat_id, seq=1, sender_id="")
+        return chat_ids
+
+    def neighbours(self) -> tuple[str, str]:
+        """Two users in one shard."""
+        one = str(uuid.uuid4())
+        others = (str(uuid.uuid4()) for _ in count())
+        return one, next(other for other in others if shard_of(other) == shard_of(one))
+
+    def test_g1_all_of_it_can_be_claimed_at_once(self, connections: Connections) -> None:
+        (greedy, _), found = self.neighbours(), []
+        chat_ids = self.owe(connections, greedy, 12)
+        time.sleep(1.1)
+
+        while claimed := connections.claim_overdue(64):
+            found += [owed.chat_id for owed in claimed]
+
+        assert sorted(found) == sorted(chat_ids)
+
+    def test_g1_the_many_of_one_hold_up_nobody_else(self, connections: Connections) -> None:
+        greedy, modest = self.neighbours()
+        self.owe(connections, greedy, 700)
+        self.owe(connections, modest, 1)
+        time.sleep(1.1)
+
+        claims = [connections.claim_overdue(200) for _ in range(3)]
+
+        assert modest in [owed.user_id for claimed in claims for owed in claimed]
+
+    def test_g1_a_run_of_the_job_pushes_all_that_is_overdue(
+        self, client: redis.Redis, connections: Connections
+    ) -> None:
+        greedy, modest = self.neighbours()
+        store, broker, nobody = FakeMessageStore(), FakeBroker(), cast(Any, None)
+        for user_id, chats in ((greedy, 301), (modest, 1)):
+            connections.open(Identity(user_id=user_id, session_id="s"), user_id)
+            for _ in range(chats):
+                room = Room(store)
+                room.id = direct_chat_id(room.ana, user_id)
+                store.open_direct(room.id, members=(room.ana, user_id), at=now())
+                message = room.say(room.ana)
+                connections.of_owing(
+                    [user_id], chat_id=room.id, seq=message.seq, sender_id=room.ana
+                )
+        time.sleep(1.1)
+        messages = Messages(
+            settings(),
+            store=store,
+            connections=connections,
+            gateway=nobody,
+            broker=lambda: broker,
+            users=nobody,
+        )
+
+        assert messages.push_overdue() == 302
+
+        pushed = [user_id for event in broker.published for user_id in event.user_ids]
+        assert sorted(pushed) == sorted([greedy] * 301 + [modest])
+        assert pushed.index(modest) < 10
+        assert client.keys("owed*") == []
 
 
 class TestWatching:

@@ -161,9 +161,8 @@ class Chats(RuleBasedStateMachine):
     def lose_redis(self) -> None:
         """Nobody's sockets are known any more. Nor is it known who owes an acknowledgement: a
         message that a socket swallowed just before costs its push, but not itself."""
-        for owed in self.world.sockets.claim_overdue(1000):
-            here = (owed.chat_id, owed.user_id)
-            self.forgotten[here] |= set(range(owed.since, owed.seq + 1))
+        for (user_id, chat_id), (first, last) in self.world.sockets.owed.items():
+            self.forgotten[chat_id, user_id] |= set(range(first, last + 1))
         self.world.sockets.records.clear()
         self.world.sockets.owed.clear()
 

@@ -97,6 +97,7 @@ class Sockets(Connections):
     def __init__(self) -> None:
         self.records: dict[str, Socket] = {}
         self.owed: dict[tuple[str, str], tuple[int, int]] = {}
+        self.claimed: set[tuple[str, str]] = set()
 
     def of(self, user_ids: Sequence[str], *, delivered: Owed | None = None) -> list[Socket]:
         if delivered is not None:
@@ -129,8 +130,10 @@ class Sockets(Connections):
                     self.owed[user_id, chat_id] = (first, last)
 
     def claim_overdue(self, limit: int) -> list[Owed]:
-        found = [Owed(*owing, last, first) for owing, (first, last) in self.owed.items()]
-        return found[:limit]
+        """Everything is overdue; what was claimed is so again once there is nothing else."""
+        found = [one for one in self.owed if one not in self.claimed][:limit]
+        self.claimed = self.claimed | set(found) if found else set()
+        return [Owed(*one, self.owed[one][1], self.owed[one][0]) for one in found]
 
 
 class Wires(Gateway):

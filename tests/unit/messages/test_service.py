@@ -418,6 +418,35 @@ class TestJobs:
         assert owing.settled == [Owed(BO_ID, chat.id, two.seq)]
         assert three.seq > two.seq
 
+    def test_g1_one_that_always_fails_keeps_back_nobody(
+        self,
+        messages: Messages,
+        chat: Chat,
+        owing: FakeOwing,
+        store: FakeMessageStore,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        message, _ = messages.send(ANA, chat.id, draft())
+        owing.overdue = [Owed(BO_ID, NOWHERE, 1), Owed(BO_ID, chat.id, message.seq)]
+        undelivered = store.undelivered
+
+        def odd(chat_id: str, **named: Any) -> Any:
+            return undelivered(chat_id, **named) if chat_id != NOWHERE else 1 / 0
+
+        monkeypatch.setattr(store, "undelivered", odd)
+
+        assert messages.push_overdue() == 2
+        assert owing.settled == [Owed(BO_ID, chat.id, message.seq)]
+
+    def test_g9_a_run_ends_in_time(
+        self, messages: Messages, owing: FakeOwing, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(service, "JOB_SECONDS", -1)
+        owing.overdue = [Owed(BO_ID, NOWHERE, 1)]
+
+        assert messages.push_overdue() == 0
+        assert owing.settled == []
+
     def test_g1_no_more_is_settled_than_was_pushed(
         self,
         messages: Messages,
