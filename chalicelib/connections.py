@@ -24,6 +24,7 @@ SHARDS = 64
 LIFETIME = 2 * 60 * 60 + 300  # API Gateway cuts a socket after two hours
 WATCH_SECONDS = 900
 SEEN_SECONDS = 60 * 60 * 24 * 30
+PUSHED_SECONDS = 60 * 60 * 2
 CLAIM_OF_ONE = 2
 CLAIM_LOOKS_AT = 500
 
@@ -246,14 +247,21 @@ class Connections:
         return _flatten(user_ids, self._scripts.run_all(calls))
 
     def of_owing(
-        self, user_ids: Sequence[str], *, chat_id: str, seq: int, sender_id: str
+        self,
+        user_ids: Sequence[str],
+        *,
+        chat_id: str,
+        seq: int,
+        sender_id: str,
+        pushed: Collection[str] = (),
     ) -> list[Socket]:
-        """The sockets of users, in one round trip; notes that each of these users but the sender
-        owes an acknowledgement of `seq` within `delivered_within_seconds`."""
+        """The sockets of users, in one round trip; notes that each of these users, but the sender
+        and who was `pushed` to already, owes an acknowledgement of `seq` within
+        `delivered_within_seconds`."""
         deadline = time.time() + self._settings.delivered_within_seconds
         calls = [
             _reach(user_id)
-            if user_id == sender_id
+            if user_id == sender_id or user_id in pushed
             else _reach(user_id, f"{user_id} {chat_id}", deadline, seq)
             for user_id in user_ids
         ]
@@ -264,6 +272,21 @@ class Connections:
         within `delivered_within_seconds`, or is overdue as all of it was."""
         within = 0 if rest_is_overdue else self._settings.delivered_within_seconds
         self._scripts.run_all([_strike(one, time.time() + within) for one in owed])
+
+    def note_pushed(self, message_ids: Collection[str], user_ids: Collection[str]) -> None:
+        """Remember whose pushes of messages were queued, as long as these may be redelivered."""
+        with guarded():
+            pipe = self._redis.pipeline(transaction=False)
+            for message_id in message_ids if user_ids else ():
+                pipe.sadd(_pushed(message_id), *user_ids)
+                pipe.expire(_pushed(message_id), PUSHED_SECONDS)
+            pipe.execute()
+
+    def pushed(self, message_id: str) -> set[str]:
+        """To whom a message was pushed already, as far as that is remembered."""
+        with guarded():
+            found: Any = self._redis.smembers(_pushed(message_id))
+        return set(found)
 
     def claim_overdue(self, limit: int) -> list[Owed]:
         """Overdue acknowledgements, at most about `limit` and few of one user; unsettled ones
@@ -391,3 +414,7 @@ def _owed(shard: int) -> str:
 
 def _owed_seqs(shard: int) -> str:
     return f"owed-seqs:{{{shard}}}"
+
+
+def _pushed(message_id: str) -> str:
+    return f"pushed:{{{message_id}}}"

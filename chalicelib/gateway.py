@@ -31,7 +31,8 @@ NOT_ASKED = 504
 
 
 class Delivery(NamedTuple):
-    """Users with no socket to take the event, and whether an open socket could not be asked."""
+    """Users with no socket to take the event, and whether an open socket of somebody but the
+    sender could not be asked."""
 
     unreached: set[str]
     failed: bool
@@ -65,11 +66,12 @@ class Gateway:
         seq: int,
         sender_id: str,
         skip: str | None = None,
+        pushed: Collection[str] = (),
     ) -> Delivery:
         """Send a message's event to all sockets of users but `skip`, noting that all but the
-        sender owe an acknowledgement."""
+        sender and who was `pushed` to owe an acknowledgement."""
         sockets = self._connections.of_owing(
-            user_ids, chat_id=chat_id, seq=seq, sender_id=sender_id
+            user_ids, chat_id=chat_id, seq=seq, sender_id=sender_id, pushed=pushed
         )
         gone, failed = self._send(sockets, event, skip)
         unreached = set(user_ids) - {s.user_id for s in sockets if s not in gone}
@@ -79,7 +81,8 @@ class Gateway:
             self._connections.settle(
                 Owed(user_id, chat_id, seq, since=seq) for user_id in unreached
             )
-        return Delivery(unreached, failed)
+        # A sender's other device has to be content with the gap that it sees, or its next sync.
+        return Delivery(unreached, any(socket.user_id != sender_id for socket in failed))
 
     def tell(
         self,
@@ -115,16 +118,19 @@ class Gateway:
 
     def _send(
         self, sockets: list[Socket], event: dict[str, Any], skip: str | None
-    ) -> tuple[set[Socket], bool]:
-        """Post to each; drop those that are gone. Answers (gone, whether any post failed)."""
+    ) -> tuple[set[Socket], set[Socket]]:
+        """Post to each; drop those that are gone. Answers (gone, failed)."""
         targets = [socket for socket in sockets if socket.connection_id != skip]
         ids = [socket.connection_id for socket in targets]
         ends = _deadline()
         results = self._each(ids, "POST", to_json(event), ends)
-        gone = {s for s, status in zip(targets, results, strict=True) if status == 410}
+        statuses = dict(zip(targets, results, strict=True))
+        gone = {socket for socket, status in statuses.items() if status == 410}
         if gone:
             self._tell_presence(self._connections.drop(gone), ends, online=False)
-        return gone, any(status != 200 for status in results if status != 410)
+        # 429 says that its client reads nothing: it swallowed this as it does what the kernel took.
+        failed = {s for s, status in statuses.items() if status not in (200, 410, 429)}
+        return gone, failed
 
     def _tell_presence(self, user_ids: Collection[str], ends: float, *, online: bool) -> None:
         if not user_ids:

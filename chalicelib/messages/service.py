@@ -24,6 +24,7 @@ from chalicelib.messages.models import (
     News,
     Owed,
     Page,
+    Stored,
     TypingOf,
 )
 from chalicelib.messages.pages import ChatPage, HistoryOf, after_cursor, page_of
@@ -99,32 +100,36 @@ class Messages:
         stored = _found(self._store.append(new))
         if stored.pending:
             try:
-                self.deliver(stored.message, stored.member_ids, skip=sender.connection_id)
+                self.deliver(stored, skip=sender.connection_id)
             except Exception:
                 # The sender need not care: the message is stored, and redeliver_pending goes on.
                 log.exception("left pending", extra={"message_id": stored.message.id})
         return stored.message, stored.created
 
-    def deliver(
-        self, message: Message, member_ids: Collection[str], *, skip: str | None = None
-    ) -> None:
-        """Send to open sockets, have the absent pushed to, settle. Safe to repeat."""
+    def deliver(self, stored: Stored, *, skip: str | None = None) -> None:
+        """Send to open sockets, have the absent pushed to, settle. Safe to repeat; nobody is
+        pushed to again for having been so before."""
+        message, member_ids = stored.message, stored.member_ids
+        pushed = set() if stored.created else self._connections.pushed(message.id)
         delivery = self._gateway.deliver(
-            list(member_ids),
+            member_ids,
             {"event": "message.new", "data": message},
             chat_id=message.chat_id,
             seq=message.seq,
             sender_id=message.sender_id,
             skip=skip,
+            pushed=pushed,
         )
-        absent = delivery.unreached
-        if delivery.failed:
-            if now() - message.created_at < GIVE_UP_ON_SOCKETS:
-                self._push(message, absent)
+        giving_up = now() - message.created_at >= GIVE_UP_ON_SOCKETS
+        absent = set(member_ids) if delivery.failed and giving_up else delivery.unreached
+        self._push(message, absent - pushed)
+        try:
+            if delivery.failed and not giving_up:
                 raise Unavailable("gateway")
-            absent = set(member_ids)
-        self._push(message, absent)
-        self._store.settle(message)
+            self._store.settle(message)
+        except Unavailable:
+            self._connections.note_pushed([message.id], absent)
+            raise
 
     def history(
         self, reader: Identity, chat_id: str, *, before: int | None, limit: int
@@ -196,7 +201,7 @@ class Messages:
             stored = self._store.pending(before=now() - self._pending_after, limit=JOB_BATCH)
             for one in stored:
                 try:
-                    self.deliver(one.message, one.member_ids)
+                    self.deliver(one)
                     delivered += 1
                 except AppError as error:
                     failed = True
@@ -235,6 +240,7 @@ class Messages:
         )
         for message in missed or []:
             self._push(message, {owed.user_id})
+        self._connections.note_pushed([one.id for one in missed or []], [owed.user_id])
         if missed and len(missed) == PUSH_PAGE:
             owed = owed._replace(seq=missed[-1].seq)
             self._connections.settle([owed], rest_is_overdue=True)

@@ -1,18 +1,17 @@
 """Coming and going, on a real Redis."""
 
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
-from pydantic_core import from_json
 
 from chalicelib.auth.models import Identity
 from chalicelib.connections import Connections
 from chalicelib.errors import Unauthorized, Unavailable
-from chalicelib.gateway import Gateway
 from chalicelib.messages.presence import Presence
 from chalicelib.redis import connect
+from tests.contract.posts import Posts
 from tests.unit.settings import settings
 
 
@@ -24,23 +23,6 @@ class FakeSessions:
         if self.sick:
             raise Unavailable("postgres")
         return self.valid
-
-
-class Posts(Gateway):
-    """The real gateway, but for the network. Sockets in `gone` are."""
-
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
-        self.sent: list[tuple[str, dict[str, Any]]] = []
-        self.gone: set[str] = set()
-
-    def _each(
-        self, connection_ids: Iterable[str], method: str, body: bytes, ends: float
-    ) -> list[int]:
-        event = from_json(body) if method == "POST" else {"closed": True}
-        ids = list(connection_ids)
-        self.sent += [(one, event) for one in ids if one not in self.gone]
-        return [410 if one in self.gone else 200 for one in ids]
 
 
 class FakeChats:
@@ -141,11 +123,11 @@ def test_watchers_are_told_once_whoever_ends_the_last_socket(
     presence.watch(watcher, [bo.user_id])
     for name in ("b1", "b2"):
         presence.connected(bo, name)
-    gateway.gone = {"b1"}
+    gateway.statuses = {"b1": 410}
     tell(gateway, bo)
     assert told(gateway) == [("w1", True)]
 
-    gateway.gone = {"b2"}
+    gateway.statuses = {"b2": 410}
     end(gateway, bo)
     presence.disconnected("b2")
 

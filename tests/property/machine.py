@@ -165,6 +165,7 @@ class Chats(RuleBasedStateMachine):
             self.forgotten[chat_id, user_id] |= set(range(first, last + 1))
         self.world.sockets.records.clear()
         self.world.sockets.owed.clear()
+        self.world.sockets.was_pushed.clear()
 
     # -- what people see
 
@@ -258,7 +259,8 @@ class Chats(RuleBasedStateMachine):
 
     def check_open_sockets(self) -> None:
         """G1, G3: who is online has everything, at most by asking about gaps that show; but for
-        what that client sent itself, was not told the fate of, and will send again."""
+        what that client sent itself, was not told the fate of, and will send again, and for what
+        another device of its user sent while this one could not be told."""
         online = [one for one in self.clients if one.is_heard and one.synced]
         for client in online:
             client.take_all()
@@ -269,7 +271,8 @@ class Chats(RuleBasedStateMachine):
                 self.observe(client, chat_id)
         for client in online:
             for chat_id in self.chats_of(client):
-                missing = [m for m in self.log[chat_id] if m not in client.shown(chat_id)]
+                known = client.shown(chat_id) + (client.line.missed if client.line else [])
+                missing = [m for m in self.log[chat_id] if m not in known]
                 assert {(chat_id, m.sender_id, m.client_id) for m in missing} <= set(
                     client.unanswered
                 )

@@ -1,5 +1,6 @@
 """What surrounds the messages service, in memory, and how each part of it may fail."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -82,11 +83,13 @@ class Frail:
 
 
 class Line:
-    """One socket: what was posted to it and not yet taken by the client."""
+    """One socket: what was posted to it and not yet taken by the client, and which messages of
+    its own user could not be posted to it."""
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
         self.arrived: list[Message] = []
+        self.missed: list[Message] = []
         self.open = True
         self.swallows = False
 
@@ -98,6 +101,7 @@ class Sockets(Connections):
         self.records: dict[str, Socket] = {}
         self.owed: dict[tuple[str, str], tuple[int, int]] = {}
         self.claimed: set[tuple[str, str]] = set()
+        self.was_pushed: dict[str, set[str]] = defaultdict(set)
 
     def of(self, user_ids: Sequence[str], *, delivered: Owed | None = None) -> list[Socket]:
         if delivered is not None:
@@ -105,10 +109,16 @@ class Sockets(Connections):
         return [socket for socket in self.records.values() if socket.user_id in user_ids]
 
     def of_owing(
-        self, user_ids: Sequence[str], *, chat_id: str, seq: int, sender_id: str
+        self,
+        user_ids: Sequence[str],
+        *,
+        chat_id: str,
+        seq: int,
+        sender_id: str,
+        pushed: Collection[str] = (),
     ) -> list[Socket]:
         found = self.of(user_ids)
-        for user_id in {socket.user_id for socket in found} - {sender_id}:
+        for user_id in {socket.user_id for socket in found} - {sender_id, *pushed}:
             since, last = self.owed.get((user_id, chat_id), (seq, seq))
             self.owed[user_id, chat_id] = (min(since, seq), max(last, seq))
         return found
@@ -128,6 +138,13 @@ class Sockets(Connections):
                     last = min(last, since - 1)
                 if first <= last:
                     self.owed[user_id, chat_id] = (first, last)
+
+    def note_pushed(self, message_ids: Collection[str], user_ids: Collection[str]) -> None:
+        for message_id in message_ids:
+            self.was_pushed[message_id] |= set(user_ids)
+
+    def pushed(self, message_id: str) -> set[str]:
+        return set(self.was_pushed[message_id])
 
     def claim_overdue(self, limit: int) -> list[Owed]:
         """Everything is overdue; what was claimed is so again once there is nothing else."""
@@ -150,15 +167,18 @@ class Wires(Gateway):
         return [self._post(self.lines[one], body) for one in connection_ids]
 
     def _post(self, line: Line, body: bytes) -> int:
+        event = from_json(body)
+        message = event["data"] if event["event"] == "message.new" else None
         try:
             self._fate.meet("before post")
             if not line.open:
                 return 410
-            event = from_json(body)
-            if event["event"] == "message.new" and not line.swallows:
-                line.arrived.append(Message.model_validate(event["data"]))
+            if message is not None and not line.swallows:
+                line.arrived.append(Message.model_validate(message))
             self._fate.meet("after post")
         except Unavailable:
+            if message is not None and message["sender_id"] == line.user_id:
+                line.missed.append(Message.model_validate(message))
             return 503
         return 200
 

@@ -1,5 +1,6 @@
 """Stand-ins for what the messages service works with."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ class FakeGateway(Gateway):
         seq: int,
         sender_id: str,
         skip: str | None = None,
+        pushed: Collection[str] = (),
     ) -> Delivery:
         self.tell(user_ids, event, skip=skip)
         return Delivery(set(user_ids) - self.online, self.failed)
@@ -78,11 +80,20 @@ class FakeUsers:
 
 
 class FakeOwing(Connections):
-    """Has a list of overdue acknowledgements, and answers each of them once."""
+    """Has a list of overdue acknowledgements, and answers each of them once. Knows who was
+    pushed to."""
 
     def __init__(self) -> None:
         self.overdue: list[Owed] = []
         self.settled: list[Owed] = []
+        self.was_pushed: dict[str, set[str]] = defaultdict(set)
+
+    def note_pushed(self, message_ids: Collection[str], user_ids: Collection[str]) -> None:
+        for message_id in message_ids:
+            self.was_pushed[message_id] |= set(user_ids)
+
+    def pushed(self, message_id: str) -> set[str]:
+        return self.was_pushed[message_id]
 
     def claim_overdue(self, limit: int) -> list[Owed]:
         claimed, self.overdue = self.overdue[:limit], self.overdue[limit:]

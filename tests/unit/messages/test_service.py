@@ -150,7 +150,6 @@ class TestSend:
         store.fail_on = {"settle"} if broken == "settle" else set()
         first, new = messages.send(ANA, chat.id, draft())
         assert new
-        broker.published.clear()
 
         gateway.sick = broker.sick = False
         store.fail_on = set()
@@ -178,7 +177,26 @@ class TestSend:
         later(timedelta(hours=2))
         messages.redeliver_pending()
 
-        assert [event.user_ids for event in broker.published] == [[BO_ID], [BO_ID]]
+        assert [event.user_ids for event in broker.published] == [[BO_ID]]
+        assert store.pending(before=now() + timedelta(days=1), limit=9) == []
+
+    def test_a_socket_that_cannot_be_asked_for_long_leads_to_a_push(
+        self,
+        messages: Messages,
+        chat: Chat,
+        store: FakeMessageStore,
+        gateway: FakeGateway,
+        broker: FakeBroker,
+        later: Callable[[timedelta], None],
+    ) -> None:
+        gateway.failed = True
+        messages.send(ANA, chat.id, draft())
+        assert broker.published == []
+
+        later(timedelta(hours=2))
+        messages.redeliver_pending()
+
+        assert [event.user_ids for event in broker.published] == [[BO_ID]]
         assert store.pending(before=now() + timedelta(days=1), limit=9) == []
 
     def test_a_store_that_is_down_refuses(
