@@ -1,6 +1,7 @@
 """Chats and messages: what may be done, and that what is stored is delivered."""
 
 import logging
+import random
 import time
 from collections.abc import Callable, Collection
 from datetime import timedelta
@@ -28,6 +29,7 @@ from chalicelib.messages.models import (
     TypingOf,
 )
 from chalicelib.messages.pages import ChatPage, HistoryOf, after_cursor, page_of
+from chalicelib.messages.store import NO_CHAT
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ SYNC_CHATS = 20
 SYNC_LOOKS_AT = 1000
 JOB_BATCH = 200
 PUSH_PAGE = 50
+# What is due for no longer than this has been tried twice at most.
+FRESH = timedelta(minutes=2)
 # A job begins nothing later than this; what has begun ends well within its function's minute.
 JOB_SECONDS = 35
 # After this long, a socket that exists but cannot be asked counts as absent: a push goes out.
@@ -194,23 +198,37 @@ class Messages:
     def redeliver_pending(self) -> int:
         """Deliver what stayed pending, because somebody died in mid-send. Answers how many.
 
-        Goes on until nothing is left, something fails or JOB_SECONDS are over.
+        Tries each message once, until JOB_SECONDS are over. The newest come first, then those
+        from anywhere on: many that fail slowly must not keep it from what is behind them. The
+        socket that sent a message is told of it too: clients drop what they know.
         """
-        started, delivered, failed = time.monotonic(), 0, False
-        while not failed and time.monotonic() - started < JOB_SECONDS:
-            stored = self._store.pending(before=now() - self._pending_after, limit=JOB_BATCH)
-            for one in stored:
-                try:
-                    self.deliver(one)
-                    delivered += 1
-                except AppError as error:
-                    failed = True
-                    log.warning(
-                        "still pending", extra={"message_id": one.message.id, "code": error.code}
-                    )
-            if len(stored) < JOB_BATCH:
-                break
+        ends, delivered = time.monotonic() + JOB_SECONDS, 0
+        due = now() - self._pending_after
+        fresh = due - FRESH
+        anywhere = fresh - random.random() * GIVE_UP_ON_SOCKETS  # noqa: S311, no secret
+        for before, since in ((due, fresh), (fresh, anywhere), (anywhere, None)):
+            after = (since, NO_CHAT, 0) if since else None
+            while stored := self._store.pending(before=before, limit=JOB_BATCH, after=after):
+                for one in stored:
+                    if time.monotonic() > ends:
+                        return delivered
+                    delivered += self._redelivered(one)
+                last = stored[-1].message
+                after = (last.created_at, last.chat_id, last.seq)
         return delivered
+
+    def _redelivered(self, stored: Stored) -> bool:
+        ids = {"message_id": stored.message.id}
+        try:
+            self.deliver(stored)
+        except AppError as error:
+            log.warning("still pending", extra={**ids, "code": error.code})
+            return False
+        except Exception:
+            # One that always fails must not keep back the others.
+            log.exception("still pending", extra=ids)
+            return False
+        return True
 
     def push_overdue(self) -> int:
         """Push to members whose socket took a message and never acknowledged it; answers how

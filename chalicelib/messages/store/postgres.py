@@ -17,7 +17,7 @@ from chalicelib.messages.models import (
     Receipt,
     Stored,
 )
-from chalicelib.messages.store import UNREAD_WINDOW, MessageStore
+from chalicelib.messages.store import UNREAD_WINDOW, MessageStore, Place
 from chalicelib.postgres import Postgres
 
 Row = dict[str, Any]
@@ -136,11 +136,13 @@ SELECT {_MESSAGE},
     ARRAY(SELECT user_id FROM memberships WHERE memberships.chat_id = messages.chat_id)
         AS member_ids
 FROM (
-    SELECT chat_id, seq FROM outbox WHERE created_at < %(before)s
+    SELECT chat_id, seq FROM outbox WHERE created_at < %(before)s {{}}
     ORDER BY created_at, chat_id, seq LIMIT %(limit)s
 ) unsettled JOIN messages USING (chat_id, seq)
 ORDER BY created_at, chat_id, seq
 """
+_ALL_PENDING = _PENDING.format("")
+_LATER_PENDING = _PENDING.format("AND (created_at, chat_id, seq) > (%(at)s, %(id)s, %(seq)s)")
 
 
 # Waits for no disk: a crash that forgets it has the message delivered once more, which is harmless.
@@ -182,10 +184,12 @@ class PostgresMessages(MessageStore):
         with self._postgres.cursor() as cursor:
             cursor.execute(_SETTLE, (message.chat_id, message.seq))
 
-    def pending(self, *, before: datetime, limit: int) -> list[Stored]:
+    def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
+        query = _ALL_PENDING if after is None else _LATER_PENDING
+        at, chat_id, seq = after or (None, None, None)
+        rows = self._rows(query, before=before, limit=limit, at=at, id=chat_id, seq=seq)
         return [
-            Stored(_message(row), row["member_ids"], created=False, pending=True)
-            for row in self._rows(_PENDING, before=before, limit=limit)
+            Stored(_message(row), row["member_ids"], created=False, pending=True) for row in rows
         ]
 
     def chat(self, chat_id: str, *, member: str) -> Chat | None:

@@ -1,14 +1,17 @@
 """Sending, receipts, catch-up and the jobs, on fakes."""
 
+import random
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from chalicelib.auth.models import Identity
 from chalicelib.errors import AppError, ChatNotFound, Unavailable, UserNotFound, ValidationFailed
-from chalicelib.messages import service
+from chalicelib.messages import models, service
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Chat, Draft, Message, Owed, Page
 from chalicelib.messages.service import Messages
@@ -416,6 +419,82 @@ class TestJobs:
         gateway.sick = True
         messages.send(ANA, chat.id, draft())
         later(timedelta(seconds=31))
+
+        assert messages.redeliver_pending() == 0
+
+    @pytest.mark.parametrize("error", [Unavailable("gateway"), ZeroDivisionError()])
+    def test_g1_many_that_always_fail_keep_back_nobody(
+        self,
+        messages: Messages,
+        chat: Chat,
+        gateway: FakeGateway,
+        later: Callable[[timedelta], None],
+        monkeypatch: pytest.MonkeyPatch,
+        error: Exception,
+    ) -> None:
+        gateway.sick = True
+        monkeypatch.setattr(service, "JOB_BATCH", 3)
+        for number in range(7):
+            messages.send(ANA, chat.id, draft("bad", client_id=f"bad{number}"))
+        good, _ = messages.send(ANA, chat.id, draft("good", client_id="good"))
+        gateway.sick = False
+        deliver = gateway.deliver
+
+        def fails(user_ids: Any, event: Any, **named: Any) -> Any:
+            if event["data"].content.text == "bad":
+                raise error
+            return deliver(user_ids, event, **named)
+
+        monkeypatch.setattr(gateway, "deliver", fails)
+        for minutes in (1, 3, 30, 90):
+            later(timedelta(minutes=minutes))
+            gateway.sent.clear()
+            assert messages.redeliver_pending() == (minutes == 1)
+            assert {event["data"]["id"] for _, event in gateway.sent} <= {good.id}
+
+    def test_g1_what_fails_slowly_keeps_back_nothing_for_ever(
+        self,
+        messages: Messages,
+        chat: Chat,
+        gateway: FakeGateway,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """A run has time for one message; the good one is behind thirty others."""
+        gateway.sick = True
+        for minutes in range(60, 29, -1):
+            sent_at = now() - timedelta(minutes=minutes)
+            monkeypatch.setattr(models, "now", lambda at=sent_at: at)
+            text = "good" if minutes == 31 else "bad"
+            messages.send(ANA, chat.id, draft(text, client_id=f"m{minutes}"))
+        clock = count(step=service.JOB_SECONDS)
+        told = []
+
+        def slow(user_ids: Any, event: Any, **named: Any) -> Any:
+            next(clock)
+            told.append(event["data"].content.text)
+            raise Unavailable("gateway")
+
+        monkeypatch.setattr(gateway, "deliver", slow)
+        monkeypatch.setattr(service, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+        monkeypatch.setattr(service, "random", random.Random(1))
+        for _ in range(200):
+            messages.redeliver_pending()
+
+        assert "good" in told
+
+    def test_g9_a_run_of_redelivery_ends_in_time(
+        self,
+        messages: Messages,
+        chat: Chat,
+        gateway: FakeGateway,
+        later: Callable[[timedelta], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        gateway.sick = True
+        messages.send(ANA, chat.id, draft())
+        gateway.sick = False
+        later(timedelta(minutes=1))
+        monkeypatch.setattr(service, "JOB_SECONDS", -1)
 
         assert messages.redeliver_pending() == 0
 
