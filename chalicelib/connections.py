@@ -23,6 +23,8 @@ from chalicelib.redis import Call, Scripts, guarded
 SHARDS = 64
 LIFETIME = 2 * 60 * 60 + 300  # API Gateway cuts a socket after two hours
 WATCH_SECONDS = 900
+RENEW_WATCH_SECONDS = 300
+CHECK_SECONDS = 55  # so that clients which ping once a minute are looked at each time
 SEEN_SECONDS = 60 * 60 * 24 * 30
 PUSHED_SECONDS = 60 * 60 * 2
 CLAIM_OF_ONE = 2
@@ -50,6 +52,59 @@ local live = redis.call('ZRANGE', KEYS[1], 0, -1)
 redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 return live
+"""
+
+# Keeps a socket's record alive. KEYS: connection. ARGV: now, lifetime, seconds between renewals of
+# what it watches, seconds between checks of its session. Answers {whom it watches if that is to be
+# renewed, 1 if the session is to be checked}.
+_RENEW = """
+local c = redis.call('HMGET', KEYS[1], 'user_id', 'watching', 'watched_at', 'checked_at')
+if not c[1] then return {'', 0} end
+local now, check = tonumber(ARGV[1]), 0
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+if now - (tonumber(c[4]) or 0) >= tonumber(ARGV[4]) then
+  check = 1
+  redis.call('HSET', KEYS[1], 'checked_at', ARGV[1])
+end
+local due = c[2] and now - (tonumber(c[3]) or 0) >= tonumber(ARGV[3])
+return {due and c[2] or '', check}
+"""
+
+# Keeps a socket among its user's. KEYS: the user's sockets, last seen. ARGV: socket, now, expiry,
+# lifetime, how long last seen is kept.
+_STAY = """
+redis.call('ZADD', KEYS[1], 'XX', ARGV[3], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[5])
+return 0
+"""
+
+# Watches users of one shard. KEYS: of each its sockets, last seen and watchers. ARGV: connection,
+# now, for how long. Answers of each {how many sockets, last seen or ''}.
+_WATCH = """
+local found = {}
+for i = 1, #KEYS, 3 do
+  found[#found + 1] = redis.call('ZCOUNT', KEYS[i], ARGV[2], '+inf')
+  found[#found + 1] = redis.call('GET', KEYS[i + 1]) or ''
+  redis.call('ZREMRANGEBYSCORE', KEYS[i + 2], '-inf', ARGV[2])
+  redis.call('ZADD', KEYS[i + 2], ARGV[2] + ARGV[3], ARGV[1])
+  redis.call('EXPIRE', KEYS[i + 2], ARGV[3])
+end
+return found
+"""
+
+# Stops watching users of one shard. KEYS: their watchers. ARGV: connection.
+_UNWATCH = """
+for i = 1, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
+return 0
+"""
+
+# Notes whom a socket watches, unless it was dropped meanwhile. KEYS: connection. ARGV: whom, now.
+_NOTE_WATCHED = """
+if redis.call('HEXISTS', KEYS[1], 'user_id') == 1 then
+  redis.call('HSET', KEYS[1], 'watching', ARGV[1], 'watched_at', ARGV[2])
+end
+return 0
 """
 
 # Takes a socket from its user's. KEYS: the user's sockets, last seen. ARGV: socket, now, how long
@@ -139,6 +194,13 @@ class Presence(NamedTuple):
     last_seen_at: datetime | None
 
 
+class Renewal(NamedTuple):
+    """What is due at a ping: whom to watch on, and a look at the session."""
+
+    watching: list[str]
+    check: bool
+
+
 class Connections:
     """Raises Unavailable from every method when Redis does not answer."""
 
@@ -161,6 +223,7 @@ class Connections:
                     "user_id": identity.user_id,
                     "session_id": identity.session_id,
                     "scopes": " ".join(sorted(identity.scopes)),
+                    "checked_at": now,
                 },
             )
             pipe.expire(key, LIFETIME)
@@ -192,23 +255,23 @@ class Connections:
             connection_id=connection_id,
         )
 
-    def renew(self, identity: Identity) -> list[str]:
-        """A ping: the user was seen now, the record lives on; answers whom it watches."""
+    def renew(self, identity: Identity) -> Renewal:
+        """A ping: the user was seen now, the record lives on."""
         connection_id = identity.connection_id or ""
         now = int(time.time())
-        with guarded():
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.hget(_connection(connection_id), "watching")
-            pipe.expire(_connection(connection_id), LIFETIME)
-            pipe.zadd(
-                _sockets(identity.user_id),
-                {f"{connection_id} {identity.session_id}": now + LIFETIME},
-                xx=True,
-            )
-            pipe.expire(_sockets(identity.user_id), LIFETIME)
-            self._seen(pipe, identity.user_id, now)
-            watching = pipe.execute()[0]
-        return json.loads(watching) if watching else []
+        socket = f"{connection_id} {identity.session_id}"
+        renew = Call(
+            _RENEW,
+            [_connection(connection_id)],
+            [now, LIFETIME, RENEW_WATCH_SECONDS, CHECK_SECONDS],
+        )
+        stay = Call(
+            _STAY,
+            [_sockets(identity.user_id), _last_seen(identity.user_id)],
+            [socket, now, now + LIFETIME, LIFETIME, SEEN_SECONDS],
+        )
+        (watching, check), _ = self._scripts.run_all([renew, stay])
+        return Renewal(json.loads(watching) if watching else [], bool(check))
 
     def forget(self, connection_id: str) -> tuple[str, bool] | None:
         """Drop a socket that closed: (its user, whether that was the last), None if unknown."""
@@ -317,21 +380,30 @@ class Connections:
         answers how they are now. Replaces whom it watched before."""
         now = int(time.time())
         connection_id = str(identity.connection_id)
+        key = _connection(connection_id)
         with guarded():
-            before = self._redis.hget(_connection(connection_id), "watching")
-            pipe = self._redis.pipeline(transaction=False)
-            for user_id in user_ids:
-                pipe.zcount(_sockets(user_id), now, "+inf")
-                pipe.get(_last_seen(user_id))
-                pipe.zadd(_watchers(user_id), {connection_id: now + WATCH_SECONDS})
-                pipe.zremrangebyscore(_watchers(user_id), "-inf", now)
-                pipe.expire(_watchers(user_id), WATCH_SECONDS)
-            for user_id in set(json.loads(before or "[]")) - set(user_ids):
-                pipe.zrem(_watchers(user_id), connection_id)
-            pipe.hset(_connection(connection_id), "watching", json.dumps(list(user_ids)))
-            pipe.expire(_connection(connection_id), LIFETIME)  # it may have been dropped meanwhile
-            answers = pipe.execute()
-        return [_presence(answers[i], answers[i + 1]) for i in range(0, 5 * len(user_ids), 5)]
+            before = self._redis.hget(key, "watching")
+        shards = _by_shard(user_ids)
+        ended = _by_shard(set(json.loads(before or "[]")) - set(user_ids))
+        answers = self._scripts.run_all(
+            [
+                *(
+                    Call(_WATCH, _keys(shard), [connection_id, now, WATCH_SECONDS])
+                    for shard in shards
+                ),
+                *(
+                    Call(_UNWATCH, [_watchers(o) for o in shard], [connection_id])
+                    for shard in ended
+                ),
+                Call(_NOTE_WATCHED, [key], [json.dumps(list(user_ids)), now]),
+            ]
+        )
+        found = {
+            user_id: _presence(flat[2 * place], flat[2 * place + 1])
+            for shard, flat in zip(shards, answers, strict=False)
+            for place, user_id in enumerate(shard)
+        }
+        return [found[user_id] for user_id in user_ids]
 
     def watchers(self, user_ids: Collection[str]) -> list[list[str]]:
         """The connection ids that watch each of some users, at most 1,000."""
@@ -386,6 +458,17 @@ def _presence(sockets: int, seen: str | None) -> Presence:
     if sockets:
         return Presence(True, None)
     return Presence(False, datetime.fromtimestamp(int(seen), UTC) if seen else None)
+
+
+def _keys(user_ids: Iterable[str]) -> list[str]:
+    return [k for one in user_ids for k in (_sockets(one), _last_seen(one), _watchers(one))]
+
+
+def _by_shard(user_ids: Iterable[str]) -> list[list[str]]:
+    shards: dict[int, list[str]] = {}
+    for user_id in user_ids:
+        shards.setdefault(_shard(user_id), []).append(user_id)
+    return list(shards.values())
 
 
 def _shard(user_id: str) -> int:

@@ -77,6 +77,14 @@ class Presence:
         )
 
     def ping(self, pinger: Identity) -> None:
-        """Keep the socket's record alive, and renew whom it watches."""
-        if watching := self._connections.renew(pinger):
-            self.watch(pinger, watching)
+        """Keep the socket's record alive, and every few minutes renew whom it watches.
+
+        Raises Unauthorized where the session has ended: a revoke may have failed to tell sockets,
+        so a ping a minute looks.
+        """
+        due = self._connections.renew(pinger)
+        if due.check and not self._auth().still_valid(pinger):
+            self._gateway.close_session(pinger.user_id, pinger.session_id)
+            raise Unauthorized()
+        if due.watching:
+            self.watch(pinger, due.watching)

@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from itertools import count
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -363,14 +364,65 @@ class TestWatching:
         assert found.last_seen_at is not None
         assert abs(found.last_seen_at.timestamp() - time.time()) < 5
 
-    def test_a_ping_answers_whom_the_socket_watches(self, connections: Connections) -> None:
+    def test_replaces_whom_the_socket_watched(self, connections: Connections) -> None:
+        ana, bo, cy = someone(), someone(), someone()
+        connections.open(ana, "c1")
+        caller = connections.admit("c1")
+        connections.watch(caller, [bo.user_id])
+
+        connections.watch(caller, [cy.user_id])
+
+        assert connections.watchers([bo.user_id, cy.user_id]) == [[], ["c1"]]
+
+    def test_a_ping_says_when_to_renew_and_when_to_look_at_the_session(
+        self, connections: Connections, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         ana, bo = someone(), someone()
         connections.open(ana, "c1")
         caller = connections.admit("c1")
-        assert connections.renew(caller) == []
         connections.watch(caller, [bo.user_id])
 
-        assert connections.renew(caller) == [bo.user_id]
+        def after(seconds: int) -> tuple[list[str], bool]:
+            then = time.time() + seconds
+            clock = SimpleNamespace(time=lambda: then)
+            monkeypatch.setattr("chalicelib.connections.time", clock)
+            return connections.renew(caller)
+
+        assert after(0) == ([], False)
+        assert after(60) == ([], True)
+        assert after(70) == ([], False)
+        assert after(310) == ([bo.user_id], True)
+        connections.watch(caller, [bo.user_id])
+        assert after(320) == ([], False)
+
+    def test_a_ping_costs_little_however_many_are_watched(
+        self, connections: Connections, client: redis.Redis
+    ) -> None:
+        connections.open(someone(), "c1")
+        caller = connections.admit("c1")
+        watched = [someone().user_id for _ in range(200)]
+        connections.watch(caller, watched)
+        connections.renew(caller)
+        client.config_resetstat()
+
+        connections.renew(connections.admit("c1"))
+
+        stats: Any = client.info("commandstats")
+        assert sum(command["calls"] for command in stats.values()) < 20
+
+    def test_watching_costs_a_script_per_shard_however_many_are_watched(
+        self, connections: Connections, client: redis.Redis
+    ) -> None:
+        connections.open(someone(), "c1")
+        caller = connections.admit("c1")
+        connections.watch(caller, [someone().user_id for _ in range(200)])
+        watched = [someone().user_id for _ in range(200)]
+        client.config_resetstat()
+
+        assert len(connections.watch(caller, watched)) == 200
+
+        stats: Any = client.info("commandstats")
+        assert stats["cmdstat_evalsha"]["calls"] <= 64 + 64 + 1
 
     def test_a_ping_brings_no_dropped_socket_back(self, connections: Connections) -> None:
         ana = someone()

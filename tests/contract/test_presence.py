@@ -1,7 +1,9 @@
 """Coming and going, on a real Redis."""
 
+import time
 import uuid
 from collections.abc import Callable, Collection
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -171,16 +173,47 @@ def test_g4_a_ping_stops_watching_who_became_a_stranger(
     connections: Connections,
     gateway: Posts,
     chats: FakeChats,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bo = someone()
     presence.watch(watcher, [bo.user_id])
     chats.strangers = {bo.user_id}
 
+    later(monkeypatch, seconds=310)
     presence.ping(watcher)
 
     presence.connected(bo, "b1")
     assert told(gateway) == []
-    assert connections.renew(watcher) == []
+    later(monkeypatch, seconds=620)
+    assert connections.renew(watcher).watching == []
+
+
+def test_g5_a_ping_notices_a_revoke_that_could_not_tell_the_socket(
+    presence: Presence,
+    connections: Connections,
+    gateway: Posts,
+    sessions: FakeSessions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bo = someone()
+    presence.connected(bo, "b1")
+    caller = connections.admit("b1")
+    sessions.valid = False
+    presence.ping(caller)
+
+    later(monkeypatch, seconds=60)
+    with pytest.raises(Unauthorized):
+        presence.ping(caller)
+
+    assert gateway.sent == [("b1", {"closed": True})]
+    with pytest.raises(Unauthorized):
+        connections.admit("b1")
+
+
+def later(monkeypatch: pytest.MonkeyPatch, *, seconds: int) -> None:
+    """A ping does most of its work every few minutes only."""
+    then = time.time() + seconds
+    monkeypatch.setattr("chalicelib.connections.time", SimpleNamespace(time=lambda: then))
 
 
 def test_g5_a_session_revoked_while_connecting_gets_no_socket(
