@@ -19,7 +19,7 @@ from chalicelib.messages.models import Chat, Draft, Message, Page
 from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
 from tests.property.client import Client, Key
-from tests.property.world import MOMENTS, Died, Fate, Fault, World
+from tests.property.world import MOMENTS, Died, Fate, Fault, Sockets, World
 
 T = TypeVar("T")
 
@@ -36,11 +36,12 @@ some = st.integers(0, 99)
 class Chats(RuleBasedStateMachine):
     """Three users with two devices each, and a chat for every two of them."""
 
-    def __init__(self, store: MessageStore, fate: Fate) -> None:
+    def __init__(self, store: MessageStore, sockets: Sockets, fate: Fate) -> None:
         super().__init__()
         fate.fault = None
         users = [new_id() for _ in range(3)]
-        self.world = World(store, fate, users)
+        sockets.lose()
+        self.world = World(store, sockets, fate, users)
         self.store = store
         self.world.messages.redeliver_pending()  # what another example left
         self.clients = [Client(self.world, user, n) for user in users for n in (1, 2)]
@@ -151,6 +152,7 @@ class Chats(RuleBasedStateMachine):
     @rule(overdue=st.booleans(), fault=faults)
     def job(self, overdue: bool, fault: Fault | None) -> None:
         if overdue:
+            self.world.sockets.wait()
             self.tried(fault, self.world.messages.push_overdue)
         else:
             self.tried(fault, self.world.messages.redeliver_pending)
@@ -161,11 +163,10 @@ class Chats(RuleBasedStateMachine):
     def lose_redis(self) -> None:
         """Nobody's sockets are known any more. Nor is it known who owes an acknowledgement: a
         message that a socket swallowed just before costs its push, but not itself."""
-        for (user_id, chat_id), (first, last) in self.world.sockets.owed.items():
-            self.forgotten[chat_id, user_id] |= set(range(first, last + 1))
-        self.world.sockets.records.clear()
-        self.world.sockets.owed.clear()
-        self.world.sockets.was_pushed.clear()
+        for owed in self.world.sockets.owing():
+            here = (owed.chat_id, owed.user_id)
+            self.forgotten[here] |= set(range(owed.since, owed.seq + 1))
+        self.world.sockets.lose()
 
     # -- what people see
 
@@ -229,8 +230,9 @@ class Chats(RuleBasedStateMachine):
             for key, text in list(client.unanswered.items()):
                 self.say(client, key, text, None)
         self.world.messages.redeliver_pending()
+        self.world.sockets.wait()
         self.world.messages.push_overdue()
-        assert self.world.sockets.owed == {}
+        assert self.world.sockets.owing() == []
         self.check_open_sockets()
         for client in self.clients:
             for chat_id in self.chats_of(client):
@@ -290,7 +292,7 @@ class Chats(RuleBasedStateMachine):
     def client(self, who: int) -> Client:
         """One of them. Who was forgotten is refused, and goes on over HTTP until it connects."""
         client = self.clients[who % len(self.clients)]
-        lost = client.connection_id not in self.world.sockets.records
+        lost = not self.world.sockets.knows(client.connection_id)
         if client.connection_id is not None and lost and not client.is_cut_off:
             client.close_socket(told=False)
         return client

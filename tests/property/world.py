@@ -1,11 +1,14 @@
 """What surrounds the messages service, in memory, and how each part of it may fail."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
+import redis
 from pydantic_core import from_json
 
+from chalicelib.auth.models import Identity
 from chalicelib.connections import Connections, Socket
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.events import MessageUnread
@@ -95,13 +98,66 @@ class Line:
 
 
 class Sockets(Connections):
-    """Records of sockets and of owed acknowledgements, as the scripts in Redis keep them."""
+    """Records of sockets and of owed acknowledgements in a Redis whose clock stands still."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        super().__init__(client, settings())
+        self._client = client
+        self.clock = time.time()
+
+    def wait(self) -> None:
+        """Until everything that is owed is overdue, also what was claimed before."""
+        self.clock += 61
+
+    def lose(self) -> None:
+        """All that Redis knows."""
+        self._client.flushdb()
+
+    def knows(self, connection_id: str | None) -> bool:
+        return bool(self._client.exists(f"conn:{{{connection_id}}}"))
+
+    def owing(self) -> list[Owed]:
+        found = []
+        for key in self._client.scan_iter("owed-seqs:*"):
+            entries: Any = self._client.hgetall(key)
+            for owing, seqs in entries.items():
+                user_id, chat_id = owing.split(" ")
+                first, last = map(int, seqs.split(" "))
+                found.append(Owed(user_id, chat_id, last, first))
+        return found
+
+
+class Model(Sockets):
+    """The same without a Redis, which is faster."""
 
     def __init__(self) -> None:
         self.records: dict[str, Socket] = {}
         self.owed: dict[tuple[str, str], tuple[int, int]] = {}
         self.claimed: set[tuple[str, str]] = set()
         self.was_pushed: dict[str, set[str]] = defaultdict(set)
+
+    def wait(self) -> None:
+        self.claimed.clear()
+
+    def lose(self) -> None:
+        self.records.clear()
+        self.owed.clear()
+        self.was_pushed.clear()
+
+    def knows(self, connection_id: str | None) -> bool:
+        return connection_id in self.records
+
+    def owing(self) -> list[Owed]:
+        return [Owed(*one, last, first) for one, (first, last) in self.owed.items()]
+
+    def open(self, identity: Identity, connection_id: str) -> list[Socket]:
+        socket = Socket(identity.user_id, connection_id, identity.session_id)
+        self.records[connection_id] = socket
+        return []
+
+    def forget(self, connection_id: str) -> tuple[str, bool] | None:
+        self.records.pop(connection_id, None)
+        return None
 
     def of(self, user_ids: Sequence[str], *, delivered: Owed | None = None) -> list[Socket]:
         if delivered is not None:
@@ -147,9 +203,8 @@ class Sockets(Connections):
         return set(self.was_pushed[message_id])
 
     def claim_overdue(self, limit: int) -> list[Owed]:
-        """Everything is overdue; what was claimed is so again once there is nothing else."""
         found = [one for one in self.owed if one not in self.claimed][:limit]
-        self.claimed = self.claimed | set(found) if found else set()
+        self.claimed |= set(found)
         return [Owed(*one, self.owed[one][1], self.owed[one][0]) for one in found]
 
 
@@ -197,13 +252,15 @@ class Everybody:
 class World:
     """The messages service with its real code, among parts that do as fate wants."""
 
-    def __init__(self, store: MessageStore, fate: Fate, user_ids: Collection[str]) -> None:
+    def __init__(
+        self, store: MessageStore, sockets: Sockets, fate: Fate, user_ids: Collection[str]
+    ) -> None:
         self.fate = fate
         self.store = store
-        self.sockets = Sockets()
+        self.sockets = sockets
         self.broker = FakeBroker()
-        sockets = cast(Connections, Frail(self.sockets, fate))
-        self.wires = Wires(sockets, fate)
+        frail = cast(Connections, Frail(self.sockets, fate))
+        self.wires = Wires(frail, fate)
         self._users: Any = Everybody(user_ids)
         broker: Any = Frail(self.broker, fate)
         # What is pending is redelivered at once, however young it is.
@@ -211,7 +268,7 @@ class World:
         self.messages = Messages(
             impatient,
             store=cast(MessageStore, Frail(store, fate)),
-            connections=sockets,
+            connections=frail,
             gateway=self.wires,
             broker=lambda: broker,
             users=lambda: self._users,
