@@ -18,6 +18,7 @@ from chalicelib.auth.models import (
     Tokens,
 )
 from chalicelib.auth.refresh import RefreshToken
+from chalicelib.auth.scopes import scopes_of
 from chalicelib.config import Settings
 from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
@@ -133,7 +134,9 @@ class Auth:
 
     def tokens(self, session: Session, refresh_token: RefreshToken) -> Tokens:
         """What to hand to the client of a session."""
-        identity = Identity(user_id=session.user_id, session_id=session.id)
+        identity = Identity(
+            user_id=session.user_id, session_id=session.id, scopes=scopes_of(session.roles)
+        )
         return Tokens(
             session_id=session.id,
             access_token=self._tokens().issue(identity),
@@ -197,6 +200,11 @@ class Auth:
             identity.user_id, but=identity.session_id, now=self._clock()
         )
         self.close(identity.user_id, ended)
+
+    def end_all(self, user_id: str) -> list[str]:
+        """End all sessions of a user in PostgreSQL alone: `close` those it answers, once that has
+        committed."""
+        return self._store().revoke_all(user_id, but=None, now=self._clock())
 
     def close(self, user_id: str, session_ids: Collection[str]) -> None:
         """Refuse the next request of sessions that PostgreSQL has ended, and close their sockets.

@@ -90,6 +90,12 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
         "deps.broker.ping = nothing",
         "chalicelib.maintenance.maintain({'task': 'check'}, None)",
     ),
+    "maintain: grant": (
+        REDIS | {"psycopg"},
+        "deps.admin.appoint = lambda *_: A",
+        "chalicelib.maintenance.maintain("
+        "{'task': 'grant', 'username': 'ana', 'role': 'admin'}, None)",
+    ),
     "maintain: redrive": (
         {"pika"},
         "deps.broker.redrive = redriven",
