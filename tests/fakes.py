@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.broker import DEAD, EVENTS, RETRY, RETRY_SECONDS, Broker, Outgoing
+from chalicelib.amqp import Outgoing
+from chalicelib.broker import DEAD, EVENTS, RETRY, RETRY_SECONDS, Broker
 from chalicelib.errors import Unavailable
 from chalicelib.events import MessageUnread
 from chalicelib.messages.models import (
