@@ -3,7 +3,7 @@
 import functools
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -11,12 +11,13 @@ from chalice import Blueprint, CORSConfig, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from chalicelib.auth.models import Client, Identity
+from chalicelib.auth.models import Client
 from chalicelib.deps import deps
 from chalicelib.errors import (
     AppError,
     Forbidden,
     NotFound,
+    RateLimited,
     TooLarge,
     Unavailable,
     UnsupportedMediaType,
@@ -24,6 +25,8 @@ from chalicelib.errors import (
 )
 from chalicelib.ids import new_id
 from chalicelib.invocation import invocation
+from chalicelib.limits import TABLE, Quota, Use
+from chalicelib.limits import headers as rate_limit_fields
 from chalicelib.wire import parse, refusal
 
 log = logging.getLogger(__name__)
@@ -50,6 +53,7 @@ class Endpoint:
     method: str
     path: str
     scope: str | None
+    limit: str
     statuses: tuple[int, ...]
     view: Callable[..., Any]
     hints: dict[str, Any] = field(repr=False)
@@ -63,7 +67,12 @@ ENDPOINTS: list[Endpoint] = []
 
 
 def endpoint(
-    bp: Blueprint, route: str, *, scope: str | None = None, status: int | tuple[int, ...] = 200
+    bp: Blueprint,
+    route: str,
+    *,
+    scope: str | None = None,
+    limit: str | None = None,
+    status: int | tuple[int, ...] = 200,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a view for "METHOD /path/{parameter}".
 
@@ -71,14 +80,26 @@ def endpoint(
     `identity: Identity` (needs `scope`, else 401 or 403), `body: Model` (JSON), `query: Model`,
     `client: Client`. What it returns is answered as JSON with `status`; `None` as 204; a `Reply`
     with the status it names, one of `status`.
+
+    `limit` is a class of chalicelib/limits.py; without one it is "default" or, without a scope,
+    "anonymous". Its target is the chat of the path.
     """
     method, path = route.split(" ")
+    limited = limit or ("default" if scope else "anonymous")
+    if limited not in TABLE:
+        raise TypeError(f"{route}: there is no class of limits called {limited}")
     statuses = status if isinstance(status, tuple) else (status,)
 
     def register(view: Callable[..., Any]) -> Callable[..., Any]:
         hints = get_type_hints(view, include_extras=True)
         declared = Endpoint(
-            method=method, path=path, scope=scope, statuses=statuses, view=view, hints=hints
+            method=method,
+            path=path,
+            scope=scope,
+            limit=limited,
+            statuses=statuses,
+            view=view,
+            hints=hints,
         )
         if ("identity" in hints) != (scope is not None):
             raise TypeError(f"{route}: a view takes an identity if, and only if, it has a scope")
@@ -93,10 +114,17 @@ def endpoint(
                 return answered(request, request_id, parameters)
 
         def answered(request: Any, request_id: str, parameters: dict[str, str]) -> Response:
+            quotas: Sequence[Quota] = ()
             try:
                 arguments: dict[str, Any] = {}
+                use = _use(request, limited, parameters)
                 if scope is not None:
-                    arguments["identity"] = _authorize(request, scope)
+                    authorization = request.headers.get("authorization", "")
+                    arguments["identity"], quotas = deps.auth.admit(authorization, use)
+                    if scope not in arguments["identity"].scopes:
+                        raise Forbidden()
+                elif TABLE[limited].address and not TABLE[limited].inside:
+                    quotas = deps.throttle.anonymous(use)
                 for name, adapter in adapters.items():
                     arguments[name] = _path_value(adapter, parameters[name])
                 if "query" in hints:
@@ -105,12 +133,15 @@ def endpoint(
                     arguments["body"] = _body(hints["body"], request)
                 if "client" in hints:
                     arguments["client"] = _client(request)
-                return _answer(view(**arguments), statuses[0], request_id)
+                response = _answer(view(**arguments), statuses[0], request_id)
             except AppError as error:
-                return problem(error, request_id)
+                response = problem(error, request_id)
+                quotas = error.quotas if isinstance(error, RateLimited) else quotas
             except Exception:
                 log.exception("request failed", extra={"route": route})
-                return problem(AppError(), request_id)
+                response = problem(AppError(), request_id)
+            response.headers.update(rate_limit_fields(quotas))
+            return response
 
         # Chalice calls views by the names in the path, and would look at the view's own signature.
         wrapped.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -160,11 +191,8 @@ def _answer(result: Any, status: int, request_id: str) -> Response:
     return Response(to_json(result).decode(), status_code=status, headers=_headers(request_id))
 
 
-def _authorize(request: Any, scope: str) -> Identity:
-    identity: Identity = deps.auth.authenticate(request.headers.get("authorization", ""))
-    if scope not in identity.scopes:
-        raise Forbidden()
-    return identity
+def _use(request: Any, limit: str, parameters: dict[str, str]) -> Use:
+    return Use(limit=limit, address=_client(request).address, target=parameters.get("chat_id", ""))
 
 
 def _path_value(adapter: TypeAdapter[Any], value: str) -> Any:

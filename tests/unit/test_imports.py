@@ -36,7 +36,7 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "a request for chats": (
         REDIS | MONGODB | {"jwt"},
-        "deps.auth.authenticate = lambda _: identity; deps.message_store.chats = nothing;"
+        "deps.auth.admit = lambda *_: (identity, []); deps.message_store.chats = nothing;"
         "deps.access_tokens",
         "request('/v1/chats')",
     ),
@@ -53,13 +53,13 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "a frame that sends": (
         REDIS | MONGODB,
-        "deps.connections.admit = lambda _: identity; deps.message_store.append = store;"
+        "deps.connections.admit = lambda *_: identity; deps.message_store.append = store;"
         "deps.message_store.settle = nothing; deps.gateway.deliver = delivery(set())",
         "app.ws_message(frame('message.send', SEND), None)",
     ),
     "a frame that sends to somebody absent": (
         REDIS | MONGODB | {"pika"},
-        "deps.connections.admit = lambda _: identity; deps.message_store.append = store;"
+        "deps.connections.admit = lambda *_: identity; deps.message_store.append = store;"
         "deps.message_store.settle = nothing; deps.gateway.deliver = delivery({B});"
         "deps.broker.publish = nothing",
         "app.ws_message(frame('message.send', SEND), None)",
