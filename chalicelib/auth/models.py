@@ -33,6 +33,7 @@ class Identity:
     user_id: str
     session_id: str
     scopes: frozenset[str] = SCOPES
+    client_id: str | None = None
     connection_id: str | None = None
 
 
@@ -45,9 +46,23 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a session is opened for, if not for our own clients and all that its user may do."""
+
+    session_id: str | None = None
+    client_id: str | None = None
+    scope: str | None = None
+    seconds: int | None = None
+
+
+OURS = Terms()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A signed-in device, with its refresh tokens: digests of the one issued last and of the one
-    that was traded for it, the seed the last was derived with, and when that was."""
+    that was traded for it, the seed the last was derived with, and when that was. `client_id`:
+    the program of others that it was granted to, with `scope`."""
 
     id: str
     user_id: str
@@ -61,6 +76,8 @@ class Session:
     last_used_at: datetime
     expires_at: datetime
     revoked_at: datetime | None = None
+    client_id: str | None = None
+    scope: str | None = None
 
     def stands(self, now: datetime) -> bool:
         return self.revoked_at is None and now < self.expires_at

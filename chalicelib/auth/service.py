@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import (
+    OURS,
+    SCOPES,
     Client,
     Identity,
     Jwks,
@@ -15,6 +17,7 @@ from chalicelib.auth.models import (
     SessionPage,
     SessionQuery,
     SocketTicket,
+    Terms,
     Tokens,
 )
 from chalicelib.auth.refresh import RefreshToken
@@ -113,11 +116,11 @@ class Auth:
         return self._tokens().public
 
     def draft_session(
-        self, user_id: str, client: Client, device_name: str | None
+        self, user_id: str, client: Client, device_name: str | None, terms: Terms = OURS
     ) -> tuple[Session, RefreshToken]:
         """A new session, not stored yet, and its first refresh token."""
         time = self._clock()
-        token = RefreshToken.new(new_id())
+        token = RefreshToken.new(terms.session_id or new_id())
         session = Session(
             id=token.session_id,
             user_id=user_id,
@@ -127,13 +130,22 @@ class Auth:
             user_agent="".join(c for c in client.user_agent if c.isprintable()),
             created_at=time,
             last_used_at=time,
-            expires_at=self._expiry(time),
+            expires_at=(
+                time + timedelta(seconds=terms.seconds) if terms.seconds else self._expiry(time)
+            ),
+            client_id=terms.client_id,
+            scope=terms.scope,
         )
         return session, token
 
     def tokens(self, session: Session, refresh_token: RefreshToken) -> Tokens:
         """What to hand to the client of a session."""
-        identity = Identity(user_id=session.user_id, session_id=session.id)
+        identity = Identity(
+            user_id=session.user_id,
+            session_id=session.id,
+            scopes=SCOPES if session.scope is None else frozenset(session.scope.split()),
+            client_id=session.client_id,
+        )
         return Tokens(
             session_id=session.id,
             access_token=self._tokens().issue(identity),
@@ -141,8 +153,42 @@ class Auth:
             expires_in=self._settings.access_token_seconds,
         )
 
-    def refresh(self, text: str, client: Client) -> Tokens:
-        """Trade a refresh token for fresh tokens.
+    def open_for(
+        self, opener: Identity, client: Client, device_name: str, terms: Terms
+    ) -> tuple[Session, Tokens]:
+        """Open a session for another program, on the word of a session that stands.
+
+        Raises Unauthorized if it does not any more.
+        """
+        # In this order: who changes the password ends the opener with it, and a password that is
+        # changed after it was read opens nothing.
+        password_hash = self._store().password_hash(opener.user_id)
+        found = self._store().session(opener.session_id)
+        if password_hash is None or found is None or not found.stands(self._clock()):
+            raise Unauthorized()
+        session, token = self.draft_session(opener.user_id, client, device_name, terms)
+        surplus = self._store().open_session(session, password_hash)
+        if surplus is None:
+            raise Unauthorized()
+        self.give_way(opener.user_id, surplus)
+        return session, self.tokens(session, token)
+
+    def session_of(self, text: str) -> Session | None:
+        """The session that a refresh token is good for now; it stays as it is."""
+        token = RefreshToken.parse(text)
+        session = self._store().session(token.session_id) if token else None
+        if token is None or session is None or not session.stands(self._clock()):
+            return None
+        good = [token.matches(session.current), token.matches(session.previous)]
+        return session if any(good) else None
+
+    def end(self, user_id: str, session_id: str) -> None:
+        """End a session, whoever asks. Safe to repeat, as `revoke` is."""
+        self._store().revoke(user_id, session_id, self._clock())
+        self.close(user_id, [session_id])
+
+    def refresh(self, text: str, client: Client, *, client_id: str | None = None) -> Tokens:
+        """Trade a refresh token for fresh tokens; `client_id`: of the program it was given to.
 
         The token stays good until the one it is traded for is used: an answer may get lost. Any
         older one has been copied, so the session is revoked. Raises Unauthorized for both, and
@@ -153,7 +199,7 @@ class Auth:
             raise _sign_in_again()
         self._throttle().refresh_from(client.address)
         try:
-            tokens = self._tokens_for(token)
+            tokens = self._tokens_for(token, client_id)
         except (RateLimited, Unavailable):
             self._throttle().refreshed_from(client.address)
             raise
@@ -248,11 +294,13 @@ class Auth:
         self.close(identity.user_id, [identity.session_id])
         return False
 
-    def _tokens_for(self, token: RefreshToken) -> Tokens:
+    def _tokens_for(self, token: RefreshToken, client_id: str | None) -> Tokens:
         for _ in range(RACERS):
             session = self._store().session(token.session_id)
             if session is None or not session.stands(self._clock()):
                 self._complete(session)
+                raise _sign_in_again()
+            if session.client_id != client_id:
                 raise _sign_in_again()
             if (successor := self._trade(session, token)) is not None:
                 return self.tokens(session, successor)

@@ -17,12 +17,13 @@ _GIVE_WAY_AT_ONCE = 20  # there are more only after logins that raced, or an out
 _SESSION = """
     s.id, s.user_id, s.current_digest AS current, s.previous_digest AS previous,
     s.seed, s.rotated_at, s.device_name, s.user_agent, s.created_at, s.last_used_at,
-    s.expires_at, s.revoked_at
+    s.expires_at, s.revoked_at, s.client_id, s.scope
 """
 _OPEN_SESSION = """
     INSERT INTO sessions (id, user_id, current_digest, rotated_at, device_name, user_agent,
-                          created_at, last_used_at, expires_at)
+                          created_at, last_used_at, expires_at, client_id, scope)
 """
+_OPENING = ", ".join(["%s"] * 11)
 
 
 class Credential(NamedTuple):
@@ -52,7 +53,7 @@ class AccountStore:
                     "), credential AS ("
                     "  INSERT INTO credentials (user_id, password_hash, changed_at)"
                     "  VALUES (%s, %s, %s)"
-                    f") {_OPEN_SESSION} VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    f") {_OPEN_SESSION} VALUES ({_OPENING})",
                     [
                         *(user.id, user.username, user.email, user.display_name, user.created_at),
                         *(user.id, password_hash, user.created_at),
@@ -98,7 +99,7 @@ class AccountStore:
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             # The lock lets a password change that runs meanwhile see this session, and revoke it.
             opened = cursor.execute(
-                f"{_OPEN_SESSION} SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s FROM credentials"
+                f"{_OPEN_SESSION} SELECT {_OPENING} FROM credentials"
                 " WHERE user_id = %s AND password_hash = %s FOR SHARE",
                 [*_opening(session), session.user_id, password_hash],
             ).rowcount
@@ -250,4 +251,6 @@ def _opening(session: Session) -> list[object]:
         session.created_at,
         session.last_used_at,
         session.expires_at,
+        session.client_id,
+        session.scope,
     ]
