@@ -153,9 +153,7 @@ class Auth:
             expires_in=self._settings.access_token_seconds,
         )
 
-    def open_for(
-        self, opener: Identity, client: Client, device_name: str, terms: Terms
-    ) -> tuple[Session, Tokens]:
+    def open_for(self, opener: Identity, client: Client, device_name: str, terms: Terms) -> Tokens:
         """Open a session for another program, on the word of a session that stands.
 
         Raises Unauthorized if it does not any more.
@@ -171,7 +169,7 @@ class Auth:
         if surplus is None:
             raise Unauthorized()
         self.give_way(opener.user_id, surplus)
-        return session, self.tokens(session, token)
+        return self.tokens(session, token)
 
     def session_of(self, text: str) -> Session | None:
         """The session that a refresh token is good for now; it stays as it is."""
