@@ -49,6 +49,10 @@ destroy: cloud ## take STAGE away from AWS
 redrive: cloud ## try the dead pushes of STAGE again, LIMIT of them at most
 	@exec $(CLOUD) redrive --stage "$(STAGE)" $(if $(LIMIT),--limit "$(LIMIT)")
 
+.PHONY: grant
+grant: cloud ## give USERNAME of STAGE a ROLE: moderator or admin
+	@exec $(CLOUD) grant --stage "$(STAGE)" --username "$(USERNAME)" --role "$(ROLE)"
+
 .PHONY: rotate-keys
 rotate-keys: cloud ## go one phase on in giving access tokens of STAGE a new key
 	@exec $(CLOUD) rotate-keys --stage "$(STAGE)"

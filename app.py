@@ -6,6 +6,7 @@ from chalice import Chalice
 from chalice.app import WebsocketEvent
 
 from chalicelib import maintenance, meta, ws
+from chalicelib.admin import routes as admin_routes
 from chalicelib.auth import jobs as auth_jobs
 from chalicelib.auth import routes as auth_routes
 from chalicelib.messages import actions as messages_actions
@@ -22,6 +23,7 @@ for module in (
     auth_routes,
     auth_jobs,
     users_routes,
+    admin_routes,
     messages_routes,
     messages_jobs,
     notify_worker,

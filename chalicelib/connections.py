@@ -23,7 +23,12 @@ from chalicelib.redis import Call, Scripts, guarded
 SHARDS = 64
 LIFETIME = 2 * 60 * 60 + 300  # API Gateway cuts a socket after two hours
 WATCH_SECONDS = 900
+RENEW_WATCH_SECONDS = 300
+CHECK_SECONDS = 55  # so that clients which ping once a minute are looked at each time
 SEEN_SECONDS = 60 * 60 * 24 * 30
+PUSHED_SECONDS = 60 * 60 * 2
+CLAIM_OF_ONE = 2
+CLAIM_LOOKS_AT = 500
 
 # Checks that the connection exists and takes one token of its bucket. KEYS: connection. ARGV:
 # tokens a second, bucket size. Answers {user, session, scopes, seconds to wait} or {}.
@@ -47,6 +52,67 @@ local live = redis.call('ZRANGE', KEYS[1], 0, -1)
 redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 return live
+"""
+
+# Keeps a socket's record alive. KEYS: connection. ARGV: now, lifetime, seconds between renewals of
+# what it watches, seconds between checks of its session. Answers {whom it watches if that is to be
+# renewed, 1 if the session is to be checked}.
+_RENEW = """
+local c = redis.call('HMGET', KEYS[1], 'user_id', 'watching', 'watched_at', 'checked_at')
+if not c[1] then return {'', 0} end
+local now, check = tonumber(ARGV[1]), 0
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+if now - (tonumber(c[4]) or 0) >= tonumber(ARGV[4]) then
+  check = 1
+  redis.call('HSET', KEYS[1], 'checked_at', ARGV[1])
+end
+local due = c[2] and now - (tonumber(c[3]) or 0) >= tonumber(ARGV[3])
+return {due and c[2] or '', check}
+"""
+
+# Keeps a socket among its user's. KEYS: the user's sockets, last seen. ARGV: socket, now, expiry,
+# lifetime, how long last seen is kept.
+_STAY = """
+redis.call('ZADD', KEYS[1], 'XX', ARGV[3], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[5])
+return 0
+"""
+
+# Watches users of one shard. KEYS: of each its sockets, last seen and watchers. ARGV: connection,
+# now, for how long. Answers of each {how many sockets, last seen or ''}.
+_WATCH = """
+local found = {}
+for i = 1, #KEYS, 3 do
+  found[#found + 1] = redis.call('ZCOUNT', KEYS[i], ARGV[2], '+inf')
+  found[#found + 1] = redis.call('GET', KEYS[i + 1]) or ''
+  redis.call('ZREMRANGEBYSCORE', KEYS[i + 2], '-inf', ARGV[2])
+  redis.call('ZADD', KEYS[i + 2], ARGV[2] + ARGV[3], ARGV[1])
+  redis.call('EXPIRE', KEYS[i + 2], ARGV[3])
+end
+return found
+"""
+
+# Stops watching users of one shard. KEYS: their watchers. ARGV: connection.
+_UNWATCH = """
+for i = 1, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
+return 0
+"""
+
+# Notes whom a socket watches, unless it was dropped meanwhile. KEYS: connection. ARGV: whom, now.
+_NOTE_WATCHED = """
+if redis.call('HEXISTS', KEYS[1], 'user_id') == 1 then
+  redis.call('HSET', KEYS[1], 'watching', ARGV[1], 'watched_at', ARGV[2])
+end
+return 0
+"""
+
+# Takes a socket from its user's. KEYS: the user's sockets, last seen. ARGV: socket, now, how long
+# last seen is kept. Answers 1 to whoever took the last one, and to nobody else.
+_CLOSE = """
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
+return redis.call('ZCOUNT', KEYS[1], ARGV[2], '+inf') == 0 and 1 or 0
 """
 
 # Lists a user's sockets; with a seq, notes that whoever has one owes an acknowledgement of it.
@@ -90,16 +156,24 @@ end
 return 0
 """
 
-# Claims what is overdue: moves its deadline, so that it comes again unless it is struck out.
-# KEYS: owed deadlines, owed seqs. ARGV: now, next deadline, how many. Answers {owing, "first
-# last", …}.
+# Claims what is overdue: moves its deadline, so that it comes again unless it is struck out. What a
+# user has beyond their share goes behind everything else that is overdue, so that nobody waits for
+# all of it. KEYS: owed deadlines, owed seqs. ARGV: now, next deadline, how many, how many of one
+# user, how many to look at. Answers {owing, "first last", …}.
 _CLAIM = """
-local found = {}
-local overdue = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
+local found, shares = {}, {}
+local overdue = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[5])
 for _, owing in ipairs(overdue) do
-  redis.call('ZADD', KEYS[1], ARGV[2], owing)
-  found[#found + 1] = owing
-  found[#found + 1] = redis.call('HGET', KEYS[2], owing) or '0 0'
+  local user = owing:match('%S+')
+  local share = shares[user] or 0
+  if share >= tonumber(ARGV[4]) then
+    redis.call('ZADD', KEYS[1], ARGV[1], owing)
+  elseif #found < 2 * tonumber(ARGV[3]) then
+    shares[user] = share + 1
+    redis.call('ZADD', KEYS[1], ARGV[2], owing)
+    found[#found + 1] = owing
+    found[#found + 1] = redis.call('HGET', KEYS[2], owing) or '0 0'
+  end
 end
 return found
 """
@@ -118,6 +192,13 @@ class Presence(NamedTuple):
 
     online: bool
     last_seen_at: datetime | None
+
+
+class Renewal(NamedTuple):
+    """What is due at a ping: whom to watch on, and a look at the session."""
+
+    watching: list[str]
+    check: bool
 
 
 class Connections:
@@ -142,6 +223,7 @@ class Connections:
                     "user_id": identity.user_id,
                     "session_id": identity.session_id,
                     "scopes": " ".join(sorted(identity.scopes)),
+                    "checked_at": now,
                 },
             )
             pipe.expire(key, LIFETIME)
@@ -173,23 +255,23 @@ class Connections:
             connection_id=connection_id,
         )
 
-    def renew(self, identity: Identity) -> list[str]:
-        """A ping: the user was seen now, the record lives on; answers whom it watches."""
+    def renew(self, identity: Identity) -> Renewal:
+        """A ping: the user was seen now, the record lives on."""
         connection_id = identity.connection_id or ""
         now = int(time.time())
-        with guarded():
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.hget(_connection(connection_id), "watching")
-            pipe.expire(_connection(connection_id), LIFETIME)
-            pipe.zadd(
-                _sockets(identity.user_id),
-                {f"{connection_id} {identity.session_id}": now + LIFETIME},
-                xx=True,
-            )
-            pipe.expire(_sockets(identity.user_id), LIFETIME)
-            self._seen(pipe, identity.user_id, now)
-            watching = pipe.execute()[0]
-        return json.loads(watching) if watching else []
+        socket = f"{connection_id} {identity.session_id}"
+        renew = Call(
+            _RENEW,
+            [_connection(connection_id)],
+            [now, LIFETIME, RENEW_WATCH_SECONDS, CHECK_SECONDS],
+        )
+        stay = Call(
+            _STAY,
+            [_sockets(identity.user_id), _last_seen(identity.user_id)],
+            [socket, now, now + LIFETIME, LIFETIME, SEEN_SECONDS],
+        )
+        (watching, check), _ = self._scripts.run_all([renew, stay])
+        return Renewal(json.loads(watching) if watching else [], bool(check))
 
     def forget(self, connection_id: str) -> tuple[str, bool] | None:
         """Drop a socket that closed: (its user, whether that was the last), None if unknown."""
@@ -200,58 +282,88 @@ class Connections:
             user_id, session_id = found
             if user_id is None:
                 return None
-            now = int(time.time())
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.delete(_connection(connection_id))
-            pipe.zrem(_sockets(user_id), f"{connection_id} {session_id}")
-            pipe.zcount(_sockets(user_id), now, "+inf")
-            self._seen(pipe, user_id, now)
-            left = pipe.execute()[2]
-        return user_id, left == 0
+            last = self._close([Socket(user_id, connection_id, session_id)])
+        return user_id, bool(last)
 
-    def drop(self, sockets: Collection[Socket]) -> None:
-        """Drop sockets that are gone or revoked: their next frame is refused."""
+    def drop(self, sockets: Collection[Socket]) -> list[str]:
+        """Drop sockets that are gone or revoked: their next frame is refused. Answers whose last
+        ones they were."""
         with guarded():
-            pipe = self._redis.pipeline(transaction=False)
-            for socket in sockets:
-                pipe.delete(_connection(socket.connection_id))
-                pipe.zrem(_sockets(socket.user_id), f"{socket.connection_id} {socket.session_id}")
-            pipe.execute()
+            return self._close(sockets)
+
+    def _close(self, sockets: Collection[Socket]) -> list[str]:
+        now = int(time.time())
+        pipe = self._redis.pipeline(transaction=False)
+        for user_id, connection_id, session_id in sockets:
+            pipe.delete(_connection(connection_id))
+            keys = [_sockets(user_id), _last_seen(user_id)]
+            pipe.eval(_CLOSE, 2, *keys, f"{connection_id} {session_id}", now, SEEN_SECONDS)
+        last: list[int] = pipe.execute()[1::2]
+        return [one.user_id for one, was_last in zip(sockets, last, strict=True) if was_last]
 
     def of(self, user_ids: Sequence[str], *, delivered: Owed | None = None) -> list[Socket]:
         """The sockets of users, in one round trip; it also strikes out what `delivered` covers."""
         calls = [_reach(user_id) for user_id in user_ids]
         if delivered is not None:
-            calls.append(self._strike(delivered))
+            within = self._settings.delivered_within_seconds
+            calls.append(_strike(delivered, time.time() + within))
         return _flatten(user_ids, self._scripts.run_all(calls))
 
     def of_owing(
-        self, user_ids: Sequence[str], *, chat_id: str, seq: int, sender_id: str
+        self,
+        user_ids: Sequence[str],
+        *,
+        chat_id: str,
+        seq: int,
+        sender_id: str,
+        pushed: Collection[str] = (),
     ) -> list[Socket]:
-        """The sockets of users, in one round trip; notes that each of these users but the sender
-        owes an acknowledgement of `seq` within `delivered_within_seconds`."""
+        """The sockets of users, in one round trip; notes that each of these users, but the sender
+        and who was `pushed` to already, owes an acknowledgement of `seq` within
+        `delivered_within_seconds`."""
         deadline = time.time() + self._settings.delivered_within_seconds
         calls = [
             _reach(user_id)
-            if user_id == sender_id
+            if user_id == sender_id or user_id in pushed
             else _reach(user_id, f"{user_id} {chat_id}", deadline, seq)
             for user_id in user_ids
         ]
         return _flatten(user_ids, self._scripts.run_all(calls))
 
-    def settle(self, owed: Iterable[Owed]) -> None:
-        """Strike out what needs no acknowledgement any more."""
-        self._scripts.run_all([self._strike(one) for one in owed])
+    def settle(self, owed: Iterable[Owed], *, rest_is_overdue: bool = False) -> None:
+        """Strike out what needs no acknowledgement any more. What was sent after it is owed
+        within `delivered_within_seconds`, or is overdue as all of it was."""
+        within = 0 if rest_is_overdue else self._settings.delivered_within_seconds
+        self._scripts.run_all([_strike(one, time.time() + within) for one in owed])
+
+    def note_pushed(self, message_ids: Collection[str], user_ids: Collection[str]) -> None:
+        """Remember whose pushes of messages were queued, as long as these may be redelivered."""
+        with guarded():
+            pipe = self._redis.pipeline(transaction=False)
+            for message_id in message_ids if user_ids else ():
+                pipe.sadd(_pushed(message_id), *user_ids)
+                pipe.expire(_pushed(message_id), PUSHED_SECONDS)
+            pipe.execute()
+
+    def pushed(self, message_id: str) -> set[str]:
+        """To whom a message was pushed already, as far as that is remembered."""
+        with guarded():
+            found: Any = self._redis.smembers(_pushed(message_id))
+        return set(found)
 
     def claim_overdue(self, limit: int) -> list[Owed]:
-        """Overdue acknowledgements, at most about `limit`; unsettled ones come again after a
-        while."""
+        """Overdue acknowledgements, at most about `limit` and few of one user; unsettled ones
+        come again after a while. Repeat until there are none."""
         now = time.time()
         again = now + 3 * self._settings.delivered_within_seconds
         share = max(1, limit // SHARDS)
         found = self._scripts.run_all(
             [
-                Call(_CLAIM, [_owed(shard), _owed_seqs(shard)], [now, again, share])
+                Call(
+                    _CLAIM,
+                    [_owed(shard), _owed_seqs(shard)],
+                    [now, again, share, CLAIM_OF_ONE, CLAIM_LOOKS_AT],
+                )
                 for shard in range(SHARDS)
             ]
         )
@@ -268,28 +380,38 @@ class Connections:
         answers how they are now. Replaces whom it watched before."""
         now = int(time.time())
         connection_id = str(identity.connection_id)
+        key = _connection(connection_id)
         with guarded():
-            before = self._redis.hget(_connection(connection_id), "watching")
+            before = self._redis.hget(key, "watching")
+        shards = _by_shard(user_ids)
+        ended = _by_shard(set(json.loads(before or "[]")) - set(user_ids))
+        answers = self._scripts.run_all(
+            [
+                *(
+                    Call(_WATCH, _keys(shard), [connection_id, now, WATCH_SECONDS])
+                    for shard in shards
+                ),
+                *(
+                    Call(_UNWATCH, [_watchers(o) for o in shard], [connection_id])
+                    for shard in ended
+                ),
+                Call(_NOTE_WATCHED, [key], [json.dumps(list(user_ids)), now]),
+            ]
+        )
+        found = {
+            user_id: _presence(flat[2 * place], flat[2 * place + 1])
+            for shard, flat in zip(shards, answers, strict=False)
+            for place, user_id in enumerate(shard)
+        }
+        return [found[user_id] for user_id in user_ids]
+
+    def watchers(self, user_ids: Collection[str]) -> list[list[str]]:
+        """The connection ids that watch each of some users, at most 1,000."""
+        with guarded():
             pipe = self._redis.pipeline(transaction=False)
             for user_id in user_ids:
-                pipe.zcount(_sockets(user_id), now, "+inf")
-                pipe.get(_last_seen(user_id))
-                pipe.zadd(_watchers(user_id), {connection_id: now + WATCH_SECONDS})
-                pipe.zremrangebyscore(_watchers(user_id), "-inf", now)
-                pipe.expire(_watchers(user_id), WATCH_SECONDS)
-            for user_id in set(json.loads(before or "[]")) - set(user_ids):
-                pipe.zrem(_watchers(user_id), connection_id)
-            pipe.hset(_connection(connection_id), "watching", json.dumps(list(user_ids)))
-            pipe.expire(_connection(connection_id), LIFETIME)  # it may have been dropped meanwhile
-            answers = pipe.execute()
-        return [_presence(answers[i], answers[i + 1]) for i in range(0, 5 * len(user_ids), 5)]
-
-    def watchers(self, user_id: str) -> list[str]:
-        """The connection ids that watch a user, at most 1,000."""
-        with guarded():
-            found: list[Any] = self._redis.zrangebyscore(
-                _watchers(user_id), time.time(), "+inf", start=0, num=1000
-            )
+                pipe.zrangebyscore(_watchers(user_id), time.time(), "+inf", start=0, num=1000)
+            found: list[list[str]] = pipe.execute()
         return found
 
     def ping(self) -> None:
@@ -300,15 +422,6 @@ class Connections:
     def _seen(self, pipe: Any, user_id: str, now: int) -> None:
         pipe.set(_last_seen(user_id), now, ex=SEEN_SECONDS)
 
-    def _strike(self, owed: Owed) -> Call:
-        shard = _shard(owed.user_id)
-        deadline = time.time() + self._settings.delivered_within_seconds
-        return Call(
-            _STRIKE,
-            [_owed(shard), _owed_seqs(shard)],
-            [f"{owed.user_id} {owed.chat_id}", owed.since, owed.seq, deadline],
-        )
-
 
 def _reach(user_id: str, owing: str = "", deadline: float = 0, seq: int | str = "") -> Call:
     shard = _shard(user_id)
@@ -316,6 +429,15 @@ def _reach(user_id: str, owing: str = "", deadline: float = 0, seq: int | str = 
         _REACH,
         [_sockets(user_id), _owed(shard), _owed_seqs(shard)],
         [time.time(), owing, deadline, seq],
+    )
+
+
+def _strike(owed: Owed, deadline: float) -> Call:
+    shard = _shard(owed.user_id)
+    return Call(
+        _STRIKE,
+        [_owed(shard), _owed_seqs(shard)],
+        [f"{owed.user_id} {owed.chat_id}", owed.since, owed.seq, deadline],
     )
 
 
@@ -336,6 +458,17 @@ def _presence(sockets: int, seen: str | None) -> Presence:
     if sockets:
         return Presence(True, None)
     return Presence(False, datetime.fromtimestamp(int(seen), UTC) if seen else None)
+
+
+def _keys(user_ids: Iterable[str]) -> list[str]:
+    return [k for one in user_ids for k in (_sockets(one), _last_seen(one), _watchers(one))]
+
+
+def _by_shard(user_ids: Iterable[str]) -> list[list[str]]:
+    shards: dict[int, list[str]] = {}
+    for user_id in user_ids:
+        shards.setdefault(_shard(user_id), []).append(user_id)
+    return list(shards.values())
 
 
 def _shard(user_id: str) -> int:
@@ -364,3 +497,7 @@ def _owed(shard: int) -> str:
 
 def _owed_seqs(shard: int) -> str:
     return f"owed-seqs:{{{shard}}}"
+
+
+def _pushed(message_id: str) -> str:
+    return f"pushed:{{{message_id}}}"

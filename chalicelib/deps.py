@@ -10,6 +10,7 @@ from chalicelib.config import Settings
 if TYPE_CHECKING:
     import redis
 
+    from chalicelib.admin.service import Admin
     from chalicelib.auth.accounts import Accounts
     from chalicelib.auth.service import Auth
     from chalicelib.auth.store import AccountStore
@@ -121,6 +122,13 @@ class Deps:
         from chalicelib.users.store import UserStore
 
         return Users(store=UserStore(self.postgres))
+
+    @cached_property
+    def admin(self) -> "Admin":
+        from chalicelib.admin.service import Admin
+        from chalicelib.admin.store import AdminStore
+
+        return Admin(store=AdminStore(self.postgres), auth=self.auth, users=self.users)
 
     @cached_property
     def message_store(self) -> "MessageStore":

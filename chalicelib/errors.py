@@ -41,6 +41,12 @@ class InvalidCredentials(AppError):
     code, status, message = "invalid_credentials", 401, "The login or the password is wrong."
 
 
+class AccountSuspended(AppError):
+    """Told only to whoever knows the password."""
+
+    code, status, message = "account_suspended", 403, "This account is suspended."
+
+
 class Forbidden(AppError):
     code, status, message = "forbidden", 403, "You may not do this."
 
@@ -63,6 +69,22 @@ class UsernameTaken(AppError):
 
 class EmailTaken(AppError):
     code, status, message = "email_taken", 409, "There is an account with this e-mail address."
+
+
+class NotYourself(AppError):
+    code, status, message = (
+        "not_yourself",
+        409,
+        "You cannot do this to yourself. Ask another admin.",
+    )
+
+
+class LastAdmin(AppError):
+    code, status, message = (
+        "last_admin",
+        409,
+        "You are the last admin. Make somebody else an admin first.",
+    )
 
 
 class TooLarge(AppError):

@@ -12,9 +12,11 @@ from pydantic_core import to_json
 
 from chalicelib.config import Settings
 from chalicelib.connections import Socket
+from chalicelib.errors import Unavailable
 from chalicelib.http import KeptConnections
-from chalicelib.messages.models import Owed
+from chalicelib.messages.models import Owed, PresenceOf
 from chalicelib.sigv4 import Signer
+from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.connections import Connections
@@ -22,10 +24,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PARALLEL = 16
+POSTS_SECONDS = 6.0
+"""No post begins later than this after the first; it takes three more at most. So a
+send is answered within API Gateway's 29 seconds, however many sockets hang."""
+NOT_ASKED = 504
 
 
 class Delivery(NamedTuple):
-    """Users with no socket to take the event, and whether an open socket could not be asked."""
+    """Users with no socket to take the event, and whether an open socket of somebody but the
+    sender could not be asked."""
 
     unreached: set[str]
     failed: bool
@@ -59,11 +66,12 @@ class Gateway:
         seq: int,
         sender_id: str,
         skip: str | None = None,
+        pushed: Collection[str] = (),
     ) -> Delivery:
         """Send a message's event to all sockets of users but `skip`, noting that all but the
-        sender owe an acknowledgement."""
+        sender and who was `pushed` to owe an acknowledgement."""
         sockets = self._connections.of_owing(
-            user_ids, chat_id=chat_id, seq=seq, sender_id=sender_id
+            user_ids, chat_id=chat_id, seq=seq, sender_id=sender_id, pushed=pushed
         )
         gone, failed = self._send(sockets, event, skip)
         unreached = set(user_ids) - {s.user_id for s in sockets if s not in gone}
@@ -73,7 +81,8 @@ class Gateway:
             self._connections.settle(
                 Owed(user_id, chat_id, seq, since=seq) for user_id in unreached
             )
-        return Delivery(unreached, failed)
+        # A sender's other device has to be content with the gap that it sees, or its next sync.
+        return Delivery(unreached, any(socket.user_id != sender_id for socket in failed))
 
     def tell(
         self,
@@ -87,47 +96,77 @@ class Gateway:
         In the same round trip to Redis, strike out what `delivered` covers."""
         self._send(self._connections.of(user_ids, delivered=delivered), event, skip)
 
-    def tell_connections(self, connection_ids: Collection[str], event: dict[str, Any]) -> None:
-        """Send an event to sockets known by id alone; those that are gone are passed over."""
-        self._each(connection_ids, "POST", to_json(event))
+    def tell_presence(self, user_ids: Collection[str], *, online: bool) -> None:
+        """Tell who watches these users that they came or went, as far as that can be done."""
+        self._tell_presence(user_ids, _deadline(), online=online)
 
     def close(self, connection_ids: Collection[str]) -> None:
         """Close sockets, as far as that can be done."""
-        self._each(connection_ids, "DELETE", b"")
+        self._each(connection_ids, "DELETE", b"", _deadline())
 
     def close_session(self, user_id: str, session_id: str) -> None:
-        """Refuse the next frame of a session's sockets, then close them. Raises Unavailable when
-        Redis could not be told; the closing itself is best effort."""
-        sockets = [s for s in self._connections.of([user_id]) if s.session_id == session_id]
+        """Dismiss a session's sockets."""
+        self.dismiss([s for s in self._connections.of([user_id]) if s.session_id == session_id])
+
+    def dismiss(self, sockets: Collection[Socket]) -> None:
+        """Refuse the next frame of sockets, then close them. Raises Unavailable when Redis could
+        not be told; the closing itself is best effort."""
         if sockets:
-            self._connections.drop(sockets)
+            left = self._connections.drop(sockets)
             self.close([socket.connection_id for socket in sockets])
+            self.tell_presence(left, online=False)
 
     def _send(
         self, sockets: list[Socket], event: dict[str, Any], skip: str | None
-    ) -> tuple[set[Socket], bool]:
-        """Post to each; drop those that are gone. Answers (gone, whether any post failed)."""
+    ) -> tuple[set[Socket], set[Socket]]:
+        """Post to each; drop those that are gone. Answers (gone, failed)."""
         targets = [socket for socket in sockets if socket.connection_id != skip]
-        results = self._each([s.connection_id for s in targets], "POST", to_json(event))
-        gone = {s for s, status in zip(targets, results, strict=True) if status == 410}
+        ids = [socket.connection_id for socket in targets]
+        ends = _deadline()
+        results = self._each(ids, "POST", to_json(event), ends)
+        statuses = dict(zip(targets, results, strict=True))
+        gone = {socket for socket, status in statuses.items() if status == 410}
         if gone:
-            self._connections.drop(gone)
-        return gone, any(status != 200 for status in results if status != 410)
+            self._tell_presence(self._connections.drop(gone), ends, online=False)
+        # 429 says that its client reads nothing: it swallowed this as it does what the kernel took.
+        failed = {s for s, status in statuses.items() if status not in (200, 410, 429)}
+        return gone, failed
 
-    def _each(self, connection_ids: Iterable[str], method: str, body: bytes) -> list[int]:
+    def _tell_presence(self, user_ids: Collection[str], ends: float, *, online: bool) -> None:
+        if not user_ids:
+            return
+        try:
+            watchers = self._connections.watchers(user_ids)
+        except Unavailable as error:
+            log.warning("presence not told", extra={"dependency": error.dependency})
+            return
+        seen = None if online else now()
+        for user_id, connection_ids in zip(user_ids, watchers, strict=True):
+            data = PresenceOf(user_id=user_id, online=online, last_seen_at=seen)
+            self._each(connection_ids, "POST", to_json({"event": "presence", "data": data}), ends)
+
+    def _each(
+        self, connection_ids: Iterable[str], method: str, body: bytes, ends: float
+    ) -> list[int]:
         ids = list(connection_ids)
         if len(ids) < 2:
-            return [self._call(method, one, body) for one in ids]
-        return list(self._threads.map(lambda one: self._call(method, one, body), ids))
+            return [self._call(method, one, body, ends) for one in ids]
+        statuses = list(self._threads.map(lambda one: self._call(method, one, body, ends), ids))
+        if late := statuses.count(NOT_ASKED):
+            log.warning("sockets not asked in time", extra={"count": late, "method": method})
+        return statuses
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(PARALLEL, thread_name_prefix="gateway")
 
-    def _call(self, method: str, connection_id: str, body: bytes) -> int:
+    def _call(self, method: str, connection_id: str, body: bytes, ends: float) -> int:
         """The status, 200 for any success; 503 when nobody answered, also the second time."""
         path = self._path + quote(connection_id, safe="")
+        status = NOT_ASKED
         for attempt in (1, 2):
+            if time.monotonic() > ends:
+                break
             headers = self._signer.headers(method, self._http.host, path, body)
             try:
                 status = self._http.request(method, path, headers, body)
@@ -140,6 +179,10 @@ class Gateway:
                     break
             if attempt == 1:
                 time.sleep(0.05)
-        if status != 410:
+        if status not in (410, NOT_ASKED):
             log.warning("socket not reached", extra={"status": status, "method": method})
         return status
+
+
+def _deadline() -> float:
+    return time.monotonic() + POSTS_SECONDS

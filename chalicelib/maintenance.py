@@ -1,4 +1,4 @@
-"""What operators have done inside the network: migrate, redrive, check.
+"""What operators have done inside the network: migrate, redrive, check, grant.
 
 `python -m chalicelib.maintenance '{"task": "check"}'` does the same from a shell.
 """
@@ -6,17 +6,20 @@
 import json
 import logging
 import sys
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from chalice import Blueprint
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
+from chalicelib.auth.scopes import Role
 from chalicelib.config import SettingsInvalid
 from chalicelib.deps import deps
-from chalicelib.errors import Unavailable
+from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.invocation import InvocationFailed, invocation
 from chalicelib.messages.store import StoreUnfit
 from chalicelib.readiness import readiness
+from chalicelib.users.models import Username
 from chalicelib.wire import Input
 
 log = logging.getLogger(__name__)
@@ -29,10 +32,18 @@ class MaintenanceFailed(InvocationFailed):
 
 
 class Order(Input):
-    """What is to be done. `limit` is for `redrive`."""
+    """What is to be done. `limit` is for `redrive`, `username` and `role` are for `grant`."""
 
-    task: Literal["migrate", "redrive", "check"]
+    task: Literal["migrate", "redrive", "check", "grant"]
     limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    username: Username | None = None
+    role: Role | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.task == "grant" and (self.username is None or self.role is None):
+            raise PydanticCustomError("grant", "grant needs a username and a role")
+        return self
 
 
 @bp.lambda_function(name="maintain")
@@ -41,6 +52,7 @@ def maintain(event: Any, context: Any) -> dict[str, Any]:
 
     migrate: every server gets what the code expects -> {"done": true}. redrive: pushes that were
     laid aside are tried again -> {"moved", "left"}. check: -> {"dependencies"} as GET /v1/ready.
+    grant: a user gets a role, as the first admin does -> {"user_id"}.
     Raises MaintenanceFailed.
     """
     with invocation(context):
@@ -48,10 +60,11 @@ def maintain(event: Any, context: Any) -> dict[str, Any]:
             return _done(Order.model_validate(event))
         except ValidationError as error:
             wrong = "; ".join(
-                f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
+                ": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"])))
+                for item in error.errors()
             )
             raise MaintenanceFailed(f"This is no task: {wrong}") from None
-        except (SettingsInvalid, StoreUnfit) as error:
+        except (SettingsInvalid, StoreUnfit, UserNotFound) as error:
             raise MaintenanceFailed(str(error)) from None
         except Unavailable as error:
             raise MaintenanceFailed(f"No answer in time from: {error.dependency}") from None
@@ -67,6 +80,8 @@ def _done(order: Order) -> dict[str, Any]:
         return {"done": True}
     if order.task == "redrive":
         return deps.broker.redrive(order.limit)._asdict()
+    if order.task == "grant" and order.username and order.role:
+        return {"user_id": deps.admin.appoint(order.username, order.role)}
     return readiness().model_dump(mode="json", include={"dependencies"})
 
 

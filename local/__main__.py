@@ -1,9 +1,11 @@
-"""The command line of the local cloud: run, services, demo."""
+"""The command line of the local cloud: run, services, demo, environment."""
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from local import demo
 from local.limits import Limits
@@ -17,7 +19,8 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="serve Parley on this machine until Ctrl-C")
     services = commands.add_parser("services", help="serve what `chalice local` needs")
     filled = commands.add_parser("demo", help="fill two demo accounts and a chat")
-    for command in (run, services, filled):
+    shown = commands.add_parser("environment", help="print that of the running cloud, for a shell")
+    for command in (run, services, filled, shown):
         command.add_argument("--state", type=Path, default=ROOT / ".local", metavar="FOLDER")
     for command in (run, services):
         command.add_argument("--http-port", type=_port, default=8000, help="0 for any free one")
@@ -60,12 +63,21 @@ def _positive(text: str) -> int:
 
 
 def _fill(state: Path) -> None:
+    demo.fill(_running(state)["http_url"])
+    for account in demo.ACCOUNTS:
+        print(f"{account.username:5} {account.password}")
+
+
+def _show_environment(state: Path) -> None:
+    for name, value in sorted(_running(state)["environment"].items()):
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def _running(state: Path) -> dict[str, Any]:
     running = State(state).running()
     if running is None:
         raise CloudFailed("No local cloud is running here. Start one with: make run")
-    demo.fill(running["http_url"])
-    for account in demo.ACCOUNTS:
-        print(f"{account.username:5} {account.password}")
+    return running
 
 
 def main() -> None:
@@ -75,7 +87,10 @@ def main() -> None:
         if given.command == "demo":
             _fill(given.state)
             return
-        from local import cloud  # the other command needs none of this
+        if given.command == "environment":
+            _show_environment(given.state)
+            return
+        from local import cloud  # the other commands need none of this
 
         if given.command == "services":
             # The port that `chalice local` will serve on is not ours to listen on.

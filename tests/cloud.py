@@ -72,6 +72,19 @@ class Cloud:
         """What the functions logged."""
         return (self.state / "logs" / "workers.log").read_text(errors="replace")
 
+    def maintain(self, **order: str) -> Any:
+        """What the maintenance function answers to an order, as from a shell."""
+        done = subprocess.run(
+            [sys.executable, "-m", "chalicelib.maintenance", json.dumps(order)],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], **self.about["environment"]},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return json.loads(done.stdout.splitlines()[-1])
+
     @property
     def about(self) -> dict[str, Any]:
         """Its addresses and process ids, as they are now."""

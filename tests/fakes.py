@@ -19,7 +19,7 @@ from chalicelib.messages.models import (
     Receipt,
     Stored,
 )
-from chalicelib.messages.store import UNREAD_WINDOW, MessageStore
+from chalicelib.messages.store import UNREAD_WINDOW, MessageStore, Place
 from chalicelib.notify.models import Outcome, Push
 
 if TYPE_CHECKING:
@@ -81,13 +81,17 @@ class FakeMessageStore(MessageStore):
         with self._called("settle"):
             self._pending.pop((message.chat_id, message.seq), None)
 
-    def pending(self, *, before: datetime, limit: int) -> list[Stored]:
+    def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
         with self._called("pending"):
-            due = [one for one in self._pending.values() if one.created_at < before]
-            due.sort(key=lambda one: (one.created_at, one.chat_id, one.seq))
+            due = {
+                (one.created_at, one.chat_id, one.seq): one
+                for one in self._pending.values()
+                if one.created_at < before
+            }
+            places = [place for place in sorted(due) if after is None or place > after]
             return [
-                Stored(one, list(self._chats[one.chat_id].members), created=False, pending=True)
-                for one in due[:limit]
+                Stored(due[one], list(self._chats[one[1]].members), created=False, pending=True)
+                for one in places[:limit]
             ]
 
     def chat(self, chat_id: str, *, member: str) -> Chat | None:
@@ -180,14 +184,16 @@ class FakeMessageStore(MessageStore):
                     found[chat_id, user_id] = _cursors(chat, chat.members[user_id], moved=False)
             return found
 
-    def undelivered(self, chat_id: str, *, member: str, limit: int) -> list[Message] | None:
+    def undelivered(
+        self, chat_id: str, *, member: str, since: int, until: int, limit: int
+    ) -> list[Message] | None:
         with self._called("undelivered"):
             chat = self._find(chat_id, member)
             if chat is None:
                 return None
-            after = chat.members[member].delivered_seq
-            found = [one for one in _of_others(chat, member) if one.seq > after]
-            return found[::-1][:limit]
+            low = max(since, chat.members[member].delivered_seq + 1)
+            found = [one for one in _of_others(chat, member) if low <= one.seq <= until]
+            return found[:limit]
 
     def ping(self) -> None:
         with self._called("ping"):

@@ -1,6 +1,7 @@
 """Accounts: registering, signing in by password, changing it, deleting the account."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,12 @@ from chalicelib.auth.models import (
     SignedIn,
     Terms,
 )
-from chalicelib.errors import InvalidCredentials, Unavailable, ValidationFailed
+from chalicelib.errors import (
+    AccountSuspended,
+    InvalidCredentials,
+    Unavailable,
+    ValidationFailed,
+)
 from chalicelib.ids import new_id
 from chalicelib.users.models import Profile
 from chalicelib.wire import now
@@ -22,7 +28,7 @@ from chalicelib.wire import now
 if TYPE_CHECKING:
     from chalicelib.auth.passwords import Passwords
     from chalicelib.auth.service import Auth
-    from chalicelib.auth.store import AccountStore
+    from chalicelib.auth.store import AccountStore, Credential
     from chalicelib.auth.throttle import Throttle
     from chalicelib.users.service import Users
 
@@ -75,8 +81,8 @@ class Accounts:
         """Sign in.
 
         Raises InvalidCredentials, alike in answer and in time for a wrong password, for a login
-        that nobody has, and for an account that was guessed at too often by its other name; and
-        RateLimited.
+        that nobody has, and for an account that was guessed at too often by its other name;
+        AccountSuspended, only for the right password; and RateLimited.
         """
         self._throttle.login(credentials.login, client.address)
         found = self._store.credential_for(credentials.login)
@@ -85,16 +91,20 @@ class Accounts:
         if not self._passwords.verify(password_hash, credentials.password) or found is None:
             raise InvalidCredentials()
         self._throttle.logged_in(credentials.login, found.user_id, client.address)
+        if found.suspended:
+            raise AccountSuspended()
         session, token = self._auth.draft_session(
             found.user_id, client, credentials.device_name, terms
         )
         surplus = self._store.open_session(session, found.password_hash)
-        if surplus is None:  # the password was changed while we checked it
-            raise InvalidCredentials()
+        if surplus is None:  # the password was changed or the account suspended meanwhile
+            again = self._store.credential_for(credentials.login)
+            raise AccountSuspended() if _suspended_since(again, found) else InvalidCredentials()
         self._auth.give_way(found.user_id, surplus)
         if self._passwords.outdated(found.password_hash):
             self._store.rehash(found, self._passwords.hash(credentials.password))
         user = self._users.me(found.user_id)
+        session = replace(session, roles=self._store.roles(found.user_id))
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
     def change_password(self, identity: Identity, change: PasswordChange) -> None:
@@ -123,8 +133,8 @@ class Accounts:
     def delete(self, identity: Identity, password: str) -> None:
         """Delete the account and end its sessions. Messages stay, as from a deleted user.
 
-        Raises InvalidCredentials unless the password is right, RateLimited. A repeat completes
-        what an outage cut short.
+        Raises InvalidCredentials unless the password is right, LastAdmin, RateLimited. A repeat
+        completes what an outage cut short.
         """
         for _ in range(RACERS):
             checked = self._check(identity, password)
@@ -153,6 +163,10 @@ class Accounts:
         names = [user.username, user.email, user.email.partition("@")[0]]
         if (weakness := self._passwords.weakness(password, names=names)) is not None:
             raise ValidationFailed([{"field": field, "message": weakness}])
+
+
+def _suspended_since(now: "Credential | None", before: "Credential") -> bool:
+    return now is not None and now.suspended and now.password_hash == before.password_hash
 
 
 _WRONG = "The password is wrong."

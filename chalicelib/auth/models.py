@@ -9,11 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from chalicelib.auth.scopes import SCOPES, scopes_of
 from chalicelib.users.models import Name, Profile, Username
 from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Utc
-
-SCOPES = frozenset({"account", "users.read", "chats.read", "chats.write"})
-"""What a signed-in user may be granted. A route or an action names the one it needs."""
 
 LATELY = timedelta(hours=3)
 """No socket lives longer: what a session revoked before this has left open is closed by itself."""
@@ -32,7 +30,7 @@ class Identity:
 
     user_id: str
     session_id: str
-    scopes: frozenset[str] = SCOPES
+    scopes: frozenset[str] = SCOPES["user"]
     client_id: str | None = None
     connection_id: str | None = None
 
@@ -61,8 +59,8 @@ OURS = Terms()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A signed-in device, with its refresh tokens: digests of the one issued last and of the one
-    that was traded for it, the seed the last was derived with, and when that was. `client_id`:
-    the program of others that it was granted to, with `scope`."""
+    that was traded for it, the seed the last was derived with, and when that was. The roles are
+    those of its user. `client_id`: the program of others that it was granted to, with `scope`."""
 
     id: str
     user_id: str
@@ -76,8 +74,14 @@ class Session:
     last_used_at: datetime
     expires_at: datetime
     revoked_at: datetime | None = None
+    roles: frozenset[str] = frozenset()
     client_id: str | None = None
     scope: str | None = None
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What it may do now: what its user agreed to, and may still do themselves."""
+        return scopes_of(self.roles, self.scope)
 
     def stands(self, now: datetime) -> bool:
         return self.revoked_at is None and now < self.expires_at

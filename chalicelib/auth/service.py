@@ -3,12 +3,12 @@
 import logging
 import secrets
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import (
     OURS,
-    SCOPES,
     Client,
     Identity,
     Jwks,
@@ -143,7 +143,7 @@ class Auth:
         identity = Identity(
             user_id=session.user_id,
             session_id=session.id,
-            scopes=SCOPES if session.scope is None else frozenset(session.scope.split()),
+            scopes=session.scopes,
             client_id=session.client_id,
         )
         return Tokens(
@@ -158,17 +158,12 @@ class Auth:
 
         Raises Unauthorized if it does not any more.
         """
-        # In this order: who changes the password ends the opener with it, and a password that is
-        # changed after it was read opens nothing.
-        password_hash = self._store().password_hash(opener.user_id)
-        found = self._store().session(opener.session_id)
-        if password_hash is None or found is None or not found.stands(self._clock()):
-            raise Unauthorized()
         session, token = self.draft_session(opener.user_id, client, device_name, terms)
-        surplus = self._store().open_session(session, password_hash)
+        surplus = self._store().open_from(session, opener.session_id)
         if surplus is None:
             raise Unauthorized()
         self.give_way(opener.user_id, surplus)
+        session = replace(session, roles=self._store().roles(opener.user_id))
         return self.tokens(session, token)
 
     def session_of(self, text: str) -> Session | None:
@@ -241,6 +236,11 @@ class Auth:
             identity.user_id, but=identity.session_id, now=self._clock()
         )
         self.close(identity.user_id, ended)
+
+    def end_all(self, user_id: str) -> list[str]:
+        """End all sessions of a user in PostgreSQL alone: `close` those it answers, once that has
+        committed."""
+        return self._store().revoke_all(user_id, but=None, now=self._clock())
 
     def close(self, user_id: str, session_ids: Collection[str]) -> None:
         """Refuse the next request of sessions that PostgreSQL has ended, and close their sockets.

@@ -1,13 +1,14 @@
 """Accounts in PostgreSQL: how users come and go, their passwords and their sessions."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from psycopg.errors import UniqueViolation
-from psycopg.rows import args_row, class_row, scalar_row
+from psycopg.rows import args_row, kwargs_row, scalar_row
 
 from chalicelib.auth.models import LATELY, Session
-from chalicelib.errors import EmailTaken, UsernameTaken
+from chalicelib.auth.scopes import ROLES_LOCK
+from chalicelib.errors import EmailTaken, LastAdmin, UsernameTaken
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import DELETED_NAME, Profile
 
@@ -17,7 +18,8 @@ _GIVE_WAY_AT_ONCE = 20  # there are more only after logins that raced, or an out
 _SESSION = """
     s.id, s.user_id, s.current_digest AS current, s.previous_digest AS previous,
     s.seed, s.rotated_at, s.device_name, s.user_agent, s.created_at, s.last_used_at,
-    s.expires_at, s.revoked_at, s.client_id, s.scope
+    s.expires_at, s.revoked_at, s.client_id, s.scope,
+    ARRAY(SELECT role FROM user_roles r WHERE r.user_id = s.user_id) AS roles
 """
 _OPEN_SESSION = """
     INSERT INTO sessions (id, user_id, current_digest, rotated_at, device_name, user_agent,
@@ -25,12 +27,22 @@ _OPEN_SESSION = """
 """
 _OPENING = ", ".join(["%s"] * 11)
 
+# A row if the user is an admin, and no other one can sign in.
+_LAST_ADMIN = """
+    SELECT 1 FROM user_roles WHERE user_id = %(user_id)s AND role = 'admin' AND NOT EXISTS (
+        SELECT 1 FROM user_roles r JOIN users u ON u.id = r.user_id
+        WHERE r.role = 'admin' AND r.user_id <> %(user_id)s
+        AND u.suspended_at IS NULL AND u.deleted_at IS NULL
+    )
+"""
+
 
 class Credential(NamedTuple):
     """A user's password, hashed."""
 
     user_id: str
     password_hash: str
+    suspended: bool = False
 
 
 class AccountStore:
@@ -69,7 +81,8 @@ class AccountStore:
         column = "email" if "@" in login else "username"
         with self._postgres.cursor(row_factory=args_row(Credential)) as cursor:
             return cursor.execute(
-                "SELECT user_id, password_hash FROM users JOIN credentials ON user_id = id"
+                "SELECT user_id, password_hash, suspended_at IS NOT NULL"
+                " FROM users JOIN credentials ON user_id = id"
                 f" WHERE {column} = %s",
                 [login],
             ).fetchone()
@@ -88,20 +101,40 @@ class AccountStore:
             cursor.execute(
                 "UPDATE credentials SET password_hash = %s"
                 " WHERE user_id = %s AND password_hash = %s",
-                [password_hash, *old],
+                [password_hash, old.user_id, old.password_hash],
             )
 
     def open_session(self, session: Session, password_hash: str) -> list[str] | None:
-        """Add a session for whoever proved this very password hash; None if it has changed since.
+        """Add a session for whoever proved this very password hash; None if it has changed since,
+        or the user was suspended.
 
         Answers the sessions that are to give way, least recently used, beyond MAX_SESSIONS.
         """
+        # The locks let a change of password, a suspension or the taking of a role that runs
+        # meanwhile see this session, and revoke it.
+        return self._open(
+            session,
+            "credentials c JOIN users u ON u.id = c.user_id"
+            " WHERE c.user_id = %s AND password_hash = %s AND suspended_at IS NULL"
+            " FOR SHARE",
+            [session.user_id, password_hash],
+        )
+
+    def open_from(self, session: Session, opener_id: str) -> list[str] | None:
+        """Add a session on the word of another one of the same user; None if that has ended, as
+        whatever ends all of a user's sessions has it. Answers as `open_session`."""
+        return self._open(
+            session,
+            "sessions o JOIN users u ON u.id = o.user_id"
+            " WHERE o.user_id = %s AND o.id = %s AND o.revoked_at IS NULL AND o.expires_at > %s"
+            " AND suspended_at IS NULL FOR SHARE",
+            [session.user_id, opener_id, session.created_at],
+        )
+
+    def _open(self, session: Session, proof: str, values: list[object]) -> list[str] | None:
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
-            # The lock lets a password change that runs meanwhile see this session, and revoke it.
             opened = cursor.execute(
-                f"{_OPEN_SESSION} SELECT {_OPENING} FROM credentials"
-                " WHERE user_id = %s AND password_hash = %s FOR SHARE",
-                [*_opening(session), session.user_id, password_hash],
+                f"{_OPEN_SESSION} SELECT {_OPENING} FROM {proof}", [*_opening(session), *values]
             ).rowcount
             if not opened:
                 return None
@@ -118,9 +151,19 @@ class AccountStore:
                 },
             ).fetchall()
 
+    def roles(self, user_id: str) -> frozenset[str]:
+        """What was granted to a user. Asked once a session is stored: whoever takes a role before
+        that is seen, whoever takes one later ends the session."""
+        with self._postgres.cursor(row_factory=scalar_row) as cursor:
+            return frozenset(
+                cursor.execute(
+                    "SELECT role FROM user_roles WHERE user_id = %s", [user_id]
+                ).fetchall()
+            )
+
     def session(self, session_id: str) -> Session | None:
         """A session, however it stands."""
-        with self._postgres.cursor(row_factory=class_row(Session)) as cursor:
+        with self._postgres.cursor(row_factory=kwargs_row(_session)) as cursor:
             return cursor.execute(
                 f"SELECT {_SESSION} FROM sessions s WHERE id = %s", [session_id]
             ).fetchone()
@@ -151,7 +194,7 @@ class AccountStore:
         self, user_id: str, *, now: datetime, before: str | None, limit: int
     ) -> list[Session]:
         """The sessions that stand, newest first, from the one before `before` on."""
-        with self._postgres.cursor(row_factory=class_row(Session)) as cursor:
+        with self._postgres.cursor(row_factory=kwargs_row(_session)) as cursor:
             return cursor.execute(
                 f"SELECT {_SESSION} FROM sessions s WHERE user_id = %(user_id)s"
                 " AND revoked_at IS NULL AND expires_at > %(now)s"
@@ -207,18 +250,26 @@ class AccountStore:
 
     def erase(self, user_id: str, now: datetime, *, checked: str | None) -> list[str] | None:
         """Delete an account: what says who it was goes, the row stays as a sender of messages.
-        Answers as `change_password`. Safe to repeat, with nothing to check any more."""
+        Answers as `change_password`. Safe to repeat, with nothing to check any more.
+
+        Raises LastAdmin if nobody could make an admin any more.
+        """
         with self._postgres.transaction():
             with self._postgres.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROLES_LOCK])
                 deleted = cursor.execute(
                     "DELETE FROM credentials WHERE user_id = %s AND password_hash = %s",
                     [user_id, checked],
                 ).rowcount
                 if checked is not None and not deleted:
                     return None
+                if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone():
+                    raise LastAdmin()
+                cursor.execute("DELETE FROM user_roles WHERE user_id = %s", [user_id])
                 cursor.execute(
                     "UPDATE users SET email = NULL, display_name = %s, about = '',"
-                    " avatar_url = NULL, push_previews = true, deleted_at = %s"
+                    " avatar_url = NULL, push_previews = true, deleted_at = %s,"
+                    " suspended_at = NULL, suspension_reason = NULL"
                     " WHERE id = %s AND deleted_at IS NULL",
                     [DELETED_NAME, now, user_id],
                 )
@@ -238,6 +289,10 @@ class AccountStore:
                 "))",
                 {"before": before, "limit": limit},
             ).rowcount
+
+
+def _session(*, roles: list[str], **columns: Any) -> Session:
+    return Session(roles=frozenset(roles), **columns)
 
 
 def _opening(session: Session) -> list[object]:

@@ -1,13 +1,13 @@
 """Sockets come and go: who is online, and who is told."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import Identity
 from chalicelib.config import Settings
-from chalicelib.errors import Unauthorized
+from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.messages.models import PresenceList, PresenceOf
-from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.auth.service import Auth
@@ -36,17 +36,21 @@ class Presence:
 
     def connected(self, identity: Identity, connection_id: str) -> None:
         """Record a socket. Raises Unauthorized when its session was revoked meanwhile."""
-        others = self._connections.open(identity, connection_id)
-        # A revoke that ran before the record was written cannot have deleted it: look again.
-        if not self._auth().still_valid(identity):
-            self._connections.forget(connection_id)
-            raise Unauthorized()
-        same = [socket for socket in others if socket.session_id == identity.session_id]
-        if surplus := same[: max(0, len(same) + 1 - self._sockets_per_session)]:
-            self._connections.drop(surplus)
-            self._gateway.close([socket.connection_id for socket in surplus])
+        try:
+            others = self._connections.open(identity, connection_id)
+            # A revoke that ran before the record was written cannot have deleted it: look again.
+            if not self._auth().still_valid(identity):
+                raise Unauthorized()
+            same = [socket for socket in others if socket.session_id == identity.session_id]
+            surplus = same[: max(0, len(same) + 1 - self._sockets_per_session)]
+            self._gateway.dismiss(surplus)
+        except Exception:
+            # API Gateway never tells of the end of a socket whose $connect was refused.
+            with suppress(Unavailable):
+                self.disconnected(connection_id)
+            raise
         if not others:
-            self._tell(identity.user_id, online=True)
+            self._gateway.tell_presence([identity.user_id], online=True)
 
     def disconnected(self, connection_id: str) -> None:
         """Forget a socket."""
@@ -55,7 +59,7 @@ class Presence:
             return
         user_id, last = found
         if last:
-            self._tell(user_id, online=False)
+            self._gateway.tell_presence([user_id], online=False)
 
     def watch(self, watcher: Identity, user_ids: list[str]) -> PresenceList:
         """How users are, now and, by events, for a quarter of an hour; a ping renews that.
@@ -73,13 +77,14 @@ class Presence:
         )
 
     def ping(self, pinger: Identity) -> None:
-        """Keep the socket's record alive, and renew whom it watches."""
-        if watching := self._connections.renew(pinger):
-            self.watch(pinger, watching)
+        """Keep the socket's record alive, and every few minutes renew whom it watches.
 
-    def _tell(self, user_id: str, *, online: bool) -> None:
-        if watchers := self._connections.watchers(user_id):
-            data = PresenceOf(
-                user_id=user_id, online=online, last_seen_at=None if online else now()
-            )
-            self._gateway.tell_connections(watchers, {"event": "presence", "data": data})
+        Raises Unauthorized where the session has ended: a revoke may have failed to tell sockets,
+        so a ping a minute looks.
+        """
+        due = self._connections.renew(pinger)
+        if due.check and not self._auth().still_valid(pinger):
+            self._gateway.close_session(pinger.user_id, pinger.session_id)
+            raise Unauthorized()
+        if due.watching:
+            self.watch(pinger, due.watching)

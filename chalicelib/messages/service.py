@@ -1,9 +1,10 @@
 """Chats and messages: what may be done, and that what is stored is delivered."""
 
 import logging
+import random
 import time
 from collections.abc import Callable, Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_core import to_json
@@ -29,6 +30,7 @@ from chalicelib.messages.models import (
     TypingOf,
 )
 from chalicelib.messages.pages import ChatPage, HistoryOf, after_cursor, page_of
+from chalicelib.messages.store import NO_CHAT
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
@@ -46,7 +48,11 @@ T = TypeVar("T")
 ANSWER_BYTES = 100_000
 SYNC_CHATS = 20
 JOB_BATCH = 200
-JOB_SECONDS = 40
+PUSH_PAGE = 50
+# What is due for no longer than this has been tried twice at most.
+FRESH = timedelta(minutes=2)
+# A job begins nothing later than this; what has begun ends well within its function's minute.
+JOB_SECONDS = 35
 # After this long, a socket that exists but cannot be asked counts as absent: a push goes out.
 GIVE_UP_ON_SOCKETS = timedelta(hours=1)
 
@@ -100,33 +106,37 @@ class Messages:
             metrics.count("MessagesStored")
         if stored.pending:
             try:
-                self.deliver(stored.message, stored.member_ids, skip=sender.connection_id)
+                self.deliver(stored, skip=sender.connection_id)
             except Exception:
                 # The sender need not care: the message is stored, and redeliver_pending goes on.
                 log.exception("left pending", extra={"message_id": stored.message.id})
                 metrics.count("LeftPending")
         return stored.message, stored.created
 
-    def deliver(
-        self, message: Message, member_ids: Collection[str], *, skip: str | None = None
-    ) -> None:
-        """Send to open sockets, have the absent pushed to, settle. Safe to repeat."""
+    def deliver(self, stored: Stored, *, skip: str | None = None) -> None:
+        """Send to open sockets, have the absent pushed to, settle. Safe to repeat; nobody is
+        pushed to again for having been so before."""
+        message, member_ids = stored.message, stored.member_ids
+        pushed = set() if stored.created else self._connections.pushed(message.id)
         delivery = self._gateway.deliver(
-            list(member_ids),
+            member_ids,
             {"event": "message.new", "data": message},
             chat_id=message.chat_id,
             seq=message.seq,
             sender_id=message.sender_id,
             skip=skip,
+            pushed=pushed,
         )
-        absent = delivery.unreached
-        if delivery.failed:
-            if now() - message.created_at < GIVE_UP_ON_SOCKETS:
-                self._push(message, absent)
+        giving_up = now() - message.created_at >= GIVE_UP_ON_SOCKETS
+        absent = set(member_ids) if delivery.failed and giving_up else delivery.unreached
+        self._push(message, absent - pushed)
+        try:
+            if delivery.failed and not giving_up:
                 raise Unavailable("gateway")
-            absent = set(member_ids)
-        self._push(message, absent)
-        self._store.settle(message)
+            self._store.settle(message)
+        except Unavailable:
+            self._connections.note_pushed([message.id], absent)
+            raise
 
     def history(
         self, reader: Identity, chat_id: str, *, before: int | None, limit: int
@@ -188,47 +198,81 @@ class Messages:
     def redeliver_pending(self) -> int:
         """Deliver what stayed pending, because somebody died in mid-send. Answers how many.
 
-        Goes on until nothing is left, something fails or JOB_SECONDS are over.
+        Tries each message once, until JOB_SECONDS are over. The newest come first, then those
+        from anywhere on: many that fail slowly must not keep it from what is behind them. The
+        socket that sent a message is told of it too: clients drop what they know.
         """
-        ends, delivered, failed = time.monotonic() + JOB_SECONDS, 0, False
-        stored = self._left_pending()
-        age = (now() - stored[0].message.created_at).total_seconds() if stored else 0
-        metrics.count("OutboxAge", age)
-        while stored and not failed:
-            for one in stored:
-                try:
-                    self.deliver(one.message, one.member_ids)
-                    delivered += 1
-                    metrics.count("Redelivered")
-                except AppError as error:
-                    failed = True
-                    log.warning(
-                        "still pending", extra={"message_id": one.message.id, "code": error.code}
-                    )
-            more = len(stored) == JOB_BATCH and time.monotonic() < ends
-            stored = self._left_pending() if more else []
+        ends, delivered = time.monotonic() + JOB_SECONDS, 0
+        due = now() - self._pending_after
+        self._tell_age(due)
+        fresh = due - FRESH
+        anywhere = fresh - random.random() * GIVE_UP_ON_SOCKETS  # noqa: S311, no secret
+        for before, since in ((due, fresh), (fresh, anywhere), (anywhere, None)):
+            after = (since, NO_CHAT, 0) if since else None
+            while stored := self._store.pending(before=before, limit=JOB_BATCH, after=after):
+                for one in stored:
+                    if time.monotonic() > ends:
+                        return delivered
+                    delivered += self._redelivered(one)
+                last = stored[-1].message
+                after = (last.created_at, last.chat_id, last.seq)
         return delivered
 
-    def push_overdue(self) -> int:
-        """Push to members whose socket took a message and never acknowledged it."""
-        overdue = self._connections.claim_overdue(JOB_BATCH)
-        for owed in overdue:
-            try:
-                self._push_owed(owed)
-            except AppError as error:
-                log.warning("still owed", extra={"chat_id": owed.chat_id, "code": error.code})
-        return len(overdue)
+    def _redelivered(self, stored: Stored) -> bool:
+        ids = {"message_id": stored.message.id}
+        try:
+            self.deliver(stored)
+        except AppError as error:
+            log.warning("still pending", extra={**ids, "code": error.code})
+            return False
+        except Exception:
+            # One that always fails must not keep back the others.
+            log.exception("still pending", extra=ids)
+            return False
+        metrics.count("Redelivered")
+        return True
 
-    def _left_pending(self) -> list[Stored]:
-        return self._store.pending(before=now() - self._pending_after, limit=JOB_BATCH)
+    def _tell_age(self, due: datetime) -> None:
+        """How long the oldest that is left has waited, 0 where none is."""
+        oldest = self._store.pending(before=due, limit=1)
+        age = (now() - oldest[0].message.created_at).total_seconds() if oldest else 0
+        metrics.count("OutboxAge", age)
+
+    def push_overdue(self) -> int:
+        """Push to members whose socket took a message and never acknowledged it; answers how
+        many claims that were.
+
+        Goes on until nothing is overdue or JOB_SECONDS are over.
+        """
+        ends, claims = time.monotonic() + JOB_SECONDS, 0
+        while overdue := self._connections.claim_overdue(JOB_BATCH):
+            for owed in overdue:
+                if time.monotonic() > ends:
+                    return claims  # the others come again
+                claims += 1
+                try:
+                    self._push_owed(owed)
+                except AppError as error:
+                    log.warning("still owed", extra={"chat_id": owed.chat_id, "code": error.code})
+                except Exception:
+                    # One that always fails must not keep back the others.
+                    log.exception("still owed", extra={"chat_id": owed.chat_id})
+        return claims
 
     def _push_owed(self, owed: Owed) -> None:
-        missed = self._store.undelivered(owed.chat_id, member=owed.user_id, limit=50) or []
-        for message in reversed(missed):
-            if owed.since <= message.seq <= owed.seq:
-                self._push(message, {owed.user_id})
-                metrics.count("OverduePushed")
-        self._connections.settle([owed])
+        """A page of what one member owes in a chat; the rest stays overdue."""
+        missed = self._store.undelivered(
+            owed.chat_id, member=owed.user_id, since=owed.since, until=owed.seq, limit=PUSH_PAGE
+        )
+        for message in missed or []:
+            self._push(message, {owed.user_id})
+            metrics.count("OverduePushed")
+        self._connections.note_pushed([one.id for one in missed or []], [owed.user_id])
+        if missed and len(missed) == PUSH_PAGE:
+            owed = owed._replace(seq=missed[-1].seq)
+            self._connections.settle([owed], rest_is_overdue=True)
+        else:
+            self._connections.settle([owed])
 
     def _push(self, message: Message, user_ids: set[str]) -> None:
         if absent := sorted(user_ids - {message.sender_id}):

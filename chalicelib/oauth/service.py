@@ -85,7 +85,8 @@ class OAuth:
         grant = grants.get(_required(form, "grant_type"))
         if grant is None:
             raise OAuthError("unsupported_grant_type", f"Use one of: {', '.join(grants)}.")
-        return self._counted(caller, lambda: grant(client, form, caller))
+        answer: dict[str, Any] = self._counted(caller, lambda: grant(client, form, caller))
+        return answer
 
     def revoke(self, form: Form, authorization: str, caller: Client) -> None:
         """End what a token belongs to (RFC 7009): with either of its tokens, a whole grant.

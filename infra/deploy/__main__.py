@@ -4,9 +4,11 @@ import argparse
 import signal
 import sys
 from pathlib import Path
+from typing import get_args
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.auth.scopes import Role
 from infra.deploy import maintenance, plan, stages
 from infra.deploy.aws import told
 from infra.deploy.console import Console
@@ -47,6 +49,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         Destroy(place).run()
     elif given.command == "rotate-keys":
         Rotate(place).run()
+    elif given.command == "grant":
+        grant(place, given.username, given.role)
     else:
         redrive(place, given.limit)
 
@@ -59,10 +63,19 @@ def redrive(place: Place, limit: int) -> None:
     place.console.say(f"  {answer['moved']} will be tried again, {answer['left']} are left.")
 
 
+def grant(place: Place, username: str, role: str) -> None:
+    """Give a user a role, as the first admin gets theirs."""
+    place.check()
+    order = {"task": "grant", "username": username, "role": role}
+    answer = maintenance.invoke(place.aws, place.project.function("maintain").name, order)
+    place.console.say(f"  {username} has the role {role} from their next sign-in or refresh on.")
+    place.console.say(f"  The audit log knows them as {answer['user_id']}.")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("deploy", "destroy", "rotate-keys", "redrive"):
+    for name in ("deploy", "destroy", "rotate-keys", "redrive", "grant"):
         command = commands.add_parser(name)
         command.add_argument("--stage", required=True)
         if name == "deploy":
@@ -70,7 +83,16 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--fcm", type=Path)
         if name == "redrive":
             command.add_argument("--limit", type=_positive, default=1000)
+        if name == "grant":
+            command.add_argument("--username", type=_given, required=True)
+            command.add_argument("--role", choices=get_args(Role), required=True)
     return parser
+
+
+def _given(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
 
 
 def _positive(text: str) -> int:

@@ -504,13 +504,14 @@ class TestRaces:
         assert [one.id for one in standing] == [mine.id]
 
 
-def wait_until_blocked(watch: psycopg.Connection[Any]) -> None:
-    """Until a statement about passwords waits for another connection's lock."""
+def wait_until_blocked(watch: psycopg.Connection[Any], table: str = "credentials") -> None:
+    """Until a statement about a table waits for another connection's lock."""
     ticks = threading.Event()
     for _ in range(200):
         row = watch.execute(
             "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
-            " AND query LIKE '%credentials%' AND cardinality(pg_blocking_pids(pid)) > 0"
+            " AND query LIKE %s AND cardinality(pg_blocking_pids(pid)) > 0",
+            [f"%{table}%"],
         ).fetchone()
         if row:
             return

@@ -3,16 +3,25 @@
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from itertools import count
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import redis
 
 from chalicelib.auth.models import Identity
 from chalicelib.connections import LIFETIME, Connections
+from chalicelib.connections import _shard as shard_of
 from chalicelib.errors import RateLimited, Unauthorized, Unavailable
+from chalicelib.ids import direct_chat_id
 from chalicelib.messages.models import Owed
+from chalicelib.messages.service import Messages
 from chalicelib.redis import connect
+from chalicelib.wire import now
+from tests.contract.message_store.room import Room
+from tests.fakes import FakeMessageStore
+from tests.unit.messages.fakes import FakeBroker
 from tests.unit.settings import settings
 
 CHAT = "00000000-0000-7000-8000-00000000000c"
@@ -83,6 +92,20 @@ def test_forgetting_tells_whether_it_was_the_last(connections: Connections) -> N
     assert connections.forget("c1") == (ana.user_id, False)
     assert connections.forget("c2") == (ana.user_id, True)
     assert connections.forget("c2") is None
+
+
+def test_dropping_tells_whose_last_ones_they_were_and_tells_it_once(
+    connections: Connections,
+) -> None:
+    ana, bo = someone(), someone()
+    for one, name in ((ana, "a1"), (ana, "a2"), (bo, "b1"), (bo, "b2")):
+        connections.open(one, name)
+    all_of_ana, all_of_bo = connections.of([ana.user_id]), connections.of([bo.user_id])
+
+    assert connections.drop([*all_of_ana, all_of_bo[0]]) == [ana.user_id]
+    assert connections.drop(all_of_ana) == []
+    assert connections.forget("a1") is None
+    assert connections.forget("b2") == (bo.user_id, True)
 
 
 def test_frames_beyond_the_bucket_must_wait(client: redis.Redis) -> None:
@@ -220,6 +243,15 @@ class TestOwing:
 
         assert connections.claim_overdue(100) == [Owed(bo.user_id, CHAT, 6, since=5)]
 
+    def test_the_rest_of_what_was_settled_may_be_overdue_too(
+        self, connections: Connections
+    ) -> None:
+        ana, bo = self.owe(connections, 5)
+        self.send(connections, ana, bo, 6)
+        connections.settle([Owed(bo.user_id, CHAT, 5)], rest_is_overdue=True)
+
+        assert connections.claim_overdue(100) == [Owed(bo.user_id, CHAT, 6, since=6)]
+
     def test_g1_an_earlier_message_that_comes_later_is_owed_too(
         self, connections: Connections
     ) -> None:
@@ -240,6 +272,75 @@ class TestOwing:
         assert connections.claim_overdue(100) == []
 
 
+class TestOverdue:
+    """One user owes in hundreds of chats, as with a socket that never acknowledges anything."""
+
+    def owe(self, connections: Connections, user_id: str, chats: int) -> list[str]:
+        chat_ids = [str(uuid.uuid4()) for _ in range(chats)]
+        connections.open(Identity(user_id=user_id, session_id="s"), user_id)
+        for chat_id in chat_ids:
+            connections.of_owing([user_id], chat_id=chat_id, seq=1, sender_id="")
+        return chat_ids
+
+    def neighbours(self) -> tuple[str, str]:
+        """Two users in one shard."""
+        one = str(uuid.uuid4())
+        others = (str(uuid.uuid4()) for _ in count())
+        return one, next(other for other in others if shard_of(other) == shard_of(one))
+
+    def test_g1_all_of_it_can_be_claimed_at_once(self, connections: Connections) -> None:
+        (greedy, _), found = self.neighbours(), []
+        chat_ids = self.owe(connections, greedy, 12)
+        time.sleep(1.1)
+
+        while claimed := connections.claim_overdue(64):
+            found += [owed.chat_id for owed in claimed]
+
+        assert sorted(found) == sorted(chat_ids)
+
+    def test_g1_the_many_of_one_hold_up_nobody_else(self, connections: Connections) -> None:
+        greedy, modest = self.neighbours()
+        self.owe(connections, greedy, 700)
+        self.owe(connections, modest, 1)
+        time.sleep(1.1)
+
+        claims = [connections.claim_overdue(200) for _ in range(3)]
+
+        assert modest in [owed.user_id for claimed in claims for owed in claimed]
+
+    def test_g1_a_run_of_the_job_pushes_all_that_is_overdue(
+        self, client: redis.Redis, connections: Connections
+    ) -> None:
+        greedy, modest = self.neighbours()
+        store, broker, nobody = FakeMessageStore(), FakeBroker(), cast(Any, None)
+        for user_id, chats in ((greedy, 301), (modest, 1)):
+            connections.open(Identity(user_id=user_id, session_id="s"), user_id)
+            for _ in range(chats):
+                room = Room(store)
+                room.id = direct_chat_id(room.ana, user_id)
+                store.open_direct(room.id, members=(room.ana, user_id), at=now())
+                message = room.say(room.ana)
+                connections.of_owing(
+                    [user_id], chat_id=room.id, seq=message.seq, sender_id=room.ana
+                )
+        time.sleep(1.1)
+        messages = Messages(
+            settings(),
+            store=store,
+            connections=connections,
+            gateway=nobody,
+            broker=lambda: broker,
+            users=nobody,
+        )
+
+        assert messages.push_overdue() == 302
+
+        pushed = [user_id for event in broker.published for user_id in event.user_ids]
+        assert sorted(pushed) == sorted([greedy] * 301 + [modest])
+        assert pushed.index(modest) < 10
+        assert client.keys("owed*") == []
+
+
 class TestWatching:
     def test_tells_how_they_are_and_whom_to_tell(self, connections: Connections) -> None:
         ana, bo, cy = someone(), someone(), someone()
@@ -249,7 +350,7 @@ class TestWatching:
         found = connections.watch(connections.admit("c1"), [bo.user_id, cy.user_id])
 
         assert [(one.online, one.last_seen_at) for one in found] == [(True, None), (False, None)]
-        assert connections.watchers(bo.user_id) == ["c1"]
+        assert connections.watchers([bo.user_id, cy.user_id]) == [["c1"], ["c1"]]
 
     def test_who_left_was_last_seen_now(self, connections: Connections) -> None:
         ana, bo = someone(), someone()
@@ -263,14 +364,65 @@ class TestWatching:
         assert found.last_seen_at is not None
         assert abs(found.last_seen_at.timestamp() - time.time()) < 5
 
-    def test_a_ping_answers_whom_the_socket_watches(self, connections: Connections) -> None:
+    def test_replaces_whom_the_socket_watched(self, connections: Connections) -> None:
+        ana, bo, cy = someone(), someone(), someone()
+        connections.open(ana, "c1")
+        caller = connections.admit("c1")
+        connections.watch(caller, [bo.user_id])
+
+        connections.watch(caller, [cy.user_id])
+
+        assert connections.watchers([bo.user_id, cy.user_id]) == [[], ["c1"]]
+
+    def test_a_ping_says_when_to_renew_and_when_to_look_at_the_session(
+        self, connections: Connections, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         ana, bo = someone(), someone()
         connections.open(ana, "c1")
         caller = connections.admit("c1")
-        assert connections.renew(caller) == []
         connections.watch(caller, [bo.user_id])
 
-        assert connections.renew(caller) == [bo.user_id]
+        def after(seconds: int) -> tuple[list[str], bool]:
+            then = time.time() + seconds
+            clock = SimpleNamespace(time=lambda: then)
+            monkeypatch.setattr("chalicelib.connections.time", clock)
+            return connections.renew(caller)
+
+        assert after(0) == ([], False)
+        assert after(60) == ([], True)
+        assert after(70) == ([], False)
+        assert after(310) == ([bo.user_id], True)
+        connections.watch(caller, [bo.user_id])
+        assert after(320) == ([], False)
+
+    def test_a_ping_costs_little_however_many_are_watched(
+        self, connections: Connections, client: redis.Redis
+    ) -> None:
+        connections.open(someone(), "c1")
+        caller = connections.admit("c1")
+        watched = [someone().user_id for _ in range(200)]
+        connections.watch(caller, watched)
+        connections.renew(caller)
+        client.config_resetstat()
+
+        connections.renew(connections.admit("c1"))
+
+        stats: Any = client.info("commandstats")
+        assert sum(command["calls"] for command in stats.values()) < 20
+
+    def test_watching_costs_a_script_per_shard_however_many_are_watched(
+        self, connections: Connections, client: redis.Redis
+    ) -> None:
+        connections.open(someone(), "c1")
+        caller = connections.admit("c1")
+        connections.watch(caller, [someone().user_id for _ in range(200)])
+        watched = [someone().user_id for _ in range(200)]
+        client.config_resetstat()
+
+        assert len(connections.watch(caller, watched)) == 200
+
+        stats: Any = client.info("commandstats")
+        assert stats["cmdstat_evalsha"]["calls"] <= 64 + 64 + 1
 
     def test_a_ping_brings_no_dropped_socket_back(self, connections: Connections) -> None:
         ana = someone()

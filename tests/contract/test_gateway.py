@@ -27,7 +27,8 @@ EVENT = {"event": "message.new", "data": {"text": "é"}}
 
 
 class Management(ThreadingHTTPServer):
-    """`gone…` is gone, `sick…` fails, `once…` fails the first time, `slow…` takes its time."""
+    """`gone…` is gone, `sick…` fails, `full…` has a full buffer, `once…` fails the first time,
+    `slow…` takes its time, `hung…` longer than anybody waits."""
 
     daemon_threads = True
 
@@ -43,8 +44,12 @@ class Management(ThreadingHTTPServer):
             self.calls.append((method, name, json.loads(body) if body else None))
         if name.startswith("slow"):
             time.sleep(0.3)
+        if name.startswith("hung"):
+            time.sleep(3)
         if name.startswith("gone"):
             return 410
+        if name.startswith("full"):
+            return 429
         if name.startswith("sick") or (name.startswith("once") and not seen):
             return 500
         return 200
@@ -173,6 +178,34 @@ def test_a_post_that_fails_is_tried_once_more(
     assert len([call for call in management.calls if call[1] == "sick1"]) == 2
 
 
+def test_a_socket_whose_buffer_is_full_swallowed_the_event(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    online(connections, "bo", "full1")
+
+    assert deliver(gateway, "bo") == (set(), False)
+    assert len(management.calls) == 2
+    time.sleep(1.1)
+    assert connections.claim_overdue(100) == [Owed("bo", CHAT, 3, since=3)]
+
+
+def test_the_senders_other_devices_fail_no_delivery(
+    gateway: Gateway, connections: Connections
+) -> None:
+    online(connections, "ana", "sick1")
+    online(connections, "bo", "b1")
+
+    assert deliver(gateway, "ana", "bo") == (set(), False)
+
+
+def test_who_was_pushed_to_owes_nothing(gateway: Gateway, connections: Connections) -> None:
+    online(connections, "bo", "b1")
+    gateway.deliver(["bo"], EVENT, chat_id=CHAT, seq=3, sender_id="ana", pushed={"bo"})
+    time.sleep(1.1)
+
+    assert connections.claim_overdue(100) == []
+
+
 def test_posts_run_in_parallel(gateway: Gateway, connections: Connections) -> None:
     online(connections, "bo", *(f"slow{n}" for n in range(8)))
     started = time.monotonic()
@@ -181,6 +214,20 @@ def test_posts_run_in_parallel(gateway: Gateway, connections: Connections) -> No
 
     # In turn they would take 2.4 s.
     assert time.monotonic() - started < 1.5
+
+
+def test_g9_all_posts_of_an_event_share_one_deadline(
+    gateway: Gateway, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.gateway.POSTS_SECONDS", 0.5)
+    online(connections, "bo", *(f"hung{n}" for n in range(60)))
+    started = time.monotonic()
+
+    assert deliver(gateway, "bo").failed
+    gateway.tell(["bo"], EVENT)
+
+    # The first sixteen are waited for, the others are not asked any more.
+    assert time.monotonic() - started < 2 * (0.5 + 3)
 
 
 def test_nobody_listening_is_bounded(connections: Connections) -> None:

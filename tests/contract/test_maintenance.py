@@ -12,11 +12,16 @@ import psycopg
 import pytest
 from pymongo import MongoClient
 
+from chalicelib.admin.models import AuditQuery
+from chalicelib.admin.store import AdminStore
+from chalicelib.auth.store import AccountStore
 from chalicelib.broker import DEAD, Broker, declare
 from chalicelib.events import Failure
 from chalicelib.messages.store import StoreUnfit, mongo
 from chalicelib.messages.store.mongo import MongoMessages
 from chalicelib.messages.store.mongo_fitness import require_fit
+from chalicelib.postgres import Postgres
+from tests.contract.accounts import profile, session_of
 from tests.contract.message_store.room import Room
 from tests.contract.test_broker import Queues
 from tests.unit.settings import ENVIRONMENT
@@ -110,6 +115,24 @@ def test_check_finds_every_server(servers: dict[str, str]) -> None:
 
     assert isinstance(found, dict)
     assert {one["status"] for one in found["dependencies"].values()} == {"ok"}
+
+
+def test_grant_makes_the_first_admin(servers: dict[str, str]) -> None:
+    answer(start(servers, task="migrate"))
+    postgres = Postgres(servers["POSTGRES_URL"])
+    user, accounts = profile(), AccountStore(postgres)
+    accounts.add(user, "hash", session_of(user.id))
+
+    granted = answer(start(servers, task="grant", username=user.username, role="admin"))
+    nobody = start(servers, task="grant", username="nobody", role="admin")
+
+    assert granted == {"user_id": user.id}
+    assert accounts.roles(user.id) == {"admin"}
+    (entry,) = AdminStore(postgres).audit(AuditQuery(), limit=9)
+    assert (entry.actor, entry.action, entry.target) == ("operator", "admin.grant", user.id)
+    assert nobody.communicate(timeout=60)[1] == "There is no such user.\n"
+    assert nobody.returncode == 1
+    postgres.close()
 
 
 def test_redrive_moves_what_was_laid_aside(servers: dict[str, str]) -> None:

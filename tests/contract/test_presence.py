@@ -1,24 +1,29 @@
 """Coming and going, on a real Redis."""
 
+import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from chalicelib.auth.models import Identity
 from chalicelib.connections import Connections
-from chalicelib.errors import Unauthorized
+from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.messages.presence import Presence
 from chalicelib.redis import connect
-from tests.unit.messages.fakes import FakeGateway
+from tests.contract.posts import Posts
 from tests.unit.settings import settings
 
 
 class FakeSessions:
     valid = True
+    sick = False
 
     def still_valid(self, identity: Identity) -> bool:
+        if self.sick:
+            raise Unavailable("postgres")
         return self.valid
 
 
@@ -40,8 +45,8 @@ def connections(redis_url: str) -> Connections:
 
 
 @pytest.fixture
-def gateway() -> FakeGateway:
-    return FakeGateway()
+def gateway(connections: Connections) -> Posts:
+    return Posts(connections)
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def chats() -> FakeChats:
 
 
 @pytest.fixture
-def presence(connections: Connections, gateway: FakeGateway, sessions: Any, chats: Any) -> Presence:
+def presence(connections: Connections, gateway: Posts, sessions: Any, chats: Any) -> Presence:
     return Presence(
         settings(sockets_per_session=2),
         connections=connections,
@@ -75,12 +80,13 @@ def watcher(presence: Presence, connections: Connections) -> Identity:
     return connections.admit("w1")
 
 
-def told(gateway: FakeGateway) -> list[tuple[str, bool]]:
-    return [(to, event["data"]["online"]) for to, event in gateway.sent if "event" in event]
+def told(gateway: Posts) -> list[tuple[str, bool]]:
+    found = [(to, event) for to, event in gateway.sent if event.get("event") == "presence"]
+    return [(to, event["data"]["online"]) for to, event in found]
 
 
 def test_watchers_are_told_of_the_first_socket_and_of_the_last(
-    presence: Presence, watcher: Identity, gateway: FakeGateway
+    presence: Presence, watcher: Identity, gateway: Posts
 ) -> None:
     bo = someone()
     assert [one.online for one in presence.watch(watcher, [bo.user_id]).items] == [False]
@@ -96,8 +102,62 @@ def test_watchers_are_told_of_the_first_socket_and_of_the_last(
     assert gateway.sent[-1][1]["data"]["last_seen_at"] is not None
 
 
+def sign_out(gateway: Posts, bo: Identity) -> None:
+    gateway.close_session(bo.user_id, bo.session_id)
+
+
+def tell(gateway: Posts, bo: Identity) -> None:
+    gateway.tell([bo.user_id], {"event": "chat.typing", "data": {}})
+
+
+def deliver(gateway: Posts, bo: Identity) -> None:
+    gateway.deliver([bo.user_id], {"event": "message.new"}, chat_id="c", seq=1, sender_id="ana")
+
+
+@pytest.mark.parametrize("end", [sign_out, tell, deliver])
+def test_watchers_are_told_once_whoever_ends_the_last_socket(
+    presence: Presence,
+    watcher: Identity,
+    gateway: Posts,
+    end: Callable[[Posts, Identity], None],
+) -> None:
+    bo = someone()
+    presence.watch(watcher, [bo.user_id])
+    for name in ("b1", "b2"):
+        presence.connected(bo, name)
+    gateway.statuses = {"b1": 410}
+    tell(gateway, bo)
+    assert told(gateway) == [("w1", True)]
+
+    gateway.statuses = {"b2": 410}
+    end(gateway, bo)
+    presence.disconnected("b2")
+
+    assert told(gateway) == [("w1", True), ("w1", False)]
+    [item] = presence.watch(watcher, [bo.user_id]).items
+    assert (item.online, item.last_seen_at is None) == (False, False)
+
+
+def test_who_leaves_while_watchers_cannot_be_found_has_left(
+    presence: Presence,
+    connections: Connections,
+    gateway: Posts,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bo = someone()
+    monkeypatch.setattr(connections, "watchers", unavailable)
+    presence.connected(bo, "b1")
+    gateway.close_session(bo.user_id, bo.session_id)
+
+    assert connections.of([bo.user_id]) == []
+
+
+def unavailable(*arguments: Any) -> Any:
+    raise Unavailable("redis")
+
+
 def test_g4_strangers_cannot_be_watched(
-    presence: Presence, watcher: Identity, gateway: FakeGateway, chats: FakeChats
+    presence: Presence, watcher: Identity, gateway: Posts, chats: FakeChats
 ) -> None:
     bo = someone()
     chats.strangers = {bo.user_id}
@@ -111,18 +171,49 @@ def test_g4_a_ping_stops_watching_who_became_a_stranger(
     presence: Presence,
     watcher: Identity,
     connections: Connections,
-    gateway: FakeGateway,
+    gateway: Posts,
     chats: FakeChats,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bo = someone()
     presence.watch(watcher, [bo.user_id])
     chats.strangers = {bo.user_id}
 
+    later(monkeypatch, seconds=310)
     presence.ping(watcher)
 
     presence.connected(bo, "b1")
     assert told(gateway) == []
-    assert connections.renew(watcher) == []
+    later(monkeypatch, seconds=620)
+    assert connections.renew(watcher).watching == []
+
+
+def test_g5_a_ping_notices_a_revoke_that_could_not_tell_the_socket(
+    presence: Presence,
+    connections: Connections,
+    gateway: Posts,
+    sessions: FakeSessions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bo = someone()
+    presence.connected(bo, "b1")
+    caller = connections.admit("b1")
+    sessions.valid = False
+    presence.ping(caller)
+
+    later(monkeypatch, seconds=60)
+    with pytest.raises(Unauthorized):
+        presence.ping(caller)
+
+    assert gateway.sent == [("b1", {"closed": True})]
+    with pytest.raises(Unauthorized):
+        connections.admit("b1")
+
+
+def later(monkeypatch: pytest.MonkeyPatch, *, seconds: int) -> None:
+    """A ping does most of its work every few minutes only."""
+    then = time.time() + seconds
+    monkeypatch.setattr("chalicelib.connections.time", SimpleNamespace(time=lambda: then))
 
 
 def test_g5_a_session_revoked_while_connecting_gets_no_socket(
@@ -136,8 +227,34 @@ def test_g5_a_session_revoked_while_connecting_gets_no_socket(
         connections.admit("b1")
 
 
+@pytest.mark.parametrize("broken", ["sessions", "surplus"])
+def test_a_socket_that_is_refused_leaves_nothing_behind(
+    presence: Presence,
+    connections: Connections,
+    gateway: Posts,
+    sessions: FakeSessions,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+) -> None:
+    """API Gateway tells nothing of the end of a socket that it never opened."""
+    bo = someone()
+    open_before = ["b1", "b2"] if broken == "surplus" else []
+    for name in open_before:
+        presence.connected(bo, name)
+    sessions.sick = broken == "sessions"
+    if broken == "surplus":
+        monkeypatch.setattr(gateway, "dismiss", unavailable)
+
+    with pytest.raises(Unavailable):
+        presence.connected(bo, "b3")
+
+    assert [s.connection_id for s in connections.of([bo.user_id])] == open_before
+    with pytest.raises(Unauthorized):
+        connections.admit("b3")
+
+
 def test_a_session_keeps_its_newest_sockets(
-    presence: Presence, connections: Connections, gateway: FakeGateway
+    presence: Presence, connections: Connections, gateway: Posts
 ) -> None:
     bo = someone()
     other = Identity(user_id=bo.user_id, session_id="s2")

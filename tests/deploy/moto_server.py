@@ -24,7 +24,11 @@ from moto.core.responses import ActionResult
 from moto.server import main
 
 CONCURRENCY = 1000
-ANSWERS = {"migrate": {"done": True}, "redrive": {"moved": 2, "left": 1}}
+ANSWERS = {
+    "migrate": {"done": True},
+    "redrive": {"moved": 2, "left": 1},
+    "grant": {"user_id": "u1"},
+}
 
 _put_rest_api = APIGatewayBackend.put_rest_api
 _create_mapping = LambdaBackend.create_event_source_mapping

@@ -232,6 +232,14 @@ class TestDeploy(Deployed):
 
         assert "2 will be tried again, 1 are left" in operator.output.getvalue()
 
+    def test_the_first_admin_is_made(self, checkout: Checkout, output: str) -> None:
+        operator = Operator(checkout)
+
+        commands.grant(operator.place, "ana", "admin")
+
+        assert "ana has the role admin" in operator.output.getvalue()
+        assert "u1" in operator.output.getvalue()
+
 
 class TestDeployAgain:
     def test_changes_what_changed_and_repeats_nothing(self, checkout: Checkout) -> None:

@@ -212,7 +212,7 @@ class TestQueue:
         with_bo(scenario)
 
     def test_what_is_no_batch_is_an_error_that_lambda_sees(self, deployed: Deployment) -> None:
-        with pytest.raises(FunctionFailed, match="KeyError"):
+        with pytest.raises(FunctionFailed, match="InvocationFailed"):
             deployed.function("notify").invoke({})
 
 

@@ -43,12 +43,20 @@ def serve(state: Path, messages: str) -> Iterator[Cloud]:
 class People:
     """What a test works with: people who can sign in, and a caller who did not."""
 
-    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+    def __init__(self, cloud: Cloud, http: aiohttp.ClientSession) -> None:
+        self.cloud = cloud
         self.http = http
-        self.anonymous = Api(url, http)
+        self.anonymous = Api(cloud.http_url, http)
 
     async def new(self, name: str = "user") -> User:
         return await register(self.anonymous.url, self.http, name)
+
+    async def staff(self, role: str) -> User:
+        """Somebody who was given a role by the command, and has signed in since."""
+        user = await self.new(role)
+        grant = {"task": "grant", "username": user.username, "role": role}
+        await asyncio.to_thread(self.cloud.maintain, **grant)
+        return await user.sign_in()
 
     async def pair(self) -> tuple[User, User, str]:
         """Two people and their chat."""
@@ -66,7 +74,7 @@ def run(cloud: Cloud) -> Run:
     def run(scenario: Callable[[People], Awaitable[Any]]) -> Any:
         async def whole() -> Any:
             async with aiohttp.ClientSession() as http, asyncio.timeout(60):
-                return await scenario(People(cloud.http_url, http))
+                return await scenario(People(cloud, http))
 
         return asyncio.run(whole())
 

@@ -1,15 +1,17 @@
-"""G4, G5: every route and action, by callers who may not.
+"""G4, G5: every route and action, by callers who may and who may not.
 
 Chats are walked by strangers in test_bad_input.py.
 """
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
 import websockets
 
-from tests.client import PASSWORD, Api, Refused, User
+from local import access
+from tests.client import PASSWORD, SECONDS, Api, Refused, Socket, User
 from tests.e2e.conftest import People, Run
 
 SOMEWHERE = "00000000-0000-7000-8000-0000000000ff"
@@ -48,14 +50,125 @@ def test_only_these_routes_are_open_to_anonymous(run: Run) -> None:
     run(scenario)
 
 
-@pytest.mark.parametrize("how", ["logout", "revoked", "others revoked", "password", "deleted"])
+BY_STAFF = {
+    "suspended": ("POST /v1/admin/users/{}/suspend", {"reason": "Spam"}),
+    "role taken": ("DELETE /v1/admin/users/{}/roles/moderator", None),
+    "revoked by an admin": ("DELETE /v1/admin/users/{}/sessions", None),
+}
+
+
+def table() -> dict[str, dict[str, str]]:
+    """docs/access.md: what each caller is answered, by route or action."""
+    found: dict[str, dict[str, str]] = {}
+    for line in access.PATH.read_text().splitlines():
+        if line.startswith("| `"):
+            name, _, *answers = (cell.strip("` ") for cell in line.strip("|").split("|"))
+            found[name] = dict(zip(access.CALLERS, answers, strict=True))
+    return found
+
+
+async def everybody(people: People) -> dict[str, Api]:
+    """Callers of each kind, as the table calls them."""
+    user, gone, banned, moderator, admin = await asyncio.gather(
+        *(people.new() for _ in range(3)), people.staff("moderator"), people.staff("admin")
+    )
+    await gone.ok("POST /v1/auth/logout")
+    await moderator.ok(f"POST /v1/admin/users/{banned.id}/suspend", {"reason": "Spam"})
+    return {
+        "anonymous": people.anonymous,
+        "user": user,
+        "moderator": moderator,
+        "admin": admin,
+        "signed out": gone,
+        "suspended": banned,
+    }
+
+
+def answered(status: int, code: str | None) -> str:
+    """As the table puts it. What is refused for other reasons is open to the caller."""
+    return f"{status} {code}" if code in ("unauthorized", "forbidden") else access.YES
+
+
+def test_every_route_answers_everybody_as_the_table_says(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        said = {name: cells for name, cells in table().items() if " " in name}
+        document = await people.anonymous.ok("GET /v1/openapi.json")
+        assert said.keys() == {
+            f"{method.upper()} {path}"
+            for path, operations in document["paths"].items()
+            for method in operations
+        }
+        callers = await everybody(people)
+        assert list(callers) == list(access.CALLERS)
+
+        async def walk(caller: Api) -> dict[str, str]:
+            return {route: await ask(caller, route) for route in said}
+
+        found = dict(zip(callers, await asyncio.gather(*map(walk, callers.values())), strict=True))
+        assert {name: {c: found[c][name] for c in callers} for name in said} == said
+
+    async def ask(caller: Api, route: str) -> str:
+        if route.endswith("/logout") and isinstance(caller, User):
+            # Whoever may sign out does it in a session of its own.
+            other = User(caller.url, caller.http)
+            login = {"login": caller.username, "password": PASSWORD}
+            answer = await other.call("POST /v1/auth/login", login)
+            may = (await caller.call("GET /v1/users/me")).status == 200
+            other.token = answer.body["access_token"] if may else caller.token
+            caller = other
+        path = re.sub(r"\{\w+\}", SOMEWHERE, route.replace("{role}", "moderator"))
+        answer = await caller.call(path, {})
+        return answered(answer.status, answer.code)
+
+    run(scenario)
+
+
+def test_every_action_answers_everybody_as_the_table_says(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        said = {name: cells for name, cells in table().items() if " " not in name}
+        assert said
+        for name, caller in (await everybody(people)).items():
+            expected = {action: cells[name] for action, cells in said.items()}
+            assert await walk(people, caller, list(said)) == expected, name
+
+    async def walk(people: People, caller: Api, actions: list[str]) -> dict[str, str]:
+        headers = {"Authorization": f"Bearer {caller.token}"} if caller.token else {}
+        try:
+            connection = await websockets.connect(
+                people.cloud.socket_url, additional_headers=headers, open_timeout=SECONDS
+            )
+        except websockets.InvalidStatus as refused:
+            status = refused.response.status_code
+            return dict.fromkeys(actions, answered(status, "unauthorized"))
+        socket = Socket(connection)
+        found = {action: await ask(socket, action) for action in actions}
+        await socket.close()
+        return found
+
+    async def ask(socket: Socket, action: str) -> str:
+        try:
+            await socket.ask(action)
+        except Refused as refused:
+            return answered(403, refused.code)
+        return access.YES
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        *["logout", "revoked", "others revoked", "password", "deleted"],
+        *["suspended", "role taken", "revoked by an admin"],
+    ],
+)
 def test_g5_a_revoked_session_is_refused_everywhere_at_once(run: Run, how: str) -> None:
     async def scenario(people: People) -> None:
         closed, _ = await routes(people)
         ana = await people.new("ana")
         desk = await ana.sign_in()
         async with ana.socket() as socket:
-            await revoke(ana, desk)
+            await (act(people, ana) if how in BY_STAFF else revoke(ana, desk))
             for route in closed:
                 answer = await ana.call(route, {})
                 assert (answer.status, answer.code) == (401, "unauthorized"), route
@@ -64,8 +177,13 @@ def test_g5_a_revoked_session_is_refused_everywhere_at_once(run: Run, how: str) 
             with pytest.raises((Refused, ConnectionError, websockets.ConnectionClosed)):
                 await socket.ask("ping")
             await socket.closed()
-        if how != "deleted":
-            assert (await desk.call("GET /v1/users/me")).status == 200
+        status = 401 if how == "deleted" or how in BY_STAFF else 200
+        assert (await desk.call("GET /v1/users/me")).status == status
+
+    async def act(people: People, ana: User) -> None:
+        admin = await people.staff("admin")
+        route, body = BY_STAFF[how]
+        await admin.ok(route.format(ana.id), body)
 
     async def revoke(ana: User, desk: User) -> None:
         session = ana.signed_in["session_id"]

@@ -55,6 +55,7 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         ana, bo, cy = [await people.new(name) for name in ("ana", "bo", "cy")]
         desk = await ana.sign_in()
         await account_routes(people, api, cy)
+        await admin_routes(api, await people.staff("admin"), cy)
         await user_routes(api, ana, bo)
         await chat_routes(api, ana, bo)
         await session_routes(api, ana, desk)
@@ -87,6 +88,18 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         token = {"refresh_token": made.body["refresh_token"]}
         await api.call(people.anonymous, "POST /v1/auth/refresh", token)
         assert (await api.call(people.anonymous, "GET /v1/users/me")).status == 401
+
+    async def admin_routes(api: Documented, admin: User, cy: User) -> None:
+        user = "/v1/admin/users/{user_id}"
+        await api.call(admin, f"GET /v1/admin/users?username={cy.username}&limit=1")
+        await api.call(admin, f"GET {user}", user_id=cy.id)
+        await api.call(admin, f"POST {user}/suspend", {"reason": "Spam"}, user_id=cy.id)
+        await api.call(admin, f"POST {user}/restore", user_id=cy.id)
+        await api.call(admin, f"DELETE {user}/sessions", user_id=cy.id)
+        role = f"{user}/roles/{{role}}"
+        await api.call(admin, f"PUT {role}", user_id=cy.id, role="moderator")
+        await api.call(admin, f"DELETE {role}", user_id=cy.id, role="moderator")
+        await api.call(admin, "GET /v1/admin/audit?limit=1")
 
     async def user_routes(api: Documented, ana: User, bo: User) -> None:
         await api.call(ana, "GET /v1/users/me")

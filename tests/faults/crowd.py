@@ -166,10 +166,17 @@ class Crowd:
 
     async def shown(self, user: User) -> list[str]:
         """Ids of the messages that a phone shows, once for each time that it shows them."""
+        return [push["data"]["message_id"] for push in await self._pushes(user)]
+
+    async def received(self, user: User) -> list[str]:
+        """Ids of the messages that a phone was sent, once for each time that it was sent them."""
+        pushes = await self._pushes(user)
+        return [push["data"]["message_id"] for push in pushes for _ in range(push["count"])]
+
+    async def _pushes(self, user: User) -> list[Any]:
         pushes = (await self.anonymous.ok("GET /_local/pushes"))["items"]
         assert len(pushes) < MAX_PUSHES
-        token = self._phones[user.id]
-        return [push["data"]["message_id"] for push in pushes if push["token"] == token]
+        return [push for push in pushes if push["token"] == self._phones[user.id]]
 
     async def until_shown(self, user: User, message_ids: Collection[str]) -> None:
         """Wait until a phone shows all of these."""

@@ -32,3 +32,20 @@ def test_g1_a_message_that_a_socket_swallowed_is_pushed_although_rabbitmq_was_aw
             silent.connection.transport.resume_reading()
 
     run(scenario)
+
+
+def test_g6_what_a_socket_swallowed_is_pushed_once_while_nothing_is_amiss(run: Run) -> None:
+    async def scenario(crowd: Crowd) -> None:
+        async with crowd.di.socket() as silent:
+            silent.connection.transport.pause_reading()
+            messages = []
+            for text in ("are you there?", "hello?"):
+                sent = Sent.new(crowd.lonely, crowd.cy, text)
+                messages.append(await crowd.calls.http(crowd.cy, sent.route, sent.body))
+            ids = sorted(message["id"] for message in messages)
+            await crowd.until_shown(crowd.di, ids)
+            await asyncio.sleep(4)  # the jobs run every second
+            assert sorted(await crowd.received(crowd.di)) == ids
+            silent.connection.transport.resume_reading()
+
+    run(scenario)

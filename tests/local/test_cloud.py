@@ -106,7 +106,9 @@ def start(tmp_path: Path, servers: Servers) -> Iterator[Start]:
             process.ends()
 
 
-def test_serves_everything_and_ctrl_c_leaves_nothing(start: Start, servers: Servers) -> None:
+def test_serves_everything_and_ctrl_c_leaves_nothing(
+    start: Start, tmp_path: Path, servers: Servers
+) -> None:
     cloud = start("--schedule-seconds", "0.3")
     about = cloud.about()
 
@@ -124,6 +126,11 @@ def test_serves_everything_and_ctrl_c_leaves_nothing(start: Start, servers: Serv
         publish(servers.env["AMQP_URL"], "sample.push.1", b"a push")
         eventually(lambda: b"a push" in pushed(cloud.record_file))
         eventually(lambda: '"kind": "tidy"' in cloud.record_file.read_text())
+
+    printed = tmp_path / "environment"
+    command = [sys.executable, "-m", "local", "environment", "--state", str(cloud.state)]
+    printed.write_bytes(subprocess.check_output(command, cwd=ROOT))
+    assert exported(printed).items() >= about["environment"].items()
 
     cloud.popen.send_signal(signal.SIGINT)
 
@@ -307,8 +314,9 @@ def exported(path: Path) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in output.split("\0") if pair)
 
 
-def test_demo_says_when_nothing_runs(start: Start, tmp_path: Path, servers: Servers) -> None:
-    done = Process(tmp_path / "state", servers, "demo")
+@pytest.mark.parametrize("command", ["demo", "environment"])
+def test_says_when_nothing_runs(command: str, tmp_path: Path, servers: Servers) -> None:
+    done = Process(tmp_path / "state", servers, command)
 
     assert done.ends() == 1
     assert "No local cloud is running" in done.output

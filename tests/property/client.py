@@ -4,7 +4,6 @@ from collections import defaultdict
 from itertools import count
 
 from chalicelib.auth.models import Identity
-from chalicelib.connections import Socket
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Draft, Message
 from tests.property.world import Line, World
@@ -42,7 +41,7 @@ class Client:
     @property
     def is_heard(self) -> bool:
         """Whether a socket is open that the server knows of, and the network works."""
-        return self.connection_id in self.world.sockets.records and not self.is_cut_off
+        return self.world.sockets.knows(self.connection_id) and not self.is_cut_off
 
     @property
     def is_cut_off(self) -> bool:
@@ -54,8 +53,7 @@ class Client:
         self.line = Line(self.user_id)
         self.connection_id = f"socket-{next(_ids)}"
         self.world.wires.lines[self.connection_id] = self.line
-        record = Socket(self.user_id, self.connection_id, self.name)
-        self.world.sockets.records[self.connection_id] = record
+        self.world.sockets.open(self.identity, self.connection_id)
         self.synced = False
 
     def close_socket(self, *, told: bool) -> None:
@@ -64,7 +62,7 @@ class Client:
             # A socket that swallows is open for all that API Gateway knows, until it times out.
             self.line.open = self.line.swallows and not told
             if told:
-                self.world.sockets.records.pop(self.connection_id, None)
+                self.world.sockets.forget(self.connection_id)
         self.line = self.connection_id = None
         self.synced = False
 

@@ -1,6 +1,6 @@
 """The stores that the property is held against."""
 
-from tests.contract.conftest import mongo_url, postgres_url, start_server
+from tests.contract.conftest import mongo_url, postgres_url, redis_url, start_server
 from tests.contract.message_store.conftest import (
     connect,
     mongo_at,
@@ -17,5 +17,6 @@ __all__ = [
     "postgres_at",
     "postgres_store_url",
     "postgres_url",
+    "redis_url",
     "start_server",
 ]

@@ -19,7 +19,7 @@ from chalicelib.messages.models import Chat, Draft, Message, Page
 from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
 from tests.property.client import Client, Key
-from tests.property.world import MOMENTS, Died, Fate, Fault, World
+from tests.property.world import MOMENTS, Died, Fate, Fault, Sockets, World
 
 T = TypeVar("T")
 
@@ -36,11 +36,12 @@ some = st.integers(0, 99)
 class Chats(RuleBasedStateMachine):
     """Three users with two devices each, and a chat for every two of them."""
 
-    def __init__(self, store: MessageStore, fate: Fate) -> None:
+    def __init__(self, store: MessageStore, sockets: Sockets, fate: Fate) -> None:
         super().__init__()
         fate.fault = None
         users = [new_id() for _ in range(3)]
-        self.world = World(store, fate, users)
+        sockets.lose()
+        self.world = World(store, sockets, fate, users)
         self.store = store
         self.world.messages.redeliver_pending()  # what another example left
         self.clients = [Client(self.world, user, n) for user in users for n in (1, 2)]
@@ -151,6 +152,7 @@ class Chats(RuleBasedStateMachine):
     @rule(overdue=st.booleans(), fault=faults)
     def job(self, overdue: bool, fault: Fault | None) -> None:
         if overdue:
+            self.world.sockets.wait()
             self.tried(fault, self.world.messages.push_overdue)
         else:
             self.tried(fault, self.world.messages.redeliver_pending)
@@ -161,11 +163,10 @@ class Chats(RuleBasedStateMachine):
     def lose_redis(self) -> None:
         """Nobody's sockets are known any more. Nor is it known who owes an acknowledgement: a
         message that a socket swallowed just before costs its push, but not itself."""
-        for owed in self.world.sockets.claim_overdue(1000):
+        for owed in self.world.sockets.owing():
             here = (owed.chat_id, owed.user_id)
             self.forgotten[here] |= set(range(owed.since, owed.seq + 1))
-        self.world.sockets.records.clear()
-        self.world.sockets.owed.clear()
+        self.world.sockets.lose()
 
     # -- what people see
 
@@ -229,8 +230,9 @@ class Chats(RuleBasedStateMachine):
             for key, text in list(client.unanswered.items()):
                 self.say(client, key, text, None)
         self.world.messages.redeliver_pending()
+        self.world.sockets.wait()
         self.world.messages.push_overdue()
-        assert self.world.sockets.owed == {}
+        assert self.world.sockets.owing() == []
         self.check_open_sockets()
         for client in self.clients:
             for chat_id in self.chats_of(client):
@@ -259,7 +261,8 @@ class Chats(RuleBasedStateMachine):
 
     def check_open_sockets(self) -> None:
         """G1, G3: who is online has everything, at most by asking about gaps that show; but for
-        what that client sent itself, was not told the fate of, and will send again."""
+        what that client sent itself, was not told the fate of, and will send again, and for what
+        another device of its user sent while this one could not be told."""
         online = [one for one in self.clients if one.is_heard and one.synced]
         for client in online:
             client.take_all()
@@ -270,7 +273,8 @@ class Chats(RuleBasedStateMachine):
                 self.observe(client, chat_id)
         for client in online:
             for chat_id in self.chats_of(client):
-                missing = [m for m in self.log[chat_id] if m not in client.shown(chat_id)]
+                known = client.shown(chat_id) + (client.line.missed if client.line else [])
+                missing = [m for m in self.log[chat_id] if m not in known]
                 assert {(chat_id, m.sender_id, m.client_id) for m in missing} <= set(
                     client.unanswered
                 )
@@ -288,7 +292,7 @@ class Chats(RuleBasedStateMachine):
     def client(self, who: int) -> Client:
         """One of them. Who was forgotten is refused, and goes on over HTTP until it connects."""
         client = self.clients[who % len(self.clients)]
-        lost = client.connection_id not in self.world.sockets.records
+        lost = not self.world.sockets.knows(client.connection_id)
         if client.connection_id is not None and lost and not client.is_cut_off:
             client.close_socket(told=False)
         return client

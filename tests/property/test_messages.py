@@ -2,35 +2,44 @@
 
 import logging
 import os
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from pymongo.collection import Collection
 
 from chalicelib.messages import service
 from chalicelib.messages.store import MessageStore
+from chalicelib.redis import connect as connect_redis
 from tests.contract.message_store.room import Connect
 from tests.fakes import FakeMessageStore
 from tests.property.machine import Chats
-from tests.property.world import Fate
+from tests.property.world import Fate, Model, Sockets
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
-"""How many random ones; by default a few that are always the same."""
+"""How many random ones there are, beside those that are always the same; by default a few."""
 
 
-def chosen(examples: int, steps: int) -> settings:
-    return settings(
-        max_examples=EXAMPLES or examples,
-        derandomize=not EXAMPLES,
+def hold(machine: type[Chats], *, examples: int, steps: int) -> None:
+    """Examples that are always the same, and some random ones: PROPERTY_SEED repeats these."""
+    same = settings(
+        max_examples=examples,
+        derandomize=True,
         stateful_step_count=steps,
         deadline=None,
         database=None,
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )
+    run_state_machine_as_test(machine, settings=same)
+    number = int(os.environ.get("PROPERTY_SEED") or random.SystemRandom().randrange(10**9))
+    print(f"PROPERTY_SEED={number}")  # pytest shows it when the test fails
+    fresh = settings(same, max_examples=EXAMPLES or max(5, examples // 5), derandomize=False)
+    run_state_machine_as_test(seed(number)(machine), settings=fresh)
 
 
 @pytest.fixture
@@ -51,19 +60,35 @@ def fate(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> F
     return fate
 
 
-def machine(new_store: Callable[[], MessageStore], fate: Fate) -> type[Chats]:
+def machine(
+    new_store: Callable[[], MessageStore], new_sockets: Callable[[], Sockets], fate: Fate
+) -> type[Chats]:
     class Here(Chats):
         def __init__(self) -> None:
-            super().__init__(new_store(), fate)
+            super().__init__(new_store(), new_sockets(), fate)
 
     return Here
 
 
+@pytest.fixture
+def sockets(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sockets]:
+    client = connect_redis(redis_url)
+    sockets = Sockets(client)
+    clock = SimpleNamespace(time=lambda: sockets.clock)
+    monkeypatch.setattr("chalicelib.connections.time", clock)
+    yield sockets
+    client.close()
+
+
 def test_g1_g2_g3_g4_hold_in_memory(fate: Fate) -> None:
-    run_state_machine_as_test(machine(FakeMessageStore, fate), settings=chosen(300, steps=60))
+    hold(machine(FakeMessageStore, Model, fate), examples=300, steps=60)
+
+
+def test_g1_g2_g3_g4_hold_with_a_real_redis(fate: Fate, sockets: Sockets) -> None:
+    hold(machine(FakeMessageStore, lambda: sockets, fate), examples=100, steps=60)
 
 
 @pytest.mark.parametrize("connect", ["mongo", "postgres"], indirect=True)
 def test_g1_g2_g3_g4_hold_on_real_stores(connect: Connect, fate: Fate) -> None:
     store = connect()
-    run_state_machine_as_test(machine(lambda: store, fate), settings=chosen(25, steps=40))
+    hold(machine(lambda: store, Model, fate), examples=25, steps=40)

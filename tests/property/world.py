@@ -1,10 +1,14 @@
 """What surrounds the messages service, in memory, and how each part of it may fail."""
 
+import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
+import redis
 from pydantic_core import from_json
 
+from chalicelib.auth.models import Identity
 from chalicelib.connections import Connections, Socket
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.events import MessageUnread
@@ -82,21 +86,78 @@ class Frail:
 
 
 class Line:
-    """One socket: what was posted to it and not yet taken by the client."""
+    """One socket: what was posted to it and not yet taken by the client, and which messages of
+    its own user could not be posted to it."""
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
         self.arrived: list[Message] = []
+        self.missed: list[Message] = []
         self.open = True
         self.swallows = False
 
 
 class Sockets(Connections):
-    """Records of sockets and of owed acknowledgements, as the scripts in Redis keep them."""
+    """Records of sockets and of owed acknowledgements in a Redis whose clock stands still."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        super().__init__(client, settings())
+        self._client = client
+        self.clock = time.time()
+
+    def wait(self) -> None:
+        """Until everything that is owed is overdue, also what was claimed before."""
+        self.clock += 61
+
+    def lose(self) -> None:
+        """All that Redis knows."""
+        self._client.flushdb()
+
+    def knows(self, connection_id: str | None) -> bool:
+        return bool(self._client.exists(f"conn:{{{connection_id}}}"))
+
+    def owing(self) -> list[Owed]:
+        found = []
+        for key in self._client.scan_iter("owed-seqs:*"):
+            entries: Any = self._client.hgetall(key)
+            for owing, seqs in entries.items():
+                user_id, chat_id = owing.split(" ")
+                first, last = map(int, seqs.split(" "))
+                found.append(Owed(user_id, chat_id, last, first))
+        return found
+
+
+class Model(Sockets):
+    """The same without a Redis, which is faster."""
 
     def __init__(self) -> None:
         self.records: dict[str, Socket] = {}
         self.owed: dict[tuple[str, str], tuple[int, int]] = {}
+        self.claimed: set[tuple[str, str]] = set()
+        self.was_pushed: dict[str, set[str]] = defaultdict(set)
+
+    def wait(self) -> None:
+        self.claimed.clear()
+
+    def lose(self) -> None:
+        self.records.clear()
+        self.owed.clear()
+        self.was_pushed.clear()
+
+    def knows(self, connection_id: str | None) -> bool:
+        return connection_id in self.records
+
+    def owing(self) -> list[Owed]:
+        return [Owed(*one, last, first) for one, (first, last) in self.owed.items()]
+
+    def open(self, identity: Identity, connection_id: str) -> list[Socket]:
+        socket = Socket(identity.user_id, connection_id, identity.session_id)
+        self.records[connection_id] = socket
+        return []
+
+    def forget(self, connection_id: str) -> tuple[str, bool] | None:
+        self.records.pop(connection_id, None)
+        return None
 
     def of(self, user_ids: Sequence[str], *, delivered: Owed | None = None) -> list[Socket]:
         if delivered is not None:
@@ -104,19 +165,26 @@ class Sockets(Connections):
         return [socket for socket in self.records.values() if socket.user_id in user_ids]
 
     def of_owing(
-        self, user_ids: Sequence[str], *, chat_id: str, seq: int, sender_id: str
+        self,
+        user_ids: Sequence[str],
+        *,
+        chat_id: str,
+        seq: int,
+        sender_id: str,
+        pushed: Collection[str] = (),
     ) -> list[Socket]:
         found = self.of(user_ids)
-        for user_id in {socket.user_id for socket in found} - {sender_id}:
+        for user_id in {socket.user_id for socket in found} - {sender_id, *pushed}:
             since, last = self.owed.get((user_id, chat_id), (seq, seq))
             self.owed[user_id, chat_id] = (min(since, seq), max(last, seq))
         return found
 
-    def drop(self, sockets: Collection[Socket]) -> None:
+    def drop(self, sockets: Collection[Socket]) -> list[str]:
         for socket in sockets:
             self.records.pop(socket.connection_id, None)
+        return []
 
-    def settle(self, owed: Iterable[Owed]) -> None:
+    def settle(self, owed: Iterable[Owed], *, rest_is_overdue: bool = False) -> None:
         for user_id, chat_id, seq, since in owed:
             if (user_id, chat_id) in self.owed:
                 first, last = self.owed.pop((user_id, chat_id))
@@ -127,9 +195,17 @@ class Sockets(Connections):
                 if first <= last:
                     self.owed[user_id, chat_id] = (first, last)
 
+    def note_pushed(self, message_ids: Collection[str], user_ids: Collection[str]) -> None:
+        for message_id in message_ids:
+            self.was_pushed[message_id] |= set(user_ids)
+
+    def pushed(self, message_id: str) -> set[str]:
+        return set(self.was_pushed[message_id])
+
     def claim_overdue(self, limit: int) -> list[Owed]:
-        found = [Owed(*owing, last, first) for owing, (first, last) in self.owed.items()]
-        return found[:limit]
+        found = [one for one in self.owed if one not in self.claimed][:limit]
+        self.claimed |= set(found)
+        return [Owed(*one, self.owed[one][1], self.owed[one][0]) for one in found]
 
 
 class Wires(Gateway):
@@ -140,19 +216,24 @@ class Wires(Gateway):
         self._fate = fate
         self.lines: dict[str, Line] = {}
 
-    def _each(self, connection_ids: Iterable[str], method: str, body: bytes) -> list[int]:
+    def _each(
+        self, connection_ids: Iterable[str], method: str, body: bytes, ends: float
+    ) -> list[int]:
         return [self._post(self.lines[one], body) for one in connection_ids]
 
     def _post(self, line: Line, body: bytes) -> int:
+        event = from_json(body)
+        message = event["data"] if event["event"] == "message.new" else None
         try:
             self._fate.meet("before post")
             if not line.open:
                 return 410
-            event = from_json(body)
-            if event["event"] == "message.new" and not line.swallows:
-                line.arrived.append(Message.model_validate(event["data"]))
+            if message is not None and not line.swallows:
+                line.arrived.append(Message.model_validate(message))
             self._fate.meet("after post")
         except Unavailable:
+            if message is not None and message["sender_id"] == line.user_id:
+                line.missed.append(Message.model_validate(message))
             return 503
         return 200
 
@@ -171,13 +252,15 @@ class Everybody:
 class World:
     """The messages service with its real code, among parts that do as fate wants."""
 
-    def __init__(self, store: MessageStore, fate: Fate, user_ids: Collection[str]) -> None:
+    def __init__(
+        self, store: MessageStore, sockets: Sockets, fate: Fate, user_ids: Collection[str]
+    ) -> None:
         self.fate = fate
         self.store = store
-        self.sockets = Sockets()
+        self.sockets = sockets
         self.broker = FakeBroker()
-        sockets = cast(Connections, Frail(self.sockets, fate))
-        self.wires = Wires(sockets, fate)
+        frail = cast(Connections, Frail(self.sockets, fate))
+        self.wires = Wires(frail, fate)
         self._users: Any = Everybody(user_ids)
         broker: Any = Frail(self.broker, fate)
         # What is pending is redelivered at once, however young it is.
@@ -185,7 +268,7 @@ class World:
         self.messages = Messages(
             impatient,
             store=cast(MessageStore, Frail(store, fate)),
-            connections=sockets,
+            connections=frail,
             gateway=self.wires,
             broker=lambda: broker,
             users=lambda: self._users,

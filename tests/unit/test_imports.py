@@ -43,7 +43,7 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     "a socket that opens": (
         REDIS,
         "deps.auth.redeem_ticket = lambda _: identity; deps.auth.still_valid = lambda _: True;"
-        "deps.connections.open = nothing; deps.connections.watchers = nothing",
+        "deps.connections.open = nothing; deps.connections.watchers = lambda users: [[]]",
         "app.ws_connect(frame(None), None)",
     ),
     "a socket that closes": (
@@ -89,6 +89,12 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
         "deps.postgres.ping = deps.message_store.ping = deps.connections.ping = nothing;"
         "deps.broker.ping = nothing",
         "chalicelib.maintenance.maintain({'task': 'check'}, None)",
+    ),
+    "maintain: grant": (
+        REDIS | {"psycopg"},
+        "deps.admin.appoint = lambda *_: A",
+        "chalicelib.maintenance.maintain("
+        "{'task': 'grant', 'username': 'ana', 'role': 'admin'}, None)",
     ),
     "maintain: redrive": (
         {"pika"},

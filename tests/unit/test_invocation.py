@@ -53,9 +53,15 @@ class FakeConnections(Connections):
         return self.admit("")
 
     def claim_overdue(self, limit: int) -> list[Owed]:
-        return self.overdue
+        claimed, self.overdue = self.overdue, []
+        return claimed
 
-    def settle(self, owed: Any) -> None: ...
+    def settle(self, owed: Any, *, rest_is_overdue: bool = False) -> None: ...
+
+    def pushed(self, message_id: str) -> set[str]:
+        return set()
+
+    def note_pushed(self, message_ids: Any, user_ids: Any) -> None: ...
 
 
 class World:

@@ -11,7 +11,7 @@ from chalicelib import logs
 from chalicelib.broker import Redriven
 from chalicelib.config import SettingsInvalid
 from chalicelib.deps import deps
-from chalicelib.errors import Unavailable
+from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.maintenance import MaintenanceFailed, maintain
 from chalicelib.messages.store import StoreUnfit
 from tests.unit.settings import settings
@@ -25,6 +25,7 @@ class Servers:
     def __init__(self) -> None:
         self.applied = 0
         self.limits: list[int] = []
+        self.appointed: list[tuple[str, str]] = []
         self.error: Exception | None = None
 
     def apply_schema(self) -> None:
@@ -35,6 +36,11 @@ class Servers:
         self.ping()
         self.limits.append(limit)
         return Redriven(moved=3, left=4)
+
+    def appoint(self, username: str, role: str) -> str:
+        self.ping()
+        self.appointed.append((username, role))
+        return "u1"
 
     def ping(self) -> None:
         if self.error:
@@ -47,7 +53,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     monkeypatch.setitem(vars(deps), "settings", settings())
     monkeypatch.setitem(vars(deps), "apply_schema", servers.apply_schema)
-    for name in ("broker", "postgres", "message_store", "connections"):
+    for name in ("admin", "broker", "postgres", "message_store", "connections"):
         monkeypatch.setitem(vars(deps), name, servers)
     yield servers
     logs.enter()
@@ -74,6 +80,13 @@ def test_check_tells_how_every_server_is(servers: Servers) -> None:
     assert {one["status"] for one in found["dependencies"].values()} == {"unavailable"}
 
 
+def test_grant_gives_a_role_and_tells_whose_it_is(servers: Servers) -> None:
+    order = {"task": "grant", "username": "Ana", "role": "admin"}
+
+    assert maintain(order, CONTEXT) == {"user_id": "u1"}
+    assert servers.appointed == [("ana", "admin")]
+
+
 @pytest.mark.parametrize(
     ("event", "told"),
     [
@@ -84,13 +97,17 @@ def test_check_tells_how_every_server_is(servers: Servers) -> None:
         ({"task": "redrive", "limit": 100_001}, "limit: "),
         ({"task": "migrate", "force": True}, "force: "),
         ([], "This is no task: "),
+        ({"task": "grant"}, "This is no task: grant needs a username and a role"),
+        ({"task": "grant", "username": "ana"}, "grant needs a username and a role"),
+        ({"task": "grant", "username": "ana", "role": "user"}, "role: "),
+        ({"task": "grant", "username": "a b c", "role": "admin"}, "username: "),
     ],
 )
 def test_what_is_no_task_does_nothing(servers: Servers, event: Any, told: str) -> None:
     with pytest.raises(MaintenanceFailed, match=told):
         maintain(event, CONTEXT)
 
-    assert (servers.applied, servers.limits) == (0, [])
+    assert (servers.applied, servers.limits, servers.appointed) == (0, [], [])
 
 
 @pytest.mark.parametrize(
@@ -99,6 +116,7 @@ def test_what_is_no_task_does_nothing(servers: Servers, event: Any, told: str) -
         (Unavailable("postgres"), "No answer in time from: postgres"),
         (SettingsInvalid("JWT_KEYS: Field required"), "JWT_KEYS: Field required"),
         (StoreUnfit("MESSAGES_URL: too old"), "MESSAGES_URL: too old"),
+        (UserNotFound(), "There is no such user."),
         (ValueError("hunter2"), "ValueError; the log tells where"),
     ],
 )

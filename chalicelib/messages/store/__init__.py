@@ -6,6 +6,12 @@ from typing import Protocol
 
 from chalicelib.messages.models import Changes, Chat, Cursors, Message, NewMessage, Stored
 
+Place = tuple[datetime, str, int]
+"""(created_at, chat_id, seq): where a message stands among those that are pending."""
+
+NO_CHAT = "00000000-0000-0000-0000-000000000000"
+"""Comes before every chat's id."""
+
 UNREAD_WINDOW = 1000
 """`unread_count` looks at no more than this many of a chat's newest revs."""
 
@@ -40,8 +46,9 @@ class MessageStore(Protocol):
     def settle(self, message: Message) -> None:
         """The message was delivered: it is no longer pending. Safe to repeat."""
 
-    def pending(self, *, before: datetime, limit: int) -> list[Stored]:
-        """Messages created before a time and not settled, oldest first; none is `created`."""
+    def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
+        """Messages created before a time and not settled, oldest first; those that come after
+        `after`. None is `created`."""
 
     def chat(self, chat_id: str, *, member: str) -> Chat | None:
         """A chat with its members' cursors, last message, and `member`'s unread count."""
@@ -81,9 +88,11 @@ class MessageStore(Protocol):
         """The cursors of (chat_id, user_id) pairs; what is not found is left out.
         `moved` is False."""
 
-    def undelivered(self, chat_id: str, *, member: str, limit: int) -> list[Message] | None:
-        """The newest messages of others after `member`'s delivered_seq, newest first, but those
-        that were deleted."""
+    def undelivered(
+        self, chat_id: str, *, member: str, since: int, until: int, limit: int
+    ) -> list[Message] | None:
+        """Messages of others with a seq from `since` to `until` and after `member`'s
+        delivered_seq, oldest first, but those that were deleted."""
 
     def ping(self) -> None:
         """Raises Unavailable unless the server answers."""

@@ -23,7 +23,7 @@ from chalicelib.messages.models import (
     Receipt,
     Stored,
 )
-from chalicelib.messages.store import MessageStore
+from chalicelib.messages.store import MessageStore, Place
 from chalicelib.messages.store.mongo_documents import (
     SHORT,
     Document,
@@ -141,30 +141,45 @@ class MongoMessages(MessageStore):
                 ],
             )
 
-    def pending(self, *, before: datetime, limit: int) -> list[Stored]:
+    def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
+        created: Document = {"$lt": before}
+        later: Document = {}
+        if after is not None:
+            at, chat_id, seq = after
+            created["$gte"] = at
+            later["$or"] = [
+                {"outbox.created_at": {"$gt": at}},
+                {"_id": {"$gt": chat_id}},
+                {"_id": chat_id, "outbox.seq": {"$gt": seq}},
+            ]
         with bounded():
-            found = self._db.chats.find({"outbox.created_at": {"$lt": before}})
-            chats = {
-                chat["_id"]: chat
-                for chat in found.sort("outbox.created_at", ASCENDING).limit(limit)
-            }
-            entries = [entry for chat in chats.values() for entry in chat["outbox"]]
-            due = [entry for entry in entries if entry["created_at"] < before]
-            due = sorted(due, key=lambda one: (one["created_at"], one["chat_id"], one["seq"]))
-            due = due[:limit]
-            landed = self._db.landed(due)
-            for entry in due:
-                if entry["_id"] not in landed:  # a resend whose sender died before taking it back
-                    self._db.chats.update_one({"_id": entry["chat_id"]}, take_out(entry["_id"]))
+            found = list(
+                self._db.chats.aggregate(
+                    [
+                        {"$match": {"outbox": {"$elemMatch": {"created_at": created}}}},
+                        {"$project": {"outbox": 1, "member_ids": 1}},
+                        {"$unwind": "$outbox"},
+                        {"$match": {"outbox.created_at": created, **later}},
+                        {"$sort": {"outbox.created_at": 1, "_id": 1, "outbox.seq": 1}},
+                        {"$limit": limit},
+                    ]
+                )
+            )
+            landed = self._db.landed(chat["outbox"] for chat in found)
+            for chat in found:
+                if chat["outbox"]["_id"] not in landed:
+                    # A resend whose sender died before taking it back.
+                    out = take_out(chat["outbox"]["_id"])
+                    self._db.chats.update_one({"_id": chat["_id"]}, out)
         return [
             Stored(
-                stored(landed[entry["_id"]]),
-                chats[entry["chat_id"]]["member_ids"],
+                stored(landed[chat["outbox"]["_id"]]),
+                chat["member_ids"],
                 created=False,
                 pending=True,
             )
-            for entry in due
-            if entry["_id"] in landed
+            for chat in found
+            if chat["outbox"]["_id"] in landed
         ]
 
     def chat(self, chat_id: str, *, member: str) -> Chat | None:
@@ -287,7 +302,9 @@ class MongoMessages(MessageStore):
             for one in members
         }
 
-    def undelivered(self, chat_id: str, *, member: str, limit: int) -> list[Message] | None:
+    def undelivered(
+        self, chat_id: str, *, member: str, since: int, until: int, limit: int
+    ) -> list[Message] | None:
         with bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
@@ -295,10 +312,8 @@ class MongoMessages(MessageStore):
             [mine] = self._db.members([(chat_id, member)])
             self._db.landed(chat.get("outbox", []))
             others = {"chat_id": chat_id, "sender_id": {"$ne": member}, "deleted_at": None}
-            low = mine["delivered_seq"]
-            return self._db.page(
-                others, "seq", DESCENDING, low=low, high=chat["last_rev"], limit=limit
-            )
+            low, high = max(mine["delivered_seq"], since - 1), min(until, chat["last_rev"])
+            return self._db.page(others, "seq", ASCENDING, low=low, high=high, limit=limit)
 
     def drop(self) -> None:
         """Forget everything. For stores that were made to try something."""

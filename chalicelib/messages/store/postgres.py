@@ -17,7 +17,7 @@ from chalicelib.messages.models import (
     Receipt,
     Stored,
 )
-from chalicelib.messages.store import UNREAD_WINDOW, MessageStore
+from chalicelib.messages.store import UNREAD_WINDOW, MessageStore, Place
 from chalicelib.postgres import Postgres
 
 Row = dict[str, Any]
@@ -102,9 +102,9 @@ _NEWEST = _IN_CHAT.format("true ORDER BY seq DESC", "seq DESC")
 _HISTORY = _IN_CHAT.format("seq < %(before)s ORDER BY seq DESC", "seq DESC")
 _CHANGES = _IN_CHAT.format("rev > %(since)s ORDER BY rev", "rev")
 _UNDELIVERED = _IN_CHAT.format(
-    "seq > mine.delivered_seq AND sender_id <> mine.user_id AND deleted_at IS NULL"
-    " ORDER BY seq DESC",
-    "seq DESC",
+    "seq > mine.delivered_seq AND seq BETWEEN %(since)s AND %(until)s"
+    " AND sender_id <> mine.user_id AND deleted_at IS NULL ORDER BY seq",
+    "seq",
 )
 
 _MOVE = """
@@ -140,11 +140,13 @@ SELECT {_MESSAGE},
     ARRAY(SELECT user_id FROM memberships WHERE memberships.chat_id = messages.chat_id)
         AS member_ids
 FROM (
-    SELECT chat_id, seq FROM outbox WHERE created_at < %(before)s
+    SELECT chat_id, seq FROM outbox WHERE created_at < %(before)s {{}}
     ORDER BY created_at, chat_id, seq LIMIT %(limit)s
 ) unsettled JOIN messages USING (chat_id, seq)
 ORDER BY created_at, chat_id, seq
 """
+_ALL_PENDING = _PENDING.format("")
+_LATER_PENDING = _PENDING.format("AND (created_at, chat_id, seq) > (%(at)s, %(id)s, %(seq)s)")
 
 
 # Waits for no disk: a crash that forgets it has the message delivered once more, which is harmless.
@@ -186,10 +188,12 @@ class PostgresMessages(MessageStore):
         with self._postgres.cursor() as cursor:
             cursor.execute(_SETTLE, (message.chat_id, message.seq))
 
-    def pending(self, *, before: datetime, limit: int) -> list[Stored]:
+    def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
+        query = _ALL_PENDING if after is None else _LATER_PENDING
+        at, chat_id, seq = after or (None, None, None)
+        rows = self._rows(query, before=before, limit=limit, at=at, id=chat_id, seq=seq)
         return [
-            Stored(_message(row), row["member_ids"], created=False, pending=True)
-            for row in self._rows(_PENDING, before=before, limit=limit)
+            Stored(_message(row), row["member_ids"], created=False, pending=True) for row in rows
         ]
 
     def chat(self, chat_id: str, *, member: str) -> Chat | None:
@@ -259,8 +263,11 @@ class PostgresMessages(MessageStore):
         )
         return {(row["chat_id"], row["user_id"]): _cursors(row) for row in rows}
 
-    def undelivered(self, chat_id: str, *, member: str, limit: int) -> list[Message] | None:
-        rows = self._rows(_UNDELIVERED, chat_id=chat_id, member=member, limit=limit)
+    def undelivered(
+        self, chat_id: str, *, member: str, since: int, until: int, limit: int
+    ) -> list[Message] | None:
+        asked = {"chat_id": chat_id, "member": member, "since": since, "until": until}
+        rows = self._rows(_UNDELIVERED, **asked, limit=limit)
         return _messages(rows) if rows else None
 
     def ping(self) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from chalicelib.errors import Unavailable
 from chalicelib.ids import direct_chat_id, new_id
-from chalicelib.messages.models import Stored
-from chalicelib.messages.store import MessageStore
+from chalicelib.messages.models import Message, Stored
+from chalicelib.messages.store import NO_CHAT, MessageStore, Place
 from chalicelib.wire import now
 from tests.contract.message_store.room import TEXTS, Room
 from tests.fakes import FakeMessageStore
@@ -221,6 +221,10 @@ class TestSettle:
         assert pending.message == message
 
 
+def place(found: list[Message]) -> Place | None:
+    return (found[-1].created_at, found[-1].chat_id, found[-1].seq) if found else None
+
+
 class TestPending:
     def test_is_oldest_first_across_chats_and_limited(self, store: MessageStore) -> None:
         start = now() - timedelta(hours=1)
@@ -236,6 +240,35 @@ class TestPending:
         for one, room in zip(found, rooms * 2, strict=True):
             assert sorted(one.member_ids) == sorted([room.ana, room.bo])
             assert one.pending
+
+    @pytest.mark.parametrize("page", [1, 2, 3])
+    def test_pages_reach_everything_once_though_nothing_is_settled(
+        self, store: MessageStore, page: int
+    ) -> None:
+        start = now() - timedelta(hours=1)
+        rooms = [Room(store) for _ in range(3)]
+        # Several at the same time in each chat, and old ones beside new ones in each outbox.
+        sent = [
+            room.append(room.new(room.ana, at=start + minute * LATER)).message
+            for minute in (0, 0, 1, 3)
+            for room in rooms
+        ]
+        found: list[Message] = []
+        while batch := store.pending(before=now(), limit=page, after=place(found)):
+            assert len(batch) <= page
+            found += [one.message for one in batch]
+
+        assert found == sorted(sent, key=lambda one: (one.created_at, one.chat_id, one.seq))
+
+    def test_of_a_span_are_those_in_it(self, room: Room) -> None:
+        start = now() - timedelta(hours=1)
+        sent = [room.append(room.new(room.ana, at=start + n * LATER)).message for n in range(5)]
+
+        found = room.store.pending(
+            before=start + 4 * LATER, after=(start + 2 * LATER, NO_CHAT, 0), limit=9
+        )
+
+        assert [one.message for one in found] == sent[2:4]
 
     def test_leaves_out_what_was_created_later(self, room: Room) -> None:
         start = now()

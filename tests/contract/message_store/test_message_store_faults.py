@@ -28,11 +28,12 @@ CALLS: dict[str, Callable[[MessageStore, Room], object]] = {
     "chats": lambda s, r: s.chats(r.ana, limit=9),
     "history": lambda s, r: s.history(r.id, member=r.ana, before=None, limit=9),
     "changes": lambda s, r: s.changes(r.id, member=r.ana, since=0, limit=9),
+    "news": lambda s, r: s.news(r.ana, known={}, limit=9),
     "move_cursors": lambda s, r: s.move_cursors(r.id, member=r.ana, read=1),
     "member_ids": lambda s, r: s.member_ids(r.id, member=r.ana),
     "shares_chat": lambda s, r: s.shares_chat(r.ana, [r.bo]),
     "cursors": lambda s, r: s.cursors([(r.id, r.ana)]),
-    "undelivered": lambda s, r: s.undelivered(r.id, member=r.ana, limit=9),
+    "undelivered": lambda s, r: s.undelivered(r.id, member=r.ana, since=1, until=9, limit=9),
     "ping": lambda s, r: s.ping(),
 }
 

@@ -273,27 +273,34 @@ class TestMembers:
 
 
 class TestUndelivered:
-    def test_are_the_newest_of_others_after_the_cursor(self, room: Room) -> None:
+    def test_are_those_of_others_after_the_cursor_and_in_the_range(self, room: Room) -> None:
         sent = [room.say(s) for s in (room.bo, room.bo, room.ana, room.bo, room.bo)]
         room.store.move_cursors(room.id, member=room.ana, delivered=1)
 
-        def undelivered(limit: int) -> object:
-            return room.store.undelivered(room.id, member=room.ana, limit=limit)
+        def undelivered(since: int, until: int, limit: int = 9) -> object:
+            return room.store.undelivered(
+                room.id, member=room.ana, since=since, until=until, limit=limit
+            )
 
-        assert undelivered(9) == [sent[4], sent[3], sent[1]]
-        assert undelivered(2) == [sent[4], sent[3]]
+        assert undelivered(0, 99) == [sent[1], sent[3], sent[4]]
+        assert undelivered(0, 99, limit=2) == [sent[1], sent[3]]
+        assert undelivered(3, 4) == [sent[3]]
+        assert undelivered(5, 5) == [sent[4]]
+        assert undelivered(6, 9) == undelivered(4, 3) == []
         room.store.move_cursors(room.id, member=room.ana, delivered=5)
-        assert undelivered(9) == []
+        assert undelivered(0, 99) == []
 
     def test_are_found_behind_many_of_ones_own(self, room: Room) -> None:
-        sent = room.say(room.bo)
         for _ in range(9):
             room.say(room.ana)
+        sent = room.say(room.bo)
 
-        assert room.store.undelivered(room.id, member=room.ana, limit=1) == [sent]
+        assert room.store.undelivered(room.id, member=room.ana, since=1, until=10, limit=1) == [
+            sent
+        ]
 
     def test_are_hidden_from_strangers(self, room: Room) -> None:
         room.say(room.bo)
 
-        assert room.store.undelivered(room.id, member=room.zoe, limit=9) is None
-        assert room.store.undelivered(new_id(), member=room.ana, limit=9) is None
+        assert room.store.undelivered(room.id, member=room.zoe, since=1, until=9, limit=9) is None
+        assert room.store.undelivered(new_id(), member=room.ana, since=1, until=9, limit=9) is None

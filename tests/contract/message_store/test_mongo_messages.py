@@ -115,7 +115,7 @@ class TestASenderThatDied:
     def test_is_completed_by_asking_for_what_is_undelivered(
         self, room: Room, other: MongoMessages, left: NewMessage
     ) -> None:
-        assert other.undelivered(room.id, member=room.bo, limit=1) == [left.at(2)]
+        assert other.undelivered(room.id, member=room.bo, since=2, until=2, limit=9) == [left.at(2)]
 
     def test_is_completed_by_the_job_and_settled(
         self, room: Room, other: MongoMessages, left: NewMessage

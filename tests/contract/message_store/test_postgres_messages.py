@@ -74,7 +74,7 @@ def test_reading_is_one_statement_however_many_the_chats(
         lambda: store.chat(room.id, member=ana),
         lambda: store.history(room.id, member=ana, before=None, limit=50),
         lambda: store.changes(room.id, member=ana, since=0, limit=50),
-        lambda: store.undelivered(room.id, member=ana, limit=50),
+        lambda: store.undelivered(room.id, member=ana, since=1, until=9, limit=50),
         lambda: store.move_cursors(room.id, member=ana, read=1),
         lambda: store.cursors([(room.id, ana), (room.id, room.bo)]),
     ):

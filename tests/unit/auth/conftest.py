@@ -8,15 +8,17 @@ import pytest
 from chalice import Chalice
 
 from app import app as deployed
+from chalicelib.admin.service import Admin
 from chalicelib.auth.accounts import Accounts
 from chalicelib.auth.models import Credentials, Identity, Registration, SignedIn, Tokens
 from chalicelib.auth.passwords import Passwords
+from chalicelib.auth.scopes import Role
 from chalicelib.auth.service import Auth
 from chalicelib.auth.tokens import AccessTokens
 from chalicelib.config import Settings
 from chalicelib.deps import deps
 from chalicelib.users.service import Users
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+from tests.unit.auth.fake_tables import FakeAccountStore, FakeAdminStore, FakeUserStore, Tables
 from tests.unit.auth.fakes import (
     PHONE,
     Clock,
@@ -61,6 +63,7 @@ class World:
     users: Users
     auth: Auth
     accounts: Accounts
+    admin: Admin
 
     def register(self, username: str = "ana") -> SignedIn:
         return self.accounts.register(
@@ -75,6 +78,13 @@ class World:
 
     def login(self, login: str = "ana", password: str = PASSWORD) -> SignedIn:
         return self.accounts.login(Credentials(login=login, password=password), PHONE)
+
+    def staff(self, role: Role) -> SignedIn:
+        """Somebody who was given a role, signed in since."""
+        username = f"{role}_{len(self.tables.users)}"
+        self.register(username)
+        self.admin.appoint(username, role)
+        return self.login(username)
 
     def refresh(self, token: str) -> Tokens:
         return self.auth.refresh(token, PHONE)
@@ -107,8 +117,9 @@ def make_world(given: Settings) -> World:
     accounts = Accounts(
         store=store, passwords=passwords, throttle=throttle, auth=auth, users=users, clock=clock
     )
+    admin = Admin(store=FakeAdminStore(tables), auth=auth, users=users, clock=clock)
     return World(
-        given, clock, tables, revocation, throttle, sockets, passwords, users, auth, accounts
+        given, clock, tables, revocation, throttle, sockets, passwords, users, auth, accounts, admin
     )
 
 
@@ -124,7 +135,7 @@ def app(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
 
 def serve(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
     """The deployed routes, over this world."""
-    for name in ("settings", "auth", "accounts", "users"):
+    for name in ("settings", "auth", "accounts", "users", "admin"):
         monkeypatch.setitem(vars(deps), name, getattr(world, name))
     return deployed
 

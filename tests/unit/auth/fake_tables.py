@@ -1,14 +1,28 @@
 """Accounts and users in memory, held to the same contract as the stores in PostgreSQL."""
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from chalicelib.admin.models import (
+    Account,
+    AccountQuery,
+    Action,
+    AuditEntry,
+    AuditQuery,
+    Parties,
+    Standing,
+)
+from chalicelib.admin.store import AdminStore
 from chalicelib.auth.models import LATELY, Session
+from chalicelib.auth.scopes import Role
 from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
-from chalicelib.errors import EmailTaken, Unavailable, UsernameTaken
+from chalicelib.errors import EmailTaken, LastAdmin, Unavailable, UsernameTaken
 from chalicelib.users.models import (
     DELETED_NAME,
     MAX_DEVICES,
@@ -25,6 +39,9 @@ from chalicelib.users.store import UserStore
 class _User:
     profile: Profile
     deleted: bool = False
+    suspended_at: datetime | None = None
+    suspension_reason: str | None = None
+    roles: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -42,6 +59,7 @@ class Tables:
     passwords: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     pushes: dict[tuple[str, str], _Push] = field(default_factory=dict)
+    audit: list[AuditEntry] = field(default_factory=list)
     down: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -79,7 +97,8 @@ class FakeAccountStore(AccountStore):
             for user_id, user in self._tables.users.items():
                 profile = user.profile
                 if not user.deleted and login in (profile.email, profile.username):
-                    return Credential(user_id, self._tables.passwords[user_id])
+                    password_hash = self._tables.passwords[user_id]
+                    return Credential(user_id, password_hash, user.suspended_at is not None)
         return None
 
     def password_hash(self, user_id: str) -> str | None:
@@ -95,14 +114,31 @@ class FakeAccountStore(AccountStore):
         with self._tables:
             if self._tables.passwords.get(session.user_id) != password_hash:
                 return None
-            others = self._standing(session.user_id, session.created_at)
-            others.sort(key=lambda one: one.last_used_at, reverse=True)
-            self._tables.sessions[session.id] = session
-            return [one.id for one in others[MAX_SESSIONS - 1 :]]
+            return self._add(session)
+
+    def open_from(self, session: Session, opener_id: str) -> list[str] | None:
+        with self._tables:
+            opener = self._tables.sessions.get(opener_id)
+            if opener is None or opener.user_id != session.user_id:
+                return None
+            return self._add(session) if opener.stands(session.created_at) else None
+
+    def _add(self, session: Session) -> list[str] | None:
+        if self._tables.users[session.user_id].suspended_at is not None:
+            return None
+        others = self._standing(session.user_id, session.created_at)
+        others.sort(key=lambda one: one.last_used_at, reverse=True)
+        self._tables.sessions[session.id] = session
+        return [one.id for one in others[MAX_SESSIONS - 1 :]]
+
+    def roles(self, user_id: str) -> frozenset[str]:
+        with self._tables:
+            return self._tables.users[user_id].roles
 
     def session(self, session_id: str) -> Session | None:
         with self._tables:
-            return self._tables.sessions.get(session_id)
+            session = self._tables.sessions.get(session_id)
+            return replace(session, roles=self.roles(session.user_id)) if session else None
 
     def rotate(
         self,
@@ -174,10 +210,13 @@ class FakeAccountStore(AccountStore):
         with self._tables:
             if checked is not None and self._tables.passwords.get(user_id) != checked:
                 return None
+            user = self._tables.users[user_id]
+            if "admin" in user.roles and not self._other_admins(user):
+                raise LastAdmin()
             if checked is not None:
                 del self._tables.passwords[user_id]
-            user = self._tables.users[user_id]
             user.deleted = True
+            user.roles, user.suspended_at, user.suspension_reason = frozenset(), None, None
             user.profile = user.profile.model_copy(
                 update={
                     "email": "",
@@ -208,6 +247,13 @@ class FakeAccountStore(AccountStore):
                     del self._tables.pushes[key]
             return len(ended)
 
+    def _other_admins(self, user: _User) -> list[_User]:
+        return [
+            one
+            for one in self._tables.users.values()
+            if one is not user and "admin" in one.roles and not one.suspended_at
+        ]
+
     def _standing(self, user_id: str, now: datetime) -> list[Session]:
         everyones = self._tables.sessions.values()
         return [one for one in everyones if one.user_id == user_id and one.stands(now)]
@@ -216,6 +262,91 @@ class FakeAccountStore(AccountStore):
         session = self._tables.sessions[session_id]
         ended = replace(session, revoked_at=session.revoked_at or now)
         self._tables.sessions[session_id] = ended
+
+
+class FakeAdminStore(AdminStore):
+    """Undoes nothing: whoever raises inside `act` has to do so before anything is changed."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    @contextmanager
+    def act(self, actor: str | None, target: str) -> Iterator[Parties]:
+        with self._tables:
+            yield Parties(self._standing_of(actor), self._standing_of(target))
+
+    def suspend(self, user_id: str, reason: str, now: datetime) -> None:
+        user = self._tables.users[user_id]
+        user.suspended_at = user.suspended_at or now
+        user.suspension_reason = reason
+
+    def restore(self, user_id: str) -> None:
+        user = self._tables.users[user_id]
+        user.suspended_at = user.suspension_reason = None
+
+    def grant(self, user_id: str, role: Role, now: datetime) -> None:
+        self._tables.users[user_id].roles |= {role}
+
+    def take(self, user_id: str, role: Role) -> None:
+        self._tables.users[user_id].roles -= {role}
+
+    def record(
+        self, actor: str, action: Action, target: str, *, address: str | None, now: datetime
+    ) -> None:
+        log = self._tables.audit
+        entry = AuditEntry(
+            id=len(log) + 1, at=now, actor=actor, action=action, target=target, address=address
+        )
+        log.append(entry)
+
+    def account(self, user_id: str, now: datetime) -> Account | None:
+        with self._tables:
+            user = self._tables.users.get(user_id)
+            return self._account(user, now) if user and not user.deleted else None
+
+    def accounts(self, query: AccountQuery, *, now: datetime, limit: int) -> list[Account]:
+        with self._tables:
+            found = [
+                self._account(user, now)
+                for user in self._tables.users.values()
+                if not user.deleted
+                and user.profile.username.startswith(query.username)
+                and query.email in ("", user.profile.email)
+                and user.profile.username > (query.cursor or "")
+            ]
+            return sorted(found, key=lambda one: one.username)[:limit]
+
+    def audit(self, query: AuditQuery, *, limit: int) -> list[AuditEntry]:
+        with self._tables:
+            return [
+                one
+                for one in reversed(self._tables.audit)
+                if query.actor in (None, one.actor)
+                and query.target in (None, one.target)
+                and query.action in (None, one.action)
+                and (query.cursor is None or one.id < query.cursor)
+            ][:limit]
+
+    def _standing_of(self, user_id: str | None) -> Standing | None:
+        user = self._tables.users.get(user_id or "")
+        if user is None or user.deleted:
+            return None
+        return Standing(user.roles, user.suspended_at is not None)
+
+    def _account(self, user: _User, now: datetime) -> Account:
+        profile = user.profile
+        everyones = self._tables.sessions.values()
+        return Account(
+            id=profile.id,
+            username=profile.username,
+            email=profile.email,
+            display_name=profile.display_name,
+            created_at=profile.created_at,
+            roles=TypeAdapter(list[Role]).validate_python(sorted(user.roles)),
+            sessions=sum(one.user_id == profile.id and one.stands(now) for one in everyones),
+            suspended_at=user.suspended_at,
+            suspension_reason=user.suspension_reason,
+        )
 
 
 class FakeUserStore(UserStore):

@@ -39,6 +39,7 @@ def answers(aws: StubbedAws, payload: dict[str, Any], answer: Any, **more: str) 
     [
         ({"task": "migrate"}, {"done": True}),
         ({"task": "redrive", "limit": 1000}, {"moved": 3, "left": 0}),
+        ({"task": "grant", "username": "ana", "role": "admin"}, {"user_id": "u1"}),
     ],
 )
 def test_hands_the_task_over_and_the_answer_back(

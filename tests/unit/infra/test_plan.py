@@ -55,6 +55,9 @@ def test_needs_no_credentials_and_no_network(tmp_path: Path) -> None:
         (["deploy", "--stage", "mars"], "no stage 'mars'"),
         (["deploy", "--stage", "dev"], r"dev\.account is empty"),
         (["redrive", "--stage", "dev", "--limit", "0"], "must be positive"),
+        (["grant", "--stage", "dev", "--username", "", "--role", "admin"], "must not be empty"),
+        (["grant", "--stage", "dev", "--username", "ana", "--role", "user"], "invalid choice"),
+        (["grant", "--stage", "dev", "--username", "ana", "--role", "admin"], "account is empty"),
     ],
 )
 def test_a_mistake_ends_in_a_sentence(arguments: list[str], told: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Stand-ins for what the messages service works with."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ class FakeGateway(Gateway):
         seq: int,
         sender_id: str,
         skip: str | None = None,
+        pushed: Collection[str] = (),
     ) -> Delivery:
         self.tell(user_ids, event, skip=skip)
         return Delivery(set(user_ids) - self.online, self.failed)
@@ -51,12 +53,6 @@ class FakeGateway(Gateway):
         self.sent += [(u, from_json(to_json(event))) for u in user_ids if u in self.online]
         if delivered:
             self.struck.append(delivered)
-
-    def tell_connections(self, connection_ids: Collection[str], event: dict[str, Any]) -> None:
-        self.sent += [(one, from_json(to_json(event))) for one in connection_ids]
-
-    def close(self, connection_ids: Collection[str]) -> None:
-        self.sent += [(one, {"closed": True}) for one in connection_ids]
 
 
 class FakeBroker(Broker):
@@ -84,14 +80,24 @@ class FakeUsers:
 
 
 class FakeOwing(Connections):
-    """Has a list of overdue acknowledgements."""
+    """Has a list of overdue acknowledgements, and answers each of them once. Knows who was
+    pushed to."""
 
     def __init__(self) -> None:
         self.overdue: list[Owed] = []
         self.settled: list[Owed] = []
+        self.was_pushed: dict[str, set[str]] = defaultdict(set)
+
+    def note_pushed(self, message_ids: Collection[str], user_ids: Collection[str]) -> None:
+        for message_id in message_ids:
+            self.was_pushed[message_id] |= set(user_ids)
+
+    def pushed(self, message_id: str) -> set[str]:
+        return self.was_pushed[message_id]
 
     def claim_overdue(self, limit: int) -> list[Owed]:
-        return self.overdue[:limit]
+        claimed, self.overdue = self.overdue[:limit], self.overdue[limit:]
+        return claimed
 
-    def settle(self, owed: Any) -> None:
+    def settle(self, owed: Any, *, rest_is_overdue: bool = False) -> None:
         self.settled += list(owed)

@@ -1,14 +1,17 @@
 """Sending, receipts, catch-up and the jobs, on fakes."""
 
+import random
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from chalicelib.auth.models import Identity
 from chalicelib.errors import AppError, ChatNotFound, Unavailable, UserNotFound, ValidationFailed
-from chalicelib.messages import service
+from chalicelib.messages import models, service
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Chat, Draft, Message, Owed, Page
 from chalicelib.messages.service import Messages
@@ -150,7 +153,6 @@ class TestSend:
         store.fail_on = {"settle"} if broken == "settle" else set()
         first, new = messages.send(ANA, chat.id, draft())
         assert new
-        broker.published.clear()
 
         gateway.sick = broker.sick = False
         store.fail_on = set()
@@ -178,7 +180,26 @@ class TestSend:
         later(timedelta(hours=2))
         messages.redeliver_pending()
 
-        assert [event.user_ids for event in broker.published] == [[BO_ID], [BO_ID]]
+        assert [event.user_ids for event in broker.published] == [[BO_ID]]
+        assert store.pending(before=now() + timedelta(days=1), limit=9) == []
+
+    def test_a_socket_that_cannot_be_asked_for_long_leads_to_a_push(
+        self,
+        messages: Messages,
+        chat: Chat,
+        store: FakeMessageStore,
+        gateway: FakeGateway,
+        broker: FakeBroker,
+        later: Callable[[timedelta], None],
+    ) -> None:
+        gateway.failed = True
+        messages.send(ANA, chat.id, draft())
+        assert broker.published == []
+
+        later(timedelta(hours=2))
+        messages.redeliver_pending()
+
+        assert [event.user_ids for event in broker.published] == [[BO_ID]]
         assert store.pending(before=now() + timedelta(days=1), limit=9) == []
 
     def test_a_store_that_is_down_refuses(
@@ -401,6 +422,82 @@ class TestJobs:
 
         assert messages.redeliver_pending() == 0
 
+    @pytest.mark.parametrize("error", [Unavailable("gateway"), ZeroDivisionError()])
+    def test_g1_many_that_always_fail_keep_back_nobody(
+        self,
+        messages: Messages,
+        chat: Chat,
+        gateway: FakeGateway,
+        later: Callable[[timedelta], None],
+        monkeypatch: pytest.MonkeyPatch,
+        error: Exception,
+    ) -> None:
+        gateway.sick = True
+        monkeypatch.setattr(service, "JOB_BATCH", 3)
+        for number in range(7):
+            messages.send(ANA, chat.id, draft("bad", client_id=f"bad{number}"))
+        good, _ = messages.send(ANA, chat.id, draft("good", client_id="good"))
+        gateway.sick = False
+        deliver = gateway.deliver
+
+        def fails(user_ids: Any, event: Any, **named: Any) -> Any:
+            if event["data"].content.text == "bad":
+                raise error
+            return deliver(user_ids, event, **named)
+
+        monkeypatch.setattr(gateway, "deliver", fails)
+        for minutes in (1, 3, 30, 90):
+            later(timedelta(minutes=minutes))
+            gateway.sent.clear()
+            assert messages.redeliver_pending() == (minutes == 1)
+            assert {event["data"]["id"] for _, event in gateway.sent} <= {good.id}
+
+    def test_g1_what_fails_slowly_keeps_back_nothing_for_ever(
+        self,
+        messages: Messages,
+        chat: Chat,
+        gateway: FakeGateway,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """A run has time for one message; the good one is behind thirty others."""
+        gateway.sick = True
+        for minutes in range(60, 29, -1):
+            sent_at = now() - timedelta(minutes=minutes)
+            monkeypatch.setattr(models, "now", lambda at=sent_at: at)
+            text = "good" if minutes == 31 else "bad"
+            messages.send(ANA, chat.id, draft(text, client_id=f"m{minutes}"))
+        clock = count(step=service.JOB_SECONDS)
+        told = []
+
+        def slow(user_ids: Any, event: Any, **named: Any) -> Any:
+            next(clock)
+            told.append(event["data"].content.text)
+            raise Unavailable("gateway")
+
+        monkeypatch.setattr(gateway, "deliver", slow)
+        monkeypatch.setattr(service, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+        monkeypatch.setattr(service, "random", random.Random(1))
+        for _ in range(200):
+            messages.redeliver_pending()
+
+        assert "good" in told
+
+    def test_g9_a_run_of_redelivery_ends_in_time(
+        self,
+        messages: Messages,
+        chat: Chat,
+        gateway: FakeGateway,
+        later: Callable[[timedelta], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        gateway.sick = True
+        messages.send(ANA, chat.id, draft())
+        gateway.sick = False
+        later(timedelta(minutes=1))
+        monkeypatch.setattr(service, "JOB_SECONDS", -1)
+
+        assert messages.redeliver_pending() == 0
+
     def test_g1_a_socket_that_swallowed_a_message_leads_to_a_push(
         self, messages: Messages, chat: Chat, owing: FakeOwing, broker: FakeBroker
     ) -> None:
@@ -415,8 +512,54 @@ class TestJobs:
         assert [(event.message_id, event.user_ids) for event in broker.published] == [
             (two.id, [BO_ID])
         ]
-        assert owing.settled == owing.overdue
+        assert owing.settled == [Owed(BO_ID, chat.id, two.seq)]
         assert three.seq > two.seq
+
+    def test_g1_one_that_always_fails_keeps_back_nobody(
+        self,
+        messages: Messages,
+        chat: Chat,
+        owing: FakeOwing,
+        store: FakeMessageStore,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        message, _ = messages.send(ANA, chat.id, draft())
+        owing.overdue = [Owed(BO_ID, NOWHERE, 1), Owed(BO_ID, chat.id, message.seq)]
+        undelivered = store.undelivered
+
+        def odd(chat_id: str, **named: Any) -> Any:
+            return undelivered(chat_id, **named) if chat_id != NOWHERE else 1 / 0
+
+        monkeypatch.setattr(store, "undelivered", odd)
+
+        assert messages.push_overdue() == 2
+        assert owing.settled == [Owed(BO_ID, chat.id, message.seq)]
+
+    def test_g9_a_run_ends_in_time(
+        self, messages: Messages, owing: FakeOwing, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(service, "JOB_SECONDS", -1)
+        owing.overdue = [Owed(BO_ID, NOWHERE, 1)]
+
+        assert messages.push_overdue() == 0
+        assert owing.settled == []
+
+    def test_g1_no_more_is_settled_than_was_pushed(
+        self,
+        messages: Messages,
+        chat: Chat,
+        owing: FakeOwing,
+        broker: FakeBroker,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(service, "PUSH_PAGE", 2)
+        sent = [messages.send(ANA, chat.id, draft(client_id=f"x{n}"))[0] for n in range(5)]
+        owing.overdue = [Owed(BO_ID, chat.id, sent[3].seq, since=sent[0].seq)]
+
+        messages.push_overdue()
+
+        assert [event.message_id for event in broker.published] == [sent[0].id, sent[1].id]
+        assert owing.settled == [Owed(BO_ID, chat.id, sent[1].seq, since=sent[0].seq)]
 
     def test_what_could_not_be_pushed_stays_owed(
         self, messages: Messages, chat: Chat, owing: FakeOwing, broker: FakeBroker

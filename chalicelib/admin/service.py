@@ -1,0 +1,138 @@
+"""What staff does to users; each act is judged, done and recorded in one transaction."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from chalicelib.admin.models import (
+    OPERATOR,
+    Account,
+    AccountPage,
+    AccountQuery,
+    Action,
+    AuditPage,
+    AuditQuery,
+    Standing,
+)
+from chalicelib.auth.models import Client, Identity
+from chalicelib.auth.scopes import Role, scopes_of
+from chalicelib.errors import Forbidden, NotYourself, UserNotFound
+from chalicelib.wire import now
+
+if TYPE_CHECKING:
+    from chalicelib.admin.store import AdminStore
+    from chalicelib.auth.service import Auth
+    from chalicelib.users.service import Users
+
+_GRANT: dict[Role, Action] = {"moderator": "moderator.grant", "admin": "admin.grant"}
+_TAKE: dict[Role, Action] = {"moderator": "moderator.take", "admin": "admin.take"}
+
+
+class Admin:
+    """Every act raises UserNotFound, and Forbidden where whoever acts may not, or not any more.
+
+    Each may be repeated: that completes what an outage cut short, and is recorded once more. An
+    admin remains whatever is done, because none can suspend or demote themselves, and those who
+    do it to others are admins when it commits.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: "AdminStore",
+        auth: "Auth",
+        users: "Users",
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._store = store
+        self._auth = auth
+        self._users = users
+        self._clock = clock
+
+    def search(self, query: AccountQuery) -> AccountPage:
+        """Users by username, page by page."""
+        found = self._store.accounts(query, now=self._clock(), limit=query.limit + 1)
+        items = found[: query.limit]
+        more = len(found) > query.limit
+        return AccountPage(items=items, next=items[-1].username if more else None)
+
+    def view(self, user_id: str) -> Account:
+        """A user as staff sees them."""
+        account = self._store.account(user_id, self._clock())
+        if account is None:
+            raise UserNotFound()
+        return account
+
+    def audit(self, query: AuditQuery) -> AuditPage:
+        """What was done, newest first, page by page."""
+        found = self._store.audit(query, limit=query.limit + 1)
+        items = found[: query.limit]
+        return AuditPage(items=items, next=items[-1].id if len(found) > query.limit else None)
+
+    def suspend(self, identity: Identity, client: Client, user_id: str, reason: str) -> None:
+        """End all sessions of a user and let them in no more. Raises NotYourself."""
+        if user_id == identity.user_id:
+            raise NotYourself()
+        with self._act(identity, client, "admin.suspend", "user.suspend", user_id):
+            self._store.suspend(user_id, reason, self._clock())
+            ended = self._auth.end_all(user_id)
+        self._auth.close(user_id, ended)
+
+    def restore(self, identity: Identity, client: Client, user_id: str) -> None:
+        """Let a suspended user in again."""
+        with self._act(identity, client, "admin.suspend", "user.restore", user_id):
+            self._store.restore(user_id)
+
+    def revoke_sessions(self, identity: Identity, client: Client, user_id: str) -> None:
+        """End all sessions of a user; they may sign in again."""
+        with self._act(identity, client, "admin.sessions", "sessions.revoke", user_id):
+            ended = self._auth.end_all(user_id)
+        self._auth.close(user_id, ended)
+
+    def grant(self, identity: Identity, client: Client, user_id: str, role: Role) -> None:
+        """Give a user a role. Sessions that stand have it from their next refresh on."""
+        with self._act(identity, client, "admin.roles", _GRANT[role], user_id):
+            self._store.grant(user_id, role, self._clock())
+
+    def take(self, identity: Identity, client: Client, user_id: str, role: Role) -> None:
+        """Take a role from a user, and end all of their sessions: the access tokens of these say
+        what the role allowed. Raises NotYourself for one's own admin role."""
+        if user_id == identity.user_id and role == "admin":
+            raise NotYourself()
+        with self._act(identity, client, "admin.roles", _TAKE[role], user_id):
+            self._store.take(user_id, role)
+            ended = self._auth.end_all(user_id)
+        self._auth.close(user_id, ended)
+
+    def appoint(self, username: str, role: Role) -> str:
+        """Give a user a role by a command, as the first admin gets theirs. Answers the user's id.
+        Raises UserNotFound."""
+        user_id = self._users.named(username).id
+        with self._store.act(None, user_id) as (_, target):
+            if target is None:
+                raise UserNotFound()
+            self._store.grant(user_id, role, self._clock())
+            self._store.record(OPERATOR, _GRANT[role], user_id, address=None, now=self._clock())
+        return user_id
+
+    @contextmanager
+    def _act(
+        self, identity: Identity, client: Client, scope: str, action: Action, user_id: str
+    ) -> Iterator[None]:
+        # The token was issued up to 15 minutes ago, and another act may have come between.
+        with self._store.act(identity.user_id, user_id) as (actor, target):
+            if actor is None or actor.suspended or scope not in scopes_of(actor.roles):
+                raise Forbidden()
+            if target is None:
+                raise UserNotFound()
+            if not _above(actor, target):
+                raise Forbidden("Only an admin may do this to a moderator or an admin.")
+            yield
+            self._store.record(
+                identity.user_id, action, user_id, address=client.address, now=self._clock()
+            )
+
+
+def _above(actor: Standing, target: Standing) -> bool:
+    return "admin" in actor.roles or not target.roles

@@ -1,0 +1,142 @@
+"""Roles, suspensions and the audit log in PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import class_row
+
+from chalicelib.admin.models import (
+    Account,
+    AccountQuery,
+    Action,
+    AuditEntry,
+    AuditQuery,
+    Parties,
+    Standing,
+)
+from chalicelib.auth.scopes import ROLES_LOCK, Role
+from chalicelib.postgres import Postgres
+
+_ROLES = "ARRAY(SELECT role FROM user_roles r WHERE r.user_id = u.id ORDER BY role)"
+_ACCOUNT = f"""
+    u.id, u.username, u.email, u.display_name, u.created_at, {_ROLES} AS roles,
+    (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.revoked_at IS NULL
+     AND s.expires_at > %(now)s) AS sessions,
+    u.suspended_at, u.suspension_reason
+"""
+_AFTER_EVERY_NAME = "~"  # usernames are of a-z, 0-9 and _, which all come before it
+
+
+class AdminStore:
+    """Raises Unavailable from every method when PostgreSQL does not answer."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    @contextmanager
+    def act(self, actor: str | None, target: str) -> Iterator[Parties]:
+        """A transaction that changes a user, one at a time: what is found of both stays so until
+        it ends. The lock on the target's row lets no sign-in come between. An operator is None."""
+        with self._postgres.transaction():
+            with self._postgres.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROLES_LOCK])
+                rows = cursor.execute(
+                    f"SELECT u.id, {_ROLES}, u.suspended_at IS NOT NULL FROM users u"
+                    " WHERE u.id = ANY(%s::uuid[]) AND u.deleted_at IS NULL"
+                    " ORDER BY u.id FOR NO KEY UPDATE",
+                    [[actor, target]],
+                ).fetchall()
+            found = {row[0]: Standing(frozenset(row[1]), row[2]) for row in rows}
+            yield Parties(found.get(actor), found.get(target))
+
+    def suspend(self, user_id: str, reason: str, now: datetime) -> None:
+        """Keep a user out; a repeat replaces the reason."""
+        with self._postgres.cursor() as cursor:
+            cursor.execute(
+                "UPDATE users SET suspended_at = COALESCE(suspended_at, %s), suspension_reason = %s"
+                " WHERE id = %s",
+                [now, reason, user_id],
+            )
+
+    def restore(self, user_id: str) -> None:
+        """Let a user in again."""
+        with self._postgres.cursor() as cursor:
+            cursor.execute(
+                "UPDATE users SET suspended_at = NULL, suspension_reason = NULL WHERE id = %s",
+                [user_id],
+            )
+
+    def grant(self, user_id: str, role: Role, now: datetime) -> None:
+        with self._postgres.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO user_roles (user_id, role, granted_at) VALUES (%s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                [user_id, role, now],
+            )
+
+    def take(self, user_id: str, role: Role) -> None:
+        with self._postgres.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM user_roles WHERE user_id = %s AND role = %s", [user_id, role]
+            )
+
+    def record(
+        self, actor: str, action: Action, target: str, *, address: str | None, now: datetime
+    ) -> None:
+        """Write an act into the log."""
+        with self._postgres.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO audit_log (at, actor, action, target, address)"
+                " VALUES (%s, %s, %s, %s, %s)",
+                [now, actor, action, target, address],
+            )
+
+    def account(self, user_id: str, now: datetime) -> Account | None:
+        """A user as staff sees them, unless deleted."""
+        with self._postgres.cursor(row_factory=class_row(Account)) as cursor:
+            return cursor.execute(
+                f"SELECT {_ACCOUNT} FROM users u WHERE id = %(id)s AND deleted_at IS NULL",
+                {"id": user_id, "now": now},
+            ).fetchone()
+
+    def accounts(self, query: AccountQuery, *, now: datetime, limit: int) -> list[Account]:
+        """Users by username, from the one after the cursor on."""
+        clauses = ["u.deleted_at IS NULL"]
+        if query.username:
+            clauses.append('u.username COLLATE "C" >= %(prefix)s')
+            clauses.append('u.username COLLATE "C" < %(end)s')
+        if query.email:
+            clauses.append("u.email = %(email)s")
+        if query.cursor is not None:
+            clauses.append('u.username COLLATE "C" > %(cursor)s')
+        with self._postgres.cursor(row_factory=class_row(Account)) as cursor:
+            return cursor.execute(
+                f"SELECT {_ACCOUNT} FROM users u WHERE {' AND '.join(clauses)}"
+                ' ORDER BY u.username COLLATE "C" LIMIT %(limit)s',
+                {
+                    "now": now,
+                    "prefix": query.username,
+                    "end": query.username + _AFTER_EVERY_NAME,
+                    "email": query.email,
+                    "cursor": query.cursor,
+                    "limit": limit,
+                },
+            ).fetchall()
+
+    def audit(self, query: AuditQuery, *, limit: int) -> list[AuditEntry]:
+        """What was done, newest first, from before the cursor on."""
+        given: dict[str, Any] = query.model_dump(include={"actor", "action", "target", "cursor"})
+        clauses = [
+            "id < %(cursor)s" if name == "cursor" else f"{name} = %({name})s"
+            for name, value in given.items()
+            if value is not None
+        ]
+        where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
+        with self._postgres.cursor(row_factory=class_row(AuditEntry)) as cursor:
+            return cursor.execute(
+                f"SELECT id, at, actor, action, target, address FROM audit_log {where}"
+                " ORDER BY id DESC LIMIT %(limit)s",
+                {**given, "limit": limit},
+            ).fetchall()

@@ -1,0 +1,26 @@
+"""The real gateway, but for the network."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic_core import from_json
+
+from chalicelib.connections import Connections
+from chalicelib.gateway import Gateway
+
+
+class Posts(Gateway):
+    """Keeps what sockets took. `statuses`: what posts to a connection are answered, if not 200."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self.sent: list[tuple[str, dict[str, Any]]] = []
+        self.statuses: dict[str, int] = {}
+
+    def _each(
+        self, connection_ids: Iterable[str], method: str, body: bytes, ends: float
+    ) -> list[int]:
+        event = from_json(body) if method == "POST" else {"closed": True}
+        ids = list(connection_ids)
+        self.sent += [(one, event) for one in ids if one not in self.statuses]
+        return [self.statuses.get(one, 200) for one in ids]

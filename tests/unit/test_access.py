@@ -1,0 +1,20 @@
+"""The page of who may do what is what the code declares."""
+
+from chalicelib.auth.scopes import SCOPES
+from chalicelib.rest import ENDPOINTS
+from chalicelib.ws import ACTIONS
+from local import access
+
+
+def test_the_committed_page_is_current() -> None:
+    assert access.PATH.read_text() == access.document(), "run: python -m local.access"
+
+
+def test_every_scope_that_is_named_is_a_roles_and_the_other_way_round() -> None:
+    named = {one.scope for one in ENDPOINTS} | {one.scope for one in ACTIONS.values()}
+
+    assert named - {None} == SCOPES["admin"]
+
+
+def test_each_role_may_what_the_one_before_it_may() -> None:
+    assert SCOPES["user"] < SCOPES["moderator"] < SCOPES["admin"]
