@@ -182,13 +182,15 @@ class SignedIn(Tokens):
 
 
 class SessionInfo(Model):
-    """A signed-in device as its user sees it. `current`: the one that asks."""
+    """A signed-in device as its user sees it. `client_id`: it is a program of others, called
+    `device_name`. `current`: the one that asks."""
 
     id: str
     device_name: str | None
     user_agent: str
     created_at: Utc
     last_used_at: Utc
+    client_id: str | None
     current: bool
 
 

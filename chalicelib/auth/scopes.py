@@ -8,7 +8,7 @@ Role = Literal["moderator", "admin"]
 
 _USER = frozenset({"account", "users.read", "chats.read", "chats.write"})
 _MODERATOR = _USER | {"admin.users", "admin.suspend"}
-_ADMIN = _MODERATOR | {"admin.sessions", "admin.roles", "admin.audit"}
+_ADMIN = _MODERATOR | {"admin.sessions", "admin.roles", "admin.audit", "admin.clients"}
 
 SCOPES = {"user": _USER, "moderator": _MODERATOR, "admin": _ADMIN}
 """The scopes of each role. A route or an action names the one that it needs."""

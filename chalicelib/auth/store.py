@@ -121,14 +121,14 @@ class AccountStore:
         )
 
     def open_from(self, session: Session, opener_id: str) -> list[str] | None:
-        """Add a session on the word of another one of the same user; None if that has ended, as
-        whatever ends all of a user's sessions has it. Answers as `open_session`."""
+        """Add a session for a program of others on the word of one that stands, of the same user;
+        None if that has ended meanwhile, or the program is gone. Answers as `open_session`."""
         return self._open(
             session,
-            "sessions o JOIN users u ON u.id = o.user_id"
+            "sessions o JOIN users u ON u.id = o.user_id JOIN oauth_clients k ON k.id = %s"
             " WHERE o.user_id = %s AND o.id = %s AND o.revoked_at IS NULL AND o.expires_at > %s"
-            " AND suspended_at IS NULL FOR SHARE",
-            [session.user_id, opener_id, session.created_at],
+            " AND u.suspended_at IS NULL AND k.deleted_at IS NULL FOR SHARE",
+            [session.client_id, session.user_id, opener_id, session.created_at],
         )
 
     def _open(self, session: Session, proof: str, values: list[object]) -> list[str] | None:
@@ -232,6 +232,18 @@ class AccountStore:
                 "  ORDER BY revoked_at DESC NULLS FIRST LIMIT 500"
                 ")) RETURNING id",
                 {"user_id": user_id, "but": but, "now": now, "recent": now - LATELY},
+            ).fetchall()
+
+    def revoke_grants(self, client_id: str, now: datetime, limit: int) -> list[tuple[str, str]]:
+        """End sessions that were granted to a program, at most `limit`; answers users and
+        sessions. None of them gets pushes."""
+        with self._postgres.cursor() as cursor:
+            return cursor.execute(
+                "UPDATE sessions SET revoked_at = %(now)s WHERE id = ANY(ARRAY("
+                "  SELECT id FROM sessions WHERE client_id = %(client_id)s"
+                "  AND revoked_at IS NULL LIMIT %(limit)s"
+                ")) RETURNING user_id, id",
+                {"client_id": client_id, "now": now, "limit": limit},
             ).fetchall()
 
     def change_password(

@@ -16,8 +16,10 @@ from chalicelib.errors import Unauthorized
 
 AUDIENCE = "parley"
 TYPE = "at+jwt"
+ID_TYPE = "JWT"
 MAX_LENGTH = 4096
 _MALFORMED = (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError)
+_ID_CLAIMS = ["iss", "aud", "sub", "sid", "iat", "exp"]
 _CLAIMS = ["iss", "aud", "sub", "scope", "iat", "exp", "jti"]
 
 
@@ -49,10 +51,13 @@ class AccessTokens:
             "scope": scope,
             "jti": secrets.token_urlsafe(16),
         }
-        return self.sign(claims, kind=TYPE)
+        return self._sign(claims, kind=TYPE)
 
-    def sign(self, claims: dict[str, Any], *, kind: str) -> str:
-        """A JWT of ours, good as long as an access token is."""
+    def issue_id(self, client_id: str, **claims: Any) -> str:
+        """An ID token for a program of others (OpenID Connect Core, section 2)."""
+        return self._sign({"aud": client_id, **claims}, kind=ID_TYPE)
+
+    def _sign(self, claims: dict[str, Any], *, kind: str) -> str:
         kid, key = self._signer
         now = int(time.time())
         ours = {
@@ -82,25 +87,43 @@ class AccessTokens:
     def claims(self, token: str) -> dict[str, Any]:
         """What an access token says, be it about a user or a client. Raises Unauthorized as
         `verify`."""
+        claims = self._decoded(token, TYPE, audience=AUDIENCE)
+        told = [claims.get(name, "") for name in ("sub", "sid", "client_id", "scope")]
+        if not all(isinstance(one, str) for one in told):
+            raise Unauthorized()
+        return claims
+
+    def id_claims(self, token: str) -> dict[str, Any]:
+        """What an ID token says, also one that has expired. Raises Unauthorized unless it is one
+        of ours, signed with a key that is still in use."""
+        claims = self._decoded(token, ID_TYPE, audience=None)
+        if not all(isinstance(claims.get(name), str) for name in ("sub", "sid", "aud")):
+            raise Unauthorized()
+        return claims
+
+    def _decoded(self, token: str, kind: str, *, audience: str | None) -> dict[str, Any]:
         try:
             if len(token) > MAX_LENGTH:
                 raise Unauthorized()
             header = jwt.get_unverified_header(token)
             key = self._verifiers[header["kid"]]
-            if header.get("typ") != TYPE:
+            if header.get("typ") != kind:
                 raise Unauthorized()
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=["ES256"],
-                audience=AUDIENCE,
+                audience=audience,
                 issuer=self._settings.issuer,
-                # `iat` is no limit: clocks of two machines differ by more than its rounding.
-                options={"require": _CLAIMS, "strict_aud": True, "verify_iat": False},
+                options={
+                    "require": _CLAIMS if kind == TYPE else _ID_CLAIMS,
+                    "strict_aud": True,
+                    "verify_aud": audience is not None,
+                    "verify_exp": kind == TYPE,
+                    # `iat` is no limit: clocks of two machines differ by more than its rounding.
+                    "verify_iat": False,
+                },
             )
-            told = [claims.get(name, "") for name in ("sub", "sid", "client_id", "scope")]
-            if not all(isinstance(one, str) for one in told):
-                raise Unauthorized()
             return claims
         except _MALFORMED:
             raise Unauthorized() from None

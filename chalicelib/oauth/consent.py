@@ -1,30 +1,31 @@
 """What the user is asked: who they are, and whether a program may."""
 
+import functools
 import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlencode
 
+from authlib.common.urls import add_params_to_uri
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from pydantic import ValidationError
 
 from chalicelib.auth.models import Client, Credentials, Identity, Terms
+from chalicelib.auth.scopes import SIGN_IN
 from chalicelib.config import Settings
-from chalicelib.errors import InvalidCredentials, Unauthorized, UserNotFound
-from chalicelib.ids import new_id
-from chalicelib.oauth.models import (
-    SIGN_IN,
-    USER_SCOPES,
-    AuthorizationRequest,
-    Code,
-    NoWayBack,
-    OAuthClient,
-    OAuthError,
-    is_challenge,
+from chalicelib.errors import (
+    AccountSuspended,
+    InvalidCredentials,
+    RateLimited,
+    Unauthorized,
+    UserNotFound,
 )
+from chalicelib.oauth.models import NoWayBack, OAuthClient, one_each
+from chalicelib.oauth.protocol import Approval, Outcome, Question, Server
 from chalicelib.users.models import Profile
 from chalicelib.wire import now
 
@@ -33,11 +34,28 @@ if TYPE_CHECKING:
     from chalicelib.auth.service import Auth
     from chalicelib.auth.tokens import AccessTokens
     from chalicelib.oauth.service import OAuth
-    from chalicelib.oauth.store import Codes
     from chalicelib.users.service import Users
 
 DEVICE = "Sign-in page"
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+
+Given = Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visitor:
+    """A browser: `sign_in` says who uses it, if that is known, and `mark` is a secret of its own.
+    Both are cookies that no other site can read or set."""
+
+    client: Client
+    sign_in: str = field(repr=False)
+    mark: str = field(repr=False)
+
+    def seal(self, *what: str) -> str:
+        """What a form of ours carries, to prove that we gave it to this browser, for this purpose
+        and for this user."""
+        text = "\0".join([*what, self.sign_in])
+        return hmac.new(self.mark.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +66,23 @@ class GoBack:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A program's request, once it was found good."""
+
+    given: dict[str, str]
+    client: OAuthClient
+    redirect_uri: str
+    scopes: list[str]
+    grant: Any
+    server: Server
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ask:
     """Show the user a page: who they are if that is not known, else whether they agree.
     `sign_in`: what says from now on who they are; empty if nobody is to."""
 
-    request: AuthorizationRequest
+    asked: Asked
     user: Profile | None
     sign_in: str
     problem: str | None = None
@@ -69,7 +99,6 @@ class Consent:
         settings: Settings,
         *,
         oauth: "OAuth",
-        codes: "Codes",
         auth: "Auth",
         tokens: "AccessTokens",
         accounts: "Callable[[], Accounts]",
@@ -78,174 +107,177 @@ class Consent:
     ) -> None:
         self._settings = settings
         self._oauth = oauth
-        self._codes = codes
         self._auth = auth
         self._tokens = tokens
         self._accounts = accounts
         self._users = users
         self._clock = clock
 
-    def open(self, given: Mapping[str, str], sign_in: str, caller: Client) -> Ask | GoBack:
+    def open(self, query: Given, visitor: Visitor) -> Ask | GoBack:
         """What a program's request leads to."""
         try:
-            request = self._request(given, caller)
+            asked = self._asked(query, visitor.client)
+            user = self._known(asked, visitor)
+            if "none" in asked.given.get("prompt", "").split():
+                error = "consent_required" if user else "login_required"
+                _refuse(asked, error, "The user has to be asked.")
         except _SentBack as refused:
-            return self._refuse(refused.request, refused.error, str(refused))
-        user = self._user(sign_in)
-        again = bool(request.prompt & {"login", "select_account"})
-        if request.max_age is not None and user is not None:
-            again = again or self._clock().timestamp() - self._since(sign_in) > request.max_age
-        if again:
-            user = None
-        if "none" in request.prompt:
-            missing = "consent_required" if user else "login_required"
-            return self._refuse(request, missing, "The user has to be asked.")
-        return Ask(request=request, user=user, sign_in=sign_in if user else "")
+            return self._back(refused.outcome)
+        return Ask(asked=asked, user=user, sign_in=visitor.sign_in if user else "")
 
-    def sign_in(self, given: Mapping[str, str], form: Mapping[str, str], caller: Client) -> Ask:
+    def sign_in(self, query: Given, form: Mapping[str, str], visitor: Visitor) -> Ask:
         """Find out who the user is."""
-        request = self._certain(given, caller)
+        asked = self._certain(query, visitor)
         terms = Terms(scope=SIGN_IN, seconds=self._settings.access_token_seconds)
+        ask = functools.partial(Ask, asked=asked, user=None, sign_in="")
         try:
             credentials = Credentials(
                 login=form.get("login", ""), password=form.get("password", ""), device_name=DEVICE
             )
-            signed_in = self._accounts().login(credentials, caller, terms)
+            signed_in = self._accounts().login(credentials, visitor.client, terms)
         except (InvalidCredentials, ValidationError):
-            return Ask(request=request, user=None, sign_in="", problem=InvalidCredentials.message)
-        return Ask(request=request, user=signed_in.user, sign_in=signed_in.access_token)
+            return ask(problem=InvalidCredentials.message)
+        except (AccountSuspended, RateLimited) as error:
+            return ask(problem=str(error))
+        return Ask(asked=asked, user=signed_in.user, sign_in=signed_in.access_token)
 
-    def switch(self, given: Mapping[str, str], sign_in: str, caller: Client) -> Ask:
+    def switch(self, query: Given, visitor: Visitor) -> Ask:
         """Forget who the user is, and ask."""
-        request = self._certain(given, caller)
-        if (identity := self._identity(sign_in)) is not None:
-            self._auth.end(identity.user_id, identity.session_id)
-        return Ask(request=request, user=None, sign_in="")
+        asked = self._certain(query, visitor)
+        self.forget(visitor)
+        return Ask(asked=asked, user=None, sign_in="")
 
-    def allow(self, given: Mapping[str, str], sign_in: str, caller: Client) -> Ask | GoBack:
+    def allow(self, query: Given, visitor: Visitor) -> Ask | GoBack:
         """Send the program the code that it can trade for tokens."""
-        request = self._certain(given, caller)
-        identity = self._identity(sign_in)
+        asked = self._certain(query, visitor)
+        identity = self.identity(visitor)
         if identity is None:
-            return Ask(request=request, user=None, sign_in="", problem="Please sign in again.")
-        text = secrets.token_urlsafe(32)
-        code = Code(
-            client_id=request.client.id,
-            redirect_uri=request.redirect_uri,
-            challenge=request.challenge,
-            scope=" ".join(request.scopes),
-            nonce=request.nonce,
-            user_id=identity.user_id,
-            opener_id=identity.session_id,
-            auth_time=self._since(sign_in),
-            session_id=new_id(),
-        )
-        self._codes.keep(text, code)
-        return self._back(request, code=text)
+            return Ask(asked=asked, user=None, sign_in="", problem="Please sign in again.")
+        approval = Approval(identity=identity, auth_time=self._since(visitor.sign_in))
+        return self._back(_respond(asked, approval))
 
-    def deny(self, given: Mapping[str, str], caller: Client) -> GoBack:
+    def deny(self, query: Given, visitor: Visitor) -> GoBack:
         """Tell the program that the user does not agree."""
-        return self._refuse(
-            self._certain(given, caller), "access_denied", "The user did not agree."
-        )
+        return self._back(_respond(self._certain(query, visitor), None))
 
-    def _certain(self, given: Mapping[str, str], caller: Client) -> AuthorizationRequest:
+    def identity(self, visitor: Visitor) -> Identity | None:
+        """Who uses a browser, while the session of its sign-in stands."""
+        if not visitor.sign_in:
+            return None
         try:
-            return self._request(given, caller)
-        except _SentBack as refused:  # no form of ours asks for that
-            raise NoWayBack(refused.error, str(refused)) from None
-
-    def _request(self, given: Mapping[str, str], caller: Client) -> AuthorizationRequest:
-        client = self._oauth.client(given.get("client_id", ""), caller)
-        if client is None:
-            raise NoWayBack("invalid_request", "The application is not known here.")
-        redirect_uri = given.get("redirect_uri", "")
-        if redirect_uri not in client.redirect_uris:
-            raise NoWayBack("invalid_request", "The application asked for an unknown address.")
-        back = AuthorizationRequest(
-            client=client, redirect_uri=redirect_uri, state=given.get("state")
-        )
-        try:
-            return _read(given, back)
-        except OAuthError as error:
-            raise _SentBack(error, back) from None
-
-    def _identity(self, sign_in: str) -> Identity | None:
-        try:
-            identity = self._auth.authenticate(f"Bearer {sign_in}")
+            identity = self._auth.authenticate(f"Bearer {visitor.sign_in}")
         except Unauthorized:
             return None
         return identity if SIGN_IN in identity.scopes else None
 
-    def _user(self, sign_in: str) -> Profile | None:
-        identity = self._identity(sign_in)
+    def forget(self, visitor: Visitor) -> None:
+        """End the session of the sign-in page."""
+        if (identity := self.identity(visitor)) is not None:
+            self._auth.end(identity.user_id, identity.session_id)
+
+    def _known(self, asked: Asked, visitor: Visitor) -> Profile | None:
+        """Who the user is, if the program does not want them to say so again."""
+        prompts = asked.given.get("prompt", "").split()
+        if not PROMPTS.issuperset(prompts) or ("none" in prompts and len(prompts) > 1):
+            _refuse(asked, "invalid_request", "The prompt is not one of ours.")
+        max_age = asked.given.get("max_age", "999999999")
+        if not (max_age.isascii() and max_age.isdigit() and len(max_age) < 10):
+            _refuse(asked, "invalid_request", "max_age is in whole seconds.")
+        identity = self.identity(visitor)
+        if identity is None or {"login", "select_account"}.intersection(prompts):
+            return None
+        if self._clock().timestamp() - self._since(visitor.sign_in) > int(max_age):
+            return None
         try:
-            return self._users.me(identity.user_id) if identity else None
+            return self._users.me(identity.user_id)
         except UserNotFound:
             return None
+
+    def _certain(self, query: Given, visitor: Visitor) -> Asked:
+        try:
+            return self._asked(query, visitor.client)
+        except _SentBack as refused:  # it was good when the page was made
+            raise NoWayBack("The application asked for something that it may not.") from refused
+
+    def _asked(self, query: Given, caller: Client) -> Asked:
+        try:
+            given = one_each(query)
+        except ValueError as error:
+            raise NoWayBack(str(error)) from None
+        client = self._oauth.client(given.get("client_id", ""), caller)
+        if client is None:
+            raise NoWayBack("The application is not known here.")
+        redirect_uri = given.get("redirect_uri", "")
+        if not client.may_return_to(redirect_uri):
+            raise NoWayBack("The application asked for an unknown address.")
+        server = self._oauth.server(caller)
+        question = Question("GET", self._settings.issuer, given)
+        try:
+            _refuse_what_we_have_not(given)
+            grant = server.get_consent_grant(question)
+        except OAuth2Error as error:
+            error.redirect_uri, error.state = redirect_uri, given.get("state")
+            raise _SentBack(server.handle_error_response(question, error)) from None
+        return Asked(
+            given=given,
+            client=client,
+            redirect_uri=redirect_uri,
+            scopes=question.scope.split(),
+            grant=grant,
+            server=server,
+        )
 
     def _since(self, sign_in: str) -> int:
         return int(self._tokens.claims(sign_in)["iat"])
 
-    def _refuse(self, request: AuthorizationRequest, error: str, description: str) -> GoBack:
-        return self._back(request, error=error, error_description=description)
-
-    def _back(self, request: AuthorizationRequest, **parameters: str) -> GoBack:
-        if request.state is not None:
-            parameters["state"] = request.state
-        parameters["iss"] = self._settings.issuer
-        joint = "&" if "?" in request.redirect_uri else "?"
-        return GoBack(uri=f"{request.redirect_uri}{joint}{urlencode(parameters)}")
+    def _back(self, outcome: Outcome) -> GoBack:
+        # Also with an error: who sent it must be known then, too (RFC 9207, section 2).
+        issuer = [("iss", self._settings.issuer)]
+        return GoBack(uri=add_params_to_uri(outcome.headers["Location"], issuer))
 
 
-class _SentBack(OAuthError):
+class _SentBack(Exception):
     """A refusal that the program is told."""
 
-    def __init__(self, error: OAuthError, request: AuthorizationRequest) -> None:
-        super().__init__(error.error, str(error))
-        self.request = request
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
 
 
-def seal(form_secret: str, *what: str) -> str:
-    """What a form of ours carries, to prove that we gave it to this browser for this purpose."""
-    return hmac.new(form_secret.encode(), "\0".join(what).encode(), hashlib.sha256).hexdigest()
+def new_mark() -> str:
+    """A secret for a browser that has none."""
+    return secrets.token_urlsafe(32)
 
 
-def _read(given: Mapping[str, str], back: AuthorizationRequest) -> AuthorizationRequest:
+def canonical(given: Mapping[str, str]) -> str:
+    """Parameters as one text, whatever their order."""
+    return urlencode(sorted(given.items()))
+
+
+def _respond(asked: Asked, approval: Approval | None) -> Outcome:
+    outcome: Outcome = asked.server.create_authorization_response(
+        asked.grant.request, grant_user=approval, grant=asked.grant
+    )
+    return outcome
+
+
+def _refuse(asked: Asked, error: str, description: str) -> NoReturn:
+    refusal = OAuth2Error(
+        description,
+        error=error,
+        redirect_uri=asked.redirect_uri,
+        state=asked.given.get("state"),
+    )
+    raise _SentBack(asked.server.handle_error_response(asked.grant.request, refusal))
+
+
+def _refuse_what_we_have_not(given: Mapping[str, str]) -> None:
     for name in ("request", "request_uri"):
         if name in given:
-            raise OAuthError(f"{name}_not_supported", "Send plain parameters.")
+            raise OAuth2Error("Send plain parameters.", error=f"{name}_not_supported")
     if "response_type" not in given:
-        raise OAuthError("invalid_request", "Send response_type.")
-    if given["response_type"] != "code":
-        raise OAuthError("unsupported_response_type", "Ask for a code.")
+        raise InvalidRequestError("Send response_type.")
+    if given["response_type"] != "code":  # Authlib would quote it, and fails where it cannot
+        raise OAuth2Error("Ask for a code.", error="unsupported_response_type")
     if given.get("response_mode", "query") != "query":
-        raise OAuthError("invalid_request", "The answer comes in the query alone.")
-    if given.get("code_challenge_method") != "S256":
-        raise OAuthError("invalid_request", "Use PKCE with code_challenge_method=S256.")
-    challenge = given.get("code_challenge", "")
-    if not is_challenge(challenge):
-        raise OAuthError("invalid_request", "Send a code_challenge of 43 characters.")
-    prompt = frozenset(given.get("prompt", "").split())
-    if not prompt <= PROMPTS or ("none" in prompt and len(prompt) > 1):
-        raise OAuthError("invalid_request", "The prompt is not one of ours.")
-    max_age = given.get("max_age")
-    if max_age is not None and not (max_age.isascii() and max_age.isdigit() and len(max_age) < 10):
-        raise OAuthError("invalid_request", "max_age is in whole seconds.")
-    return AuthorizationRequest(
-        client=back.client,
-        redirect_uri=back.redirect_uri,
-        state=back.state,
-        scopes=_scopes(given.get("scope", ""), back.client),
-        nonce=given.get("nonce"),
-        challenge=challenge,
-        prompt=prompt,
-        max_age=int(max_age) if max_age is not None else None,
-    )
-
-
-def _scopes(asked: str, client: OAuthClient) -> tuple[str, ...]:
-    wanted = set(asked.split())
-    if not wanted or not wanted <= USER_SCOPES.keys() & set(client.scopes):
-        raise OAuthError("invalid_scope", "Ask for scopes that the client is registered for.")
-    return tuple(scope for scope in USER_SCOPES if scope in wanted)
+        raise InvalidRequestError("The answer comes in the query alone.")

@@ -35,35 +35,58 @@ return {found, 1}
 """
 
 
+_CLIENT = "id, name, secret_digest, redirect_uris, post_logout_redirect_uris, scopes, created_at"
+
+
 class ClientStore:
     """Raises Unavailable from every method when PostgreSQL does not answer."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    def add(self, client: OAuthClient, now: datetime) -> None:
+    def add(self, client: OAuthClient) -> None:
         with self._postgres.cursor() as cursor:
             cursor.execute(
-                "INSERT INTO oauth_clients"
-                " (id, name, secret_digest, redirect_uris, scopes, created_at)"
-                " VALUES (%s, %s, %s, %s, %s, %s)",
+                f"INSERT INTO oauth_clients ({_CLIENT}) VALUES (%s, %s, %s, %s, %s, %s, %s)",
                 [
                     client.id,
                     client.name,
                     client.secret_digest,
                     client.redirect_uris,
+                    client.post_logout_redirect_uris,
                     client.scopes,
-                    now,
+                    client.created_at,
                 ],
             )
 
     def get(self, client_id: str) -> OAuthClient | None:
+        """A program, unless it was deleted."""
         with self._postgres.cursor(row_factory=class_row(OAuthClient)) as cursor:
             return cursor.execute(
-                "SELECT id, name, secret_digest, redirect_uris, scopes FROM oauth_clients"
-                " WHERE id = %s",
+                f"SELECT {_CLIENT} FROM oauth_clients WHERE id = %s AND deleted_at IS NULL",
                 [client_id],
             ).fetchone()
+
+    def clients(self, *, before: str | None, limit: int) -> list[OAuthClient]:
+        """Programs, newest first, from the one before `before` on."""
+        with self._postgres.cursor(row_factory=class_row(OAuthClient)) as cursor:
+            return cursor.execute(
+                f"SELECT {_CLIENT} FROM oauth_clients WHERE deleted_at IS NULL"
+                " AND (%(before)s::uuid IS NULL OR id < %(before)s::uuid)"
+                " ORDER BY id DESC LIMIT %(limit)s",
+                {"before": before, "limit": limit},
+            ).fetchall()
+
+    def delete(self, client_id: str, now: datetime) -> bool:
+        """Forget a program's secret, and find it no more. False: there never was one."""
+        with self._postgres.cursor() as cursor:
+            return bool(
+                cursor.execute(
+                    "UPDATE oauth_clients SET secret_digest = NULL,"
+                    " deleted_at = COALESCE(deleted_at, %s) WHERE id = %s",
+                    [now, client_id],
+                ).rowcount
+            )
 
 
 class Codes:

@@ -197,6 +197,17 @@ class FakeAccountStore(AccountStore):
                 self._end(session_id, now)
             return ended
 
+    def revoke_grants(self, client_id: str, now: datetime, limit: int) -> list[tuple[str, str]]:
+        with self._tables:
+            granted = [
+                one
+                for one in self._tables.sessions.values()
+                if one.client_id == client_id and one.revoked_at is None
+            ][:limit]
+            for one in granted:
+                self._tables.sessions[one.id] = replace(one, revoked_at=now)
+            return [(one.user_id, one.id) for one in granted]
+
     def change_password(
         self, user_id: str, password_hash: str, *, checked: str, but: str, now: datetime
     ) -> list[str] | None:
@@ -271,7 +282,7 @@ class FakeAdminStore(AdminStore):
         self._tables = tables
 
     @contextmanager
-    def act(self, actor: str | None, target: str) -> Iterator[Parties]:
+    def act(self, actor: str | None, target: str | None) -> Iterator[Parties]:
         with self._tables:
             yield Parties(self._standing_of(actor), self._standing_of(target))
 
