@@ -127,7 +127,7 @@ def post(url: str, path: str, program: Program, **form: str) -> httpx.Response:
     return httpx.post(f"{url}{path}", data=form, auth=program.auth, timeout=40)
 
 
-def trade(url: str, program: Program, code: str, **changes: str) -> httpx.Response:
+def trade(url: str, program: Program, code: str, /, **changes: str) -> httpx.Response:
     """Trade a code for tokens."""
     form = {
         "grant_type": "authorization_code",
