@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from chalicelib.messages.service import Messages
     from chalicelib.messages.store import MessageStore
     from chalicelib.notify.service import Notifier
+    from chalicelib.oauth.browsers import Browsers
+    from chalicelib.oauth.clients import Clients
+    from chalicelib.oauth.consent import Consent
+    from chalicelib.oauth.service import OAuth
+    from chalicelib.oauth.store import ClientStore, Codes
     from chalicelib.postgres import Postgres
     from chalicelib.users.service import Users
 
@@ -129,6 +134,63 @@ class Deps:
         from chalicelib.admin.store import AdminStore
 
         return Admin(store=AdminStore(self.postgres), auth=self.auth, users=self.users)
+
+    @cached_property
+    def client_store(self) -> "ClientStore":
+        from chalicelib.oauth.store import ClientStore
+
+        return ClientStore(self.postgres)
+
+    @cached_property
+    def codes(self) -> "Codes":
+        from chalicelib.oauth.store import Codes
+
+        return Codes(self.redis)
+
+    @cached_property
+    def oauth_clients(self) -> "Clients":
+        from chalicelib.oauth.clients import Clients
+
+        return Clients(store=self.client_store, admin=self.admin, auth=self.auth)
+
+    @cached_property
+    def oauth(self) -> "OAuth":
+        from chalicelib.oauth.service import OAuth
+
+        return OAuth(
+            self.settings,
+            clients=self.client_store,
+            codes=self.codes,
+            auth=self.auth,
+            tokens=self.access_tokens,
+            throttle=self.throttle,
+            users=lambda: self.users,
+        )
+
+    @cached_property
+    def consent(self) -> "Consent":
+        from chalicelib.oauth.consent import Consent
+
+        return Consent(
+            self.settings,
+            oauth=self.oauth,
+            auth=self.auth,
+            tokens=self.access_tokens,
+            accounts=lambda: self.accounts,
+            users=self.users,
+        )
+
+    @cached_property
+    def browsers(self) -> "Browsers":
+        from chalicelib.oauth.browsers import Browsers
+
+        return Browsers(
+            self.settings,
+            consent=self.consent,
+            oauth=self.oauth,
+            auth=self.auth,
+            tokens=self.access_tokens,
+        )
 
     @cached_property
     def message_store(self) -> "MessageStore":

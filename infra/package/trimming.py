@@ -4,6 +4,10 @@ import shutil
 from pathlib import Path
 
 UNUSED = {
+    "authlib/integrations": "clients and servers for frameworks",
+    "authlib/jose": "signing and encryption of its own; our tokens are PyJWT's",
+    "authlib/oauth1": "OAuth 1",
+    "authlib/oidc": "OpenID Connect by joserfc, which is not installed",
     "bin": "commands; their first line names the Python that ran pip",
     "cffi": "builds extensions; a built one needs _cffi_backend alone",
     "gridfs": "files in MongoDB",
