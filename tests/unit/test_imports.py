@@ -40,6 +40,12 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
         "deps.access_tokens",
         "request('/v1/chats')",
     ),
+    "a program that pushes": (
+        REDIS | FCM | {"jwt", "psycopg"},
+        "deps.programs.authenticate = lambda _: Program(id=C, scopes=frozenset({'push.send'}));"
+        "deps.users.push_targets = targets; deps.access_tokens",
+        "request('/v1/push', {'user_ids': [A], 'title': 'x', 'body': 'x'})",
+    ),
     "a socket that opens": (
         REDIS,
         "deps.auth.redeem_ticket = lambda _: identity; deps.auth.still_valid = lambda _: True;"
@@ -108,7 +114,7 @@ import sys
 import app
 import chalicelib.auth.jobs, chalicelib.maintenance, chalicelib.messages.jobs
 import chalicelib.notify.worker
-from chalicelib.auth.models import Identity
+from chalicelib.auth.models import Identity, Program
 from chalicelib.deps import deps
 from chalicelib.messages.models import Stored
 
@@ -129,11 +135,17 @@ def redriven(_):
     from chalicelib.broker import Redriven
     return Redriven(0, 0)
 
-def request(path):
-    context = {"httpMethod": "GET", "resourcePath": path, "identity": {}}
+def targets(*_):
+    from chalicelib.users.models import PushTargets
+    return PushTargets([], {})
+
+def request(path, body=None):
+    import json
+    method = "POST" if body else "GET"
+    context = {"httpMethod": method, "resourcePath": path, "identity": {}}
     return app.app({"requestContext": context, "headers": {"authorization": "Bearer x"},
-        "pathParameters": None, "multiValueQueryStringParameters": None, "body": None,
-        "stageVariables": None}, None)
+        "pathParameters": None, "multiValueQueryStringParameters": None,
+        "body": json.dumps(body) if body else None, "stageVariables": None}, None)
 
 def frame(action, data=None):
     import json
