@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -52,7 +52,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     elif given.command == "grant":
         grant(place, given.username, given.role)
     elif given.command == "oauth-client":
-        register(place, given)
+        register(place, _client(given))
     else:
         redrive(place, given.limit)
 
@@ -74,22 +74,25 @@ def grant(place: Place, username: str, role: str) -> None:
     place.console.say(f"  The audit log knows them as {answer['user_id']}.")
 
 
-def register(place: Place, given: argparse.Namespace) -> None:
+def register(place: Place, client: dict[str, Any]) -> None:
     """Register a program of others, and show its secret this once."""
     place.check()
-    client = {
-        "name": given.name,
-        "redirect_uris": given.redirect_uris.split(),
-        "post_logout_redirect_uris": given.post_logout_redirect_uris.split(),
-        "scopes": given.scopes.split(),
-        "confidential": not given.public,
-    }
     order = {"task": "oauth-client", "client": client}
     answer = maintenance.invoke(place.aws, place.project.function("maintain").name, order)
     place.console.say(f"  client_id:     {answer['client_id']}")
     if answer["client_secret"] is not None:
         place.console.say(f"  client_secret: {answer['client_secret']}")
         place.console.say("  Keep the secret now: only its digest is kept here.")
+
+
+def _client(given: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "name": given.name,
+        "redirect_uris": given.redirect_uris.split(),
+        "post_logout_redirect_uris": given.post_logout_redirect_uris.split(),
+        "scopes": given.scopes.split(),
+        "confidential": not given.public,
+    }
 
 
 def _parser() -> argparse.ArgumentParser:

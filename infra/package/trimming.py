@@ -3,7 +3,10 @@
 import shutil
 from pathlib import Path
 
+_UNSPOKEN = "drafts rfc7521 rfc7523 rfc7591 rfc7592 rfc8414 rfc8628 rfc8693 rfc9068 rfc9101 rfc9207"
+
 UNUSED = {
+    **{f"authlib/oauth2/{name}": "parts of OAuth that we do not use" for name in _UNSPOKEN.split()},
     "authlib/integrations": "clients and servers for frameworks",
     "authlib/jose": "signing and encryption of its own; our tokens are PyJWT's",
     "authlib/oauth1": "OAuth 1",
