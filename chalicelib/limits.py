@@ -54,6 +54,14 @@ TABLE: Mapping[str, Limit] = {
         covers="every route without a session that names no other class",
         address=Bucket(300, 30),
     ),
+    "program": Limit(
+        covers="every route for programs in their own name; the user is the program",
+        user=Bucket(600, 20),
+    ),
+    "token": Limit(
+        covers="tokens of programs, and questions about them; what fails counts as `refresh`, too",
+        address=Bucket(3000, 30),
+    ),
     "open": Limit(covers="what is answered from memory alone; API Gateway limits it"),
     "search": Limit(
         covers="looking for users",

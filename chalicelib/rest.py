@@ -3,7 +3,7 @@
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -23,6 +23,7 @@ from chalicelib.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from chalicelib.forms import FORM, Sent, cookies, fields
 from chalicelib.ids import new_id
 from chalicelib.invocation import invocation
 from chalicelib.limits import TABLE, Quota, Use
@@ -47,6 +48,17 @@ class Reply(Generic[T]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A view's answer where a protocol or a browser prescribes what it looks like: a page, a
+    redirect, or an object with headers of its own."""
+
+    status: int = 200
+    body: str | dict[str, Any] = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """A route as declared; the OpenAPI document is made from these."""
 
@@ -55,6 +67,7 @@ class Endpoint:
     scope: str | None
     limit: str
     statuses: tuple[int, ...]
+    page: bool
     view: Callable[..., Any]
     hints: dict[str, Any] = field(repr=False)
 
@@ -73,36 +86,39 @@ def endpoint(
     scope: str | None = None,
     limit: str | None = None,
     status: int | tuple[int, ...] = 200,
+    page: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a view for "METHOD /path/{parameter}".
 
     The view's annotations say what it gets: path parameters by name (validated, else 404),
-    `identity: Identity` (needs `scope`, else 401 or 403), `body: Model` (JSON), `query: Model`,
-    `client: Client`. What it returns is answered as JSON with `status`; `None` as 204; a `Reply`
-    with the status it names, one of `status`.
+    `identity: Identity` or `program: Program` (needs `scope`, else 401 or 403), `body: Model`
+    (JSON), `query: Model`, `sent: Sent` (a form), `client: Client`. What it returns is answered as
+    JSON with `status`; `None` as 204; a `Reply` or an `Answer` with the status it names, one of
+    `status`. A `page` is HTML for people, and no script of another origin may ask for it.
 
-    `limit` is a class of chalicelib/limits.py; without one it is "default" or, without a scope,
-    "anonymous". Its target is the chat of the path.
+    `limit` is a class of chalicelib/limits.py; without one it is "default", "program" or, without a
+    scope, "anonymous". Its target is the chat of the path.
     """
     method, path = route.split(" ")
-    limited = limit or ("default" if scope else "anonymous")
-    if limited not in TABLE:
-        raise TypeError(f"{route}: there is no class of limits called {limited}")
     statuses = status if isinstance(status, tuple) else (status,)
 
     def register(view: Callable[..., Any]) -> Callable[..., Any]:
         hints = get_type_hints(view, include_extras=True)
+        limited = limit or _class(scope, hints)
+        if limited not in TABLE:
+            raise TypeError(f"{route}: there is no class of limits called {limited}")
         declared = Endpoint(
             method=method,
             path=path,
             scope=scope,
             limit=limited,
             statuses=statuses,
+            page=page,
             view=view,
             hints=hints,
         )
-        if ("identity" in hints) != (scope is not None):
-            raise TypeError(f"{route}: a view takes an identity if, and only if, it has a scope")
+        if ("identity" in hints or "program" in hints) != (scope is not None):
+            raise TypeError(f"{route}: a view takes a caller if, and only if, it has a scope")
         ENDPOINTS.append(declared)
         adapters = {name: TypeAdapter(hints[name]) for name in declared.path_parameters}
 
@@ -119,10 +135,10 @@ def endpoint(
                 arguments: dict[str, Any] = {}
                 use = _use(request, limited, parameters)
                 if scope is not None:
-                    authorization = request.headers.get("authorization", "")
-                    arguments["identity"], quotas = deps.auth.admit(authorization, use)
-                    if scope not in arguments["identity"].scopes:
+                    caller, quotas = _admit(request, use, by_program="program" in hints)
+                    if scope not in caller.scopes:
                         raise Forbidden()
+                    arguments["program" if "program" in hints else "identity"] = caller
                 elif TABLE[limited].address and not TABLE[limited].inside:
                     quotas = deps.throttle.anonymous(use)
                 for name, adapter in adapters.items():
@@ -131,6 +147,8 @@ def endpoint(
                     arguments["query"] = _query(hints["query"], request.query_params)
                 if "body" in hints:
                     arguments["body"] = _body(hints["body"], request)
+                if "sent" in hints:
+                    arguments["sent"] = _sent(request)
                 if "client" in hints:
                     arguments["client"] = _client(request)
                 response = _answer(view(**arguments), statuses[0], request_id)
@@ -147,7 +165,8 @@ def endpoint(
         wrapped.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in adapters]
         )
-        bp.route(path, methods=[method], cors=CORS, content_types=[], name=view.__name__)(wrapped)
+        cors = False if page else CORS
+        bp.route(path, methods=[method], cors=cors, content_types=[], name=view.__name__)(wrapped)
         return view
 
     return register
@@ -184,6 +203,12 @@ def _headers(request_id: str) -> dict[str, str | list[str]]:
 
 
 def _answer(result: Any, status: int, request_id: str) -> Response:
+    if isinstance(result, Answer):
+        body = result.body if isinstance(result.body, str) else to_json(result.body).decode()
+        headers = {**_headers(request_id), **result.headers}
+        if result.cookies:
+            headers["Set-Cookie"] = list(result.cookies)
+        return Response(body, status_code=result.status, headers=headers)
     if isinstance(result, Reply):
         result, status = result.body, result.status
     if result is None:
@@ -191,8 +216,19 @@ def _answer(result: Any, status: int, request_id: str) -> Response:
     return Response(to_json(result).decode(), status_code=status, headers=_headers(request_id))
 
 
+def _class(scope: str | None, hints: dict[str, Any]) -> str:
+    if scope is None:
+        return "anonymous"
+    return "program" if "program" in hints else "default"
+
+
 def _use(request: Any, limit: str, parameters: dict[str, str]) -> Use:
     return Use(limit=limit, address=_client(request).address, target=parameters.get("chat_id", ""))
+
+
+def _admit(request: Any, use: Use, *, by_program: bool) -> tuple[Any, Sequence[Quota]]:
+    authorization = request.headers.get("authorization", "")
+    return (deps.programs if by_program else deps.auth).admit(authorization, use)
 
 
 def _path_value(adapter: TypeAdapter[Any], value: str) -> Any:
@@ -211,16 +247,30 @@ def _query(model: type[BaseModel], parameters: Any) -> BaseModel:
 
 
 def _body(model: type[BaseModel], request: Any) -> BaseModel:
-    content_type = request.headers.get("content-type", "application/json")
-    if content_type.partition(";")[0].strip().lower() != "application/json":
-        raise UnsupportedMediaType()
+    return parse(model, _raw(request, "application/json"))
+
+
+def _sent(request: Any) -> Sent:
+    given = request.query_params
+    return Sent(
+        query={name: given.getlist(name) for name in given} if given else {},
+        form=fields(_raw(request, FORM)) if request.method == "POST" else {},
+        cookies=cookies(request.headers.get("cookie", "")),
+        authorization=request.headers.get("authorization", ""),
+    )
+
+
+def _raw(request: Any, kind: str) -> bytes:
+    content_type = request.headers.get("content-type", kind)
+    if content_type.partition(";")[0].strip().lower() != kind:
+        raise UnsupportedMediaType(f"Send the body as {kind}.")
     try:
-        raw = request.raw_body
+        raw: bytes = request.raw_body
     except ValueError:  # not the base64 it claims to be
         raise ValidationFailed([{"field": "", "message": "The body cannot be read."}]) from None
     if len(raw) > MAX_BODY:
         raise TooLarge()
-    return parse(model, raw)
+    return raw
 
 
 def _client(request: Any) -> Client:

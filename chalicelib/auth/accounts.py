@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import (
+    OURS,
     Client,
     Credentials,
     Identity,
     PasswordChange,
     Registration,
     SignedIn,
+    Terms,
 )
 from chalicelib.errors import (
     AccountSuspended,
@@ -79,7 +81,7 @@ class Accounts:
                 self._throttle.recognise(user.username, user.id, registration.device_key)
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
-    def login(self, credentials: Credentials, client: Client) -> SignedIn:
+    def login(self, credentials: Credentials, client: Client, terms: Terms = OURS) -> SignedIn:
         """Sign in.
 
         Raises InvalidCredentials, alike in answer and in time for a wrong password, for a login
@@ -96,7 +98,9 @@ class Accounts:
         self._throttle.logged_in(credentials.login, found.user_id, *visitor)
         if found.suspended:
             raise AccountSuspended()
-        session, token = self._auth.draft_session(found.user_id, client, credentials.device_name)
+        session, token = self._auth.draft_session(
+            found.user_id, client, credentials.device_name, terms
+        )
         surplus = self._store.open_session(session, found.password_hash)
         if surplus is None:  # the password was changed or the account suspended meanwhile
             again = self._store.credential_for(credentials.login)

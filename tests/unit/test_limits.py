@@ -41,6 +41,8 @@ def test_only_what_is_answered_from_memory_is_open() -> None:
         "/v1/ready",
         "/v1/openapi.json",
         "/.well-known/jwks.json",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
     }
 
 
