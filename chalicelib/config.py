@@ -64,6 +64,10 @@ RateLimits = Annotated[
 ]
 
 
+_ORIGIN = r"https?://[a-z0-9.-]+(:[0-9]+)?"
+_ORIGINS = rf"^(\*|{_ORIGIN}(, ?{_ORIGIN})*)?$"
+
+
 class Settings(BaseModel):
     """Every setting is the environment variable of the same name in capitals. One that is not
     there is looked for in the secrets that `SECRETS` names, under the same name."""
@@ -85,6 +89,7 @@ class Settings(BaseModel):
     amqp_url: Annotated[SecretStr, _url("amqp", "amqps")]
 
     issuer: Annotated[str, Field(pattern=r"^https?://")]
+    cors_origins: Annotated[str, Field(pattern=_ORIGINS)] = ""
     ws_url: Annotated[str, Field(pattern=r"^wss?://")]
     ws_endpoint_url: Annotated[str, Field(pattern=r"^https?://")]
 
@@ -104,6 +109,11 @@ class Settings(BaseModel):
     fcm_credentials: Annotated[SecretStr, AfterValidator(_json_object)]
     fcm_url: str | None = None
     push_retry_seconds: Delays = (5, 30, 120, 600)
+
+    @cached_property
+    def origins(self) -> tuple[str, ...]:
+        """Whose pages may call: origins as browsers write them, or "*"."""
+        return tuple(one.strip() for one in self.cors_origins.split(",") if one)
 
     @cached_property
     def limits(self) -> Mapping[str, Limit]:
