@@ -57,7 +57,8 @@ class Accounts:
     def register(self, registration: Registration, client: Client) -> SignedIn:
         """Make an account and sign in to it.
 
-        Raises ValidationFailed for a weak password, UsernameTaken, EmailTaken, RateLimited.
+        The address is noted as a claim, whoever has it, and a link to verify it is mailed. Raises
+        ValidationFailed for a weak password, UsernameTaken, RateLimited.
         """
         self._throttle.registration(client.address)
         user = Profile(
@@ -67,6 +68,7 @@ class Accounts:
             about="",
             avatar_url=None,
             email=registration.email,
+            email_verified=False,
             push_previews=True,
             created_at=self._clock(),
         )

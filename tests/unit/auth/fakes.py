@@ -3,7 +3,7 @@
 import base64
 import json
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,7 +45,7 @@ KEY = signing_key("k1")
 
 def auth_settings(**changes: Any) -> Settings:
     """Settings that can sign, with cheap hashes."""
-    cheap = {"argon2_time_cost": 1, "argon2_memory_kib": 8}
+    cheap = {"argon2_time_cost": 1, "argon2_memory_kib": 8, "mail_from": "us@example.com"}
     return settings(**{"jwt_keys": json.dumps({"keys": [KEY]}), **cheap, **changes})
 
 
@@ -118,6 +118,11 @@ class FakeThrottle(Throttle):
         self.attempts.pop(self._logins(login).key, None)
         self.attempts.pop(self._accounts(user_id).key, None)
         self.attempts[self._addresses(address).key] -= 1
+
+    def forgive(self, user_id: str, logins: Sequence[str]) -> None:
+        counters = [self._accounts(user_id), self._passwords(user_id)]
+        for counter in counters + [self._logins(login) for login in logins]:
+            self.attempts.pop(counter.key, None)
 
     def refreshed_from(self, address: str) -> None:
         self.attempts[self._refreshes(address).key] -= 1
