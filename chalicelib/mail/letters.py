@@ -22,7 +22,7 @@ def verification(address: str, *, username: str, link: str) -> Letter:
         address,
         "Verify your e-mail address",
         f"The Parley account @{username} was given this e-mail address.\n\n"
-        "If that is your account, open this link where you are signed in to it, within a day:\n\n"
+        "If that is your account, open this link within a day, and sign in if you are asked to:\n\n"
         f"{link}\n\n"
         "If it is not, do nothing: the address stays unverified.\n",
     )

@@ -40,6 +40,8 @@ def test_only_these_routes_are_open_to_anonymous(run: Run) -> None:
             "GET /v1/openapi.json",
             "GET /v1/ready",
             "POST /v1/auth/login",
+            "POST /v1/auth/password/reset",
+            "POST /v1/auth/password/reset-request",
             "POST /v1/auth/refresh",
             "POST /v1/auth/register",
         ]

@@ -57,6 +57,7 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         await account_routes(people, api, cy)
         await admin_routes(api, await people.staff("admin"), cy)
         await user_routes(api, ana, bo)
+        await mail_routes(people, api, await people.new("di"))
         await chat_routes(api, ana, bo)
         await session_routes(api, ana, desk)
         await api.call(bo, "POST /v1/users/me/delete", {"password": PASSWORD})
@@ -88,6 +89,17 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         token = {"refresh_token": made.body["refresh_token"]}
         await api.call(people.anonymous, "POST /v1/auth/refresh", token)
         assert (await api.call(people.anonymous, "GET /v1/users/me")).status == 401
+
+    async def mail_routes(people: People, api: Documented, ana: User) -> None:
+        await people.mailed(ana)
+        await api.call(ana, "POST /v1/auth/email/verify-request")
+        await api.call(ana, "POST /v1/auth/email/verify", {"token": "x"})
+        token = {"token": (await people.mailed(ana, 2))[0]}
+        await api.call(ana, "POST /v1/auth/email/verify", token)
+        email = {"email": ana.signed_in["user"]["email"]}
+        await api.call(people.anonymous, "POST /v1/auth/password/reset-request", email)
+        reset = {"token": (await people.mailed(ana, 3))[0], "new_password": PASSWORD}
+        await api.call(people.anonymous, "POST /v1/auth/password/reset", reset)
 
     async def admin_routes(api: Documented, admin: User, cy: User) -> None:
         user = "/v1/admin/users/{user_id}"

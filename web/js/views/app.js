@@ -9,6 +9,7 @@ import { finder } from "./finder.js";
 import { phonePanel } from "./phone.js";
 import { openSettings } from "./settings.js";
 import { statusLine } from "./status.js";
+import { verificationLine } from "./verification.js";
 
 /** Shows the page in `root`; answers the way to take it away. `leave(reason)` ends the session. */
 export function showApp(root, { config, messenger, leave }) {
@@ -27,6 +28,7 @@ export function showApp(root, { config, messenger, leave }) {
   const find = finder({ messenger, onFilter: (text) => list.filter(text), onOpen: open, onDown: () => list.focus() });
   const talk = conversation({ messenger, onClose: () => close() });
   const status = statusLine({ messenger });
+  const verification = verificationLine({ messenger });
   const phone = config.local ? phonePanel({ messenger, onOpen: open }) : null;
   const face = avatar("small");
   const name = h("strong", {});
@@ -67,6 +69,7 @@ export function showApp(root, { config, messenger, leave }) {
         toolButton("settings", "Settings", settings),
         toolButton("leave", "Sign out", signOut),
       ),
+      verification.node,
       find.node,
       list.node,
       status.node,
@@ -100,8 +103,10 @@ export function showApp(root, { config, messenger, leave }) {
     find.render();
     talk.render();
     status.render();
+    verification.render();
   }
 
+  messenger.onProblem = (text) => verification.say(text);
   messenger.onMessage = (chat, message) => {
     announce(`${store.titleOf(chat)}: ${message.content?.text ?? "a message"}`);
   };
