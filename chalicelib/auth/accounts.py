@@ -78,7 +78,7 @@ class Accounts:
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
     def login(self, credentials: Credentials, client: Client) -> SignedIn:
-        """Sign in.
+        """Sign in, and tell the user where they are signed in already.
 
         Raises InvalidCredentials, alike in answer and in time for a wrong password, for a login
         that nobody has, and for an account that was guessed at too often by its other name;
@@ -99,6 +99,7 @@ class Accounts:
             again = self._store.credential_for(credentials.login)
             raise AccountSuspended() if _suspended_since(again, found) else InvalidCredentials()
         self._auth.give_way(found.user_id, surplus)
+        self._auth.announce(session)
         if self._passwords.outdated(found.password_hash):
             self._store.rehash(found, self._passwords.hash(credentials.password))
         user = self._users.me(found.user_id)

@@ -194,6 +194,15 @@ class SessionInfo(Model):
     current: bool
 
 
+class NewSession(Model):
+    """Somebody signed in to your account, on another device."""
+
+    session_id: str
+    device_name: str | None
+    user_agent: str
+    created_at: Utc
+
+
 class SessionQuery(Input):
     """Query of the list of sessions; `cursor` is the `next` of the answer before."""
 

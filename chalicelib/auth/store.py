@@ -111,7 +111,8 @@ class AccountStore:
 
     def open_session(self, session: Session, password_hash: str) -> list[str] | None:
         """Add a session for whoever proved this very password hash; None if it has changed since,
-        or the user was suspended.
+        or the user was suspended. Has the user mailed if no session of theirs, now or in the last
+        month, was of such a device.
 
         Answers the sessions that are to give way, least recently used, beyond MAX_SESSIONS.
         """
@@ -119,13 +120,21 @@ class AccountStore:
             # The locks let a change of password, a suspension or the taking of a role that runs
             # meanwhile see this session, and revoke it.
             opened = cursor.execute(
-                f"{_OPEN_SESSION} SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s"
+                f"WITH opened AS ({_OPEN_SESSION} SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s"
                 " FROM credentials c JOIN users u ON u.id = c.user_id"
                 " WHERE c.user_id = %s AND password_hash = %s AND suspended_at IS NULL"
-                " FOR SHARE",
+                " FOR SHARE RETURNING *"
+                "), mail AS ("
+                "  INSERT INTO mails (kind, subject, due_at)"
+                "  SELECT 'signed_in', id, created_at FROM opened o WHERE NOT EXISTS ("
+                "   SELECT 1 FROM sessions s WHERE s.user_id = o.user_id"
+                "   AND s.user_agent = o.user_agent"
+                "   AND s.device_name IS NOT DISTINCT FROM o.device_name"
+                "  )"
+                ") SELECT id FROM opened",
                 [*_opening(session), session.user_id, password_hash],
-            ).rowcount
-            if not opened:
+            ).fetchone()
+            if opened is None:
                 return None
             return cursor.execute(
                 "SELECT id FROM sessions WHERE user_id = %(user_id)s"

@@ -16,7 +16,7 @@ from chalicelib.mail.store import MailStore
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import MONTH, NOW, Stores, migrated
+from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of
 from tests.unit.auth.fake_mail import FakeMailStore, FakeRecoveryStore
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
 
@@ -276,6 +276,23 @@ class TestOutbox:
         (mail,) = stores.claim(NOW, user.id)
 
         assert (mail.kind, mail.tries) == ("verify", 1)
+
+    def test_signing_in_is_mailed_unless_such_a_device_is_known(self, stores: Mailing) -> None:
+        user, first = stores.account()
+        sessions = [
+            stores.login(user),
+            stores.login(user, user_agent="Other/1"),
+            stores.login(user, device_name="Desk"),
+            stores.login(user, user_agent="Other/1"),
+        ]
+        assert stores.accounts.open_session(session_of(user.id, user_agent="New"), "no") is None
+
+        mails = stores.claim(NOW, first.id, *(one.id for one in sessions))
+
+        assert {(mail.kind, mail.subject) for mail in mails} == {
+            ("signed_in", sessions[1].id),
+            ("signed_in", sessions[2].id),
+        }
 
     def test_what_was_claimed_comes_again_later_and_later(self, stores: Mailing) -> None:
         user, _ = stores.account()

@@ -194,8 +194,10 @@ def test_every_frame_is_as_the_document_says(run: Run) -> None:
                 await b.send(chat, "hello")
                 await b.ask("chat.read", {"chat_id": chat, "seq": 1})
                 await b.ask("chat.typing", {"chat_id": chat, "typing": True})
+                await ana.sign_in()
                 for event in ("message.new", "chat.receipt", "chat.typing", "presence"):
                     await a.event(event)
+                await a.event("account.signed_in")
             for frame in a.events:
                 frames.hold(f"{frame['event']}.event", frame)
 

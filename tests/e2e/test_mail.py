@@ -120,3 +120,25 @@ def test_a_socket_of_a_reset_session_cannot_be_opened(run: Run) -> None:
         assert refused.value.response.status_code == 401
 
     run(scenario)
+
+
+def test_a_sign_in_is_told_by_event_and_from_a_new_device_by_mail(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        (token,) = await people.mailed(ana)
+        await ana.ok("POST /v1/auth/email/verify", {"token": token})
+        async with ana.socket() as socket:
+            credentials = {"login": ana.username, "password": PASSWORD, "device_name": "Desk"}
+            signed_in = await people.anonymous.ok("POST /v1/auth/login", credentials)
+
+            told = await socket.event("account.signed_in")
+        assert told["session_id"] == signed_in["session_id"]
+        assert told["device_name"] == "Desk"
+        await people.mailed(ana, 2)
+        mails = (await people.anonymous.ok("GET /_local/mails"))["items"]
+        subjects = [
+            mail["subject"] for mail in mails if mail["to"] == ana.signed_in["user"]["email"]
+        ]
+        assert subjects[0] == "New sign-in to your account"
+
+    run(scenario)

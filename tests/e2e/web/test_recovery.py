@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.e2e.web.conftest import World, sign_in
+from tests.e2e.web.conftest import PASSWORD, World, sign_in
 
 NEW = "another horse battery 43"
 
@@ -64,3 +64,16 @@ def test_a_line_asks_for_verification_until_the_link_is_followed(world: World) -
     ada.page.reload()
     expect(ada.page.get_by_text("No chats yet")).to_be_visible()
     expect(line).to_be_hidden()
+
+
+def test_a_sign_in_elsewhere_is_told_on_the_page(world: World) -> None:
+    ada = world.person("Ada").open()
+    expect(ada.page.get_by_text("Your account was signed in to")).to_be_hidden()
+    credentials = {"login": ada.username, "password": PASSWORD, "device_name": "Old tablet"}
+    world.call("POST", "/v1/auth/login", credentials)
+
+    told = ada.page.locator(".sign-in-notice", has_text="on Old tablet")
+    expect(told).to_be_visible()
+    told.get_by_role("button", name="Show my devices").click()
+    expect(ada.page.get_by_role("list", name="Devices")).to_contain_text("Old tablet")
+    expect(told).to_be_hidden()

@@ -144,6 +144,13 @@ class FakeAccountStore(AccountStore):
                 return None
             others = self._standing(session.user_id, session.created_at)
             others.sort(key=lambda one: one.last_used_at, reverse=True)
+            known = {
+                (one.user_agent, one.device_name)
+                for one in self._tables.sessions.values()
+                if one.user_id == session.user_id
+            }
+            if (session.user_agent, session.device_name) not in known:
+                self._tables.mail("signed_in", session.id, session.created_at)
             self._tables.sessions[session.id] = session
             return [one.id for one in others[MAX_SESSIONS - 1 :]]
 

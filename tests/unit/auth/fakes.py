@@ -16,6 +16,7 @@ from chalicelib.auth.tickets import Tickets
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.gateway import Gateway
+from chalicelib.messages.models import Owed
 from tests.unit.settings import settings
 
 PHONE = Client(address="192.0.2.1", user_agent="Phone/1")
@@ -140,10 +141,24 @@ class FakeThrottle(Throttle):
 
 
 class FakeSockets(Gateway):
-    """Remembers whose sockets were closed."""
+    """Remembers whose sockets were closed, and what they were told."""
 
     def __init__(self) -> None:
         self.closed: list[tuple[str, str]] = []
+        self.told: list[tuple[Sequence[str], dict[str, Any]]] = []
+        self.down = False
+
+    def tell(
+        self,
+        user_ids: Sequence[str],
+        event: dict[str, Any],
+        *,
+        skip: str | None = None,
+        delivered: Owed | None = None,
+    ) -> None:
+        if self.down:
+            raise Unavailable("redis")
+        self.told.append((user_ids, event))
 
     def close_session(self, user_id: str, session_id: str) -> None:
         self.closed.append((user_id, session_id))

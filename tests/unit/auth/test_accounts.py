@@ -153,6 +153,54 @@ class TestLogin:
             tablet.session_id: "Tablet",
         }
 
+    def test_tells_the_sockets_of_other_sessions(self, world: World) -> None:
+        ana = world.register()
+        assert world.sockets.told == []
+
+        again = world.login()
+
+        ((user_ids, event),) = world.sockets.told
+        assert user_ids == [ana.user.id]
+        assert event["event"] == "account.signed_in"
+        assert event["data"].session_id == again.session_id
+        assert event["data"].user_agent == PHONE.user_agent
+
+    def test_works_where_nobody_can_be_told(self, world: World) -> None:
+        world.register()
+        world.sockets.down = True
+
+        assert world.login()
+
+    def test_a_refused_one_is_not_told(self, world: World) -> None:
+        world.register()
+        with pytest.raises(InvalidCredentials):
+            world.login(password="wrong")
+
+        assert world.sockets.told == []
+
+    def test_from_a_new_kind_of_device_is_mailed_to_a_verified_address(self, world: World) -> None:
+        world.verified()
+        firefox = Client(address="192.0.2.1", user_agent="X11; Linux Firefox/128")
+        credentials = Credentials(login="ana", password=PASSWORD)
+        world.login()
+        assert world.mailed() == []
+
+        world.accounts.login(credentials, firefox)
+        (letter,) = world.mailed()
+        world.accounts.login(credentials, firefox)
+
+        assert letter.to == "ana@example.org"
+        assert "Firefox on Linux, on 01 January 2026 at 00:00 UTC" in letter.text
+        assert world.mailed() == []
+
+    def test_is_not_mailed_to_an_address_that_may_be_anybodys(self, world: World) -> None:
+        world.register()
+        world.mailed()
+        world.accounts.login(Credentials(login="ana", password=PASSWORD, device_name="Desk"), PHONE)
+
+        assert world.mailed() == []
+        assert world.tables.mails == {}
+
     def test_an_unknown_login_and_a_wrong_password_look_alike(self, world: World) -> None:
         world.verified()
         answers = []

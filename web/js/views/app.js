@@ -8,6 +8,7 @@ import { conversation } from "./conversation.js";
 import { finder } from "./finder.js";
 import { phonePanel } from "./phone.js";
 import { openSettings } from "./settings.js";
+import { signInNotice } from "./sign-in-notice.js";
 import { statusLine } from "./status.js";
 import { verificationLine } from "./verification.js";
 
@@ -29,6 +30,7 @@ export function showApp(root, { config, messenger, leave }) {
   const talk = conversation({ messenger, onClose: () => close() });
   const status = statusLine({ messenger });
   const verification = verificationLine({ messenger });
+  const newSignIn = signInNotice({ onLook: () => openSettings({ messenger, leave }) });
   const phone = config.local ? phonePanel({ messenger, onOpen: open }) : null;
   const face = avatar("small");
   const name = h("strong", {});
@@ -69,6 +71,7 @@ export function showApp(root, { config, messenger, leave }) {
         toolButton("settings", "Settings", settings),
         toolButton("leave", "Sign out", signOut),
       ),
+      newSignIn.node,
       verification.node,
       find.node,
       list.node,
@@ -106,6 +109,7 @@ export function showApp(root, { config, messenger, leave }) {
     verification.render();
   }
 
+  messenger.onSignedIn = (session) => newSignIn.show(session);
   messenger.onProblem = (text) => verification.say(text);
   messenger.onMessage = (chat, message) => {
     announce(`${store.titleOf(chat)}: ${message.content?.text ?? "a message"}`);

@@ -7,7 +7,7 @@ export function verificationLine({ messenger }) {
   const text = h("span", { role: "status" });
   const again = h("button", { type: "button", class: "link", onclick: send }, "Send the link again");
   const later = h("button", { type: "button", class: "link", onclick: hide }, "Later");
-  const node = h("p", { class: "verification", hidden: true }, text, h("span", { class: "verification-links" }, again, later));
+  const node = h("p", { class: "banner verification", hidden: true }, text, h("span", { class: "banner-links" }, again, later));
   let dismissed = false;
   let said = null;
 
