@@ -90,6 +90,8 @@ class Settings(BaseModel):
     registrations_per_address: Seconds = 50
     refreshes_per_session: Seconds = 60
     failed_refreshes_per_address: Seconds = 100
+    resets_per_address: Seconds = 30
+    mails_per_recipient: Seconds = 5
     throttle_window_seconds: Seconds = 900
     sockets_per_session: Seconds = 8
 
@@ -99,6 +101,10 @@ class Settings(BaseModel):
     fcm_credentials: Annotated[SecretStr, AfterValidator(_json_object)]
     fcm_url: str | None = None
     push_retry_seconds: Delays = (5, 30, 120, 600)
+
+    mail_from: Annotated[str, Field(pattern=r"^([^@\s<>]+@[^@\s<>]+)?$")] = ""
+    mail_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
+    web_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

@@ -79,6 +79,25 @@ class Throttle:
         key = _key("register", _network(address))
         self._count(_Counter(key, self._settings.registrations_per_address))
 
+    def reset(self, address: str) -> None:
+        """Count a request for a reset, or a reset, by address; never by whom it is about."""
+        key = _key("reset", _network(address))
+        self._count(_Counter(key, self._settings.resets_per_address))
+
+    def mail(self, kind: str, recipient: str) -> None:
+        """Count a mail by kind and mailbox: nobody's is flooded, and no kind keeps another away."""
+        self._count(_Counter(_key(f"mail {kind}", recipient), self._settings.mails_per_recipient))
+
+    def forgive(self, user_id: str, logins: Sequence[str]) -> None:
+        """Forget an account's failed attempts: its owner has come back by another way."""
+        with guarded():
+            pipe = self._redis.pipeline(transaction=False)
+            for counter in (self._accounts(user_id), self._passwords(user_id)):
+                pipe.delete(counter.key)
+            for login in logins:
+                pipe.delete(self._logins(login).key)
+            pipe.execute()
+
     def refresh_from(self, address: str) -> None:
         """Count a refresh by address, before PostgreSQL is asked: a token is easily made up."""
         self._count(self._refreshes(address))

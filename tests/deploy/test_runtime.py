@@ -40,6 +40,7 @@ USES = {
     "redeliver_pending": CHATS | {"redis"},
     "push_overdue": CHATS | {"redis"},
     "purge_sessions": {"psycopg", "redis"},
+    "send_mails": {"psycopg", "redis"},
     "maintain": CHATS | {"chalicelib.schema", "pika", "psycopg", "yoyo"},
 }
 """By a typical event of each function: what handling it needs, and no more. Migrations are read by

@@ -78,6 +78,7 @@ def test_where_it_comes_from_on_this_machine_is_told(name: str) -> None:
         "listeners": SimpleNamespace(http=listener, sockets=listener, management=listener),
         "found": Keys("{}", ServiceAccount(""), AwsKeys("a", "b")),
         "fcm": SimpleNamespace(credentials=lambda: "{}", send_url="http://f"),
+        "ses": SimpleNamespace(url="http://s"),
         "servers": SimpleNamespace(env=dict.fromkeys(SERVERS, "x")),
     }
     made = cloud._environment(**given)

@@ -3,7 +3,7 @@
 import base64
 import json
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from chalicelib.auth.tickets import Tickets
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.gateway import Gateway
+from chalicelib.messages.models import Owed
 from tests.unit.settings import settings
 
 PHONE = Client(address="192.0.2.1", user_agent="Phone/1")
@@ -45,7 +46,7 @@ KEY = signing_key("k1")
 
 def auth_settings(**changes: Any) -> Settings:
     """Settings that can sign, with cheap hashes."""
-    cheap = {"argon2_time_cost": 1, "argon2_memory_kib": 8}
+    cheap = {"argon2_time_cost": 1, "argon2_memory_kib": 8, "mail_from": "us@example.com"}
     return settings(**{"jwt_keys": json.dumps({"keys": [KEY]}), **cheap, **changes})
 
 
@@ -119,6 +120,11 @@ class FakeThrottle(Throttle):
         self.attempts.pop(self._accounts(user_id).key, None)
         self.attempts[self._addresses(address).key] -= 1
 
+    def forgive(self, user_id: str, logins: Sequence[str]) -> None:
+        counters = [self._accounts(user_id), self._passwords(user_id)]
+        for counter in counters + [self._logins(login) for login in logins]:
+            self.attempts.pop(counter.key, None)
+
     def refreshed_from(self, address: str) -> None:
         self.attempts[self._refreshes(address).key] -= 1
 
@@ -135,10 +141,24 @@ class FakeThrottle(Throttle):
 
 
 class FakeSockets(Gateway):
-    """Remembers whose sockets were closed."""
+    """Remembers whose sockets were closed, and what they were told."""
 
     def __init__(self) -> None:
         self.closed: list[tuple[str, str]] = []
+        self.told: list[tuple[Sequence[str], dict[str, Any]]] = []
+        self.down = False
+
+    def tell(
+        self,
+        user_ids: Sequence[str],
+        event: dict[str, Any],
+        *,
+        skip: str | None = None,
+        delivered: Owed | None = None,
+    ) -> None:
+        if self.down:
+            raise Unavailable("redis")
+        self.told.append((user_ids, event))
 
     def close_session(self, user_id: str, session_id: str) -> None:
         self.closed.append((user_id, session_id))
