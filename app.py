@@ -12,6 +12,7 @@ from chalicelib.auth import routes as auth_routes
 from chalicelib.messages import actions as messages_actions
 from chalicelib.messages import jobs as messages_jobs
 from chalicelib.messages import routes as messages_routes
+from chalicelib.notify import routes as notify_routes
 from chalicelib.notify import worker as notify_worker
 from chalicelib.oauth import routes as oauth_routes
 from chalicelib.users import routes as users_routes
@@ -28,6 +29,7 @@ for module in (
     oauth_routes,
     messages_routes,
     messages_jobs,
+    notify_routes,
     notify_worker,
     maintenance,
 ):

@@ -4,7 +4,6 @@ Reads what a local cloud published from standard input, prints {operation: {serv
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import statistics
@@ -147,8 +146,7 @@ def main() -> None:
     about = json.load(sys.stdin)
     taps, environment = tapped(about["environment"])
     os.environ.update(environment, LOG_LEVEL="WARNING")
-    # Functions print their metrics.
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    with function.unheard():
         found = asyncio.run(_operations(about["http_url"], taps))
     print(json.dumps(found))
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from chalicelib.admin.service import Admin
     from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.revocation import Revocation
     from chalicelib.auth.service import Auth
     from chalicelib.auth.store import AccountStore
     from chalicelib.auth.throttle import Throttle
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from chalicelib.messages.presence import Presence
     from chalicelib.messages.service import Messages
     from chalicelib.messages.store import MessageStore
+    from chalicelib.notify.direct import DirectPush
+    from chalicelib.notify.fcm import Fcm
     from chalicelib.notify.service import Notifier
     from chalicelib.oauth.browsers import Browsers
     from chalicelib.oauth.clients import Clients
     from chalicelib.oauth.consent import Consent
+    from chalicelib.oauth.programs import Programs
     from chalicelib.oauth.service import OAuth
     from chalicelib.oauth.store import ClientStore, Codes
     from chalicelib.postgres import Postgres
@@ -75,14 +79,19 @@ class Deps:
         return Gateway(self.settings, connections=self.connections)
 
     @cached_property
-    def auth(self) -> "Auth":
+    def revocation(self) -> "Revocation":
         from chalicelib.auth.revocation import Revocation
+
+        return Revocation(self.redis, self.settings)
+
+    @cached_property
+    def auth(self) -> "Auth":
         from chalicelib.auth.service import Auth
         from chalicelib.auth.tickets import Tickets
 
         return Auth(
             self.settings,
-            revocation=Revocation(self.redis, self.settings),
+            revocation=self.revocation,
             tickets=Tickets(self.redis, self.settings),
             tokens=lambda: self.access_tokens,
             store=lambda: self.account_store,
@@ -152,6 +161,18 @@ class Deps:
         from chalicelib.oauth.clients import Clients
 
         return Clients(store=self.client_store, admin=self.admin, auth=self.auth)
+
+    @cached_property
+    def programs(self) -> "Programs":
+        from chalicelib.oauth.programs import Programs
+
+        return Programs(
+            clients=self.client_store,
+            codes=self.codes,
+            auth=self.auth,
+            tokens=self.access_tokens,
+            revocation=self.revocation,
+        )
 
     @cached_property
     def oauth(self) -> "OAuth":
@@ -237,14 +258,25 @@ class Deps:
         return partial(schema.apply, self.settings)
 
     @cached_property
-    def notifier(self) -> "Notifier":
+    def fcm(self) -> "Fcm":
         from chalicelib.notify.fcm import Fcm
+
+        return Fcm(self.settings.fcm_credentials.get_secret_value(), self.settings.fcm_url)
+
+    @cached_property
+    def direct_push(self) -> "DirectPush":
+        from chalicelib.notify.direct import DirectPush
+
+        return DirectPush(users=self.users, fcm=self.fcm)
+
+    @cached_property
+    def notifier(self) -> "Notifier":
         from chalicelib.notify.service import Notifier
 
         return Notifier(
             users=self.users,
             messages=self.messages,
-            fcm=Fcm(self.settings.fcm_credentials.get_secret_value(), self.settings.fcm_url),
+            fcm=self.fcm,
             broker=self.broker,
         )
 

@@ -11,7 +11,7 @@ from chalice import Blueprint, CORSConfig, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from chalicelib.auth.models import Client, Identity
+from chalicelib.auth.models import Client, Identity, Program
 from chalicelib.deps import deps
 from chalicelib.errors import (
     AppError,
@@ -86,10 +86,10 @@ def endpoint(
     """Register a view for "METHOD /path/{parameter}".
 
     The view's annotations say what it gets: path parameters by name (validated, else 404),
-    `identity: Identity` (needs `scope`, else 401 or 403), `body: Model` (JSON), `query: Model`,
-    `sent: Sent` (a form), `client: Client`. What it returns is answered as JSON with `status`;
-    `None` as 204; a `Reply` or an `Answer` with the status it names, one of `status`. A `page` is
-    HTML for people, and no script of another origin may ask for it.
+    `identity: Identity` or `program: Program` (needs `scope`, else 401 or 403), `body: Model`
+    (JSON), `query: Model`, `sent: Sent` (a form), `client: Client`. What it returns is answered as
+    JSON with `status`; `None` as 204; a `Reply` or an `Answer` with the status it names, one of
+    `status`. A `page` is HTML for people, and no script of another origin may ask for it.
     """
     method, path = route.split(" ")
     statuses = status if isinstance(status, tuple) else (status,)
@@ -105,8 +105,8 @@ def endpoint(
             view=view,
             hints=hints,
         )
-        if ("identity" in hints) != (scope is not None):
-            raise TypeError(f"{route}: a view takes an identity if, and only if, it has a scope")
+        if ("identity" in hints or "program" in hints) != (scope is not None):
+            raise TypeError(f"{route}: a view takes a caller if, and only if, it has a scope")
         ENDPOINTS.append(declared)
         adapters = {name: TypeAdapter(hints[name]) for name in declared.path_parameters}
 
@@ -120,7 +120,9 @@ def endpoint(
         def answered(request: Any, request_id: str, parameters: dict[str, str]) -> Response:
             try:
                 arguments: dict[str, Any] = {}
-                if scope is not None:
+                if scope is not None and "program" in hints:
+                    arguments["program"] = _authorize_program(request, scope)
+                elif scope is not None:
                     arguments["identity"] = _authorize(request, scope)
                 for name, adapter in adapters.items():
                     arguments[name] = _path_value(adapter, parameters[name])
@@ -199,6 +201,13 @@ def _authorize(request: Any, scope: str) -> Identity:
     if scope not in identity.scopes:
         raise Forbidden()
     return identity
+
+
+def _authorize_program(request: Any, scope: str) -> Program:
+    program = deps.programs.authenticate(request.headers.get("authorization", ""))
+    if scope not in program.scopes:
+        raise Forbidden()
+    return program
 
 
 def _path_value(adapter: TypeAdapter[Any], value: str) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import app  # so that every route and action is known
 from chalicelib.auth.scopes import SCOPES
-from chalicelib.oauth.models import USER_SCOPES
+from chalicelib.oauth.models import SERVICE_SCOPES, USER_SCOPES
 from chalicelib.rest import ENDPOINTS
 from chalicelib.ws import ACTIONS
 
@@ -84,6 +84,8 @@ def _row(name: str, scope: str | None) -> str:
 
 def _answer(caller: str, scope: str | None) -> str:
     if scope is None:
+        return YES
+    if caller == "service" and scope in SERVICE_SCOPES:
         return YES
     if caller == "granted":
         return YES if scope in USER_SCOPES else REFUSED

@@ -36,6 +36,14 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """An authenticated caller that is no user: a registered program in its own name."""
+
+    id: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """Where a request comes from, as the gateway saw it; never taken from forwarded headers."""
 

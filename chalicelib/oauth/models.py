@@ -30,7 +30,7 @@ program must not change a password or sign out others."""
 INTROSPECT = "tokens.introspect"
 """Lets a confidential client look into tokens that are not its own, as an API's server has to."""
 
-SERVICE_SCOPES = frozenset({INTROSPECT})
+SERVICE_SCOPES = frozenset({INTROSPECT, "push.send", "users.validate"})
 """What a confidential client may be registered to do in its own name."""
 
 MAX_PARAMETER = 2048

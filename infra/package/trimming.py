@@ -14,6 +14,9 @@ UNUSED = {
     "bin": "commands; their first line names the Python that ran pip",
     "cffi": "builds extensions; a built one needs _cffi_backend alone",
     "gridfs": "files in MongoDB",
+    "h2": "HTTP/2, by which firebase-admin can send asynchronously",
+    "hpack": "HTTP/2, too",
+    "hyperframe": "HTTP/2, too",
     "pydantic/v1": "the old pydantic for those who ask for it by name",
 }
 """What is removed by name, and what it is for."""

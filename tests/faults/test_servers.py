@@ -22,8 +22,6 @@ FREEZE_SECONDS = 7.0
 def test_g1_g2_g3_a_server_that_is_killed_loses_nothing(
     run: Run, trouble: Trouble, server: str
 ) -> None:
-    needed(trouble, server)
-
     async def scenario(crowd: Crowd) -> None:
         async with crowd.talking():
             await asyncio.sleep(1)
@@ -40,8 +38,6 @@ def test_g1_g2_g3_a_server_that_is_killed_loses_nothing(
 def test_g1_g2_g3_g9_a_server_that_freezes_loses_nothing_and_holds_up_nobody_for_long(
     run: Run, trouble: Trouble, server: str
 ) -> None:
-    needed(trouble, server)
-
     async def scenario(crowd: Crowd) -> None:
         async with crowd.talking():
             await asyncio.sleep(1)
@@ -90,11 +86,6 @@ def test_g1_g2_g3_g9_a_bad_day_loses_nothing(
         await check(crowd, bound=API_GATEWAY_SECONDS)
 
     run(scenario)
-
-
-def needed(trouble: Trouble, server: str) -> None:
-    if server not in trouble.servers:
-        pytest.skip(f"this cloud does without {server}")
 
 
 async def harm(trouble: Trouble, chance: random.Random, mortal: set[str]) -> None:

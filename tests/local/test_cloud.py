@@ -273,8 +273,12 @@ def test_chalice_local_serves_http_on_the_services(start: Start) -> None:
     services = start("--http-port", str(port), command="services", app=ROOT)
     eventually(lambda: "Ctrl-C stops" in services.output, START_SECONDS)
     url = f"http://127.0.0.1:{port}"
+    # It would start anew, and cut off who is asking, when another test writes below this folder.
     chalice = subprocess.Popen(
-        [Path(sys.executable).with_name("chalice"), "local", "--port", str(port)],
+        [
+            *(Path(sys.executable).with_name("chalice"), "local"),
+            *("--port", str(port), "--no-autoreload"),
+        ],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **exported(services.state / "services.env")},
         stdin=subprocess.DEVNULL,

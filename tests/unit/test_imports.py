@@ -43,7 +43,13 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     "a program that asks for tokens": (
         REDIS | {"authlib", "jwt", "psycopg"},
         "deps.throttle.refresh_from = deps.throttle.refreshed_from = nothing; deps.access_tokens",
-        "request('/oauth2/token', 'POST', 'grant_type=none')",
+        "request('/oauth2/token', 'POST', 'grant_type=none', FORM)",
+    ),
+    "a program that pushes": (
+        REDIS | FCM | {"jwt", "psycopg"},
+        "deps.programs.authenticate = lambda _: Program(id=C, scopes=frozenset({'push.send'}));"
+        "deps.users.push_targets = targets; deps.access_tokens",
+        "request('/v1/push', 'POST', json.dumps({'user_ids': [A], 'title': 'x', 'body': 'x'}))",
     ),
     "a socket that opens": (
         REDIS,
@@ -109,11 +115,12 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
 }
 
 PRELUDE = """
+import json
 import sys
 import app
 import chalicelib.auth.jobs, chalicelib.maintenance, chalicelib.messages.jobs
 import chalicelib.notify.worker
-from chalicelib.auth.models import Identity
+from chalicelib.auth.models import Identity, Program
 from chalicelib.deps import deps
 from chalicelib.messages.models import Stored
 
@@ -134,15 +141,20 @@ def redriven(_):
     from chalicelib.broker import Redriven
     return Redriven(0, 0)
 
-def request(path, method="GET", body=None):
+def targets(*_):
+    from chalicelib.users.models import PushTargets
+    return PushTargets([], {})
+
+FORM = "application/x-www-form-urlencoded"
+
+def request(path, method="GET", body=None, kind="application/json"):
     context = {"httpMethod": method, "resourcePath": path, "identity": {}}
-    return app.app({"requestContext": context, "headers": {"authorization": "Bearer x"} | (
-            {"content-type": "application/x-www-form-urlencoded"} if body else {}),
+    headers = {"authorization": "Bearer x", "content-type": kind}
+    return app.app({"requestContext": context, "headers": headers,
         "pathParameters": None, "multiValueQueryStringParameters": None, "body": body,
         "stageVariables": None}, None)
 
 def frame(action, data=None):
-    import json
     context = {"domainName": "x", "stage": "api", "apiId": "a", "connectionId": "c"}
     body = json.dumps({"id": "1", "action": action, "data": data})
     return {"requestContext": context, "body": body, "queryStringParameters": {"ticket": "t"}}

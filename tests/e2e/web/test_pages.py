@@ -102,6 +102,30 @@ def test_signing_out_ends_the_session_and_keeps_nothing(world: World) -> None:
     assert answer.status == 401
 
 
+def test_devices_are_listed_and_signed_out(world: World) -> None:
+    ada = world.person("Ada")
+    ada.open()
+    other, third = world.new_page(), world.new_page()
+    for page in (other, third):
+        page.goto(world.url)
+        sign_in(page, ada.username)
+        expect(page.get_by_text("No chats yet")).to_be_visible()
+    ada.page.get_by_role("button", name="Settings").first.click()
+    devices = ada.page.get_by_role("list", name="Devices").get_by_role("listitem")
+    expect(devices).to_have_count(4)  # with the session that the account was made with
+    expect(devices.filter(has_text="This device")).to_have_count(1)
+
+    devices.nth(0).get_by_role("button", name="Sign out").click()
+    expect(devices).to_have_count(3)
+    expect(third.get_by_text("Your session has ended.")).to_be_visible()
+    expect(other.get_by_text("No chats yet")).to_be_visible()
+
+    ada.page.get_by_role("button", name="Sign out all others").click()
+    expect(ada.page.get_by_text("Your other devices are signed out.")).to_be_visible()
+    expect(devices).to_have_count(1)
+    expect(other.get_by_text("Your session has ended.")).to_be_visible()
+
+
 def test_a_phone_shows_one_thing_at_a_time(world: World) -> None:
     ada, ben, chat = world.pair()
     ben.post(chat, "fits?")

@@ -1,7 +1,8 @@
-/** The settings: how others see one, what pushes show, the password, and the way out. */
+/** The settings: how others see one, what pushes show, the password, devices, and the way out. */
 
 import { h } from "../dom.js";
 import { icon } from "../icons.js";
+import { devices } from "./devices.js";
 import { field, form } from "./fields.js";
 
 /** Opens the dialog. `leave(reason)` is called when the account is gone. */
@@ -15,7 +16,7 @@ export function openSettings({ messenger, leave }) {
       h("h2", { id: "settings-title" }, "Settings"),
       h("button", { type: "button", class: "tool", "aria-label": "Close", onclick: close }, icon("close")),
     ),
-    h("div", { class: "settings-body" }, profile(messenger), previews(messenger), password(messenger), goodbye(messenger, leave)),
+    h("div", { class: "settings-body" }, profile(messenger), previews(messenger), password(messenger), section("Devices", devices(messenger.api)), goodbye(messenger, leave)),
   );
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("click", (event) => event.target === dialog && close());
