@@ -20,6 +20,7 @@ import psutil
 from bench import report, starts
 from bench.cpu import CpuMeter
 from bench.peers import PEERS
+from chalicelib.limits import TABLE
 from tests.cloud import ROOT, Cloud
 
 LABELS = {
@@ -29,11 +30,13 @@ LABELS = {
 STAND_IN = "Messages in MongoDB (SecantusDB stands in for it: its speed says nothing of MongoDB's)"
 # Measured is what a send costs, not how many a user may send.
 SETTINGS = {
-    "FRAMES_PER_SECOND": "100000",
-    "FRAMES_BURST": "100000",
-    "REQUESTS_PER_SECOND": "100000",
-    "REQUESTS_BURST": "100000",
-    "REGISTRATIONS_PER_ADDRESS": "100000",
+    "RATE_LIMITS": json.dumps(
+        {
+            name: dict.fromkeys(limit.buckets, (1_000_000, 1))
+            for name, limit in TABLE.items()
+            if limit.buckets
+        }
+    ),
     "DELIVERED_WITHIN_SECONDS": "86400",
 }
 SECONDS = 120.0

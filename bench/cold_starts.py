@@ -47,7 +47,7 @@ def main() -> None:
         environment = {
             **cloud.about["environment"],
             "STAGE": "dev",
-            "REGISTRATIONS_PER_ADDRESS": "100000",
+            "RATE_LIMITS": '{"register": {"address": [100000, 1]}}',
         }
         deployment = Deployment(compiled, environment, root)
         try:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,6 +17,7 @@ from pydantic import (
 )
 
 from chalicelib import secrets
+from chalicelib.limits import Changes, Limit, table
 from chalicelib.sigv4 import Signer
 
 
@@ -50,6 +52,18 @@ Delays = Annotated[
 ]
 
 
+def _changes(given: Changes) -> Changes:
+    table(given)
+    return given
+
+
+RateLimits = Annotated[
+    dict[str, dict[str, tuple[Seconds, Seconds]]],
+    BeforeValidator(lambda value: json.loads(value) if isinstance(value, str) else value),
+    AfterValidator(_changes),
+]
+
+
 class Settings(BaseModel):
     """Every setting is the environment variable of the same name in capitals. One that is not
     there is looked for in the secrets that `SECRETS` names, under the same name."""
@@ -81,18 +95,7 @@ class Settings(BaseModel):
     argon2_time_cost: Seconds = 2
     argon2_memory_kib: Annotated[int, Field(ge=8)] = 19 * 1024
 
-    requests_per_second: Annotated[float, Field(gt=0)] = 20
-    requests_burst: Seconds = 100
-    frames_per_second: Annotated[float, Field(gt=0)] = 50
-    frames_burst: Seconds = 200
-    failed_logins_per_account: Seconds = 10
-    failed_logins_per_address: Seconds = 100
-    registrations_per_address: Seconds = 50
-    refreshes_per_session: Seconds = 60
-    failed_refreshes_per_address: Seconds = 100
-    resets_per_address: Seconds = 30
-    mails_per_recipient: Seconds = 5
-    throttle_window_seconds: Seconds = 900
+    rate_limits: RateLimits = {}
     sockets_per_session: Seconds = 8
 
     pending_after_seconds: Seconds = 30
@@ -105,6 +108,11 @@ class Settings(BaseModel):
     mail_from: Annotated[str, Field(pattern=r"^([^@\s<>]+@[^@\s<>]+)?$")] = ""
     mail_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
     web_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
+
+    @cached_property
+    def limits(self) -> Mapping[str, Limit]:
+        """The table of rates, as `rate_limits` changes it."""
+        return table(self.rate_limits)
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import redis
 
 from chalicelib.auth.models import Identity
+from chalicelib.buckets import Held, digest, held, judge, taking
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unauthorized
+from chalicelib.limits import Use
 from chalicelib.messages.models import Owed
 from chalicelib.redis import Call, Scripts, guarded
 
@@ -29,6 +31,8 @@ SEEN_SECONDS = 60 * 60 * 24 * 30
 PUSHED_SECONDS = 60 * 60 * 2
 CLAIM_OF_ONE = 2
 CLAIM_LOOKS_AT = 500
+CALLERS = 10_000
+_FRAME = Use(limit="frame")
 
 # Checks that the connection exists and takes one token of its bucket. KEYS: connection. ARGV:
 # tokens a second, bucket size. Answers {user, session, scopes, seconds to wait} or {}.
@@ -42,6 +46,18 @@ local wait = 0
 if tokens < 1 then wait = (1 - tokens) / rate else tokens = tokens - 1 end
 redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', string.format('%.6f', now))
 return {c[1], c[2], c[3], tostring(wait)}
+"""
+
+# Counts a refused frame. KEYS: connection. ARGV: µs that a token takes, bucket size. Answers 1 if
+# there have been too many.
+_REFUSE = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local full = math.max(tonumber(redis.call('HGET', KEYS[1], 'refused') or now), now) + ARGV[1]
+if full - now > ARGV[1] * ARGV[2] then return 1 end
+redis.call('HSET', KEYS[1], 'refused', string.format('%.0f', full))
+return 0
 """
 
 # Adds a socket to its user's. KEYS: the user's sockets. ARGV: socket, now, expiry, lifetime.
@@ -208,6 +224,7 @@ class Connections:
         self._redis = client
         self._scripts = Scripts(client)
         self._settings = settings
+        self._callers: dict[str, tuple[str, str]] = {}
 
     def open(self, identity: Identity, connection_id: str) -> list[Socket]:
         """Record a socket; answers the user's others, oldest first."""
@@ -231,29 +248,54 @@ class Connections:
             live: list[str] = pipe.execute()[0]
         return [_socket(identity.user_id, found) for found in live]
 
-    def admit(self, connection_id: str) -> Identity:
+    def admit(self, connection_id: str, use: Use = _FRAME) -> Identity:
         """Who is calling: one round trip, and the record is the check, since revoking deletes it.
 
-        Raises Unauthorized or RateLimited.
+        Takes of the socket's bucket, and of its user's for what the frame is about to do, where
+        this function knows from an earlier frame whose they are: API Gateway does not say it, and
+        to ask Redis first would take a second round trip. Raises Unauthorized or RateLimited.
         """
-        found = self._scripts.run(
-            Call(
-                _ADMIT,
-                [_connection(connection_id)],
-                [self._settings.frames_per_second, self._settings.frames_burst],
-            )
-        )
+        frame = self._settings.limits["frame"].buckets["socket"]
+        rate = frame.size / frame.seconds
+        calls = [Call(_ADMIT, [_connection(connection_id)], [rate, frame.size])]
+        own = self._buckets(connection_id, use)
+        if own:
+            calls.append(taking(own))
+        found, *taken = self._scripts.run_all(calls)
         if not found:
+            self._callers.pop(connection_id, None)
             raise Unauthorized("This socket is not signed in any more. Connect again.")
         user_id, session_id, scopes, wait = found
         if float(wait) > 0:
             raise RateLimited(math.ceil(float(wait)))
+        judge([(own, one) for one in taken])
+        self._remember(connection_id, user_id, session_id)
         return Identity(
             user_id=user_id,
             session_id=session_id,
             scopes=frozenset(scopes.split()),
             connection_id=connection_id,
         )
+
+    def refused(self, connection_id: str) -> bool:
+        """Count a frame that was refused by a limit; whether there have been too many."""
+        bucket = self._settings.limits["refused"].buckets["socket"]
+        sizes = [bucket.interval, bucket.size]
+        return bool(self._scripts.run(Call(_REFUSE, [_connection(connection_id)], sizes)))
+
+    def _buckets(self, connection_id: str, use: Use) -> list[Held]:
+        if connection_id not in self._callers:
+            return []
+        user_id, session_id = self._callers[connection_id]
+        limit = use.limit, self._settings.limits[use.limit]
+        target = digest(use.target) if use.target else None
+        return held(limit, user_id, user="", session=session_id, target=target)
+
+    def _remember(self, connection_id: str, user_id: str, session_id: str) -> None:
+        if connection_id not in self._callers:
+            if len(self._callers) >= CALLERS:
+                del self._callers[next(iter(self._callers))]
+            self._callers[connection_id] = user_id, session_id
 
     def renew(self, identity: Identity) -> Renewal:
         """A ping: the user was seen now, the record lives on."""

@@ -1,8 +1,10 @@
 """Every error a client can see: a stable code, an HTTP status, a sentence."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from chalicelib import metrics
+from chalicelib.limits import Quota
 
 
 class AppError(Exception):
@@ -111,12 +113,13 @@ class ValidationFailed(AppError):
 
 
 class RateLimited(AppError):
-    """`retry_after` is in whole seconds."""
+    """`retry_after` is in whole seconds; `quotas` are for the headers."""
 
     code, status, message = "rate_limited", 429, "Too many requests. Wait, then try again."
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, quotas: Sequence[Quota] = ()) -> None:
         super().__init__(retry_after=max(1, retry_after))
+        self.quotas = quotas
 
 
 class Unavailable(AppError):

@@ -43,13 +43,13 @@ class Health(Model):
     status: Literal["ok"] = "ok"
 
 
-@endpoint(bp, "GET /v1/health")
+@endpoint(bp, "GET /v1/health", limit="open")
 def health() -> Health:
     """Alive: this answers without asking any other server."""
     return Health()
 
 
-@endpoint(bp, "GET /v1/ready", status=(200, 503))
+@endpoint(bp, "GET /v1/ready", limit="open", status=(200, 503))
 @kept(LOOK_SECONDS)
 def ready() -> Reply[Readiness]:
     """Whether each server behind us answered a second ago at most: 200 if all did, else 503."""
@@ -57,7 +57,7 @@ def ready() -> Reply[Readiness]:
     return Reply(found, 200 if found.status == "ok" else 503)
 
 
-@endpoint(bp, "GET /v1/openapi.json")
+@endpoint(bp, "GET /v1/openapi.json", limit="open")
 @functools.cache
 def openapi() -> dict[str, Any]:
     """This API as an OpenAPI 3.1 document."""

@@ -3,7 +3,7 @@
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -11,12 +11,13 @@ from chalice import Blueprint, CORSConfig, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from chalicelib.auth.models import Client, Identity, Program
+from chalicelib.auth.models import Client
 from chalicelib.deps import deps
 from chalicelib.errors import (
     AppError,
     Forbidden,
     NotFound,
+    RateLimited,
     TooLarge,
     Unavailable,
     UnsupportedMediaType,
@@ -25,6 +26,8 @@ from chalicelib.errors import (
 from chalicelib.forms import FORM, Sent, cookies, fields
 from chalicelib.ids import new_id
 from chalicelib.invocation import invocation
+from chalicelib.limits import TABLE, Quota, Use
+from chalicelib.limits import headers as rate_limit_fields
 from chalicelib.wire import parse, refusal
 
 log = logging.getLogger(__name__)
@@ -62,6 +65,7 @@ class Endpoint:
     method: str
     path: str
     scope: str | None
+    limit: str
     statuses: tuple[int, ...]
     page: bool
     view: Callable[..., Any]
@@ -80,6 +84,7 @@ def endpoint(
     route: str,
     *,
     scope: str | None = None,
+    limit: str | None = None,
     status: int | tuple[int, ...] = 200,
     page: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -90,16 +95,23 @@ def endpoint(
     (JSON), `query: Model`, `sent: Sent` (a form), `client: Client`. What it returns is answered as
     JSON with `status`; `None` as 204; a `Reply` or an `Answer` with the status it names, one of
     `status`. A `page` is HTML for people, and no script of another origin may ask for it.
+
+    `limit` is a class of chalicelib/limits.py; without one it is "default", "program" or, without a
+    scope, "anonymous". Its target is the chat of the path.
     """
     method, path = route.split(" ")
     statuses = status if isinstance(status, tuple) else (status,)
 
     def register(view: Callable[..., Any]) -> Callable[..., Any]:
         hints = get_type_hints(view, include_extras=True)
+        limited = limit or _class(scope, hints)
+        if limited not in TABLE:
+            raise TypeError(f"{route}: there is no class of limits called {limited}")
         declared = Endpoint(
             method=method,
             path=path,
             scope=scope,
+            limit=limited,
             statuses=statuses,
             page=page,
             view=view,
@@ -118,12 +130,17 @@ def endpoint(
                 return answered(request, request_id, parameters)
 
         def answered(request: Any, request_id: str, parameters: dict[str, str]) -> Response:
+            quotas: Sequence[Quota] = ()
             try:
                 arguments: dict[str, Any] = {}
-                if scope is not None and "program" in hints:
-                    arguments["program"] = _authorize_program(request, scope)
-                elif scope is not None:
-                    arguments["identity"] = _authorize(request, scope)
+                use = _use(request, limited, parameters)
+                if scope is not None:
+                    caller, quotas = _admit(request, use, by_program="program" in hints)
+                    if scope not in caller.scopes:
+                        raise Forbidden()
+                    arguments["program" if "program" in hints else "identity"] = caller
+                elif TABLE[limited].address and not TABLE[limited].inside:
+                    quotas = deps.throttle.anonymous(use)
                 for name, adapter in adapters.items():
                     arguments[name] = _path_value(adapter, parameters[name])
                 if "query" in hints:
@@ -134,12 +151,15 @@ def endpoint(
                     arguments["sent"] = _sent(request)
                 if "client" in hints:
                     arguments["client"] = _client(request)
-                return _answer(view(**arguments), statuses[0], request_id)
+                response = _answer(view(**arguments), statuses[0], request_id)
             except AppError as error:
-                return problem(error, request_id)
+                response = problem(error, request_id)
+                quotas = error.quotas if isinstance(error, RateLimited) else quotas
             except Exception:
                 log.exception("request failed", extra={"route": route})
-                return problem(AppError(), request_id)
+                response = problem(AppError(), request_id)
+            response.headers.update(rate_limit_fields(quotas))
+            return response
 
         # Chalice calls views by the names in the path, and would look at the view's own signature.
         wrapped.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -196,18 +216,19 @@ def _answer(result: Any, status: int, request_id: str) -> Response:
     return Response(to_json(result).decode(), status_code=status, headers=_headers(request_id))
 
 
-def _authorize(request: Any, scope: str) -> Identity:
-    identity: Identity = deps.auth.authenticate(request.headers.get("authorization", ""))
-    if scope not in identity.scopes:
-        raise Forbidden()
-    return identity
+def _class(scope: str | None, hints: dict[str, Any]) -> str:
+    if scope is None:
+        return "anonymous"
+    return "program" if "program" in hints else "default"
 
 
-def _authorize_program(request: Any, scope: str) -> Program:
-    program = deps.programs.authenticate(request.headers.get("authorization", ""))
-    if scope not in program.scopes:
-        raise Forbidden()
-    return program
+def _use(request: Any, limit: str, parameters: dict[str, str]) -> Use:
+    return Use(limit=limit, address=_client(request).address, target=parameters.get("chat_id", ""))
+
+
+def _admit(request: Any, use: Use, *, by_program: bool) -> tuple[Any, Sequence[Quota]]:
+    authorization = request.headers.get("authorization", "")
+    return (deps.programs if by_program else deps.auth).admit(authorization, use)
 
 
 def _path_value(adapter: TypeAdapter[Any], value: str) -> Any:

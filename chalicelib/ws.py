@@ -16,11 +16,13 @@ from chalicelib.errors import (
     AppError,
     BadRequest,
     Forbidden,
+    RateLimited,
     Unauthorized,
     Unavailable,
     UnknownAction,
 )
 from chalicelib.invocation import invocation
+from chalicelib.limits import Use
 from chalicelib.wire import Input, refusal
 
 log = logging.getLogger(__name__)
@@ -35,10 +37,12 @@ class Frame(Input):
 
 
 class Action(NamedTuple):
-    """What a frame can ask for: a function of (identity, data), and the scope it needs."""
+    """What a frame can ask for: a function of (identity, data), the scope it needs, and the class
+    of its limits."""
 
     call: Callable[..., Any]
     scope: str
+    limit: str = "frame"
 
     @property
     def model(self) -> type[BaseModel]:
@@ -95,7 +99,8 @@ def _connect(event: WebsocketEvent) -> int:
         if "ticket" in query:
             identity = deps.auth.redeem_ticket(query["ticket"])
         else:
-            identity = deps.auth.authenticate(headers.get("authorization", ""))
+            use = Use(limit="connect")
+            identity = deps.auth.authenticate(headers.get("authorization", ""), use)
         deps.presence.connected(identity, event.connection_id)
         return 200
     except AppError as error:
@@ -110,11 +115,14 @@ def _receive(event: WebsocketEvent) -> dict[str, Any]:
     try:
         raw = _read(event.body)
         reply["re"] = raw.get("id") if raw and _is_frame_id(raw.get("id")) else None
-        identity = deps.connections.admit(event.connection_id)
+        identity = deps.connections.admit(event.connection_id, _use(raw))
         reply["data"] = _call(identity, raw)
     except Unauthorized as error:
         deps.gateway.close([event.connection_id])
         reply["error"] = error.to_wire()
+    except RateLimited as error:
+        reply["error"] = error.to_wire()
+        _close_if_it_goes_on(event.connection_id)
     except AppError as error:
         if isinstance(error, Unavailable):
             log.warning("unavailable", extra={"dependency": error.dependency})
@@ -123,6 +131,27 @@ def _receive(event: WebsocketEvent) -> dict[str, Any]:
         log.exception("frame failed", extra={"connection_id": event.connection_id})
         reply["error"] = AppError().to_wire()
     return reply
+
+
+def _use(raw: dict[str, Any] | None) -> Use:
+    """What a frame is about to do, as far as that can be told before it is looked at closely."""
+    name, data = (raw.get("action"), raw.get("data")) if raw else (None, None)
+    action = ACTIONS.get(name) if isinstance(name, str) else None
+    target = data.get("chat_id") if isinstance(data, dict) else None
+    return Use(
+        limit=action.limit if action else "frame",
+        target=target if isinstance(target, str) else "",
+    )
+
+
+def _close_if_it_goes_on(connection_id: str) -> None:
+    try:
+        if deps.connections.refused(connection_id):
+            log.warning("socket closed for its rate", extra={"connection_id": connection_id})
+            deps.presence.disconnected(connection_id)
+            deps.gateway.close([connection_id])
+    except Unavailable as error:
+        log.warning("refused frame not counted", extra={"dependency": error.dependency})
 
 
 def _read(body: str) -> dict[str, Any] | None:

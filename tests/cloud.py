@@ -11,6 +11,18 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0
+
+WIDE = json.dumps(
+    {
+        "register": {"address": [100_000, 1]},
+        "login": {"address": [100_000, 1]},
+        "refresh": {"address": [100_000, 1]},
+        "search": {"address": [100_000, 1]},
+        "chats": {"address": [100_000, 1]},
+        "anonymous": {"address": [100_000, 1]},
+    }
+)
+"""RATE_LIMITS for many people who all come from one address."""
 STOP_SECONDS = 40.0
 
 

@@ -21,7 +21,7 @@ bp = Blueprint(__name__)
 USER = "/v1/admin/users/{user_id}"
 
 
-@endpoint(bp, "GET /v1/admin/users", scope="admin.users")
+@endpoint(bp, "GET /v1/admin/users", scope="admin.users", limit="search")
 def search_accounts(identity: Identity, query: AccountQuery) -> AccountPage:
     """Users by the beginning of their username, or by exact e-mail address."""
     return deps.admin.search(query)

@@ -1,6 +1,7 @@
 """Accounts: registering, signing in by password, changing it, deleting the account."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -77,6 +78,9 @@ class Accounts:
         self._refuse_weak(registration.password, user, field="password")
         session, token = self._auth.draft_session(user.id, client, registration.device_name)
         self._store.add(user, self._passwords.hash(registration.password), session)
+        if registration.device_key:
+            with suppress(Unavailable):
+                self._throttle.recognise(user.username, user.id, registration.device_key)
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
     def login(self, credentials: Credentials, client: Client, terms: Terms = OURS) -> SignedIn:
@@ -86,13 +90,14 @@ class Accounts:
         that nobody has, and for an account that was guessed at too often by its other name;
         AccountSuspended, only for the right password; and RateLimited.
         """
-        self._throttle.login(credentials.login, client.address)
+        visitor = client.address, credentials.device_key
+        self._throttle.login(credentials.login, *visitor)
         found = self._store.credential_for(credentials.login)
-        allowed = self._throttle.account(found.user_id if found else credentials.login)
+        allowed = self._throttle.account(found.user_id if found else credentials.login, *visitor)
         password_hash = found.password_hash if found and allowed else None
         if not self._passwords.verify(password_hash, credentials.password) or found is None:
             raise InvalidCredentials()
-        self._throttle.logged_in(credentials.login, found.user_id, client.address)
+        self._throttle.logged_in(credentials.login, found.user_id, *visitor)
         if found.suspended:
             raise AccountSuspended()
         session, token = self._auth.draft_session(

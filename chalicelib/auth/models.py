@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from chalicelib.auth.scopes import SCOPES, scopes_of
 from chalicelib.users.models import Name, Profile, Username
-from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Utc
+from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Token, Utc
 
 LATELY = timedelta(hours=3)
 """No socket lives longer: what a session revoked before this has left open is closed by itself."""
@@ -133,6 +133,12 @@ NewPassword = Annotated[
 
 DeviceName = Name | None
 
+DeviceKey = Annotated[
+    Annotated[Token, Field(min_length=22, max_length=128)] | None, Field(repr=False)
+]
+"""What a device makes up at random, keeps, and sends whenever it signs in. An account knows the
+keys of devices that have, and nobody's guesses elsewhere keep these out."""
+
 
 class Registration(Input):
     """Makes an account, and signs in to it."""
@@ -142,6 +148,7 @@ class Registration(Input):
     password: NewPassword
     display_name: Name
     device_name: DeviceName = None
+    device_key: DeviceKey = None
 
 
 class Credentials(Input):
@@ -152,6 +159,7 @@ class Credentials(Input):
     ]
     password: Password
     device_name: DeviceName = None
+    device_key: DeviceKey = None
 
 
 class RefreshRequest(Input):

@@ -102,7 +102,7 @@ class Recovery:
         if ended is None:
             raise LinkInvalid()
         self._auth.close(found.user_id, ended)
-        self._throttle.forgive(found.user_id, [user.username, user.email])
+        self._throttle.forgive(found.user_id, [user.username, user.email], client.address)
 
     def letters(self, mail: Due) -> Iterator[Letter]:
         """What is to be said about a row of the outbox, and to whom; often nothing."""

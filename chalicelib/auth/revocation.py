@@ -1,39 +1,40 @@
-"""Which sessions stand: Redis's copy of what PostgreSQL knows, checked with the rate limit.
+"""Which sessions stand: Redis's copy of what PostgreSQL knows, checked with the rate limits.
 
 A session's key is "1" (stands) or "0" (revoked); without a key nothing is known, and PostgreSQL
 must be asked. So losing what Redis holds never lets a revoked session in.
 """
 
-import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from chalicelib.buckets import TAKE, digest, held, judge, network, sizes, taking
 from chalicelib.config import Settings
-from chalicelib.errors import RateLimited
+from chalicelib.limits import Quota, Use
 from chalicelib.redis import Call, Scripts, guarded
 
 if TYPE_CHECKING:
     import redis
 
-# Reads a session's key and, unless it is revoked, lets one request through its rate limit: a
-# generic cell rate algorithm, whose key holds when the bucket will be full again, in µs.
-# KEYS: session, bucket. ARGV: requests a second, burst. Answers {state, µs to wait}.
-_ADMIT = """
+# Reads a session's key and, unless it is revoked, takes of its buckets. KEYS: session, buckets.
+# ARGV: see TAKE. Answers {state, µs to wait, µs until each bucket is full}.
+_ADMIT = f"""
 local state = redis.call('GET', KEYS[1])
-if state == '0' then return {state, 0} end
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local interval = 1000000 / tonumber(ARGV[1])
-local full = math.max(tonumber(redis.call('GET', KEYS[2]) or now), now) + interval
-local wait = full - now - interval * tonumber(ARGV[2])
-if wait > 0 then return {state or '', math.ceil(wait)} end
-redis.call('SET', KEYS[2], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
-return {state or '', 0}
+if state == '0' then return {{state}} end
+local buckets = {{unpack(KEYS, 2)}}
+{TAKE}
+return {{state or '', wait, unpack(full)}}
 """
 
 # A rebuild must never overwrite a revocation that it raced with, however late it comes: a
 # tombstone outlives, besides every access token issued before it, the slowest request.
 _SLOWEST_REQUEST = 60
+
+
+class Admission(NamedTuple):
+    """Whether a session stands (None: unknown), and what it has left."""
+
+    stands: bool | None
+    quotas: list[Quota]
 
 
 class Revocation:
@@ -44,19 +45,26 @@ class Revocation:
         self._settings = settings
         self._scripts = Scripts(client)
 
-    def admit(self, user_id: str, session_id: str) -> bool | None:
-        """Whether the session stands (None: unknown), and one request less in its rate limit:
-        one round trip. Raises RateLimited."""
-        state, wait = self._scripts.run(
-            Call(
-                _ADMIT,
-                [_session(user_id, session_id), f"rate:{{{user_id}}}:{session_id}"],
-                [self._settings.requests_per_second, self._settings.requests_burst],
-            )
-        )
-        if wait:
-            raise RateLimited(math.ceil(wait / 1_000_000))
-        return _STATES[state]
+    def admit(self, user_id: str, session_id: str, use: Use) -> Admission:
+        """Whether the session stands, and one less in the buckets of what it is about to do: one
+        round trip. Raises RateLimited.
+
+        Those of its user are all or none; an address that has none left costs the user one.
+        """
+        limit = use.limit, self._settings.limits[use.limit]
+        target = digest(use.target) if use.target else None
+        own = held(limit, user_id, user="", session=session_id, target=target)
+        calls = [
+            Call(_ADMIT, [_session(user_id, session_id), *(one.key for one in own)], sizes(own))
+        ]
+        of_address = held(limit, network(use.address), address="") if use.address else []
+        if of_address:
+            calls.append(taking(of_address))
+        (state, *answer), *answers = self._scripts.run_all(calls)
+        if state == "0":
+            return Admission(False, [])
+        taken = zip([own, of_address], [answer, *answers], strict=False)
+        return Admission(_STATES[state], judge(list(taken)))
 
     def stands(self, user_id: str, session_id: str) -> bool | None:
         """Whether the session stands; None: unknown."""

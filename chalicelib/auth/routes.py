@@ -26,7 +26,7 @@ from chalicelib.wire import Id
 bp = Blueprint(__name__)
 
 
-@endpoint(bp, "POST /v1/auth/register", status=201)
+@endpoint(bp, "POST /v1/auth/register", limit="register", status=201)
 def register(body: Registration, client: Client) -> SignedIn:
     """Make an account, and sign in to it. A link to verify the address is mailed.
 
@@ -36,13 +36,13 @@ def register(body: Registration, client: Client) -> SignedIn:
     return deps.accounts.register(body, client)
 
 
-@endpoint(bp, "POST /v1/auth/login")
+@endpoint(bp, "POST /v1/auth/login", limit="login")
 def login(body: Credentials, client: Client) -> SignedIn:
     """Sign in with a username or a verified e-mail address, and a password."""
     return deps.accounts.login(body, client)
 
 
-@endpoint(bp, "POST /v1/auth/refresh")
+@endpoint(bp, "POST /v1/auth/refresh", limit="refresh")
 def refresh(body: RefreshRequest, client: Client) -> Tokens:
     """Trade a refresh token for fresh tokens. Keep the new one: the old one ends with its use."""
     return deps.auth.refresh(body.refresh_token, client)
@@ -60,13 +60,13 @@ def change_password(identity: Identity, body: PasswordChange) -> None:
     deps.accounts.change_password(identity, body)
 
 
-@endpoint(bp, "POST /v1/auth/password/reset-request", status=204)
+@endpoint(bp, "POST /v1/auth/password/reset-request", limit="reset", status=204)
 def request_reset(body: ResetRequest, client: Client) -> None:
     """Have a link mailed to set a new password with. The answer is the same for every address."""
     deps.recovery.request_reset(body.email, client)
 
 
-@endpoint(bp, "POST /v1/auth/password/reset", status=204)
+@endpoint(bp, "POST /v1/auth/password/reset", limit="reset", status=204)
 def reset_password(body: PasswordReset, client: Client) -> None:
     """Set a new password with the token of a mailed link; all sessions end."""
     deps.recovery.reset(body, client)
@@ -102,13 +102,13 @@ def revoke_other_sessions(identity: Identity) -> None:
     deps.auth.revoke_others(identity)
 
 
-@endpoint(bp, "GET /.well-known/jwks.json")
+@endpoint(bp, "GET /.well-known/jwks.json", limit="open")
 def public_keys() -> Jwks:
     """The keys that access tokens are signed with."""
     return deps.auth.public_keys()
 
 
-@endpoint(bp, "POST /v1/socket-tickets", scope="chats.read", status=201)
+@endpoint(bp, "POST /v1/socket-tickets", scope="chats.read", limit="connect", status=201)
 def issue_ticket(identity: Identity) -> SocketTicket:
     """A ticket to open one socket with, soon."""
     return deps.auth.issue_ticket(identity)

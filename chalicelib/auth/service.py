@@ -25,6 +25,7 @@ from chalicelib.auth.refresh import RefreshToken
 from chalicelib.config import Settings
 from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
+from chalicelib.limits import Quota, Use
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 REPEAT = timedelta(seconds=60)
 # Other requests that refresh the same session at the same moment, before we give up.
 RACERS = 5
+_DEFAULT = Use()
 KEPT_AFTER_END = timedelta(days=30)
 PURGE_BATCH = 1000
 PURGE_BATCHES = 100
@@ -78,8 +80,13 @@ class Auth:
         self._sockets = sockets
         self._clock = clock
 
-    def authenticate(self, authorization: str) -> Identity:
-        """Who calls, from the Authorization header: one round trip to Redis.
+    def authenticate(self, authorization: str, use: Use = _DEFAULT) -> Identity:
+        """As `admit`, without what is left."""
+        return self.admit(authorization, use)[0]
+
+    def admit(self, authorization: str, use: Use) -> tuple[Identity, list[Quota]]:
+        """Who calls, from the Authorization header, and what they have left for such a use: one
+        round trip to Redis.
 
         Raises Unauthorized, RateLimited, or Unavailable where Redis cannot answer.
         """
@@ -87,10 +94,10 @@ class Auth:
         if scheme.lower() != "bearer":
             raise Unauthorized()
         identity = self._tokens().verify(token.strip())
-        known = self._revocation.admit(identity.user_id, identity.session_id)
+        known, quotas = self._revocation.admit(identity.user_id, identity.session_id, use)
         if not self._stands(identity, known):
             raise Unauthorized()
-        return identity
+        return identity, quotas
 
     def still_valid(self, identity: Identity) -> bool:
         """Whether a session stands at this moment: one round trip to Redis."""

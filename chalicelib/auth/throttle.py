@@ -1,32 +1,86 @@
-"""Limits on guessing: attempts counted in fixed windows, before any password is hashed."""
+"""Limits on guessing: attempts take tokens before any password is hashed.
 
-import hashlib
-import ipaddress
+A guesser must not lock the owner out. So a device that has signed in is known to the account by a
+key that it made up itself, and its attempts count apart from everybody else's: OWASP's device
+cookies, without the cookie.
+"""
+
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from chalicelib.buckets import TAKE, Held, digest, held, judge, network, sizes, taking
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited
-from chalicelib.redis import guarded
+from chalicelib.limits import Limit, Quota, Use
+from chalicelib.redis import Call, Scripts, guarded
 
 if TYPE_CHECKING:
     import redis
 
-# Counts an attempt, and starts the window with the first. KEYS: counter. ARGV: window in seconds.
-# Answers {attempts, seconds left}.
-_COUNT = """
-local attempts = redis.call('INCR', KEYS[1])
-if attempts == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
-return {attempts, redis.call('TTL', KEYS[1])}
+KNOWN_DEVICES = 20
+KNOWN_SECONDS = 60 * 60 * 24 * 180
+
+# Takes of the device's bucket where it is known, else of all but that. KEYS: known devices, the
+# device's bucket, the others. ARGV: of the device's and the others see TAKE, then the device or ''.
+# Answers {1 if it is known, µs to wait, µs until each bucket is full}.
+_GUESS = f"""
+local mark = ARGV[#ARGV]
+local known = mark ~= '' and redis.call('ZSCORE', KEYS[1], mark)
+local buckets, ARGV = {{KEYS[2]}}, ARGV
+if not known then buckets, ARGV = {{unpack(KEYS, 3)}}, {{unpack(ARGV, 3)}} end
+{TAKE}
+return {{known and 1 or 0, wait, unpack(full)}}
 """
 
-# Takes an attempt back, unless its window has ended. KEYS: counter.
-_UNCOUNT = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('DECR', KEYS[1]) end"
+# Part of a script: gives one back to bucket `i` of KEYS, unless it is full. ARGV from `at` on: see
+# TAKE.
+_GIVE = """
+local interval = tonumber(ARGV[at])
+local left = redis.call('PTTL', KEYS[i]) - math.ceil(interval / 1000)
+if left > 0 then
+  local full = tonumber(redis.call('GET', KEYS[i])) - interval
+  redis.call('SET', KEYS[i], string.format('%.0f', full), 'PX', left)
+else
+  redis.call('DEL', KEYS[i])
+end
+"""
+
+# Gives one back to each bucket. KEYS: buckets. ARGV: see TAKE.
+_REFUND = f"""
+for i = 1, #KEYS do
+  local at = 2 * i - 1
+  {_GIVE}
+end
+return 0
+"""
+
+# Gives back what _GUESS took, and knows the device from now on. KEYS and ARGV: as _GUESS has them,
+# then now, how many devices are known at most, and for how long.
+_SETTLE = f"""
+local mark, now, most, seconds = unpack(ARGV, #ARGV - 3)
+local first, last = 3, #KEYS
+if mark ~= '' and redis.call('ZSCORE', KEYS[1], mark) then first, last = 2, 2 end
+for i = first, last do
+  local at = 2 * i - 3
+  {_GIVE}
+end
+if mark ~= '' then
+  redis.call('ZADD', KEYS[1], now, mark)
+  redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -most - 1)
+  redis.call('EXPIRE', KEYS[1], seconds)
+end
+return 0
+"""
 
 
-class _Counter(NamedTuple):
-    key: str
-    limit: int
+class Guess(NamedTuple):
+    """Somebody tries a password: what is kept of the login or account, all on one slot."""
+
+    devices: str
+    mark: str
+    of_device: list[Held]
+    of_strangers: list[Held]
 
 
 class Throttle:
@@ -38,13 +92,19 @@ class Throttle:
 
     def __init__(self, client: "redis.Redis", settings: Settings) -> None:
         self._redis = client
-        self._settings = settings
+        self._scripts = Scripts(client)
+        self._limits = settings.limits
 
-    def login(self, login: str, address: str) -> None:
-        """Count a login by what was typed, known or not, and by address."""
-        self._count(self._logins(login), self._addresses(address))
+    def anonymous(self, use: Use) -> list[Quota]:
+        """Take of the address of somebody without a session; answers what is left."""
+        return self._take(self._addresses(use.limit, use.address))
 
-    def account(self, subject: str) -> bool:
+    def login(self, login: str, address: str, device_key: str | None = None) -> None:
+        """Count a login by what was typed, known or not, and by address. On a device that it has
+        been used on before, count by device alone."""
+        self._guess(self._logins(login, address, device_key), self._addresses("login", address))
+
+    def account(self, subject: str, address: str, device_key: str | None = None) -> bool:
         """Count a login by account: a user's id, or what was typed where that is nobody's.
         Answers whether it may be tried.
 
@@ -52,107 +112,121 @@ class Throttle:
         that both belong to the same person.
         """
         try:
-            self._count(self._accounts(subject))
+            self._guess(self._accounts(subject, address, device_key), [])
         except RateLimited:
             return False
         return True
 
-    def logged_in(self, login: str, user_id: str, address: str) -> None:
-        """Forget an account's failed logins; of the address only this attempt, which did not
-        fail: else a guesser would log in to an account of their own every now and then."""
-        with guarded():
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.delete(self._logins(login).key)
-            pipe.delete(self._accounts(user_id).key)
-            pipe.eval(_UNCOUNT, 1, self._addresses(address).key)
-            pipe.execute()
+    def logged_in(
+        self, login: str, user_id: str, address: str, device_key: str | None = None
+    ) -> None:
+        """Take this attempt back, which did not fail, and nothing else: a guesser would log in to
+        an account of their own every now and then. The device is known from now on."""
+        self._settle(
+            [
+                self._logins(login, address, device_key),
+                self._accounts(user_id, address, device_key),
+            ],
+            self._addresses("login", address),
+        )
+
+    def recognise(self, username: str, user_id: str, device_key: str) -> None:
+        """Know the device on which an account was made. Not by its e-mail address, which may be
+        somebody else's."""
+        guesses = self._logins(username, "", device_key), self._accounts(user_id, "", device_key)
+        self._settle(guesses, [])
+
+    def forgive(self, user_id: str, logins: Sequence[str], address: str) -> None:
+        """Forget an account's failed attempts from this address, and what others' keep it from:
+        its owner has come back by another way."""
+        guesses = [self._accounts(user_id, address, None)]
+        guesses += [self._logins(login, address, None) for login in logins]
+        self._drop([*self._passwords(user_id), *(b for one in guesses for b in one.of_strangers)])
 
     def password(self, user_id: str) -> None:
         """Count a signed-in user's attempt at their password."""
-        self._count(self._passwords(user_id))
+        self._take(self._passwords(user_id))
 
     def password_right(self, user_id: str) -> None:
-        with guarded():
-            self._redis.delete(self._passwords(user_id).key)
+        self._drop(self._passwords(user_id))
 
     def registration(self, address: str) -> None:
-        key = _key("register", _network(address))
-        self._count(_Counter(key, self._settings.registrations_per_address))
+        self._take(self._addresses("register", address))
 
     def reset(self, address: str) -> None:
         """Count a request for a reset, or a reset, by address; never by whom it is about."""
-        key = _key("reset", _network(address))
-        self._count(_Counter(key, self._settings.resets_per_address))
+        self._take(self._addresses("reset", address))
 
     def mail(self, kind: str, recipient: str) -> None:
         """Count a mail by kind and mailbox: nobody's is flooded, and no kind keeps another away."""
-        self._count(_Counter(_key(f"mail {kind}", recipient), self._settings.mails_per_recipient))
-
-    def forgive(self, user_id: str, logins: Sequence[str]) -> None:
-        """Forget an account's failed attempts: its owner has come back by another way."""
-        with guarded():
-            pipe = self._redis.pipeline(transaction=False)
-            for counter in (self._accounts(user_id), self._passwords(user_id)):
-                pipe.delete(counter.key)
-            for login in logins:
-                pipe.delete(self._logins(login).key)
-            pipe.execute()
+        self._take(held(self._limit("reset"), digest(f"{kind} {recipient}"), target=""))
 
     def refresh_from(self, address: str) -> None:
         """Count a refresh by address, before PostgreSQL is asked: a token is easily made up."""
-        self._count(self._refreshes(address))
+        self._take(self._addresses("refresh", address))
 
     def refreshed_from(self, address: str) -> None:
         """Take it back: the token was right, or nobody could tell."""
-        with guarded():
-            self._redis.eval(_UNCOUNT, 1, self._refreshes(address).key)
+        self._settle([], self._addresses("refresh", address))
 
     def refresh(self, session_id: str) -> None:
-        key = _key("refresh", session_id)
-        self._count(_Counter(key, self._settings.refreshes_per_session))
+        self._take(held(self._limit("refresh"), session_id, session=""))
 
-    def _logins(self, login: str) -> _Counter:
-        return _Counter(_key("login", login), self._settings.failed_logins_per_account)
+    def _logins(self, login: str, address: str, device_key: str | None) -> Guess:
+        return self._guesses(digest(f"login {login}"), address, device_key)
 
-    def _accounts(self, subject: str) -> _Counter:
-        return _Counter(_key("account", subject), self._settings.failed_logins_per_account)
+    def _accounts(self, subject: str, address: str, device_key: str | None) -> Guess:
+        return self._guesses(digest(f"account {subject}"), address, device_key)
 
-    def _addresses(self, address: str) -> _Counter:
-        key = _key("address", _network(address))
-        return _Counter(key, self._settings.failed_logins_per_address)
+    def _guesses(self, owner: str, address: str, device_key: str | None) -> Guess:
+        mark = digest(device_key) if device_key else ""
+        everywhere = held(self._limit("login"), owner, target="")
+        here = held(self._limit("login-here"), owner, target=network(address))
+        of_device = held(self._limit("login-device"), owner, target=mark)
+        return Guess(f"devices:{{{owner}}}", mark, of_device, everywhere + here)
 
-    def _refreshes(self, address: str) -> _Counter:
-        key = _key("refresh from", _network(address))
-        return _Counter(key, self._settings.failed_refreshes_per_address)
+    def _addresses(self, name: str, address: str) -> list[Held]:
+        return held(self._limit(name), network(address), address="")
 
-    def _passwords(self, user_id: str) -> _Counter:
-        return _Counter(_key("password", user_id), self._settings.failed_logins_per_account)
+    def _passwords(self, user_id: str) -> list[Held]:
+        return held(self._limit("password"), user_id, user="")
 
-    def _count(self, *counters: _Counter) -> None:
+    def _limit(self, name: str) -> tuple[str, Limit]:
+        return name, self._limits[name]
+
+    def _take(self, buckets: list[Held]) -> list[Quota]:
+        return judge([(buckets, self._scripts.run(taking(buckets)))])
+
+    def _guess(self, guess: Guess, of_address: list[Held]) -> None:
+        """One round trip. What of an address is gone keeps no device out that is known."""
+        calls = [_call(_GUESS, guess)]
+        if of_address:
+            calls.append(taking(of_address))
+        (known, *own), *rest = self._scripts.run_all(calls)
+        if known:
+            judge([(guess.of_device, own)])
+        else:
+            judge(list(zip([guess.of_strangers, of_address], [own, *rest], strict=False)))
+
+    def _settle(self, guesses: Sequence[Guess], refunds: list[Held]) -> None:
+        now = int(time.time())
+        calls = [_call(_SETTLE, one, now, KNOWN_DEVICES, KNOWN_SECONDS) for one in guesses]
+        if refunds:
+            calls.append(Call(_REFUND, [one.key for one in refunds], sizes(refunds)))
+        self._scripts.run_all(calls)
+
+    def _drop(self, buckets: Sequence[Held]) -> None:
         with guarded():
             pipe = self._redis.pipeline(transaction=False)
-            for counter in counters:
-                pipe.eval(_COUNT, 1, counter.key, self._settings.throttle_window_seconds)
-            answers: Sequence[tuple[int, int]] = pipe.execute()
-        waits = [
-            seconds
-            for counter, (attempts, seconds) in zip(counters, answers, strict=True)
-            if attempts > counter.limit
-        ]
-        if waits:
-            raise RateLimited(max(waits))
+            for one in buckets:
+                pipe.delete(one.key)
+            pipe.execute()
 
 
-def _key(kind: str, subject: str) -> str:
-    return f"throttle:{kind}:{hashlib.sha256(subject.encode()).hexdigest()}"
-
-
-def _network(address: str) -> str:
-    """Whom an address stands for: with IPv6, anyone has 2^64 of them."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 6 and parsed.ipv4_mapped is None:
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
+def _call(script: str, guess: Guess, *more: int) -> Call:
+    buckets = guess.of_device + guess.of_strangers
+    return Call(
+        script,
+        [guess.devices, *(one.key for one in buckets)],
+        [*sizes(buckets), guess.mark, *more],
+    )

@@ -60,7 +60,7 @@ def ping(identity: Identity, data: Nothing) -> None:
 
 
 ACTIONS = {
-    "message.send": Action(send, scope="chats.write"),
+    "message.send": Action(send, scope="chats.write", limit="send"),
     "chat.read": Action(read, scope="chats.write"),
     "chat.delivered": Action(delivered, scope="chats.write"),
     "chat.typing": Action(typing, scope="chats.write"),

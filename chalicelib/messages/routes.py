@@ -24,7 +24,7 @@ from chalicelib.wire import Id
 bp = Blueprint(__name__)
 
 
-@endpoint(bp, "POST /v1/chats", scope="chats.write", status=(201, 200))
+@endpoint(bp, "POST /v1/chats", scope="chats.write", limit="chats", status=(201, 200))
 def open_chat(identity: Identity, body: NewChat) -> Reply[Chat]:
     """Open a direct chat: 201, or 200 where it exists."""
     chat, made = deps.messages.open_direct(identity, body.user_id)
@@ -43,7 +43,13 @@ def get_chat(chat_id: Id, identity: Identity) -> Chat:
     return deps.messages.chat(identity, chat_id)
 
 
-@endpoint(bp, "POST /v1/chats/{chat_id}/messages", scope="chats.write", status=(201, 200))
+@endpoint(
+    bp,
+    "POST /v1/chats/{chat_id}/messages",
+    scope="chats.write",
+    limit="send",
+    status=(201, 200),
+)
 def send_message(chat_id: Id, identity: Identity, body: Draft) -> Reply[Message]:
     """Send a message: 201, or 200 with the message stored first for a resend."""
     message, new = deps.messages.send(identity, chat_id, body)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.oauth.consent import Consent
     from chalicelib.oauth.service import OAuth
 
+MARK_SECONDS = 60 * 60 * 24 * 180
 SEALED_FORM = "This form is not one that we gave to you just now. Go back, and start again."
 
 
@@ -158,7 +159,7 @@ class Browsers:
         )
 
     def _marked(self, visitor: Visitor) -> tuple[str, ...]:
-        return (self._cookie("mark", visitor.mark),)
+        return (self._cookie("mark", visitor.mark, seconds=MARK_SECONDS),)
 
     def _cookie(self, name: str, value: str, *, seconds: int | None = None) -> str:
         """Lax: a program's link brings it along, another site's form does not."""

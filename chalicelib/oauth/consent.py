@@ -44,8 +44,8 @@ Given = Mapping[str, list[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Visitor:
-    """A browser: `sign_in` says who uses it, if that is known, and `mark` is a secret of its own.
-    Both are cookies that no other site can read or set."""
+    """A browser: `sign_in` says who uses it, if that is known, and `mark` is a secret of its own,
+    and its device key. Both are cookies that no other site can read or set."""
 
     client: Client
     sign_in: str = field(repr=False)
@@ -132,7 +132,10 @@ class Consent:
         ask = functools.partial(Ask, asked=asked, user=None, sign_in="")
         try:
             credentials = Credentials(
-                login=form.get("login", ""), password=form.get("password", ""), device_name=DEVICE
+                login=form.get("login", ""),
+                password=form.get("password", ""),
+                device_name=DEVICE,
+                device_key=visitor.mark,
             )
             signed_in = self._accounts().login(credentials, visitor.client, terms)
         except (InvalidCredentials, ValidationError):

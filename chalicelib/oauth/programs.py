@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import Program
 from chalicelib.errors import Forbidden, Unauthorized
+from chalicelib.limits import Quota, Use
 
 if TYPE_CHECKING:
     from chalicelib.auth.revocation import Revocation
@@ -30,9 +31,9 @@ class Programs:
         self._tokens = tokens
         self._revocation = revocation
 
-    def authenticate(self, authorization: str) -> Program:
+    def admit(self, authorization: str, use: Use) -> tuple[Program, list[Quota]]:
         """Which program calls, from the Authorization header: by a token that was not revoked, of
-        a client that was not deleted. All tokens of a program share one rate limit.
+        a client that was not deleted; and what it has left, all of its tokens together.
 
         Raises Unauthorized; Forbidden for a user's token that is good; RateLimited, Unavailable.
         """
@@ -41,13 +42,13 @@ class Programs:
             raise Unauthorized()
         claims = self._tokens.claims(token.strip())
         if "sid" in claims:
-            self._auth.authenticate(authorization)
+            self._auth.admit(authorization, Use())
             raise Forbidden("Only a program may do this, in its own name.")
         client_id = claims["sub"]
-        self._revocation.admit(client_id, "")
+        quotas = self._revocation.admit(client_id, "", use).quotas
         client = self._clients.get(client_id)
         if client is None or self._codes.is_void(claims["jti"]):
             raise Unauthorized()
         # What it was registered for is not what an older token may say.
         scopes = frozenset(claims["scope"].split()).intersection(client.scopes)
-        return Program(id=client_id, scopes=scopes)
+        return Program(id=client_id, scopes=scopes), quotas

@@ -21,13 +21,13 @@ bp = Blueprint(__name__)
 CLIENTS = "/v1/admin/oauth-clients"
 
 
-@endpoint(bp, "GET /.well-known/openid-configuration")
+@endpoint(bp, "GET /.well-known/openid-configuration", limit="open")
 def openid_configuration() -> dict[str, Any]:
     """What OpenID Connect clients find out by themselves."""
     return metadata(deps.settings.issuer)
 
 
-@endpoint(bp, "GET /.well-known/oauth-authorization-server")
+@endpoint(bp, "GET /.well-known/oauth-authorization-server", limit="open")
 def authorization_server() -> dict[str, Any]:
     """What OAuth clients find out by themselves (RFC 8414)."""
     return metadata(deps.settings.issuer)
@@ -45,19 +45,19 @@ def answer_of_user(sent: Sent, client: Client) -> Answer:
     return _shown(deps.browsers.answer(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/token", status=(200, 400, 401))
+@endpoint(bp, "POST /oauth2/token", limit="token", status=(200, 400, 401))
 def give_token(sent: Sent, client: Client) -> Answer:
     """Trade a code, a refresh token or a client's own credentials for tokens (RFC 6749)."""
     return _told(deps.oauth.token(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/revoke", status=(200, 400, 401))
+@endpoint(bp, "POST /oauth2/revoke", limit="token", status=(200, 400, 401))
 def revoke_token(sent: Sent, client: Client) -> Answer:
     """End the grant that a token belongs to (RFC 7009)."""
     return _told(deps.oauth.revoke(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/introspect", status=(200, 400, 401))
+@endpoint(bp, "POST /oauth2/introspect", limit="token", status=(200, 400, 401))
 def introspect_token(sent: Sent, client: Client) -> Answer:
     """What there is to say of a token, to confidential clients (RFC 7662)."""
     return _told(deps.oauth.introspect(sent, client))

@@ -44,7 +44,7 @@ def get_user(identity: Identity, user_id: Id) -> PublicProfile:
     return deps.users.get(user_id)
 
 
-@endpoint(bp, "GET /v1/users", scope="users.read")
+@endpoint(bp, "GET /v1/users", scope="users.read", limit="search")
 def find_user(identity: Identity, query: UsernameQuery) -> PublicProfile:
     """The public profile of the user with exactly this username."""
     return deps.users.named(query.username)

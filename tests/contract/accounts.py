@@ -2,17 +2,20 @@
 
 import functools
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import redis
+from redis.crc import key_slot
 
 from chalicelib import schema
 from chalicelib.auth.models import Session
 from chalicelib.auth.store import AccountStore
 from chalicelib.ids import new_id
+from chalicelib.redis import Call, Scripts
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
 
@@ -93,3 +96,17 @@ class RoundTrips:
             return real(connection, *arguments, **more)
 
         monkeypatch.setattr(type(connection), "send_packed_command", counted)
+
+
+class Slots:
+    """Remembers of each script that was run on which slots of a cluster its keys are."""
+
+    def __init__(self, scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.of_each: list[set[int]] = []
+        real = scripts.run_all
+
+        def watched(calls: Collection[Call]) -> list[Any]:
+            self.of_each += [{key_slot(key.encode()) for key in call.keys} for call in calls]
+            return real(calls)
+
+        monkeypatch.setattr(scripts, "run_all", watched)

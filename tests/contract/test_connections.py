@@ -11,14 +11,17 @@ import pytest
 import redis
 
 from chalicelib.auth.models import Identity
+from chalicelib.auth.revocation import Revocation
 from chalicelib.connections import LIFETIME, Connections
 from chalicelib.connections import _shard as shard_of
 from chalicelib.errors import RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import direct_chat_id
+from chalicelib.limits import Use
 from chalicelib.messages.models import Owed
 from chalicelib.messages.service import Messages
 from chalicelib.redis import connect
 from chalicelib.wire import now
+from tests.contract.accounts import RoundTrips
 from tests.contract.message_store.room import Room
 from tests.fakes import FakeMessageStore
 from tests.unit.messages.fakes import FakeBroker
@@ -109,7 +112,7 @@ def test_dropping_tells_whose_last_ones_they_were_and_tells_it_once(
 
 
 def test_frames_beyond_the_bucket_must_wait(client: redis.Redis) -> None:
-    connections = Connections(client, settings(frames_per_second=0.01, frames_burst=3))
+    connections = Connections(client, settings(rate_limits={"frame": {"socket": (3, 300)}}))
     connections.open(someone(), "c1")
     for _ in range(3):
         connections.admit("c1")
@@ -119,11 +122,82 @@ def test_frames_beyond_the_bucket_must_wait(client: redis.Redis) -> None:
     assert 1 <= caught.value.details["retry_after"] <= 100
 
 
+SEND = Use(limit="send", target="c")
+
+
+def test_the_first_frame_of_a_socket_that_is_seen_takes_of_the_socket_alone(
+    client: redis.Redis,
+) -> None:
+    given = settings(rate_limits={"send": {"user": (2, 900)}})
+    connections = Connections(client, given)
+    connections.open(someone(), "c1")
+    for _ in range(3):
+        connections.admit("c1", SEND)
+
+    with pytest.raises(RateLimited):
+        connections.admit("c1", SEND)
+    connections.admit("c1")
+
+
+def test_a_user_has_the_same_bucket_on_all_sockets_and_over_http(client: redis.Redis) -> None:
+    given = settings(rate_limits={"send": {"user": (4, 900)}})
+    connections, ana = Connections(client, given), someone()
+    for name in ("c1", "c2"):
+        connections.open(ana, name)
+        connections.admit(name)
+        connections.admit(name, SEND)
+    Revocation(client, given).admit(ana.user_id, "another", SEND)
+    connections.admit("c1", SEND)
+
+    for name in ("c1", "c2"):
+        with pytest.raises(RateLimited):
+            connections.admit(name, SEND)
+
+
+def test_a_frame_is_one_round_trip_also_with_buckets_of_its_user(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections = Connections(client, settings())
+    connections.open(someone(), "c1")
+    for _ in range(2):
+        connections.admit("c1", SEND)
+    trips = RoundTrips(client, monkeypatch)
+
+    connections.admit("c1", SEND)
+
+    assert trips.count == 1
+
+
+def test_a_socket_may_be_refused_so_often_and_no_more(client: redis.Redis) -> None:
+    connections = Connections(client, settings(rate_limits={"refused": {"socket": (3, 900)}}))
+    connections.open(someone(), "c1")
+
+    assert [connections.refused("c1") for _ in range(5)] == [False] * 3 + [True] * 2
+    assert not connections.refused("nobody")
+    assert client.keys("*nobody*") == []
+
+
+def test_whose_sockets_are_which_is_remembered_of_a_bounded_number(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.connections.CALLERS", 2)
+    connections = Connections(client, settings())
+    for name in ("c1", "c2", "c3"):
+        connections.open(someone(), name)
+        connections.admit(name)
+        connections.admit(name)
+    connections.drop(connections.of([connections.admit("c3").user_id]))
+    with pytest.raises(Unauthorized):
+        connections.admit("c3")
+
+    assert list(connections._callers) == ["c2"]
+
+
 def test_the_bucket_fills_again(client: redis.Redis) -> None:
-    connections = Connections(client, settings(frames_per_second=20, frames_burst=1))
+    connections = Connections(client, settings(rate_limits={"frame": {"socket": (1, 1)}}))
     connections.open(someone(), "c1")
     connections.admit("c1")
-    time.sleep(0.1)
+    time.sleep(1.1)
 
     connections.admit("c1")
 

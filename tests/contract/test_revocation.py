@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 import redis
@@ -21,16 +22,19 @@ from chalicelib.auth.tokens import AccessTokens
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
+from chalicelib.limits import Use
 from chalicelib.postgres import Postgres
 from chalicelib.redis import connect
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import RoundTrips, Stores, migrated, profile
+from tests.contract.accounts import RoundTrips, Slots, Stores, migrated, profile
 from tests.unit.auth.fakes import (
     PHONE,
     FakeRevocation,
     FakeSockets,
     auth_settings,
 )
+
+DEFAULT = Use()
 
 
 @pytest.fixture
@@ -49,13 +53,13 @@ class TestRevocation:
         return Revocation(request.getfixturevalue("client"), auth_settings())
 
     def test_knows_nothing_at_first(self, revocation: Revocation) -> None:
-        assert revocation.admit("ana", "s1") is None
+        assert revocation.admit("ana", "s1", DEFAULT).stands is None
         assert revocation.stands("ana", "s1") is None
 
     def test_remembers_what_was_confirmed(self, revocation: Revocation) -> None:
         assert revocation.confirm("ana", "s1")
 
-        assert revocation.admit("ana", "s1") is True
+        assert revocation.admit("ana", "s1", DEFAULT).stands is True
         assert revocation.stands("ana", "s1") is True
         assert revocation.stands("ana", "s2") is None
         assert revocation.stands("bo", "s1") is None
@@ -65,7 +69,7 @@ class TestRevocation:
         revocation.revoke("ana", ["s1", "s2"])
 
         for session_id in ("s1", "s2"):
-            assert revocation.admit("ana", session_id) is False
+            assert revocation.admit("ana", session_id, DEFAULT).stands is False
             assert revocation.stands("ana", session_id) is False
 
     def test_a_late_confirmation_does_not_undo_a_revoke(self, revocation: Revocation) -> None:
@@ -85,10 +89,10 @@ class TestRevocationOnRedis:
     ) -> None:
         revocation = Revocation(client, auth_settings())
         revocation.confirm("ana", "s1")
-        revocation.admit("ana", "s1")  # loads the script
+        revocation.admit("ana", "s1", DEFAULT)  # loads the script
         trips = RoundTrips(client, monkeypatch)
 
-        revocation.admit("ana", "s1")
+        revocation.admit("ana", "s1", DEFAULT)
         assert trips.count == 1
         revocation.stands("ana", "s1")
         assert trips.count == 2
@@ -98,31 +102,37 @@ class TestRevocationOnRedis:
         revocation.confirm("ana", "s1")
         client.script_flush()
 
-        assert revocation.admit("ana", "s1") is True
+        assert revocation.admit("ana", "s1", DEFAULT).stands is True
 
     def test_keys_of_a_user_are_on_one_slot(self, client: redis.Redis) -> None:
         revocation = Revocation(client, auth_settings())
         revocation.confirm("ana", "s1")
-        revocation.admit("ana", "s1")
+        revocation.admit("ana", "s1", DEFAULT)
 
-        assert sorted(client.keys()) == ["rate:{ana}:s1", "session:{ana}:s1"]
+        assert sorted(client.keys()) == [
+            "rate:{ana}:default:session:s1",
+            "rate:{ana}:default:user:",
+            "session:{ana}:s1",
+        ]
 
     def test_a_tombstone_outlives_every_token_and_everything_expires(
         self, client: redis.Redis
     ) -> None:
         revocation = Revocation(client, auth_settings(access_token_seconds=900))
         revocation.confirm("ana", "s1")
-        revocation.admit("ana", "s1")
+        revocation.admit("ana", "s1", DEFAULT)
         revocation.revoke("ana", ["s2"])
 
         assert 0 < client.ttl("session:{ana}:s1") <= 900
         assert 900 < client.ttl("session:{ana}:s2") <= 960
-        assert 0 < client.pttl("rate:{ana}:s1") <= 1000
+        assert 0 < client.pttl("rate:{ana}:default:session:s1") <= 1000
 
     def test_no_server_no_entry(self) -> None:
         revocation = Revocation(connect("redis://127.0.0.1:1"), auth_settings())
 
-        for ask in (revocation.admit, revocation.stands, revocation.confirm):
+        with pytest.raises(Unavailable):
+            revocation.admit("ana", "s1", DEFAULT)
+        for ask in (revocation.stands, revocation.confirm):
             with pytest.raises(Unavailable):
                 ask("ana", "s1")
         with pytest.raises(Unavailable):
@@ -131,46 +141,48 @@ class TestRevocationOnRedis:
 
 class TestRateLimit:
     def limited(self, client: redis.Redis, per_second: float, burst: int) -> Revocation:
-        given = auth_settings(requests_per_second=per_second, requests_burst=burst)
+        wide = (100_000, 1)
+        session = (burst, round(burst / per_second))
+        given = auth_settings(rate_limits={"default": {"user": wide, "session": session}})
         return Revocation(client, given)
 
     def test_a_burst_passes_and_no_more(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 0.001, 5)
         for _ in range(5):
-            revocation.admit("ana", "s1")
+            revocation.admit("ana", "s1", DEFAULT)
 
         with pytest.raises(RateLimited) as raised:
-            revocation.admit("ana", "s1")
+            revocation.admit("ana", "s1", DEFAULT)
         assert 990 <= raised.value.details["retry_after"] <= 1000
 
     def test_each_session_has_its_own(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 0.001, 1)
-        revocation.admit("ana", "s1")
+        revocation.admit("ana", "s1", DEFAULT)
 
-        assert revocation.admit("ana", "s2") is None
-        assert revocation.admit("bo", "s1") is None
+        assert revocation.admit("ana", "s2", DEFAULT).stands is None
+        assert revocation.admit("bo", "s1", DEFAULT).stands is None
 
     def test_refused_requests_do_not_make_it_worse(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 0.001, 1)
-        revocation.admit("ana", "s1")
+        revocation.admit("ana", "s1", DEFAULT)
         waits = []
         for _ in range(20):
             with pytest.raises(RateLimited) as raised:
-                revocation.admit("ana", "s1")
+                revocation.admit("ana", "s1", DEFAULT)
             waits.append(raised.value.details["retry_after"])
 
         assert max(waits) <= 1000
 
     def test_fills_again_with_time(self, client: redis.Redis) -> None:
-        revocation = self.limited(client, 20, 2)
-        for _ in range(2):
-            revocation.admit("ana", "s1")
+        revocation = self.limited(client, 20, 20)
+        for _ in range(20):
+            revocation.admit("ana", "s1", DEFAULT)
 
         deadline = time.monotonic() + 5
         admitted = 0
         while admitted < 3 and time.monotonic() < deadline:
             try:
-                revocation.admit("ana", "s1")
+                revocation.admit("ana", "s1", DEFAULT)
                 admitted += 1
             except RateLimited:
                 time.sleep(0.01)
@@ -179,10 +191,10 @@ class TestRateLimit:
 
     def test_a_revoked_session_is_told_so_even_then(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 0.001, 1)
-        revocation.admit("ana", "s1")
+        revocation.admit("ana", "s1", DEFAULT)
         revocation.revoke("ana", ["s1"])
 
-        assert revocation.admit("ana", "s1") is False
+        assert revocation.admit("ana", "s1", DEFAULT).stands is False
 
     def test_ten_thousand_requests_at_once_get_a_burst_through(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 0.001, 100)
@@ -191,7 +203,7 @@ class TestRateLimit:
             passed = 0
             for _ in range(1250):
                 try:
-                    revocation.admit("ana", "s1")
+                    revocation.admit("ana", "s1", DEFAULT)
                     passed += 1
                 except RateLimited:
                     pass
@@ -199,6 +211,100 @@ class TestRateLimit:
 
         with ThreadPoolExecutor(8) as pool:
             assert sum(pool.map(hammer, range(8))) == 100
+
+
+class TestClassesOfLimits:
+    def revocation(self, client: redis.Redis, **send: tuple[int, int]) -> Revocation:
+        return Revocation(client, auth_settings(rate_limits={"send": send}))
+
+    def admitted(
+        self, revocation: Revocation, count: int, user: str, session: str, use: Use
+    ) -> int:
+        """How many of `count` requests pass."""
+        passed = 0
+        for _ in range(count):
+            with suppress(RateLimited):
+                revocation.admit(user, session, use)
+                passed += 1
+        return passed
+
+    def test_sessions_of_a_user_share_theirs(self, client: redis.Redis) -> None:
+        revocation = self.revocation(client, user=(5, 900))
+        use = Use(limit="send")
+
+        assert self.admitted(revocation, 4, "ana", "s1", use) == 4
+        assert self.admitted(revocation, 4, "ana", "s2", use) == 1
+        assert self.admitted(revocation, 4, "bo", "s1", use) == 4
+
+    def test_classes_do_not_share_any(self, client: redis.Redis) -> None:
+        revocation = self.revocation(client, user=(1, 900))
+
+        assert self.admitted(revocation, 3, "ana", "s1", Use(limit="send")) == 1
+        assert self.admitted(revocation, 3, "ana", "s1", DEFAULT) == 3
+
+    def test_a_target_counts_for_each_sender_apart(self, client: redis.Redis) -> None:
+        """A stranger who knows of a chat must not use up what its members need."""
+        revocation = self.revocation(client, target=(2, 900))
+
+        def to(chat: str) -> Use:
+            return Use(limit="send", target=chat)
+
+        assert self.admitted(revocation, 4, "eve", "s1", to("c1")) == 2
+        assert self.admitted(revocation, 4, "eve", "s1", to("c2")) == 2
+        assert self.admitted(revocation, 2, "ana", "s1", to("c1")) == 2
+
+    def test_users_of_an_address_share_its_own(self, client: redis.Redis) -> None:
+        given = auth_settings(rate_limits={"search": {"address": (3, 900)}})
+        revocation = Revocation(client, given)
+
+        def at(address: str) -> Use:
+            return Use(limit="search", address=address)
+
+        assert self.admitted(revocation, 2, "ana", "s1", at("2001:db8::1")) == 2
+        assert self.admitted(revocation, 2, "bo", "s1", at("2001:db8::2")) == 1
+        assert self.admitted(revocation, 2, "bo", "s1", at("2001:db8:0:1::2")) == 2
+
+    def test_what_one_bucket_refuses_costs_the_others_nothing(self, client: redis.Redis) -> None:
+        revocation = self.revocation(client, target=(1, 900), user=(3, 900))
+        full = Use(limit="send", target="c1")
+
+        assert self.admitted(revocation, 10, "ana", "s1", full) == 1
+        assert self.admitted(revocation, 3, "ana", "s1", Use(limit="send", target="c2")) == 1
+        assert self.admitted(revocation, 3, "ana", "s1", Use(limit="send", target="c3")) == 1
+
+    def test_an_answer_says_what_is_left(self, client: redis.Redis) -> None:
+        revocation = self.revocation(client, user=(5, 900), session=(9, 90), target=(2, 20))
+        revocation.admit("ana", "s1", Use(limit="send"))
+
+        admission = revocation.admit("ana", "s1", Use(limit="send", target="c1"))
+
+        found = [(one.name, one.remaining, one.more_in) for one in admission.quotas]
+        assert found == [("send-user", 3, 180), ("send-session", 7, 10), ("send-target", 1, 10)]
+
+    def test_all_of_it_is_one_round_trip_and_no_script_touches_two_slots(
+        self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        revocation = Revocation(client, auth_settings())
+        use = Use(limit="search", address="192.0.2.1", target="c1")
+        revocation.admit("ana", "s1", use)
+        trips = RoundTrips(client, monkeypatch)
+        slots = Slots(revocation._scripts, monkeypatch)
+
+        revocation.admit("ana", "s1", use)
+
+        assert trips.count == 1
+        assert [len(one) for one in slots.of_each] == [1, 1]
+
+    def test_addresses_are_kept_as_digests_and_everything_expires(
+        self, client: redis.Redis
+    ) -> None:
+        revocation = Revocation(client, auth_settings())
+        revocation.admit("ana", "s1", Use(limit="search", address="192.0.2.1", target="c1"))
+
+        keys = client.keys()
+        assert len(keys) == 3
+        assert not [key for key in keys if "192.0.2" in key]
+        assert all(0 < client.pttl(key) <= 1000 for key in keys)
 
 
 class World:
@@ -242,7 +348,7 @@ class TestG5OnRealServers:
 
         def make() -> World:
             made.append(Postgres(postgres_url))
-            given = auth_settings(requests_per_second=1000, requests_burst=1000)
+            given = auth_settings()
             return World(given, client, made[-1])
 
         yield make

@@ -3,17 +3,21 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import pytest
 import redis
 
 from chalicelib.auth.models import Identity
-from chalicelib.auth.throttle import Throttle
+from chalicelib.auth.throttle import KNOWN_DEVICES, Throttle
 from chalicelib.auth.tickets import Tickets
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.redis import connect
-from tests.contract.accounts import RoundTrips
+from tests.contract.accounts import RoundTrips, Slots
 from tests.unit.auth.fakes import FakeThrottle, FakeTickets, auth_settings
+from tests.unit.settings import rates
 
 
 @pytest.fixture
@@ -74,12 +78,20 @@ class TestTickets:
 
 class TestThrottle:
     GIVEN = auth_settings(
-        failed_logins_per_account=2,
-        failed_logins_per_address=4,
-        registrations_per_address=2,
-        refreshes_per_session=2,
-        failed_refreshes_per_address=2,
-        throttle_window_seconds=100,
+        rate_limits=rates(
+            {
+                "login.address": 4,
+                "login.target": 3,
+                "login-here.target": 2,
+                "login-device.target": 2,
+                "password.user": 2,
+                "register.address": 2,
+                "refresh.session": 2,
+                "refresh.address": 2,
+                "reset.address": 2,
+                "reset.target": 2,
+            }
+        )
     )
 
     @pytest.fixture(params=["fake", "redis"])
@@ -89,22 +101,86 @@ class TestThrottle:
         return Throttle(request.getfixturevalue("client"), self.GIVEN)
 
     def test_limits_logins_by_what_was_typed(self, throttle: Throttle) -> None:
-        for n in range(2):
+        for n in range(3):
             throttle.login("ana", f"192.0.2.{n}")
 
         with pytest.raises(RateLimited) as raised:
             throttle.login("ana", "192.0.2.9")
-        assert 90 <= raised.value.details["retry_after"] <= 100
+        assert 200 <= raised.value.details["retry_after"] <= 900
         throttle.login("bo", "192.0.2.9")
 
+    def test_limits_logins_from_one_address_at_one_name_first(self, throttle: Throttle) -> None:
+        for _ in range(2):
+            throttle.login("ana", "192.0.2.1")
+
+        with pytest.raises(RateLimited):
+            throttle.login("ana", "192.0.2.1")
+        throttle.login("ana", "192.0.2.2")
+
     def test_limits_logins_by_account_without_a_word(self, throttle: Throttle) -> None:
-        assert [throttle.account("id of ana") for _ in range(4)] == [True, True, False, False]
-        assert throttle.account("id of bo")
+        def tried(subject: str) -> list[bool]:
+            return [throttle.account(subject, f"192.0.2.{n}") for n in range(5)]
+
+        assert tried("id of ana") == [True, True, True, False, False]
+        assert tried("id of bo") == [True, True, True, False, False]
+
+    def test_a_known_device_has_its_own(self, throttle: Throttle) -> None:
+        throttle.login("ana", "192.0.2.1", "key")
+        throttle.logged_in("ana", "id of ana", "192.0.2.1", "key")
+        for n in range(9):
+            with suppress(RateLimited):
+                throttle.login("ana", f"192.0.2.{n}")
+            throttle.account("id of ana", f"192.0.2.{n}")
+
+        for _ in range(10):
+            throttle.login("ana", "192.0.2.1", "key")
+            assert throttle.account("id of ana", "192.0.2.1", "key")
+            throttle.logged_in("ana", "id of ana", "192.0.2.1", "key")
+        for _ in range(2):
+            throttle.login("ana", "192.0.2.1", "key")
+        with pytest.raises(RateLimited):
+            throttle.login("ana", "192.0.2.1", "key")
+
+    def test_and_is_not_kept_out_by_its_address(self, throttle: Throttle) -> None:
+        throttle.recognise("ana", "id of ana", "key")
+        for n in range(4):
+            throttle.login(f"user{n}", "192.0.2.1")
+        with pytest.raises(RateLimited):
+            throttle.login("user5", "192.0.2.1")
+
+        throttle.login("ana", "192.0.2.1", "key")
+
+    def test_an_unknown_device_has_what_strangers_have(self, throttle: Throttle) -> None:
+        throttle.recognise("bo", "id of bo", "key")
+        for key in ("key", "other"):
+            throttle.login("ana", "192.0.2.1", key)
+
+        for unknown in ("key", "other", "third", None):
+            with pytest.raises(RateLimited):
+                throttle.login("ana", "192.0.2.1", unknown)
+
+    def test_the_owners_success_gives_strangers_nothing(self, throttle: Throttle) -> None:
+        throttle.recognise("ana", "id of ana", "key")
+        for _ in range(2):
+            throttle.login("ana", "192.0.2.1")
+        throttle.login("ana", "192.0.2.1", "key")
+        throttle.logged_in("ana", "id of ana", "192.0.2.1", "key")
+
+        with pytest.raises(RateLimited):
+            throttle.login("ana", "192.0.2.1")
+
+    def test_forgives_where_the_owner_has_come_back(self, throttle: Throttle) -> None:
+        for n in (1, 1, 2):
+            throttle.login("ana", f"192.0.2.{n}")
+            throttle.account("id of ana", f"192.0.2.{n}")
+        for _ in range(2):
+            throttle.password("id of ana")
+
+        throttle.forgive("id of ana", ["ana"], "192.0.2.1")
 
         throttle.login("ana", "192.0.2.1")
-        throttle.logged_in("ana", "id of ana", "192.0.2.1")
-
-        assert throttle.account("id of ana")
+        assert throttle.account("id of ana", "192.0.2.1")
+        throttle.password("id of ana")
 
     def test_limits_logins_by_address(self, throttle: Throttle) -> None:
         for n in range(4):
@@ -147,9 +223,12 @@ class TestThrottle:
             throttle.password("ana")
         throttle.password("bo")
 
-    def test_limits_registrations_and_refreshes(self, throttle: Throttle) -> None:
+    def test_limits_registrations_resets_mails_and_refreshes(self, throttle: Throttle) -> None:
         calls: list[tuple[Callable[[str], None], str, str]] = [
             (throttle.registration, "192.0.2.1", "192.0.2.2"),
+            (throttle.reset, "192.0.2.1", "192.0.2.2"),
+            (partial(throttle.mail, "reset"), "ana@example.org", "bo@example.org"),
+            (partial(throttle.mail, "verify"), "ana@example.org", "bo@example.org"),
             (throttle.refresh, "s1", "s2"),
             (throttle.refresh_from, "192.0.2.1", "192.0.2.2"),
         ]
@@ -173,7 +252,7 @@ class TestThrottle:
 
 class TestThrottleOnRedis:
     def test_counts_guesses_that_come_at_once(self, client: redis.Redis) -> None:
-        throttle = Throttle(client, auth_settings(failed_logins_per_account=5))
+        throttle = Throttle(client, auth_settings(rate_limits=rates({"login-here.target": 5})))
 
         def guess(_: int) -> bool:
             try:
@@ -185,16 +264,51 @@ class TestThrottleOnRedis:
         with ThreadPoolExecutor(8) as pool:
             assert sum(pool.map(guess, range(40))) == 5
 
-    def test_forgets_with_its_window_and_names_nobody(self, client: redis.Redis) -> None:
-        throttle = Throttle(client, auth_settings(throttle_window_seconds=100))
-        throttle.login("ana@example.org", "192.0.2.1")
-        throttle.logged_in("ana@example.org", "id of ana", "192.0.2.1")
-        throttle.login("ana@example.org", "192.0.2.1")
+    def test_forgets_in_time_and_names_nobody(self, client: redis.Redis) -> None:
+        throttle = Throttle(client, auth_settings())
+        for _ in range(2):
+            throttle.login("ana@example.org", "192.0.2.1", "key of ana")
+        throttle.account("id of ana", "192.0.2.1", "key of ana")
+        throttle.logged_in("ana@example.org", "id of ana", "192.0.2.1", "key of ana")
 
-        keys = client.keys()
-        assert len(keys) == 2
-        assert all(0 < client.ttl(key) <= 100 for key in keys)
-        assert not [key for key in keys if "ana" in key or "192" in key]
+        keys: list[Any] = client.keys()
+        devices = [key for key in keys if key.startswith("devices:")]
+        assert len(devices) == 2
+        assert all(0 < client.ttl(key) <= 900 for key in set(keys) - set(devices))
+        assert all(client.ttl(key) > 900 for key in devices)
+        marks = [str(client.zrange(key, 0, -1)) for key in devices]
+        names = " ".join([*keys, *marks])
+        assert not [word for word in ("ana", "192", "key of") if word in names]
+
+    def test_takes_back_one_attempt_and_no_more(self, client: redis.Redis) -> None:
+        throttle = Throttle(client, auth_settings(rate_limits=rates({"login-here.target": 3})))
+        for _ in range(3):
+            throttle.login("ana", "192.0.2.1")
+        throttle.logged_in("ana", "id of ana", "192.0.2.1")
+
+        throttle.login("ana", "192.0.2.1")
+        with pytest.raises(RateLimited):
+            throttle.login("ana", "192.0.2.1")
+
+    def test_knows_the_devices_used_last(self, client: redis.Redis) -> None:
+        throttle = Throttle(client, auth_settings())
+        for n in range(KNOWN_DEVICES + 5):
+            throttle.recognise("ana", "id of ana", f"key {n}")
+
+        found = [client.zcard(key) for key in client.keys("devices:*")]
+        assert found == [KNOWN_DEVICES, KNOWN_DEVICES]
+
+    def test_no_script_touches_two_slots(
+        self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        throttle = Throttle(client, auth_settings())
+        slots = Slots(throttle._scripts, monkeypatch)
+
+        throttle.login("ana", "192.0.2.1", "key")
+        throttle.account("id of ana", "192.0.2.1", "key")
+        throttle.logged_in("ana", "id of ana", "192.0.2.1", "key")
+
+        assert [len(one) for one in slots.of_each] == [1] * 6
 
     def test_a_success_after_the_window_leaves_no_counter_without_end(
         self, client: redis.Redis

@@ -75,7 +75,7 @@ def start(
             {
                 **cloud.about["environment"],
                 "STAGE": "dev",
-                "REGISTRATIONS_PER_ADDRESS": "100000",
+                "RATE_LIMITS": '{"register": {"address": [100000, 1]}}',
                 **settings,
             },
             tmp_path_factory.mktemp("logs"),

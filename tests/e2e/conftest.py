@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.client import Api, User, register
-from tests.cloud import Cloud
+from tests.cloud import WIDE, Cloud
 from tests.e2e.oauth import Browser, Program, registered
 
 
@@ -32,10 +32,7 @@ def serve(state: Path, messages: str) -> Iterator[Cloud]:
         PENDING_AFTER_SECONDS="3",
         DELIVERED_WITHIN_SECONDS="2",
         # Every test registers people, and all of them come from one address.
-        REGISTRATIONS_PER_ADDRESS="100000",
-        FAILED_LOGINS_PER_ADDRESS="100000",
-        FAILED_REFRESHES_PER_ADDRESS="100000",
-        RESETS_PER_ADDRESS="100000",
+        RATE_LIMITS=WIDE,
     )
     cloud.start()
     yield cloud

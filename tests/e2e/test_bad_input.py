@@ -334,6 +334,59 @@ def test_a_flood_of_frames_is_slowed_and_nobody_else_is(run: Run) -> None:
     run(scenario)
 
 
+def test_a_socket_that_goes_on_beyond_its_limit_is_closed(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new()
+        async with ana.socket() as a:
+            for _ in range(30):
+                frames = (a.ask("ping") for _ in range(100))
+                await asyncio.gather(*frames, return_exceptions=True)
+            assert await a.closed() is not None
+        async with ana.socket() as again:
+            await again.ask("ping")
+
+    run(scenario)
+
+
+def test_answers_tell_what_is_left(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana, _, chat = await people.pair()
+        left = []
+        for n in range(2):
+            body = {"client_id": f"c{n}", "content": TEXT}
+            answer = await ana.call(f"POST /v1/chats/{chat}/messages", body)
+            policies, limits = (
+                answer.headers[name].split(", ") for name in ("ratelimit-policy", "ratelimit")
+            )
+            assert [one.split(";")[0] for one in policies] == [
+                '"send-user"',
+                '"send-session"',
+                '"send-target"',
+            ]
+            left.append([int(one.split(";r=")[1].split(";")[0]) for one in limits])
+        assert all(now <= before for before, now in zip(*left, strict=True))
+
+    run(scenario)
+
+
+def test_a_known_device_is_not_locked_out_by_guesses(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        right = {"login": ana.username, "password": PASSWORD, "device_key": uuid.uuid4().hex}
+        await people.anonymous.ok("POST /v1/auth/login", right)
+        wrong = {"login": ana.username, "password": "wrong guess"}
+        for _ in range(12):
+            refused = await people.anonymous.call("POST /v1/auth/login", wrong)
+        assert is_problem(refused, 429, "rate_limited")
+        assert int(refused.headers["retry-after"]) == refused.body["retry_after"]
+        assert "ratelimit-policy" in refused.headers
+        stranger = {**right, "device_key": uuid.uuid4().hex}
+        assert (await people.anonymous.call("POST /v1/auth/login", stranger)).status == 429
+        assert (await people.anonymous.call("POST /v1/auth/login", right)).status == 200
+
+    run(scenario)
+
+
 ACCOUNT = {
     "email": "ok@example.org",
     "username": "ok_name",

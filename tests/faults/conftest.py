@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.client import Api
-from tests.cloud import Cloud
+from tests.cloud import WIDE, Cloud
 from tests.faults.crowd import Crowd
 from tests.faults.trouble import Trouble
 
@@ -46,9 +46,7 @@ def cloud(
         PENDING_AFTER_SECONDS="2",
         DELIVERED_WITHIN_SECONDS="2",
         PUSH_RETRY_SECONDS="1,2,5,15",
-        REGISTRATIONS_PER_ADDRESS="100000",
-        FAILED_LOGINS_PER_ADDRESS="100000",
-        FAILED_REFRESHES_PER_ADDRESS="100000",
+        RATE_LIMITS=WIDE,
     )
     cloud.start()
     try:

@@ -1,5 +1,6 @@
 """Settings that name no real server."""
 
+import json
 from typing import Any
 
 from chalicelib.config import Settings
@@ -21,4 +22,17 @@ ENVIRONMENT = {
 
 def settings(**changes: Any) -> Settings:
     """Settings with some changed."""
-    return Settings.load({**ENVIRONMENT, **{k.upper(): str(v) for k, v in changes.items()}})
+    given = {
+        name.upper(): json.dumps(value) if isinstance(value, dict) else str(value)
+        for name, value in changes.items()
+    }
+    return Settings.load({**ENVIRONMENT, **given})
+
+
+def rates(sizes: dict[str, int], seconds: int = 900) -> dict[str, dict[str, tuple[int, int]]]:
+    """Buckets of other sizes, by "class.kind", for the setting `rate_limits`."""
+    changes: dict[str, dict[str, tuple[int, int]]] = {}
+    for name, size in sizes.items():
+        limit, kind = name.split(".")
+        changes.setdefault(limit, {})[kind] = (size, seconds)
+    return changes

@@ -7,9 +7,9 @@ from tests.unit.settings import ENVIRONMENT
 
 
 def test_reads_each_setting_from_the_variable_of_its_name() -> None:
-    settings = Settings.load({**ENVIRONMENT, "FRAMES_BURST": "7"})
+    settings = Settings.load({**ENVIRONMENT, "SOCKETS_PER_SESSION": "7"})
 
-    assert settings.frames_burst == 7
+    assert settings.sockets_per_session == 7
     assert settings.redis_url.get_secret_value() == ENVIRONMENT["REDIS_URL"]
 
 
@@ -20,10 +20,10 @@ def test_a_missing_setting_is_named() -> None:
 
 def test_a_malformed_setting_is_named_without_its_value() -> None:
     with pytest.raises(SettingsInvalid) as caught:
-        Settings.load({**ENVIRONMENT, "ISSUER": "hunter2", "FRAMES_BURST": "hunter2"})
+        Settings.load({**ENVIRONMENT, "ISSUER": "hunter2", "SOCKETS_PER_SESSION": "hunter2"})
 
     assert "ISSUER" in str(caught.value)
-    assert "FRAMES_BURST" in str(caught.value)
+    assert "SOCKETS_PER_SESSION" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 

@@ -36,18 +36,20 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "a request for chats": (
         REDIS | MONGODB | {"jwt"},
-        "deps.auth.authenticate = lambda _: identity; deps.message_store.chats = nothing;"
+        "deps.auth.admit = lambda *_: (identity, []); deps.message_store.chats = nothing;"
         "deps.access_tokens",
         "request('/v1/chats')",
     ),
     "a program that asks for tokens": (
         REDIS | {"authlib", "jwt", "psycopg"},
+        "deps.throttle.anonymous = lambda _: [];"
         "deps.throttle.refresh_from = deps.throttle.refreshed_from = nothing; deps.access_tokens",
         "request('/oauth2/token', 'POST', 'grant_type=none', FORM)",
     ),
     "a program that pushes": (
         REDIS | FCM | {"jwt", "psycopg"},
-        "deps.programs.authenticate = lambda _: Program(id=C, scopes=frozenset({'push.send'}));"
+        "program = Program(id=C, scopes=frozenset({'push.send'}));"
+        "deps.programs.admit = lambda *_: (program, []);"
         "deps.users.push_targets = targets; deps.access_tokens",
         "request('/v1/push', 'POST', json.dumps({'user_ids': [A], 'title': 'x', 'body': 'x'}))",
     ),
@@ -64,13 +66,13 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "a frame that sends": (
         REDIS | MONGODB,
-        "deps.connections.admit = lambda _: identity; deps.message_store.append = store;"
+        "deps.connections.admit = lambda *_: identity; deps.message_store.append = store;"
         "deps.message_store.settle = nothing; deps.gateway.deliver = delivery(set())",
         "app.ws_message(frame('message.send', SEND), None)",
     ),
     "a frame that sends to somebody absent": (
         REDIS | MONGODB | {"pika"},
-        "deps.connections.admit = lambda _: identity; deps.message_store.append = store;"
+        "deps.connections.admit = lambda *_: identity; deps.message_store.append = store;"
         "deps.message_store.settle = nothing; deps.gateway.deliver = delivery({B});"
         "deps.broker.publish = nothing",
         "app.ws_message(frame('message.send', SEND), None)",

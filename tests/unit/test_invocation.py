@@ -45,12 +45,9 @@ class FakeConnections(Connections):
     def __init__(self) -> None:
         self.overdue: list[Owed] = []
 
-    def admit(self, connection_id: str) -> Identity:
+    def admit(self, connection_id: str, use: Any = None) -> Identity:
         scopes = frozenset({"chats.read", "chats.write"})
         return Identity(user_id=ANA_ID, session_id="s", connection_id="c1", scopes=scopes)
-
-    def authenticate(self, authorization: str) -> Identity:
-        return self.admit("")
 
     def claim_overdue(self, limit: int) -> list[Owed]:
         claimed, self.overdue = self.overdue, []
@@ -62,6 +59,13 @@ class FakeConnections(Connections):
         return set()
 
     def note_pushed(self, message_ids: Any, user_ids: Any) -> None: ...
+
+
+class FakeAuth:
+    """Lets everybody in, as the same one."""
+
+    def admit(self, authorization: str, use: Any) -> Any:
+        return FakeConnections().admit(""), []
 
 
 class World:
@@ -104,7 +108,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         "settings": settings(stage="dev"),
         "messages": world.messages,
         "connections": world.connections,
-        "auth": world.connections,
+        "auth": FakeAuth(),
     }.items():
         monkeypatch.setitem(vars(deps), name, value)
     return world

@@ -11,6 +11,7 @@ from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
 from chalicelib.errors import RateLimited, Unauthorized, Unavailable
 from chalicelib.forms import FORM, Sent
+from chalicelib.limits import Bucket, Quota, Use
 from chalicelib.messages.models import Draft, HistoryPage
 from chalicelib.wire import Id
 from tests.unit.settings import settings
@@ -22,14 +23,26 @@ HELLO = '{"client_id": "c1", "content": {"kind": "text", "text": "hi"}}'
 class FakeAuth:
     """Knows one token."""
 
-    def authenticate(self, authorization: str) -> Identity:
+    def admit(self, authorization: str, use: Use) -> tuple[Identity, list[Quota]]:
         if authorization == "Bearer busy":
-            raise RateLimited(7)
+            raise RateLimited(7, [Quota("busy", Bucket(5, 35), 0, 7)])
         if authorization == "Bearer down":
             raise Unavailable("redis")
         if authorization != "Bearer good":
             raise Unauthorized()
-        return Identity(user_id="ana", session_id="s", scopes=frozenset({"chats.read"}))
+        identity = Identity(user_id="ana", session_id="s", scopes=frozenset({"chats.read"}))
+        return identity, [Quota(use.limit, Bucket(5, 35), 5, 0)]
+
+
+class FakeThrottle:
+    """Counts who comes without a session."""
+
+    def __init__(self) -> None:
+        self.uses: list[Use] = []
+
+    def anonymous(self, use: Use) -> list[Quota]:
+        self.uses.append(use)
+        return [Quota(f"{use.limit}-address", Bucket(300, 30), 299, 1)]
 
 
 @pytest.fixture
@@ -41,6 +54,7 @@ def called() -> list[Any]:
 def app(monkeypatch: pytest.MonkeyPatch, called: list[Any]) -> Chalice:
     monkeypatch.setitem(vars(deps), "auth", FakeAuth())
     monkeypatch.setitem(vars(deps), "settings", settings())
+    monkeypatch.setitem(vars(deps), "throttle", FakeThrottle())
     monkeypatch.setattr(rest, "ENDPOINTS", [])
     bp = Blueprint(__name__)
 
@@ -61,6 +75,8 @@ def app(monkeypatch: pytest.MonkeyPatch, called: list[Any]) -> Chalice:
     def open_(client: Client) -> rest.Reply[dict[str, str]]:
         return rest.Reply({"address": client.address, "agent": client.user_agent}, 202)
 
+    @rest.endpoint(bp, "GET /memory", limit="open")
+    def memory() -> None: ...
     @rest.endpoint(bp, "POST /form", status=303, page=True)
     def form(sent: Sent) -> rest.Answer:
         called.append(sent)
@@ -144,6 +160,39 @@ def test_who_must_wait_is_told_how_long(
 
     assert (found, headers["retry-after"]) == (status, retry_after)
     assert body["retry_after"] == int(retry_after)
+
+
+def test_what_is_left_is_told(app: Chalice) -> None:
+    for route, name in (("GET /admin", "default"), ("GET /chats/{chat_id}", "default")):
+        _, headers, _ = call(app, route, chat_id=CHAT, query={"limit": ["1"]})
+        assert headers["ratelimit-policy"] == f'"{name}";q=5;w=35'
+        assert headers["ratelimit"] == f'"{name}";r=5'
+
+
+def test_also_to_who_must_wait(app: Chalice) -> None:
+    _, headers, _ = call(app, "GET /admin", token="busy")
+
+    assert headers["ratelimit-policy"] == '"busy";q=5;w=35'
+    assert headers["ratelimit"] == '"busy";r=0;t=7'
+
+
+def test_a_route_without_a_session_counts_by_address_unless_it_says_otherwise(
+    app: Chalice,
+) -> None:
+    _, headers, _ = call(app, "GET /open", token=None)
+
+    assert headers["ratelimit"] == '"anonymous-address";r=299;t=1'
+    assert vars(deps)["throttle"].uses == [Use(limit="anonymous", address="10.0.0.1")]
+    _, headers, _ = call(app, "GET /memory", token=None)
+    assert "ratelimit" not in headers
+    assert len(vars(deps)["throttle"].uses) == 1
+
+
+def test_a_class_of_limits_must_exist() -> None:
+    def view() -> None: ...
+
+    with pytest.raises(TypeError, match="no class of limits called sent"):
+        rest.endpoint(Blueprint(__name__), "GET /x", limit="sent")(view)
 
 
 def test_an_id_of_another_shape_is_not_found(app: Chalice, called: list[Any]) -> None:

@@ -10,6 +10,7 @@ from chalicelib import ws
 from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
 from chalicelib.errors import AppError, ChatNotFound, RateLimited, Unauthorized, Unavailable
+from chalicelib.limits import Use
 from chalicelib.messages.models import Seen
 from tests.unit.settings import settings
 
@@ -18,8 +19,16 @@ ANA = Identity(user_id="ana", session_id="s", connection_id="c1", scopes=frozens
 
 class FakeConnections:
     refusal: AppError | None = None
+    too_many = False
+    use: Use | None = None
 
-    def admit(self, connection_id: str) -> Identity:
+    def refused(self, connection_id: str) -> bool:
+        if isinstance(self.refusal, RateLimited) and self.refusal.details["retry_after"] > 9:
+            raise Unavailable("redis")
+        return self.too_many
+
+    def admit(self, connection_id: str, use: Use) -> Identity:
+        self.use = use
         if self.refusal:
             raise self.refusal
         return ANA
@@ -53,7 +62,7 @@ class FakeAuth:
             raise Unauthorized()
         return ANA
 
-    def authenticate(self, authorization: str) -> Identity:
+    def authenticate(self, authorization: str, use: Use) -> Identity:
         if authorization == "Bearer down":
             raise Unavailable("redis")
         if authorization != "Bearer good":
@@ -176,6 +185,54 @@ def test_who_must_wait_stays_connected(
 
     assert (found["re"], found["error"]["retry_after"]) == ("7", retry_after)
     assert vars(deps)["gateway"].closed == []
+
+
+class TestLimits:
+    """Classes of limits, and sockets that go on beyond them."""
+
+    @pytest.mark.parametrize(
+        ("body", "use"),
+        [
+            (
+                {"id": "7", "action": "post", "data": {"chat_id": "x"}},
+                Use(limit="send", target="x"),
+            ),
+            ({"id": "7", "action": "post", "data": {"chat_id": 7}}, Use(limit="send")),
+            ({"id": "7", "action": "post", "data": 7}, Use(limit="send")),
+            ({"id": "7", "action": "see"}, Use(limit="frame")),
+            ({"id": "7", "action": ["post"]}, Use(limit="frame")),
+            ({"id": "7", "action": "shout"}, Use(limit="frame")),
+            ("{", Use(limit="frame")),
+        ],
+    )
+    def test_a_frame_is_counted_for_what_it_asks(
+        self, connections: FakeConnections, body: Any, use: Use
+    ) -> None:
+        ws.add_actions({"post": ws.Action(see, scope="chats", limit="send")})
+
+        answer(body)
+
+        assert connections.use == use
+
+    def test_a_socket_that_goes_on_is_told_and_closed(self, connections: FakeConnections) -> None:
+        ws.connect(event(queryStringParameters={"ticket": "t1"}))
+        connections.refusal, connections.too_many = RateLimited(3), True
+
+        found = answer({"id": "7", "action": "see", "data": {"seq": 1}})
+
+        assert (found["re"], found["error"]["code"]) == ("7", "rate_limited")
+        assert vars(deps)["gateway"].closed == ["c1"]
+        assert vars(deps)["presence"].open == []
+
+    def test_one_whose_refusals_cannot_be_counted_is_answered_all_the_same(
+        self, connections: FakeConnections
+    ) -> None:
+        connections.refusal = RateLimited(10)
+
+        found = answer({"id": "7", "action": "see", "data": {"seq": 1}})
+
+        assert found["error"] == {**RateLimited(10).to_wire()}
+        assert vars(deps)["gateway"].closed == []
 
 
 @pytest.mark.usefixtures("connections")

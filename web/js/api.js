@@ -1,5 +1,6 @@
 /** The HTTP API: JSON in, JSON out, errors as sentences, tokens renewed when they run out. */
 
+import { deviceKey } from "./device.js";
 import { ApiError, fromAnswer } from "./errors.js";
 import { pause } from "./timing.js";
 
@@ -29,12 +30,12 @@ async function fetchJson(base, method, path, { body, token } = {}) {
 }
 
 export function signIn(base, login, password) {
-  const body = { login, password, device_name: "Web browser" };
+  const body = { login, password, device_name: "Web browser", device_key: deviceKey(base) };
   return fetchJson(base, "POST", "/v1/auth/login", { body });
 }
 
 export function register(base, { email, username, display_name, password }) {
-  const body = { email, username, display_name, password };
+  const body = { email, username, display_name, password, device_key: deviceKey(base) };
   return fetchJson(base, "POST", "/v1/auth/register", { body });
 }
 

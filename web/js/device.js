@@ -14,6 +14,17 @@ function deviceOf(username) {
   return id;
 }
 
+/** What makes this browser known to the accounts that sign in with it on a server: guesses at their
+ * passwords from elsewhere do not keep it out. Each server has one of its own. */
+export function deviceKey(base) {
+  const key = `parley.device-key.${base}`;
+  const known = localStorage.getItem(key);
+  if (known) return known;
+  const made = uuid();
+  localStorage.setItem(key, made);
+  return made;
+}
+
 /** Pushes go to it until its session ends. */
 export function registerDevice(api, user) {
   const device = deviceOf(user.username);

@@ -3,19 +3,23 @@
 import base64
 import json
 import secrets
+from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib.auth.models import Client, Identity
-from chalicelib.auth.revocation import Revocation
-from chalicelib.auth.throttle import Throttle
+from chalicelib.auth.revocation import Admission, Revocation
+from chalicelib.auth.throttle import Guess, Throttle
 from chalicelib.auth.tickets import Tickets
+from chalicelib.buckets import Held
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.gateway import Gateway
+from chalicelib.limits import Quota, Use
 from chalicelib.messages.models import Owed
 from tests.unit.settings import settings
 
@@ -71,11 +75,11 @@ class FakeRevocation(Revocation):
         self.down = False
         self.limited = False
 
-    def admit(self, user_id: str, session_id: str) -> bool | None:
+    def admit(self, user_id: str, session_id: str, use: Use) -> Admission:
         known = self.stands(user_id, session_id)
         if self.limited and known is not False:
             raise RateLimited(1)
-        return known
+        return Admission(known, [])
 
     def stands(self, user_id: str, session_id: str) -> bool | None:
         self._ask()
@@ -109,35 +113,49 @@ class FakeTickets(Tickets):
 
 
 class FakeThrottle(Throttle):
-    """Counts in windows that never end."""
+    """Buckets that never fill again; `taken` is what is gone from each."""
 
     def __init__(self, given: Settings) -> None:
-        self._settings = given
-        self.attempts: dict[str, int] = {}
+        self._limits = given.limits
+        self.taken: Counter[str] = Counter()
+        self.known: dict[str, set[str]] = {}
 
-    def logged_in(self, login: str, user_id: str, address: str) -> None:
-        self.attempts.pop(self._logins(login).key, None)
-        self.attempts.pop(self._accounts(user_id).key, None)
-        self.attempts[self._addresses(address).key] -= 1
+    def _take(self, buckets: list[Held]) -> list[Quota]:
+        for one in buckets:
+            if self.taken[one.key] >= one.bucket.size:
+                raise RateLimited(one.bucket.seconds)
+        self.taken.update(one.key for one in buckets)
+        return []
 
-    def forgive(self, user_id: str, logins: Sequence[str]) -> None:
-        counters = [self._accounts(user_id), self._passwords(user_id)]
-        for counter in counters + [self._logins(login) for login in logins]:
-            self.attempts.pop(counter.key, None)
+    def _guess(self, guess: Guess, of_address: list[Held]) -> None:
+        limits = []
+        if guess.mark in self.known.get(guess.devices, ()):
+            with suppress(RateLimited):
+                self._take(of_address)
+            self._take(guess.of_device)
+            return
+        for buckets in (guess.of_strangers, of_address):
+            try:
+                self._take(buckets)
+            except RateLimited as error:
+                limits.append(error)
+        if limits:
+            raise limits[0]
 
-    def refreshed_from(self, address: str) -> None:
-        self.attempts[self._refreshes(address).key] -= 1
+    def _settle(self, guesses: Sequence[Guess], refunds: list[Held]) -> None:
+        for guess in guesses:
+            known = guess.mark in self.known.get(guess.devices, ())
+            self._refund(guess.of_device if known else guess.of_strangers)
+            if guess.mark:
+                self.known.setdefault(guess.devices, set()).add(guess.mark)
+        self._refund(refunds)
 
-    def password_right(self, user_id: str) -> None:
-        self.attempts.pop(self._passwords(user_id).key, None)
+    def _refund(self, buckets: list[Held]) -> None:
+        self.taken -= Counter(one.key for one in buckets)
 
-    def _count(self, *counters: Any) -> None:
-        over = False
-        for counter in counters:
-            self.attempts[counter.key] = self.attempts.get(counter.key, 0) + 1
-            over = over or self.attempts[counter.key] > counter.limit
-        if over:
-            raise RateLimited(self._settings.throttle_window_seconds)
+    def _drop(self, buckets: Sequence[Held]) -> None:
+        for one in buckets:
+            self.taken.pop(one.key, None)
 
 
 class FakeSockets(Gateway):

@@ -21,6 +21,7 @@ from chalicelib.errors import (
 from chalicelib.users.models import PushToken
 from tests.unit.auth.conftest import PASSWORD, World, make_world
 from tests.unit.auth.fakes import PHONE, auth_settings
+from tests.unit.settings import rates
 
 NEW = "battery staple"
 
@@ -115,7 +116,7 @@ class TestRegister:
                 )
 
     def test_is_limited_by_address_before_anything_is_hashed(self) -> None:
-        world = make_world(auth_settings(registrations_per_address=2))
+        world = make_world(auth_settings(rate_limits=rates({"register.address": 2})))
         for name in ("ana", "bo_"):
             world.register(name)
         hashed = world.passwords.hashed
@@ -227,7 +228,7 @@ class TestLogin:
         assert costs == [1, 1]
 
     def test_failures_are_limited_by_login(self) -> None:
-        world = make_world(auth_settings(failed_logins_per_account=3))
+        world = make_world(auth_settings(rate_limits=rates({"login.target": 3})))
         world.register()
         for n in range(3):
             with pytest.raises(InvalidCredentials):
@@ -240,8 +241,90 @@ class TestLogin:
         assert raised.value.details["retry_after"] == 900
         assert world.passwords.verified == verified
 
+    def test_failures_from_one_address_leave_the_others_theirs(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"login-here.target": 3})))
+        world.register()
+        for _ in range(3):
+            with pytest.raises(InvalidCredentials):
+                world.login(password="wrong")
+
+        with pytest.raises(RateLimited):
+            world.login()
+        assert world.accounts.login(Credentials(login="ana", password=PASSWORD), at("192.0.2.9"))
+
+    @pytest.mark.parametrize("guessed", ["ana", "ana@example.org"])
+    def test_a_guesser_does_not_lock_out_a_device_that_has_signed_in(self, guessed: str) -> None:
+        world = make_world(auth_settings())
+        world.verified()
+        phone = Credentials(login="ana", password=PASSWORD, device_key="k" * 22)
+        world.accounts.login(phone, PHONE)
+        for n in range(40):
+            with pytest.raises((InvalidCredentials, RateLimited)):
+                world.accounts.login(
+                    Credentials(login=guessed, password="wrong"), at(f"192.0.2.{n}")
+                )
+        with pytest.raises(AppError):
+            world.login()
+
+        for _ in range(20):
+            assert world.accounts.login(phone, at("198.51.100.1"))
+
+    def test_nor_one_that_has_registered(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"login-here.target": 1})))
+        key = "k" * 22
+        world.accounts.register(registration(username="ana", device_key=key), PHONE)
+        with pytest.raises(InvalidCredentials):
+            world.login(password="wrong")
+
+        assert world.accounts.login(
+            Credentials(login="ana", password=PASSWORD, device_key=key), PHONE
+        )
+
+    def test_nor_from_the_guessers_own_address(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"login.address": 3})))
+        world.register()
+        phone = Credentials(login="ana", password=PASSWORD, device_key="k" * 22)
+        world.accounts.login(phone, PHONE)
+        for name in ("b", "c", "d"):
+            with pytest.raises(InvalidCredentials):
+                world.login(name)
+        with pytest.raises(RateLimited):
+            world.login("e")
+
+        assert world.accounts.login(phone, PHONE)
+
+    def test_a_device_that_guesses_too_much_is_limited_alone(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"login-device.target": 3})))
+        world.register()
+        phone = Credentials(login="ana", password=PASSWORD, device_key="k" * 22)
+        world.accounts.login(phone, PHONE)
+        for _ in range(3):
+            with pytest.raises(InvalidCredentials):
+                world.accounts.login(phone.model_copy(update={"password": "wrong"}), PHONE)
+
+        with pytest.raises(RateLimited):
+            world.accounts.login(phone, PHONE)
+        assert world.login()
+
+    def test_a_key_that_no_device_of_hers_has_buys_nothing(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"login-here.target": 3})))
+        world.register()
+        world.register("bo_")
+        world.accounts.login(
+            Credentials(login="bo_", password=PASSWORD, device_key="b" * 22), PHONE
+        )
+        codes = []
+        for key in ("b" * 22, "c" * 22, "d" * 22, "b" * 22):
+            with pytest.raises(AppError) as raised:
+                world.accounts.login(
+                    Credentials(login="ana", password="wrong", device_key=key), PHONE
+                )
+            codes.append(raised.value.code)
+
+        assert codes == ["invalid_credentials"] * 3 + ["rate_limited"]
+
     def test_both_names_of_an_account_share_its_guesses(self) -> None:
-        world = make_world(auth_settings(failed_logins_per_account=4))
+        world = make_world(auth_settings(rate_limits=rates({"login-here.target": 4})))
         ana = world.verified()
         for login in ("ana", "ana@example.org") * 2:
             with pytest.raises(InvalidCredentials):
@@ -257,7 +340,7 @@ class TestLogin:
     ) -> None:
         """Once the guesses at her name are used up, her address is answered as one that nobody
         has, after the same work."""
-        world = make_world(auth_settings(failed_logins_per_account=2))
+        world = make_world(auth_settings(rate_limits=rates({"login-here.target": 2})))
         world.verified()
         hasher = CountingHasher(world.passwords._hasher)
         monkeypatch.setattr(world.passwords, "_hasher", hasher)
@@ -279,7 +362,7 @@ class TestLogin:
         ] * 2
 
     def test_an_account_that_is_not_there_is_limited_alike(self) -> None:
-        world = make_world(auth_settings(failed_logins_per_account=1))
+        world = make_world(auth_settings(rate_limits=rates({"login-here.target": 1})))
         answers = []
         for _ in range(2):
             with pytest.raises(AppError) as raised:
@@ -289,7 +372,7 @@ class TestLogin:
         assert answers == ["invalid_credentials", "rate_limited"]
 
     def test_failures_are_limited_by_address(self) -> None:
-        world = make_world(auth_settings(failed_logins_per_address=3))
+        world = make_world(auth_settings(rate_limits=rates({"login.address": 3})))
         world.register()
         for name in ("b", "c", "d"):
             with pytest.raises(InvalidCredentials):
@@ -298,9 +381,8 @@ class TestLogin:
         with pytest.raises(RateLimited):
             world.login("ana")
 
-    def test_a_success_forgives_the_account_but_not_the_address(self) -> None:
-        given = auth_settings(failed_logins_per_account=2, failed_logins_per_address=3)
-        world = make_world(given)
+    def test_a_success_forgives_its_own_attempt_but_not_the_address(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"login.address": 3})))
         world.register()
         for _ in range(3):
             with pytest.raises(InvalidCredentials):
@@ -312,8 +394,8 @@ class TestLogin:
             world.login()
 
     def test_successes_alone_are_not_limited(self) -> None:
-        given = auth_settings(failed_logins_per_account=1, failed_logins_per_address=1)
-        world = make_world(given)
+        sizes = {"login.address": 1, "login.target": 1, "login-here.target": 1}
+        world = make_world(auth_settings(rate_limits=rates(sizes)))
         world.register()
 
         for _ in range(5):
@@ -327,7 +409,7 @@ class TestLogin:
         def down(*_: object) -> None:
             raise Unavailable("redis")
 
-        monkeypatch.setattr(world.throttle, "_count", down)
+        monkeypatch.setattr(world.throttle, "_guess", down)
 
         with pytest.raises(Unavailable):
             world.login()
@@ -439,7 +521,7 @@ class TestChangePassword:
         assert world.stands(tablet)
 
     def test_guesses_at_the_current_one_are_limited(self) -> None:
-        world = make_world(auth_settings(failed_logins_per_account=2))
+        world = make_world(auth_settings(rate_limits=rates({"password.user": 2})))
         identity = world.identity(world.register())
         for _ in range(2):
             with pytest.raises(InvalidCredentials):

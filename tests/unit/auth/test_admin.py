@@ -74,7 +74,7 @@ class TestSuspend:
         mod, ana = world.staff("moderator"), world.register()
         suspend(world, mod, ana)
 
-        for _ in range(world.settings.failed_logins_per_account + 1):
+        for _ in range(11):
             with pytest.raises(AccountSuspended):
                 world.login()
 

@@ -15,6 +15,7 @@ from chalicelib.mail.service import DELAYS
 from tests.unit.auth.conftest import World, make_world, token_in
 from tests.unit.auth.fakes import PHONE, auth_settings
 from tests.unit.auth.test_jobs import EVENT
+from tests.unit.settings import rates
 
 
 def test_a_mail_is_sent_once(world: World) -> None:
@@ -38,7 +39,7 @@ def test_one_that_fails_comes_again_and_holds_up_nothing_else(world: World) -> N
 
 
 def test_one_that_always_fails_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
-    world = make_world(auth_settings(mails_per_recipient=99))
+    world = make_world(auth_settings(rate_limits=rates({"reset.target": 99})))
     world.register()
     world.ses.refusing = 1000
     for delay in (*DELAYS, 0):

@@ -15,6 +15,7 @@ from chalicelib.errors import (
 )
 from tests.unit.auth.conftest import PASSWORD, World, call, make_world, token_in
 from tests.unit.auth.fakes import PHONE, auth_settings
+from tests.unit.settings import rates
 
 NEW = "battery staple"
 ANA = "ana@example.org"
@@ -287,7 +288,7 @@ class TestReset:
         assert world.tables.users[ana.user.id].suspended_at is not None
 
     def test_requests_are_limited_by_where_they_come_from(self) -> None:
-        world = make_world(auth_settings(resets_per_address=2))
+        world = make_world(auth_settings(rate_limits=rates({"reset.address": 2})))
         for address in ("a@example.org", "b@example.org"):
             world.recovery.request_reset(address, PHONE)
 
@@ -296,7 +297,7 @@ class TestReset:
         world.recovery.request_reset("c@example.org", Client(address="192.0.2.9", user_agent=""))
 
     def test_tokens_of_no_account_are_limited_before_any_password_is_hashed(self) -> None:
-        world = make_world(auth_settings(resets_per_address=2))
+        world = make_world(auth_settings(rate_limits=rates({"reset.address": 2})))
         for _ in range(2):
             with pytest.raises(LinkInvalid):
                 reset(world, "made up")

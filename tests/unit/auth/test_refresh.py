@@ -15,6 +15,7 @@ from chalicelib.errors import RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
 from tests.unit.auth.conftest import World, make_world
 from tests.unit.auth.fakes import auth_settings
+from tests.unit.settings import rates
 
 
 def test_survives_its_own_text() -> None:
@@ -232,7 +233,7 @@ class TestRefresh:
             world.refresh(world.register().access_token)
 
     def test_too_many_are_refused(self) -> None:
-        world = make_world(auth_settings(refreshes_per_session=3))
+        world = make_world(auth_settings(rate_limits=rates({"refresh.session": 3})))
         first = world.register()
         tokens: Tokens = first
         for _ in range(3):
@@ -243,7 +244,7 @@ class TestRefresh:
         assert world.identity(first)
 
     def test_made_up_tokens_are_limited_by_address_before_postgresql_is_asked(self) -> None:
-        world = make_world(auth_settings(failed_refreshes_per_address=3))
+        world = make_world(auth_settings(rate_limits=rates({"refresh.address": 3})))
         ana = world.register()
         made_up = [f"{new_id()}.{'0' * 64}" for _ in range(3)]
         for token in made_up:
@@ -260,7 +261,8 @@ class TestRefresh:
         assert world.auth.refresh(ana.refresh_token, elsewhere)
 
     def test_right_ones_and_outages_do_not_count_against_an_address(self) -> None:
-        world = make_world(auth_settings(failed_refreshes_per_address=1, refreshes_per_session=2))
+        sizes = {"refresh.address": 1, "refresh.session": 2}
+        world = make_world(auth_settings(rate_limits=rates(sizes)))
         ana, tablet = world.register(), world.login()
         for _ in range(2):
             assert world.refresh(ana.refresh_token)
@@ -278,7 +280,7 @@ class TestRefresh:
     def test_a_client_that_loses_any_answers_is_never_stranded(
         self, steps: list[tuple[bool, int]]
     ) -> None:
-        world = make_world(auth_settings(refreshes_per_session=100))
+        world = make_world(auth_settings(rate_limits=rates({"refresh.session": 100})))
         tokens: Tokens = world.register()
         for lost, seconds in steps:
             world.clock.go(seconds=seconds)
@@ -291,7 +293,7 @@ class TestRefresh:
     @limits(deadline=None, max_examples=50)
     @given(st.integers(0), st.lists(st.integers(61, 10_000), min_size=4, max_size=30))
     def test_two_who_refresh_apart_never_both_go_on(self, seed: int, gaps: list[int]) -> None:
-        world = make_world(auth_settings(refreshes_per_session=100))
+        world = make_world(auth_settings(rate_limits=rates({"refresh.session": 100})))
         start = world.register()
         who = random.Random(seed)
         held: list[Tokens] = [start, start]

@@ -12,6 +12,7 @@ from chalicelib.ids import new_id
 from chalicelib.rest import ENDPOINTS
 from tests.unit.auth.conftest import ME, PASSWORD, World, call, make_world, serve
 from tests.unit.auth.fakes import auth_settings
+from tests.unit.settings import rates
 from tests.unit.test_rest import call as call_app
 
 REGISTER, LOGIN, REFRESH = (f"POST /v1/auth/{name}" for name in ("register", "login", "refresh"))
@@ -161,7 +162,7 @@ class TestSigningIn:
         assert (answers[0][0], answers[0][1]["code"]) == (401, "invalid_credentials")
 
     def test_too_many_failures_say_when_to_come_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        app = serve(make_world(auth_settings(failed_logins_per_account=1)), monkeypatch)
+        app = serve(make_world(auth_settings(rate_limits=rates({"login.target": 1}))), monkeypatch)
         body = json.dumps({"login": "ana", "password": "wrong"})
         call_app(app, LOGIN, token=None, body=body)
 

@@ -1,0 +1,178 @@
+"""How much of what anybody may do, and how fast: the one table of rates."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
+
+
+class Bucket(NamedTuple):
+    """Holds `size` tokens at most; an empty one is full again after `seconds`."""
+
+    size: int
+    seconds: int
+
+    @property
+    def interval(self) -> float:
+        """Microseconds until the next token."""
+        return self.seconds * 1_000_000 / self.size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """A class of routes or actions: whom each of its buckets belongs to, and what takes a token.
+
+    `inside`: the service takes them, since only it knows who is meant, or what fails.
+    """
+
+    covers: str
+    inside: bool = False
+    user: Bucket | None = None
+    session: Bucket | None = None
+    socket: Bucket | None = None
+    address: Bucket | None = None
+    target: Bucket | None = None
+
+    @property
+    def buckets(self) -> dict[str, Bucket]:
+        """By whom they belong to."""
+        found = {kind: getattr(self, kind) for kind in KINDS}
+        return {kind: bucket for kind, bucket in found.items() if bucket is not None}
+
+
+KINDS = tuple(f.name for f in fields(Limit) if f.name not in ("covers", "inside"))
+
+MINUTE = 60
+QUARTER = 15 * MINUTE
+
+TABLE: Mapping[str, Limit] = {
+    "default": Limit(
+        covers="every route that needs a session and names no other class",
+        user=Bucket(400, 20),
+        session=Bucket(100, 5),
+    ),
+    "anonymous": Limit(
+        covers="every route without a session that names no other class",
+        address=Bucket(300, 30),
+    ),
+    "program": Limit(
+        covers="every route for programs in their own name; the user is the program",
+        user=Bucket(600, 20),
+    ),
+    "token": Limit(
+        covers="tokens of programs, and questions about them; what fails counts as `refresh`, too",
+        address=Bucket(3000, 30),
+    ),
+    "open": Limit(covers="what is answered from memory alone; API Gateway limits it"),
+    "search": Limit(
+        covers="looking for users",
+        user=Bucket(120, MINUTE),
+        session=Bucket(60, MINUTE),
+        address=Bucket(600, MINUTE),
+    ),
+    "chats": Limit(
+        covers="opening chats",
+        user=Bucket(60, 10 * MINUTE),
+        address=Bucket(600, 10 * MINUTE),
+    ),
+    "send": Limit(
+        covers="sending messages, by route and by socket; the target is the chat",
+        user=Bucket(400, 40),
+        session=Bucket(300, 30),
+        target=Bucket(200, 40),
+    ),
+    "connect": Limit(
+        covers="opening sockets, and tickets for them",
+        user=Bucket(240, 2 * MINUTE),
+        session=Bucket(60, MINUTE),
+    ),
+    "frame": Limit(
+        covers="every frame on a socket, besides the class of its action",
+        socket=Bucket(200, 4),
+    ),
+    "refused": Limit(
+        covers="frames beyond a limit; beyond this one the socket is closed",
+        socket=Bucket(500, MINUTE),
+    ),
+    "register": Limit(covers="registering", inside=True, address=Bucket(50, QUARTER)),
+    "login": Limit(
+        covers="signing in, if it fails; the target is an account, at which devices that it does "
+        "not know try, from everywhere together",
+        inside=True,
+        address=Bucket(100, QUARTER),
+        target=Bucket(30, QUARTER),
+    ),
+    "login-here": Limit(
+        covers="the same, from one address",
+        inside=True,
+        target=Bucket(10, QUARTER),
+    ),
+    "login-device": Limit(
+        covers="signing in, if it fails, on a device that the account knows; it needs none of "
+        "the two classes above",
+        inside=True,
+        target=Bucket(10, QUARTER),
+    ),
+    "password": Limit(
+        covers="asking a signed-in user for the password, if it is wrong",
+        inside=True,
+        user=Bucket(10, QUARTER),
+    ),
+    "refresh": Limit(
+        covers="refreshing a session; of an address, what fails",
+        inside=True,
+        session=Bucket(60, QUARTER),
+        address=Bucket(100, QUARTER),
+    ),
+    "reset": Limit(
+        covers="asking for mails about an account, and using what they bring; the target is the "
+        "mailbox, for each kind of mail",
+        inside=True,
+        address=Bucket(30, QUARTER),
+        target=Bucket(5, QUARTER),
+    ),
+}
+"""Chosen for people: whoever types, scrolls and reconnects meets none of them."""
+
+Changes = Mapping[str, Mapping[str, tuple[int, int]]]
+
+
+def table(changes: Changes) -> Mapping[str, Limit]:
+    """The table with some buckets replaced: {class: {kind: (size, seconds)}}.
+
+    Raises ValueError for a bucket that the table does not have.
+    """
+    changed = dict(TABLE)
+    for name, buckets in changes.items():
+        for kind, bucket in buckets.items():
+            if name not in TABLE or kind not in TABLE[name].buckets:
+                raise ValueError(f"there is no limit {name}.{kind}")
+            changed[name] = replace(changed[name], **{kind: Bucket(*bucket)})  # type: ignore[arg-type]
+    return changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What somebody is about to do: its class, from which address, and on what."""
+
+    limit: str = "default"
+    address: str = ""
+    target: str = ""
+
+
+class Quota(NamedTuple):
+    """What is left of a bucket, and in how many seconds there is more of it (0: it is full)."""
+
+    name: str
+    bucket: Bucket
+    remaining: int
+    more_in: int
+
+
+def headers(quotas: Iterable[Quota]) -> dict[str, str]:
+    """`RateLimit-Policy` and `RateLimit` as draft-ietf-httpapi-ratelimit-headers-10 has them."""
+    found = list(quotas)
+    if not found:
+        return {}
+    policies = [f'"{q.name}";q={q.bucket.size};w={q.bucket.seconds}' for q in found]
+    left = [f'"{q.name}";r={q.remaining}' + (f";t={q.more_in}" if q.more_in else "") for q in found]
+    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(left)}

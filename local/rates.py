@@ -1,0 +1,109 @@
+"""The table of rates for people to read, with the routes and actions of each class.
+
+`python -m local.rates` writes docs/rate-limits.md.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import app  # so that every route and action is known
+from chalicelib.limits import KINDS, TABLE, Bucket
+from chalicelib.rest import ENDPOINTS
+from chalicelib.ws import ACTIONS
+
+PATH = Path(__file__).parent.parent / "docs" / "rate-limits.md"
+APP = app.app
+
+_INTRODUCTION = """\
+# Rate limits
+
+Made by `python -m local.rates` from [chalicelib/limits.py](../chalicelib/limits.py), where each
+route and each action has a class; a test compares the two. `RATE_LIMITS` changes single buckets of
+a stage, as JSON: `{"register": {"address": [100, 900]}}`.
+
+"100 / 5 s" is a token bucket: 100 at once, and an empty one is full again after 5 seconds. Each
+request takes one token of every bucket that its class has for the caller. Which these are is in
+Redis, and asked for in the round trip that also checks the session; without an answer, requests are
+refused with 503. An address is an IPv4 address or an IPv6 network (/64), as API Gateway saw it.
+
+A class with a target counts whom or what is meant: a chat for each sender apart, so that nobody
+uses up what others need, or an account that somebody tries to sign in to.
+"""
+
+_ANSWERS = """\
+## What a client sees
+
+- Beyond a limit: 429 `rate_limited`, or an error frame of that code, with `retry_after` in seconds;
+  over HTTP also `Retry-After`.
+- On answers to requests that were counted: `RateLimit-Policy` and `RateLimit` as
+  draft-ietf-httpapi-ratelimit-headers-10 (27 September 2025) has them. Each policy is called after
+  class and kind: `RateLimit-Policy: "send-user";q=400;w=40` is the bucket, and
+  `RateLimit: "send-user";r=399;t=1` what is left of it and when there is more. Sign-in,
+  registration and refresh show them with 429 only.
+- A socket whose frames are refused is warned by each refusal. When it has gone on beyond the class
+  `refused`, it is closed. It may connect again with a new ticket.
+- On a socket, the buckets of user, session and chat are the same as over HTTP. API Gateway does not
+  say whose a frame is, so the first frame that each function instance sees of a socket takes of the
+  socket's bucket alone: that saves a second round trip.
+
+## Guessing at passwords without locking the owner out
+
+Whoever guesses at an account uses up what devices that it does not know may try: from one address,
+and from everywhere. From then on the right password is refused too, and that must not hit the
+owner. So a client sends `device_key` when it registers or signs in: a string of 22 characters or
+more that it made up at random and keeps. The account knows the keys of its last 20 devices for 180
+days. With a known key nothing counts but what this very device did wrong: neither the guesses of
+others nor those from its own address keep it out. This is OWASP's device cookie without a cookie. A
+key opens nothing: whoever steals it may guess ten times in 15 minutes, as anybody.
+
+An owner on a new device shares what strangers have, of which there is more every half a minute. To
+use up what everybody together has takes at least three addresses that go on and on. Signed-in
+sessions are never touched by any of this.
+
+An account has two names. What is guessed at one of them counts for both, but the other name is then
+answered as if the password were wrong, after the same work, and an unknown account is answered
+alike: 429 would tell that two names are one person's, or that there is an account.
+
+If Redis loses its data, buckets are full again and devices unknown until their next sign-in.
+"""
+
+
+def document() -> str:
+    """The whole page."""
+    return "\n".join([_INTRODUCTION, *_classes(), "", *_members(), "", _ANSWERS])
+
+
+def _classes() -> Iterator[str]:
+    yield "## Classes"
+    yield ""
+    yield f"| class | {' | '.join(KINDS)} | what takes a token |"
+    yield "|---" * (len(KINDS) + 2) + "|"
+    for name, limit in TABLE.items():
+        buckets = [_bucket(limit.buckets.get(kind)) for kind in KINDS]
+        yield f"| `{name}` | {' | '.join(buckets)} | {limit.covers} |"
+
+
+def _bucket(bucket: Bucket | None) -> str:
+    if bucket is None:
+        return "-"
+    minutes, seconds = divmod(bucket.seconds, 60)
+    return f"{bucket.size} / {f'{bucket.seconds} s' if seconds else f'{minutes} min'}"
+
+
+def _members() -> Iterator[str]:
+    yield "## Routes and actions"
+    yield ""
+    yield "All others are of class `default`, or `anonymous` without a session; actions of `frame`."
+    yield ""
+    yield "| class | |"
+    yield "|---|---|"
+    named = [(one.limit, f"{one.method} {one.path}") for one in ENDPOINTS]
+    named += [(action.limit, name) for name, action in ACTIONS.items()]
+    for name in TABLE:
+        members = sorted(what for limit, what in named if limit == name)
+        if members and name not in ("default", "anonymous", "frame"):
+            yield f"| `{name}` | {', '.join(f'`{one}`' for one in members)} |"
+
+
+if __name__ == "__main__":
+    PATH.write_text(document())
