@@ -138,7 +138,7 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
             "name": "Documented",
             "redirect_uris": [CALLBACK],
             "post_logout_redirect_uris": [GOODBYE],
-            "scopes": ["openid", "tokens.introspect"],
+            "scopes": ["openid", "tokens.introspect", "push.send", "users.validate"],
             "confidential": True,
         }
         made = (await api.call(admin, f"POST {clients}", new)).body
@@ -149,6 +149,10 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         own = {"client_id": program.id, "client_secret": program.secret}
         own["grant_type"] = "client_credentials"
         token = (await api.call(nobody, "POST /oauth2/token", form=own)).body["access_token"]
+        service = Api(nobody.url, nobody.http, token)
+        push = {"user_ids": [cy.id], "title": "Your order", "body": "It is on its way"}
+        await api.call(service, "POST /v1/push", push)
+        await api.call(service, "POST /v1/users/validate", {"user_ids": [cy.id]})
         for path in ("introspect", "revoke"):
             route = f"POST /oauth2/{path}"
             await api.call(nobody, route, form={**own, "token": token})
