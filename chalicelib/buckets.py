@@ -19,7 +19,9 @@ local time = redis.call('TIME')
 local now, wait, full = time[1] * 1000000 + time[2], 0, {}
 for i, key in ipairs(buckets) do
   local interval, size = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  full[i] = math.max(tonumber(redis.call('GET', key) or now), now)
+  local held = tonumber(redis.call('GET', key) or now)
+  -- A bucket that was larger or slower until its limit was changed is no more than empty.
+  full[i] = math.min(math.max(held, now), now + interval * size)
   wait = math.max(wait, full[i] + interval - now - interval * size)
 end
 wait = math.ceil(wait)
