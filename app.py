@@ -9,6 +9,7 @@ from chalicelib import maintenance, meta, rest, ws
 from chalicelib.admin import routes as admin_routes
 from chalicelib.auth import jobs as auth_jobs
 from chalicelib.auth import routes as auth_routes
+from chalicelib.mail import jobs as mail_jobs
 from chalicelib.messages import actions as messages_actions
 from chalicelib.messages import jobs as messages_jobs
 from chalicelib.messages import routes as messages_routes
@@ -27,6 +28,7 @@ for module in (
     users_routes,
     admin_routes,
     oauth_routes,
+    mail_jobs,
     messages_routes,
     messages_jobs,
     notify_routes,

@@ -20,6 +20,10 @@ local now, wait, full = time[1] * 1000000 + time[2], 0, {}
 for i, key in ipairs(buckets) do
   local interval, size = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
   full[i] = math.max(tonumber(redis.call('GET', key) or now), now)
+  if full[i] > now + interval * size then -- it was slower until its limit was changed
+    full[i] = now + interval * size
+    redis.call('SET', key, string.format('%.0f', full[i]), 'PX', math.ceil(interval * size / 1000))
+  end
   wait = math.max(wait, full[i] + interval - now - interval * size)
 end
 wait = math.ceil(wait)

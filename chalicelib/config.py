@@ -110,6 +110,10 @@ class Settings(BaseModel):
     fcm_url: str | None = None
     push_retry_seconds: Delays = (5, 30, 120, 600)
 
+    mail_from: Annotated[str, Field(pattern=r"^([^@\s<>]+@[^@\s<>]+)?$")] = ""
+    mail_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
+    web_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
+
     @cached_property
     def origins(self) -> tuple[str, ...]:
         """Whose pages may call: origins as browsers write them, or "*"."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from chalicelib.admin.service import Admin
     from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.passwords import Passwords
+    from chalicelib.auth.recovery import Recovery
     from chalicelib.auth.revocation import Revocation
     from chalicelib.auth.service import Auth
     from chalicelib.auth.store import AccountStore
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from chalicelib.broker import Broker
     from chalicelib.connections import Connections
     from chalicelib.gateway import Gateway
+    from chalicelib.mail.service import Mails
+    from chalicelib.mail.store import MailStore
     from chalicelib.messages.presence import Presence
     from chalicelib.messages.service import Messages
     from chalicelib.messages.store import MessageStore
@@ -120,14 +124,53 @@ class Deps:
     @cached_property
     def accounts(self) -> "Accounts":
         from chalicelib.auth.accounts import Accounts
-        from chalicelib.auth.passwords import Passwords
 
         return Accounts(
             store=self.account_store,
-            passwords=Passwords(self.settings),
+            passwords=self.passwords,
             throttle=self.throttle,
             auth=self.auth,
             users=self.users,
+        )
+
+    @cached_property
+    def passwords(self) -> "Passwords":
+        from chalicelib.auth.passwords import Passwords
+
+        return Passwords(self.settings)
+
+    @cached_property
+    def recovery(self) -> "Recovery":
+        from chalicelib.auth.recovery import Recovery
+        from chalicelib.auth.recovery_store import RecoveryStore
+
+        return Recovery(
+            self.settings,
+            store=RecoveryStore(self.postgres, self.account_store),
+            mails=self.mail_store,
+            throttle=self.throttle,
+            passwords=lambda: self.passwords,
+            auth=self.auth,
+            users=self.users,
+        )
+
+    @cached_property
+    def mail_store(self) -> "MailStore":
+        from chalicelib.mail.store import MailStore
+
+        return MailStore(self.postgres)
+
+    @cached_property
+    def mails(self) -> "Mails":
+        from chalicelib.mail.service import Mails
+        from chalicelib.mail.ses import Ses
+
+        return Mails(
+            self.settings,
+            store=self.mail_store,
+            ses=Ses(self.settings),
+            throttle=self.throttle,
+            recovery=self.recovery,
         )
 
     @cached_property

@@ -69,8 +69,14 @@ class UsernameTaken(AppError):
     code, status, message = "username_taken", 409, "This username is taken. Choose another one."
 
 
-class EmailTaken(AppError):
-    code, status, message = "email_taken", 409, "There is an account with this e-mail address."
+class LinkInvalid(AppError):
+    """For a token out of a mail."""
+
+    code, status, message = (
+        "link_invalid",
+        400,
+        "This link is not valid any more. Ask for a new one.",
+    )
 
 
 class NotYourself(AppError):

@@ -16,12 +16,15 @@ Name = Literal[
     "PushesRetried",
     "PushesBuried",
     "TokensForgotten",
+    "MailsSent",
+    "MailsGivenUp",
 ]
 """MessagesStored: new messages. LeftPending: sends whose delivery was left to the job. OutboxAge:
 of the oldest message that a run of the job found, 0 if there was none. Redelivered: messages that
 the job delivered. OverduePushed: messages pushed because a socket swallowed them. PushesSent:
 to devices, taken by FCM. PushesRetried, PushesBuried: records put off, and laid aside.
-TokensForgotten: devices that FCM no longer knows."""
+TokensForgotten: devices that FCM no longer knows. MailsSent: mails that SES took. MailsGivenUp:
+those it never did."""
 
 _SECONDS = {"OutboxAge"}
 _UNAVAILABLE = "DependencyUnavailable"

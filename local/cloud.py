@@ -22,12 +22,14 @@ from local.fcm import Fcm
 from local.functions import Function, Registered, read_config, registered
 from local.http_gateway import HttpGateway
 from local.logs import WorkerLog
+from local.mails import Mails
 from local.management import ManagementApi, NoConnections, Sockets
 from local.options import CloudFailed, Listeners, Options, url
 from local.pages import Pages
 from local.pushes import Pushes
 from local.schedules import Schedules, ScheduleUnsupported
 from local.servers import Servers, start_all
+from local.ses import SENDER, Ses
 from local.sigv4 import Verifier
 from local.socket_gateway import SocketGateway
 from local.state import AlreadyRunning, State
@@ -73,6 +75,8 @@ class _Base:
     keys: keys.Keys
     fcm: Fcm
     pushes: Pushes
+    ses: Ses
+    mails: Mails
     servers: Servers
     environment: dict[str, str]
 
@@ -93,18 +97,27 @@ def _started(options: Options, console: Console) -> Iterator[_Base]:
             found = keys.load(state.keys)
             pushes = Pushes()
             fcm = Fcm(account=found.service_account, pushes=pushes, url=url(listeners.fcm))
+            mails = Mails()
+            ses = _ses(found, mails, listeners)
             servers = start_all(state.folder, _wanted(options), console.step)
             stack.callback(servers.stop)
             stack.callback(_on_signals, signal.SIG_IGN)
-            environment = _environment(options, listeners, found, fcm, servers)
+            environment = _environment(options, listeners, found, fcm, ses, servers)
             _apply_schema(options, environment)
             console.step("schema is up to date")
-            yield _Base(console, state, listeners, found, fcm, pushes, servers, environment)
+            yield _Base(
+                console, state, listeners, found, fcm, pushes, ses, mails, servers, environment
+            )
         except AlreadyRunning as problem:
             raise CloudFailed(str(problem)) from None
         except _Stopped:
             console.plain("\nStopping ...")
             raise
+
+
+def _ses(found: keys.Keys, mails: Mails, listeners: Listeners) -> Ses:
+    verifier = Verifier(found.aws.access_key, found.aws.secret_key, "ses")
+    return Ses(verifier=verifier, mails=mails, url=url(listeners.ses))
 
 
 def _wanted(options: Options) -> list[str]:
@@ -129,7 +142,12 @@ def _raise_file_limit() -> None:
 
 
 def _environment(
-    options: Options, listeners: Listeners, found: keys.Keys, fcm: Fcm, servers: Servers
+    options: Options,
+    listeners: Listeners,
+    found: keys.Keys,
+    fcm: Fcm,
+    ses: Ses,
+    servers: Servers,
 ) -> dict[str, str]:
     """What the app's settings are read from, and nothing of the machine's own AWS account."""
     return {
@@ -142,6 +160,8 @@ def _environment(
         "JWT_KEYS": found.jwks,
         "FCM_CREDENTIALS": fcm.credentials(),
         "FCM_URL": fcm.send_url,
+        "MAIL_FROM": SENDER,
+        "MAIL_URL": ses.url,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": found.aws.access_key,
@@ -210,8 +230,7 @@ class _Cloud:
         """Start everything, say where it is, and stay until cancelled."""
         base, options = self._base, self._options
         async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(base.fcm.stop)
-            await base.fcm.start(base.listeners.fcm)
+            await self._start_stand_ins(stack)
             pool = await self._start_pool(stack)
             app = await self._describe(pool)
             sockets = SocketGateway(
@@ -229,7 +248,7 @@ class _Cloud:
                 app=app,
                 limits=options.limits,
                 report=self._console.problem,
-                pages=Pages(folder=options.web, pushes=base.pushes),
+                pages=Pages(folder=options.web, pushes=base.pushes, mails=base.mails),
             )
             stack.push_async_callback(http.stop)
             await http.start(base.listeners.http)
@@ -245,8 +264,7 @@ class _Cloud:
         """Start what the app needs, print its environment, and stay until cancelled."""
         base = self._base
         async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(base.fcm.stop)
-            await base.fcm.start(base.listeners.fcm)
+            await self._start_stand_ins(stack)
             await self._start_management(stack, NoConnections())
             lines = "".join(
                 f"export {name}={shlex.quote(value)}\n"
@@ -262,6 +280,13 @@ class _Cloud:
                 "Ctrl-C stops the servers."
             )
             await asyncio.Event().wait()
+
+    async def _start_stand_ins(self, stack: contextlib.AsyncExitStack) -> None:
+        base = self._base
+        stack.push_async_callback(base.fcm.stop)
+        await base.fcm.start(base.listeners.fcm)
+        stack.push_async_callback(base.ses.stop)
+        await base.ses.start(base.listeners.ses)
 
     async def _start_pool(self, stack: contextlib.AsyncExitStack) -> WorkerPool:
         log = WorkerLog(self._base.state.worker_log, self._console.problem)

@@ -40,6 +40,7 @@ class Listeners:
     sockets: socket
     management: socket
     fcm: socket
+    ses: socket
 
     @classmethod
     def bind(cls, options: Options) -> "Listeners":
@@ -49,6 +50,7 @@ class Listeners:
             sockets=_bind(options.socket_port, "--socket-port"),
             management=_bind(0),
             fcm=_bind(0),
+            ses=_bind(0),
         )
 
     def close_public(self) -> None:
@@ -58,7 +60,7 @@ class Listeners:
 
     def close(self) -> None:
         """Give all ports back."""
-        for listener in (self.http, self.sockets, self.management, self.fcm):
+        for listener in (self.http, self.sockets, self.management, self.fcm, self.ses):
             listener.close()
 
 

@@ -1,4 +1,5 @@
-"""Pages beside the API: the web client, its configuration, and the pushes phones would show."""
+"""Pages beside the API: the web client, its configuration, and the pushes and mails that
+people would have got."""
 
 import mimetypes
 from pathlib import Path
@@ -7,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from aiohttp import web
 
 from chalicelib.headers import PRIVATE
+from local.mails import Mails
 from local.pushes import Pushes
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -40,14 +42,17 @@ HEADERS = {
 class Pages:
     """Answers what is no route of the app; None for what is nothing at all."""
 
-    def __init__(self, *, folder: Path, pushes: Pushes) -> None:
+    def __init__(self, *, folder: Path, pushes: Pushes, mails: Mails) -> None:
         self._folder = folder.resolve()
-        self._pushes = pushes
+        self._kept: dict[str, Pushes | Mails] = {
+            "/_local/pushes": pushes,
+            "/_local/mails": mails,
+        }
 
     async def __call__(self, request: web.BaseRequest) -> web.Response | None:
         path = unquote(request.rel_url.raw_path)
-        if path == "/_local/pushes":
-            return self._show_pushes(request)
+        if (kept := self._kept.get(path)) is not None:
+            return _show(kept, request)
         if request.method not in ("GET", "HEAD"):
             return None
         if path == "/config.json":
@@ -71,19 +76,20 @@ class Pages:
             headers=HEADERS,
         )
 
-    def _show_pushes(self, request: web.BaseRequest) -> web.Response:
-        if not _is_local(request):
-            return web.json_response({"message": "Forbidden"}, status=403)
-        if request.method == "DELETE":
-            self._pushes.clear()
-            return web.Response(status=204)
-        if request.method != "GET":
-            return web.json_response({"message": "Method Not Allowed"}, status=405)
-        try:
-            after = int(request.query.get("after", "0"))
-        except ValueError:
-            return web.json_response({"message": "'after' must be a number."}, status=400)
-        return web.json_response({"items": self._pushes.after(after)}, headers=HEADERS)
+
+def _show(kept: Pushes | Mails, request: web.BaseRequest) -> web.Response:
+    if not _is_local(request):
+        return web.json_response({"message": "Forbidden"}, status=403)
+    if request.method == "DELETE":
+        kept.clear()
+        return web.Response(status=204)
+    if request.method != "GET":
+        return web.json_response({"message": "Method Not Allowed"}, status=405)
+    try:
+        after = int(request.query.get("after", "0"))
+    except ValueError:
+        return web.json_response({"message": "'after' must be a number."}, status=400)
+    return web.json_response({"items": kept.after(after)}, headers=HEADERS)
 
 
 def _is_local(request: web.BaseRequest) -> bool:

@@ -57,8 +57,9 @@ others nor those from its own address keep it out. This is OWASP's device cookie
 key opens nothing: whoever steals it may guess ten times in 15 minutes, as anybody.
 
 An owner on a new device shares what strangers have, of which there is more every half a minute. To
-use up what everybody together has takes at least three addresses that go on and on. Signed-in
-sessions are never touched by any of this.
+use up what everybody together has takes at least three addresses that go on and on. A new password
+set by a mailed link forgives what was counted, from everywhere and from the address that it is set
+from. Signed-in sessions are never touched by any of this.
 
 An account has two names. What is guessed at one of them counts for both, but the other name is then
 answered as if the password were wrong, after the same work, and an unknown account is answered

@@ -1,4 +1,4 @@
-"""Checks AWS Signature Version 4, as the management API of a WebSocket API does."""
+"""Checks AWS Signature Version 4, as AWS's own endpoints do."""
 
 import hmac
 import time
@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from urllib.parse import quote
 
-SERVICE = "execute-api"
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _SKEW_SECONDS = 300
 
@@ -16,9 +15,11 @@ class SignatureRefused(Exception):
 
 
 class Verifier:
-    """Knows one pair of keys. Signing keys are kept, since they change once a day."""
+    """Knows one pair of keys, for one service. Signing keys are kept, since they change once a
+    day."""
 
-    def __init__(self, access_key: str, secret_key: str) -> None:
+    def __init__(self, access_key: str, secret_key: str, service: str = "execute-api") -> None:
+        self._service = service
         self._access_key = access_key
         self._secret_key = secret_key
         self._keys: dict[str, bytes] = {}
@@ -89,8 +90,8 @@ class Verifier:
         key = self._keys.get(scope)
         if key is None:
             parts = scope.split("/")
-            if len(parts) != 4 or parts[2:] != [SERVICE, "aws4_request"]:
-                raise SignatureRefused(f"Credential should be scoped to service '{SERVICE}'.")
+            if len(parts) != 4 or parts[2:] != [self._service, "aws4_request"]:
+                raise SignatureRefused(f"Credential should be scoped to service '{self._service}'.")
             key = f"AWS4{self._secret_key}".encode()
             for part in parts:
                 key = hmac.digest(key, part.encode(), "sha256")

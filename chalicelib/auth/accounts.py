@@ -60,7 +60,8 @@ class Accounts:
     def register(self, registration: Registration, client: Client) -> SignedIn:
         """Make an account and sign in to it.
 
-        Raises ValidationFailed for a weak password, UsernameTaken, EmailTaken, RateLimited.
+        The address is noted as a claim, whoever has it, and a link to verify it is mailed. Raises
+        ValidationFailed for a weak password, UsernameTaken, RateLimited.
         """
         self._throttle.registration(client.address)
         user = Profile(
@@ -70,6 +71,7 @@ class Accounts:
             about="",
             avatar_url=None,
             email=registration.email,
+            email_verified=False,
             push_previews=True,
             created_at=self._clock(),
         )
@@ -82,7 +84,7 @@ class Accounts:
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
     def login(self, credentials: Credentials, client: Client, terms: Terms = OURS) -> SignedIn:
-        """Sign in.
+        """Sign in, and tell the user where they are signed in already.
 
         Raises InvalidCredentials, alike in answer and in time for a wrong password, for a login
         that nobody has, and for an account that was guessed at too often by its other name;
@@ -106,6 +108,7 @@ class Accounts:
             again = self._store.credential_for(credentials.login)
             raise AccountSuspended() if _suspended_since(again, found) else InvalidCredentials()
         self._auth.give_way(found.user_id, surplus)
+        self._auth.announce(session)
         if self._passwords.outdated(found.password_hash):
             self._store.rehash(found, self._passwords.hash(credentials.password))
         user = self._users.me(found.user_id)

@@ -152,7 +152,7 @@ class Registration(Input):
 
 
 class Credentials(Input):
-    """Signs in. `login` is the e-mail address or the username, in any case."""
+    """Signs in. `login` is the username or the verified e-mail address, in any case."""
 
     login: Annotated[
         str, Field(min_length=1, max_length=254, repr=False), BeforeValidator(_fold), PRINTABLE
@@ -172,6 +172,29 @@ class PasswordChange(Input):
     """Sets a new password, which signs out every other session."""
 
     current_password: Password
+    new_password: NewPassword
+
+
+MailToken = Annotated[str, Field(min_length=1, max_length=128, repr=False), PRINTABLE]
+"""What follows the = in a mailed link."""
+
+
+class EmailProof(Input):
+    """Proves that one's address is one's own."""
+
+    token: MailToken
+
+
+class ResetRequest(Input):
+    """Asks for a link to set a new password with."""
+
+    email: Email
+
+
+class PasswordReset(Input):
+    """Sets a new password with a mailed link, which ends all sessions."""
+
+    token: MailToken
     new_password: NewPassword
 
 
@@ -208,6 +231,15 @@ class SessionInfo(Model):
     last_used_at: Utc
     client_id: str | None
     current: bool
+
+
+class NewSession(Model):
+    """Somebody signed in to your account, on another device."""
+
+    session_id: str
+    device_name: str | None
+    user_agent: str
+    created_at: Utc
 
 
 class SessionQuery(Input):

@@ -5,11 +5,14 @@ from chalice import Blueprint
 from chalicelib.auth.models import (
     Client,
     Credentials,
+    EmailProof,
     Identity,
     Jwks,
     PasswordChange,
+    PasswordReset,
     RefreshRequest,
     Registration,
+    ResetRequest,
     SessionPage,
     SessionQuery,
     SignedIn,
@@ -19,8 +22,8 @@ from chalicelib.auth.models import (
 from chalicelib.deps import deps
 from chalicelib.errors import (
     AccountSuspended,
-    EmailTaken,
     InvalidCredentials,
+    LinkInvalid,
     Unauthorized,
     UsernameTaken,
     UserNotFound,
@@ -34,18 +37,15 @@ bp = Blueprint(__name__)
 @endpoint(
     bp,
     "POST /v1/auth/register",
-    errors=(
-        UsernameTaken,
-        EmailTaken,
-    ),
+    errors=(UsernameTaken,),
     limit="register",
     status=201,
 )
 def register(body: Registration, client: Client) -> SignedIn:
-    """Make an account, and sign in to it.
+    """Make an account, and sign in to it. A link to verify the address is mailed.
 
-    409 `email_taken` tells anyone that an e-mail address has an account. Until addresses are
-    verified by mail, only the limit on registrations slows that down.
+    Nothing tells whether another account has the address: until you verify it, you sign in with
+    the username.
     """
     return deps.accounts.register(body, client)
 
@@ -60,7 +60,7 @@ def register(body: Registration, client: Client) -> SignedIn:
     limit="login",
 )
 def login(body: Credentials, client: Client) -> SignedIn:
-    """Sign in with an e-mail address or a username, and a password."""
+    """Sign in with a username or a verified e-mail address, and a password."""
     return deps.accounts.login(body, client)
 
 
@@ -89,6 +89,42 @@ def logout(identity: Identity) -> None:
 def change_password(identity: Identity, body: PasswordChange) -> None:
     """Set a new password; all other sessions end."""
     deps.accounts.change_password(identity, body)
+
+
+@endpoint(bp, "POST /v1/auth/password/reset-request", limit="reset", status=204)
+def request_reset(body: ResetRequest, client: Client) -> None:
+    """Have a link mailed to set a new password with. The answer is the same for every address."""
+    deps.recovery.request_reset(body.email, client)
+
+
+@endpoint(bp, "POST /v1/auth/password/reset", limit="reset", status=204, errors=(LinkInvalid,))
+def reset_password(body: PasswordReset, client: Client) -> None:
+    """Set a new password with the token of a mailed link; all sessions end."""
+    deps.recovery.reset(body, client)
+
+
+@endpoint(
+    bp,
+    "POST /v1/auth/email/verify-request",
+    scope="account",
+    status=204,
+    errors=(UserNotFound,),
+)
+def request_verification(identity: Identity) -> None:
+    """Have a link mailed to verify your e-mail address with, unless it is verified."""
+    deps.recovery.request_verification(identity)
+
+
+@endpoint(
+    bp,
+    "POST /v1/auth/email/verify",
+    scope="account",
+    status=204,
+    errors=(LinkInvalid, UserNotFound),
+)
+def verify_email(identity: Identity, body: EmailProof) -> None:
+    """Verify your e-mail address with the token of a mailed link."""
+    deps.recovery.verify(identity, body.token)
 
 
 @endpoint(bp, "GET /v1/auth/sessions", scope="account")

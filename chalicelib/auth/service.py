@@ -12,6 +12,7 @@ from chalicelib.auth.models import (
     Client,
     Identity,
     Jwks,
+    NewSession,
     Session,
     SessionInfo,
     SessionPage,
@@ -167,6 +168,19 @@ class Auth:
             refresh_token=str(refresh_token),
             expires_in=self._settings.access_token_seconds,
         )
+
+    def announce(self, session: Session) -> None:
+        """Tell the user's open sockets of a sign-in, as far as that can be done."""
+        data = NewSession(
+            session_id=session.id,
+            device_name=session.device_name,
+            user_agent=session.user_agent,
+            created_at=session.created_at,
+        )
+        try:
+            self._sockets().tell([session.user_id], {"event": "account.signed_in", "data": data})
+        except Unavailable as error:
+            log.warning("sign-in not told", extra={"dependency": error.dependency})
 
     def open_for(self, opener: Identity, client: Client, device_name: str, terms: Terms) -> Tokens:
         """Open a session for another program, on the word of a session that stands.

@@ -8,7 +8,7 @@ from psycopg.rows import args_row, kwargs_row, scalar_row
 
 from chalicelib.auth.models import LATELY, Session
 from chalicelib.auth.scopes import ROLES_LOCK
-from chalicelib.errors import EmailTaken, LastAdmin, UsernameTaken
+from chalicelib.errors import LastAdmin, UsernameTaken
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import DELETED_NAME, Profile
 
@@ -37,6 +37,10 @@ _LAST_ADMIN = """
 """
 
 
+# Whoever changes a password by hand needs no link that was mailed before.
+_FORGET_RESET = "DELETE FROM mail_tokens WHERE user_id = %s AND purpose = 'reset'"
+
+
 class Credential(NamedTuple):
     """A user's password, hashed."""
 
@@ -52,9 +56,8 @@ class AccountStore:
         self._postgres = postgres
 
     def add(self, user: Profile, password_hash: str, session: Session) -> None:
-        """Make a user with a password and a first session: all of it or nothing.
-
-        Raises UsernameTaken or EmailTaken.
+        """Make a user with a password and a first session, and have a link mailed to verify the
+        address with: all of it or nothing. Raises UsernameTaken.
         """
         try:
             with self._postgres.cursor() as cursor:
@@ -65,20 +68,23 @@ class AccountStore:
                     "), credential AS ("
                     "  INSERT INTO credentials (user_id, password_hash, changed_at)"
                     "  VALUES (%s, %s, %s)"
+                    "), mail AS ("
+                    "  INSERT INTO mails (kind, subject, due_at) VALUES ('verify', %s, %s)"
                     f") {_OPEN_SESSION} VALUES ({_OPENING})",
                     [
                         *(user.id, user.username, user.email, user.display_name, user.created_at),
                         *(user.id, password_hash, user.created_at),
+                        *(user.id, user.created_at),
                         *_opening(session),
                     ],
                 )
-        except UniqueViolation as error:
-            taken = error.diag.constraint_name == "users_username"
-            raise (UsernameTaken if taken else EmailTaken)() from None
+        except UniqueViolation:
+            raise UsernameTaken() from None
 
     def credential_for(self, login: str) -> Credential | None:
-        """The password of whoever has this e-mail address or username."""
-        column = "email" if "@" in login else "username"
+        """The password of whoever has this username, or has verified this e-mail address."""
+        by_email, by_username = "email_verified_at IS NOT NULL AND email", "username"
+        column = by_email if "@" in login else by_username
         with self._postgres.cursor(row_factory=args_row(Credential)) as cursor:
             return cursor.execute(
                 "SELECT user_id, password_hash, suspended_at IS NOT NULL"
@@ -106,7 +112,8 @@ class AccountStore:
 
     def open_session(self, session: Session, password_hash: str) -> list[str] | None:
         """Add a session for whoever proved this very password hash; None if it has changed since,
-        or the user was suspended.
+        or the user was suspended. Has the user mailed if no session of theirs, now or in the last
+        month, was of such a device.
 
         Answers the sessions that are to give way, least recently used, beyond MAX_SESSIONS.
         """
@@ -134,9 +141,19 @@ class AccountStore:
     def _open(self, session: Session, proof: str, values: list[object]) -> list[str] | None:
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             opened = cursor.execute(
-                f"{_OPEN_SESSION} SELECT {_OPENING} FROM {proof}", [*_opening(session), *values]
-            ).rowcount
-            if not opened:
+                f"WITH opened AS ({_OPEN_SESSION} SELECT {_OPENING} FROM {proof} RETURNING *"
+                "), mail AS ("
+                "  INSERT INTO mails (kind, subject, due_at)"
+                "  SELECT 'signed_in', id, created_at FROM opened o"
+                "  WHERE client_id IS NULL AND NOT EXISTS ("
+                "   SELECT 1 FROM sessions s WHERE s.user_id = o.user_id"
+                "   AND s.user_agent = o.user_agent"
+                "   AND s.device_name IS NOT DISTINCT FROM o.device_name"
+                "  )"
+                ") SELECT id FROM opened",
+                [*_opening(session), *values],
+            ).fetchone()
+            if opened is None:
                 return None
             return cursor.execute(
                 "SELECT id FROM sessions WHERE user_id = %(user_id)s"
@@ -258,6 +275,7 @@ class AccountStore:
                     " WHERE user_id = %s AND password_hash = %s",
                     [password_hash, now, user_id, checked],
                 ).rowcount
+                cursor.execute(_FORGET_RESET, [user_id])
             return self.revoke_all(user_id, but=but, now=now) if changed else None
 
     def erase(self, user_id: str, now: datetime, *, checked: str | None) -> list[str] | None:
@@ -278,9 +296,11 @@ class AccountStore:
                 if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone():
                     raise LastAdmin()
                 cursor.execute("DELETE FROM user_roles WHERE user_id = %s", [user_id])
+                cursor.execute("DELETE FROM mail_tokens WHERE user_id = %s", [user_id])
                 cursor.execute(
-                    "UPDATE users SET email = NULL, display_name = %s, about = '',"
-                    " avatar_url = NULL, push_previews = true, deleted_at = %s,"
+                    "UPDATE users SET email = NULL, email_verified_at = NULL,"
+                    " display_name = %s, about = '', avatar_url = NULL,"
+                    " push_previews = true, deleted_at = %s,"
                     " suspended_at = NULL, suspension_reason = NULL"
                     " WHERE id = %s AND deleted_at IS NULL",
                     [DELETED_NAME, now, user_id],

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
+from chalicelib.auth.models import NewSession
 from chalicelib.ids import new_id
 from chalicelib.messages.content import Content
 from chalicelib.wire import Id, Input, Limit, Model, Token, Utc, now
@@ -246,5 +247,6 @@ EVENTS: dict[str, type[Model]] = {
     "chat.receipt": Receipt,
     "chat.typing": TypingOf,
     "presence": PresenceOf,
+    "account.signed_in": NewSession,
 }
 """What sockets are sent unasked: {"event": name, "data": model}."""

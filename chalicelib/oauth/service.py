@@ -69,7 +69,7 @@ class OAuth:
             claims |= {"name": user.display_name, "preferred_username": user.username}
             claims |= {"picture": user.avatar_url} if user.avatar_url else {}
         if "email" in identity.scopes:
-            claims |= {"email": user.email, "email_verified": False}
+            claims |= {"email": user.email, "email_verified": user.email_verified}
         return claims
 
     def client(self, client_id: str, caller: Client) -> OAuthClient | None:

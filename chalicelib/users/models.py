@@ -76,7 +76,7 @@ DeviceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
 class Profile(Model):
-    """A user as they see themselves."""
+    """A user as they see themselves. Until it is verified, the address may be anybody's."""
 
     id: str
     username: str
@@ -84,6 +84,7 @@ class Profile(Model):
     about: str
     avatar_url: str | None
     email: str
+    email_verified: bool
     push_previews: bool
     created_at: Utc
 

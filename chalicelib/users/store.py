@@ -17,7 +17,10 @@ from chalicelib.users.models import (
     PushToken,
 )
 
-_PROFILE = "id, username, display_name, about, avatar_url, email, push_previews, created_at"
+_PROFILE = (
+    "id, username, display_name, about, avatar_url, email,"
+    " email_verified_at IS NOT NULL AS email_verified, push_previews, created_at"
+)
 _PUBLIC = (
     "id, CASE WHEN deleted_at IS NULL THEN username END AS username, display_name, about,"
     " avatar_url, deleted_at IS NOT NULL AS deleted"

@@ -13,10 +13,21 @@ UNUSED = {
     "authlib/oidc": "OpenID Connect by joserfc, which is not installed",
     "bin": "commands; their first line names the Python that ran pip",
     "cffi": "builds extensions; a built one needs _cffi_backend alone",
+    **{
+        f"firebase_admin/{name}.py": "what Firebase offers besides messaging"
+        for name in (
+            *("_auth_client", "_auth_providers", "_auth_utils", "_rfc3339", "_sseclient"),
+            *("_token_gen", "_user_identifier", "_user_import", "_user_mgt", "app_check", "auth"),
+            *("db", "firestore", "firestore_async", "functions", "instance_id", "ml"),
+            *("phone_number_verification", "project_management", "remote_config", "storage"),
+            "tenant_mgt",
+        )
+    },
+    "google/auth/aio": "asynchronous sign-in",
     "gridfs": "files in MongoDB",
-    "h2": "HTTP/2, by which firebase-admin can send asynchronously",
-    "hpack": "HTTP/2, too",
-    "hyperframe": "HTTP/2, too",
+    "pika/adapters/gevent_connection.py": "another event loop than ours",
+    "pika/adapters/tornado_connection.py": "another event loop than ours",
+    "pika/adapters/twisted_connection.py": "another event loop than ours",
     "pydantic/v1": "the old pydantic for those who ask for it by name",
 }
 """What is removed by name, and what it is for."""
@@ -30,7 +41,8 @@ METADATA_READ = {"METADATA", "entry_points.txt", "licenses"}
 def trim(folder: Path) -> None:
     """Remove what is unused. Raises FileNotFoundError where a name in UNUSED has become wrong."""
     for name in UNUSED:
-        shutil.rmtree(folder / name)
+        path = folder / name
+        path.unlink() if path.suffix == ".py" else shutil.rmtree(path)
     for path in sorted(folder.rglob("*")):
         if not path.exists():
             continue  # it went with its folder

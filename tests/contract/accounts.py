@@ -60,6 +60,7 @@ def profile(**changes: Any) -> Profile:
         "about": "",
         "avatar_url": None,
         "email": f"{name}@example.org",
+        "email_verified": False,
         "push_previews": True,
         "created_at": NOW,
     }

@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.auth.models import Session
 from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
-from chalicelib.errors import AppError, EmailTaken, Unavailable, UsernameTaken
+from chalicelib.errors import AppError, Unavailable, UsernameTaken
 from chalicelib.ids import new_id
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import PushToken
@@ -55,33 +55,36 @@ class TestAdd:
         assert stores.accounts.session(session.id) == session
         assert stores.accounts.password_hash(user.id) == "hash"
 
-    def test_names_are_unique(self, stores: Stores) -> None:
+    def test_usernames_are_unique(self, stores: Stores) -> None:
         user, _ = stores.account()
 
         with pytest.raises(UsernameTaken):
             stores.account(username=user.username)
-        with pytest.raises(EmailTaken):
-            stores.account(email=user.email)
+
+    def test_an_address_may_be_claimed_by_many(self, stores: Stores) -> None:
+        user, _ = stores.account()
+
+        assert stores.account(email=user.email)[0].email == user.email
 
     def test_a_refusal_leaves_nothing_behind(self, stores: Stores) -> None:
         taken, _ = stores.account()
-        user = profile(email=taken.email)
+        user = profile(username=taken.username)
         session = session_of(user.id)
 
-        with pytest.raises(EmailTaken):
+        with pytest.raises(UsernameTaken):
             stores.accounts.add(user, "hash", session)
 
         assert stores.users.profile(user.id) is None
         assert stores.accounts.session(session.id) is None
-        assert stores.accounts.credential_for(user.username) is None
+        assert stores.accounts.password_hash(user.id) is None
 
 
 class TestCredentials:
-    def test_are_found_by_either_name(self, stores: Stores) -> None:
+    def test_are_found_by_username_and_not_by_a_claimed_address(self, stores: Stores) -> None:
         user, _ = stores.account()
 
-        for login in (user.email, user.username):
-            assert stores.accounts.credential_for(login) == Credential(user.id, "hash")
+        assert stores.accounts.credential_for(user.username) == Credential(user.id, "hash")
+        assert stores.accounts.credential_for(user.email) is None
         assert stores.accounts.credential_for("nobody") is None
         assert stores.accounts.credential_for("nobody@example.org") is None
 

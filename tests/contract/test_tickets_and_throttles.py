@@ -290,6 +290,23 @@ class TestThrottleOnRedis:
         with pytest.raises(RateLimited):
             throttle.login("ana", "192.0.2.1")
 
+    def test_a_limit_that_was_eased_is_eased_for_those_who_had_met_it(
+        self, client: redis.Redis
+    ) -> None:
+        hour, second = [
+            Throttle(client, auth_settings(rate_limits=rates({"register.address": 2}, seconds)))
+            for seconds in (3600, 1)
+        ]
+        for _ in range(2):
+            hour.registration("192.0.2.1")
+
+        with pytest.raises(RateLimited) as raised:
+            second.registration("192.0.2.1")
+
+        assert raised.value.details["retry_after"] == 1
+        time.sleep(0.6)
+        second.registration("192.0.2.1")
+
     def test_knows_the_devices_used_last(self, client: redis.Redis) -> None:
         throttle = Throttle(client, auth_settings())
         for n in range(KNOWN_DEVICES + 5):

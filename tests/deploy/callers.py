@@ -71,5 +71,6 @@ def typical_events(ana: Ana) -> dict[str, tuple[str, Any]]:
         "redeliver_pending": ("redeliver_pending", events.schedule("redeliver_pending")),
         "push_overdue": ("push_overdue", events.schedule("push_overdue")),
         "purge_sessions": ("purge_sessions", events.schedule("purge_sessions")),
+        "send_mails": ("send_mails", events.schedule("send_mails")),
         "maintain": ("maintain", {"task": "migrate"}),
     }

@@ -30,6 +30,7 @@ HANDLERS = {
     "redeliver_pending": "chalicelib.messages.jobs.redeliver_pending",
     "push_overdue": "chalicelib.messages.jobs.push_overdue",
     "purge_sessions": "chalicelib.auth.jobs.purge_sessions",
+    "send_mails": "chalicelib.mail.jobs.send_mails",
     "maintain": "chalicelib.maintenance.maintain",
 }
 """What Lambda is told to call, by the name of the function."""

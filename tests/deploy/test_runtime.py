@@ -15,7 +15,7 @@ import pytest
 from bench.function import Caller, failure, message
 from local import events
 from tests.client import PASSWORD, User, register
-from tests.cloud import Cloud
+from tests.cloud import WIDE, Cloud
 from tests.deploy.callers import Ana, batch, typical_events
 from tests.deploy.deployment import Deployment
 from tests.deploy.function import Unpacked
@@ -40,6 +40,7 @@ USES = {
     "redeliver_pending": CHATS | {"redis"},
     "push_overdue": CHATS | {"redis"},
     "purge_sessions": {"psycopg", "redis"},
+    "send_mails": {"psycopg", "redis"},
     "maintain": CHATS | {"chalicelib.schema", "pika", "psycopg", "yoyo"},
 }
 """By a typical event of each function: what handling it needs, and no more. Migrations are read by
@@ -52,6 +53,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     cloud = Cloud(
         tmp_path_factory.mktemp("servers"),
         *["--workers", "1", "--messages", "mongo", "--schedule-seconds", "0"],
+        RATE_LIMITS=WIDE,
     )
     cloud.start()
     yield cloud
@@ -74,7 +76,7 @@ def start(
             {
                 **cloud.about["environment"],
                 "STAGE": "dev",
-                "RATE_LIMITS": '{"register": {"address": [100000, 1]}}',
+                "RATE_LIMITS": WIDE,
                 **settings,
             },
             tmp_path_factory.mktemp("logs"),

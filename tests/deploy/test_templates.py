@@ -74,12 +74,14 @@ STACKS = [
 WATCHED = [stack for stack in STACKS if stack.template is WATCH]
 OURS = {
     "MessagesStored", "LeftPending", "OutboxAge", "Redelivered", "OverduePushed", "PushesSent",
-    "PushesRetried", "PushesBuried", "TokensForgotten", "DependencyUnavailable",
+    "PushesRetried", "PushesBuried", "TokensForgotten", "MailsSent", "MailsGivenUp",
+    "DependencyUnavailable",
 }  # fmt: skip
 FUNCTIONS = {
     "parley-dev", "parley-dev-websocket_connect", "parley-dev-websocket_message",
     "parley-dev-websocket_disconnect", "parley-dev-notify", "parley-dev-redeliver_pending",
-    "parley-dev-push_overdue", "parley-dev-purge_sessions", "parley-dev-maintain",
+    "parley-dev-push_overdue", "parley-dev-purge_sessions", "parley-dev-send_mails",
+    "parley-dev-maintain",
 }  # fmt: skip
 
 BROKEN = """

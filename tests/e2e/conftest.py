@@ -57,6 +57,17 @@ class People:
         await asyncio.to_thread(self.cloud.maintain, **grant)
         return await user.sign_in()
 
+    async def mailed(self, user: User, count: int = 1) -> list[str]:
+        """The tokens in the mails to somebody, newest first, once there are so many mails."""
+        to = user.signed_in["user"]["email"]
+        async with asyncio.timeout(20):
+            while True:
+                items = (await self.anonymous.ok("GET /_local/mails"))["items"]
+                texts = [mail["text"] for mail in items if mail["to"] == to]
+                if len(texts) >= count:
+                    return [text.partition("=")[2].partition("\n")[0] for text in texts]
+                await asyncio.sleep(0.1)
+
     async def pair(self) -> tuple[User, User, str]:
         """Two people and their chat."""
         ana, bo = await asyncio.gather(self.new("ana"), self.new("bo"))

@@ -157,3 +157,9 @@ def call(url: str, path: str, token: str, method: str = "GET") -> httpx.Response
     """What a program asks for a user."""
     headers = {"Authorization": f"Bearer {token}"}
     return httpx.request(method, f"{url}{path}", headers=headers, timeout=40)
+
+
+def refused(answer: httpx.Response, error: str, status: int = 400) -> None:
+    """It must have been, with this error."""
+    assert (answer.status_code, answer.json()["error"]) == (status, error), answer.text
+    assert answer.headers["cache-control"] == "no-store"

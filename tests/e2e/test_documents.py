@@ -74,6 +74,7 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         await admin_routes(api, await people.staff("admin"), cy)
         await oauth_routes(people, api, await people.staff("admin"), cy)
         await user_routes(api, ana, bo)
+        await mail_routes(people, api, await people.new("di"))
         await chat_routes(api, ana, bo)
         await session_routes(api, ana, desk)
         await api.call(bo, "POST /v1/users/me/delete", {"password": PASSWORD})
@@ -106,6 +107,17 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         await api.call(people.anonymous, "POST /v1/auth/refresh", token)
         assert (await api.call(people.anonymous, "GET /v1/users/me")).status == 401
 
+    async def mail_routes(people: People, api: Documented, ana: User) -> None:
+        await people.mailed(ana)
+        await api.call(ana, "POST /v1/auth/email/verify-request")
+        await api.call(ana, "POST /v1/auth/email/verify", {"token": "x"})
+        token = {"token": (await people.mailed(ana, 2))[0]}
+        await api.call(ana, "POST /v1/auth/email/verify", token)
+        email = {"email": ana.signed_in["user"]["email"]}
+        await api.call(people.anonymous, "POST /v1/auth/password/reset-request", email)
+        reset = {"token": (await people.mailed(ana, 3))[0], "new_password": PASSWORD}
+        await api.call(people.anonymous, "POST /v1/auth/password/reset", reset)
+
     async def admin_routes(api: Documented, admin: User, cy: User) -> None:
         user = "/v1/admin/users/{user_id}"
         await api.call(admin, f"GET /v1/admin/users?username={cy.username}&limit=1")
@@ -127,7 +139,7 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
             "name": "Documented",
             "redirect_uris": [CALLBACK],
             "post_logout_redirect_uris": [GOODBYE],
-            "scopes": ["openid", "push.send", "tokens.introspect", "users.validate"],
+            "scopes": ["openid", "tokens.introspect", "push.send", "users.validate"],
             "confidential": True,
         }
         made = (await api.call(admin, f"POST {clients}", new)).body
@@ -139,9 +151,9 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         own["grant_type"] = "client_credentials"
         token = (await api.call(nobody, "POST /oauth2/token", form=own)).body["access_token"]
         service = Api(nobody.url, nobody.http, token)
-        await api.call(service, "POST /v1/users/validate", {"user_ids": [cy.id]})
-        push = {"user_ids": [cy.id], "title": "Documented", "body": "Hello"}
+        push = {"user_ids": [cy.id], "title": "Your order", "body": "It is on its way"}
         await api.call(service, "POST /v1/push", push)
+        await api.call(service, "POST /v1/users/validate", {"user_ids": [cy.id]})
         for path in ("introspect", "revoke"):
             route = f"POST /oauth2/{path}"
             await api.call(nobody, route, form={**own, "token": token})
@@ -269,8 +281,10 @@ def test_every_frame_is_as_the_document_says(run: Run) -> None:
                 await b.send(chat, "hello")
                 await b.ask("chat.read", {"chat_id": chat, "seq": 1})
                 await b.ask("chat.typing", {"chat_id": chat, "typing": True})
+                await ana.sign_in()
                 for event in ("message.new", "chat.receipt", "chat.typing", "presence"):
                     await a.event(event)
+                await a.event("account.signed_in")
             for frame in a.events:
                 frames.hold(f"{frame['event']}.event", frame)
 

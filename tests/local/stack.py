@@ -23,6 +23,7 @@ from local.functions import Function, Registered, registered
 from local.http_gateway import HttpGateway
 from local.limits import Limits
 from local.logs import WorkerLog
+from local.mails import Mails
 from local.management import ManagementApi
 from local.pages import Pages
 from local.pushes import Pushes
@@ -72,6 +73,7 @@ class Stack:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.pushes = Pushes()
+        self.mails = Mails()
         self.record_file = self.folder / "records"
         self._listeners = [listener(), listener(), listener()]
         http, sockets, management = (bound.getsockname()[1] for bound in self._listeners)
@@ -116,7 +118,7 @@ class Stack:
             app=self.app,
             limits=self.limits,
             report=self.reports.append,
-            pages=Pages(folder=web, pushes=self.pushes),
+            pages=Pages(folder=web, pushes=self.pushes, mails=self.mails),
         )
         await self.http.start(self._listeners[0])
         await self.sockets.start(self._listeners[1])

@@ -89,8 +89,13 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "purge_sessions": (
         REDIS | {"psycopg"},
-        "deps.account_store.purge_sessions = lambda *_: 0",
+        "deps.account_store.purge_sessions = lambda *_: 0; deps.recovery.purge = lambda: 0",
         "chalicelib.auth.jobs.purge_sessions(SCHEDULED, None)",
+    ),
+    "send_mails": (
+        REDIS | {"psycopg"},
+        "deps.mail_store.claim = nothing",
+        "chalicelib.mail.jobs.send_mails(SCHEDULED, None)",
     ),
     "notify": (
         REDIS | MONGODB | FCM | {"pika", "psycopg"},
@@ -120,7 +125,8 @@ PRELUDE = """
 import json
 import sys
 import app
-import chalicelib.auth.jobs, chalicelib.maintenance, chalicelib.messages.jobs
+import chalicelib.auth.jobs, chalicelib.mail.jobs, chalicelib.maintenance
+import chalicelib.messages.jobs
 import chalicelib.notify.worker
 from chalicelib.auth.models import Identity, Program
 from chalicelib.deps import deps
@@ -211,6 +217,7 @@ def test_every_function_is_known_here() -> None:
         "redeliver_pending",
         "push_overdue",
         "purge_sessions",
+        "send_mails",
     }
     assert {event.partition(":")[0] for event in EVENTS} >= names
 

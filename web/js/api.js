@@ -39,6 +39,14 @@ export function register(base, { email, username, display_name, password }) {
   return fetchJson(base, "POST", "/v1/auth/register", { body });
 }
 
+export function requestReset(base, email) {
+  return fetchJson(base, "POST", "/v1/auth/password/reset-request", { body: { email } });
+}
+
+export function resetPassword(base, token, new_password) {
+  return fetchJson(base, "POST", "/v1/auth/password/reset", { body: { token, new_password } });
+}
+
 /** Calls made by someone who is signed in. */
 export class Api {
   #refreshing = null;

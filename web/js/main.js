@@ -3,6 +3,8 @@
 import { Api } from "./api.js";
 import { loadConfig } from "./config.js";
 import { registerDevice } from "./device.js";
+import { announce } from "./dom.js";
+import { takeMailedLink } from "./links.js";
 import { Messenger } from "./messenger.js";
 import { Session } from "./session.js";
 import { showApp } from "./views/app.js";
@@ -12,12 +14,19 @@ const root = document.getElementById("app");
 
 async function begin(notice = "") {
   const config = await loadConfig();
+  const link = takeMailedLink();
   const session = Session.restore(config.api);
-  if (session) enter(config, session);
-  else showSignIn(root, { config, notice, onSignedIn: (answer) => enter(config, Session.start(config.api, answer)) });
+  if (session && link?.purpose !== "reset") {
+    enter(config, session, link);
+    return;
+  }
+  const reset = link?.purpose === "reset" ? link.token : null;
+  const asked = link?.purpose === "verify" ? "Sign in to verify your e-mail address." : notice;
+  const onSignedIn = (answer) => enter(config, Session.start(config.api, answer), reset ? null : link);
+  showSignIn(root, { config, notice: asked, reset, onSignedIn });
 }
 
-function enter(config, session) {
+function enter(config, session, link = null) {
   const api = new Api(session);
   const messenger = new Messenger(api, session);
   let left = false;
@@ -32,7 +41,19 @@ function enter(config, session) {
   session.onEnded = leave;
   const hide = showApp(root, { config, messenger, leave });
   messenger.start();
+  if (link) verify(messenger, link.token);
   if (config.local) registerDevice(api, session.user).catch(() => null); // Chat works without it.
 }
 
+async function verify(messenger, token) {
+  try {
+    await messenger.api.post("/v1/auth/email/verify", { token });
+    messenger.setUser(await messenger.api.get("/v1/users/me"));
+    announce("Your e-mail address is verified.");
+  } catch (error) {
+    messenger.onProblem?.(error.message);
+  }
+}
+
+window.addEventListener("hashchange", () => /^#(verify|reset)=/.test(location.hash) && location.reload());
 begin();

@@ -179,6 +179,7 @@ export class Messenger {
     else if (name === "chat.receipt") this.store.applyReceipt(data);
     else if (name === "chat.typing" && data.user_id !== this.store.me) this.store.applyTyping(data);
     else if (name === "presence") this.store.applyPresence([data]);
+    else if (name === "account.signed_in") this.onSignedIn?.(data);
   }
 
   async #take(message) {

@@ -137,7 +137,7 @@ def test_presence_tells_who_is_here_and_when_they_were(world: World) -> None:
 def test_who_scrolls_up_just_as_something_changes_is_not_taken_back(world: World) -> None:
     ada, ben, chat = world.pair()
     for number in range(40):
-        ben.post(chat, f"message {number}")
+        ada.post(chat, f"message {number}")  # her own are not new, so the page opens at the end
     ada.open().talk_to(ben)
     expect(ada.message("message 39")).to_be_in_viewport()
     wait_for(lambda: len(ada.texts()) == 40, ada.page)

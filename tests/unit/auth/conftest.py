@@ -12,12 +12,16 @@ from chalicelib.admin.service import Admin
 from chalicelib.auth.accounts import Accounts
 from chalicelib.auth.models import Credentials, Identity, Registration, SignedIn, Tokens
 from chalicelib.auth.passwords import Passwords
+from chalicelib.auth.recovery import Recovery
 from chalicelib.auth.scopes import Role
 from chalicelib.auth.service import Auth
 from chalicelib.auth.tokens import AccessTokens
 from chalicelib.config import Settings
 from chalicelib.deps import deps
+from chalicelib.mail.models import Letter
+from chalicelib.mail.service import Mails
 from chalicelib.users.service import Users
+from tests.unit.auth.fake_mail import FakeMailStore, FakeRecoveryStore, FakeSes
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeAdminStore, FakeUserStore, Tables
 from tests.unit.auth.fakes import (
     PHONE,
@@ -64,11 +68,14 @@ class World:
     auth: Auth
     accounts: Accounts
     admin: Admin
+    recovery: Recovery
+    mails: Mails
+    ses: FakeSes
 
-    def register(self, username: str = "ana") -> SignedIn:
+    def register(self, username: str = "ana", email: str | None = None) -> SignedIn:
         return self.accounts.register(
             Registration(
-                email=f"{username}@example.org",
+                email=email or f"{username}@example.org",
                 username=username,
                 password=PASSWORD,
                 display_name=username.capitalize(),
@@ -78,6 +85,19 @@ class World:
 
     def login(self, login: str = "ana", password: str = PASSWORD) -> SignedIn:
         return self.accounts.login(Credentials(login=login, password=password), PHONE)
+
+    def mailed(self) -> list[Letter]:
+        """Send what is due; what was sent by that."""
+        before = len(self.ses.sent)
+        self.mails.send_due()
+        return self.ses.sent[before:]
+
+    def verified(self, username: str = "ana", email: str | None = None) -> SignedIn:
+        """Somebody who has verified their address."""
+        signed_in = self.register(username, email)
+        (letter,) = self.mailed()
+        self.recovery.verify(self.identity(signed_in), token_in(letter))
+        return signed_in
 
     def staff(self, role: Role) -> SignedIn:
         """Somebody who was given a role, signed in since."""
@@ -118,9 +138,29 @@ def make_world(given: Settings) -> World:
         store=store, passwords=passwords, throttle=throttle, auth=auth, users=users, clock=clock
     )
     admin = Admin(store=FakeAdminStore(tables), auth=auth, users=users, clock=clock)
-    return World(
-        given, clock, tables, revocation, throttle, sockets, passwords, users, auth, accounts, admin
+    mail_store, ses = FakeMailStore(tables), FakeSes()
+    recovery = Recovery(
+        given,
+        store=FakeRecoveryStore(tables),
+        mails=mail_store,
+        throttle=throttle,
+        passwords=lambda: passwords,
+        auth=auth,
+        users=users,
+        clock=clock,
     )
+    mails = Mails(
+        given, store=mail_store, ses=ses, throttle=throttle, recovery=recovery, clock=clock
+    )
+    return World(
+        *(given, clock, tables, revocation, throttle, sockets, passwords),
+        *(users, auth, accounts, admin, recovery, mails, ses),
+    )
+
+
+def token_in(letter: Letter) -> str:
+    """What the link in a mail ends with."""
+    return letter.text.partition("=")[2].split()[0]
 
 
 @pytest.fixture
@@ -135,7 +175,7 @@ def app(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
 
 def serve(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
     """The deployed routes, over this world."""
-    for name in ("settings", "auth", "accounts", "users", "admin"):
+    for name in ("settings", "auth", "accounts", "users", "admin", "recovery", "mails"):
         monkeypatch.setitem(vars(deps), name, getattr(world, name))
     return deployed
 

@@ -22,7 +22,8 @@ from chalicelib.admin.store import AdminStore
 from chalicelib.auth.models import LATELY, Session
 from chalicelib.auth.scopes import Role
 from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
-from chalicelib.errors import EmailTaken, LastAdmin, Unavailable, UsernameTaken
+from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken
+from chalicelib.mail.models import Due, Kind
 from chalicelib.users.models import (
     DELETED_NAME,
     MAX_DEVICES,
@@ -36,7 +37,7 @@ from chalicelib.users.store import UserStore
 
 
 @dataclass
-class _User:
+class User:
     profile: Profile
     deleted: bool = False
     suspended_at: datetime | None = None
@@ -52,14 +53,30 @@ class _Push:
 
 
 @dataclass
+class Token:
+    digest: bytes
+    address: str
+    expires_at: datetime
+    used: bool = False
+
+
+@dataclass
+class Waiting:
+    mail: Due
+    due_at: datetime
+
+
+@dataclass
 class Tables:
     """What PostgreSQL would hold; `down` makes it fail to answer."""
 
-    users: dict[str, _User] = field(default_factory=dict)
+    users: dict[str, User] = field(default_factory=dict)
     passwords: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     pushes: dict[tuple[str, str], _Push] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
+    mails: dict[tuple[str, str], Waiting] = field(default_factory=dict)
+    tokens: dict[tuple[str, str], Token] = field(default_factory=dict)
     down: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -70,6 +87,15 @@ class Tables:
 
     def __exit__(self, *_: object) -> None:
         self.lock.release()
+
+    def mail(self, kind: Kind, subject: str, now: datetime) -> None:
+        known = self.mails.get((kind, subject))
+        number = known.mail.id if known else len(self.mails) + 1
+        self.mails[kind, subject] = Waiting(Due(number, kind, subject, 0), now)
+
+    def verify(self, user_id: str) -> None:
+        user = self.users[user_id]
+        user.profile = user.profile.model_copy(update={"email_verified": True})
 
     def drop_pushes(self, user_id: str, *, but: str | None) -> None:
         for key, row in list(self.pushes.items()):
@@ -86,17 +112,17 @@ class FakeAccountStore(AccountStore):
             for other in self._tables.users.values():
                 if other.profile.username == user.username:
                     raise UsernameTaken()
-                if not other.deleted and other.profile.email == user.email:
-                    raise EmailTaken()
-            self._tables.users[user.id] = _User(user)
+            self._tables.users[user.id] = User(user)
             self._tables.passwords[user.id] = password_hash
             self._tables.sessions[session.id] = session
+            self._tables.mail("verify", user.id, user.created_at)
 
     def credential_for(self, login: str) -> Credential | None:
         with self._tables:
             for user_id, user in self._tables.users.items():
                 profile = user.profile
-                if not user.deleted and login in (profile.email, profile.username):
+                names = [profile.username, *([profile.email] if profile.email_verified else [])]
+                if not user.deleted and login in names:
                     password_hash = self._tables.passwords[user_id]
                     return Credential(user_id, password_hash, user.suspended_at is not None)
         return None
@@ -128,6 +154,13 @@ class FakeAccountStore(AccountStore):
             return None
         others = self._standing(session.user_id, session.created_at)
         others.sort(key=lambda one: one.last_used_at, reverse=True)
+        known = {
+            (one.user_agent, one.device_name)
+            for one in self._tables.sessions.values()
+            if one.user_id == session.user_id
+        }
+        if session.client_id is None and (session.user_agent, session.device_name) not in known:
+            self._tables.mail("signed_in", session.id, session.created_at)
         self._tables.sessions[session.id] = session
         return [one.id for one in others[MAX_SESSIONS - 1 :]]
 
@@ -215,6 +248,7 @@ class FakeAccountStore(AccountStore):
             if self._tables.passwords.get(user_id) != checked:
                 return None
             self._tables.passwords[user_id] = password_hash
+            self._tables.tokens.pop((user_id, "reset"), None)
             return self.revoke_all(user_id, but=but, now=now)
 
     def erase(self, user_id: str, now: datetime, *, checked: str | None) -> list[str] | None:
@@ -227,10 +261,13 @@ class FakeAccountStore(AccountStore):
             if checked is not None:
                 del self._tables.passwords[user_id]
             user.deleted = True
+            for purpose in ("verify", "reset"):
+                self._tables.tokens.pop((user_id, purpose), None)
             user.roles, user.suspended_at, user.suspension_reason = frozenset(), None, None
             user.profile = user.profile.model_copy(
                 update={
                     "email": "",
+                    "email_verified": False,
                     "display_name": DELETED_NAME,
                     "about": "",
                     "avatar_url": None,
@@ -258,7 +295,7 @@ class FakeAccountStore(AccountStore):
                     del self._tables.pushes[key]
             return len(ended)
 
-    def _other_admins(self, user: _User) -> list[_User]:
+    def _other_admins(self, user: User) -> list[User]:
         return [
             one
             for one in self._tables.users.values()
@@ -344,7 +381,7 @@ class FakeAdminStore(AdminStore):
             return None
         return Standing(user.roles, user.suspended_at is not None)
 
-    def _account(self, user: _User, now: datetime) -> Account:
+    def _account(self, user: User, now: datetime) -> Account:
         profile = user.profile
         everyones = self._tables.sessions.values()
         return Account(
@@ -443,7 +480,7 @@ class FakeUserStore(UserStore):
             )
 
 
-def _public(user: _User) -> PublicProfile:
+def _public(user: User) -> PublicProfile:
     return PublicProfile(
         id=user.profile.id,
         username=None if user.deleted else user.profile.username,

@@ -20,6 +20,7 @@ from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.gateway import Gateway
 from chalicelib.limits import Quota, Use
+from chalicelib.messages.models import Owed
 from tests.unit.settings import settings
 
 PHONE = Client(address="192.0.2.1", user_agent="Phone/1")
@@ -49,7 +50,7 @@ KEY = signing_key("k1")
 
 def auth_settings(**changes: Any) -> Settings:
     """Settings that can sign, with cheap hashes."""
-    cheap = {"argon2_time_cost": 1, "argon2_memory_kib": 8}
+    cheap = {"argon2_time_cost": 1, "argon2_memory_kib": 8, "mail_from": "us@example.com"}
     return settings(**{"jwt_keys": json.dumps({"keys": [KEY]}), **cheap, **changes})
 
 
@@ -158,10 +159,24 @@ class FakeThrottle(Throttle):
 
 
 class FakeSockets(Gateway):
-    """Remembers whose sockets were closed."""
+    """Remembers whose sockets were closed, and what they were told."""
 
     def __init__(self) -> None:
         self.closed: list[tuple[str, str]] = []
+        self.told: list[tuple[Sequence[str], dict[str, Any]]] = []
+        self.down = False
+
+    def tell(
+        self,
+        user_ids: Sequence[str],
+        event: dict[str, Any],
+        *,
+        skip: str | None = None,
+        delivered: Owed | None = None,
+    ) -> None:
+        if self.down:
+            raise Unavailable("redis")
+        self.told.append((user_ids, event))
 
     def close_session(self, user_id: str, session_id: str) -> None:
         self.closed.append((user_id, session_id))

@@ -10,7 +10,6 @@ from chalicelib.auth.passwords import Passwords
 from chalicelib.auth.store import MAX_SESSIONS
 from chalicelib.errors import (
     AppError,
-    EmailTaken,
     InvalidCredentials,
     RateLimited,
     Unauthorized,
@@ -87,8 +86,13 @@ class TestRegister:
 
         with pytest.raises(UsernameTaken):
             world.accounts.register(registration(username="ANA", email="b@example.org"), PHONE)
-        with pytest.raises(EmailTaken):
-            world.accounts.register(registration(username="bo_", email="ANA@example.org"), PHONE)
+
+    def test_tells_nothing_of_who_has_the_address(self, world: World) -> None:
+        world.verified("ana")
+
+        eve = world.register("eve", "ana@example.org")
+
+        assert (eve.user.email, eve.user.email_verified) == ("ana@example.org", False)
 
     @pytest.mark.parametrize(
         "weak", ["password123", "QWERTYUIOP", "ana@example.org", "ANA@Example.org"]
@@ -135,7 +139,7 @@ class TestRegister:
 class TestLogin:
     @pytest.mark.parametrize("login", ["ana", "ANA", "ana@example.org", " Ana@Example.org"])
     def test_by_name_or_address_in_any_case(self, world: World, login: str) -> None:
-        world.register()
+        world.verified()
 
         assert world.login(login).user.username == "ana"
 
@@ -150,8 +154,56 @@ class TestLogin:
             tablet.session_id: "Tablet",
         }
 
-    def test_an_unknown_login_and_a_wrong_password_look_alike(self, world: World) -> None:
+    def test_tells_the_sockets_of_other_sessions(self, world: World) -> None:
+        ana = world.register()
+        assert world.sockets.told == []
+
+        again = world.login()
+
+        ((user_ids, event),) = world.sockets.told
+        assert user_ids == [ana.user.id]
+        assert event["event"] == "account.signed_in"
+        assert event["data"].session_id == again.session_id
+        assert event["data"].user_agent == PHONE.user_agent
+
+    def test_works_where_nobody_can_be_told(self, world: World) -> None:
         world.register()
+        world.sockets.down = True
+
+        assert world.login()
+
+    def test_a_refused_one_is_not_told(self, world: World) -> None:
+        world.register()
+        with pytest.raises(InvalidCredentials):
+            world.login(password="wrong")
+
+        assert world.sockets.told == []
+
+    def test_from_a_new_kind_of_device_is_mailed_to_a_verified_address(self, world: World) -> None:
+        world.verified()
+        firefox = Client(address="192.0.2.1", user_agent="X11; Linux Firefox/128")
+        credentials = Credentials(login="ana", password=PASSWORD)
+        world.login()
+        assert world.mailed() == []
+
+        world.accounts.login(credentials, firefox)
+        (letter,) = world.mailed()
+        world.accounts.login(credentials, firefox)
+
+        assert letter.to == "ana@example.org"
+        assert "Firefox on Linux, on 01 January 2026 at 00:00 UTC" in letter.text
+        assert world.mailed() == []
+
+    def test_is_not_mailed_to_an_address_that_may_be_anybodys(self, world: World) -> None:
+        world.register()
+        world.mailed()
+        world.accounts.login(Credentials(login="ana", password=PASSWORD, device_name="Desk"), PHONE)
+
+        assert world.mailed() == []
+        assert world.tables.mails == {}
+
+    def test_an_unknown_login_and_a_wrong_password_look_alike(self, world: World) -> None:
+        world.verified()
         answers = []
         for login in ("ana", "nobody", "ana@example.org", "nobody@example.org"):
             with pytest.raises(InvalidCredentials) as raised:
@@ -203,7 +255,7 @@ class TestLogin:
     @pytest.mark.parametrize("guessed", ["ana", "ana@example.org"])
     def test_a_guesser_does_not_lock_out_a_device_that_has_signed_in(self, guessed: str) -> None:
         world = make_world(auth_settings())
-        world.register()
+        world.verified()
         phone = Credentials(login="ana", password=PASSWORD, device_key="k" * 22)
         world.accounts.login(phone, PHONE)
         for n in range(40):
@@ -273,7 +325,7 @@ class TestLogin:
 
     def test_both_names_of_an_account_share_its_guesses(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"login-here.target": 4})))
-        ana = world.register()
+        ana = world.verified()
         for login in ("ana", "ana@example.org") * 2:
             with pytest.raises(InvalidCredentials):
                 world.login(login, "wrong")
@@ -289,7 +341,7 @@ class TestLogin:
         """Once the guesses at her name are used up, her address is answered as one that nobody
         has, after the same work."""
         world = make_world(auth_settings(rate_limits=rates({"login-here.target": 2})))
-        world.register()
+        world.verified()
         hasher = CountingHasher(world.passwords._hasher)
         monkeypatch.setattr(world.passwords, "_hasher", hasher)
 

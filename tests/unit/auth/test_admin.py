@@ -50,6 +50,7 @@ class TestSuspend:
 
     def test_lets_nobody_in_and_tells_only_who_knows_the_password(self, world: World) -> None:
         mod, ana = world.staff("moderator"), world.register()
+        world.tables.verify(ana.user.id)
         suspend(world, mod, ana)
 
         with pytest.raises(AccountSuspended):

@@ -40,4 +40,7 @@ def test_purges_and_says_how_much(
 
     assert entered == [{"request_id": "r1", "trace_id": None, "function": "purge"}]
     assert set(world.tables.sessions) == {bo.session_id}
-    assert [(one.message, vars(one)["count"]) for one in caplog.records] == [("sessions purged", 1)]
+    assert [(one.message, vars(one)["count"]) for one in caplog.records] == [
+        ("sessions purged", 1),
+        ("links purged", 0),
+    ]

@@ -8,7 +8,9 @@ import { conversation } from "./conversation.js";
 import { finder } from "./finder.js";
 import { phonePanel } from "./phone.js";
 import { openSettings } from "./settings.js";
+import { signInNotice } from "./sign-in-notice.js";
 import { statusLine } from "./status.js";
+import { verificationLine } from "./verification.js";
 
 /** Shows the page in `root`; answers the way to take it away. `leave(reason)` ends the session. */
 export function showApp(root, { config, messenger, leave }) {
@@ -27,6 +29,8 @@ export function showApp(root, { config, messenger, leave }) {
   const find = finder({ messenger, onFilter: (text) => list.filter(text), onOpen: open, onDown: () => list.focus() });
   const talk = conversation({ messenger, onClose: () => close() });
   const status = statusLine({ messenger });
+  const verification = verificationLine({ messenger });
+  const newSignIn = signInNotice({ onLook: () => openSettings({ messenger, leave }) });
   const phone = config.local ? phonePanel({ messenger, onOpen: open }) : null;
   const face = avatar("small");
   const name = h("strong", {});
@@ -67,6 +71,8 @@ export function showApp(root, { config, messenger, leave }) {
         toolButton("settings", "Settings", settings),
         toolButton("leave", "Sign out", signOut),
       ),
+      newSignIn.node,
+      verification.node,
       find.node,
       list.node,
       status.node,
@@ -100,8 +106,11 @@ export function showApp(root, { config, messenger, leave }) {
     find.render();
     talk.render();
     status.render();
+    verification.render();
   }
 
+  messenger.onSignedIn = (session) => newSignIn.show(session);
+  messenger.onProblem = (text) => verification.say(text);
   messenger.onMessage = (chat, message) => {
     announce(`${store.titleOf(chat)}: ${message.content?.text ?? "a message"}`);
   };

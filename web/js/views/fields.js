@@ -4,7 +4,7 @@ import { h, setText } from "../dom.js";
 
 let count = 0;
 
-const FIELD_OF_CODE = { username_taken: "username", email_taken: "email" };
+const FIELD_OF_CODE = { username_taken: "username" };
 
 /** A labelled input; `problem(text)` shows or clears what is wrong with it. */
 export function field(label, { hint = "", tag = "input", ...attributes }) {

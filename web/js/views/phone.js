@@ -4,6 +4,7 @@ import { usernameOf } from "../device.js";
 import { h, reconcile, setText } from "../dom.js";
 import { shortTime } from "../format.js";
 import { icon } from "../icons.js";
+import { mailbox } from "./mailbox.js";
 
 const LOOK_EVERY = 2000;
 const MOST_SHOWN = 30;
@@ -18,6 +19,7 @@ export function phonePanel({ messenger, onOpen }) {
     { class: "phone-panel", "aria-label": "Phone", hidden: true },
     h("header", { class: "bar" }, h("div", { class: "who" }, h("h2", {}, "Phone"), h("p", {}, "Pushes of the local cloud")), close),
     h("div", { class: "phone" }, clock, list, empty),
+    mailbox(),
   );
   const panel = { node, toggle: () => set(node.hidden), stop: () => set(false), listen, onToggle: null };
   let timer = null;

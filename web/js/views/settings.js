@@ -46,7 +46,7 @@ function profile(messenger) {
       return "Saved.";
     },
   });
-  return section("Profile", h("p", { class: "hint" }, `@${user.username} · ${user.email}`), node);
+  return section("Profile", h("p", { class: "hint" }, `@${user.username} · ${user.email}${user.email_verified ? "" : ", not verified"}`), node);
 }
 
 function previews(messenger) {

@@ -4,19 +4,31 @@ import { register, signIn } from "../api.js";
 import { chooseServer, chosenServer } from "../config.js";
 import { h } from "../dom.js";
 import { field, form } from "./fields.js";
+import { mailbox } from "./mailbox.js";
+import { forgottenForm, newPasswordForm } from "./recovery.js";
 
-export function showSignIn(root, { config, notice, onSignedIn }) {
+export function showSignIn(root, { config, notice, reset = null, onSignedIn }) {
   document.title = "Parley";
   const panel = h("div", { class: "sign-in-panel" });
   const tabs = {
     "sign-in": h("button", { type: "button", "aria-pressed": "true" }, "Sign in"),
     register: h("button", { type: "button", "aria-pressed": "false" }, "Create account"),
   };
+  const said = h("p", { class: "notice", role: "status" }, notice);
+  const forms = {
+    "sign-in": () => signInForm(config.api, onSignedIn, { onForgotten: () => show("forgotten") }),
+    register: () => registerForm(config.api, onSignedIn),
+    forgotten: () => forgottenForm(config.api, { onBack: () => show("sign-in") }),
+    reset: () => newPasswordForm(config.api, reset, { onDone: wasReset }),
+  };
   const show = (name) => {
     for (const [key, tab] of Object.entries(tabs)) tab.setAttribute("aria-pressed", String(key === name));
-    const make = name === "register" ? registerForm : signInForm;
-    panel.replaceChildren(make(config.api, onSignedIn));
+    panel.replaceChildren(forms[name]());
     panel.querySelector("input").focus({ preventScroll: true });
+  };
+  const wasReset = () => {
+    said.textContent = "Your new password is set. Sign in with it.";
+    show("sign-in");
   };
   for (const [name, tab] of Object.entries(tabs)) tab.addEventListener("click", () => show(name));
   root.replaceChildren(
@@ -29,18 +41,19 @@ export function showSignIn(root, { config, notice, onSignedIn }) {
         h("img", { class: "logo", src: "logo.svg", alt: "", width: 56, height: 56 }),
         h("h1", {}, "Parley"),
         h("p", { class: "sign-in-lead" }, "Live when you are here. Waiting when you are not."),
-        h("p", { class: "notice", role: "status" }, notice),
+        said,
         h("div", { class: "segments" }, Object.values(tabs)),
         panel,
         config.local ? h("p", { class: "hint" }, "Each tab is signed in on its own: open a second one to be somebody else.") : null,
+        config.local ? mailbox() : null,
         serverChoice(),
       ),
     ),
   );
-  show("sign-in");
+  show(reset ? "reset" : "sign-in");
 }
 
-function signInForm(api, onSignedIn) {
+function signInForm(api, onSignedIn, { onForgotten }) {
   const fields = {
     login: field("Username or e-mail", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true }),
     password: field("Password", { type: "password", autocomplete: "current-password", required: true }),
@@ -53,6 +66,7 @@ function signInForm(api, onSignedIn) {
       onSignedIn(await signIn(api, login.trim(), password));
     },
   });
+  node.append(h("button", { type: "button", class: "link", onclick: onForgotten }, "Forgot password?"));
   return node;
 }
 

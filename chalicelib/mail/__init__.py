@@ -1,0 +1,1 @@
+"""Mail: what is to be sent, and how it leaves."""

@@ -1,0 +1,64 @@
+"""Amazon SES: one signed request a mail, over a kept connection."""
+
+import json
+from urllib.parse import urlsplit
+
+from chalicelib import metrics
+from chalicelib.config import Settings
+from chalicelib.http import KeptConnections
+from chalicelib.mail.models import Letter
+from chalicelib.sigv4 import Signer
+
+_PATH = "/v2/email/outbound-emails"
+_HEADERS = {"content-type": "application/json"}
+
+
+class MailRefused(Exception):
+    """The mail was not taken. Says the status alone: SES quotes addresses in what it answers."""
+
+
+class Ses:
+    """Sends as `MAIL_FROM`. The boto3 client is not in the package (docs/decisions/0003)."""
+
+    def __init__(self, settings: Settings) -> None:
+        url = settings.mail_url or f"https://email.{settings.aws_region}.amazonaws.com"
+        self._sender = settings.mail_from
+        self._http = KeptConnections(url)
+        self._path = urlsplit(url).path.rstrip("/") + _PATH
+        token = settings.aws_session_token
+        self._signer = Signer(
+            "ses",
+            settings.aws_region,
+            access_key=settings.aws_access_key_id,
+            secret_key=settings.aws_secret_access_key.get_secret_value(),
+            token=token.get_secret_value() if token else None,
+        )
+
+    def send(self, letter: Letter) -> None:
+        """Hand a mail to SES. Raises MailRefused; then it may have been sent all the same."""
+        body = json.dumps(
+            {
+                "FromEmailAddress": self._sender,
+                "Destination": {"ToAddresses": [letter.to]},
+                "Content": {
+                    "Simple": {
+                        "Subject": _utf8(letter.subject),
+                        "Body": {"Text": _utf8(letter.text)},
+                    }
+                },
+            }
+        ).encode()
+        headers = self._signer.headers("POST", self._http.host, self._path, body, _HEADERS)
+        try:
+            status = self._http.request("POST", self._path, headers, body)
+        except OSError as error:
+            metrics.unavailable("ses")
+            raise MailRefused(type(error).__name__) from None
+        if status >= 500:
+            metrics.unavailable("ses")
+        if status != 200:
+            raise MailRefused(str(status))
+
+
+def _utf8(text: str) -> dict[str, str]:
+    return {"Data": text, "Charset": "UTF-8"}

@@ -1,0 +1,44 @@
+"""The outbox of mails in PostgreSQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from psycopg.rows import args_row
+
+from chalicelib.mail.models import Due, Kind
+from chalicelib.postgres import Postgres
+
+
+class MailStore:
+    """Raises Unavailable from every method when PostgreSQL does not answer."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def add(self, kind: Kind, subject: str, now: datetime) -> None:
+        """Have something mailed. What is waiting already is tried anew, and sent once."""
+        with self._postgres.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO mails (kind, subject, due_at) VALUES (%s, %s, %s)"
+                " ON CONFLICT (kind, subject) DO UPDATE SET due_at = EXCLUDED.due_at, tries = 0",
+                [kind, subject, now],
+            )
+
+    def claim(self, now: datetime, *, delays: Sequence[int], limit: int) -> list[Due]:
+        """What is due, oldest first. Each comes again after its next delay, in seconds, unless it
+        is removed; with no delay left, after the last one."""
+        with self._postgres.cursor(row_factory=args_row(Due)) as cursor:
+            return cursor.execute(
+                "UPDATE mails SET tries = tries + 1, due_at = %(now)s + make_interval(secs =>"
+                " (%(delays)s::int[])[LEAST(tries + 1, cardinality(%(delays)s::int[]))])"
+                " WHERE id = ANY(ARRAY("
+                "  SELECT id FROM mails WHERE due_at <= %(now)s ORDER BY due_at, id"
+                "  LIMIT %(limit)s FOR UPDATE SKIP LOCKED"
+                ")) RETURNING id, kind, subject, tries",
+                {"now": now, "delays": list(delays), "limit": limit},
+            ).fetchall()
+
+    def remove(self, mail: Due) -> None:
+        """Forget a mail, unless it was asked for again since it was claimed."""
+        with self._postgres.cursor() as cursor:
+            cursor.execute("DELETE FROM mails WHERE id = %s AND tries = %s", [mail.id, mail.tries])

@@ -1,0 +1,144 @@
+"""Addresses are verified and forgotten passwords set by mail, through the local cloud."""
+
+import uuid
+from typing import Any
+
+import pytest
+import websockets
+
+from tests.client import PASSWORD, Api, User
+from tests.e2e.conftest import People, Run
+
+NEW = "another horse battery 43"
+
+
+async def login(api: Api, name: str, password: str = PASSWORD) -> int:
+    answer = await api.call("POST /v1/auth/login", {"login": name, "password": password})
+    return answer.status
+
+
+def test_an_address_is_verified_by_the_link_that_registering_mailed(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana, eve = await people.new("ana"), await people.new("eve")
+        email = ana.signed_in["user"]["email"]
+        (token,) = await people.mailed(ana)
+        assert await login(people.anonymous, email) == 401
+
+        refused = await eve.call("POST /v1/auth/email/verify", {"token": token})
+        assert (refused.status, refused.code) == (400, "link_invalid")
+        await ana.ok("POST /v1/auth/email/verify", {"token": token})
+
+        assert (await ana.ok("GET /v1/users/me"))["email_verified"] is True
+        assert await login(people.anonymous, email.upper()) == 200
+
+    run(scenario)
+
+
+def test_g5_a_reset_ends_every_session_and_closes_its_sockets(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        await people.mailed(ana)
+        async with ana.socket() as socket:
+            email = {"email": ana.signed_in["user"]["email"]}
+            await people.anonymous.ok("POST /v1/auth/password/reset-request", email)
+            token = (await people.mailed(ana, 2))[0]
+            reset = {"token": token, "new_password": NEW}
+            await people.anonymous.ok("POST /v1/auth/password/reset", reset)
+
+            assert (await ana.call("GET /v1/users/me")).status == 401
+            await socket.closed()
+        refresh = {"refresh_token": ana.signed_in["refresh_token"]}
+        assert (await people.anonymous.call("POST /v1/auth/refresh", refresh)).status == 401
+        assert await login(people.anonymous, ana.username) == 401
+        assert await login(people.anonymous, ana.username, NEW) == 200
+        again = await people.anonymous.call(
+            "POST /v1/auth/password/reset", {"token": token, "new_password": NEW + "!"}
+        )
+        assert (again.status, again.code) == (400, "link_invalid")
+
+    run(scenario)
+
+
+def test_nothing_tells_whether_an_address_is_known(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        await verify(people, ana)
+        known, unknown = ana.signed_in["user"]["email"], f"{uuid.uuid4().hex}@example.org"
+
+        assert await ways_in(people, known) == await ways_in(people, unknown)
+
+    async def verify(people: People, user: User) -> None:
+        (token,) = await people.mailed(user)
+        await user.ok("POST /v1/auth/email/verify", {"token": token})
+
+    async def ways_in(people: People, email: str) -> list[Any]:
+        """How everything that takes an address answers to a stranger."""
+        api, name = people.anonymous, f"eve_{uuid.uuid4().hex[:8]}"
+        account = {"email": email, "username": name, "display_name": "Eve", "password": NEW}
+        made = await api.call("POST /v1/auth/register", account)
+        eve = Api(api.url, api.http, made.body["access_token"])
+        profile = await eve.ok("GET /v1/users/me")
+        return [
+            made.status,
+            profile["email_verified"],
+            (await api.call("POST /v1/auth/password/reset-request", {"email": email})).status,
+            (await eve.call("POST /v1/auth/email/verify-request")).status,
+            await login(api, email, NEW),
+            await login(api, email, "wrong wrong wrong"),
+        ]
+
+    run(scenario)
+
+
+def test_a_mail_that_ses_does_not_take_comes_later(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        """It is put off for a minute, and meanwhile others get theirs."""
+        name = f"u{uuid.uuid4().hex[:8]}"
+        email = f"fail-503-{name}@example.org"
+        account = {"email": email, "username": name, "display_name": "U", "password": PASSWORD}
+        await people.anonymous.ok("POST /v1/auth/register", account)
+
+        assert await people.mailed(await people.new("ana"))
+        mails = (await people.anonymous.ok("GET /_local/mails"))["items"]
+        assert email not in {mail["to"] for mail in mails}
+
+    run(scenario)
+
+
+def test_a_socket_of_a_reset_session_cannot_be_opened(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        ticket = await ana.ok("POST /v1/socket-tickets")
+        email = {"email": ana.signed_in["user"]["email"]}
+        await people.anonymous.ok("POST /v1/auth/password/reset-request", email)
+        token = (await people.mailed(ana, 2))[0]
+        reset = {"token": token, "new_password": NEW}
+        await people.anonymous.ok("POST /v1/auth/password/reset", reset)
+
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await ana.open(ticket)
+        assert refused.value.response.status_code == 401
+
+    run(scenario)
+
+
+def test_a_sign_in_is_told_by_event_and_from_a_new_device_by_mail(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        (token,) = await people.mailed(ana)
+        await ana.ok("POST /v1/auth/email/verify", {"token": token})
+        async with ana.socket() as socket:
+            credentials = {"login": ana.username, "password": PASSWORD, "device_name": "Desk"}
+            signed_in = await people.anonymous.ok("POST /v1/auth/login", credentials)
+
+            told = await socket.event("account.signed_in")
+        assert told["session_id"] == signed_in["session_id"]
+        assert told["device_name"] == "Desk"
+        await people.mailed(ana, 2)
+        mails = (await people.anonymous.ok("GET /_local/mails"))["items"]
+        subjects = [
+            mail["subject"] for mail in mails if mail["to"] == ana.signed_in["user"]["email"]
+        ]
+        assert subjects[0] == "New sign-in to your account"
+
+    run(scenario)

@@ -1,0 +1,42 @@
+/** The mails of the local cloud, whoever they were for. */
+
+import { h, linkified, reconcile, setText } from "../dom.js";
+import { shortTime } from "../format.js";
+
+const LOOK_EVERY = 2000;
+const MOST_SHOWN = 20;
+
+/** A list that opens and then keeps itself current, as long as it is on the page. */
+export function mailbox() {
+  const list = h("ol", { class: "mails", "aria-label": "Mails" });
+  const empty = h("p", { class: "hint" });
+  const node = h("details", { class: "mailbox" }, h("summary", {}, "Mails of the local cloud"), list, empty);
+  let timer = null;
+
+  node.addEventListener("toggle", () => {
+    clearInterval(timer);
+    if (!node.open) return;
+    timer = setInterval(look, LOOK_EVERY);
+    look();
+  });
+
+  async function look() {
+    if (!node.isConnected) clearInterval(timer);
+    if (!node.isConnected || document.visibilityState !== "visible") return;
+    try {
+      const answer = await fetch("_local/mails", { cache: "no-store", signal: AbortSignal.timeout(5000) });
+      const { items } = await answer.json();
+      setText(empty, items.length ? "" : "Nothing yet. Mails leave within a minute.");
+      reconcile(list, items.slice(0, MOST_SHOWN), { key: (mail) => String(mail.id), create, update: () => null });
+    } catch {
+      setText(empty, "The local cloud does not answer.");
+    }
+  }
+
+  function create(mail) {
+    const head = h("div", { class: "mail-top" }, h("strong", {}, mail.subject), h("time", {}, shortTime(mail.received_at)));
+    return h("li", { class: "mail" }, head, h("span", { class: "hint" }, `to ${mail.to}`), h("p", { class: "mail-text" }, linkified(mail.text)));
+  }
+
+  return node;
+}

@@ -1,0 +1,41 @@
+/** A line that asks for an e-mail address to be verified, until it is. */
+
+import { h, setText } from "../dom.js";
+
+export function verificationLine({ messenger }) {
+  const { session, api } = messenger;
+  const text = h("span", { role: "status" });
+  const again = h("button", { type: "button", class: "link", onclick: send }, "Send the link again");
+  const later = h("button", { type: "button", class: "link", onclick: hide }, "Later");
+  const node = h("p", { class: "banner verification", hidden: true }, text, h("span", { class: "banner-links" }, again, later));
+  let dismissed = false;
+  let said = null;
+
+  async function send() {
+    again.disabled = true;
+    try {
+      await api.post("/v1/auth/email/verify-request");
+      say(`A new link is on its way to ${session.user.email}.`);
+    } catch (error) {
+      say(error.message);
+    }
+    again.disabled = false;
+  }
+
+  function say(what) {
+    said = what;
+    render();
+  }
+
+  function hide() {
+    dismissed = true;
+    render();
+  }
+
+  function render() {
+    node.hidden = dismissed || session.user.email_verified !== false;
+    setText(text, said ?? `A link was mailed to ${session.user.email}. Open it to be able to sign in with this address.`);
+  }
+
+  return { node, render, say };
+}
