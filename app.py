@@ -5,7 +5,7 @@ from typing import Any
 from chalice import Chalice
 from chalice.app import WebsocketEvent
 
-from chalicelib import maintenance, meta, ws
+from chalicelib import maintenance, meta, rest, ws
 from chalicelib.admin import routes as admin_routes
 from chalicelib.auth import jobs as auth_jobs
 from chalicelib.auth import routes as auth_routes
@@ -36,6 +36,7 @@ for module in (
     maintenance,
 ):
     app.register_blueprint(module.bp)
+app.register_blueprint(rest.preflights())
 
 ws.add_actions(messages_actions.ACTIONS)
 

@@ -64,6 +64,10 @@ RateLimits = Annotated[
 ]
 
 
+_ORIGIN = r"https?://[a-z0-9.-]+(:[0-9]+)?"
+_ORIGINS = rf"^(\*|{_ORIGIN}(, ?{_ORIGIN})*)?$"
+
+
 class Settings(BaseModel):
     """Every setting is the environment variable of the same name in capitals. One that is not
     there is looked for in the secrets that `SECRETS` names, under the same name."""
@@ -85,6 +89,7 @@ class Settings(BaseModel):
     amqp_url: Annotated[SecretStr, _url("amqp", "amqps")]
 
     issuer: Annotated[str, Field(pattern=r"^https?://")]
+    cors_origins: Annotated[str, Field(pattern=_ORIGINS)] = ""
     ws_url: Annotated[str, Field(pattern=r"^wss?://")]
     ws_endpoint_url: Annotated[str, Field(pattern=r"^https?://")]
 
@@ -108,6 +113,11 @@ class Settings(BaseModel):
     mail_from: Annotated[str, Field(pattern=r"^([^@\s<>]+@[^@\s<>]+)?$")] = ""
     mail_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
     web_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
+
+    @cached_property
+    def origins(self) -> tuple[str, ...]:
+        """Whose pages may call: origins as browsers write them, or "*"."""
+        return tuple(one.strip() for one in self.cors_origins.split(",") if one)
 
     @cached_property
     def limits(self) -> Mapping[str, Limit]:

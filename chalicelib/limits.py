@@ -56,7 +56,7 @@ TABLE: Mapping[str, Limit] = {
     ),
     "program": Limit(
         covers="every route for programs in their own name; the user is the program",
-        user=Bucket(600, 20),
+        user=Bucket(100, 5),
     ),
     "token": Limit(
         covers="tokens of programs, and questions about them; what fails counts as `refresh`, too",
@@ -168,7 +168,7 @@ class Quota(NamedTuple):
     more_in: int
 
 
-def headers(quotas: Iterable[Quota]) -> dict[str, str]:
+def fields_of(quotas: Iterable[Quota]) -> dict[str, str]:
     """`RateLimit-Policy` and `RateLimit` as draft-ietf-httpapi-ratelimit-headers-10 has them."""
     found = list(quotas)
     if not found:

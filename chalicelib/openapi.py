@@ -7,7 +7,20 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+from chalicelib.errors import (
+    AppError,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
 from chalicelib.forms import FORM
+from chalicelib.limits import TABLE
 from chalicelib.rest import ENDPOINTS, Endpoint, Reply
 from chalicelib.wire import Model
 
@@ -55,7 +68,11 @@ def document(server: str) -> dict[str, Any]:
         "info": {
             "title": "Parley",
             "version": "1",
-            "description": "A messaging backend. Live events come over the socket.",
+            "description": (
+                "A messaging backend. Live events come over the socket. Besides what is documented "
+                "here, API Gateway answers in its own name with {message}: 403 to unknown paths, "
+                "413 to bodies over 10 MB, 504 where no function answers in time."
+            ),
         },
         "servers": [{"url": server}],
         "paths": paths,
@@ -69,21 +86,20 @@ def document(server: str) -> dict[str, Any]:
 
 
 def _operation(one: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    problems = _problems(one)
     operation: dict[str, Any] = {
         "operationId": one.view.__name__,
         "summary": (inspect.getdoc(one.view) or one.view.__name__).split("\n")[0],
         "parameters": [*_path_parameters(one), *_query_parameters(one)],
         "responses": {
-            **{str(status): _response(one, status, schema_of) for status in one.statuses},
-            "default": {
-                "description": "A problem.",
-                "content": {"application/problem+json": {"schema": schema_of[Problem]}},
-            },
+            str(status): _response(one, status, problems.get(status, []), schema_of)
+            for status in sorted({*one.statuses, *problems})
         },
         "security": [{"bearer": []}] if one.scope else [],
     }
     if one.scope:
         operation["x-scope"] = one.scope
+    operation["x-rate-limit"] = one.limit
     if "body" in one.hints:
         content = {"application/json": {"schema": schema_of[one.hints["body"]]}}
         operation["requestBody"] = {"required": True, "content": content}
@@ -115,7 +131,48 @@ def _query_parameters(one: Endpoint) -> list[dict[str, Any]]:
     ]
 
 
-def _response(one: Endpoint, status: int, schema_of: dict[Any, Any]) -> dict[str, Any]:
+def _problems(one: Endpoint) -> dict[int, list[str]]:
+    """The codes of every error that a route may answer with, by status."""
+    errors: list[type[AppError]] = [AppError, Unavailable, *one.errors]
+    if TABLE[one.limit].buckets:
+        errors.append(RateLimited)
+    if one.scope:
+        errors += [Unauthorized, Forbidden]
+    if one.path_parameters:
+        errors.append(NotFound)
+    if "query" in one.hints:
+        errors.append(ValidationFailed)
+    if one.method == "POST" and "sent" in one.hints:
+        errors += [TooLarge, UnsupportedMediaType, ValidationFailed]
+    if "body" in one.hints:
+        errors += [BadRequest, TooLarge, UnsupportedMediaType, ValidationFailed]
+    found: dict[int, list[str]] = {}
+    for error in dict.fromkeys(errors):
+        found.setdefault(error.status, []).append(error.code)
+    return found
+
+
+def _response(
+    one: Endpoint, status: int, codes: list[str], schema_of: dict[Any, Any]
+) -> dict[str, Any]:
+    told: dict[str, Any] = {"description": ""}
+    if status in one.statuses:
+        told = _success(one, status, schema_of)
+    if codes:
+        problem = {"application/problem+json": {"schema": schema_of[Problem]}}
+        if one.page:
+            problem[PAGE] = {"schema": {"type": "string"}}
+        told["content"] = {**told.get("content", {}), **problem}
+        known = ", ".join(f"`{code}`" for code in codes)
+        told["description"] = f"{told['description']} A problem: {known}.".strip()
+    if headers := _HEADERS.get(status):
+        told["headers"] = {
+            name: {"schema": {"type": kind}, "required": True} for name, kind in headers.items()
+        }
+    return told
+
+
+def _success(one: Endpoint, status: int, schema_of: dict[Any, Any]) -> dict[str, Any]:
     if status == 204:
         return {"description": "Done."}
     if status == 303:
@@ -125,6 +182,12 @@ def _response(one: Endpoint, status: int, schema_of: dict[Any, Any]) -> dict[str
     model = _answer_model(one)
     schema = schema_of[model] if model is not None else {"type": "object"}
     return {"description": "Answer.", "content": {"application/json": {"schema": schema}}}
+
+
+_HEADERS = {
+    401: {"WWW-Authenticate": "string"},
+    429: {"Retry-After": "integer", "RateLimit": "string", "RateLimit-Policy": "string"},
+}
 
 
 def _answer_model(one: Endpoint) -> type[BaseModel] | None:

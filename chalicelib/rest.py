@@ -3,14 +3,16 @@
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from chalice import Blueprint, CORSConfig, Response
+from chalice import Blueprint, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from chalicelib import headers
 from chalicelib.auth.models import Client
 from chalicelib.deps import deps
 from chalicelib.errors import (
@@ -26,15 +28,12 @@ from chalicelib.errors import (
 from chalicelib.forms import FORM, Sent, cookies, fields
 from chalicelib.ids import new_id
 from chalicelib.invocation import invocation
-from chalicelib.limits import TABLE, Quota, Use
-from chalicelib.limits import headers as rate_limit_fields
+from chalicelib.limits import TABLE, Quota, Use, fields_of
 from chalicelib.wire import parse, refusal
 
 log = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 1024
-# Any origin may call, because a call is allowed by its bearer token alone: there are no cookies.
-CORS = CORSConfig(allow_origin="*", expose_headers=["x-request-id", "retry-after"], max_age=600)
 
 T = TypeVar("T")
 
@@ -67,6 +66,7 @@ class Endpoint:
     scope: str | None
     limit: str
     statuses: tuple[int, ...]
+    errors: tuple[type[AppError], ...]
     page: bool
     view: Callable[..., Any]
     hints: dict[str, Any] = field(repr=False)
@@ -86,6 +86,7 @@ def endpoint(
     scope: str | None = None,
     limit: str | None = None,
     status: int | tuple[int, ...] = 200,
+    errors: tuple[type[AppError], ...] = (),
     page: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a view for "METHOD /path/{parameter}".
@@ -96,8 +97,9 @@ def endpoint(
     JSON with `status`; `None` as 204; a `Reply` or an `Answer` with the status it names, one of
     `status`. A `page` is HTML for people, and no script of another origin may ask for it.
 
-    `limit` is a class of chalicelib/limits.py; without one it is "default", "program" or, without a
-    scope, "anonymous". Its target is the chat of the path.
+    `errors` are those that the service raises; what any route of its kind may answer goes without
+    saying. `limit` is a class of chalicelib/limits.py; without one it is "default", "program" or,
+    without a scope, "anonymous". Its target is the chat of the path.
     """
     method, path = route.split(" ")
     statuses = status if isinstance(status, tuple) else (status,)
@@ -113,6 +115,7 @@ def endpoint(
             scope=scope,
             limit=limited,
             statuses=statuses,
+            errors=errors,
             page=page,
             view=view,
             hints=hints,
@@ -158,29 +161,63 @@ def endpoint(
             except Exception:
                 log.exception("request failed", extra={"route": route})
                 response = problem(AppError(), request_id)
-            response.headers.update(rate_limit_fields(quotas))
+            response.headers.update(fields_of(quotas))
+            if not page and (settings := vars(deps).get("settings")):
+                origin = request.headers.get("origin", "")
+                response.headers.update(headers.cors(settings.origins, origin))
             return response
 
         # Chalice calls views by the names in the path, and would look at the view's own signature.
-        wrapped.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in adapters]
-        )
-        cors = False if page else CORS
-        bp.route(path, methods=[method], cors=cors, content_types=[], name=view.__name__)(wrapped)
+        wrapped.__signature__ = _by_name(adapters)  # type: ignore[attr-defined]
+        bp.route(path, methods=[method], content_types=[], name=view.__name__)(wrapped)
         return view
 
     return register
+
+
+def preflights() -> Blueprint:
+    """What a browser asks before a page of another origin may call: a route for each path."""
+    bp = Blueprint(__name__)
+    methods: dict[str, set[str]] = {}
+    for one in ENDPOINTS:
+        if not one.page:
+            methods.setdefault(one.path, set()).add(one.method)
+    for number, (path, allowed) in enumerate(methods.items()):
+        view = _preflight(bp, allowed)
+        view.__signature__ = _by_name(re.findall(r"{(\w+)}", path))  # type: ignore[attr-defined]
+        bp.route(path, methods=["OPTIONS"], content_types=[], name=f"preflight_{number}")(view)
+    return bp
+
+
+def _preflight(bp: Blueprint, methods: Collection[str]) -> Callable[..., Response]:
+    def view(**_: str) -> Response:
+        request = bp.current_request
+        request_id = request.context.get("requestId") or new_id()
+        with invocation(request.lambda_context, request_id):
+            try:
+                origin = request.headers.get("origin", "")
+                allowed = headers.preflight(deps.settings.origins, origin, methods)
+                return Response("", status_code=204, headers={**_headers(request_id), **allowed})
+            except AppError as error:
+                return problem(error, request_id)
+
+    return view
+
+
+def _by_name(parameters: Iterable[str]) -> inspect.Signature:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Signature([inspect.Parameter(name, kind) for name in parameters])
 
 
 def problem(error: AppError, request_id: str) -> Response:
     """An error as application/problem+json (RFC 9457), with our `code`."""
     if isinstance(error, Unavailable):
         log.warning("unavailable", extra={"dependency": error.dependency})
-    headers = {**_headers(request_id), "Content-Type": "application/problem+json"}
+    sent = {**_headers(request_id), "Content-Type": "application/problem+json"}
     if error.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+        sent["WWW-Authenticate"] = "Bearer"
     if "retry_after" in error.details:
-        headers["Retry-After"] = str(error.details["retry_after"])
+        sent["Retry-After"] = str(error.details["retry_after"])
     document = {
         "type": "about:blank",
         "title": error.code.replace("_", " ").capitalize(),
@@ -190,14 +227,15 @@ def problem(error: AppError, request_id: str) -> Response:
         **error.details,
         "request_id": request_id,
     }
-    return Response(to_json(document).decode(), status_code=error.status, headers=headers)
+    return Response(to_json(document).decode(), status_code=error.status, headers=sent)
 
 
 def _headers(request_id: str) -> dict[str, str | list[str]]:
+    # Where settings cannot be read, an answer has to do without what they say.
+    settings = vars(deps).get("settings")
     return {
+        **headers.common(settings.issuer if settings else ""),
         "Content-Type": "application/json",
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
         "x-request-id": request_id,
     }
 
@@ -205,14 +243,14 @@ def _headers(request_id: str) -> dict[str, str | list[str]]:
 def _answer(result: Any, status: int, request_id: str) -> Response:
     if isinstance(result, Answer):
         body = result.body if isinstance(result.body, str) else to_json(result.body).decode()
-        headers = {**_headers(request_id), **result.headers}
+        sent = {**_headers(request_id), **result.headers}
         if result.cookies:
-            headers["Set-Cookie"] = list(result.cookies)
-        return Response(body, status_code=result.status, headers=headers)
+            sent["Set-Cookie"] = list(result.cookies)
+        return Response(body, status_code=result.status, headers=sent)
     if isinstance(result, Reply):
         result, status = result.body, result.status
     if result is None:
-        return Response("", status_code=204, headers={"x-request-id": request_id})
+        return Response("", status_code=204, headers=_headers(request_id))
     return Response(to_json(result).decode(), status_code=status, headers=_headers(request_id))
 
 

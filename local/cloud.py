@@ -154,6 +154,7 @@ def _environment(
         **servers.env,
         "STAGE": "local",
         "ISSUER": url(listeners.http),
+        "CORS_ORIGINS": ",".join(_names_of(url(listeners.http))),
         "WS_URL": f"{url(listeners.sockets, 'ws')}/{STAGE}",
         "WS_ENDPOINT_URL": f"{url(listeners.management)}/{STAGE}",
         "JWT_KEYS": found.jwks,
@@ -166,6 +167,11 @@ def _environment(
         "AWS_ACCESS_KEY_ID": found.aws.access_key,
         "AWS_SECRET_ACCESS_KEY": found.aws.secret_key,
     }
+
+
+def _names_of(address: str) -> list[str]:
+    """The origins that the web client may have been opened at."""
+    return list(dict.fromkeys([address, address.replace("127.0.0.1", "localhost")]))
 
 
 def _whole_environment(own: dict[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 
+from chalicelib.headers import PRIVATE
 from local.mails import Mails
 from local.pushes import Pushes
 
@@ -21,7 +22,21 @@ _TYPES = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
 }
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS = {
+    **PRIVATE,
+    "Content-Security-Policy": (
+        "default-src 'none'; "
+        "script-src 'self'; "
+        "style-src 'self'; "
+        "img-src 'self' https:; "
+        "connect-src 'self' http: https: ws: wss:; "
+        "base-uri 'none'; "
+        "form-action 'none'; "
+        "require-trusted-types-for 'script'; "
+        "frame-ancestors 'none'"
+    ),
+}
+"""Whoever serves the web client elsewhere sends these, and `Strict-Transport-Security`."""
 
 
 class Pages:
@@ -42,7 +57,7 @@ class Pages:
             return None
         if path == "/config.json":
             # The API is on the page's own origin, whatever name the browser has for it.
-            return web.json_response({"api": "", "local": True}, headers=_HEADERS)
+            return web.json_response({"api": "", "local": True}, headers=HEADERS)
         return self._file(path)
 
     def _file(self, path: str) -> web.Response | None:
@@ -58,7 +73,7 @@ class Pages:
             body=file.read_bytes(),
             content_type=kind or "application/octet-stream",
             charset="utf-8" if is_text else None,
-            headers=_HEADERS,
+            headers=HEADERS,
         )
 
 
@@ -74,7 +89,7 @@ def _show(kept: Pushes | Mails, request: web.BaseRequest) -> web.Response:
         after = int(request.query.get("after", "0"))
     except ValueError:
         return web.json_response({"message": "'after' must be a number."}, status=400)
-    return web.json_response({"items": kept.after(after)}, headers=_HEADERS)
+    return web.json_response({"items": kept.after(after)}, headers=HEADERS)
 
 
 def _is_local(request: web.BaseRequest) -> bool:

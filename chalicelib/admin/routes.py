@@ -13,6 +13,7 @@ from chalicelib.admin.models import (
 from chalicelib.auth.models import Client, Identity
 from chalicelib.auth.scopes import Role
 from chalicelib.deps import deps
+from chalicelib.errors import NotYourself, UserNotFound
 from chalicelib.rest import endpoint
 from chalicelib.wire import Id
 
@@ -27,37 +28,49 @@ def search_accounts(identity: Identity, query: AccountQuery) -> AccountPage:
     return deps.admin.search(query)
 
 
-@endpoint(bp, f"GET {USER}", scope="admin.users")
+@endpoint(bp, f"GET {USER}", errors=(UserNotFound,), scope="admin.users")
 def view_account(identity: Identity, user_id: Id) -> Account:
     """A user with roles, number of sessions, and suspension."""
     return deps.admin.view(user_id)
 
 
-@endpoint(bp, f"POST {USER}/suspend", scope="admin.suspend", status=204)
+@endpoint(
+    bp,
+    f"POST {USER}/suspend",
+    errors=(UserNotFound, NotYourself),
+    scope="admin.suspend",
+    status=204,
+)
 def suspend_user(identity: Identity, client: Client, user_id: Id, body: Suspension) -> None:
     """End all sessions of a user and let them in no more. Moderators and admins: by admins only."""
     deps.admin.suspend(identity, client, user_id, body.reason)
 
 
-@endpoint(bp, f"POST {USER}/restore", scope="admin.suspend", status=204)
+@endpoint(bp, f"POST {USER}/restore", errors=(UserNotFound,), scope="admin.suspend", status=204)
 def restore_user(identity: Identity, client: Client, user_id: Id) -> None:
     """Let a suspended user in again. Moderators and admins: by admins only."""
     deps.admin.restore(identity, client, user_id)
 
 
-@endpoint(bp, f"DELETE {USER}/sessions", scope="admin.sessions", status=204)
+@endpoint(bp, f"DELETE {USER}/sessions", errors=(UserNotFound,), scope="admin.sessions", status=204)
 def revoke_sessions_of(identity: Identity, client: Client, user_id: Id) -> None:
     """End all sessions of a user, who may sign in again."""
     deps.admin.revoke_sessions(identity, client, user_id)
 
 
-@endpoint(bp, f"PUT {USER}/roles/{{role}}", scope="admin.roles", status=204)
+@endpoint(bp, f"PUT {USER}/roles/{{role}}", errors=(UserNotFound,), scope="admin.roles", status=204)
 def grant_role(identity: Identity, client: Client, user_id: Id, role: Role) -> None:
     """Give a user a role. Their sessions have it from their next refresh on."""
     deps.admin.grant(identity, client, user_id, role)
 
 
-@endpoint(bp, f"DELETE {USER}/roles/{{role}}", scope="admin.roles", status=204)
+@endpoint(
+    bp,
+    f"DELETE {USER}/roles/{{role}}",
+    errors=(UserNotFound, NotYourself),
+    scope="admin.roles",
+    status=204,
+)
 def take_role(identity: Identity, client: Client, user_id: Id, role: Role) -> None:
     """Take a role from a user, and end all of their sessions."""
     deps.admin.take(identity, client, user_id, role)

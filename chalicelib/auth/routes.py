@@ -20,13 +20,30 @@ from chalicelib.auth.models import (
     Tokens,
 )
 from chalicelib.deps import deps
+from chalicelib.errors import (
+    AccountSuspended,
+    EmailTaken,
+    InvalidCredentials,
+    Unauthorized,
+    UsernameTaken,
+    UserNotFound,
+)
 from chalicelib.rest import endpoint
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)
 
 
-@endpoint(bp, "POST /v1/auth/register", limit="register", status=201)
+@endpoint(
+    bp,
+    "POST /v1/auth/register",
+    errors=(
+        UsernameTaken,
+        EmailTaken,
+    ),
+    limit="register",
+    status=201,
+)
 def register(body: Registration, client: Client) -> SignedIn:
     """Make an account, and sign in to it. A link to verify the address is mailed.
 
@@ -36,13 +53,21 @@ def register(body: Registration, client: Client) -> SignedIn:
     return deps.accounts.register(body, client)
 
 
-@endpoint(bp, "POST /v1/auth/login", limit="login")
+@endpoint(
+    bp,
+    "POST /v1/auth/login",
+    errors=(
+        InvalidCredentials,
+        AccountSuspended,
+    ),
+    limit="login",
+)
 def login(body: Credentials, client: Client) -> SignedIn:
     """Sign in with a username or a verified e-mail address, and a password."""
     return deps.accounts.login(body, client)
 
 
-@endpoint(bp, "POST /v1/auth/refresh", limit="refresh")
+@endpoint(bp, "POST /v1/auth/refresh", errors=(Unauthorized,), limit="refresh")
 def refresh(body: RefreshRequest, client: Client) -> Tokens:
     """Trade a refresh token for fresh tokens. Keep the new one: the old one ends with its use."""
     return deps.auth.refresh(body.refresh_token, client)
@@ -54,7 +79,16 @@ def logout(identity: Identity) -> None:
     deps.auth.logout(identity)
 
 
-@endpoint(bp, "POST /v1/auth/password", scope="account", status=204)
+@endpoint(
+    bp,
+    "POST /v1/auth/password",
+    errors=(
+        InvalidCredentials,
+        UserNotFound,
+    ),
+    scope="account",
+    status=204,
+)
 def change_password(identity: Identity, body: PasswordChange) -> None:
     """Set a new password; all other sessions end."""
     deps.accounts.change_password(identity, body)

@@ -4,6 +4,7 @@ from chalice import Blueprint
 
 from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
+from chalicelib.errors import ChatNotFound, UserNotFound
 from chalicelib.messages.models import (
     Changes,
     Chat,
@@ -24,7 +25,14 @@ from chalicelib.wire import Id
 bp = Blueprint(__name__)
 
 
-@endpoint(bp, "POST /v1/chats", scope="chats.write", limit="chats", status=(201, 200))
+@endpoint(
+    bp,
+    "POST /v1/chats",
+    errors=(UserNotFound,),
+    scope="chats.write",
+    limit="chats",
+    status=(201, 200),
+)
 def open_chat(identity: Identity, body: NewChat) -> Reply[Chat]:
     """Open a direct chat: 201, or 200 where it exists."""
     chat, made = deps.messages.open_direct(identity, body.user_id)
@@ -37,7 +45,7 @@ def list_chats(identity: Identity, query: Page) -> ChatPage:
     return deps.messages.chats(identity, query)
 
 
-@endpoint(bp, "GET /v1/chats/{chat_id}", scope="chats.read")
+@endpoint(bp, "GET /v1/chats/{chat_id}", errors=(ChatNotFound,), scope="chats.read")
 def get_chat(chat_id: Id, identity: Identity) -> Chat:
     """A chat with its members' receipts, its last message and your unread count."""
     return deps.messages.chat(identity, chat_id)
@@ -46,6 +54,7 @@ def get_chat(chat_id: Id, identity: Identity) -> Chat:
 @endpoint(
     bp,
     "POST /v1/chats/{chat_id}/messages",
+    errors=(ChatNotFound,),
     scope="chats.write",
     limit="send",
     status=(201, 200),
@@ -56,25 +65,33 @@ def send_message(chat_id: Id, identity: Identity, body: Draft) -> Reply[Message]
     return Reply(message, 201 if new else 200)
 
 
-@endpoint(bp, "GET /v1/chats/{chat_id}/messages", scope="chats.read")
+@endpoint(bp, "GET /v1/chats/{chat_id}/messages", errors=(ChatNotFound,), scope="chats.read")
 def list_messages(chat_id: Id, identity: Identity, query: HistoryPage) -> HistoryOf:
     """A chat's messages, newest first. A page may hold fewer than `limit`; follow `next`."""
     return deps.messages.history(identity, chat_id, before=query.before, limit=query.limit)
 
 
-@endpoint(bp, "GET /v1/chats/{chat_id}/changes", scope="chats.read")
+@endpoint(bp, "GET /v1/chats/{chat_id}/changes", errors=(ChatNotFound,), scope="chats.read")
 def list_changes(chat_id: Id, identity: Identity, query: Since) -> Changes:
     """Messages created or changed after a rev, in its order; complete up to the answer's rev."""
     return deps.messages.changes(identity, chat_id, since=query.since, limit=query.limit)
 
 
-@endpoint(bp, "POST /v1/chats/{chat_id}/read", scope="chats.write", status=204)
+@endpoint(
+    bp, "POST /v1/chats/{chat_id}/read", errors=(ChatNotFound,), scope="chats.write", status=204
+)
 def read(chat_id: Id, identity: Identity, body: Seen) -> None:
     """You have read everything up to `seq`."""
     deps.messages.read(identity, chat_id, body.seq)
 
 
-@endpoint(bp, "POST /v1/chats/{chat_id}/delivered", scope="chats.write", status=204)
+@endpoint(
+    bp,
+    "POST /v1/chats/{chat_id}/delivered",
+    errors=(ChatNotFound,),
+    scope="chats.write",
+    status=204,
+)
 def delivered(chat_id: Id, identity: Identity, body: Seen) -> None:
     """This device has everything up to `seq`."""
     deps.messages.delivered(identity, chat_id, body.seq)

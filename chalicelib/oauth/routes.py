@@ -39,7 +39,7 @@ def ask_user(sent: Sent, client: Client) -> Answer:
     return _shown(deps.browsers.ask(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/authorize", status=(200, 303, 403), page=True)
+@endpoint(bp, "POST /oauth2/authorize", status=(200, 303, 400, 403), page=True)
 def answer_of_user(sent: Sent, client: Client) -> Answer:
     """What the user answers on that page."""
     return _shown(deps.browsers.answer(sent, client))
@@ -75,13 +75,13 @@ def userinfo_by_post(identity: Identity) -> dict[str, Any]:
     return deps.oauth.userinfo(identity)
 
 
-@endpoint(bp, "GET /oauth2/logout", status=(200, 303), page=True)
+@endpoint(bp, "GET /oauth2/logout", status=(200, 303, 400), page=True)
 def ask_to_sign_out(sent: Sent, client: Client) -> Answer:
     """Sign a user out for a program (RP-Initiated Logout), or ask them whether to."""
     return _shown(deps.browsers.sign_out(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/logout", status=(200, 303, 403), page=True)
+@endpoint(bp, "POST /oauth2/logout", status=(200, 303, 400, 403), page=True)
 def sign_out(sent: Sent, client: Client) -> Answer:
     """The same by a form, and what the user answers."""
     return _shown(deps.browsers.sign_out(sent, client))

@@ -4,6 +4,7 @@ from chalice import Blueprint
 
 from chalicelib.auth.models import AccountDeletion, Identity, Program
 from chalicelib.deps import deps
+from chalicelib.errors import InvalidCredentials, LastAdmin, UserNotFound
 from chalicelib.rest import endpoint
 from chalicelib.users.models import (
     DeviceId,
@@ -20,31 +21,40 @@ from chalicelib.wire import Id
 bp = Blueprint(__name__)
 
 
-@endpoint(bp, "GET /v1/users/me", scope="account")
+@endpoint(bp, "GET /v1/users/me", errors=(UserNotFound,), scope="account")
 def get_me(identity: Identity) -> Profile:
     """Your profile."""
     return deps.users.me(identity.user_id)
 
 
-@endpoint(bp, "PATCH /v1/users/me", scope="account")
+@endpoint(bp, "PATCH /v1/users/me", errors=(UserNotFound,), scope="account")
 def update_me(identity: Identity, body: ProfileChanges) -> Profile:
     """Change what you send of your profile."""
     return deps.users.update(identity.user_id, body)
 
 
-@endpoint(bp, "POST /v1/users/me/delete", scope="account", status=204)
+@endpoint(
+    bp,
+    "POST /v1/users/me/delete",
+    errors=(
+        InvalidCredentials,
+        LastAdmin,
+    ),
+    scope="account",
+    status=204,
+)
 def delete_me(identity: Identity, body: AccountDeletion) -> None:
     """Delete your account. Your messages stay, as from a deleted user."""
     deps.accounts.delete(identity, body.password)
 
 
-@endpoint(bp, "GET /v1/users/{user_id}", scope="users.read")
+@endpoint(bp, "GET /v1/users/{user_id}", errors=(UserNotFound,), scope="users.read")
 def get_user(identity: Identity, user_id: Id) -> PublicProfile:
     """A user's public profile, also that of a deleted one."""
     return deps.users.get(user_id)
 
 
-@endpoint(bp, "GET /v1/users", scope="users.read", limit="search")
+@endpoint(bp, "GET /v1/users", errors=(UserNotFound,), scope="users.read", limit="search")
 def find_user(identity: Identity, query: UsernameQuery) -> PublicProfile:
     """The public profile of the user with exactly this username."""
     return deps.users.named(query.username)

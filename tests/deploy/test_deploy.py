@@ -91,7 +91,6 @@ def routes() -> set[tuple[str, str]]:
         for page in pages
         for resource in page["items"]
         for method in resource.get("resourceMethods", {})
-        if method != "OPTIONS"
     }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from local.pages import HEADERS
 from tests.local.stack import Stack
 
 
@@ -37,6 +38,14 @@ class TestWebClient:
         assert answer.text == "<title>é</title>"
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
         assert answer.headers["Cache-Control"] == "no-store"
+
+    def test_says_what_browsers_may_do_with_it(self, client: httpx.Client) -> None:
+        for path in ("/", "/js/main.js", "/config.json", "/_local/pushes"):
+            answer = client.get(path)
+            assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        policy = HEADERS["Content-Security-Policy"]
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
 
     def test_has_modules_with_a_type_that_browsers_run(self, client: httpx.Client) -> None:
         assert client.get("/js/main.js").headers["Content-Type"] == (

@@ -6,7 +6,7 @@ import app  # noqa: F401  so that every route and action is known
 from chalicelib.buckets import Held, held, judge, network
 from chalicelib.config import SettingsInvalid
 from chalicelib.errors import RateLimited
-from chalicelib.limits import TABLE, Bucket, Quota, headers, table
+from chalicelib.limits import TABLE, Bucket, Quota, fields_of, table
 from chalicelib.rest import ENDPOINTS
 from chalicelib.ws import ACTIONS
 from local import rates
@@ -114,11 +114,11 @@ def test_whoever_must_wait_is_told_for_the_longest() -> None:
 def test_fields_are_those_of_the_draft() -> None:
     quotas = [Quota("send-user", Bucket(400, 40), 399, 1), Quota("x", Bucket(2, 20), 2, 0)]
 
-    assert headers(quotas) == {
+    assert fields_of(quotas) == {
         "RateLimit-Policy": '"send-user";q=400;w=40, "x";q=2;w=20',
         "RateLimit": '"send-user";r=399;t=1, "x";r=2',
     }
-    assert headers([]) == {}
+    assert fields_of([]) == {}
 
 
 def test_an_ipv6_network_is_one_address() -> None:

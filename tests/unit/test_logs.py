@@ -88,3 +88,15 @@ def test_g8_an_exception_keeps_its_type_and_place_not_its_words() -> None:
     assert found["exception"] == "ValueError"
     assert "fail" in str(found["trace"])
     assert "ana@example.org" not in json.dumps(found)
+
+
+@pytest.mark.parametrize("evil", ["a\nb", "a\r\n{}", "a\u2028b", "\x1b[2J", '","level":"error'])
+def test_what_somebody_sent_cannot_make_a_line_of_its_own(evil: str) -> None:
+    logs.enter(request_id=evil)
+    record = logging.makeLogRecord({"msg": "sent %s", "args": (evil,), "client": evil})
+
+    text = logs.JsonFormatter().format(record)
+
+    assert text.isprintable()
+    assert json.loads(text)["message"] == f"sent {evil}"
+    assert json.loads(text)["client"] == json.loads(text)["request_id"] == evil

@@ -1,0 +1,59 @@
+"""Headers of every answer: what browsers may do with it, and which origins may read it."""
+
+from collections.abc import Iterable, Sequence
+
+PRIVATE = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": (
+        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""For whatever is about somebody, and is no page. Pages have a policy of their own."""
+
+TWO_YEARS = 60 * 60 * 24 * 730
+PREFLIGHT_SECONDS = 7200
+_EXPOSED = "RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+_SENT = "Authorization, Content-Type"
+
+
+def common(issuer: str) -> dict[str, str]:
+    """PRIVATE, and with HTTPS that browsers are to insist on it (RFC 6797)."""
+    if not issuer.startswith("https://"):
+        return PRIVATE
+    return {**PRIVATE, "Strict-Transport-Security": f"max-age={TWO_YEARS}"}
+
+
+def cors(origins: Sequence[str], origin: str) -> dict[str, str]:
+    """Lets a page of an allowed origin read an answer. Never with credentials: a call is allowed
+    by its bearer token alone, and no cookie of a browser says who calls."""
+    if "*" in origins:
+        return {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED}
+    vary = {"Vary": "Origin"}
+    if origin not in origins:
+        return vary
+    return {
+        **vary,
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": _EXPOSED,
+    }
+
+
+def preflight(origins: Sequence[str], origin: str, methods: Iterable[str]) -> dict[str, str]:
+    """The same for the question that a browser asks first."""
+    allowed = cors(origins, origin)
+    if "Access-Control-Allow-Origin" not in allowed:
+        return allowed
+    return {
+        **allowed,
+        "Access-Control-Allow-Headers": _SENT,
+        "Access-Control-Allow-Methods": ", ".join(sorted(methods)),
+        "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+    }

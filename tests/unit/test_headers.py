@@ -1,0 +1,148 @@
+"""What browsers may do with answers, and which origins may read them."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chalice import Chalice
+
+import app as application
+from chalicelib import headers, rest
+from chalicelib.config import SettingsInvalid
+from chalicelib.deps import deps
+from local import pages
+from tests.unit.settings import settings
+from tests.unit.test_rest import FakeAuth, FakeThrottle, call
+
+OURS = "https://chat.example.org"
+OTHERS = [
+    "https://chat.example.org.evil.example",
+    "https://evil.example/https://chat.example.org",
+    "http://chat.example.org",
+    "https://chat.example.org:444",
+    "https://CHAT.example.org",
+    f"{OURS}\r\nX-Evil: 1",
+    "null",
+    "*",
+    "",
+]
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> Chalice:
+    monkeypatch.setitem(vars(deps), "auth", FakeAuth())
+    monkeypatch.setitem(vars(deps), "throttle", FakeThrottle())
+    given(monkeypatch, issuer="https://api.example.org")
+    return application.app
+
+
+def given(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    monkeypatch.setitem(vars(deps), "settings", settings(**changes))
+
+
+ANSWERS = [
+    ("GET /v1/health", None),
+    ("GET /v1/users/me", None),
+    ("GET /v1/users/me", "busy"),
+    ("GET /v1/users/me", "down"),
+    ("GET /v1/admin/audit", "good"),
+    ("POST /v1/auth/login", None),
+    ("OPTIONS /v1/users/me", None),
+]
+
+
+class TestSecurity:
+    @pytest.mark.parametrize(("route", "token"), ANSWERS)
+    def test_every_answer_says_what_browsers_may_do_with_it(
+        self, app: Chalice, route: str, token: str | None
+    ) -> None:
+        _, answered, _ = call(app, route, token=token)
+
+        for name, value in headers.PRIVATE.items():
+            assert answered[name.lower()] == value
+        assert answered["strict-transport-security"] == "max-age=63072000"
+
+    def test_one_without_a_body_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        given(monkeypatch)
+
+        answered = rest._answer(None, 204, "r1").headers
+
+        assert headers.PRIVATE.items() <= answered.items()
+
+    def test_nobody_insists_on_https_where_there_is_none(self) -> None:
+        assert "Strict-Transport-Security" not in headers.common("http://127.0.0.1:8000")
+
+    def test_the_web_client_says_in_its_page_what_its_headers_say(self) -> None:
+        page = (Path(pages.__file__).parent.parent / "web/index.html").read_text()
+        found = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+
+        assert found
+        assert pages.HEADERS["Content-Security-Policy"] == f"{found[1]}; frame-ancestors 'none'"
+
+
+class TestOrigins:
+    @pytest.mark.parametrize("origins", ["", "https://other.example", f"{OURS}, https://b.example"])
+    @pytest.mark.parametrize("origin", OTHERS)
+    @pytest.mark.parametrize("route", ["GET /v1/users/me", "OPTIONS /v1/users/me"])
+    def test_others_read_nothing(
+        self, app: Chalice, monkeypatch: pytest.MonkeyPatch, origins: str, origin: str, route: str
+    ) -> None:
+        given(monkeypatch, cors_origins=origins)
+
+        _, answered, _ = call(app, route, token=None, headers={"origin": origin})
+
+        assert not [name for name in answered if name.startswith("access-control")]
+        assert answered["vary"] == "Origin"
+
+    @pytest.mark.parametrize("origins", [OURS, f"https://b.example,{OURS}", f"{OURS}, http://c:1"])
+    def test_an_allowed_one_reads_the_answer(
+        self, app: Chalice, monkeypatch: pytest.MonkeyPatch, origins: str
+    ) -> None:
+        given(monkeypatch, cors_origins=origins)
+
+        _, answered, _ = call(app, "GET /v1/users/me", token=None, headers={"origin": OURS})
+
+        assert answered["access-control-allow-origin"] == OURS
+        assert "RateLimit" in answered["access-control-expose-headers"]
+        assert answered["vary"] == "Origin"
+
+    def test_a_preflight_is_told_what_the_path_knows(
+        self, app: Chalice, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        given(monkeypatch, cors_origins=OURS)
+
+        status, answered, _ = call(
+            app, "OPTIONS /v1/auth/sessions", token=None, headers={"origin": OURS}
+        )
+
+        assert status == 204
+        assert answered["access-control-allow-methods"] == "DELETE, GET"
+        assert answered["access-control-allow-headers"] == "Authorization, Content-Type"
+        assert answered["access-control-max-age"] == "7200"
+
+    @pytest.mark.parametrize("route", ["GET /v1/users/me", "OPTIONS /v1/users/me"])
+    @pytest.mark.parametrize("origins", ["*", OURS])
+    def test_nobody_calls_with_credentials(
+        self, app: Chalice, monkeypatch: pytest.MonkeyPatch, route: str, origins: str
+    ) -> None:
+        given(monkeypatch, cors_origins=origins)
+
+        _, answered, _ = call(app, route, token=None, headers={"origin": OURS})
+
+        allowed = answered["access-control-allow-origin"]
+        assert allowed == origins
+        assert "access-control-allow-credentials" not in answered
+
+    def test_every_path_but_pages_answers_preflights(self) -> None:
+        asked = {path for path, methods in application.app.routes.items() if "OPTIONS" in methods}
+
+        assert asked == {one.path for one in rest.ENDPOINTS if not one.page}
+
+    @pytest.mark.parametrize(
+        "origins",
+        ["https://*", "*, https://a.example", "chat.example.org", "https://a.example/", "null"],
+    )
+    def test_what_no_browser_would_send_is_refused_as_a_setting(self, origins: str) -> None:
+        with pytest.raises(SettingsInvalid, match="CORS_ORIGINS"):
+            settings(cors_origins=origins)
