@@ -22,8 +22,8 @@ from chalicelib.auth.models import (
 from chalicelib.deps import deps
 from chalicelib.errors import (
     AccountSuspended,
-    EmailTaken,
     InvalidCredentials,
+    LinkInvalid,
     Unauthorized,
     UsernameTaken,
     UserNotFound,
@@ -37,10 +37,7 @@ bp = Blueprint(__name__)
 @endpoint(
     bp,
     "POST /v1/auth/register",
-    errors=(
-        UsernameTaken,
-        EmailTaken,
-    ),
+    errors=(UsernameTaken,),
     limit="register",
     status=201,
 )
@@ -100,19 +97,33 @@ def request_reset(body: ResetRequest, client: Client) -> None:
     deps.recovery.request_reset(body.email, client)
 
 
-@endpoint(bp, "POST /v1/auth/password/reset", limit="reset", status=204)
+@endpoint(
+    bp,
+    "POST /v1/auth/password/reset",
+    errors=(LinkInvalid, UserNotFound),
+    limit="reset",
+    status=204,
+)
 def reset_password(body: PasswordReset, client: Client) -> None:
     """Set a new password with the token of a mailed link; all sessions end."""
     deps.recovery.reset(body, client)
 
 
-@endpoint(bp, "POST /v1/auth/email/verify-request", scope="account", status=204)
+@endpoint(
+    bp, "POST /v1/auth/email/verify-request", errors=(UserNotFound,), scope="account", status=204
+)
 def request_verification(identity: Identity) -> None:
     """Have a link mailed to verify your e-mail address with, unless it is verified."""
     deps.recovery.request_verification(identity)
 
 
-@endpoint(bp, "POST /v1/auth/email/verify", scope="account", status=204)
+@endpoint(
+    bp,
+    "POST /v1/auth/email/verify",
+    errors=(LinkInvalid, UserNotFound),
+    scope="account",
+    status=204,
+)
 def verify_email(identity: Identity, body: EmailProof) -> None:
     """Verify your e-mail address with the token of a mailed link."""
     deps.recovery.verify(identity, body.token)
