@@ -97,18 +97,20 @@ def request_reset(body: ResetRequest, client: Client) -> None:
     deps.recovery.request_reset(body.email, client)
 
 
-@endpoint(bp, "POST /v1/auth/password/reset", limit="reset", status=204, errors=(LinkInvalid,))
+@endpoint(
+    bp,
+    "POST /v1/auth/password/reset",
+    errors=(LinkInvalid, UserNotFound),
+    limit="reset",
+    status=204,
+)
 def reset_password(body: PasswordReset, client: Client) -> None:
     """Set a new password with the token of a mailed link; all sessions end."""
     deps.recovery.reset(body, client)
 
 
 @endpoint(
-    bp,
-    "POST /v1/auth/email/verify-request",
-    scope="account",
-    status=204,
-    errors=(UserNotFound,),
+    bp, "POST /v1/auth/email/verify-request", errors=(UserNotFound,), scope="account", status=204
 )
 def request_verification(identity: Identity) -> None:
     """Have a link mailed to verify your e-mail address with, unless it is verified."""
@@ -118,9 +120,9 @@ def request_verification(identity: Identity) -> None:
 @endpoint(
     bp,
     "POST /v1/auth/email/verify",
+    errors=(LinkInvalid, UserNotFound),
     scope="account",
     status=204,
-    errors=(LinkInvalid, UserNotFound),
 )
 def verify_email(identity: Identity, body: EmailProof) -> None:
     """Verify your e-mail address with the token of a mailed link."""
