@@ -90,6 +90,7 @@ class Settings(BaseModel):
     registrations_per_address: Seconds = 50
     refreshes_per_session: Seconds = 60
     failed_refreshes_per_address: Seconds = 100
+    failed_codes_per_account: Seconds = 5
     resets_per_address: Seconds = 30
     mails_per_recipient: Seconds = 5
     throttle_window_seconds: Seconds = 900

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.accounts import Accounts
     from chalicelib.auth.passwords import Passwords
     from chalicelib.auth.recovery import Recovery
+    from chalicelib.auth.second_factor import SecondFactor
     from chalicelib.auth.service import Auth
     from chalicelib.auth.store import AccountStore
     from chalicelib.auth.throttle import Throttle
@@ -117,6 +118,19 @@ class Deps:
             throttle=self.throttle,
             auth=self.auth,
             users=self.users,
+            second_factor=lambda: self.second_factor,
+        )
+
+    @cached_property
+    def second_factor(self) -> "SecondFactor":
+        from chalicelib.auth.second_factor import SecondFactor
+        from chalicelib.auth.second_factor_store import SecondFactorStore
+
+        return SecondFactor(
+            store=SecondFactorStore(self.postgres),
+            throttle=self.throttle,
+            users=self.users,
+            confirm_password=self.accounts.confirm,
         )
 
     @cached_property

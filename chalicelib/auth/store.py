@@ -46,6 +46,7 @@ class Credential(NamedTuple):
     user_id: str
     password_hash: str
     suspended: bool = False
+    second_factor: bool = False
 
 
 class AccountStore:
@@ -86,8 +87,9 @@ class AccountStore:
         column = by_email if "@" in login else by_username
         with self._postgres.cursor(row_factory=args_row(Credential)) as cursor:
             return cursor.execute(
-                "SELECT user_id, password_hash, suspended_at IS NOT NULL"
-                " FROM users JOIN credentials ON user_id = id"
+                "SELECT c.user_id, password_hash, suspended_at IS NOT NULL,"
+                " confirmed_at IS NOT NULL FROM users JOIN credentials c ON c.user_id = id"
+                " LEFT JOIN second_factors f ON f.user_id = id"
                 f" WHERE {column} = %s",
                 [login],
             ).fetchone()
@@ -265,7 +267,8 @@ class AccountStore:
                 if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone():
                     raise LastAdmin()
                 cursor.execute("DELETE FROM user_roles WHERE user_id = %s", [user_id])
-                cursor.execute("DELETE FROM mail_tokens WHERE user_id = %s", [user_id])
+                for table in ("mail_tokens", "second_factors", "recovery_codes"):
+                    cursor.execute(f"DELETE FROM {table} WHERE user_id = %s".encode(), [user_id])
                 cursor.execute(
                     "UPDATE users SET email = NULL, email_verified_at = NULL,"
                     " display_name = %s, about = '', avatar_url = NULL,"

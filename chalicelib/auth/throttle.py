@@ -84,6 +84,14 @@ class Throttle:
         key = _key("reset", _network(address))
         self._count(_Counter(key, self._settings.resets_per_address))
 
+    def code(self, user_id: str) -> None:
+        """Count a code of a second factor: there are only a million of them."""
+        self._count(self._codes(user_id))
+
+    def code_right(self, user_id: str) -> None:
+        with guarded():
+            self._redis.delete(self._codes(user_id).key)
+
     def mail(self, kind: str, recipient: str) -> None:
         """Count a mail by kind and mailbox: nobody's is flooded, and no kind keeps another away."""
         self._count(_Counter(_key(f"mail {kind}", recipient), self._settings.mails_per_recipient))
@@ -92,7 +100,7 @@ class Throttle:
         """Forget an account's failed attempts: its owner has come back by another way."""
         with guarded():
             pipe = self._redis.pipeline(transaction=False)
-            for counter in (self._accounts(user_id), self._passwords(user_id)):
+            for counter in self._of_account(user_id):
                 pipe.delete(counter.key)
             for login in logins:
                 pipe.delete(self._logins(login).key)
@@ -127,6 +135,12 @@ class Throttle:
 
     def _passwords(self, user_id: str) -> _Counter:
         return _Counter(_key("password", user_id), self._settings.failed_logins_per_account)
+
+    def _codes(self, user_id: str) -> _Counter:
+        return _Counter(_key("code", user_id), self._settings.failed_codes_per_account)
+
+    def _of_account(self, user_id: str) -> list[_Counter]:
+        return [self._accounts(user_id), self._passwords(user_id), self._codes(user_id)]
 
     def _count(self, *counters: _Counter) -> None:
         with guarded():

@@ -121,9 +121,11 @@ class FakeThrottle(Throttle):
         self.attempts[self._addresses(address).key] -= 1
 
     def forgive(self, user_id: str, logins: Sequence[str]) -> None:
-        counters = [self._accounts(user_id), self._passwords(user_id)]
-        for counter in counters + [self._logins(login) for login in logins]:
+        for counter in self._of_account(user_id) + [self._logins(login) for login in logins]:
             self.attempts.pop(counter.key, None)
+
+    def code_right(self, user_id: str) -> None:
+        self.attempts.pop(self._codes(user_id).key, None)
 
     def refreshed_from(self, address: str) -> None:
         self.attempts[self._refreshes(address).key] -= 1
