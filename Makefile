@@ -5,7 +5,7 @@ CODE := app.py chalicelib infra local bench tests
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: setup ## serve Parley on this machine; Ctrl-C stops all of it
@@ -52,6 +52,12 @@ redrive: cloud ## try the dead pushes of STAGE again, LIMIT of them at most
 .PHONY: grant
 grant: cloud ## give USERNAME of STAGE a ROLE: moderator or admin
 	@exec $(CLOUD) grant --stage "$(STAGE)" --username "$(USERNAME)" --role "$(ROLE)"
+
+.PHONY: oauth-client
+oauth-client: cloud ## register a program of others with STAGE: NAME, SCOPES, REDIRECT_URIS, PUBLIC=1
+	@exec $(CLOUD) oauth-client --stage "$(STAGE)" --name "$(NAME)" --scopes "$(SCOPES)" \
+		--redirect-uris "$(REDIRECT_URIS)" \
+		--post-logout-redirect-uris "$(POST_LOGOUT_REDIRECT_URIS)" $(if $(PUBLIC),--public)
 
 .PHONY: rotate-keys
 rotate-keys: cloud ## go one phase on in giving access tokens of STAGE a new key
@@ -107,8 +113,9 @@ COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras
 	--no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 # What firebase-admin asks for and its messaging module never imports; then what asynchronous
-# HTTP, RSA without cryptography, building extensions and yoyo's command would need.
+# HTTP, RSA without cryptography, building extensions, yoyo's command and those parts of Authlib
+# would need that sign and encrypt.
 UNUSED := cachecontrol google-api-core google-cloud-core google-cloud-firestore \
 	google-cloud-storage google-crc32c google-resumable-media googleapis-common-protos \
 	grpcio grpcio-status msgpack opentelemetry-api proto-plus protobuf \
-	anyio pyasn1 pyasn1-modules pycparser tabulate
+	anyio joserfc pyasn1 pyasn1-modules pycparser tabulate

@@ -13,7 +13,9 @@ from chalicelib.mail import jobs as mail_jobs
 from chalicelib.messages import actions as messages_actions
 from chalicelib.messages import jobs as messages_jobs
 from chalicelib.messages import routes as messages_routes
+from chalicelib.notify import routes as notify_routes
 from chalicelib.notify import worker as notify_worker
+from chalicelib.oauth import routes as oauth_routes
 from chalicelib.users import routes as users_routes
 
 app = Chalice(app_name="parley", configure_logs=False)
@@ -26,8 +28,10 @@ for module in (
     users_routes,
     admin_routes,
     mail_jobs,
+    oauth_routes,
     messages_routes,
     messages_jobs,
+    notify_routes,
     notify_worker,
     maintenance,
 ):

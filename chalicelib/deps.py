@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.accounts import Accounts
     from chalicelib.auth.passwords import Passwords
     from chalicelib.auth.recovery import Recovery
+    from chalicelib.auth.revocation import Revocation
     from chalicelib.auth.second_factor import SecondFactor
     from chalicelib.auth.service import Auth
     from chalicelib.auth.store import AccountStore
@@ -27,7 +28,15 @@ if TYPE_CHECKING:
     from chalicelib.messages.presence import Presence
     from chalicelib.messages.service import Messages
     from chalicelib.messages.store import MessageStore
+    from chalicelib.notify.direct import DirectPush
+    from chalicelib.notify.fcm import Fcm
     from chalicelib.notify.service import Notifier
+    from chalicelib.oauth.browsers import Browsers
+    from chalicelib.oauth.clients import Clients
+    from chalicelib.oauth.consent import Consent
+    from chalicelib.oauth.programs import Programs
+    from chalicelib.oauth.service import OAuth
+    from chalicelib.oauth.store import ClientStore, Codes
     from chalicelib.postgres import Postgres
     from chalicelib.users.service import Users
 
@@ -75,14 +84,19 @@ class Deps:
         return Gateway(self.settings, connections=self.connections)
 
     @cached_property
-    def auth(self) -> "Auth":
+    def revocation(self) -> "Revocation":
         from chalicelib.auth.revocation import Revocation
+
+        return Revocation(self.redis, self.settings)
+
+    @cached_property
+    def auth(self) -> "Auth":
         from chalicelib.auth.service import Auth
         from chalicelib.auth.tickets import Tickets
 
         return Auth(
             self.settings,
-            revocation=Revocation(self.redis, self.settings),
+            revocation=self.revocation,
             tickets=Tickets(self.redis, self.settings),
             tokens=lambda: self.access_tokens,
             store=lambda: self.account_store,
@@ -188,6 +202,75 @@ class Deps:
         return Admin(store=AdminStore(self.postgres), auth=self.auth, users=self.users)
 
     @cached_property
+    def client_store(self) -> "ClientStore":
+        from chalicelib.oauth.store import ClientStore
+
+        return ClientStore(self.postgres)
+
+    @cached_property
+    def codes(self) -> "Codes":
+        from chalicelib.oauth.store import Codes
+
+        return Codes(self.redis)
+
+    @cached_property
+    def oauth_clients(self) -> "Clients":
+        from chalicelib.oauth.clients import Clients
+
+        return Clients(store=self.client_store, admin=self.admin, auth=self.auth)
+
+    @cached_property
+    def programs(self) -> "Programs":
+        from chalicelib.oauth.programs import Programs
+
+        return Programs(
+            clients=self.client_store,
+            codes=self.codes,
+            auth=self.auth,
+            tokens=self.access_tokens,
+            revocation=self.revocation,
+        )
+
+    @cached_property
+    def oauth(self) -> "OAuth":
+        from chalicelib.oauth.service import OAuth
+
+        return OAuth(
+            self.settings,
+            clients=self.client_store,
+            codes=self.codes,
+            auth=self.auth,
+            tokens=self.access_tokens,
+            throttle=self.throttle,
+            users=lambda: self.users,
+        )
+
+    @cached_property
+    def consent(self) -> "Consent":
+        from chalicelib.oauth.consent import Consent
+
+        return Consent(
+            self.settings,
+            oauth=self.oauth,
+            auth=self.auth,
+            tokens=self.access_tokens,
+            accounts=lambda: self.accounts,
+            users=self.users,
+        )
+
+    @cached_property
+    def browsers(self) -> "Browsers":
+        from chalicelib.oauth.browsers import Browsers
+
+        return Browsers(
+            self.settings,
+            consent=self.consent,
+            oauth=self.oauth,
+            auth=self.auth,
+            tokens=self.access_tokens,
+        )
+
+    @cached_property
     def message_store(self) -> "MessageStore":
         url = self.settings.messages_url.get_secret_value()
         if url.startswith("mongodb"):
@@ -232,14 +315,25 @@ class Deps:
         return partial(schema.apply, self.settings)
 
     @cached_property
-    def notifier(self) -> "Notifier":
+    def fcm(self) -> "Fcm":
         from chalicelib.notify.fcm import Fcm
+
+        return Fcm(self.settings.fcm_credentials.get_secret_value(), self.settings.fcm_url)
+
+    @cached_property
+    def direct_push(self) -> "DirectPush":
+        from chalicelib.notify.direct import DirectPush
+
+        return DirectPush(users=self.users, fcm=self.fcm)
+
+    @cached_property
+    def notifier(self) -> "Notifier":
         from chalicelib.notify.service import Notifier
 
         return Notifier(
             users=self.users,
             messages=self.messages,
-            fcm=Fcm(self.settings.fcm_credentials.get_secret_value(), self.settings.fcm_url),
+            fcm=self.fcm,
             broker=self.broker,
         )
 

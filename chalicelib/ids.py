@@ -16,6 +16,12 @@ def new_id() -> str:
     return str(uuid.UUID(int=bits))
 
 
+def push_tag(client_id: str, collapse_key: str) -> str:
+    """What a device knows a program's notification by: no program can take the place of another
+    one's, or of a message's."""
+    return str(uuid.uuid5(uuid.UUID(client_id), collapse_key))
+
+
 def direct_chat_id(one: str, other: str) -> str:
     """The id of the chat between two users: the same whoever asks, and in a race."""
     return str(uuid.uuid5(_DIRECT_CHATS, " ".join(sorted((one, other)))))

@@ -60,7 +60,8 @@ def enter(**ids: str | None) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=_level, handlers=[handler], force=True)  # replaces Lambda's own
-    for noisy in ("pika", "botocore", "urllib3", "google", "pymongo"):
+    # Authlib's debug lines quote the tokens that it hands out.
+    for noisy in ("authlib", "pika", "botocore", "urllib3", "google", "pymongo"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

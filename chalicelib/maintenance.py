@@ -1,4 +1,4 @@
-"""What operators have done inside the network: migrate, redrive, check, grant.
+"""What operators have done inside the network: migrate, redrive, check, grant, oauth-client.
 
 `python -m chalicelib.maintenance '{"task": "check"}'` does the same from a shell.
 """
@@ -18,6 +18,7 @@ from chalicelib.deps import deps
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.invocation import InvocationFailed, invocation
 from chalicelib.messages.store import StoreUnfit
+from chalicelib.oauth.models import NewClient
 from chalicelib.readiness import readiness
 from chalicelib.users.models import Username
 from chalicelib.wire import Input
@@ -32,17 +33,21 @@ class MaintenanceFailed(InvocationFailed):
 
 
 class Order(Input):
-    """What is to be done. `limit` is for `redrive`, `username` and `role` are for `grant`."""
+    """What is to be done. `limit` is for `redrive`, `username` and `role` are for `grant`,
+    `client` is for `oauth-client`."""
 
-    task: Literal["migrate", "redrive", "check", "grant"]
+    task: Literal["migrate", "redrive", "check", "grant", "oauth-client"]
     limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
     username: Username | None = None
     role: Role | None = None
+    client: NewClient | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.task == "grant" and (self.username is None or self.role is None):
             raise PydanticCustomError("grant", "grant needs a username and a role")
+        if self.task == "oauth-client" and self.client is None:
+            raise PydanticCustomError("client", "oauth-client needs a client")
         return self
 
 
@@ -52,7 +57,8 @@ def maintain(event: Any, context: Any) -> dict[str, Any]:
 
     migrate: every server gets what the code expects -> {"done": true}. redrive: pushes that were
     laid aside are tried again -> {"moved", "left"}. check: -> {"dependencies"} as GET /v1/ready.
-    grant: a user gets a role, as the first admin does -> {"user_id"}.
+    grant: a user gets a role, as the first admin does -> {"user_id"}. oauth-client: a program is
+    registered -> as POST /v1/admin/oauth-clients, with the secret that is told once.
     Raises MaintenanceFailed.
     """
     with invocation(context):
@@ -82,6 +88,8 @@ def _done(order: Order) -> dict[str, Any]:
         return deps.broker.redrive(order.limit)._asdict()
     if order.task == "grant" and order.username and order.role:
         return {"user_id": deps.admin.appoint(order.username, order.role)}
+    if order.task == "oauth-client" and order.client:
+        return deps.oauth_clients.install(order.client).model_dump(mode="json")
     return readiness().model_dump(mode="json", include={"dependencies"})
 
 

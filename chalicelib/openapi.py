@@ -7,9 +7,11 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+from chalicelib.forms import FORM
 from chalicelib.rest import ENDPOINTS, Endpoint, Reply
 from chalicelib.wire import Model
 
+PAGE = "text/html; charset=utf-8"
 _REFS = "#/components/schemas/{model}"
 
 
@@ -85,6 +87,8 @@ def _operation(one: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
     if "body" in one.hints:
         content = {"application/json": {"schema": schema_of[one.hints["body"]]}}
         operation["requestBody"] = {"required": True, "content": content}
+    if "sent" in one.hints and one.method == "POST":
+        operation["requestBody"] = {"content": {FORM: {"schema": {"type": "object"}}}}
     return operation
 
 
@@ -114,6 +118,10 @@ def _query_parameters(one: Endpoint) -> list[dict[str, Any]]:
 def _response(one: Endpoint, status: int, schema_of: dict[Any, Any]) -> dict[str, Any]:
     if status == 204:
         return {"description": "Done."}
+    if status == 303:
+        return {"description": "Go on there."}
+    if one.page:
+        return {"description": "A page.", "content": {PAGE: {"schema": {"type": "string"}}}}
     model = _answer_model(one)
     schema = schema_of[model] if model is not None else {"type": "object"}
     return {"description": "Answer.", "content": {"application/json": {"schema": schema}}}

@@ -3,7 +3,7 @@
 import functools
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -11,7 +11,7 @@ from chalice import Blueprint, CORSConfig, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from chalicelib.auth.models import Client, Identity
+from chalicelib.auth.models import Client, Identity, Program
 from chalicelib.deps import deps
 from chalicelib.errors import (
     AppError,
@@ -22,6 +22,7 @@ from chalicelib.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from chalicelib.forms import FORM, Sent, cookies, fields
 from chalicelib.ids import new_id
 from chalicelib.invocation import invocation
 from chalicelib.wire import parse, refusal
@@ -44,6 +45,17 @@ class Reply(Generic[T]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A view's answer where a protocol or a browser prescribes what it looks like: a page, a
+    redirect, or an object with headers of its own."""
+
+    status: int = 200
+    body: str | dict[str, Any] = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """A route as declared; the OpenAPI document is made from these."""
 
@@ -51,6 +63,7 @@ class Endpoint:
     path: str
     scope: str | None
     statuses: tuple[int, ...]
+    page: bool
     view: Callable[..., Any]
     hints: dict[str, Any] = field(repr=False)
 
@@ -63,14 +76,20 @@ ENDPOINTS: list[Endpoint] = []
 
 
 def endpoint(
-    bp: Blueprint, route: str, *, scope: str | None = None, status: int | tuple[int, ...] = 200
+    bp: Blueprint,
+    route: str,
+    *,
+    scope: str | None = None,
+    status: int | tuple[int, ...] = 200,
+    page: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a view for "METHOD /path/{parameter}".
 
     The view's annotations say what it gets: path parameters by name (validated, else 404),
-    `identity: Identity` (needs `scope`, else 401 or 403), `body: Model` (JSON), `query: Model`,
-    `client: Client`. What it returns is answered as JSON with `status`; `None` as 204; a `Reply`
-    with the status it names, one of `status`.
+    `identity: Identity` or `program: Program` (needs `scope`, else 401 or 403), `body: Model`
+    (JSON), `query: Model`, `sent: Sent` (a form), `client: Client`. What it returns is answered as
+    JSON with `status`; `None` as 204; a `Reply` or an `Answer` with the status it names, one of
+    `status`. A `page` is HTML for people, and no script of another origin may ask for it.
     """
     method, path = route.split(" ")
     statuses = status if isinstance(status, tuple) else (status,)
@@ -78,10 +97,16 @@ def endpoint(
     def register(view: Callable[..., Any]) -> Callable[..., Any]:
         hints = get_type_hints(view, include_extras=True)
         declared = Endpoint(
-            method=method, path=path, scope=scope, statuses=statuses, view=view, hints=hints
+            method=method,
+            path=path,
+            scope=scope,
+            statuses=statuses,
+            page=page,
+            view=view,
+            hints=hints,
         )
-        if ("identity" in hints) != (scope is not None):
-            raise TypeError(f"{route}: a view takes an identity if, and only if, it has a scope")
+        if ("identity" in hints or "program" in hints) != (scope is not None):
+            raise TypeError(f"{route}: a view takes a caller if, and only if, it has a scope")
         ENDPOINTS.append(declared)
         adapters = {name: TypeAdapter(hints[name]) for name in declared.path_parameters}
 
@@ -95,7 +120,9 @@ def endpoint(
         def answered(request: Any, request_id: str, parameters: dict[str, str]) -> Response:
             try:
                 arguments: dict[str, Any] = {}
-                if scope is not None:
+                if scope is not None and "program" in hints:
+                    arguments["program"] = _authorize_program(request, scope)
+                elif scope is not None:
                     arguments["identity"] = _authorize(request, scope)
                 for name, adapter in adapters.items():
                     arguments[name] = _path_value(adapter, parameters[name])
@@ -103,6 +130,8 @@ def endpoint(
                     arguments["query"] = _query(hints["query"], request.query_params)
                 if "body" in hints:
                     arguments["body"] = _body(hints["body"], request)
+                if "sent" in hints:
+                    arguments["sent"] = _sent(request)
                 if "client" in hints:
                     arguments["client"] = _client(request)
                 return _answer(view(**arguments), statuses[0], request_id)
@@ -116,7 +145,8 @@ def endpoint(
         wrapped.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in adapters]
         )
-        bp.route(path, methods=[method], cors=CORS, content_types=[], name=view.__name__)(wrapped)
+        cors = False if page else CORS
+        bp.route(path, methods=[method], cors=cors, content_types=[], name=view.__name__)(wrapped)
         return view
 
     return register
@@ -153,6 +183,12 @@ def _headers(request_id: str) -> dict[str, str | list[str]]:
 
 
 def _answer(result: Any, status: int, request_id: str) -> Response:
+    if isinstance(result, Answer):
+        body = result.body if isinstance(result.body, str) else to_json(result.body).decode()
+        headers = {**_headers(request_id), **result.headers}
+        if result.cookies:
+            headers["Set-Cookie"] = list(result.cookies)
+        return Response(body, status_code=result.status, headers=headers)
     if isinstance(result, Reply):
         result, status = result.body, result.status
     if result is None:
@@ -165,6 +201,13 @@ def _authorize(request: Any, scope: str) -> Identity:
     if scope not in identity.scopes:
         raise Forbidden()
     return identity
+
+
+def _authorize_program(request: Any, scope: str) -> Program:
+    program = deps.programs.authenticate(request.headers.get("authorization", ""))
+    if scope not in program.scopes:
+        raise Forbidden()
+    return program
 
 
 def _path_value(adapter: TypeAdapter[Any], value: str) -> Any:
@@ -183,16 +226,30 @@ def _query(model: type[BaseModel], parameters: Any) -> BaseModel:
 
 
 def _body(model: type[BaseModel], request: Any) -> BaseModel:
-    content_type = request.headers.get("content-type", "application/json")
-    if content_type.partition(";")[0].strip().lower() != "application/json":
-        raise UnsupportedMediaType()
+    return parse(model, _raw(request, "application/json"))
+
+
+def _sent(request: Any) -> Sent:
+    given = request.query_params
+    return Sent(
+        query={name: given.getlist(name) for name in given} if given else {},
+        form=fields(_raw(request, FORM)) if request.method == "POST" else {},
+        cookies=cookies(request.headers.get("cookie", "")),
+        authorization=request.headers.get("authorization", ""),
+    )
+
+
+def _raw(request: Any, kind: str) -> bytes:
+    content_type = request.headers.get("content-type", kind)
+    if content_type.partition(";")[0].strip().lower() != kind:
+        raise UnsupportedMediaType(f"Send the body as {kind}.")
     try:
-        raw = request.raw_body
+        raw: bytes = request.raw_body
     except ValueError:  # not the base64 it claims to be
         raise ValidationFailed([{"field": "", "message": "The body cannot be read."}]) from None
     if len(raw) > MAX_BODY:
         raise TooLarge()
-    return parse(model, raw)
+    return raw
 
 
 def _client(request: Any) -> Client:

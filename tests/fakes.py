@@ -1,12 +1,13 @@
 """In-memory stand-ins for what the network hides, held to the same contracts as the real ones."""
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.broker import DEAD, EVENTS, RETRY, RETRY_SECONDS, Broker, Outgoing
+from chalicelib.amqp import Outgoing
+from chalicelib.broker import DEAD, EVENTS, RETRY, RETRY_SECONDS, Broker
 from chalicelib.errors import Unavailable
 from chalicelib.events import MessageUnread
 from chalicelib.messages.models import (
@@ -20,7 +21,7 @@ from chalicelib.messages.models import (
     Stored,
 )
 from chalicelib.messages.store import UNREAD_WINDOW, MessageStore, Place
-from chalicelib.notify.models import Outcome, Push
+from chalicelib.notify.models import Notification, Outcome
 
 if TYPE_CHECKING:
     from chalicelib.notify.fcm import Fcm
@@ -279,11 +280,11 @@ class FakeFcm(Fcm):
     """Keeps what was sent. `outcomes`: what becomes of pushes to a token, if not "sent"."""
 
     def __init__(self) -> None:
-        self.sent: list[Push] = []
+        self.sent: list[Any] = []
         self.calls = 0
         self.outcomes: dict[str, Outcome] = {}
 
-    def send(self, pushes: list[Push]) -> list[Outcome]:
+    def send(self, pushes: Sequence[Notification]) -> list[Outcome]:
         self.calls += 1
         outcomes = [self.outcomes.get(push.token, Outcome("sent")) for push in pushes]
         self.sent += [p for p, o in zip(pushes, outcomes, strict=True) if o.state == "sent"]

@@ -17,6 +17,8 @@ Action = Literal[
     "moderator.take",
     "admin.grant",
     "admin.take",
+    "client.register",
+    "client.delete",
 ]
 """What the audit log knows."""
 
@@ -78,8 +80,8 @@ class Suspension(Input):
 
 
 class AuditEntry(Model):
-    """Who did what to whom, when and from which address. `actor` and `target` are users' ids;
-    an act of an operator has no address."""
+    """Who did what to whom, when and from which address. `actor` and `target` are users' ids, or
+    that of an OAuth client; an act of an operator has no address."""
 
     id: int
     at: Utc

@@ -117,12 +117,26 @@ class Admin:
         return user_id
 
     @contextmanager
+    def act_on_client(
+        self, identity: Identity | None, address: str | None, action: Action, client_id: str
+    ) -> Iterator[None]:
+        """Whatever is done inside to a registered program is judged, and recorded with it. An
+        operator is None, and has no address. Raises Forbidden."""
+        actor_id = identity.user_id if identity else None
+        with self._store.act(actor_id, None) as (actor, _):
+            if actor_id is not None and not _may(actor, "admin.clients"):
+                raise Forbidden()
+            yield
+            by = actor_id or OPERATOR
+            self._store.record(by, action, client_id, address=address, now=self._clock())
+
+    @contextmanager
     def _act(
         self, identity: Identity, client: Client, scope: str, action: Action, user_id: str
     ) -> Iterator[None]:
         # The token was issued up to 15 minutes ago, and another act may have come between.
         with self._store.act(identity.user_id, user_id) as (actor, target):
-            if actor is None or actor.suspended or scope not in scopes_of(actor.roles):
+            if actor is None or not _may(actor, scope):
                 raise Forbidden()
             if target is None:
                 raise UserNotFound()
@@ -132,6 +146,10 @@ class Admin:
             self._store.record(
                 identity.user_id, action, user_id, address=client.address, now=self._clock()
             )
+
+
+def _may(actor: Standing | None, scope: str) -> bool:
+    return actor is not None and not actor.suspended and scope in scopes_of(actor.roles)
 
 
 def _above(actor: Standing, target: Standing) -> bool:

@@ -36,9 +36,10 @@ class AdminStore:
         self._postgres = postgres
 
     @contextmanager
-    def act(self, actor: str | None, target: str) -> Iterator[Parties]:
+    def act(self, actor: str | None, target: str | None) -> Iterator[Parties]:
         """A transaction that changes a user, one at a time: what is found of both stays so until
-        it ends. The lock on the target's row lets no sign-in come between. An operator is None."""
+        it ends. The lock on the target's row lets no sign-in come between. An operator is None, as
+        is the target where it is no user."""
         with self._postgres.transaction():
             with self._postgres.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROLES_LOCK])
@@ -49,7 +50,7 @@ class AdminStore:
                     [[actor, target]],
                 ).fetchall()
             found = {row[0]: Standing(frozenset(row[1]), row[2]) for row in rows}
-            yield Parties(found.get(actor), found.get(target))
+            yield Parties(found.get(actor or ""), found.get(target or ""))
 
     def suspend(self, user_id: str, reason: str, now: datetime) -> None:
         """Keep a user out; a repeat replaces the reason."""

@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import (
+    OURS,
     Client,
     Credentials,
     Identity,
     PasswordChange,
     Registration,
     SignedIn,
+    Terms,
 )
 from chalicelib.errors import (
     AccountSuspended,
@@ -81,7 +83,7 @@ class Accounts:
         self._store.add(user, self._passwords.hash(registration.password), session)
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
-    def login(self, credentials: Credentials, client: Client) -> SignedIn:
+    def login(self, credentials: Credentials, client: Client, terms: Terms = OURS) -> SignedIn:
         """Sign in, and tell the user where they are signed in already.
 
         Raises InvalidCredentials, alike in answer and in time for a wrong password, for a login
@@ -102,7 +104,9 @@ class Accounts:
             if credentials.second_factor is None:
                 raise SecondFactorRequired()
             self._second_factor().check(found.user_id, credentials.second_factor)
-        session, token = self._auth.draft_session(found.user_id, client, credentials.device_name)
+        session, token = self._auth.draft_session(
+            found.user_id, client, credentials.device_name, terms
+        )
         surplus = self._store.open_session(session, found.password_hash)
         if surplus is None:  # the password was changed or the account suspended meanwhile
             again = self._store.credential_for(credentials.login)

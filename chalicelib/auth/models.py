@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from chalicelib.auth.scopes import SCOPES
+from chalicelib.auth.scopes import SCOPES, scopes_of
 from chalicelib.users.models import Name, Profile, Username
 from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Utc
 
@@ -31,7 +31,16 @@ class Identity:
     user_id: str
     session_id: str
     scopes: frozenset[str] = SCOPES["user"]
+    client_id: str | None = None
     connection_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """An authenticated caller that is no user: a registered program in its own name."""
+
+    id: str
+    scopes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +52,23 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a session is opened for, if not for our own clients and all that its user may do."""
+
+    session_id: str | None = None
+    client_id: str | None = None
+    scope: str | None = None
+    seconds: int | None = None
+
+
+OURS = Terms()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A signed-in device, with its refresh tokens: digests of the one issued last and of the one
     that was traded for it, the seed the last was derived with, and when that was. The roles are
-    those of its user."""
+    those of its user. `client_id`: the program of others that it was granted to, with `scope`."""
 
     id: str
     user_id: str
@@ -61,6 +83,13 @@ class Session:
     expires_at: datetime
     revoked_at: datetime | None = None
     roles: frozenset[str] = frozenset()
+    client_id: str | None = None
+    scope: str | None = None
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What it may do now: what its user agreed to, and may still do themselves."""
+        return scopes_of(self.roles, self.scope)
 
     def stands(self, now: datetime) -> bool:
         return self.revoked_at is None and now < self.expires_at
@@ -226,13 +255,15 @@ class SignedIn(Tokens):
 
 
 class SessionInfo(Model):
-    """A signed-in device as its user sees it. `current`: the one that asks."""
+    """A signed-in device as its user sees it. `client_id`: it is a program of others, called
+    `device_name`. `current`: the one that asks."""
 
     id: str
     device_name: str | None
     user_agent: str
     created_at: Utc
     last_used_at: Utc
+    client_id: str | None
     current: bool
 
 

@@ -3,10 +3,12 @@
 import logging
 import secrets
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import (
+    OURS,
     Client,
     Identity,
     Jwks,
@@ -16,10 +18,10 @@ from chalicelib.auth.models import (
     SessionPage,
     SessionQuery,
     SocketTicket,
+    Terms,
     Tokens,
 )
 from chalicelib.auth.refresh import RefreshToken
-from chalicelib.auth.scopes import scopes_of
 from chalicelib.config import Settings
 from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
@@ -43,6 +45,9 @@ RACERS = 5
 KEPT_AFTER_END = timedelta(days=30)
 PURGE_BATCH = 1000
 PURGE_BATCHES = 100
+# So many grants end within a request: each costs two round trips to Redis.
+GRANT_BATCH = 100
+GRANT_BATCHES = 50
 
 
 class Auth:
@@ -115,11 +120,11 @@ class Auth:
         return self._tokens().public
 
     def draft_session(
-        self, user_id: str, client: Client, device_name: str | None
+        self, user_id: str, client: Client, device_name: str | None, terms: Terms = OURS
     ) -> tuple[Session, RefreshToken]:
         """A new session, not stored yet, and its first refresh token."""
         time = self._clock()
-        token = RefreshToken.new(new_id())
+        token = RefreshToken.new(terms.session_id or new_id())
         session = Session(
             id=token.session_id,
             user_id=user_id,
@@ -129,14 +134,26 @@ class Auth:
             user_agent="".join(c for c in client.user_agent if c.isprintable()),
             created_at=time,
             last_used_at=time,
-            expires_at=self._expiry(time),
+            expires_at=(
+                time + timedelta(seconds=terms.seconds) if terms.seconds else self._expiry(time)
+            ),
+            client_id=terms.client_id,
+            scope=terms.scope,
         )
         return session, token
 
-    def tokens(self, session: Session, refresh_token: RefreshToken) -> Tokens:
-        """What to hand to the client of a session."""
+    def tokens(
+        self,
+        session: Session,
+        refresh_token: RefreshToken,
+        only: Collection[str] | None = None,
+    ) -> Tokens:
+        """What to hand to the client of a session. `only`: of its scopes, those it asks for."""
         identity = Identity(
-            user_id=session.user_id, session_id=session.id, scopes=scopes_of(session.roles)
+            user_id=session.user_id,
+            session_id=session.id,
+            scopes=session.scopes if only is None else session.scopes.intersection(only),
+            client_id=session.client_id,
         )
         return Tokens(
             session_id=session.id,
@@ -158,24 +175,73 @@ class Auth:
         except Unavailable as error:
             log.warning("sign-in not told", extra={"dependency": error.dependency})
 
+    def open_for(self, opener: Identity, client: Client, device_name: str, terms: Terms) -> Tokens:
+        """Open a session for another program, on the word of a session that stands.
+
+        Raises Unauthorized if it does not any more.
+        """
+        session, token = self.draft_session(opener.user_id, client, device_name, terms)
+        surplus = self._store().open_from(session, opener.session_id)
+        if surplus is None:
+            raise Unauthorized()
+        self.give_way(opener.user_id, surplus)
+        session = replace(session, roles=self._store().roles(opener.user_id))
+        return self.tokens(session, token)
+
+    def session_behind(self, text: str) -> Session | None:
+        """The session that a refresh token names, be the token good or not any more."""
+        token = RefreshToken.parse(text)
+        return self._store().session(token.session_id) if token else None
+
+    def session_of(self, text: str) -> Session | None:
+        """The session that a refresh token is good for now; it stays as it is."""
+        token, session = RefreshToken.parse(text), self.session_behind(text)
+        if token is None or session is None or not session.stands(self._clock()):
+            return None
+        good = [token.matches(session.current), token.matches(session.previous)]
+        return session if any(good) else None
+
+    def end(self, user_id: str, session_id: str) -> None:
+        """End a session, whoever asks. Safe to repeat, as `revoke` is."""
+        self._store().revoke(user_id, session_id, self._clock())
+        self.close(user_id, [session_id])
+
     def refresh(self, text: str, client: Client) -> Tokens:
-        """Trade a refresh token for fresh tokens.
+        """Trade a refresh token of our own clients for fresh tokens.
 
         The token stays good until the one it is traded for is used: an answer may get lost. Any
         older one has been copied, so the session is revoked. Raises Unauthorized for both, and
         RateLimited. A repeat completes what an outage cut short.
         """
-        token = RefreshToken.parse(text)
-        if token is None:
+        if RefreshToken.parse(text) is None:
             raise _sign_in_again()
         self._throttle().refresh_from(client.address)
         try:
-            tokens = self._tokens_for(token)
+            tokens = self.trade(text, client_id=None)
         except (RateLimited, Unavailable):
             self._throttle().refreshed_from(client.address)
             raise
         self._throttle().refreshed_from(client.address)
         return tokens
+
+    def trade(
+        self, text: str, *, client_id: str | None, only: Collection[str] | None = None
+    ) -> Tokens:
+        """As `refresh`, for the program that the token was given to; whoever asks counts tries.
+        `only`: the scopes that the access token is to have, of those it may."""
+        token = RefreshToken.parse(text)
+        if token is None:
+            raise _sign_in_again()
+        for _ in range(RACERS):
+            session = self._store().session(token.session_id)
+            if session is None or not session.stands(self._clock()):
+                self._complete(session)
+                raise _sign_in_again()
+            if session.client_id != client_id:
+                raise _sign_in_again()
+            if (successor := self._trade(session, token)) is not None:
+                return self.tokens(session, successor, only)
+        raise Unavailable("postgres")
 
     def sessions(self, identity: Identity, query: SessionQuery) -> SessionPage:
         """The caller's sessions that stand, newest first."""
@@ -189,11 +255,18 @@ class Auth:
                 user_agent=session.user_agent,
                 created_at=session.created_at,
                 last_used_at=session.last_used_at,
+                client_id=session.client_id,
                 current=session.id == identity.session_id,
             )
             for session in found[: query.limit]
         ]
         return SessionPage(items=items, next=items[-1].id if len(found) > query.limit else None)
+
+    def end_granted(self, user_id: str, session_id: str, *, client_id: str) -> None:
+        """End a session, if it was granted to a program. Safe to repeat."""
+        session = self._store().session(session_id)
+        if session and (session.user_id, session.client_id) == (user_id, client_id):
+            self.end(user_id, session_id)
 
     def revoke(self, identity: Identity, session_id: str) -> None:
         """End one of the caller's sessions, and close its sockets. Raises NotFound.
@@ -219,6 +292,16 @@ class Auth:
         """End all sessions of a user in PostgreSQL alone: `close` those it answers, once that has
         committed."""
         return self._store().revoke_all(user_id, but=None, now=self._clock())
+
+    def end_grants(self, client_id: str) -> bool:
+        """End what was granted to a program, in bounded batches. False: there is more."""
+        for _ in range(GRANT_BATCHES):
+            ended = self._store().revoke_grants(client_id, self._clock(), GRANT_BATCH)
+            for user_id, session_id in ended:
+                self.close(user_id, [session_id])
+            if len(ended) < GRANT_BATCH:
+                return True
+        return False
 
     def close(self, user_id: str, session_ids: Collection[str]) -> None:
         """Refuse the next request of sessions that PostgreSQL has ended, and close their sockets.
@@ -269,16 +352,6 @@ class Auth:
         # Perhaps Redis failed when this session was revoked, and its sockets are still open.
         self.close(identity.user_id, [identity.session_id])
         return False
-
-    def _tokens_for(self, token: RefreshToken) -> Tokens:
-        for _ in range(RACERS):
-            session = self._store().session(token.session_id)
-            if session is None or not session.stands(self._clock()):
-                self._complete(session)
-                raise _sign_in_again()
-            if (successor := self._trade(session, token)) is not None:
-                return self.tokens(session, successor)
-        raise Unavailable("postgres")
 
     def _complete(self, session: Session | None) -> None:
         """Close a session again that was revoked lately: whoever revoked it may have died, or

@@ -18,12 +18,23 @@ _GIVE_WAY_AT_ONCE = 20  # there are more only after logins that raced, or an out
 _SESSION = """
     s.id, s.user_id, s.current_digest AS current, s.previous_digest AS previous,
     s.seed, s.rotated_at, s.device_name, s.user_agent, s.created_at, s.last_used_at,
-    s.expires_at, s.revoked_at,
+    s.expires_at, s.revoked_at, s.client_id, s.scope,
     ARRAY(SELECT role FROM user_roles r WHERE r.user_id = s.user_id) AS roles
 """
 _OPEN_SESSION = """
     INSERT INTO sessions (id, user_id, current_digest, rotated_at, device_name, user_agent,
-                          created_at, last_used_at, expires_at)
+                          created_at, last_used_at, expires_at, client_id, scope)
+"""
+_OPENING = ", ".join(["%s"] * 11)
+
+# A program of others is no device: its user has just allowed it.
+_MAIL_OF_SIGN_IN = """
+    INSERT INTO mails (kind, subject, due_at)
+    SELECT 'signed_in', id, created_at FROM opened o
+    WHERE client_id IS NULL AND NOT EXISTS (
+        SELECT 1 FROM sessions s WHERE s.user_id = o.user_id AND s.user_agent = o.user_agent
+        AND s.device_name IS NOT DISTINCT FROM o.device_name
+    )
 """
 
 # A row if the user is an admin, and no other one can sign in.
@@ -70,7 +81,7 @@ class AccountStore:
                     "  VALUES (%s, %s, %s)"
                     "), mail AS ("
                     "  INSERT INTO mails (kind, subject, due_at) VALUES ('verify', %s, %s)"
-                    f") {_OPEN_SESSION} VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    f") {_OPEN_SESSION} VALUES ({_OPENING})",
                     [
                         *(user.id, user.username, user.email, user.display_name, user.created_at),
                         *(user.id, password_hash, user.created_at),
@@ -118,23 +129,34 @@ class AccountStore:
 
         Answers the sessions that are to give way, least recently used, beyond MAX_SESSIONS.
         """
+        # The locks let a change of password, a suspension or the taking of a role that runs
+        # meanwhile see this session, and revoke it.
+        return self._open(
+            session,
+            "credentials c JOIN users u ON u.id = c.user_id"
+            " WHERE c.user_id = %s AND password_hash = %s AND suspended_at IS NULL"
+            " FOR SHARE",
+            [session.user_id, password_hash],
+        )
+
+    def open_from(self, session: Session, opener_id: str) -> list[str] | None:
+        """Add a session for a program of others on the word of one that stands, of the same user;
+        None if that has ended meanwhile, or the program is gone. Answers as `open_session`."""
+        return self._open(
+            session,
+            "sessions o JOIN users u ON u.id = o.user_id JOIN oauth_clients k ON k.id = %s"
+            " WHERE o.user_id = %s AND o.id = %s AND o.revoked_at IS NULL AND o.expires_at > %s"
+            " AND u.suspended_at IS NULL AND k.deleted_at IS NULL FOR SHARE",
+            [session.client_id, session.user_id, opener_id, session.created_at],
+        )
+
+    def _open(self, session: Session, proof: str, values: list[object]) -> list[str] | None:
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
-            # The locks let a change of password, a suspension or the taking of a role that runs
-            # meanwhile see this session, and revoke it.
             opened = cursor.execute(
-                f"WITH opened AS ({_OPEN_SESSION} SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s"
-                " FROM credentials c JOIN users u ON u.id = c.user_id"
-                " WHERE c.user_id = %s AND password_hash = %s AND suspended_at IS NULL"
-                " FOR SHARE RETURNING *"
-                "), mail AS ("
-                "  INSERT INTO mails (kind, subject, due_at)"
-                "  SELECT 'signed_in', id, created_at FROM opened o WHERE NOT EXISTS ("
-                "   SELECT 1 FROM sessions s WHERE s.user_id = o.user_id"
-                "   AND s.user_agent = o.user_agent"
-                "   AND s.device_name IS NOT DISTINCT FROM o.device_name"
-                "  )"
-                ") SELECT id FROM opened",
-                [*_opening(session), session.user_id, password_hash],
+                f"WITH opened AS ("
+                f"  {_OPEN_SESSION} SELECT {_OPENING} FROM {proof} RETURNING *"
+                f"), mail AS ({_MAIL_OF_SIGN_IN}) SELECT id FROM opened",
+                [*_opening(session), *values],
             ).fetchone()
             if opened is None:
                 return None
@@ -234,6 +256,18 @@ class AccountStore:
                 {"user_id": user_id, "but": but, "now": now, "recent": now - LATELY},
             ).fetchall()
 
+    def revoke_grants(self, client_id: str, now: datetime, limit: int) -> list[tuple[str, str]]:
+        """End sessions that were granted to a program, at most `limit`; answers users and
+        sessions. None of them gets pushes."""
+        with self._postgres.cursor() as cursor:
+            return cursor.execute(
+                "UPDATE sessions SET revoked_at = %(now)s WHERE id = ANY(ARRAY("
+                "  SELECT id FROM sessions WHERE client_id = %(client_id)s"
+                "  AND revoked_at IS NULL LIMIT %(limit)s"
+                ")) RETURNING user_id, id",
+                {"client_id": client_id, "now": now, "limit": limit},
+            ).fetchall()
+
     def change_password(
         self, user_id: str, password_hash: str, *, checked: str, but: str, now: datetime
     ) -> list[str] | None:
@@ -310,4 +344,6 @@ def _opening(session: Session) -> list[object]:
         session.created_at,
         session.last_used_at,
         session.expires_at,
+        session.client_id,
+        session.scope,
     ]

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 
 from chalicelib import metrics
 from chalicelib.ids import new_id
-from chalicelib.notify.models import Outcome, Push
+from chalicelib.notify.models import Notification, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Fcm:
         _tame(self._app, url and url.format(info["project_id"]))
         self._session = Session()
 
-    def send(self, pushes: list[Push]) -> list[Outcome]:
+    def send(self, pushes: Sequence[Notification]) -> list[Outcome]:
         """Send all; one outcome each, in their order. Never raises for what FCM or the network
         does, and returns some seconds after `seconds` at the latest."""
         deadline = time.monotonic() + self._seconds
@@ -72,7 +72,7 @@ class Fcm:
                 outcomes += self._send_chunk(chunk)
         return outcomes
 
-    def _send_chunk(self, chunk: list[Push]) -> list[Outcome]:
+    def _send_chunk(self, chunk: Sequence[Notification]) -> list[Outcome]:
         try:
             self._authorize()
             answers = messaging.send_each([_message(push) for push in chunk], app=self._app)
@@ -138,7 +138,7 @@ def _tame(app: firebase_admin.App, url: str | None) -> None:
     service._client.session.mount(service._fcm_url, adapter)
 
 
-def _message(push: Push) -> messaging.Message:
+def _message(push: Notification) -> messaging.Message:
     message = messaging.Message(
         data=push.data(),
         notification=messaging.Notification(
@@ -146,15 +146,13 @@ def _message(push: Push) -> messaging.Message:
         ),
         android=messaging.AndroidConfig(
             priority="high",
-            notification=messaging.AndroidNotification(tag=push.message_id),
+            notification=messaging.AndroidNotification(tag=push.tag),
         ),
         apns=messaging.APNSConfig(
-            headers={"apns-collapse-id": push.message_id, "apns-priority": "10"},
-            payload=messaging.APNSPayload(messaging.Aps(thread_id=push.chat_id, sound="default")),
+            headers={"apns-collapse-id": push.tag, "apns-priority": "10"},
+            payload=messaging.APNSPayload(messaging.Aps(thread_id=push.thread, sound="default")),
         ),
-        webpush=messaging.WebpushConfig(
-            notification=messaging.WebpushNotification(tag=push.message_id)
-        ),
+        webpush=messaging.WebpushConfig(notification=messaging.WebpushNotification(tag=push.tag)),
     )
     # As an argument it warns: installation ids are to replace registration tokens, which are
     # what clients have.

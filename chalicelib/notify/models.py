@@ -1,11 +1,33 @@
-"""What comes off a push queue, and what goes to a phone."""
+"""What comes off a push queue or from a program, and what goes to a phone."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Protocol
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from chalicelib.events import USERS_PER_EVENT, MessageUnread
-from chalicelib.wire import Id
+from chalicelib.wire import NFC, PRINTABLE, Id, Input, Model, Token
+
+MAX_DATA_BYTES = 2048
+# Of Google's (a message with them is refused) and of our own pushes (the app believes them).
+_TAKEN = {"from", "message_type", "message_id", "chat_id", "seq", "sender_id"}
+_TAKEN_PREFIXES = ("google", "gcm")
+
+
+def _data(value: dict[str, str]) -> dict[str, str]:
+    if any(key in _TAKEN or key.startswith(_TAKEN_PREFIXES) for key in value):
+        raise PydanticCustomError("data", "A key is one that FCM or Parley uses itself")
+    if sum(len(key.encode()) + len(text.encode()) for key, text in value.items()) > MAX_DATA_BYTES:
+        raise PydanticCustomError("data", "Keys and values are longer than 2,048 bytes in all")
+    return value
+
+
+Data = Annotated[
+    dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")], Annotated[str, PRINTABLE]],
+    Field(max_length=20, repr=False),
+    AfterValidator(_data),
+]
+"""What the app reads: strings by names, as FCM has it."""
 
 
 class Record(NamedTuple):
@@ -28,8 +50,27 @@ class Unread(MessageUnread):
     user_ids: Annotated[list[Id], Field(max_length=USERS_PER_EVENT)]
 
 
+class Notification(Protocol):
+    """What a device is shown. `tag`: it takes the place of an earlier one with the same.
+    `thread`: what it is grouped by."""
+
+    @property
+    def token(self) -> str: ...
+    @property
+    def tag(self) -> str: ...
+    @property
+    def thread(self) -> str | None: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def body(self) -> str: ...
+    def data(self) -> dict[str, str]:
+        """What the app reads. FCM takes strings only."""
+        ...
+
+
 class Push(NamedTuple):
-    """One notification for one device."""
+    """The notification of a message for one device."""
 
     token: str
     message_id: str
@@ -39,8 +80,15 @@ class Push(NamedTuple):
     title: str
     body: str
 
+    @property
+    def tag(self) -> str:
+        return self.message_id
+
+    @property
+    def thread(self) -> str:
+        return self.chat_id
+
     def data(self) -> dict[str, str]:
-        """What the app reads. FCM takes strings only."""
         return {
             "message_id": self.message_id,
             "chat_id": self.chat_id,
@@ -59,3 +107,49 @@ class Outcome(NamedTuple):
     state: Literal["sent", "gone", "retry", "invalid"]
     reason: str = ""
     retry_after: float = 0
+
+
+class Notice(NamedTuple):
+    """The notification of a program for one device."""
+
+    token: str
+    tag: str
+    title: str
+    body: str
+    extra: dict[str, str]
+
+    @property
+    def thread(self) -> None:
+        return None
+
+    def data(self) -> dict[str, str]:
+        return self.extra
+
+
+class NewPush(Input):
+    """A program's notification. With a `collapse_key` it takes the place of the program's earlier
+    one with the same on each device. Whoever lets no previews be shown sees that there is one."""
+
+    user_ids: Annotated[list[Id], Field(min_length=1, max_length=100)]
+    title: Annotated[str, Field(min_length=1, max_length=100, repr=False), NFC, PRINTABLE]
+    body: Annotated[str, Field(min_length=1, max_length=500, repr=False), NFC, PRINTABLE]
+    data: Data = Field(default_factory=dict)
+    collapse_key: Annotated[Token, Field(max_length=64)] | None = None
+
+
+class PushedTo(Model):
+    """What became of a program's notification for a user, and how many devices it was taken for.
+
+    `sent`: FCM took it for one device at least. `no_device`: there is none, or no such user.
+    `try_again`: FCM takes none now. `refused`: it never will.
+    """
+
+    user_id: str
+    outcome: Literal["sent", "no_device", "try_again", "refused"]
+    devices: int
+
+
+class PushResult(Model):
+    """One entry for each user, in the order of the question."""
+
+    items: list[PushedTo]

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
@@ -88,7 +88,8 @@ class Notifier:
             if outcome.state == "invalid":
                 refused = {"message_id": each.push.message_id, "reason": outcome.reason}
                 log.error("FCM refuses a push", extra=refused)
-        self._forget({each.push.token for each, outcome in results if outcome.state == "gone"})
+        gone = {each.push.token for each, outcome in results if outcome.state == "gone"}
+        forget(gone, self._users)
         return _failures((each, outcome) for each, outcome in results if outcome.state == "retry")
 
     def _due(self, letters: list[Letter]) -> list[Due]:
@@ -116,14 +117,16 @@ class Notifier:
             for device in devices[user_id]
         ]
 
-    def _forget(self, tokens: set[str]) -> None:
-        if tokens:
-            try:
-                self._users.forget_push_tokens(tokens)
-                metrics.count("TokensForgotten", len(tokens))
-            except AppError as error:
-                # The next push finds them dead again.
-                log.warning("dead tokens kept", extra={"code": error.code, "count": len(tokens)})
+
+def forget(tokens: Collection[str], users: "Users") -> None:
+    """Drop tokens that FCM says are dead, as far as that can be done."""
+    if tokens:
+        try:
+            users.forget_push_tokens(tokens)
+            metrics.count("TokensForgotten", len(tokens))
+        except AppError as error:
+            # The next push finds them dead again.
+            log.warning("dead tokens kept", extra={"code": error.code, "count": len(tokens)})
 
 
 def _read(records: list[Record]) -> tuple[list[Letter], list[Failure], list[Failure]]:

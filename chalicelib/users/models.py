@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from chalicelib.wire import NFC, PRINTABLE, Input, Model, Token, Utc
+from chalicelib.wire import NFC, PRINTABLE, Id, Input, Model, Token, Utc
 
 DELETED_NAME = "Deleted user"
 MAX_DEVICES = 20
@@ -114,6 +114,27 @@ class UsernameQuery(Input):
     """Query for a user by exact username, in any case."""
 
     username: Username
+
+
+class UsersQuestion(Input):
+    """Which of these users are there?"""
+
+    user_ids: Annotated[list[Id], Field(min_length=1, max_length=500)]
+
+
+class Validity(Model):
+    """`exists`: there is such a user, who did not delete their account. `active`: who is not
+    suspended either."""
+
+    user_id: str
+    exists: bool
+    active: bool
+
+
+class UsersAnswer(Model):
+    """One entry for each user, in the order of the question."""
+
+    items: list[Validity]
 
 
 class PushToken(Input):

@@ -2,7 +2,7 @@
 
 from chalice import Blueprint
 
-from chalicelib.auth.models import AccountDeletion, Identity
+from chalicelib.auth.models import AccountDeletion, Identity, Program
 from chalicelib.deps import deps
 from chalicelib.rest import endpoint
 from chalicelib.users.models import (
@@ -12,6 +12,8 @@ from chalicelib.users.models import (
     PublicProfile,
     PushToken,
     UsernameQuery,
+    UsersAnswer,
+    UsersQuestion,
 )
 from chalicelib.wire import Id
 
@@ -58,3 +60,9 @@ def set_push_token(identity: Identity, device_id: DeviceId, body: PushToken) -> 
 def drop_push_token(identity: Identity, device_id: DeviceId) -> None:
     """Push to this device no more."""
     deps.users.drop_push_token(identity, device_id)
+
+
+@endpoint(bp, "POST /v1/users/validate", scope="users.validate")
+def validate_users(program: Program, body: UsersQuestion) -> UsersAnswer:
+    """Which users exist and are active."""
+    return deps.users.validate(body.user_ids)

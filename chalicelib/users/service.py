@@ -1,6 +1,6 @@
 """Users: their profiles, and the devices that are pushed to."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from chalicelib.auth.models import Identity
@@ -11,6 +11,8 @@ from chalicelib.users.models import (
     PublicProfile,
     PushTargets,
     PushToken,
+    UsersAnswer,
+    Validity,
 )
 from chalicelib.wire import now
 
@@ -47,6 +49,16 @@ class Users:
         """Raises UserNotFound unless there is such a user who is not deleted."""
         if not self._store.exists(user_id):
             raise UserNotFound()
+
+    def validate(self, user_ids: Sequence[str]) -> UsersAnswer:
+        """Which users exist and are active: one round trip."""
+        found = self._store.standing(user_ids)
+        return UsersAnswer(
+            items=[
+                Validity(user_id=one, exists=one in found, active=found.get(one, False))
+                for one in user_ids
+            ]
+        )
 
     def set_push_token(self, identity: Identity, device_id: str, push: PushToken) -> None:
         """Push to a device of the caller, until the session that asks ends."""

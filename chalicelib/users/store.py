@@ -77,6 +77,16 @@ class UserStore:
                 is not None
             )
 
+    def standing(self, user_ids: Collection[str]) -> dict[str, bool]:
+        """Of these users those who are not deleted, and whether each is active."""
+        with self._postgres.cursor() as cursor:
+            rows = cursor.execute(
+                "SELECT id, suspended_at IS NULL FROM users"
+                " WHERE id = ANY(%s::uuid[]) AND deleted_at IS NULL",
+                [list(user_ids)],
+            ).fetchall()
+        return dict(rows)
+
     def add_push_token(
         self, user_id: str, session_id: str, device_id: str, push: PushToken, now: datetime
     ) -> None:

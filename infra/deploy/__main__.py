@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -51,6 +51,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         Rotate(place).run()
     elif given.command == "grant":
         grant(place, given.username, given.role)
+    elif given.command == "oauth-client":
+        register(place, _client(given))
     else:
         redrive(place, given.limit)
 
@@ -72,10 +74,31 @@ def grant(place: Place, username: str, role: str) -> None:
     place.console.say(f"  The audit log knows them as {answer['user_id']}.")
 
 
+def register(place: Place, client: dict[str, Any]) -> None:
+    """Register a program of others, and show its secret this once."""
+    place.check()
+    order = {"task": "oauth-client", "client": client}
+    answer = maintenance.invoke(place.aws, place.project.function("maintain").name, order)
+    place.console.say(f"  client_id:     {answer['client_id']}")
+    if answer["client_secret"] is not None:
+        place.console.say(f"  client_secret: {answer['client_secret']}")
+        place.console.say("  Keep the secret now: only its digest is kept here.")
+
+
+def _client(given: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "name": given.name,
+        "redirect_uris": given.redirect_uris.split(),
+        "post_logout_redirect_uris": given.post_logout_redirect_uris.split(),
+        "scopes": given.scopes.split(),
+        "confidential": not given.public,
+    }
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("deploy", "destroy", "rotate-keys", "redrive", "grant"):
+    for name in ("deploy", "destroy", "rotate-keys", "redrive", "grant", "oauth-client"):
         command = commands.add_parser(name)
         command.add_argument("--stage", required=True)
         if name == "deploy":
@@ -86,6 +109,12 @@ def _parser() -> argparse.ArgumentParser:
         if name == "grant":
             command.add_argument("--username", type=_given, required=True)
             command.add_argument("--role", choices=get_args(Role), required=True)
+        if name == "oauth-client":
+            command.add_argument("--name", type=_given, required=True)
+            command.add_argument("--scopes", type=_given, required=True)
+            command.add_argument("--redirect-uris", default="")
+            command.add_argument("--post-logout-redirect-uris", default="")
+            command.add_argument("--public", action="store_true")
     return parser
 
 

@@ -3,10 +3,20 @@
 import shutil
 from pathlib import Path
 
+_UNSPOKEN = "drafts rfc7521 rfc7523 rfc7591 rfc7592 rfc8414 rfc8628 rfc8693 rfc9068 rfc9101 rfc9207"
+
 UNUSED = {
+    **{f"authlib/oauth2/{name}": "parts of OAuth that we do not use" for name in _UNSPOKEN.split()},
+    "authlib/integrations": "clients and servers for frameworks",
+    "authlib/jose": "signing and encryption of its own; our tokens are PyJWT's",
+    "authlib/oauth1": "OAuth 1",
+    "authlib/oidc": "OpenID Connect by joserfc, which is not installed",
     "bin": "commands; their first line names the Python that ran pip",
     "cffi": "builds extensions; a built one needs _cffi_backend alone",
     "gridfs": "files in MongoDB",
+    "h2": "HTTP/2, by which firebase-admin can send asynchronously",
+    "hpack": "HTTP/2, too",
+    "hyperframe": "HTTP/2, too",
     "pydantic/v1": "the old pydantic for those who ask for it by name",
 }
 """What is removed by name, and what it is for."""

@@ -79,6 +79,9 @@ class TestThrottle:
         registrations_per_address=2,
         refreshes_per_session=2,
         failed_refreshes_per_address=2,
+        failed_codes_per_account=2,
+        resets_per_address=2,
+        mails_per_recipient=2,
         throttle_window_seconds=100,
     )
 
@@ -159,6 +162,45 @@ class TestThrottle:
             with pytest.raises(RateLimited):
                 count(one)
             count(other)
+
+    def test_limits_resets_by_address_and_mails_by_kind_and_mailbox(
+        self, throttle: Throttle
+    ) -> None:
+        for _ in range(2):
+            throttle.reset("192.0.2.1")
+            throttle.mail("reset", "ana@example.org")
+
+        with pytest.raises(RateLimited):
+            throttle.reset("192.0.2.1")
+        with pytest.raises(RateLimited):
+            throttle.mail("reset", "ana@example.org")
+        throttle.reset("192.0.2.2")
+        throttle.mail("signed_in", "ana@example.org")
+        throttle.mail("reset", "bo@example.org")
+
+    def test_limits_codes_by_user_until_one_is_right(self, throttle: Throttle) -> None:
+        throttle.code("ana")
+        throttle.code_right("ana")
+        for _ in range(2):
+            throttle.code("ana")
+
+        with pytest.raises(RateLimited):
+            throttle.code("ana")
+        throttle.code("bo")
+
+    def test_forgives_all_attempts_at_an_account(self, throttle: Throttle) -> None:
+        for _ in range(2):
+            throttle.login("ana", "192.0.2.1")
+            throttle.account("id of ana")
+            throttle.password("id of ana")
+            throttle.code("id of ana")
+
+        throttle.forgive("id of ana", ["ana", "ana@example.org"])
+
+        throttle.login("ana", "192.0.2.1")
+        assert throttle.account("id of ana")
+        throttle.password("id of ana")
+        throttle.code("id of ana")
 
     def test_takes_back_a_refresh_that_was_no_guess(self, throttle: Throttle) -> None:
         for _ in range(10):

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from bench import function as events
 from tests.client import PASSWORD
@@ -53,6 +54,14 @@ class Deployment:
         headers = {name.lower(): value for name, value in result["headers"].items()}
         text = result["body"]
         return Answer(result["statusCode"], headers, json.loads(text) if text else None)
+
+    def form(self, route: str, fields: dict[str, str]) -> Answer:
+        """The answer to a form."""
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        event = {**events.rest(route, ""), "headers": headers, "body": urlencode(fields)}
+        result = self.function("api_handler").invoke(event)
+        headers = {name.lower(): value for name, value in result["headers"].items()}
+        return Answer(result["statusCode"], headers, json.loads(result["body"]))
 
     def register(self, username: str) -> dict[str, Any]:
         """Somebody new, signed in."""

@@ -28,6 +28,7 @@ ANSWERS = {
     "migrate": {"done": True},
     "redrive": {"moved": 2, "left": 1},
     "grant": {"user_id": "u1"},
+    "oauth-client": {"client_id": "c1", "client_secret": "s3cret"},
 }
 
 _put_rest_api = APIGatewayBackend.put_rest_api

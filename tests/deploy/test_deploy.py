@@ -241,6 +241,16 @@ class TestDeploy(Deployed):
         assert "ana has the role admin" in operator.output.getvalue()
         assert "u1" in operator.output.getvalue()
 
+    def test_a_program_is_registered_and_its_secret_shown(
+        self, checkout: Checkout, output: str
+    ) -> None:
+        operator = Operator(checkout)
+
+        commands.register(operator.place, {"name": "Board"})
+
+        assert "c1" in operator.output.getvalue()
+        assert "s3cret" in operator.output.getvalue()
+
 
 class TestDeployAgain:
     def test_changes_what_changed_and_repeats_nothing(self, checkout: Checkout) -> None:

@@ -23,9 +23,9 @@ from tests.deploy.runtime_api import FunctionFailed
 
 PATIENCE = 20.0
 SDKS = {
-    "argon2", "boto3", "botocore", "chalicelib.schema", "cryptography.hazmat", "firebase_admin",
-    "google.auth", "httpx", "jwt", "pika", "psycopg", "pymongo", "pyotp", "redis", "requests",
-    "yoyo", "zxcvbn",
+    "argon2", "authlib", "boto3", "botocore", "chalicelib.schema", "cryptography.hazmat",
+    "firebase_admin", "google.auth", "httpx", "jwt", "pika", "psycopg", "pymongo", "pyotp",
+    "redis", "requests", "yoyo", "zxcvbn",
 }  # fmt: skip
 CHATS = {"cryptography.hazmat", "pymongo"}  # pymongo loads the former wherever it finds it
 USES = {
@@ -156,6 +156,23 @@ class TestRest:
 
         assert refused.status == 401
         assert "www-authenticate" in refused.headers
+
+    def test_programs_of_others_get_tokens(self, deployed: Deployment) -> None:
+        client = {"name": "Board", "scopes": ["tokens.introspect"], "confidential": True}
+        order = {"task": "oauth-client", "client": client}
+        program = deployed.function("maintain").invoke(order)
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": program["client_id"],
+            "client_secret": program["client_secret"],
+        }
+
+        answer = deployed.form("POST /oauth2/token", form)
+        token = answer.body["access_token"]
+        told = deployed.form("POST /oauth2/introspect", {**form, "token": token})
+
+        assert (answer.status, told.body["active"]) == (200, True)
+        assert told.body["sub"] == program["client_id"]
 
     def test_what_is_not_there_is_not_found(self, deployed: Deployment, ana: Ana) -> None:
         path = "/v1/chats/019ab1b6-5f3e-7cc0-8000-000000000000"

@@ -11,6 +11,7 @@ import pytest
 
 from tests.client import Api, User, register
 from tests.cloud import Cloud
+from tests.e2e.oauth import Browser, Program, registered
 
 
 @pytest.fixture(scope="session", params=["mongo"])
@@ -91,3 +92,27 @@ def run(cloud: Cloud) -> Run:
         return asyncio.run(whole())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def program(cloud: Cloud) -> Program:
+    """A confidential client."""
+    return registered(cloud)
+
+
+@pytest.fixture
+def browser(cloud: Cloud) -> Iterator[Browser]:
+    browser = Browser(cloud.http_url)
+    yield browser
+    browser.http.close()
+
+
+@pytest.fixture
+def ana(run: Run) -> User:
+    """Somebody with an account."""
+
+    async def scenario(people: People) -> User:
+        return await people.new("ana")
+
+    user: User = run(scenario)
+    return user

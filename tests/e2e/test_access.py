@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import websockets
 
+from chalicelib.oauth.models import SERVICE_SCOPES, USER_SCOPES
 from local import access
 from tests.client import PASSWORD, SECONDS, Api, Refused, Socket, User
 from tests.e2e.conftest import People, Run
+from tests.e2e.oauth import Browser, asking, post, registered, trade
 
 SOMEWHERE = "00000000-0000-7000-8000-0000000000ff"
 
@@ -36,9 +38,18 @@ def test_only_these_routes_are_open_to_anonymous(run: Run) -> None:
         closed, open_ = await routes(people)
         assert sorted(open_) == [
             "GET /.well-known/jwks.json",
+            "GET /.well-known/oauth-authorization-server",
+            "GET /.well-known/openid-configuration",
+            "GET /oauth2/authorize",
+            "GET /oauth2/logout",
             "GET /v1/health",
             "GET /v1/openapi.json",
             "GET /v1/ready",
+            "POST /oauth2/authorize",
+            "POST /oauth2/introspect",
+            "POST /oauth2/logout",
+            "POST /oauth2/revoke",
+            "POST /oauth2/token",
             "POST /v1/auth/login",
             "POST /v1/auth/password/reset",
             "POST /v1/auth/password/reset-request",
@@ -71,19 +82,35 @@ def table() -> dict[str, dict[str, str]]:
 
 async def everybody(people: People) -> dict[str, Api]:
     """Callers of each kind, as the table calls them."""
-    user, gone, banned, moderator, admin = await asyncio.gather(
-        *(people.new() for _ in range(3)), people.staff("moderator"), people.staff("admin")
+    user, gone, banned, lender, moderator, admin = await asyncio.gather(
+        *(people.new() for _ in range(4)), people.staff("moderator"), people.staff("admin")
     )
     await gone.ok("POST /v1/auth/logout")
     await moderator.ok(f"POST /v1/admin/users/{banned.id}/suspend", {"reason": "Spam"})
+    granted, service = await asyncio.to_thread(programs, people, lender)
     return {
         "anonymous": people.anonymous,
         "user": user,
         "moderator": moderator,
         "admin": admin,
+        "granted": granted,
+        "service": service,
         "signed out": gone,
         "suspended": banned,
     }
+
+
+def programs(people: People, user: User) -> tuple[Api, Api]:
+    """A program that a user let do everything, and one in its own name."""
+    program = registered(people.cloud, scopes=[*USER_SCOPES, *SERVICE_SCOPES])
+    url = people.cloud.http_url
+    back = Browser(url).agree(asking(url, program, scope=" ".join(USER_SCOPES)), user)
+    tokens = [
+        trade(url, program, back.back["code"]).json(),
+        post(url, "/oauth2/token", program, grant_type="client_credentials").json(),
+    ]
+    granted, service = (Api(url, people.http, one["access_token"]) for one in tokens)
+    return granted, service
 
 
 def answered(status: int, code: str | None) -> str:

@@ -1,8 +1,11 @@
 """The OpenAPI and AsyncAPI documents say what is really accepted and answered."""
 
 import json
+import re
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
+import aiohttp
 import jsonschema
 import pyotp
 import pytest
@@ -11,6 +14,12 @@ from openapi_spec_validator import validate
 from local.asyncapi import PATH
 from tests.client import PASSWORD, Answer, Api, Refused, Socket, User
 from tests.e2e.conftest import People, Run
+from tests.e2e.oauth import CALLBACK, GOODBYE, VERIFIER, Program, asking
+
+
+def hidden(page: Answer) -> dict[str, str]:
+    """What is hidden in a page's form."""
+    return dict(re.findall('<input type="hidden" name="(.*?)" value="(.*?)">', page.body))
 
 
 def valid(instance: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:
@@ -26,7 +35,9 @@ class Documented:
         self.document = document
         self.seen: set[tuple[str, str, str]] = set()
 
-    async def call(self, api: Api, route: str, body: Any = None, **path: str) -> Answer:
+    async def call(
+        self, api: Api, route: str, body: Any = None, form: Any = None, **path: str
+    ) -> Answer:
         method, template = route.split(" ")
         template, _, query = template.partition("?")
         operation = self.document["paths"][template][method.lower()]
@@ -34,7 +45,11 @@ class Documented:
             content = operation["requestBody"]["content"]["application/json"]
             valid(body, content["schema"], self.document)
         sent = template.format(**path) + (f"?{query}" if query else "")
-        answer = await api.call(f"{method} {sent}", body)
+        more: dict[str, Any] = {"allow_redirects": False}
+        if form is not None:
+            assert "application/x-www-form-urlencoded" in operation["requestBody"]["content"]
+            more["data"] = form
+        answer = await api.call(f"{method} {sent}", body, **more)
         responses = operation["responses"]
         status = str(answer.status)
         response = responses.get(status, responses["default"])
@@ -57,6 +72,7 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         desk = await ana.sign_in()
         await account_routes(people, api, cy)
         await admin_routes(api, await people.staff("admin"), cy)
+        await oauth_routes(people, api, await people.staff("admin"), cy)
         await user_routes(api, ana, bo)
         await mail_routes(people, api, await people.new("di"))
         await second_factor_routes(api, await people.new("ed"))
@@ -123,6 +139,68 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         await api.call(admin, f"PUT {role}", user_id=cy.id, role="moderator")
         await api.call(admin, f"DELETE {role}", user_id=cy.id, role="moderator")
         await api.call(admin, "GET /v1/admin/audit?limit=1")
+
+    async def oauth_routes(people: People, api: Documented, admin: User, cy: User) -> None:
+        nobody = people.anonymous
+        for name in ("openid-configuration", "oauth-authorization-server"):
+            await api.call(nobody, f"GET /.well-known/{name}")
+        clients = "/v1/admin/oauth-clients"
+        new = {
+            "name": "Documented",
+            "redirect_uris": [CALLBACK],
+            "post_logout_redirect_uris": [GOODBYE],
+            "scopes": ["openid", "tokens.introspect"],
+            "confidential": True,
+        }
+        made = (await api.call(admin, f"POST {clients}", new)).body
+        program = Program(made["client_id"], made["client_secret"])
+        await api.call(admin, f"GET {clients}?limit=1")
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+            await consent_routes(api, Api(nobody.url, http), program, await cy.sign_in())
+        own = {"client_id": program.id, "client_secret": program.secret}
+        own["grant_type"] = "client_credentials"
+        token = (await api.call(nobody, "POST /oauth2/token", form=own)).body["access_token"]
+        for path in ("introspect", "revoke"):
+            route = f"POST /oauth2/{path}"
+            await api.call(nobody, route, form={**own, "token": token})
+            await api.call(nobody, route, form=own)
+            await api.call(nobody, route, form={"token": token})
+        await api.call(nobody, "POST /oauth2/token", form={**own, "grant_type": "password"})
+        wrong = {**own, "client_secret": "wrong"}
+        await api.call(nobody, "POST /oauth2/token", form=wrong)
+        await api.call(admin, f"DELETE {clients}/{{client_id}}", client_id=program.id)
+
+    async def consent_routes(api: Documented, nobody: Api, program: Program, cy: User) -> None:
+        def query(**changes: str | None) -> str:
+            return asking("", program, scope="openid", **changes).removeprefix("/oauth2/authorize")
+
+        page = await api.call(nobody, f"GET /oauth2/authorize{query()}")
+        await api.call(nobody, f"GET /oauth2/authorize{query(prompt='none')}")
+        await api.call(nobody, "GET /oauth2/authorize")
+        await api.call(nobody, "POST /oauth2/authorize", form={"do": "allow"})
+        ask = {**hidden(page), "do": "sign_in", "login": cy.username, "password": PASSWORD}
+        page = await api.call(nobody, f"POST /oauth2/authorize{query()}", form=ask)
+        allow = {**hidden(page), "do": "allow"}
+        back = await api.call(nobody, f"POST /oauth2/authorize{query()}", form=allow)
+        code = parse_qs(urlsplit(back.headers["location"]).query)["code"][0]
+        traded = {
+            "client_id": program.id,
+            "client_secret": program.secret,
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": CALLBACK,
+            "code_verifier": VERIFIER,
+        }
+        tokens = (await api.call(nobody, "POST /oauth2/token", form=traded)).body
+        granted = Api(nobody.url, nobody.http, tokens["access_token"])
+        await api.call(granted, "GET /oauth2/userinfo")
+        await api.call(granted, "POST /oauth2/userinfo")
+        page = await api.call(nobody, "GET /oauth2/logout")
+        gone = f"?id_token_hint={tokens['id_token']}&post_logout_redirect_uri={quote(GOODBYE)}"
+        await api.call(nobody, f"GET /oauth2/logout{gone}")
+        await api.call(nobody, f"POST /oauth2/logout{gone}", form={})
+        await api.call(nobody, "POST /oauth2/logout", form={})
+        await api.call(nobody, "POST /oauth2/logout", form={"seal": "x"})
 
     async def user_routes(api: Documented, ana: User, bo: User) -> None:
         await api.call(ana, "GET /v1/users/me")

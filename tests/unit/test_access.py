@@ -1,6 +1,7 @@
 """The page of who may do what is what the code declares."""
 
-from chalicelib.auth.scopes import SCOPES
+from chalicelib.auth.scopes import IDENTITY, SCOPES
+from chalicelib.oauth.models import INTROSPECT, SERVICE_SCOPES, USER_SCOPES
 from chalicelib.rest import ENDPOINTS
 from chalicelib.ws import ACTIONS
 from local import access
@@ -13,7 +14,11 @@ def test_the_committed_page_is_current() -> None:
 def test_every_scope_that_is_named_is_a_roles_and_the_other_way_round() -> None:
     named = {one.scope for one in ENDPOINTS} | {one.scope for one in ACTIONS.values()}
 
-    assert named - {None} == SCOPES["admin"]
+    assert named - {None} == SCOPES["admin"] | {"openid"} | SERVICE_SCOPES - {INTROSPECT}
+
+
+def test_a_program_can_be_let_do_nothing_of_the_staffs_nor_manage_an_account() -> None:
+    assert USER_SCOPES.keys() - IDENTITY == SCOPES["user"] - {"account"}
 
 
 def test_each_role_may_what_the_one_before_it_may() -> None:

@@ -14,6 +14,8 @@ from chalicelib.deps import deps
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.maintenance import MaintenanceFailed, maintain
 from chalicelib.messages.store import StoreUnfit
+from chalicelib.oauth.models import NewClient, RegisteredClient
+from chalicelib.wire import now
 from tests.unit.settings import settings
 
 CONTEXT = SimpleNamespace(aws_request_id="r1", function_name="parley-dev-maintain")
@@ -26,6 +28,7 @@ class Servers:
         self.applied = 0
         self.limits: list[int] = []
         self.appointed: list[tuple[str, str]] = []
+        self.installed: list[NewClient] = []
         self.error: Exception | None = None
 
     def apply_schema(self) -> None:
@@ -42,6 +45,12 @@ class Servers:
         self.appointed.append((username, role))
         return "u1"
 
+    def install(self, new: NewClient) -> RegisteredClient:
+        self.ping()
+        self.installed.append(new)
+        made = {**new.model_dump(), "client_id": "c1", "created_at": now()}
+        return RegisteredClient(**made, client_secret="s3cret")
+
     def ping(self) -> None:
         if self.error:
             raise self.error
@@ -53,7 +62,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     monkeypatch.setitem(vars(deps), "settings", settings())
     monkeypatch.setitem(vars(deps), "apply_schema", servers.apply_schema)
-    for name in ("admin", "broker", "postgres", "message_store", "connections"):
+    for name in ("admin", "oauth_clients", "broker", "postgres", "message_store", "connections"):
         monkeypatch.setitem(vars(deps), name, servers)
     yield servers
     logs.enter()
@@ -87,6 +96,18 @@ def test_grant_gives_a_role_and_tells_whose_it_is(servers: Servers) -> None:
     assert servers.appointed == [("ana", "admin")]
 
 
+def test_oauth_client_registers_a_program_and_tells_its_secret(
+    servers: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = {"name": "Board", "scopes": ["tokens.introspect"], "confidential": True}
+
+    answer = maintain({"task": "oauth-client", "client": client}, CONTEXT)
+
+    assert (answer["client_id"], answer["client_secret"]) == ("c1", "s3cret")
+    assert [one.name for one in servers.installed] == ["Board"]
+    assert "s3cret" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("event", "told"),
     [
@@ -97,6 +118,8 @@ def test_grant_gives_a_role_and_tells_whose_it_is(servers: Servers) -> None:
         ({"task": "redrive", "limit": 100_001}, "limit: "),
         ({"task": "migrate", "force": True}, "force: "),
         ([], "This is no task: "),
+        ({"task": "oauth-client"}, "oauth-client needs a client"),
+        ({"task": "oauth-client", "client": {"name": "x"}}, "client.scopes: "),
         ({"task": "grant"}, "This is no task: grant needs a username and a role"),
         ({"task": "grant", "username": "ana"}, "grant needs a username and a role"),
         ({"task": "grant", "username": "ana", "role": "user"}, "role: "),
@@ -107,7 +130,8 @@ def test_what_is_no_task_does_nothing(servers: Servers, event: Any, told: str) -
     with pytest.raises(MaintenanceFailed, match=told):
         maintain(event, CONTEXT)
 
-    assert (servers.applied, servers.limits, servers.appointed) == (0, [], [])
+    assert (servers.applied, servers.limits) == (0, [])
+    assert (servers.appointed, servers.installed) == ([], [])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """`endpoint`: who may call, what is read, how errors look."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from chalice import Blueprint, Chalice
@@ -10,6 +10,7 @@ from chalicelib import rest
 from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
 from chalicelib.errors import RateLimited, Unauthorized, Unavailable
+from chalicelib.forms import FORM, Sent
 from chalicelib.messages.models import Draft, HistoryPage
 from chalicelib.wire import Id
 from tests.unit.settings import settings
@@ -59,6 +60,13 @@ def app(monkeypatch: pytest.MonkeyPatch, called: list[Any]) -> Chalice:
     @rest.endpoint(bp, "GET /open")
     def open_(client: Client) -> rest.Reply[dict[str, str]]:
         return rest.Reply({"address": client.address, "agent": client.user_agent}, 202)
+
+    @rest.endpoint(bp, "POST /form", status=303, page=True)
+    def form(sent: Sent) -> rest.Answer:
+        called.append(sent)
+        return rest.Answer(
+            status=303, body="ok", headers={"Location": "/x"}, cookies=("a=1", "b=2")
+        )
 
     @rest.endpoint(bp, "GET /broken")
     def broken() -> None:
@@ -213,3 +221,47 @@ def test_an_identity_needs_a_scope_and_a_scope_an_identity() -> None:
 
     with pytest.raises(TypeError, match="if, and only if"):
         rest.endpoint(Blueprint(__name__), "GET /x", scope="chats.read")(view)
+
+
+class TestForms:
+    SENT: ClassVar = {"content-type": FORM, "cookie": "a=1; b=2=; a=3"}
+
+    def test_a_view_gets_all_values_and_answers_as_it_likes(
+        self, app: Chalice, called: list[Any]
+    ) -> None:
+        event = {
+            "multiValueQueryStringParameters": {"q": ["1", "2"]},
+            "headers": self.SENT,
+            "pathParameters": None,
+            "requestContext": {"httpMethod": "POST", "resourcePath": "/form", "identity": {}},
+            "body": "x=%C3%A4+b&x=&y=%26",
+            "stageVariables": None,
+        }
+
+        answer = app(event, None)
+
+        (sent,) = called
+        assert sent.query == {"q": ["1", "2"]}
+        assert sent.form == {"x": ["ä b", ""], "y": ["&"]}
+        assert sent.cookies == {"a": "1", "b": "2="}
+        assert (answer["statusCode"], answer["body"]) == (303, "ok")
+        assert answer["headers"]["Location"] == "/x"
+        assert answer["multiValueHeaders"]["Set-Cookie"] == ["a=1", "b=2"]
+        assert "Access-Control-Allow-Origin" not in answer["headers"]
+
+    @pytest.mark.parametrize(
+        ("body", "kind", "status"),
+        [
+            ("{}", "application/json", 415),
+            ("x=%ff", FORM, 422),
+            ("ä=1", FORM, 422),
+            ("&".join(["x=1"] * 51), FORM, 422),
+            ("x=" + "y" * 70_000, FORM, 413),
+        ],
+    )
+    def test_what_is_no_form_is_refused(
+        self, app: Chalice, called: list[Any], body: str, kind: str, status: int
+    ) -> None:
+        found, _, _ = call(app, "POST /form", body=body, headers={"content-type": kind})
+
+        assert (found, called) == (status, [])

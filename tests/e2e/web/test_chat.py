@@ -134,6 +134,21 @@ def test_presence_tells_who_is_here_and_when_they_were(world: World) -> None:
     expect(ada.row(ben).locator(".online-dot")).to_be_hidden()
 
 
+def test_who_scrolls_up_just_as_something_changes_is_not_taken_back(world: World) -> None:
+    ada, ben, chat = world.pair()
+    for number in range(40):
+        ben.post(chat, f"message {number}")
+    ada.open().talk_to(ben)
+    expect(ada.message("message 39")).to_be_in_viewport()
+    wait_for(lambda: len(ada.texts()) == 40, ada.page)
+
+    area = ada.page.locator(".scroll")
+    # Draws the page anew before the browser has told anybody of the scrolling.
+    area.evaluate("area => { area.scrollTop = 300; dispatchEvent(new PopStateEvent('popstate')) }")
+
+    assert area.evaluate("area => area.scrollTop") == 300
+
+
 def test_history_comes_while_scrolling_up_and_nothing_jumps(world: World) -> None:
     ada, ben, chat = world.pair()
     for number in range(120):

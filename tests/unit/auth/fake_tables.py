@@ -155,19 +155,29 @@ class FakeAccountStore(AccountStore):
         with self._tables:
             if self._tables.passwords.get(session.user_id) != password_hash:
                 return None
-            if self._tables.users[session.user_id].suspended_at is not None:
+            return self._add(session)
+
+    def open_from(self, session: Session, opener_id: str) -> list[str] | None:
+        with self._tables:
+            opener = self._tables.sessions.get(opener_id)
+            if opener is None or opener.user_id != session.user_id:
                 return None
-            others = self._standing(session.user_id, session.created_at)
-            others.sort(key=lambda one: one.last_used_at, reverse=True)
-            known = {
-                (one.user_agent, one.device_name)
-                for one in self._tables.sessions.values()
-                if one.user_id == session.user_id
-            }
-            if (session.user_agent, session.device_name) not in known:
-                self._tables.mail("signed_in", session.id, session.created_at)
-            self._tables.sessions[session.id] = session
-            return [one.id for one in others[MAX_SESSIONS - 1 :]]
+            return self._add(session) if opener.stands(session.created_at) else None
+
+    def _add(self, session: Session) -> list[str] | None:
+        if self._tables.users[session.user_id].suspended_at is not None:
+            return None
+        others = self._standing(session.user_id, session.created_at)
+        others.sort(key=lambda one: one.last_used_at, reverse=True)
+        known = {
+            (one.user_agent, one.device_name)
+            for one in self._tables.sessions.values()
+            if one.user_id == session.user_id
+        }
+        if session.client_id is None and (session.user_agent, session.device_name) not in known:
+            self._tables.mail("signed_in", session.id, session.created_at)
+        self._tables.sessions[session.id] = session
+        return [one.id for one in others[MAX_SESSIONS - 1 :]]
 
     def roles(self, user_id: str) -> frozenset[str]:
         with self._tables:
@@ -234,6 +244,17 @@ class FakeAccountStore(AccountStore):
             for session_id in ended:
                 self._end(session_id, now)
             return ended
+
+    def revoke_grants(self, client_id: str, now: datetime, limit: int) -> list[tuple[str, str]]:
+        with self._tables:
+            granted = [
+                one
+                for one in self._tables.sessions.values()
+                if one.client_id == client_id and one.revoked_at is None
+            ][:limit]
+            for one in granted:
+                self._tables.sessions[one.id] = replace(one, revoked_at=now)
+            return [(one.user_id, one.id) for one in granted]
 
     def change_password(
         self, user_id: str, password_hash: str, *, checked: str, but: str, now: datetime
@@ -314,7 +335,7 @@ class FakeAdminStore(AdminStore):
         self._tables = tables
 
     @contextmanager
-    def act(self, actor: str | None, target: str) -> Iterator[Parties]:
+    def act(self, actor: str | None, target: str | None) -> Iterator[Parties]:
         with self._tables:
             yield Parties(self._standing_of(actor), self._standing_of(target))
 

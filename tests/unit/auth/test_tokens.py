@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import jwt
 import pytest
@@ -219,3 +219,39 @@ class TestKeys:
         assert "hunter2" not in str(raised.value)
         assert KEY["d"] not in str(raised.value)
         assert raised.value.__cause__ is None
+
+
+class TestIdTokens:
+    SAYS: ClassVar = {"sub": "ana", "sid": "s1"}
+
+    def test_say_what_they_were_issued_with(self) -> None:
+        told = tokens().id_claims(tokens().issue_id("program", **self.SAYS))
+
+        assert (told["aud"], told["sub"], told["sid"]) == ("program", "ana", "s1")
+
+    def test_are_known_after_they_expired(self) -> None:
+        old = signed({**claims(aud="program"), "exp": 1}, typ="JWT")
+
+        assert tokens().id_claims(old)["sid"] == "s1"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "nonsense",
+            tokens().issue(ANA),
+            signed(claims(aud="program")),
+            signed(claims(aud="program", iss="https://evil.example"), typ="JWT"),
+            signed(claims(aud="program", sid=None), typ="JWT"),
+            signed(claims(aud=["program"]), typ="JWT"),
+            signed(claims(aud="program"), key=jwt.PyJWK(OTHER).key, typ="JWT"),
+            tokens(OTHER).issue_id("program", **SAYS),
+        ],
+    )
+    def test_only_ours_are_believed(self, text: str) -> None:
+        with pytest.raises(Unauthorized):
+            tokens().id_claims(text)
+
+    def test_are_no_access_tokens(self) -> None:
+        with pytest.raises(Unauthorized):
+            tokens().verify(tokens().issue_id("parley", **self.SAYS, scope="account", jti="j"))

@@ -4,6 +4,7 @@ import itertools
 import json
 from typing import Any
 
+import jwt
 import pytest
 
 from chalicelib.auth.models import Identity
@@ -118,3 +119,37 @@ def test_reads_what_it_writes() -> None:
 
     assert keys.read(keys.write(held)) == held
     assert json.loads(keys.write(held)).keys() == {"keys"}
+
+
+class CachingProgram:
+    """A program of others: it fetches our keys when it meets one that it does not know, and else
+    keeps what it has."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, jwt.PyJWK] = {}
+        self.fetched = 0
+
+    def believes(self, token: str, published: AccessTokens) -> bool:
+        kid = jwt.get_unverified_header(token)["kid"]
+        if kid not in self.known:
+            self.fetched += 1
+            keys_now = jwt.PyJWKSet.from_dict(published.public.model_dump())
+            self.known = {key.key_id: key for key in keys_now.keys if key.key_id}
+        told = jwt.decode(token, self.known[kid], algorithms=["ES256"], audience="program")
+        return bool(told["sub"] == "ana")
+
+
+def test_a_program_that_caches_our_keys_believes_every_id_token_of_a_rotation() -> None:
+    now, program = 1_000_000.0, CachingProgram()
+    held = [keys.new_key(now)]
+    issued = [tokens(held).issue_id("program", sub="ana", sid="s")]
+    for later in (0, 2 * HOUR, HOUR):
+        assert program.believes(issued[-1], tokens(held))
+        now += later
+        held = keys.advance(held, now, TOKEN).keys
+        issued.append(tokens(held).issue_id("program", sub="ana", sid="s"))
+        assert program.believes(issued[-1], tokens(held))
+
+    assert len({jwt.get_unverified_header(one)["kid"] for one in issued}) == 2
+    assert program.fetched == 2
+    assert CachingProgram().believes(issued[-1], tokens(held))

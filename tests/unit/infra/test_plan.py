@@ -58,6 +58,8 @@ def test_needs_no_credentials_and_no_network(tmp_path: Path) -> None:
         (["grant", "--stage", "dev", "--username", "", "--role", "admin"], "must not be empty"),
         (["grant", "--stage", "dev", "--username", "ana", "--role", "user"], "invalid choice"),
         (["grant", "--stage", "dev", "--username", "ana", "--role", "admin"], "account is empty"),
+        (["oauth-client", "--stage", "dev", "--name", "", "--scopes", "x"], "must not be empty"),
+        (["oauth-client", "--stage", "dev", "--name", "x", "--scopes", "x"], "account is empty"),
     ],
 )
 def test_a_mistake_ends_in_a_sentence(arguments: list[str], told: str, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ export function conversation({ messenger, onClose }) {
   const jump = h("button", { type: "button", class: "jump", hidden: true, "aria-label": "Go to the newest message", onclick: toNewest }, jumpCount, icon("down"));
   const write = composer({
     onSend(text) {
-      scroller.atEnd = true;
+      scroller.stick();
       newAfter = null;
       messenger.send(chat.id, text);
     },
@@ -68,7 +68,7 @@ export function conversation({ messenger, onClose }) {
     if (chat) {
       newAfter = chat.unread ? chat.readSeq : null;
       mustFindMark = newAfter !== null;
-      scroller.atEnd = true;
+      scroller.stick();
       chat.loadError = null;
       render();
       write.focusUnlessTouch();

@@ -5,8 +5,9 @@ const NEAR_START = 600;
 
 export class Scroller {
   atEnd = true;
+  #top = 0;
 
-  /** `onMove()` after every scroll; `isAnchor(node)`: may a child of `list` hold the view still? */
+  /** `onMove()` after every scroll of `area`, in which `list` grows. */
   constructor(area, list, onMove) {
     this.area = area;
     this.list = list;
@@ -24,7 +25,13 @@ export class Scroller {
 
   toEnd() {
     this.area.scrollTop = this.area.scrollHeight;
+    this.stick();
+  }
+
+  /** Goes to the end with the next change, and stays there. */
+  stick() {
     this.atEnd = true;
+    this.#top = this.area.scrollTop;
   }
 
   /** Puts `node` a little below the top, as far as there is something to scroll. */
@@ -35,6 +42,8 @@ export class Scroller {
 
   /** Lets `change` add and remove what it likes without moving what is being read. */
   hold(change) {
+    // Who has scrolled away is told to us only after this frame.
+    if (this.area.scrollTop !== this.#top) this.#look();
     if (this.atEnd) {
       change();
       this.toEnd();
@@ -57,5 +66,6 @@ export class Scroller {
   #look() {
     const { scrollTop, scrollHeight, clientHeight } = this.area;
     this.atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    this.#top = scrollTop;
   }
 }

@@ -1,0 +1,198 @@
+"""A connection to RabbitMQ that publishes with confirms and never waits without end."""
+
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from pika import BasicProperties, SelectConnection, URLParameters
+from pika.adapters.select_connection import IOLoop
+from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
+from pika.channel import Channel
+from pika.exceptions import AMQPError, ChannelClosedByClient, ConnectionClosedByClient
+from pika.spec import Basic
+
+SECONDS = 3.5
+"""What one call may take in all, connecting included."""
+
+
+class Outgoing(NamedTuple):
+    """A message on its way to an exchange."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    properties: BasicProperties
+
+
+class Incoming(NamedTuple):
+    """A message that was taken from a queue and is not acknowledged yet."""
+
+    tag: int
+    properties: BasicProperties
+    body: bytes
+
+
+class _Broken(AMQPError):  # type: ignore[misc]
+    """The connection is of no more use; the cause says why."""
+
+
+class _Unconfirmed(Exception):
+    """RabbitMQ refused a message (no queue for it, or a full one), or takes none for now."""
+
+
+class _Sockets(SelectorIOServicesAdapter):  # type: ignore[misc]
+    """Keeps a handle on the socket, so that it can be closed without the broker's help."""
+
+    handle: socket.socket | None = None
+
+    def connect_socket(self, sock: socket.socket, resolved_addr: Any, on_done: Any) -> Any:
+        self.drop()
+        self.handle = sock.dup()
+        return super().connect_socket(sock, resolved_addr, on_done)
+
+    def drop(self) -> None:
+        if self.handle is not None:
+            with suppress(OSError):
+                self.handle.shutdown(socket.SHUT_RDWR)
+            self.handle.close()
+            self.handle = None
+
+
+class Link:
+    """One connection with one confirming channel; every wait on it has a deadline.
+
+    pika's BlockingConnection waits for confirms without end, so this drives its event loop
+    itself. Between calls nothing runs, as nothing can while a Lambda container is frozen.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._parameters = URLParameters(url)
+        self._parameters.heartbeat = 0
+        self._parameters.connection_attempts = 1
+        self._parameters.socket_timeout = self._parameters.stack_timeout = SECONDS - 0.5
+        self._loop = IOLoop()
+        self._loop.activate_poller()
+        self._sockets = _Sockets(self._loop)
+        self._connection: SelectConnection | None = None
+        self._channel: Channel | None = None
+        self._failure: BaseException | None = None
+        self._published = 0
+        self._unconfirmed: set[int] = set()
+
+    def open(self, deadline: float) -> None:
+        """Connect, open a channel and turn confirms on."""
+        connection = self._connection = SelectConnection(
+            self._parameters,
+            on_open_error_callback=lambda _, error: self._fail(error),
+            on_close_callback=lambda _, error: self._fail(error),
+            custom_ioloop=self._sockets,
+        )
+        self._wait(lambda: connection.is_open, deadline)
+        connection.add_on_connection_blocked_callback(
+            lambda *_: self._fail(_Unconfirmed("RabbitMQ is short of memory or disk."))
+        )
+        opened: list[Channel] = []
+        connection.channel(on_open_callback=opened.append)
+        self._wait(lambda: bool(opened), deadline)
+        self._channel = opened[0]
+        self._channel.add_on_close_callback(lambda _, error: self._fail(error))
+        self._channel.add_on_return_callback(
+            lambda *_: self._fail(_Unconfirmed("No queue takes this routing key."))
+        )
+        self.call("confirm_delivery", deadline, ack_nack_callback=self._confirm)
+
+    def call(self, method: str, deadline: float, **arguments: Any) -> Any:
+        """Call a method of the channel and wait for its answer."""
+        answers: list[Any] = []
+        getattr(self._channel, method)(callback=answers.append, **arguments)
+        self._wait(lambda: bool(answers), deadline)
+        return answers[0].method
+
+    def publish(self, messages: list[Outgoing], deadline: float) -> None:
+        """Publish all, then wait until all are confirmed."""
+        channel = self._opened()
+        for message in messages:
+            self._published += 1
+            self._unconfirmed.add(self._published)
+            channel.basic_publish(
+                message.exchange,
+                message.routing_key,
+                message.body,
+                message.properties,
+                mandatory=True,
+            )
+        self._wait(lambda: not self._unconfirmed, deadline)
+
+    def size(self, queue: str, deadline: float) -> int:
+        """How many messages wait in a queue."""
+        answer = self.call("queue_declare", deadline, queue=queue, passive=True)
+        count: int = answer.message_count
+        return count
+
+    def take(self, queue: str, most: int, deadline: float) -> list[Incoming]:
+        """The next messages of a queue, at most so many; fewer where it has no more."""
+        channel = self._opened()
+        answers: list[Incoming | None] = []
+        channel.add_callback(lambda _: answers.append(None), [Basic.GetEmpty])
+        while len(answers) < most and None not in answers:
+            asked = len(answers) + 1
+            channel.basic_get(
+                queue,
+                lambda _, method, properties, body: answers.append(
+                    Incoming(method.delivery_tag, properties, body)
+                ),
+            )
+            self._wait(lambda asked=asked: len(answers) >= asked, deadline)  # type: ignore[misc]
+        return [one for one in answers if one is not None]
+
+    def acknowledge(self, tag: int) -> None:
+        """Have the queue forget this message and those that were taken before it."""
+        self._opened().basic_ack(tag, multiple=True)
+
+    def close(self) -> None:
+        """Hang up, politely while all is well. A broker that does not answer delays it little."""
+        connection = self._connection
+        if connection is not None and connection.is_open and self._failure is None:
+            with suppress(AMQPError, OSError):
+                connection.close()
+                self._wait(lambda: connection.is_closed, time.monotonic() + 0.5)
+        self._sockets.drop()
+        if connection is not None and not connection.is_closed:
+            self._failure = None
+            with suppress(AMQPError, OSError):
+                # pika sees its socket closed, and lets go of it.
+                self._wait(lambda: connection.is_closed, time.monotonic() + 0.1)
+        self._loop.close()
+
+    def _opened(self) -> Channel:
+        if self._channel is None:
+            raise _Broken("Not open.")
+        return self._channel
+
+    def _confirm(self, frame: Any) -> None:
+        answer: Basic.Ack | Basic.Nack = frame.method
+        if isinstance(answer, Basic.Nack):
+            self._fail(_Unconfirmed("A queue refused the message."))
+        last = answer.delivery_tag
+        if answer.multiple:
+            self._unconfirmed = {tag for tag in self._unconfirmed if tag > last}
+        else:
+            self._unconfirmed.discard(last)
+
+    def _fail(self, error: BaseException) -> None:
+        if not isinstance(error, ChannelClosedByClient | ConnectionClosedByClient):
+            self._failure = self._failure or error
+
+    def _wait(self, done: Callable[[], bool], deadline: float) -> None:
+        seconds = max(0.0, deadline - time.monotonic())
+        timer = self._loop.call_later(seconds, lambda: self._fail(TimeoutError("No answer.")))
+        try:
+            while self._failure is None and not done():
+                self._loop.poll()
+                self._loop.process_timeouts()
+        finally:
+            self._loop.remove_timeout(timer)
+        if self._failure is not None:
+            raise _Broken(repr(self._failure)) from self._failure

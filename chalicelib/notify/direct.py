@@ -1,0 +1,67 @@
+"""Push at once, past the queue: for programs that are told what became of it."""
+
+import logging
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from chalicelib import metrics
+from chalicelib.auth.models import Program
+from chalicelib.ids import new_id, push_tag
+from chalicelib.notify.models import NewPush, Notice, Outcome, PushedTo, PushResult
+from chalicelib.notify.service import APP_NAME, forget
+
+if TYPE_CHECKING:
+    from chalicelib.notify.fcm import Fcm
+    from chalicelib.users.models import PushTarget
+    from chalicelib.users.service import Users
+
+log = logging.getLogger(__name__)
+
+CONTENT_FREE = "New notification"
+
+
+class DirectPush:
+    """Sends what programs have to say to users."""
+
+    def __init__(self, *, users: "Users", fcm: "Fcm") -> None:
+        self._users = users
+        self._fcm = fcm
+
+    def send(self, program: Program, new: NewPush) -> PushResult:
+        """Push to every device of users, and tell what became of it; nothing is tried again.
+
+        Returns within the time that FCM is given. Raises Unavailable before anything was sent.
+        """
+        tag = push_tag(program.id, new.collapse_key) if new.collapse_key else new_id()
+        targets = self._users.push_targets(set(new.user_ids), set()).targets
+        outcomes = self._fcm.send([_notice(one, tag, new) for one in targets]) if targets else []
+        states: Counter[str] = Counter(outcome.state for outcome in outcomes)
+        log.info("pushed for a program", extra={"client_id": program.id, **states})
+        metrics.count("PushesSent", states["sent"])
+        pairs = list(zip(targets, outcomes, strict=True))
+        forget({target.token for target, outcome in pairs if outcome.state == "gone"}, self._users)
+        found: dict[str, list[Outcome]] = defaultdict(list)
+        for target, outcome in pairs:
+            found[target.user_id].append(outcome)
+        return PushResult(items=[_told(user_id, found[user_id]) for user_id in new.user_ids])
+
+
+def _notice(device: "PushTarget", tag: str, new: NewPush) -> Notice:
+    return Notice(
+        token=device.token,
+        tag=tag,
+        title=new.title if device.previews else APP_NAME,
+        body=new.body if device.previews else CONTENT_FREE,
+        extra=new.data,
+    )
+
+
+def _told(user_id: str, outcomes: list[Outcome]) -> PushedTo:
+    states = Counter(outcome.state for outcome in outcomes)
+    if states["sent"]:
+        return PushedTo(user_id=user_id, outcome="sent", devices=states["sent"])
+    if states["retry"]:
+        return PushedTo(user_id=user_id, outcome="try_again", devices=0)
+    if states["invalid"]:
+        return PushedTo(user_id=user_id, outcome="refused", devices=0)
+    return PushedTo(user_id=user_id, outcome="no_device", devices=0)

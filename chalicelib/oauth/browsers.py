@@ -1,0 +1,192 @@
+"""What the provider's pages do in a browser: which form was sent, and what it is answered with."""
+
+import hmac
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from chalicelib.auth.models import Client
+from chalicelib.config import Settings
+from chalicelib.errors import AppError, Forbidden, Unauthorized
+from chalicelib.forms import Sent
+from chalicelib.oauth import pages
+from chalicelib.oauth.consent import Ask, Given, GoBack, Visitor, canonical, new_mark
+from chalicelib.oauth.models import NoWayBack, OAuthClient, one_each
+
+if TYPE_CHECKING:
+    from chalicelib.auth.service import Auth
+    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.oauth.consent import Consent
+    from chalicelib.oauth.service import OAuth
+
+SEALED_FORM = "This form is not one that we gave to you just now. Go back, and start again."
+
+
+class Shown:
+    """What a browser is answered with. `uri`: it is to go on there."""
+
+    def __init__(
+        self,
+        page: str = "",
+        *,
+        status: int = 200,
+        uri: str | None = None,
+        targets: tuple[str, ...] = (),
+        cookies: tuple[str, ...] = (),
+    ) -> None:
+        self.body = page
+        self.status = 303 if uri else status
+        self.headers = pages.headers(*targets) | ({"Location": uri} if uri else {})
+        self.cookies = cookies
+
+
+class Browsers:
+    """Everything that goes wrong is told on a page: no method raises what a client can see."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        consent: "Consent",
+        oauth: "OAuth",
+        auth: "Auth",
+        tokens: "AccessTokens",
+    ) -> None:
+        self._consent = consent
+        self._oauth = oauth
+        self._auth = auth
+        self._tokens = tokens
+        # Over HTTPS their prefix keeps other hosts of a domain from setting them; it asks for the
+        # path /, whatever the path of our own pages is (RFC 6265bis, section 4.1.3).
+        self._secure = settings.issuer.startswith("https://")
+        self._prefix = "__Host-" if self._secure else ""
+        self._seconds = settings.access_token_seconds
+
+    def ask(self, sent: Sent, client: Client) -> Shown:
+        """A program sent the user: ask them, or send them back."""
+        visitor = self._visitor(sent, client)
+        try:
+            return self._shown(self._consent.open(sent.query, visitor), visitor)
+        except (AppError, NoWayBack) as error:
+            return _problem(error)
+
+    def answer(self, sent: Sent, client: Client) -> Shown:
+        """The user sent a form of ours."""
+        visitor = self._visitor(sent, client)
+        try:
+            form = _one_each(sent.form)
+            self._check(visitor, form, "authorize", canonical(_one_each(sent.query)))
+            step = form.get("do")
+            if step == "allow":
+                return self._shown(self._consent.allow(sent.query, visitor), visitor)
+            if step == "deny":
+                return self._shown(self._consent.deny(sent.query, visitor), visitor)
+            if step == "switch":
+                return self._shown(self._consent.switch(sent.query, visitor), visitor)
+            return self._shown(self._consent.sign_in(sent.query, form, visitor), visitor)
+        except (AppError, NoWayBack) as error:
+            return _problem(error)
+
+    def sign_out(self, sent: Sent, client: Client) -> Shown:
+        """A program sent the user to sign out (OpenID Connect RP-Initiated Logout), or the user
+        says yes to that. Without an ID token that proves which program it is, they are asked."""
+        visitor = self._visitor(sent, client)
+        try:
+            form = _one_each(sent.form)
+            ours = "seal" in form
+            given = _one_each(sent.query) if ours or not form else form
+            if ours:
+                self._check(visitor, form, "logout", canonical(given))
+            return self._signed_out(given, visitor, agreed=ours)
+        except (AppError, NoWayBack) as error:
+            return _problem(error)
+
+    def _signed_out(self, given: dict[str, str], visitor: Visitor, *, agreed: bool) -> Shown:
+        hint = self._hinted(given)
+        if hint and given.get("client_id", hint["aud"]) != hint["aud"]:
+            raise NoWayBack("The application names itself in two ways.")
+        named = hint["aud"] if hint else given.get("client_id", "")
+        program = self._oauth.client(named, visitor.client) if named else None
+        target = _target(program, given)
+        if not hint and not agreed:
+            given = {name: given[name] for name in _LOGOUT if name in given}
+            page = pages.sign_out(given, visitor.seal("logout", canonical(given)))
+            return Shown(page, targets=(target,) if target else (), cookies=self._marked(visitor))
+        cookies: tuple[str, ...] = ()
+        identity = self._consent.identity(visitor)
+        if hint:
+            self._auth.end_granted(hint["sub"], hint["sid"], client_id=hint["aud"])
+        if identity is not None and (agreed or identity.user_id == (hint or {}).get("sub")):
+            self._consent.forget(visitor)
+            cookies = (self._cookie("sign-in", "", seconds=0),)
+        if target is not None:
+            return Shown(uri=target, cookies=cookies)
+        return Shown(pages.message("Signed out", "You can close this page."), cookies=cookies)
+
+    def _hinted(self, given: dict[str, str]) -> dict[str, str] | None:
+        try:
+            return self._tokens.id_claims(given.get("id_token_hint", ""))
+        except Unauthorized:
+            return None
+
+    def _check(self, visitor: Visitor, form: dict[str, str], *what: str) -> None:
+        if not hmac.compare_digest(visitor.seal(*what).encode(), form.get("seal", "").encode()):
+            raise Forbidden(SEALED_FORM)
+
+    def _shown(self, found: Ask | GoBack, visitor: Visitor) -> Shown:
+        if isinstance(found, GoBack):
+            return Shown(uri=found.uri)
+        cookies = self._marked(visitor)
+        if found.sign_in != visitor.sign_in:
+            seconds = self._seconds if found.sign_in else 0
+            cookies += (self._cookie("sign-in", found.sign_in, seconds=seconds),)
+        asked = found.asked
+        seal = replace(visitor, sign_in=found.sign_in).seal("authorize", canonical(asked.given))
+        if found.user is None:
+            page = pages.sign_in(asked.client, asked.given, seal, found.problem, code=found.code)
+        else:
+            page = pages.consent(
+                asked.client, found.user, asked.scopes, asked.redirect_uri, asked.given, seal
+            )
+        return Shown(page, targets=(asked.redirect_uri,), cookies=cookies)
+
+    def _visitor(self, sent: Sent, client: Client) -> Visitor:
+        return Visitor(
+            client=client,
+            sign_in=sent.cookies.get(f"{self._prefix}parley-sign-in", ""),
+            mark=sent.cookies.get(f"{self._prefix}parley-mark", "") or new_mark(),
+        )
+
+    def _marked(self, visitor: Visitor) -> tuple[str, ...]:
+        return (self._cookie("mark", visitor.mark),)
+
+    def _cookie(self, name: str, value: str, *, seconds: int | None = None) -> str:
+        """Lax: a program's link brings it along, another site's form does not."""
+        age = f"; Max-Age={seconds}" if seconds is not None else ""
+        secure = "; Secure" if self._secure else ""
+        return f"{self._prefix}parley-{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}"
+
+
+_LOGOUT = ("client_id", "post_logout_redirect_uri", "state")
+
+
+def _target(program: OAuthClient | None, given: dict[str, str]) -> str | None:
+    """Where to go after signing out: to a registered address, or nowhere."""
+    uri = given.get("post_logout_redirect_uri")
+    if program is None or uri not in program.post_logout_redirect_uris:
+        return None
+    if "state" not in given:
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode({'state': given['state']})}"
+
+
+def _one_each(given: Given) -> dict[str, str]:
+    try:
+        return one_each(given)
+    except ValueError as error:
+        raise NoWayBack(str(error)) from None
+
+
+def _problem(error: AppError | NoWayBack) -> Shown:
+    status = error.status if isinstance(error, AppError) else 400
+    return Shown(pages.message("This did not work", str(error)), status=status)

@@ -1,0 +1,294 @@
+"""What the user is asked: who they are, and whether a program may."""
+
+import functools
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlencode
+
+from authlib.common.urls import add_params_to_uri
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
+from pydantic import ValidationError
+
+from chalicelib.auth.models import Client, Credentials, Identity, Terms
+from chalicelib.auth.scopes import SIGN_IN
+from chalicelib.config import Settings
+from chalicelib.errors import (
+    AccountSuspended,
+    InvalidCredentials,
+    RateLimited,
+    SecondFactorInvalid,
+    SecondFactorRequired,
+    Unauthorized,
+    UserNotFound,
+)
+from chalicelib.oauth.models import NoWayBack, OAuthClient, one_each
+from chalicelib.oauth.protocol import Approval, Outcome, Question, Server
+from chalicelib.users.models import Profile
+from chalicelib.wire import now
+
+if TYPE_CHECKING:
+    from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.service import Auth
+    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.oauth.service import OAuth
+    from chalicelib.users.service import Users
+
+DEVICE = "Sign-in page"
+PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+
+Given = Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visitor:
+    """A browser: `sign_in` says who uses it, if that is known, and `mark` is a secret of its own.
+    Both are cookies that no other site can read or set."""
+
+    client: Client
+    sign_in: str = field(repr=False)
+    mark: str = field(repr=False)
+
+    def seal(self, *what: str) -> str:
+        """What a form of ours carries, to prove that we gave it to this browser, for this purpose
+        and for this user."""
+        text = "\0".join([*what, self.sign_in])
+        return hmac.new(self.mark.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoBack:
+    """Send the user back to the program."""
+
+    uri: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A program's request, once it was found good."""
+
+    given: dict[str, str]
+    client: OAuthClient
+    redirect_uri: str
+    scopes: list[str]
+    grant: Any
+    server: Server
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Show the user a page: who they are if that is not known, else whether they agree.
+    `sign_in`: what says from now on who they are; empty if nobody is to. `code`: whether to ask for
+    one of their second factor, too."""
+
+    asked: Asked
+    user: Profile | None
+    sign_in: str
+    problem: str | None = None
+    code: bool = False
+
+
+class Consent:
+    """Methods raise NoWayBack where the user cannot be sent back, RateLimited and Unavailable.
+
+    `sign_in` is an access token to a session that can do nothing but say yes here.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        oauth: "OAuth",
+        auth: "Auth",
+        tokens: "AccessTokens",
+        accounts: "Callable[[], Accounts]",
+        users: "Users",
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._settings = settings
+        self._oauth = oauth
+        self._auth = auth
+        self._tokens = tokens
+        self._accounts = accounts
+        self._users = users
+        self._clock = clock
+
+    def open(self, query: Given, visitor: Visitor) -> Ask | GoBack:
+        """What a program's request leads to."""
+        try:
+            asked = self._asked(query, visitor.client)
+            user = self._known(asked, visitor)
+            if "none" in asked.given.get("prompt", "").split():
+                error = "consent_required" if user else "login_required"
+                _refuse(asked, error, "The user has to be asked.")
+        except _SentBack as refused:
+            return self._back(refused.outcome)
+        return Ask(asked=asked, user=user, sign_in=visitor.sign_in if user else "")
+
+    def sign_in(self, query: Given, form: Mapping[str, str], visitor: Visitor) -> Ask:
+        """Find out who the user is."""
+        asked = self._certain(query, visitor)
+        terms = Terms(scope=SIGN_IN, seconds=self._settings.access_token_seconds)
+        ask = functools.partial(Ask, asked=asked, user=None, sign_in="")
+        try:
+            credentials = Credentials(
+                login=form.get("login", ""),
+                password=form.get("password", ""),
+                second_factor=form.get("code") or None,
+                device_name=DEVICE,
+            )
+            signed_in = self._accounts().login(credentials, visitor.client, terms)
+        except (InvalidCredentials, ValidationError):
+            return ask(problem=InvalidCredentials.message, code="code" in form)
+        except SecondFactorRequired:
+            return ask(problem="Sign in again, with a code of your second factor.", code=True)
+        except SecondFactorInvalid as error:
+            return ask(problem=str(error), code=True)
+        except (AccountSuspended, RateLimited) as error:
+            return ask(problem=str(error))
+        return Ask(asked=asked, user=signed_in.user, sign_in=signed_in.access_token)
+
+    def switch(self, query: Given, visitor: Visitor) -> Ask:
+        """Forget who the user is, and ask."""
+        asked = self._certain(query, visitor)
+        self.forget(visitor)
+        return Ask(asked=asked, user=None, sign_in="")
+
+    def allow(self, query: Given, visitor: Visitor) -> Ask | GoBack:
+        """Send the program the code that it can trade for tokens."""
+        asked = self._certain(query, visitor)
+        identity = self.identity(visitor)
+        if identity is None:
+            return Ask(asked=asked, user=None, sign_in="", problem="Please sign in again.")
+        approval = Approval(identity=identity, auth_time=self._since(visitor.sign_in))
+        return self._back(_respond(asked, approval))
+
+    def deny(self, query: Given, visitor: Visitor) -> GoBack:
+        """Tell the program that the user does not agree."""
+        return self._back(_respond(self._certain(query, visitor), None))
+
+    def identity(self, visitor: Visitor) -> Identity | None:
+        """Who uses a browser, while the session of its sign-in stands."""
+        if not visitor.sign_in:
+            return None
+        try:
+            identity = self._auth.authenticate(f"Bearer {visitor.sign_in}")
+        except Unauthorized:
+            return None
+        return identity if SIGN_IN in identity.scopes else None
+
+    def forget(self, visitor: Visitor) -> None:
+        """End the session of the sign-in page."""
+        if (identity := self.identity(visitor)) is not None:
+            self._auth.end(identity.user_id, identity.session_id)
+
+    def _known(self, asked: Asked, visitor: Visitor) -> Profile | None:
+        """Who the user is, if the program does not want them to say so again."""
+        prompts = asked.given.get("prompt", "").split()
+        if not PROMPTS.issuperset(prompts) or ("none" in prompts and len(prompts) > 1):
+            _refuse(asked, "invalid_request", "The prompt is not one of ours.")
+        max_age = asked.given.get("max_age", "999999999")
+        if not (max_age.isascii() and max_age.isdigit() and len(max_age) < 10):
+            _refuse(asked, "invalid_request", "max_age is in whole seconds.")
+        identity = self.identity(visitor)
+        if identity is None or {"login", "select_account"}.intersection(prompts):
+            return None
+        if self._clock().timestamp() - self._since(visitor.sign_in) > int(max_age):
+            return None
+        try:
+            return self._users.me(identity.user_id)
+        except UserNotFound:
+            return None
+
+    def _certain(self, query: Given, visitor: Visitor) -> Asked:
+        try:
+            return self._asked(query, visitor.client)
+        except _SentBack as refused:  # it was good when the page was made
+            raise NoWayBack("The application asked for something that it may not.") from refused
+
+    def _asked(self, query: Given, caller: Client) -> Asked:
+        try:
+            given = one_each(query)
+        except ValueError as error:
+            raise NoWayBack(str(error)) from None
+        client = self._oauth.client(given.get("client_id", ""), caller)
+        if client is None:
+            raise NoWayBack("The application is not known here.")
+        redirect_uri = given.get("redirect_uri", "")
+        if not client.may_return_to(redirect_uri):
+            raise NoWayBack("The application asked for an unknown address.")
+        server = self._oauth.server(caller)
+        question = Question("GET", self._settings.issuer, given)
+        try:
+            _refuse_what_we_have_not(given)
+            grant = server.get_consent_grant(question)
+        except OAuth2Error as error:
+            error.redirect_uri, error.state = redirect_uri, given.get("state")
+            raise _SentBack(server.handle_error_response(question, error)) from None
+        return Asked(
+            given=given,
+            client=client,
+            redirect_uri=redirect_uri,
+            scopes=question.scope.split(),
+            grant=grant,
+            server=server,
+        )
+
+    def _since(self, sign_in: str) -> int:
+        return int(self._tokens.claims(sign_in)["iat"])
+
+    def _back(self, outcome: Outcome) -> GoBack:
+        # Also with an error: who sent it must be known then, too (RFC 9207, section 2).
+        issuer = [("iss", self._settings.issuer)]
+        return GoBack(uri=add_params_to_uri(outcome.headers["Location"], issuer))
+
+
+class _SentBack(Exception):
+    """A refusal that the program is told."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+def new_mark() -> str:
+    """A secret for a browser that has none."""
+    return secrets.token_urlsafe(32)
+
+
+def canonical(given: Mapping[str, str]) -> str:
+    """Parameters as one text, whatever their order."""
+    return urlencode(sorted(given.items()))
+
+
+def _respond(asked: Asked, approval: Approval | None) -> Outcome:
+    outcome: Outcome = asked.server.create_authorization_response(
+        asked.grant.request, grant_user=approval, grant=asked.grant
+    )
+    return outcome
+
+
+def _refuse(asked: Asked, error: str, description: str) -> NoReturn:
+    refusal = OAuth2Error(
+        description,
+        error=error,
+        redirect_uri=asked.redirect_uri,
+        state=asked.given.get("state"),
+    )
+    raise _SentBack(asked.server.handle_error_response(asked.grant.request, refusal))
+
+
+def _refuse_what_we_have_not(given: Mapping[str, str]) -> None:
+    for name in ("request", "request_uri"):
+        if name in given:
+            raise OAuth2Error("Send plain parameters.", error=f"{name}_not_supported")
+    if "response_type" not in given:
+        raise InvalidRequestError("Send response_type.")
+    if given["response_type"] != "code":  # Authlib would quote it, and fails where it cannot
+        raise OAuth2Error("Ask for a code.", error="unsupported_response_type")
+    if given.get("response_mode", "query") != "query":
+        raise InvalidRequestError("The answer comes in the query alone.")

@@ -1,0 +1,236 @@
+"""Programs of others, what they may ask for, and how they are registered."""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from chalicelib.users.models import Name
+from chalicelib.wire import UUID_PATTERN, Id, Input, Limit, Model, Utc
+
+USER_SCOPES = {
+    "openid": "know who you are here",
+    "profile": "see your name, username and picture",
+    "email": "see your e-mail address",
+    "users.read": "look up other people",
+    "chats.read": "read your chats",
+    "chats.write": "send messages as you",
+}
+"""What a user can let a program do, in the words that they are asked with. Never `account`: a
+program must not change a password or sign out others."""
+
+INTROSPECT = "tokens.introspect"
+"""Lets a confidential client look into tokens that are not its own, as an API's server has to."""
+
+SERVICE_SCOPES = frozenset({INTROSPECT, "push.send", "users.validate"})
+"""What a confidential client may be registered to do in its own name."""
+
+MAX_PARAMETER = 2048
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_LOOPBACK_WITH_PORT = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\])):[0-9]{1,5}((?:[/?].*)?)")
+_PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+")
+# What RFC 3986 lets a URI hold, but for quotes, "*", ";", "," and more: those mean something in
+# the header fields and in the page that it comes to stand in, or to who adds parameters to it.
+_URI = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!&()+=]|%[0-9A-Fa-f]{2}){1,512}")
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class NoWayBack(Exception):
+    """There is no address that the user may be sent back to with it: they are shown a page."""
+
+
+def _redirect_uri(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise PydanticCustomError("uri", "is no address") from None
+    if not _URI.fullmatch(value) or "@" in parts.netloc or {"[", "]"} & set(parts.query):
+        raise PydanticCustomError("uri", "holds what an address to send users to cannot hold")
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        if not parts.hostname:
+            raise PydanticCustomError("uri", "names no host")
+    elif not _PRIVATE_SCHEME.fullmatch(parts.scheme):
+        raise PydanticCustomError(
+            "uri",
+            "must begin with https://, with http:// and a loopback address, or with com.example:",
+        )
+    return value
+
+
+def _scope(value: str) -> str:
+    if value not in USER_SCOPES and value not in SERVICE_SCOPES:
+        raise PydanticCustomError("scope", "is no scope that a program can have")
+    return value
+
+
+RedirectUri = Annotated[str, AfterValidator(_redirect_uri)]
+RedirectUris = Annotated[list[RedirectUri], Field(max_length=20)]
+
+
+class NewClient(Input):
+    """Registers a program. A confidential one gets a secret; only it can act in its own name.
+
+    `redirect_uris`: where users may be sent back to, compared to the letter. A loopback address
+    without a port stands for all of its ports, as programs on a desk need it (RFC 8252).
+    `post_logout_redirect_uris`: where they may be sent after signing out.
+    """
+
+    name: Name
+    redirect_uris: RedirectUris = Field(default_factory=list)
+    post_logout_redirect_uris: RedirectUris = Field(default_factory=list)
+    scopes: Annotated[
+        list[Annotated[str, AfterValidator(_scope)]], Field(min_length=1, max_length=20)
+    ]
+    confidential: bool
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        asks_users = not USER_SCOPES.keys().isdisjoint(self.scopes)
+        if asks_users != bool(self.redirect_uris):
+            raise PydanticCustomError("client", "redirect_uris and scopes of users go together")
+        if not self.confidential and not SERVICE_SCOPES.isdisjoint(self.scopes):
+            raise PydanticCustomError("client", "a public client can do nothing in its own name")
+        return self
+
+
+class ClientInfo(Model):
+    """A registered program, as admins see it."""
+
+    client_id: str
+    name: str
+    redirect_uris: list[str]
+    post_logout_redirect_uris: list[str]
+    scopes: list[str]
+    confidential: bool
+    created_at: Utc
+
+
+class RegisteredClient(ClientInfo):
+    """The answer to registering one. The secret is told here and never again."""
+
+    client_secret: Annotated[str | None, Field(repr=False)]
+
+
+class ClientQuery(Input):
+    """Query of the list of programs; `cursor` is the `next` of the answer before."""
+
+    limit: Limit = 50
+    cursor: Id | None = None
+
+
+class ClientPage(Model):
+    """Programs, newest first."""
+
+    items: list[ClientInfo]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthClient:
+    """A program of others. Without a secret it is public: anyone can pass for it."""
+
+    id: str
+    name: str
+    secret_digest: bytes | None = field(repr=False)
+    redirect_uris: list[str]
+    post_logout_redirect_uris: list[str]
+    scopes: list[str]
+    created_at: datetime
+
+    @property
+    def confidential(self) -> bool:
+        return self.secret_digest is not None
+
+    def knows(self, secret: str) -> bool:
+        """Whether the secret is its own."""
+        known = self.secret_digest or b""
+        return hmac.compare_digest(digest(secret), known)
+
+    def may_return_to(self, uri: str) -> bool:
+        """Whether users may be sent to an address."""
+        loopback = _LOOPBACK_WITH_PORT.fullmatch(uri)
+        return uri in self.redirect_uris or (
+            loopback is not None and loopback[1] + loopback[2] in self.redirect_uris
+        )
+
+    @property
+    def info(self) -> ClientInfo:
+        return ClientInfo(
+            client_id=self.id,
+            name=self.name,
+            redirect_uris=self.redirect_uris,
+            post_logout_redirect_uris=self.post_logout_redirect_uris,
+            scopes=self.scopes,
+            confidential=self.confidential,
+            created_at=self.created_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """What an authorization code stands for; `session_id` is that of the session it will make."""
+
+    client_id: str
+    redirect_uri: str
+    challenge: str
+    scope: str
+    nonce: str | None
+    user_id: str
+    opener_id: str
+    auth_time: int
+    session_id: str
+
+
+def digest(secret: str) -> bytes:
+    """What is kept of a secret that nobody can guess."""
+    return hashlib.sha256(secret.encode(errors="replace")).digest()
+
+
+def proves(verifier: str, challenge: str) -> bool:
+    """Whether a code verifier is the one that a challenge was made of (RFC 7636, S256)."""
+    made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
+    return hmac.compare_digest(made, challenge.encode())
+
+
+def half_hash(token: str) -> str:
+    """What an ID token says of the access token beside it (OpenID Connect Core, 3.1.3.6)."""
+    half = hashlib.sha256(token.encode()).digest()[:16]
+    return base64.urlsafe_b64encode(half).rstrip(b"=").decode()
+
+
+def is_client_id(value: str) -> bool:
+    """Whether it can be one of ours."""
+    return re.fullmatch(UUID_PATTERN, value) is not None
+
+
+def is_challenge(value: str) -> bool:
+    """Whether it can have been made by S256."""
+    return _CHALLENGE.fullmatch(value) is not None
+
+
+def origin(uri: str) -> str:
+    """Where an address leads, as a Content-Security-Policy names it."""
+    parts = urlsplit(uri)
+    if parts.scheme in ("http", "https") and parts.hostname != "::1":
+        return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}:"  # a program on the device, or an address that a policy cannot name
+
+
+def one_each(given: Mapping[str, list[str]]) -> dict[str, str]:
+    """Parameters by name; an empty one is as good as none (RFC 6749, section 3.1). Raises
+    ValueError, whose text repeats nothing, for one that is there twice, or too long."""
+    for values in given.values():
+        if len(values) > 1:
+            raise ValueError("Send each parameter once.")
+        if len(values[0]) > MAX_PARAMETER:
+            raise ValueError("A parameter is too long.")
+    return {name: values[0] for name, values in given.items() if values[0]}

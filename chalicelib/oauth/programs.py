@@ -1,0 +1,53 @@
+"""Programs that call in their own name, with a token that they got for their credentials."""
+
+from typing import TYPE_CHECKING
+
+from chalicelib.auth.models import Program
+from chalicelib.errors import Forbidden, Unauthorized
+
+if TYPE_CHECKING:
+    from chalicelib.auth.revocation import Revocation
+    from chalicelib.auth.service import Auth
+    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.oauth.store import ClientStore, Codes
+
+
+class Programs:
+    """Who calls where no user does."""
+
+    def __init__(
+        self,
+        *,
+        clients: "ClientStore",
+        codes: "Codes",
+        auth: "Auth",
+        tokens: "AccessTokens",
+        revocation: "Revocation",
+    ) -> None:
+        self._clients = clients
+        self._codes = codes
+        self._auth = auth
+        self._tokens = tokens
+        self._revocation = revocation
+
+    def authenticate(self, authorization: str) -> Program:
+        """Which program calls, from the Authorization header: by a token that was not revoked, of
+        a client that was not deleted. All tokens of a program share one rate limit.
+
+        Raises Unauthorized; Forbidden for a user's token that is good; RateLimited, Unavailable.
+        """
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthorized()
+        claims = self._tokens.claims(token.strip())
+        if "sid" in claims:
+            self._auth.authenticate(authorization)
+            raise Forbidden("Only a program may do this, in its own name.")
+        client_id = claims["sub"]
+        self._revocation.admit(client_id, "")
+        client = self._clients.get(client_id)
+        if client is None or self._codes.is_void(claims["jti"]):
+            raise Unauthorized()
+        # What it was registered for is not what an older token may say.
+        scopes = frozenset(claims["scope"].split()).intersection(client.scopes)
+        return Program(id=client_id, scopes=scopes)

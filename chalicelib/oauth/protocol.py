@@ -1,0 +1,335 @@
+"""OAuth 2.0 as Authlib speaks it, over our sessions. Nothing but the provider's routes loads it."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from authlib.oauth2.rfc6749 import (
+    AuthorizationServer,
+    ClientMixin,
+    InvalidClientError,
+    InvalidGrantError,
+    InvalidRequestError,
+    InvalidScopeError,
+    OAuth2Request,
+)
+from authlib.oauth2.rfc6749.grants import (
+    AuthorizationCodeGrant,
+    ClientCredentialsGrant,
+    RefreshTokenGrant,
+)
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from authlib.oauth2.rfc7636 import CodeChallenge
+
+from chalicelib.auth.models import Client, Identity, Terms, Tokens
+from chalicelib.config import Settings
+from chalicelib.errors import Unauthorized
+from chalicelib.ids import new_id
+from chalicelib.oauth.models import (
+    SERVICE_SCOPES,
+    USER_SCOPES,
+    Code,
+    OAuthClient,
+    half_hash,
+    is_challenge,
+    proves,
+)
+from chalicelib.oauth.tokens import ANY, SECRET, Introspection, ProgramTokens, Revocation
+
+if TYPE_CHECKING:
+    from chalicelib.auth.models import Session
+    from chalicelib.auth.service import Auth
+    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.oauth.store import Codes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the protocol answers with."""
+
+    status: int
+    body: dict[str, Any] | str
+    headers: dict[str, str] = field(repr=False)
+
+    @property
+    def error(self) -> str | None:
+        return self.body.get("error") if isinstance(self.body, dict) else None
+
+
+class Question(OAuth2Request):
+    """A request with each parameter once, as Authlib reads it."""
+
+    def __init__(
+        self, method: str, uri: str, given: Mapping[str, str], authorization: str = ""
+    ) -> None:
+        headers = {"Authorization": authorization} if authorization else {}
+        super().__init__(method, uri, headers=headers)
+        self.payload = BasicOAuth2Payload(dict(given))
+
+    @property
+    def form(self) -> dict[str, str]:
+        given: dict[str, str] = self.payload.data
+        return given
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """That a user agreed, in which session, and when they signed in to it."""
+
+    identity: Identity
+    auth_time: int
+
+
+class Server(AuthorizationServer):
+    """The protocol for one request, from `caller`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        find: Callable[[str], OAuthClient | None],
+        codes: "Codes",
+        auth: "Auth",
+        tokens: "AccessTokens",
+        caller: Client,
+    ) -> None:
+        super().__init__(scopes_supported=[*USER_SCOPES, *SERVICE_SCOPES])
+        self.settings, self.caller = settings, caller
+        self.codes, self.auth, self.tokens = codes, auth, tokens
+        self.issued = ProgramTokens(find=find, codes=codes, auth=auth, tokens=tokens)
+        self._find = find
+        self.register_grant(CodeGrant, [Pkce()])
+        self.register_grant(RefreshGrant)
+        self.register_grant(ServiceGrant)
+        self.register_endpoint(Revocation)
+        self.register_endpoint(Introspection)
+
+    def query_client(self, client_id: str) -> "Party":
+        client = self._find(client_id)
+        if client is None:
+            raise InvalidClientError(status_code=401, description="There is no such client.")
+        return Party(client)
+
+    def create_oauth2_request(self, request: Question) -> Question:
+        return request
+
+    def handle_response(
+        self, status: int, body: dict[str, Any] | str, headers: list[tuple[str, str]]
+    ) -> Outcome:
+        return Outcome(status=status, body=body, headers=dict(headers))
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Nobody listens."""
+
+    def save_token(self, token: dict[str, Any], request: Question) -> None:
+        """What makes a token has stored its session."""
+
+    def answer(self, tokens: Tokens) -> dict[str, Any]:
+        """The tokens of a session (RFC 6749, section 5.1)."""
+        return {**self.bearer(tokens.access_token), "refresh_token": tokens.refresh_token}
+
+    def bearer(self, access_token: str) -> dict[str, Any]:
+        """An access token that nothing can be traded for."""
+        return {
+            "access_token": access_token,
+            "token_type": "Bearer",
+            "expires_in": self.settings.access_token_seconds,
+            "scope": self.tokens.claims(access_token)["scope"],
+        }
+
+
+class Party(ClientMixin):
+    """A registered program, as Authlib asks about it."""
+
+    def __init__(self, client: OAuthClient) -> None:
+        self.client = client
+
+    def get_client_id(self) -> str:
+        return self.client.id
+
+    def get_default_redirect_uri(self) -> None:
+        """There is none: a request names where it wants its answer."""
+
+    def get_allowed_scope(self, scope: str | None) -> str | None:
+        """What it asks a user for, in our order; None if it may not ask for that."""
+        wanted = set((scope or "").split())
+        if not wanted or not wanted <= USER_SCOPES.keys() & set(self.client.scopes):
+            return None
+        return " ".join(one for one in USER_SCOPES if one in wanted)
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        return self.client.may_return_to(redirect_uri)
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        return self.client.confidential and self.client.knows(client_secret)
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        return (method == "none") != self.client.confidential
+
+    def check_response_type(self, response_type: str) -> bool:
+        return response_type == "code" and bool(self.client.redirect_uris)
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        if grant_type == "client_credentials":
+            return self.client.confidential and bool(
+                SERVICE_SCOPES.intersection(self.client.scopes)
+            )
+        return bool(self.client.redirect_uris)
+
+
+class Redeemed:
+    """A code that was good, as Authlib asks about it."""
+
+    def __init__(self, text: str, code: Code) -> None:
+        self.text, self.code = text, code
+        self.code_challenge = code.challenge
+
+    def get_redirect_uri(self) -> str:
+        return self.code.redirect_uri
+
+    def get_scope(self) -> str:
+        return self.code.scope
+
+
+class CodeGrant(AuthorizationCodeGrant):
+    """Codes are good once, whatever comes of it: a second look at one ends what the first made."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ANY
+    server: Server
+
+    def generate_authorization_code(self) -> str:
+        return secrets.token_urlsafe(32)
+
+    def save_authorization_code(self, code: str, request: Question) -> None:
+        approval: Approval = request.user
+        self.server.codes.keep(
+            code,
+            Code(
+                client_id=request.client.get_client_id(),
+                redirect_uri=request.payload.redirect_uri,
+                challenge=request.form["code_challenge"],
+                scope=request.scope,
+                nonce=request.form.get("nonce"),
+                user_id=approval.identity.user_id,
+                opener_id=approval.identity.session_id,
+                auth_time=approval.auth_time,
+                session_id=new_id(),
+            ),
+        )
+
+    def query_authorization_code(self, code: str, client: Party) -> Redeemed | None:
+        redeemed = self.server.codes.redeem(code)
+        if redeemed is None:
+            return None
+        found, again = redeemed
+        if again:  # two have it: what the first got for it is not to be trusted either
+            self.server.auth.end(found.user_id, found.session_id)
+            return None
+        return Redeemed(code, found) if found.client_id == client.get_client_id() else None
+
+    def delete_authorization_code(self, authorization_code: Redeemed) -> None:
+        """Redeeming it did."""
+
+    def authenticate_user(self, authorization_code: Redeemed) -> Redeemed:
+        return authorization_code
+
+    def generate_token(self, user: Redeemed, **_: Any) -> dict[str, Any]:
+        code, server, client = user.code, self.server, self.request.client.client
+        opener = Identity(user_id=code.user_id, session_id=code.opener_id)
+        terms = Terms(session_id=code.session_id, client_id=client.id, scope=code.scope)
+        try:
+            tokens = server.auth.open_for(opener, server.caller, client.name, terms)
+        except Unauthorized:
+            raise InvalidGrantError("The user has signed out meanwhile.") from None
+        if server.codes.came_again(user.text):  # before there was a session to end
+            server.auth.end(code.user_id, code.session_id)
+            raise InvalidGrantError("The code was used twice.")
+        answer = server.answer(tokens)
+        if "openid" in code.scope.split():
+            answer["id_token"] = server.tokens.issue_id(
+                client.id,
+                sub=code.user_id,
+                sid=code.session_id,
+                auth_time=code.auth_time,
+                at_hash=half_hash(tokens.access_token),
+                **({"nonce": code.nonce} if code.nonce else {}),
+            )
+        return answer
+
+
+class Pkce(CodeChallenge):
+    """Asked of every client, and by S256 alone; Authlib would let confidential ones go without."""
+
+    SUPPORTED_CODE_CHALLENGE_METHOD: ClassVar = ["S256"]
+    CODE_CHALLENGE_METHODS: ClassVar = {"S256": proves}
+
+    def validate_code_challenge(self, grant: CodeGrant, redirect_uri: str) -> None:
+        given = grant.request.form
+        method, challenge = given.get("code_challenge_method"), given.get("code_challenge", "")
+        if method != "S256" or not is_challenge(challenge):
+            raise InvalidRequestError("Use PKCE: send a code_challenge made by S256, and say so.")
+        super().validate_code_challenge(grant, redirect_uri)
+
+    def get_authorization_code_challenge_method(self, authorization_code: Redeemed) -> str:
+        return "S256"
+
+
+class Held:
+    """A refresh token and the session it names, as Authlib asks about it. Whether it is good any
+    more is found out when it is traded, which ends the session if it is an old one."""
+
+    def __init__(self, text: str, session: "Session") -> None:
+        self.text, self.session = text, session
+
+    def check_client(self, client: Party) -> bool:
+        return self.session.client_id == client.get_client_id()
+
+    def get_scope(self) -> str:
+        return self.session.scope or ""
+
+
+class RefreshGrant(RefreshTokenGrant):
+    """By the rules of first-party sessions: see `Auth.refresh`."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ANY
+    server: Server
+
+    def authenticate_refresh_token(self, refresh_token: str) -> Held | None:
+        session = self.server.auth.session_behind(refresh_token)
+        return Held(refresh_token, session) if session else None
+
+    def authenticate_user(self, refresh_token: Held) -> str:
+        return refresh_token.session.user_id
+
+    def issue_token(self, user: str, refresh_token: Held) -> dict[str, Any]:
+        wanted = self.request.payload.scope
+        try:
+            tokens = self.server.auth.trade(
+                refresh_token.text,
+                client_id=refresh_token.session.client_id,
+                only=wanted.split() if wanted else None,
+            )
+        except Unauthorized:
+            raise InvalidGrantError("The refresh token is not good any more.") from None
+        return self.server.answer(tokens)
+
+    def revoke_old_credential(self, refresh_token: Held) -> None:
+        """Trading it did, as far as a lost answer allows."""
+
+
+class ServiceGrant(ClientCredentialsGrant):
+    """A program in its own name: no user, no session."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = SECRET
+    server: Server
+
+    def generate_token(self, scope: str | None = None, **_: Any) -> dict[str, Any]:
+        client: OAuthClient = self.request.client.client
+        allowed = SERVICE_SCOPES.intersection(client.scopes)
+        wanted = set((scope or "").split()) or allowed
+        if not wanted <= allowed:
+            raise InvalidScopeError("The client is not registered for that.")
+        tokens = self.server.tokens
+        access_token = tokens.issue_to(client.id, sub=client.id, scope=" ".join(sorted(wanted)))
+        return self.server.bearer(access_token)

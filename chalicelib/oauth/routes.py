@@ -1,0 +1,116 @@
+"""The provider: what programs and browsers ask of it, and how admins register programs."""
+
+from typing import TYPE_CHECKING, Any
+
+from chalice import Blueprint
+
+from chalicelib.auth.models import Client, Identity
+from chalicelib.deps import deps
+from chalicelib.forms import Sent
+from chalicelib.oauth.metadata import metadata
+from chalicelib.oauth.models import ClientPage, ClientQuery, NewClient, RegisteredClient
+from chalicelib.rest import Answer, endpoint
+from chalicelib.wire import Id
+
+if TYPE_CHECKING:
+    from chalicelib.oauth.browsers import Shown
+    from chalicelib.oauth.protocol import Outcome
+
+bp = Blueprint(__name__)
+
+CLIENTS = "/v1/admin/oauth-clients"
+
+
+@endpoint(bp, "GET /.well-known/openid-configuration")
+def openid_configuration() -> dict[str, Any]:
+    """What OpenID Connect clients find out by themselves."""
+    return metadata(deps.settings.issuer)
+
+
+@endpoint(bp, "GET /.well-known/oauth-authorization-server")
+def authorization_server() -> dict[str, Any]:
+    """What OAuth clients find out by themselves (RFC 8414)."""
+    return metadata(deps.settings.issuer)
+
+
+@endpoint(bp, "GET /oauth2/authorize", status=(200, 303, 400), page=True)
+def ask_user(sent: Sent, client: Client) -> Answer:
+    """Ask a user whether a program may: sign-in and consent."""
+    return _shown(deps.browsers.ask(sent, client))
+
+
+@endpoint(bp, "POST /oauth2/authorize", status=(200, 303, 403), page=True)
+def answer_of_user(sent: Sent, client: Client) -> Answer:
+    """What the user answers on that page."""
+    return _shown(deps.browsers.answer(sent, client))
+
+
+@endpoint(bp, "POST /oauth2/token", status=(200, 400, 401))
+def give_token(sent: Sent, client: Client) -> Answer:
+    """Trade a code, a refresh token or a client's own credentials for tokens (RFC 6749)."""
+    return _told(deps.oauth.token(sent, client))
+
+
+@endpoint(bp, "POST /oauth2/revoke", status=(200, 400, 401))
+def revoke_token(sent: Sent, client: Client) -> Answer:
+    """End the grant that a token belongs to (RFC 7009)."""
+    return _told(deps.oauth.revoke(sent, client))
+
+
+@endpoint(bp, "POST /oauth2/introspect", status=(200, 400, 401))
+def introspect_token(sent: Sent, client: Client) -> Answer:
+    """What there is to say of a token, to confidential clients (RFC 7662)."""
+    return _told(deps.oauth.introspect(sent, client))
+
+
+@endpoint(bp, "GET /oauth2/userinfo", scope="openid")
+def userinfo(identity: Identity) -> dict[str, Any]:
+    """What the user agreed to have told about them."""
+    return deps.oauth.userinfo(identity)
+
+
+@endpoint(bp, "POST /oauth2/userinfo", scope="openid")
+def userinfo_by_post(identity: Identity) -> dict[str, Any]:
+    """The same, as OpenID Connect has it."""
+    return deps.oauth.userinfo(identity)
+
+
+@endpoint(bp, "GET /oauth2/logout", status=(200, 303), page=True)
+def ask_to_sign_out(sent: Sent, client: Client) -> Answer:
+    """Sign a user out for a program (RP-Initiated Logout), or ask them whether to."""
+    return _shown(deps.browsers.sign_out(sent, client))
+
+
+@endpoint(bp, "POST /oauth2/logout", status=(200, 303, 403), page=True)
+def sign_out(sent: Sent, client: Client) -> Answer:
+    """The same by a form, and what the user answers."""
+    return _shown(deps.browsers.sign_out(sent, client))
+
+
+@endpoint(bp, f"POST {CLIENTS}", scope="admin.clients", status=201)
+def register_client(identity: Identity, client: Client, body: NewClient) -> RegisteredClient:
+    """Register a program that people may sign in to. Its secret is told once."""
+    return deps.oauth_clients.register(identity, client, body)
+
+
+@endpoint(bp, f"GET {CLIENTS}", scope="admin.clients")
+def list_clients(identity: Identity, query: ClientQuery) -> ClientPage:
+    """The registered programs, newest first."""
+    return deps.oauth_clients.list(query)
+
+
+@endpoint(bp, f"DELETE {CLIENTS}/{{client_id}}", scope="admin.clients", status=204)
+def delete_client(identity: Identity, client: Client, client_id: Id) -> None:
+    """Let a program in no more, and end all that it was granted."""
+    deps.oauth_clients.delete(identity, client, client_id)
+
+
+def _told(outcome: "Outcome") -> Answer:
+    headers = {**outcome.headers, "Content-Type": "application/json"}
+    return Answer(status=outcome.status, body=outcome.body, headers=headers)
+
+
+def _shown(shown: "Shown") -> Answer:
+    return Answer(
+        status=shown.status, body=shown.body, headers=shown.headers, cookies=shown.cookies
+    )

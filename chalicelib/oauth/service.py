@@ -1,0 +1,144 @@
+"""What programs ask for themselves: tokens, what became of them, and to be rid of them."""
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, OAuth2Error
+from authlib.oauth2.rfc6749.util import extract_basic_authorization
+
+from chalicelib.auth.models import Client, Identity
+from chalicelib.config import Settings
+from chalicelib.errors import RateLimited, Unavailable
+from chalicelib.forms import Sent
+from chalicelib.oauth.models import OAuthClient, is_client_id, one_each
+from chalicelib.oauth.protocol import Outcome, Question, Server
+
+if TYPE_CHECKING:
+    from chalicelib.auth.service import Auth
+    from chalicelib.auth.throttle import Throttle
+    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.oauth.store import ClientStore, Codes
+    from chalicelib.users.service import Users
+
+Respond = Callable[[Server, Question], Outcome]
+
+_GUESSES = {"invalid_client", "invalid_grant"}
+"""What a wrong secret, code or token is answered with."""
+
+
+class OAuth:
+    """Methods that answer with an Outcome raise RateLimited and Unavailable besides."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clients: "ClientStore",
+        codes: "Codes",
+        auth: "Auth",
+        tokens: "AccessTokens",
+        throttle: "Throttle",
+        users: "Callable[[], Users]",
+    ) -> None:
+        self._settings = settings
+        self._clients = clients
+        self._codes = codes
+        self._auth = auth
+        self._tokens = tokens
+        self._throttle = throttle
+        self._users = users
+
+    def token(self, sent: Sent, caller: Client) -> Outcome:
+        """The token endpoint (RFC 6749, section 3.2)."""
+        return self._counted(sent, caller, Server.create_token_response)
+
+    def revoke(self, sent: Sent, caller: Client) -> Outcome:
+        """The revocation endpoint (RFC 7009). A token of somebody else is refused."""
+        return self._counted(sent, caller, _endpoint("revocation"))
+
+    def introspect(self, sent: Sent, caller: Client) -> Outcome:
+        """The introspection endpoint (RFC 7662)."""
+        return self._counted(sent, caller, _endpoint("introspection"))
+
+    def userinfo(self, identity: Identity) -> dict[str, Any]:
+        """What the user agreed to have told about them (OpenID Connect Core, section 5.3)."""
+        user = self._users().me(identity.user_id)
+        claims: dict[str, Any] = {"sub": user.id}
+        if "profile" in identity.scopes:
+            claims |= {"name": user.display_name, "preferred_username": user.username}
+            claims |= {"picture": user.avatar_url} if user.avatar_url else {}
+        if "email" in identity.scopes:
+            claims |= {"email": user.email, "email_verified": user.email_verified}
+        return claims
+
+    def client(self, client_id: str, caller: Client) -> OAuthClient | None:
+        """A program by its id; who asks for ones that are not there is slowed down."""
+        if not is_client_id(client_id):
+            return None
+        self._throttle.refresh_from(caller.address)
+        try:
+            client = self._clients.get(client_id)
+        except Unavailable:
+            self._throttle.refreshed_from(caller.address)
+            raise
+        if client is not None:
+            self._throttle.refreshed_from(caller.address)
+        return client
+
+    def server(self, caller: Client) -> Server:
+        """The protocol, for one request."""
+        return Server(
+            self._settings,
+            find=functools.cache(self._find),
+            codes=self._codes,
+            auth=self._auth,
+            tokens=self._tokens,
+            caller=caller,
+        )
+
+    def _find(self, client_id: str) -> OAuthClient | None:
+        return self._clients.get(client_id) if is_client_id(client_id) else None
+
+    def _counted(self, sent: Sent, caller: Client, respond: Respond) -> Outcome:
+        """Answer what may be a guess. One that was is not taken back, unless nobody could tell."""
+        server = self.server(caller)
+        try:
+            question = self._question(sent)
+        except OAuth2Error as error:
+            refused: Outcome = server.handle_error_response(None, error)
+            return refused
+        self._throttle.refresh_from(caller.address)
+        try:
+            outcome = respond(server, question)
+        except (RateLimited, Unavailable):
+            self._throttle.refreshed_from(caller.address)
+            raise
+        if outcome.error not in _GUESSES:
+            self._throttle.refreshed_from(caller.address)
+        return outcome
+
+    def _question(self, sent: Sent) -> Question:
+        try:
+            form = one_each(sent.form)
+        except ValueError as error:
+            raise InvalidRequestError(str(error)) from None
+        # A token is found without a hint of its type, and a wrong one is none (RFC 7009, 2.1).
+        form.pop("token_type_hint", None)
+        try:
+            named, _ = extract_basic_authorization({"Authorization": sent.authorization})
+        except UnicodeDecodeError:
+            raise InvalidClientError(status_code=401, description="This is no text.") from None
+        if sent.authorization and "client_secret" in form:
+            raise InvalidRequestError("Authenticate in one way, not in two.")
+        if sent.authorization and form.get("client_id", named) != named:
+            raise InvalidRequestError("The request names two clients.")
+        return Question("POST", self._settings.issuer, form, sent.authorization)
+
+
+def _endpoint(name: str) -> Respond:
+    def respond(server: Server, question: Question) -> Outcome:
+        outcome: Outcome = server.create_endpoint_response(name, question)
+        return outcome
+
+    return respond

@@ -1,0 +1,260 @@
+"""Registered programs, codes and grants: the real servers, and the stand-ins, held to the same."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from chalicelib.auth.models import Session
+from chalicelib.auth.store import AccountStore
+from chalicelib.errors import Unavailable
+from chalicelib.ids import new_id
+from chalicelib.oauth.models import Code, OAuthClient, digest
+from chalicelib.oauth.store import CODE_SECONDS, REMEMBERED_SECONDS, ClientStore, Codes
+from chalicelib.postgres import Postgres
+from chalicelib.redis import connect
+from chalicelib.users.models import Profile
+from chalicelib.users.store import UserStore
+from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of
+from tests.contract.test_accounts import wait_until_blocked
+from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+from tests.unit.oauth.fakes import FakeClientStore, FakeCodes
+
+CODE = Code(
+    client_id=new_id(),
+    redirect_uri="https://program.example/back",
+    challenge="c" * 43,
+    scope="openid",
+    nonce=None,
+    user_id=new_id(),
+    opener_id=new_id(),
+    auth_time=1,
+    session_id=new_id(),
+)
+
+
+def program(**changes: Any) -> OAuthClient:
+    good = {
+        "id": new_id(),
+        "name": "Böard",
+        "secret_digest": digest("secret"),
+        "redirect_uris": ["https://program.example/back"],
+        "post_logout_redirect_uris": [],
+        "scopes": ["openid", "chats.read"],
+        "created_at": NOW,
+    }
+    return OAuthClient(**{**good, **changes})
+
+
+@dataclass
+class Granting(Stores):
+    """All stores over the same tables."""
+
+    clients: ClientStore
+
+    def client(self, **changes: Any) -> OAuthClient:
+        made = program(**changes)
+        self.clients.add(made)
+        return made
+
+    def granted(self, user: Profile, opener: Session, client: OAuthClient) -> Session | None:
+        """A grant on the word of a session; None if there was none to be had."""
+        drafted = session_of(user.id, client_id=client.id, scope="openid")
+        opened = self.accounts.open_from(drafted, opener.id)
+        return drafted if opened is not None else None
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def stores(request: pytest.FixtureRequest) -> Iterator[Granting]:
+    if request.param == "fake":
+        tables = Tables()
+        yield Granting(FakeAccountStore(tables), FakeUserStore(tables), FakeClientStore())
+    else:
+        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
+        yield Granting(AccountStore(postgres), UserStore(postgres), ClientStore(postgres))
+        postgres.close()
+
+
+class TestPrograms:
+    @pytest.mark.parametrize("secret", [digest("secret"), None])
+    def test_are_found_as_they_were_registered(
+        self, stores: Granting, secret: bytes | None
+    ) -> None:
+        made = stores.client(secret_digest=secret)
+
+        assert stores.clients.get(made.id) == made
+        assert stores.clients.get(new_id()) is None
+
+    def test_are_listed_newest_first(self, stores: Granting) -> None:
+        made = sorted((stores.client() for _ in range(3)), key=lambda one: one.id, reverse=True)
+
+        assert stores.clients.clients(before=None, limit=2)[0] == made[0]
+        assert stores.clients.clients(before=made[0].id, limit=2) == made[1:]
+
+    def test_are_gone_with_their_secret_once_deleted(self, stores: Granting) -> None:
+        made = stores.client()
+
+        assert stores.clients.delete(made.id, NOW)
+        assert stores.clients.delete(made.id, NOW)
+        assert not stores.clients.delete(new_id(), NOW)
+        assert stores.clients.get(made.id) is None
+        assert made not in stores.clients.clients(before=None, limit=200)
+
+
+class TestGrants:
+    def test_say_whose_they_are_and_what_for(self, stores: Granting) -> None:
+        user, phone = stores.account()
+        client = stores.client()
+
+        grant = stores.granted(user, phone, client)
+
+        assert grant
+        assert stores.accounts.session(grant.id) == grant
+        listed = stores.accounts.sessions(user.id, now=NOW, before=None, limit=9)
+        assert {one.client_id for one in listed} == {None, client.id}
+
+    def test_rest_on_a_session_of_the_same_user_that_stands(self, stores: Granting) -> None:
+        user, phone = stores.account()
+        other, _ = stores.account()
+        client = stores.client()
+        old = stores.login(user, expires_at=NOW - timedelta(seconds=1), created_at=NOW - MONTH)
+        stores.accounts.revoke(user.id, phone.id, NOW)
+
+        assert stores.granted(user, phone, client) is None
+        assert stores.granted(user, old, client) is None
+        assert stores.granted(other, stores.login(user), client) is None
+        assert stores.granted(user, replace(phone, id=new_id()), client) is None
+
+    def test_end_with_their_program_batch_by_batch(self, stores: Granting) -> None:
+        client, other = stores.client(), stores.client()
+        grants = []
+        for _ in range(3):
+            user, phone = stores.account()
+            grants.append(stores.granted(user, phone, client))
+            kept = stores.granted(user, phone, other)
+
+        first = stores.accounts.revoke_grants(client.id, NOW, 2)
+        second = stores.accounts.revoke_grants(client.id, NOW, 2)
+
+        assert sorted(first + second) == sorted((g.user_id, g.id) for g in grants if g)
+        assert stores.accounts.revoke_grants(client.id, NOW, 2) == []
+        assert kept
+        session = stores.accounts.session(kept.id)
+        assert session
+        assert session.revoked_at is None
+
+    def test_end_with_everything_else_of_their_user(self, stores: Granting) -> None:
+        user, phone = stores.account()
+        grant = stores.granted(user, phone, stores.client())
+
+        assert grant
+        assert grant.id in stores.accounts.revoke_all(user.id, but=None, now=NOW)
+
+
+@pytest.mark.parametrize("how", ["session", "program", "user"])
+def test_a_grant_that_races_with_its_end_is_not_made(postgres_url: str, how: str) -> None:
+    """What ends it holds its lock first, so the grant waits, and then finds it ended."""
+    postgres = Postgres(migrated(postgres_url))
+    stores = Granting(AccountStore(postgres), UserStore(postgres), ClientStore(postgres))
+    user, phone = stores.account()
+    client = stores.client()
+    end = {
+        "session": ("UPDATE sessions SET revoked_at = now() WHERE id = %s", phone.id),
+        "program": ("UPDATE oauth_clients SET deleted_at = now() WHERE id = %s", client.id),
+        "user": (
+            "UPDATE users SET suspended_at = now(), suspension_reason = 'Spam' WHERE id = %s",
+            user.id,
+        ),
+    }
+    statement, what = end[how]
+    with (
+        psycopg.connect(postgres_url) as ending,
+        psycopg.connect(postgres_url, autocommit=True) as watch,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        ending.execute(statement.encode(), [what])
+        granting = pool.submit(stores.granted, user, phone, client)
+        wait_until_blocked(watch, "oauth_clients")
+        ending.commit()
+
+        assert granting.result(10) is None
+    postgres.close()
+
+
+class TestCodes:
+    @pytest.fixture
+    def client(self, redis_url: str) -> Iterator[redis.Redis]:
+        client = connect(redis_url)
+        client.flushdb()
+        yield client
+        client.close()
+
+    @pytest.fixture(params=["fake", "redis"])
+    def codes(self, request: pytest.FixtureRequest) -> Codes:
+        if request.param == "fake":
+            return FakeCodes()
+        return Codes(request.getfixturevalue("client"))
+
+    def test_are_redeemed_once_and_known_when_they_come_again(self, codes: Codes) -> None:
+        codes.keep("c", CODE)
+
+        assert codes.redeem("c") == (CODE, False)
+        assert not codes.came_again("c")
+        assert codes.redeem("c") == (CODE, True)
+        assert codes.came_again("c")
+        assert codes.redeem("c") == (CODE, True)
+
+    @pytest.mark.parametrize("text", ["", "nope", "*", "\ud800", "x" * 100_000])
+    def test_unknown_ones_are_nobodys(self, codes: Codes, text: str) -> None:
+        assert codes.redeem(text) is None
+        assert not codes.came_again(text)
+
+    def test_a_token_can_be_voided(self, codes: Codes) -> None:
+        codes.void("t", 60)
+
+        assert codes.is_void("t")
+        assert not codes.is_void("u")
+
+    def test_one_of_many_is_the_first(self, client: redis.Redis) -> None:
+        codes = Codes(client)
+        codes.keep("c", CODE)
+        together = threading.Barrier(8)
+
+        def redeem(_: int) -> bool:
+            together.wait()
+            found = codes.redeem("c")
+            assert found
+            return found[1]
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sorted(pool.map(redeem, range(8))) == [False] + [True] * 7
+
+    def test_end_by_themselves_and_stand_nowhere(self, client: redis.Redis) -> None:
+        codes = Codes(client)
+        codes.keep("s3cret", CODE)
+        (key,) = client.keys()
+        assert 0 < client.ttl(key) <= CODE_SECONDS
+
+        codes.redeem("s3cret")
+        codes.redeem("s3cret")
+        codes.void("s3cret-token", 0)
+
+        for key in client.scan_iter():
+            assert "s3cret" not in key
+            assert 0 < client.ttl(key) <= REMEMBERED_SECONDS
+
+    def test_an_unreachable_server_is_told_as_unavailable(self) -> None:
+        codes = Codes(connect("redis://127.0.0.1:1"))
+
+        with pytest.raises(Unavailable):
+            codes.redeem("c")
+        with pytest.raises(Unavailable):
+            codes.keep("c", CODE)
+        with pytest.raises(Unavailable):
+            codes.is_void("t")

@@ -1,0 +1,431 @@
+"""The provider under attack: what must be refused, and what that must cost the attacked."""
+
+import base64
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.client import User
+from tests.cloud import Cloud
+from tests.e2e.conftest import People, Run
+from tests.e2e.oauth import (
+    CALLBACK,
+    CHALLENGE,
+    GOODBYE,
+    VERIFIER,
+    Browser,
+    Program,
+    asking,
+    call,
+    code_for,
+    granted,
+    post,
+    registered,
+    trade,
+)
+
+EVIL = "https://evil.example/"
+
+
+def refused(answer: httpx.Response, error: str, status: int = 400) -> None:
+    assert (answer.status_code, answer.json()["error"]) == (status, error), answer.text
+    assert answer.headers["cache-control"] == "no-store"
+
+
+class TestCodes:
+    def test_a_code_that_comes_again_ends_what_it_made(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        code = code_for(browser, program, ana)
+        tokens = trade(browser.url, program, code).json()
+
+        refused(trade(browser.url, program, code), "invalid_grant")
+
+        assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 401
+        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        refused(post(browser.url, "/oauth2/token", program, **form), "invalid_grant")
+
+    @pytest.mark.parametrize(
+        ("changes", "error"),
+        [
+            ({"code_verifier": "x" * 43}, "invalid_grant"),
+            ({"code_verifier": CHALLENGE}, "invalid_grant"),
+            ({"code_verifier": "short"}, "invalid_request"),
+            ({"code_verifier": VERIFIER + "é"}, "invalid_request"),
+            ({"code_verifier": ""}, "invalid_request"),
+            ({"redirect_uri": EVIL}, "invalid_grant"),
+            ({"redirect_uri": ""}, "invalid_grant"),
+            ({"code": ""}, "invalid_request"),
+            ({"code": "made up"}, "invalid_grant"),
+        ],
+    )
+    def test_a_code_needs_its_verifier_and_its_address_and_one_try_is_all(
+        self,
+        browser: Browser,
+        program: Program,
+        ana: User,
+        changes: dict[str, str],
+        error: str,
+    ) -> None:
+        code = code_for(browser, program, ana)
+
+        refused(trade(browser.url, program, code, **changes), error)
+
+        if "code" not in changes:
+            refused(trade(browser.url, program, code), "invalid_grant")
+
+    def test_a_code_is_for_the_program_that_asked(
+        self, browser: Browser, cloud: Cloud, program: Program, ana: User
+    ) -> None:
+        other = registered(cloud)
+
+        refused(trade(browser.url, other, code_for(browser, program, ana)), "invalid_grant")
+
+    def test_a_code_is_no_good_once_the_user_has_signed_out_of_the_page(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        code = code_for(browser, program, ana)
+        browser.submit(browser.get("/oauth2/logout"), "sign_out")
+
+        refused(trade(browser.url, program, code), "invalid_grant")
+
+
+class TestRequests:
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"redirect_uri": EVIL},
+            {"redirect_uri": CALLBACK + "&more=1"},
+            {"redirect_uri": CALLBACK.split("?")[0]},
+            {"redirect_uri": CALLBACK.replace("https", "http")},
+            {"redirect_uri": CALLBACK.replace("program.example", "program.example.evil.example")},
+            {"redirect_uri": CALLBACK.replace("program.example", "program.example@evil.example")},
+            {"redirect_uri": CALLBACK.upper()},
+            {"redirect_uri": 'x"\r\nSet-Cookie: a=b'},
+            {"redirect_uri": None},
+            {"client_id": None},
+            {"client_id": "nobody"},
+            {"client_id": "00000000-0000-7000-8000-0000000000ff"},
+            {"state": "x" * 3000},
+        ],
+    )
+    def test_nobody_is_sent_to_an_address_that_is_not_registered(
+        self, browser: Browser, program: Program, changes: dict[str, str | None]
+    ) -> None:
+        page = browser.visit(asking(browser.url, program, **changes))
+
+        assert (page.status, page.location) == (400, "")
+        assert page.title == "This did not work"
+        assert "evil" not in page.text
+
+    def test_nor_where_a_parameter_comes_twice(self, browser: Browser, program: Program) -> None:
+        page = browser.visit(asking(browser.url, program) + "&state=again")
+
+        assert (page.status, page.location) == (400, "")
+
+    @pytest.mark.parametrize(
+        ("changes", "error"),
+        [
+            ({"code_challenge": None}, "invalid_request"),
+            ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
+            ({"code_challenge_method": None}, "invalid_request"),
+            ({"code_challenge_method": "plain"}, "invalid_request"),
+            ({"code_challenge": "short"}, "invalid_request"),
+            ({"code_challenge": CHALLENGE + "\n"}, "invalid_request"),
+            ({"response_type": "token"}, "unsupported_response_type"),
+            ({"response_type": 'x"\\é'}, "unsupported_response_type"),
+            ({"response_type": None}, "invalid_request"),
+            ({"response_mode": "fragment"}, "invalid_request"),
+            ({"scope": "account"}, "invalid_scope"),
+            ({"scope": "openid admin.users"}, "invalid_scope"),
+            ({"scope": "authorize"}, "invalid_scope"),
+            ({"scope": "tokens.introspect"}, "invalid_scope"),
+            ({"scope": None}, "invalid_scope"),
+            ({"prompt": "none login"}, "invalid_request"),
+            ({"prompt": "shout"}, "invalid_request"),
+            ({"max_age": "-1"}, "invalid_request"),
+            ({"request": "e30.e30."}, "request_not_supported"),
+            ({"request_uri": EVIL}, "request_uri_not_supported"),
+        ],
+    )
+    def test_what_is_refused_is_told_to_the_program_with_who_says_so(
+        self,
+        browser: Browser,
+        program: Program,
+        changes: dict[str, str | None],
+        error: str,
+    ) -> None:
+        page = browser.visit(asking(browser.url, program, **changes))
+
+        assert page.status == 303
+        assert page.location.startswith(CALLBACK + "&")
+        assert (page.back["error"], page.back["state"]) == (error, "st&te")
+        assert page.back["iss"] == browser.url
+
+    def test_a_program_asks_for_no_more_than_it_is_registered_for(
+        self, browser: Browser, cloud: Cloud, ana: User
+    ) -> None:
+        small = registered(cloud, scopes=["openid"])
+
+        page = browser.visit(asking(browser.url, small, scope="openid chats.read"))
+
+        assert page.back["error"] == "invalid_scope"
+        tokens = granted(browser, small, ana, scope="openid")
+        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        answer = post(browser.url, "/oauth2/token", small, **form, scope="openid chats.read")
+        refused(answer, "invalid_scope")
+
+    def test_prompt_none_never_shows_a_page(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        silent = asking(browser.url, program, prompt="none")
+        assert browser.visit(silent).back["error"] == "login_required"
+
+        code_for(browser, program, ana)
+
+        assert browser.visit(silent).back["error"] == "consent_required"
+
+    def test_a_loopback_address_without_a_port_stands_for_all_ports_and_no_other_host(
+        self, browser: Browser, cloud: Cloud
+    ) -> None:
+        local = ["http://127.0.0.1/back", "http://[::1]:4444/back", "com.example.app:/back"]
+        program = registered(cloud, redirect_uris=local, confidential=False)
+
+        def status(uri: str) -> int:
+            return browser.visit(asking(browser.url, program, redirect_uri=uri)).status
+
+        for good in (*local, "http://127.0.0.1:51234/back"):
+            assert status(good) == 200
+        for bad in (
+            *("http://127.0.0.1:51234/other", "http://localhost:51234/back"),
+            *("http://127.0.0.1:1@evil.example/back", "http://[::1]:4445/back"),
+            *("http://127.0.0.1:x/back", "http://[::1", "com.example.app:/other"),
+        ):
+            assert status(bad) == 400
+
+
+class TestPages:
+    def test_no_other_site_frames_them_scripts_them_or_learns_of_them(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        first = browser.visit(asking(browser.url, program))
+        pages = [first, browser.sign_in(first, ana), browser.get("/oauth2/logout")]
+        pages.append(browser.visit(asking(browser.url, program, redirect_uri=EVIL)))
+
+        for page in pages:
+            headers = page.response.headers
+            policy = headers["content-security-policy"]
+            assert "frame-ancestors 'none'" in policy
+            assert "default-src 'none'" in policy
+            assert "script-src" not in policy
+            assert "unsafe" not in policy
+            assert headers["x-frame-options"] == "DENY"
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["referrer-policy"] == "no-referrer"
+            assert headers["cache-control"] == "no-store"
+            assert headers["content-type"] == "text/html; charset=utf-8"
+            assert "access-control-allow-origin" not in headers
+            assert "<script" not in page.text
+        asked = pages[0].response.headers["content-security-policy"]
+        assert "form-action 'self' https://program.example;" in asked
+        assert "form-action 'self';" in pages[3].response.headers["content-security-policy"]
+
+    def test_cookies_are_out_of_reach_of_scripts_and_of_forms_elsewhere(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        page = browser.sign_in(browser.visit(asking(browser.url, program)), ana)
+
+        set_cookies = page.response.headers.get_list("set-cookie")
+        assert len(set_cookies) == 2
+        for one in set_cookies:
+            assert "; Path=/; HttpOnly; SameSite=Lax" in one
+
+    @pytest.mark.parametrize("do", ["allow", "deny", "switch", "sign_in"])
+    def test_a_form_that_we_did_not_give_to_this_browser_does_nothing(
+        self, browser: Browser, program: Program, ana: User, do: str
+    ) -> None:
+        consent = browser.sign_in(browser.visit(asking(browser.url, program)), ana)
+        stranger = Browser(browser.url)
+        theirs = stranger.visit(asking(browser.url, program))
+        login = {"login": ana.username, "password": "x"}
+        _, hidden = theirs.form()
+
+        url = asking(browser.url, program)
+        for seal in (hidden["seal"], "", "0" * 64, "é"):
+            answer = browser.http.post(url, data={**login, "do": do, "seal": seal})
+            assert (answer.status_code, answer.headers.get("location")) == (403, None)
+        assert browser.submit(consent, "allow").back["code"]
+
+    def test_nor_does_one_that_was_given_for_another_request(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        consent = browser.sign_in(browser.visit(asking(browser.url, program)), ana)
+        _, hidden = consent.form()
+
+        url = asking(browser.url, program, scope="openid chats.read chats.write")
+        answer = browser.http.post(url, data={**hidden, "do": "allow"})
+
+        assert (answer.status_code, answer.headers.get("location")) == (403, None)
+
+    def test_signing_out_needs_a_form_of_ours_or_a_proof(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        tokens = granted(browser, program, ana)
+        parts = tokens["id_token"].split(".")
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
+        nobody = base64.urlsafe_b64encode(json.dumps({**claims, "aud": "x"}).encode()).decode()
+        unsigned = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').decode().rstrip("=")
+
+        forged = [
+            "nonsense",
+            tokens["access_token"],
+            ".".join([parts[0], nobody.rstrip("="), parts[2]]),
+            f"{unsigned}.{parts[1]}.",
+        ]
+        for hint in forged:
+            page = browser.get("/oauth2/logout", id_token_hint=hint)
+            assert (page.status, page.title) == (200, "Sign out?")
+        answer = browser.http.post(f"{browser.url}/oauth2/logout", data={"seal": "0" * 64})
+        assert answer.status_code == 403
+        assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 200
+        assert browser.visit(asking(browser.url, program)).title.startswith("Allow")
+
+    @pytest.mark.parametrize("uri", [EVIL, GOODBYE + "/more", CALLBACK])
+    def test_signing_out_leads_to_registered_addresses_alone(
+        self, browser: Browser, program: Program, ana: User, uri: str
+    ) -> None:
+        hint = granted(browser, program, ana)["id_token"]
+
+        page = browser.get("/oauth2/logout", id_token_hint=hint, post_logout_redirect_uri=uri)
+
+        assert (page.status, page.location) == (200, "")
+        assert "evil" not in page.response.headers["content-security-policy"]
+
+    def test_a_hint_for_one_program_signs_out_of_no_other(
+        self, browser: Browser, cloud: Cloud, program: Program, ana: User
+    ) -> None:
+        tokens = granted(browser, program, ana)
+        other = registered(cloud)
+
+        page = browser.get("/oauth2/logout", id_token_hint=tokens["id_token"], client_id=other.id)
+
+        assert page.status == 400
+        assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 200
+
+
+class TestPrograms:
+    @pytest.mark.parametrize("path", ["token", "revoke", "introspect"])
+    def test_a_confidential_one_needs_its_secret(
+        self, browser: Browser, program: Program, path: str
+    ) -> None:
+        form = {"grant_type": "client_credentials", "token": "x"}
+        url = f"{browser.url}/oauth2/{path}"
+        garbled = {"Authorization": "Basic /w=="}
+        nobody = "00000000-0000-7000-8000-0000000000ff"
+
+        for answer in (
+            httpx.post(url, data=form, auth=(program.id, "wrong")),
+            httpx.post(url, data=form, auth=(nobody, "wrong")),
+            httpx.post(url, data=form, auth=("nobody", "")),
+            httpx.post(url, data=form, headers=garbled),
+            httpx.post(url, data={**form, "client_id": program.id}),
+            httpx.post(url, data={**form, "client_id": program.id, "client_secret": "wrong"}),
+        ):
+            assert answer.json()["error"] == "invalid_client", answer.text
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"].startswith("Basic")
+
+    def test_a_program_proves_who_it_is_in_one_way(
+        self, browser: Browser, cloud: Cloud, program: Program
+    ) -> None:
+        url = f"{browser.url}/oauth2/introspect"
+        both = {"token": "x", "client_secret": program.secret or ""}
+        two = {"token": "x", "client_id": registered(cloud).id}
+
+        refused(httpx.post(url, data=both, auth=program.auth), "invalid_request")
+        refused(httpx.post(url, data=two, auth=program.auth), "invalid_request")
+        twice = b"token=x&token=y"
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        answer = httpx.post(url, content=twice, headers=form, auth=program.auth)
+        refused(answer, "invalid_request")
+
+    def test_a_public_one_looks_into_no_token_and_does_nothing_in_its_own_name(
+        self, browser: Browser, cloud: Cloud, ana: User
+    ) -> None:
+        public = registered(cloud, confidential=False)
+        token = granted(browser, public, ana)["access_token"]
+
+        answer = post(browser.url, "/oauth2/introspect", public, token=token)
+        refused(answer, "invalid_client", 401)
+        answer = post(browser.url, "/oauth2/token", public, grant_type="client_credentials")
+        refused(answer, "invalid_client", 401)
+        secret = {"client_secret": "made up", "grant_type": "client_credentials"}
+        refused(post(browser.url, "/oauth2/token", public, **secret), "invalid_client", 401)
+
+    def test_none_refreshes_or_revokes_what_was_given_to_another(
+        self, browser: Browser, cloud: Cloud, program: Program, ana: User
+    ) -> None:
+        other = registered(cloud)
+        tokens = granted(browser, program, ana)
+        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+
+        refused(post(browser.url, "/oauth2/token", other, **form), "invalid_grant")
+        answer = post(browser.url, "/oauth2/revoke", other, token=tokens["refresh_token"])
+        refused(answer, "invalid_grant")
+        answer = post(browser.url, "/oauth2/revoke", other, token=ana.token or "")
+        refused(answer, "invalid_grant")
+
+        assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 200
+        assert post(browser.url, "/oauth2/token", program, **form).status_code == 200
+
+    def test_refresh_tokens_of_our_own_clients_and_of_programs_do_not_mix(
+        self, run: Run, browser: Browser, program: Program, ana: User
+    ) -> None:
+        ours, theirs = ana.signed_in["refresh_token"], granted(browser, program, ana)
+
+        form = {"grant_type": "refresh_token", "refresh_token": ours}
+        refused(post(browser.url, "/oauth2/token", program, **form), "invalid_grant")
+
+        async def scenario(people: People) -> Any:
+            token = {"refresh_token": theirs["refresh_token"]}
+            assert (await people.anonymous.call("POST /v1/auth/refresh", token)).status == 401
+            await people.anonymous.ok("POST /v1/auth/refresh", {"refresh_token": ours})
+
+        run(scenario)
+        assert call(browser.url, "/v1/chats", theirs["access_token"]).status_code == 200
+
+    def test_client_credentials_get_no_more_than_was_registered(self, cloud: Cloud) -> None:
+        service = registered(
+            cloud, scopes=["tokens.introspect"], redirect_uris=[], post_logout_redirect_uris=[]
+        )
+        form = {"grant_type": "client_credentials"}
+        url = cloud.http_url
+
+        for scope in ("chats.read", "admin.users", "tokens.introspect account"):
+            refused(post(url, "/oauth2/token", service, **form, scope=scope), "invalid_scope")
+        answer = post(url, "/oauth2/token", service, grant_type="password")
+        refused(answer, "unsupported_grant_type")
+
+    def test_the_sign_in_of_the_page_opens_nothing_else(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        code_for(browser, program, ana)
+        token = browser.http.cookies["parley-sign-in"]
+
+        for path in ("/v1/users/me", "/v1/chats", "/v1/auth/sessions", "/oauth2/userinfo"):
+            assert call(browser.url, path, token).status_code == 403
+
+    def test_no_secret_reaches_the_log(
+        self, cloud: Cloud, browser: Browser, program: Program, ana: User
+    ) -> None:
+        code = code_for(browser, program, ana)
+        tokens = trade(browser.url, program, code).json()
+
+        log = cloud.log() + cloud.worker_log()
+        secrets = [code, VERIFIER, program.secret, browser.http.cookies["parley-mark"]]
+        secrets += [tokens[name] for name in ("access_token", "refresh_token", "id_token")]
+        for secret in secrets:
+            assert secret
+            assert secret not in log

@@ -1,0 +1,127 @@
+"""The provider on stand-ins."""
+
+import base64
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from chalicelib.auth.models import Client, SignedIn
+from chalicelib.auth.scopes import SIGN_IN
+from chalicelib.forms import Sent
+from chalicelib.oauth.browsers import Browsers, Shown
+from chalicelib.oauth.clients import Clients
+from chalicelib.oauth.consent import Consent
+from chalicelib.oauth.models import NewClient, RegisteredClient
+from chalicelib.oauth.protocol import Approval, Outcome, Question
+from chalicelib.oauth.service import OAuth
+from tests.unit.auth.conftest import World, make_world
+from tests.unit.auth.fakes import PHONE, auth_settings
+from tests.unit.oauth.fakes import FakeClientStore, FakeCodes
+
+BACK = "https://program.example/back"
+VERIFIER = "v" * 43
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode()[:43]
+ASKED = {
+    "response_type": "code",
+    "redirect_uri": BACK,
+    "scope": "openid chats.read",
+    "state": "s",
+    "code_challenge": CHALLENGE,
+    "code_challenge_method": "S256",
+}
+
+
+@dataclass
+class Provider:
+    """Everything there is, and short ways to use it."""
+
+    world: World
+    store: FakeClientStore
+    codes: FakeCodes
+    clients: Clients
+    oauth: OAuth
+    consent: Consent
+    browsers: Browsers
+
+    def program(self, **changes: Any) -> RegisteredClient:
+        good = {
+            "name": "Board",
+            "redirect_uris": [BACK],
+            "scopes": ["openid", "chats.read"],
+            "confidential": True,
+        }
+        return self.clients.install(NewClient.model_validate({**good, **changes}))
+
+    def ask(self, program: RegisteredClient, cookies: dict[str, str], **changes: str) -> Shown:
+        query = {**ASKED, "client_id": program.client_id, **changes}
+        given = {name: [value] for name, value in query.items()}
+        return self.browsers.ask(Sent(query=given, cookies=cookies), PHONE)
+
+    def post(
+        self, path: str, program: RegisteredClient, client: Client = PHONE, **form: str
+    ) -> Outcome:
+        given = {"client_id": program.client_id, **form}
+        if program.client_secret is not None:
+            given.setdefault("client_secret", program.client_secret)
+        sent = Sent(form={name: [value] for name, value in given.items()})
+        outcome: Outcome = getattr(self.oauth, path)(sent, client)
+        return outcome
+
+    def code(self, program: RegisteredClient, signed_in: SignedIn, **changes: str) -> str:
+        """A code, as if the user had agreed on the page."""
+        server = self.oauth.server(PHONE)
+        asked = {**ASKED, "client_id": program.client_id, **changes}
+        grant = server.get_consent_grant(Question("GET", self.world.settings.issuer, asked))
+        identity = replace(self.world.identity(signed_in), scopes=frozenset({SIGN_IN}))
+        approval = Approval(identity=identity, auth_time=1)
+        outcome = server.create_authorization_response(grant.request, approval, grant)
+        location: str = outcome.headers["Location"]
+        return location.partition("code=")[2].partition("&")[0]
+
+    def trade(self, program: RegisteredClient, code: str, **changes: str) -> Outcome:
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": BACK,
+            "code_verifier": VERIFIER,
+        }
+        return self.post("token", program, PHONE, **{**form, **changes})
+
+    def granted(self, program: RegisteredClient, signed_in: SignedIn, **changes: str) -> Any:
+        outcome = self.trade(program, self.code(program, signed_in, **changes))
+        assert outcome.status == 200, outcome
+        return outcome.body
+
+
+def make_provider(**changes: Any) -> Provider:
+    given = auth_settings(**changes)
+    world, store, codes = make_world(given), FakeClientStore(), FakeCodes()
+    tokens = world.auth._tokens()
+    clients = Clients(store=store, admin=world.admin, auth=world.auth, clock=world.clock)
+    oauth = OAuth(
+        given,
+        clients=store,
+        codes=codes,
+        auth=world.auth,
+        tokens=tokens,
+        throttle=world.throttle,
+        users=lambda: world.users,
+    )
+    consent = Consent(
+        given,
+        oauth=oauth,
+        auth=world.auth,
+        tokens=tokens,
+        accounts=lambda: world.accounts,
+        users=world.users,
+        clock=world.clock,
+    )
+    browsers = Browsers(given, consent=consent, oauth=oauth, auth=world.auth, tokens=tokens)
+    return Provider(world, store, codes, clients, oauth, consent, browsers)
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return make_provider()

@@ -1,0 +1,124 @@
+"""What can be registered, and what is compared with what."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from chalicelib.oauth.models import NewClient, digest, is_challenge, one_each, origin, proves
+
+GOOD: dict[str, Any] = {
+    "name": "Board",
+    "redirect_uris": ["https://program.example/back"],
+    "scopes": ["openid"],
+    "confidential": True,
+}
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://program.example",
+        "https://program.example:8443/back?kind=web&n=1",
+        "https://program.example/%7Eana",
+        "http://127.0.0.1/back",
+        "http://127.0.0.1:4444/back",
+        "http://[::1]/back",
+        "http://localhost:3000/back",
+        "com.example.app:/back",
+    ],
+)
+def test_users_can_be_sent_to_sites_to_this_machine_and_to_programs(uri: str) -> None:
+    assert NewClient(**{**GOOD, "redirect_uris": [uri]}).redirect_uris == [uri]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "/back",
+        "//program.example/back",
+        "http://program.example/back",
+        "http://127.0.0.1.evil.example/back",
+        "https://",
+        "https://user@program.example/back",
+        "https://program.example/back#fragment",
+        "https://program.example/back space",
+        "https://program.example/back\r\nX: y",
+        "https://program.example/'quote'",
+        'https://program.example/"quote"',
+        "https://program.example/;script-src",
+        "https://program.example/*",
+        "https://program.example/%zz",
+        "https://program.example/back?a[0]=1",
+        "https://program.example:port/back",
+        "http://[::1",
+        "https://prögram.example/back",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "app:/back",
+        "https://program.example/" + "x" * 500,
+    ],
+)
+@pytest.mark.parametrize("field", ["redirect_uris", "post_logout_redirect_uris"])
+def test_and_nowhere_else(field: str, uri: str) -> None:
+    with pytest.raises(ValidationError):
+        NewClient(**{**GOOD, field: [uri]})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scopes": []},
+        {"scopes": ["account"]},
+        {"scopes": ["authorize"]},
+        {"scopes": ["admin.users"]},
+        {"redirect_uris": []},
+        {"redirect_uris": [f"https://program.example/{n}" for n in range(21)]},
+        {"scopes": ["tokens.introspect"]},
+        {"confidential": False, "scopes": ["openid", "tokens.introspect"]},
+        {"name": ""},
+    ],
+)
+def test_a_program_that_fits_no_purpose_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        NewClient(**{**GOOD, **changes})
+
+
+def test_a_parameter_counts_once_and_an_empty_one_not_at_all() -> None:
+    assert one_each({"a": ["1"], "b": [""]}) == {"a": "1"}
+    with pytest.raises(ValueError, match="once"):
+        one_each({"a": ["1", "1"]})
+    with pytest.raises(ValueError, match="too long"):
+        one_each({"a": ["x" * 2049]})
+
+
+def test_a_challenge_is_proved_by_what_it_was_made_of_alone() -> None:
+    # RFC 7636, appendix B
+    verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
+    assert is_challenge(challenge)
+    assert proves(verifier, challenge)
+    assert not proves(challenge, challenge)
+    for bad in ("", challenge[:-1], challenge + "=", challenge + "\n", challenge[:-1] + "é"):
+        assert not is_challenge(bad)
+
+
+def test_of_a_secret_only_what_cannot_be_turned_back_is_kept() -> None:
+    assert digest("secret") != digest("secret ")
+    assert b"secret" not in digest("secret")
+    assert digest("\ud800")
+
+
+@pytest.mark.parametrize(
+    ("uri", "named"),
+    [
+        ("https://program.example:8443/back?x=1", "https://program.example:8443"),
+        ("http://127.0.0.1:4444/back", "http://127.0.0.1:4444"),
+        ("http://[::1]:4444/back", "http:"),
+        ("com.example.app:/back", "com.example.app:"),
+    ],
+)
+def test_a_policy_names_where_a_form_leads(uri: str, named: str) -> None:
+    assert origin(uri) == named
