@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.passwords import Passwords
     from chalicelib.auth.recovery import Recovery
     from chalicelib.auth.revocation import Revocation
+    from chalicelib.auth.second_factor import SecondFactor
     from chalicelib.auth.service import Auth
     from chalicelib.auth.store import AccountStore
     from chalicelib.auth.throttle import Throttle
@@ -131,6 +132,19 @@ class Deps:
             throttle=self.throttle,
             auth=self.auth,
             users=self.users,
+            second_factor=lambda: self.second_factor,
+        )
+
+    @cached_property
+    def second_factor(self) -> "SecondFactor":
+        from chalicelib.auth.second_factor import SecondFactor
+        from chalicelib.auth.second_factor_store import SecondFactorStore
+
+        return SecondFactor(
+            store=SecondFactorStore(self.postgres),
+            throttle=self.throttle,
+            users=self.users,
+            confirm_password=self.accounts.confirm,
         )
 
     @cached_property

@@ -43,6 +43,35 @@ class InvalidCredentials(AppError):
     code, status, message = "invalid_credentials", 401, "The login or the password is wrong."
 
 
+class SecondFactorRequired(AppError):
+    """The password is right; sign in again with a code besides, one of `methods`."""
+
+    code, status, message = (
+        "second_factor_required",
+        401,
+        "Give a code of your authenticator app, or a recovery code.",
+    )
+
+    def __init__(self) -> None:
+        super().__init__(methods=["totp", "recovery_code"])
+
+
+class SecondFactorInvalid(AppError):
+    code, status, message = (
+        "second_factor_invalid",
+        401,
+        "This code is wrong, or was used before.",
+    )
+
+
+class SecondFactorOn(AppError):
+    code, status, message = "second_factor_on", 409, "A second factor is in use already."
+
+
+class SecondFactorOff(AppError):
+    code, status, message = "second_factor_off", 409, "Set a second factor up first."
+
+
 class AccountSuspended(AppError):
     """Told only to whoever knows the password."""
 

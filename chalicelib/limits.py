@@ -117,6 +117,11 @@ TABLE: Mapping[str, Limit] = {
         inside=True,
         user=Bucket(10, QUARTER),
     ),
+    "code": Limit(
+        covers="a code of a second factor, with the right password, if it is wrong",
+        inside=True,
+        user=Bucket(5, QUARTER),
+    ),
     "refresh": Limit(
         covers="refreshing a session; of an address, what fails",
         inside=True,

@@ -19,6 +19,7 @@ from chalicelib.auth.models import (
 from chalicelib.errors import (
     AccountSuspended,
     InvalidCredentials,
+    SecondFactorRequired,
     Unavailable,
     ValidationFailed,
 )
@@ -28,6 +29,7 @@ from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.auth.passwords import Passwords
+    from chalicelib.auth.second_factor import SecondFactor
     from chalicelib.auth.service import Auth
     from chalicelib.auth.store import AccountStore, Credential
     from chalicelib.auth.throttle import Throttle
@@ -48,6 +50,7 @@ class Accounts:
         throttle: "Throttle",
         auth: "Auth",
         users: "Users",
+        second_factor: "Callable[[], SecondFactor]",
         clock: Callable[[], datetime] = now,
     ) -> None:
         self._store = store
@@ -55,6 +58,7 @@ class Accounts:
         self._throttle = throttle
         self._auth = auth
         self._users = users
+        self._second_factor = second_factor
         self._clock = clock
 
     def register(self, registration: Registration, client: Client) -> SignedIn:
@@ -88,7 +92,8 @@ class Accounts:
 
         Raises InvalidCredentials, alike in answer and in time for a wrong password, for a login
         that nobody has, and for an account that was guessed at too often by its other name;
-        AccountSuspended, only for the right password; and RateLimited.
+        AccountSuspended, SecondFactorRequired and SecondFactorInvalid, only for the right password;
+        and RateLimited.
         """
         visitor = client.address, credentials.device_key
         self._throttle.login(credentials.login, *visitor)
@@ -100,6 +105,10 @@ class Accounts:
         self._throttle.logged_in(credentials.login, found.user_id, *visitor)
         if found.suspended:
             raise AccountSuspended()
+        if found.second_factor:
+            if credentials.second_factor is None:
+                raise SecondFactorRequired()
+            self._second_factor().check(found.user_id, credentials.second_factor)
         session, token = self._auth.draft_session(
             found.user_id, client, credentials.device_name, terms
         )
@@ -150,6 +159,11 @@ class Accounts:
             if ended is not None:
                 return self._auth.close(identity.user_id, ended)
         raise Unavailable("postgres")
+
+    def confirm(self, identity: Identity, password: str) -> None:
+        """Raises InvalidCredentials unless it is the caller's password, or RateLimited."""
+        if self._check(identity, password) is None:
+            raise InvalidCredentials(_WRONG)
 
     def _check(
         self, identity: Identity, password: str, *, or_else: str | None = None

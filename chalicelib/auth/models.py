@@ -140,6 +140,14 @@ DeviceKey = Annotated[
 keys of devices that have, and nobody's guesses elsewhere keep these out."""
 
 
+def _code(value: Any) -> Any:
+    return re.sub(r"[\s-]", "", value).lower() if isinstance(value, str) else value
+
+
+Code = Annotated[str, Field(pattern=r"^([0-9]{6}|[a-z2-7]{16})$"), BeforeValidator(_code)]
+"""Six digits of an authenticator app, or a recovery code; spaces and dashes do not count."""
+
+
 class Registration(Input):
     """Makes an account, and signs in to it."""
 
@@ -152,12 +160,14 @@ class Registration(Input):
 
 
 class Credentials(Input):
-    """Signs in. `login` is the username or the verified e-mail address, in any case."""
+    """Signs in. `login` is the username or the verified e-mail address, in any case. Where the
+    answer is `second_factor_required`, send the same again with a code as `second_factor`."""
 
     login: Annotated[
         str, Field(min_length=1, max_length=254, repr=False), BeforeValidator(_fold), PRINTABLE
     ]
     password: Password
+    second_factor: Annotated[Code | None, Field(repr=False)] = None
     device_name: DeviceName = None
     device_key: DeviceKey = None
 
@@ -202,6 +212,38 @@ class AccountDeletion(Input):
     """Deletes the account; the password is asked for once more."""
 
     password: Password
+
+
+class PasswordProof(Input):
+    """Proves that it is the account's owner who asks."""
+
+    password: Password
+
+
+class SecondFactorCode(Input):
+    """A code of the authenticator app that is being set up."""
+
+    code: Annotated[Code, Field(repr=False)]
+
+
+class SecondFactorState(Model):
+    """Whether signing in asks for a second factor."""
+
+    enabled: bool
+    recovery_codes_left: int
+
+
+class Enrolment(Model):
+    """What to give an authenticator app: the URI, as a link or QR code, or the secret by hand."""
+
+    secret: Annotated[str, Field(repr=False)]
+    uri: Annotated[str, Field(repr=False)]
+
+
+class RecoveryCodes(Model):
+    """Each signs in once, in place of the authenticator app. They are told this once."""
+
+    recovery_codes: Annotated[list[str], Field(repr=False)]
 
 
 class Tokens(Model):

@@ -6,13 +6,18 @@ from chalicelib.auth.models import (
     Client,
     Credentials,
     EmailProof,
+    Enrolment,
     Identity,
     Jwks,
     PasswordChange,
+    PasswordProof,
     PasswordReset,
+    RecoveryCodes,
     RefreshRequest,
     Registration,
     ResetRequest,
+    SecondFactorCode,
+    SecondFactorState,
     SessionPage,
     SessionQuery,
     SignedIn,
@@ -24,6 +29,10 @@ from chalicelib.errors import (
     AccountSuspended,
     InvalidCredentials,
     LinkInvalid,
+    SecondFactorInvalid,
+    SecondFactorOff,
+    SecondFactorOn,
+    SecondFactorRequired,
     Unauthorized,
     UsernameTaken,
     UserNotFound,
@@ -55,6 +64,8 @@ def register(body: Registration, client: Client) -> SignedIn:
     "POST /v1/auth/login",
     errors=(
         InvalidCredentials,
+        SecondFactorRequired,
+        SecondFactorInvalid,
         AccountSuspended,
     ),
     limit="login",
@@ -127,6 +138,58 @@ def request_verification(identity: Identity) -> None:
 def verify_email(identity: Identity, body: EmailProof) -> None:
     """Verify your e-mail address with the token of a mailed link."""
     deps.recovery.verify(identity, body.token)
+
+
+@endpoint(bp, "GET /v1/auth/second-factor", errors=(UserNotFound,), scope="account")
+def get_second_factor(identity: Identity) -> SecondFactorState:
+    """Whether signing in to your account asks for a second factor."""
+    return deps.second_factor.state(identity)
+
+
+@endpoint(
+    bp,
+    "POST /v1/auth/second-factor",
+    errors=(InvalidCredentials, SecondFactorOn, UserNotFound),
+    scope="account",
+    status=201,
+)
+def set_up_second_factor(identity: Identity, body: PasswordProof) -> Enrolment:
+    """A secret for your authenticator app. Confirm it with a code to have it asked for."""
+    return deps.second_factor.set_up(identity, body)
+
+
+@endpoint(
+    bp,
+    "POST /v1/auth/second-factor/confirm",
+    errors=(SecondFactorOn, SecondFactorOff),
+    scope="account",
+)
+def confirm_second_factor(identity: Identity, body: SecondFactorCode) -> RecoveryCodes:
+    """Have signing in ask for a code from now on. Keep the recovery codes: they are told once."""
+    return deps.second_factor.confirm(identity, body)
+
+
+@endpoint(
+    bp,
+    "POST /v1/auth/second-factor/recovery-codes",
+    errors=(InvalidCredentials, SecondFactorOff, UserNotFound),
+    scope="account",
+)
+def renew_recovery_codes(identity: Identity, body: PasswordProof) -> RecoveryCodes:
+    """New recovery codes; the old ones are void."""
+    return deps.second_factor.renew_codes(identity, body)
+
+
+@endpoint(
+    bp,
+    "POST /v1/auth/second-factor/disable",
+    errors=(InvalidCredentials, UserNotFound),
+    scope="account",
+    status=204,
+)
+def disable_second_factor(identity: Identity, body: PasswordProof) -> None:
+    """Have signing in ask for a password alone."""
+    deps.second_factor.disable(identity, body)
 
 
 @endpoint(bp, "GET /v1/auth/sessions", scope="account")

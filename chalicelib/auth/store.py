@@ -27,6 +27,16 @@ _OPEN_SESSION = """
 """
 _OPENING = ", ".join(["%s"] * 11)
 
+# A program of others is no device: its user has just allowed it.
+_MAIL_OF_SIGN_IN = """
+    INSERT INTO mails (kind, subject, due_at)
+    SELECT 'signed_in', id, created_at FROM opened o
+    WHERE client_id IS NULL AND NOT EXISTS (
+        SELECT 1 FROM sessions s WHERE s.user_id = o.user_id AND s.user_agent = o.user_agent
+        AND s.device_name IS NOT DISTINCT FROM o.device_name
+    )
+"""
+
 # A row if the user is an admin, and no other one can sign in.
 _LAST_ADMIN = """
     SELECT 1 FROM user_roles WHERE user_id = %(user_id)s AND role = 'admin' AND NOT EXISTS (
@@ -47,6 +57,7 @@ class Credential(NamedTuple):
     user_id: str
     password_hash: str
     suspended: bool = False
+    second_factor: bool = False
 
 
 class AccountStore:
@@ -87,8 +98,9 @@ class AccountStore:
         column = by_email if "@" in login else by_username
         with self._postgres.cursor(row_factory=args_row(Credential)) as cursor:
             return cursor.execute(
-                "SELECT user_id, password_hash, suspended_at IS NOT NULL"
-                " FROM users JOIN credentials ON user_id = id"
+                "SELECT c.user_id, password_hash, suspended_at IS NOT NULL,"
+                " confirmed_at IS NOT NULL FROM users JOIN credentials c ON c.user_id = id"
+                " LEFT JOIN second_factors f ON f.user_id = id"
                 f" WHERE {column} = %s",
                 [login],
             ).fetchone()
@@ -141,16 +153,9 @@ class AccountStore:
     def _open(self, session: Session, proof: str, values: list[object]) -> list[str] | None:
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             opened = cursor.execute(
-                f"WITH opened AS ({_OPEN_SESSION} SELECT {_OPENING} FROM {proof} RETURNING *"
-                "), mail AS ("
-                "  INSERT INTO mails (kind, subject, due_at)"
-                "  SELECT 'signed_in', id, created_at FROM opened o"
-                "  WHERE client_id IS NULL AND NOT EXISTS ("
-                "   SELECT 1 FROM sessions s WHERE s.user_id = o.user_id"
-                "   AND s.user_agent = o.user_agent"
-                "   AND s.device_name IS NOT DISTINCT FROM o.device_name"
-                "  )"
-                ") SELECT id FROM opened",
+                f"WITH opened AS ("
+                f"  {_OPEN_SESSION} SELECT {_OPENING} FROM {proof} RETURNING *"
+                f"), mail AS ({_MAIL_OF_SIGN_IN}) SELECT id FROM opened",
                 [*_opening(session), *values],
             ).fetchone()
             if opened is None:
@@ -296,7 +301,8 @@ class AccountStore:
                 if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone():
                     raise LastAdmin()
                 cursor.execute("DELETE FROM user_roles WHERE user_id = %s", [user_id])
-                cursor.execute("DELETE FROM mail_tokens WHERE user_id = %s", [user_id])
+                for table in ("mail_tokens", "second_factors", "recovery_codes"):
+                    cursor.execute(f"DELETE FROM {table} WHERE user_id = %s".encode(), [user_id])
                 cursor.execute(
                     "UPDATE users SET email = NULL, email_verified_at = NULL,"
                     " display_name = %s, about = '', avatar_url = NULL,"

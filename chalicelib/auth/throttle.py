@@ -141,7 +141,13 @@ class Throttle:
         its owner has come back by another way."""
         guesses = [self._accounts(user_id, address, None)]
         guesses += [self._logins(login, address, None) for login in logins]
-        self._drop([*self._passwords(user_id), *(b for one in guesses for b in one.of_strangers)])
+        self._drop(
+            [
+                *self._passwords(user_id),
+                *self._codes(user_id),
+                *(b for one in guesses for b in one.of_strangers),
+            ]
+        )
 
     def password(self, user_id: str) -> None:
         """Count a signed-in user's attempt at their password."""
@@ -156,6 +162,13 @@ class Throttle:
     def reset(self, address: str) -> None:
         """Count a request for a reset, or a reset, by address; never by whom it is about."""
         self._take(self._addresses("reset", address))
+
+    def code(self, user_id: str) -> None:
+        """Count a code of a second factor: there are only a million of them."""
+        self._take(self._codes(user_id))
+
+    def code_right(self, user_id: str) -> None:
+        self._drop(self._codes(user_id))
 
     def mail(self, kind: str, recipient: str) -> None:
         """Count a mail by kind and mailbox: nobody's is flooded, and no kind keeps another away."""
@@ -190,6 +203,9 @@ class Throttle:
 
     def _passwords(self, user_id: str) -> list[Held]:
         return held(self._limit("password"), user_id, user="")
+
+    def _codes(self, user_id: str) -> list[Held]:
+        return held(self._limit("code"), user_id, user="")
 
     def _limit(self, name: str) -> tuple[str, Limit]:
         return name, self._limits[name]

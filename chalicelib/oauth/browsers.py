@@ -144,7 +144,7 @@ class Browsers:
         asked = found.asked
         seal = replace(visitor, sign_in=found.sign_in).seal("authorize", canonical(asked.given))
         if found.user is None:
-            page = pages.sign_in(asked.client, asked.given, seal, found.problem)
+            page = pages.sign_in(asked.client, asked.given, seal, found.problem, code=found.code)
         else:
             page = pages.consent(
                 asked.client, found.user, asked.scopes, asked.redirect_uri, asked.given, seal

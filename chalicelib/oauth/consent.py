@@ -21,6 +21,8 @@ from chalicelib.errors import (
     AccountSuspended,
     InvalidCredentials,
     RateLimited,
+    SecondFactorInvalid,
+    SecondFactorRequired,
     Unauthorized,
     UserNotFound,
 )
@@ -80,12 +82,14 @@ class Asked:
 @dataclass(frozen=True, kw_only=True)
 class Ask:
     """Show the user a page: who they are if that is not known, else whether they agree.
-    `sign_in`: what says from now on who they are; empty if nobody is to."""
+    `sign_in`: what says from now on who they are; empty if nobody is to. `code`: whether to ask for
+    one of their second factor, too."""
 
     asked: Asked
     user: Profile | None
     sign_in: str
     problem: str | None = None
+    code: bool = False
 
 
 class Consent:
@@ -134,12 +138,17 @@ class Consent:
             credentials = Credentials(
                 login=form.get("login", ""),
                 password=form.get("password", ""),
+                second_factor=form.get("code") or None,
                 device_name=DEVICE,
                 device_key=visitor.mark,
             )
             signed_in = self._accounts().login(credentials, visitor.client, terms)
         except (InvalidCredentials, ValidationError):
-            return ask(problem=InvalidCredentials.message)
+            return ask(problem=InvalidCredentials.message, code="code" in form)
+        except SecondFactorRequired:
+            return ask(problem="Sign in again, with a code of your second factor.", code=True)
+        except SecondFactorInvalid as error:
+            return ask(problem=str(error), code=True)
         except (AccountSuspended, RateLimited) as error:
             return ask(problem=str(error))
         return Ask(asked=asked, user=signed_in.user, sign_in=signed_in.access_token)

@@ -39,9 +39,21 @@ def headers(*targets: str) -> dict[str, str]:
     }
 
 
-def sign_in(client: OAuthClient, given: Mapping[str, str], seal: str, problem: str | None) -> str:
-    """Asks who the user is."""
+def sign_in(
+    client: OAuthClient,
+    given: Mapping[str, str],
+    seal: str,
+    problem: str | None,
+    *,
+    code: bool = False,
+) -> str:
+    """Asks who the user is; with `code`, also for one of their second factor."""
     wrong = ' aria-describedby="problem"' if problem else ""
+    second_factor = (
+        '<label for="code">Code of your authenticator app, or a recovery code</label>'
+        '<input id="code" name="code" autocomplete="one-time-code" maxlength="32"'
+        f' autocapitalize="none" spellcheck="false"{wrong} required>'
+    )
     return _page(
         f"Sign in to continue to {client.name}",
         _problem(problem)
@@ -55,6 +67,7 @@ def sign_in(client: OAuthClient, given: Mapping[str, str], seal: str, problem: s
             '<label for="password">Password</label>'
             '<input id="password" name="password" type="password" maxlength="1024"'
             f' autocomplete="current-password"{wrong} required>'
+            f"{second_factor if code else ''}"
             '<button class="main" name="do" value="sign_in">Sign in</button>',
         )
         + _form("authorize", given, seal, '<button name="do" value="deny">Cancel</button>'),

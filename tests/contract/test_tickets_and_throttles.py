@@ -85,6 +85,7 @@ class TestThrottle:
                 "login-here.target": 2,
                 "login-device.target": 2,
                 "password.user": 2,
+                "code.user": 2,
                 "register.address": 2,
                 "refresh.session": 2,
                 "refresh.address": 2,
@@ -175,12 +176,14 @@ class TestThrottle:
             throttle.account("id of ana", f"192.0.2.{n}")
         for _ in range(2):
             throttle.password("id of ana")
+            throttle.code("id of ana")
 
         throttle.forgive("id of ana", ["ana"], "192.0.2.1")
 
         throttle.login("ana", "192.0.2.1")
         assert throttle.account("id of ana", "192.0.2.1")
         throttle.password("id of ana")
+        throttle.code("id of ana")
 
     def test_limits_logins_by_address(self, throttle: Throttle) -> None:
         for n in range(4):
@@ -238,6 +241,31 @@ class TestThrottle:
             with pytest.raises(RateLimited):
                 count(one)
             count(other)
+
+    def test_limits_resets_by_address_and_mails_by_kind_and_mailbox(
+        self, throttle: Throttle
+    ) -> None:
+        for _ in range(2):
+            throttle.reset("192.0.2.1")
+            throttle.mail("reset", "ana@example.org")
+
+        with pytest.raises(RateLimited):
+            throttle.reset("192.0.2.1")
+        with pytest.raises(RateLimited):
+            throttle.mail("reset", "ana@example.org")
+        throttle.reset("192.0.2.2")
+        throttle.mail("signed_in", "ana@example.org")
+        throttle.mail("reset", "bo@example.org")
+
+    def test_limits_codes_by_user_until_one_is_right(self, throttle: Throttle) -> None:
+        throttle.code("ana")
+        throttle.code_right("ana")
+        for _ in range(2):
+            throttle.code("ana")
+
+        with pytest.raises(RateLimited):
+            throttle.code("ana")
+        throttle.code("bo")
 
     def test_takes_back_a_refresh_that_was_no_guess(self, throttle: Throttle) -> None:
         for _ in range(10):

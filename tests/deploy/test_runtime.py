@@ -24,8 +24,8 @@ from tests.deploy.runtime_api import FunctionFailed
 PATIENCE = 20.0
 SDKS = {
     "argon2", "authlib", "boto3", "botocore", "chalicelib.schema", "cryptography.hazmat",
-    "firebase_admin", "google.auth", "httpx", "jwt", "pika", "psycopg", "pymongo", "redis",
-    "requests", "yoyo", "zxcvbn",
+    "firebase_admin", "google.auth", "httpx", "jwt", "pika", "psycopg", "pymongo", "pyotp",
+    "redis", "requests", "yoyo", "zxcvbn",
 }  # fmt: skip
 CHATS = {"cryptography.hazmat", "pymongo"}  # pymongo loads the former wherever it finds it
 USES = {

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import aiohttp
 import jsonschema
+import pyotp
 import pytest
 from openapi_spec_validator import validate
 
@@ -75,6 +76,7 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         await oauth_routes(people, api, await people.staff("admin"), cy)
         await user_routes(api, ana, bo)
         await mail_routes(people, api, await people.new("di"))
+        await second_factor_routes(api, await people.new("ed"))
         await chat_routes(api, ana, bo)
         await session_routes(api, ana, desk)
         await api.call(bo, "POST /v1/users/me/delete", {"password": PASSWORD})
@@ -117,6 +119,15 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         await api.call(people.anonymous, "POST /v1/auth/password/reset-request", email)
         reset = {"token": (await people.mailed(ana, 3))[0], "new_password": PASSWORD}
         await api.call(people.anonymous, "POST /v1/auth/password/reset", reset)
+
+    async def second_factor_routes(api: Documented, ana: User) -> None:
+        route, password = "/v1/auth/second-factor", {"password": PASSWORD}
+        secret = (await api.call(ana, f"POST {route}", password)).body["secret"]
+        code = {"code": pyotp.TOTP(secret).now()}
+        await api.call(ana, f"POST {route}/confirm", code)
+        await api.call(ana, f"POST {route}/recovery-codes", password)
+        await api.call(ana, f"GET {route}")
+        await api.call(ana, f"POST {route}/disable", password)
 
     async def admin_routes(api: Documented, admin: User, cy: User) -> None:
         user = "/v1/admin/users/{user_id}"

@@ -1,10 +1,12 @@
 """The provider through the local cloud: the flows as they should go, and how a grant ends."""
 
 import asyncio
+import time
 from typing import Any
 
 import httpx
 import jwt
+import pyotp
 import pytest
 
 from tests.client import PASSWORD, User
@@ -46,6 +48,30 @@ def test_a_user_signs_in_agrees_and_is_sent_back(
     assert tokens["token_type"] == "Bearer"
     assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 200
     assert call(browser.url, "/v1/users/me", tokens["access_token"]).status_code == 403
+
+
+def test_who_has_a_second_factor_is_asked_for_a_code(
+    browser: Browser, program: Program, ana: User
+) -> None:
+    route, bearer = f"{browser.url}/v1/auth/second-factor", {"Authorization": f"Bearer {ana.token}"}
+    made = httpx.post(route, json={"password": PASSWORD}, headers=bearer)
+    secret = made.json()["secret"]
+    # The step before this one, so that the present one is left to sign in with.
+    code = pyotp.TOTP(secret).at(int(time.time()), counter_offset=-1)
+    confirmed = httpx.post(f"{route}/confirm", json={"code": code}, headers=bearer)
+    assert confirmed.status_code == 200
+
+    first = browser.visit(asking(browser.url, program))
+    assert 'name="code"' not in first.text
+    second = browser.sign_in(first, ana)
+    assert second.title.startswith("Sign in")
+    assert 'name="code"' in second.text
+    credentials = {"login": ana.username, "password": PASSWORD}
+    third = browser.submit(second, "sign_in", **credentials, code="000000")
+    assert third.title.startswith("Sign in")
+    assert "This code is wrong" in third.text
+    code = pyotp.TOTP(secret).now()
+    assert browser.submit(third, "sign_in", **credentials, code=code).title.startswith("Allow")
 
 
 def test_an_id_token_says_who_when_and_for_whom(

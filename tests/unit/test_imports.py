@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SDKS = {
     "argon2", "authlib", "boto3", "botocore", "cryptography", "firebase_admin", "google", "jwt",
-    "pika", "psycopg", "pymongo", "redis", "requests", "urllib3", "yoyo", "zxcvbn",
+    "pika", "psycopg", "pymongo", "pyotp", "redis", "requests", "urllib3", "yoyo", "zxcvbn",
 }  # fmt: skip
 
 # Both drivers load cryptography, for what we do not use of them.

@@ -29,8 +29,9 @@ async function fetchJson(base, method, path, { body, token } = {}) {
   throw await fromAnswer(answer);
 }
 
-export function signIn(base, login, password) {
-  const body = { login, password, device_name: "Web browser", device_key: deviceKey(base) };
+/** `second_factor`: a code, where the server asked for one. */
+export function signIn(base, login, password, second_factor) {
+  const body = { login, password, second_factor, device_name: "Web browser", device_key: deviceKey(base) };
   return fetchJson(base, "POST", "/v1/auth/login", { body });
 }
 

@@ -14,6 +14,7 @@ from chalicelib.auth.models import Credentials, Identity, Registration, SignedIn
 from chalicelib.auth.passwords import Passwords
 from chalicelib.auth.recovery import Recovery
 from chalicelib.auth.scopes import Role
+from chalicelib.auth.second_factor import SecondFactor
 from chalicelib.auth.service import Auth
 from chalicelib.auth.tokens import AccessTokens
 from chalicelib.config import Settings
@@ -22,6 +23,7 @@ from chalicelib.mail.models import Letter
 from chalicelib.mail.service import Mails
 from chalicelib.users.service import Users
 from tests.unit.auth.fake_mail import FakeMailStore, FakeRecoveryStore, FakeSes
+from tests.unit.auth.fake_second_factor import FakeSecondFactorStore
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeAdminStore, FakeUserStore, Tables
 from tests.unit.auth.fakes import (
     PHONE,
@@ -71,6 +73,7 @@ class World:
     recovery: Recovery
     mails: Mails
     ses: FakeSes
+    second_factor: SecondFactor
 
     def register(self, username: str = "ana", email: str | None = None) -> SignedIn:
         return self.accounts.register(
@@ -83,8 +86,11 @@ class World:
             PHONE,
         )
 
-    def login(self, login: str = "ana", password: str = PASSWORD) -> SignedIn:
-        return self.accounts.login(Credentials(login=login, password=password), PHONE)
+    def login(
+        self, login: str = "ana", password: str = PASSWORD, code: str | None = None
+    ) -> SignedIn:
+        credentials = Credentials(login=login, password=password, second_factor=code)
+        return self.accounts.login(credentials, PHONE)
 
     def mailed(self) -> list[Letter]:
         """Send what is due; what was sent by that."""
@@ -135,7 +141,20 @@ def make_world(given: Settings) -> World:
         clock=clock,
     )
     accounts = Accounts(
-        store=store, passwords=passwords, throttle=throttle, auth=auth, users=users, clock=clock
+        store=store,
+        passwords=passwords,
+        throttle=throttle,
+        auth=auth,
+        users=users,
+        second_factor=lambda: second_factor,
+        clock=clock,
+    )
+    second_factor = SecondFactor(
+        store=FakeSecondFactorStore(tables),
+        throttle=throttle,
+        users=users,
+        confirm_password=accounts.confirm,
+        clock=clock,
     )
     admin = Admin(store=FakeAdminStore(tables), auth=auth, users=users, clock=clock)
     mail_store, ses = FakeMailStore(tables), FakeSes()
@@ -153,8 +172,21 @@ def make_world(given: Settings) -> World:
         given, store=mail_store, ses=ses, throttle=throttle, recovery=recovery, clock=clock
     )
     return World(
-        *(given, clock, tables, revocation, throttle, sockets, passwords),
-        *(users, auth, accounts, admin, recovery, mails, ses),
+        settings=given,
+        clock=clock,
+        tables=tables,
+        revocation=revocation,
+        throttle=throttle,
+        sockets=sockets,
+        passwords=passwords,
+        users=users,
+        auth=auth,
+        accounts=accounts,
+        admin=admin,
+        recovery=recovery,
+        mails=mails,
+        ses=ses,
+        second_factor=second_factor,
     )
 
 
@@ -175,7 +207,16 @@ def app(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
 
 def serve(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
     """The deployed routes, over this world."""
-    for name in ("settings", "auth", "accounts", "users", "admin", "recovery", "mails"):
+    for name in (
+        "settings",
+        "auth",
+        "accounts",
+        "users",
+        "admin",
+        "recovery",
+        "mails",
+        "second_factor",
+    ):
         monkeypatch.setitem(vars(deps), name, getattr(world, name))
     return deployed
 

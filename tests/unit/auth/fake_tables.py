@@ -61,6 +61,14 @@ class Token:
 
 
 @dataclass
+class Shared:
+    secret: str
+    confirmed: bool = False
+    last_step: int = 0
+    codes: set[bytes] = field(default_factory=set)
+
+
+@dataclass
 class Waiting:
     mail: Due
     due_at: datetime
@@ -77,6 +85,7 @@ class Tables:
     audit: list[AuditEntry] = field(default_factory=list)
     mails: dict[tuple[str, str], Waiting] = field(default_factory=dict)
     tokens: dict[tuple[str, str], Token] = field(default_factory=dict)
+    factors: dict[str, Shared] = field(default_factory=dict)
     down: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -124,7 +133,13 @@ class FakeAccountStore(AccountStore):
                 names = [profile.username, *([profile.email] if profile.email_verified else [])]
                 if not user.deleted and login in names:
                     password_hash = self._tables.passwords[user_id]
-                    return Credential(user_id, password_hash, user.suspended_at is not None)
+                    factor = self._tables.factors.get(user_id)
+                    return Credential(
+                        user_id,
+                        password_hash,
+                        user.suspended_at is not None,
+                        factor is not None and factor.confirmed,
+                    )
         return None
 
     def password_hash(self, user_id: str) -> str | None:
@@ -263,6 +278,7 @@ class FakeAccountStore(AccountStore):
             user.deleted = True
             for purpose in ("verify", "reset"):
                 self._tables.tokens.pop((user_id, purpose), None)
+            self._tables.factors.pop(user_id, None)
             user.roles, user.suspended_at, user.suspension_reason = frozenset(), None, None
             user.profile = user.profile.model_copy(
                 update={

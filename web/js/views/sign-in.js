@@ -6,6 +6,7 @@ import { h } from "../dom.js";
 import { field, form } from "./fields.js";
 import { mailbox } from "./mailbox.js";
 import { forgottenForm, newPasswordForm } from "./recovery.js";
+import { codeForm } from "./second-factor.js";
 
 export function showSignIn(root, { config, notice, reset = null, onSignedIn }) {
   document.title = "Parley";
@@ -63,7 +64,13 @@ function signInForm(api, onSignedIn, { onForgotten }) {
     busyLabel: "Signing in…",
     onSubmit: async ({ login, password }) => {
       needAll(fields);
-      onSignedIn(await signIn(api, login.trim(), password));
+      try {
+        onSignedIn(await signIn(api, login.trim(), password));
+      } catch (error) {
+        if (error.code !== "second_factor_required") throw error;
+        node.replaceWith(codeForm((code) => signIn(api, login.trim(), password, code).then(onSignedIn)));
+        document.querySelector(".sign-in-panel input").focus();
+      }
     },
   });
   node.append(h("button", { type: "button", class: "link", onclick: onForgotten }, "Forgot password?"));

@@ -1,0 +1,150 @@
+"""The second factor: codes of an authenticator app (TOTP, RFC 6238), and recovery codes."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pyotp
+
+from chalicelib.auth.models import (
+    Enrolment,
+    Identity,
+    PasswordProof,
+    RecoveryCodes,
+    SecondFactorCode,
+    SecondFactorState,
+)
+from chalicelib.errors import (
+    SecondFactorInvalid,
+    SecondFactorOff,
+    SecondFactorOn,
+    ValidationFailed,
+)
+from chalicelib.wire import now
+
+if TYPE_CHECKING:
+    from chalicelib.auth.second_factor_store import SecondFactorStore
+    from chalicelib.auth.throttle import Throttle
+    from chalicelib.users.service import Users
+
+ISSUER = "Parley"
+CODES = 10
+DRIFT = 1
+"""Clocks may differ by so many steps of 30 seconds (RFC 6238, section 5.2)."""
+
+
+class SecondFactor:
+    """`confirm_password` raises InvalidCredentials, or RateLimited, unless a password is right."""
+
+    def __init__(
+        self,
+        *,
+        store: "SecondFactorStore",
+        throttle: "Throttle",
+        users: "Users",
+        confirm_password: Callable[[Identity, str], None],
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._store = store
+        self._throttle = throttle
+        self._users = users
+        self._confirm_password = confirm_password
+        self._clock = clock
+
+    def state(self, identity: Identity) -> SecondFactorState:
+        """Whether the caller is asked for one, and how many recovery codes are left."""
+        factor = self._store.factor(identity.user_id)
+        if factor is None or not factor.confirmed:
+            return SecondFactorState(enabled=False, recovery_codes_left=0)
+        return SecondFactorState(enabled=True, recovery_codes_left=factor.codes_left)
+
+    def set_up(self, identity: Identity, proof: PasswordProof) -> Enrolment:
+        """A secret for an authenticator app, told this once; in force when a code of it comes to
+        `confirm`. Raises SecondFactorOn, InvalidCredentials, RateLimited."""
+        self._confirm_password(identity, proof.password)
+        secret = pyotp.random_base32()
+        if not self._store.propose(identity.user_id, secret):
+            raise SecondFactorOn()
+        username = self._users.me(identity.user_id).username
+        uri = pyotp.TOTP(secret).provisioning_uri(name=username, issuer_name=ISSUER)
+        return Enrolment(secret=secret, uri=uri)
+
+    def confirm(self, identity: Identity, given: SecondFactorCode) -> RecoveryCodes:
+        """Ask for the second factor from now on. The recovery codes are told this once.
+
+        Raises ValidationFailed for a wrong code, SecondFactorOn, SecondFactorOff where none was
+        set up, RateLimited.
+        """
+        self._throttle.code(identity.user_id)
+        factor = self._store.factor(identity.user_id)
+        if factor is None:
+            raise SecondFactorOff()
+        if factor.confirmed:
+            raise SecondFactorOn()
+        step = self._step(factor.secret, given.code)
+        if step is None:
+            raise ValidationFailed([{"field": "code", "message": "This code is wrong"}])
+        codes = _codes()
+        digests = [_digest(code) for code in codes]
+        if not self._store.confirm(identity.user_id, factor.secret, step, digests, self._clock()):
+            raise SecondFactorOn()  # another request was faster
+        self._throttle.code_right(identity.user_id)
+        return RecoveryCodes(recovery_codes=codes)
+
+    def renew_codes(self, identity: Identity, proof: PasswordProof) -> RecoveryCodes:
+        """New recovery codes, told this once; the old ones are void. Raises SecondFactorOff,
+        InvalidCredentials, RateLimited."""
+        self._confirm_password(identity, proof.password)
+        codes = _codes()
+        if not self._store.replace_codes(identity.user_id, [_digest(code) for code in codes]):
+            raise SecondFactorOff()
+        return RecoveryCodes(recovery_codes=codes)
+
+    def disable(self, identity: Identity, proof: PasswordProof) -> None:
+        """Ask for none any more. Safe to repeat. Raises InvalidCredentials, RateLimited."""
+        self._confirm_password(identity, proof.password)
+        self._store.remove(identity.user_id)
+
+    def check(self, user_id: str, code: str) -> None:
+        """Use a code up, of the authenticator or for recovery; each is good once. Raises
+        SecondFactorInvalid, RateLimited."""
+        self._throttle.code(user_id)
+        if not self._use(user_id, code):
+            raise SecondFactorInvalid()
+        self._throttle.code_right(user_id)
+
+    def _use(self, user_id: str, code: str) -> bool:
+        if not _is_totp(code):
+            return self._store.use_code(user_id, _digest(code))
+        factor = self._store.factor(user_id)
+        step = self._step(factor.secret, code) if factor is not None else None
+        return step is not None and self._store.use_step(user_id, step)
+
+    def _step(self, secret: str, code: str) -> int | None:
+        """The time step that a code belongs to, if it is one of about now."""
+        totp = pyotp.TOTP(secret)
+        present = totp.timecode(self._clock())
+        found = [
+            step
+            for step in range(present - DRIFT, present + DRIFT + 1)
+            if hmac.compare_digest(totp.generate_otp(step), code)
+        ]
+        return found[-1] if found else None
+
+
+def _is_totp(code: str) -> bool:
+    return len(code) == 6 and code.isdecimal()
+
+
+def _codes() -> list[str]:
+    """80 random bits each, so that a plain hash is enough to keep them."""
+    texts = [base64.b32encode(secrets.token_bytes(10)).decode().lower() for _ in range(CODES)]
+    return ["-".join(text[n : n + 4] for n in range(0, 16, 4)) for text in texts]
+
+
+def _digest(code: str) -> bytes:
+    return hashlib.sha256(code.replace("-", "").encode()).digest()

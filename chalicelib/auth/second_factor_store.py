@@ -1,0 +1,106 @@
+"""Second factors in PostgreSQL."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg.rows import args_row
+
+from chalicelib.postgres import Postgres
+
+
+class Factor(NamedTuple):
+    """A shared secret, whether it is in force, and how many recovery codes are left."""
+
+    secret: str
+    confirmed: bool
+    codes_left: int
+
+    def __repr__(self) -> str:
+        return "Factor()"
+
+
+class SecondFactorStore:
+    """Raises Unavailable from every method when PostgreSQL does not answer."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def factor(self, user_id: str) -> Factor | None:
+        """A user's second factor, also one that is not confirmed yet."""
+        with self._postgres.cursor(row_factory=args_row(Factor)) as cursor:
+            return cursor.execute(
+                "SELECT secret, confirmed_at IS NOT NULL,"
+                " (SELECT count(*) FROM recovery_codes c WHERE c.user_id = f.user_id)"
+                " FROM second_factors f WHERE f.user_id = %s",
+                [user_id],
+            ).fetchone()
+
+    def propose(self, user_id: str, secret: str) -> bool:
+        """Keep a secret to be confirmed, in place of an earlier one. False: one is in force."""
+        with self._postgres.cursor() as cursor:
+            return bool(
+                cursor.execute(
+                    "INSERT INTO second_factors (user_id, secret) VALUES (%s, %s)"
+                    " ON CONFLICT (user_id) DO UPDATE SET secret = EXCLUDED.secret"
+                    " WHERE second_factors.confirmed_at IS NULL",
+                    [user_id, secret],
+                ).rowcount
+            )
+
+    def confirm(
+        self, user_id: str, secret: str, step: int, digests: Collection[bytes], now: datetime
+    ) -> bool:
+        """Have a secret in force, with these recovery codes. False: it is not the one proposed."""
+        with self._postgres.transaction():
+            with self._postgres.cursor() as cursor:
+                confirmed = cursor.execute(
+                    "UPDATE second_factors SET confirmed_at = %s, last_step = %s"
+                    " WHERE user_id = %s AND secret = %s AND confirmed_at IS NULL",
+                    [now, step, user_id, secret],
+                ).rowcount
+            return bool(confirmed) and self.replace_codes(user_id, digests)
+
+    def replace_codes(self, user_id: str, digests: Collection[bytes]) -> bool:
+        """Have these recovery codes and no others. False: no second factor is in force."""
+        with self._postgres.transaction(), self._postgres.cursor() as cursor:
+            found = cursor.execute(
+                "SELECT 1 FROM second_factors"
+                " WHERE user_id = %s AND confirmed_at IS NOT NULL FOR UPDATE",
+                [user_id],
+            ).fetchone()
+            if found is None:
+                return False
+            cursor.execute("DELETE FROM recovery_codes WHERE user_id = %s", [user_id])
+            cursor.execute(
+                "INSERT INTO recovery_codes (user_id, digest) SELECT %s, unnest(%s::bytea[])",
+                [user_id, list(digests)],
+            )
+            return True
+
+    def use_step(self, user_id: str, step: int) -> bool:
+        """Use a time step up. False: it, or a later one, was used before."""
+        with self._postgres.cursor() as cursor:
+            return bool(
+                cursor.execute(
+                    "UPDATE second_factors SET last_step = %(step)s WHERE user_id = %(user_id)s"
+                    " AND confirmed_at IS NOT NULL AND last_step < %(step)s",
+                    {"user_id": user_id, "step": step},
+                ).rowcount
+            )
+
+    def use_code(self, user_id: str, digest: bytes) -> bool:
+        """Use a recovery code up. False: there is none such."""
+        with self._postgres.cursor() as cursor:
+            return bool(
+                cursor.execute(
+                    "DELETE FROM recovery_codes WHERE user_id = %s AND digest = %s",
+                    [user_id, digest],
+                ).rowcount
+            )
+
+    def remove(self, user_id: str) -> None:
+        """Ask for no second factor any more."""
+        with self._postgres.transaction(), self._postgres.cursor() as cursor:
+            cursor.execute("DELETE FROM second_factors WHERE user_id = %s", [user_id])
+            cursor.execute("DELETE FROM recovery_codes WHERE user_id = %s", [user_id])

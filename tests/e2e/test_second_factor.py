@@ -1,0 +1,100 @@
+"""Signing in with a second factor, through the local cloud."""
+
+import time
+from typing import Any
+
+import pyotp
+
+from tests.client import PASSWORD, Answer, User
+from tests.e2e.conftest import People, Run
+
+NEW = "another horse battery 43"
+ROUTE = "/v1/auth/second-factor"
+
+
+async def protect(user: User) -> tuple[pyotp.TOTP, list[str]]:
+    """Set a second factor up: the app, and the recovery codes."""
+    enrolment = await user.ok(f"POST {ROUTE}", {"password": PASSWORD})
+    app = pyotp.TOTP(enrolment["secret"])
+    # The step before this one, so that the present one is left to sign in with.
+    code = {"code": app.at(int(time.time()), counter_offset=-1)}
+    made = await user.ok(f"POST {ROUTE}/confirm", code)
+    return app, made["recovery_codes"]
+
+
+async def login(people: People, name: str, password: str = PASSWORD, **more: Any) -> Answer:
+    body = {"login": name, "password": password, **more}
+    return await people.anonymous.call("POST /v1/auth/login", body)
+
+
+def test_a_password_alone_does_not_sign_in_and_a_code_does_once(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        app, _ = await protect(ana)
+        refused = await login(people, ana.username)
+        assert (refused.status, refused.code) == (401, "second_factor_required")
+        assert "access_token" not in refused.body
+
+        code = app.now()
+        assert (await login(people, ana.username, second_factor=code)).status == 200
+
+        again = await login(people, ana.username, second_factor=code)
+        assert (again.status, again.code) == (401, "second_factor_invalid")
+
+    run(scenario)
+
+
+def test_a_recovery_code_takes_the_place_of_the_app_once(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        _, codes = await protect(ana)
+
+        answers = [await login(people, ana.username, second_factor=codes[0]) for _ in range(2)]
+
+        assert [answer.status for answer in answers] == [200, 401]
+        assert await ana.ok(f"GET {ROUTE}") == {"enabled": True, "recovery_codes_left": 9}
+
+    run(scenario)
+
+
+def test_a_reset_of_the_password_does_not_go_around_it(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        app, _ = await protect(ana)
+        await people.mailed(ana)
+        email = {"email": ana.signed_in["user"]["email"]}
+        await people.anonymous.ok("POST /v1/auth/password/reset-request", email)
+        reset = {"token": (await people.mailed(ana, 2))[0], "new_password": NEW}
+        await people.anonymous.ok("POST /v1/auth/password/reset", reset)
+
+        refused = await login(people, ana.username, NEW)
+        assert refused.code == "second_factor_required"
+        assert (await login(people, ana.username, NEW, second_factor=app.now())).status == 200
+
+    run(scenario)
+
+
+def test_guesses_are_limited_whoever_knows_the_password(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        app, codes = await protect(ana)
+        guesses = [await login(people, ana.username, second_factor="a" * 16) for _ in range(6)]
+        assert [one.status for one in guesses] == [401] * 5 + [429]
+        for code in (app.now(), codes[0]):
+            assert (await login(people, ana.username, second_factor=code)).status == 429
+
+    run(scenario)
+
+
+def test_it_is_taken_away_with_the_password(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        await protect(ana)
+        wrong = await ana.call(f"POST {ROUTE}/disable", {"password": "wrong wrong wrong"})
+        assert (wrong.status, wrong.code) == (401, "invalid_credentials")
+
+        await ana.ok(f"POST {ROUTE}/disable", {"password": PASSWORD})
+
+        assert (await login(people, ana.username)).status == 200
+
+    run(scenario)

@@ -1,0 +1,46 @@
+"""A second factor in the web client: set up, asked for, taken away."""
+
+import time
+
+import pyotp
+from playwright.sync_api import expect
+
+from tests.e2e.web.conftest import PASSWORD, World, sign_in
+
+
+def test_it_is_set_up_asked_for_and_turned_off(world: World) -> None:
+    ada = world.person("Ada").open()
+    settings = ada.page.get_by_role("dialog")
+    ada.page.get_by_role("button", name="Settings", exact=True).last.click()
+    section = settings.locator(".second-factor")
+    section.get_by_label("Password, to be sure").fill(PASSWORD)
+    section.get_by_role("button", name="Set up a second factor").click()
+    app = pyotp.TOTP(section.locator(".secret").inner_text().replace(" ", ""))
+    section.get_by_label("Code that the app shows").fill("000000")
+    section.get_by_role("button", name="Turn it on").click()
+    expect(section.get_by_text("This code is wrong")).to_be_visible()
+    # The step before, so that the present one is left to sign in with.
+    section.get_by_label("Code that the app shows").fill(
+        app.at(int(time.time()), counter_offset=-1)
+    )
+    section.get_by_role("button", name="Turn it on").click()
+    expect(section.locator(".recovery-codes code")).to_have_count(10)
+    codes = section.locator(".recovery-codes code").all_inner_texts()
+    section.get_by_role("button", name="I have kept them").click()
+    expect(section.get_by_text("You have 10 recovery codes left.")).to_be_visible()
+
+    page = world.new_page()
+    page.goto(world.url)
+    sign_in(page, ada.username)
+    page.get_by_label("Code").fill("123456")
+    page.locator("form").get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("This code is wrong, or was used before.")).to_be_visible()
+    page.get_by_label("Code").fill(codes[0])
+    page.locator("form").get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("No chats yet")).to_be_visible()
+
+    section.get_by_text("Turn it off").click()
+    off = section.locator("details", has_text="Turn it off")
+    off.get_by_label("Password, to be sure").fill(PASSWORD)
+    off.get_by_role("button", name="Turn off the second factor").click()
+    expect(section.get_by_role("button", name="Set up a second factor")).to_be_visible()

@@ -1,0 +1,66 @@
+"""Second factors in memory, held to the same contract as those in PostgreSQL."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from chalicelib.auth.second_factor_store import Factor, SecondFactorStore
+from tests.unit.auth.fake_tables import Shared, Tables
+
+
+class FakeSecondFactorStore(SecondFactorStore):
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def factor(self, user_id: str) -> Factor | None:
+        with self._tables:
+            found = self._tables.factors.get(user_id)
+            return Factor(found.secret, found.confirmed, len(found.codes)) if found else None
+
+    def propose(self, user_id: str, secret: str) -> bool:
+        with self._tables:
+            if self._confirmed(user_id) is not None:
+                return False
+            self._tables.factors[user_id] = Shared(secret)
+            return True
+
+    def confirm(
+        self, user_id: str, secret: str, step: int, digests: Collection[bytes], now: datetime
+    ) -> bool:
+        with self._tables:
+            found = self._tables.factors.get(user_id)
+            if found is None or found.secret != secret or found.confirmed:
+                return False
+            found.confirmed, found.last_step = True, step
+            return self.replace_codes(user_id, digests)
+
+    def replace_codes(self, user_id: str, digests: Collection[bytes]) -> bool:
+        with self._tables:
+            found = self._confirmed(user_id)
+            if found is None:
+                return False
+            found.codes = set(digests)
+            return True
+
+    def use_step(self, user_id: str, step: int) -> bool:
+        with self._tables:
+            found = self._confirmed(user_id)
+            if found is None or found.last_step >= step:
+                return False
+            found.last_step = step
+            return True
+
+    def use_code(self, user_id: str, digest: bytes) -> bool:
+        with self._tables:
+            found = self._tables.factors.get(user_id)
+            if found is None or digest not in found.codes:
+                return False
+            found.codes.remove(digest)
+            return True
+
+    def remove(self, user_id: str) -> None:
+        with self._tables:
+            self._tables.factors.pop(user_id, None)
+
+    def _confirmed(self, user_id: str) -> Shared | None:
+        found = self._tables.factors.get(user_id)
+        return found if found is not None and found.confirmed else None
