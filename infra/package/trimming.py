@@ -14,6 +14,13 @@ UNUSED = {
     "bin": "commands; their first line names the Python that ran pip",
     "cffi": "builds extensions; a built one needs _cffi_backend alone",
     **{
+        f"fido2/{name}": "what authenticators and clients need"
+        for name in (
+            *("attestation", "client", "ctap.py", "ctap1.py", "ctap2", "hid", "mds3.py"),
+            *("payment.py", "pcsc.py"),
+        )
+    },
+    **{
         f"firebase_admin/{name}.py": "what Firebase offers besides messaging"
         for name in (
             *("_auth_client", "_auth_providers", "_auth_utils", "_rfc3339", "_sseclient"),

@@ -51,7 +51,8 @@ KEY = signing_key("k1")
 def auth_settings(**changes: Any) -> Settings:
     """Settings that can sign, with cheap hashes."""
     cheap = {"argon2_time_cost": 1, "argon2_memory_kib": 8, "mail_from": "us@example.com"}
-    return settings(**{"jwt_keys": json.dumps({"keys": [KEY]}), **cheap, **changes})
+    passkeys = {"passkey_rp_id": "example.com", "passkey_origins": "https://chat.example.com"}
+    return settings(**{"jwt_keys": json.dumps({"keys": [KEY]}), **cheap, **passkeys, **changes})
 
 
 class Clock:
