@@ -128,8 +128,8 @@ class Accounts:
     def open_by_passkey(
         self, passkey: Passkey, client: Client, device_name: str | None, terms: Terms = OURS
     ) -> SignedIn:
-        """As `login`, for whoever proved to have a passkey. Raises AccountSuspended, or
-        PasskeyInvalid, if it was removed meanwhile."""
+        """As `login`, for whoever proved to have a passkey. Raises PasskeyInvalid if it was
+        removed, or its user suspended, meanwhile."""
         session, token = self._auth.draft_session(passkey.user_id, client, device_name, terms)
         surplus = self._store.open_by_passkey(session, passkey.id)
         if surplus is None:
