@@ -116,6 +116,9 @@ class Recovery:
                 yield letters.password_reset(
                     recipient.address, username=recipient.username, link=link
                 )
+        elif mail.kind == "passkey":
+            if (added := self._store.passkey(mail.subject)) is not None:
+                yield letters.passkey_added(added.address, username=added.username, at=added.at)
         elif (found := self._store.sign_in(mail.subject)) is not None:
             yield letters.signed_in(
                 found.address, username=found.username, at=found.at, user_agent=found.user_agent

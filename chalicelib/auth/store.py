@@ -139,6 +139,16 @@ class AccountStore:
             [session.user_id, password_hash],
         )
 
+    def open_by_passkey(self, session: Session, passkey_id: str) -> list[str] | None:
+        """As `open_session`, for whoever proved to have a passkey; None if that was removed
+        meanwhile, or the user was suspended."""
+        return self._open(
+            session,
+            "passkeys p JOIN users u ON u.id = p.user_id"
+            " WHERE p.user_id = %s AND p.id = %s AND suspended_at IS NULL FOR SHARE",
+            [session.user_id, passkey_id],
+        )
+
     def open_from(self, session: Session, opener_id: str) -> list[str] | None:
         """Add a session for a program of others on the word of one that stands, of the same user;
         None if that has ended meanwhile, or the program is gone. Answers as `open_session`."""
@@ -301,7 +311,7 @@ class AccountStore:
                 if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone():
                     raise LastAdmin()
                 cursor.execute("DELETE FROM user_roles WHERE user_id = %s", [user_id])
-                for table in ("mail_tokens", "second_factors", "recovery_codes"):
+                for table in ("mail_tokens", "second_factors", "recovery_codes", "passkeys"):
                     cursor.execute(f"DELETE FROM {table} WHERE user_id = %s".encode(), [user_id])
                 cursor.execute(
                     "UPDATE users SET email = NULL, email_verified_at = NULL,"
