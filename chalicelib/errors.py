@@ -132,6 +132,16 @@ class LinkInvalid(AppError):
     )
 
 
+class IdTokenInvalid(AppError):
+    """For an ID token of another issuer; says nothing of what is wrong with it."""
+
+    code, status, message = (
+        "id_token_invalid",
+        400,
+        "This sign-in with Google is not valid any more. Begin anew.",
+    )
+
+
 class NotYourself(AppError):
     code, status, message = (
         "not_yourself",
