@@ -12,6 +12,7 @@ from httptools import HttpParserError, HttpResponseParser
 
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
+MAX_ANSWER = 1024 * 1024
 
 
 class KeptConnections:
@@ -121,6 +122,8 @@ class _Connection:
 
     def on_body(self, data: bytes) -> None:
         self._body += data
+        if len(self._body) > MAX_ANSWER:
+            raise ValueError("the answer is too long")
 
     def on_message_complete(self) -> None:
         self._complete = True

@@ -190,6 +190,20 @@ def test_g9_silence_and_dripping_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
         post(connect(server))
 
 
+def test_g9_an_answer_without_an_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_ANSWER", 100)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        size = 100 if request.endswith(b"fits") else 101
+        connection.sendall(head % size + b"x" * size)
+
+    with serving(answer) as server:
+        assert post(connect(server), b"fits") == 200
+        with pytest.raises(ConnectionError):
+            post(connect(server))
+
+
 def test_nobody_there_is_an_error() -> None:
     with serving(lambda *_: None) as server:
         pass
