@@ -7,8 +7,8 @@ from chalice.app import WebsocketEvent
 
 from chalicelib import maintenance, meta, rest, ws
 from chalicelib.admin import routes as admin_routes
+from chalicelib.auth import google_routes, passkey_routes
 from chalicelib.auth import jobs as auth_jobs
-from chalicelib.auth import passkey_routes
 from chalicelib.auth import routes as auth_routes
 from chalicelib.mail import jobs as mail_jobs
 from chalicelib.messages import actions as messages_actions
@@ -26,6 +26,7 @@ for module in (
     meta,
     auth_routes,
     passkey_routes,
+    google_routes,
     auth_jobs,
     users_routes,
     admin_routes,

@@ -107,6 +107,10 @@ class Settings(BaseModel):
     argon2_time_cost: Seconds = 2
     argon2_memory_kib: Annotated[int, Field(ge=8)] = 19 * 1024
 
+    google_client_ids: Annotated[str, Field(pattern=r"^([\w.-]+(, ?[\w.-]+)*)?$")] = ""
+    # Whoever plays Google can sign in as anybody: nothing but this machine may.
+    google_url: Annotated[str | None, Field(pattern=r"^http://127\.0\.0\.1:[0-9]+$")] = None
+
     passkey_rp_id: Annotated[str, Field(pattern=_DOMAIN)] = ""
     passkey_origins: Annotated[str, Field(pattern=_PASSKEY_ORIGINS)] = ""
 
@@ -128,6 +132,11 @@ class Settings(BaseModel):
     def origins(self) -> tuple[str, ...]:
         """Whose pages may call: origins as browsers write them, or "*"."""
         return _listed(self.cors_origins)
+
+    @cached_property
+    def clients_at_google(self) -> tuple[str, ...]:
+        """Our client ids at Google, the web client's first."""
+        return _listed(self.google_client_ids)
 
     @cached_property
     def origins_of_passkeys(self) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from chalicelib.admin.service import Admin
     from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.google import Google
+    from chalicelib.auth.google_tokens import GoogleTokens
     from chalicelib.auth.passkeys import Passkeys
     from chalicelib.auth.passwords import Passwords
     from chalicelib.auth.recovery import Recovery
@@ -163,6 +165,38 @@ class Deps:
             accounts=self.accounts,
             users=self.users,
         )
+
+    @cached_property
+    def google(self) -> "Google":
+        from chalicelib.auth.google import Google
+        from chalicelib.auth.google_models import GoogleStart
+        from chalicelib.auth.google_store import GoogleStore
+        from chalicelib.auth.google_uses import IdTokenUses
+
+        ours, url = self.settings.clients_at_google, self.settings.google_url
+        where = f"{url}/authorize" if url else "https://accounts.google.com/o/oauth2/v2/auth"
+        start = GoogleStart(client_id=ours[0], authorization_endpoint=where) if ours else None
+        return Google(
+            start=start,
+            tokens=lambda: self.google_tokens,
+            uses=IdTokenUses(self.redis),
+            store=GoogleStore(self.postgres, self.account_store),
+            accounts=self.accounts,
+            auth=self.auth,
+            passwords=self.passwords,
+            throttle=self.throttle,
+        )
+
+    @cached_property
+    def google_tokens(self) -> "GoogleTokens":
+        from chalicelib.auth.google_tokens import ISSUER, GoogleKeys, GoogleTokens
+        from chalicelib.http import KeptConnections
+
+        url = self.settings.google_url
+        http = KeptConnections(url or "https://www.googleapis.com")
+        path = "/certs" if url else "/oauth2/v3/certs"
+        keys = GoogleKeys(lambda: http.ask("GET", path, {"host": http.host}, b""))
+        return GoogleTokens(keys, client_ids=self.settings.clients_at_google, issuer=url or ISSUER)
 
     @cached_property
     def relying_party(self) -> "RelyingParty | None":

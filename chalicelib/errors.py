@@ -76,6 +76,34 @@ class SecondFactorOff(AppError):
     code, status, message = "second_factor_off", 409, "Set a second factor up first."
 
 
+class GoogleOff(AppError):
+    code, status, message = "google_off", 409, "This server does not know Google accounts."
+
+
+class GoogleTaken(AppError):
+    code, status, message = (
+        "google_taken",
+        409,
+        "This Google account signs in elsewhere, or another one signs in here. Unlink that first.",
+    )
+
+
+class LinkRequired(AppError):
+    code, status, message = (
+        "link_required",
+        409,
+        "There is an account with this address. Sign in to it, and link Google in its settings.",
+    )
+
+
+class UsernameRequired(AppError):
+    code, status, message = (
+        "username_required",
+        409,
+        "You are new here: choose a username, and send this again with it.",
+    )
+
+
 class PasskeyInvalid(AppError):
     code, status, message = (
         "passkey_invalid",

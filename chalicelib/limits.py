@@ -126,6 +126,7 @@ TABLE: Mapping[str, Limit] = {
         covers="signing in by a passkey: what to answer, and the answer",
         address=Bucket(300, QUARTER),
     ),
+    "google": Limit(covers="signing in with Google", address=Bucket(300, QUARTER)),
     "refresh": Limit(
         covers="refreshing a session; of an address, what fails",
         inside=True,

@@ -20,6 +20,7 @@ from local.console import Console
 from local.events import REGION, STAGE
 from local.fcm import Fcm
 from local.functions import Function, Registered, read_config, registered
+from local.google import CLIENT_ID, Google
 from local.http_gateway import HttpGateway
 from local.logs import WorkerLog
 from local.mails import Mails
@@ -76,6 +77,7 @@ class _Base:
     fcm: Fcm
     pushes: Pushes
     ses: Ses
+    google: Google
     mails: Mails
     servers: Servers
     environment: dict[str, str]
@@ -99,6 +101,7 @@ def _started(options: Options, console: Console) -> Iterator[_Base]:
             fcm = Fcm(account=found.service_account, pushes=pushes, url=url(listeners.fcm))
             mails = Mails()
             ses = _ses(found, mails, listeners)
+            google = Google(url=url(listeners.google))
             servers = start_all(state.folder, _wanted(options), console.step)
             stack.callback(servers.stop)
             stack.callback(_on_signals, signal.SIG_IGN)
@@ -106,7 +109,17 @@ def _started(options: Options, console: Console) -> Iterator[_Base]:
             _apply_schema(options, environment)
             console.step("schema is up to date")
             yield _Base(
-                console, state, listeners, found, fcm, pushes, ses, mails, servers, environment
+                console,
+                state,
+                listeners,
+                found,
+                fcm,
+                pushes,
+                ses,
+                google,
+                mails,
+                servers,
+                environment,
             )
         except AlreadyRunning as problem:
             raise CloudFailed(str(problem)) from None
@@ -162,6 +175,8 @@ def _environment(
         "JWT_KEYS": found.jwks,
         "FCM_CREDENTIALS": fcm.credentials(),
         "FCM_URL": fcm.send_url,
+        "GOOGLE_CLIENT_IDS": CLIENT_ID,
+        "GOOGLE_URL": url(listeners.google),
         "MAIL_FROM": SENDER,
         "MAIL_URL": ses.url,
         "AWS_REGION": REGION,
@@ -289,6 +304,8 @@ class _Cloud:
         await base.fcm.start(base.listeners.fcm)
         stack.push_async_callback(base.ses.stop)
         await base.ses.start(base.listeners.ses)
+        stack.push_async_callback(base.google.stop)
+        await base.google.start(base.listeners.google)
 
     async def _start_pool(self, stack: contextlib.AsyncExitStack) -> WorkerPool:
         log = WorkerLog(self._base.state.worker_log, self._console.problem)

@@ -41,6 +41,7 @@ class Listeners:
     management: socket
     fcm: socket
     ses: socket
+    google: socket
 
     @classmethod
     def bind(cls, options: Options) -> "Listeners":
@@ -51,6 +52,7 @@ class Listeners:
             management=_bind(0),
             fcm=_bind(0),
             ses=_bind(0),
+            google=_bind(0),
         )
 
     def close_public(self) -> None:
@@ -60,7 +62,8 @@ class Listeners:
 
     def close(self) -> None:
         """Give all ports back."""
-        for listener in (self.http, self.sockets, self.management, self.fcm, self.ses):
+        private = (self.management, self.fcm, self.ses, self.google)
+        for listener in (self.http, self.sockets, *private):
             listener.close()
 
 

@@ -17,7 +17,7 @@ from chalicelib.auth.models import (
     SignedIn,
     Terms,
 )
-from chalicelib.auth.passkey_models import Passkey
+from chalicelib.auth.passkey_models import Passkey, PasskeyAnswer
 from chalicelib.auth.refresh import RefreshToken
 from chalicelib.errors import (
     AccountSuspended,
@@ -113,7 +113,9 @@ class Accounts:
         if found.suspended:
             raise AccountSuspended()
         if found.second_factor:
-            self._check_second_factor(found.user_id, credentials)
+            self.check_second_factor(
+                found.user_id, code=credentials.second_factor, passkey=credentials.passkey
+            )
         session, token = self._auth.draft_session(
             found.user_id, client, credentials.device_name, terms
         )
@@ -135,6 +137,27 @@ class Accounts:
         if surplus is None:
             raise PasskeyInvalid()
         return self._opened(session, token, surplus)
+
+    def open_by_google(
+        self, user_id: str, subject: str, client: Client, device_name: str | None
+    ) -> SignedIn | None:
+        """As `login`, for whoever proved to have the Google account that is linked. None: it is
+        not any more, or the user was suspended meanwhile."""
+        session, token = self._auth.draft_session(user_id, client, device_name)
+        surplus = self._store.open_by_google(session, subject)
+        return None if surplus is None else self._opened(session, token, surplus)
+
+    def check_second_factor(
+        self, user_id: str, *, code: str | None, passkey: PasskeyAnswer | None
+    ) -> None:
+        """Raises SecondFactorRequired unless one of both is given, SecondFactorInvalid or
+        PasskeyInvalid for a wrong one, PasskeysOff, RateLimited."""
+        if passkey is not None:
+            self._passkeys().check(user_id, passkey)
+        elif code is not None:
+            self._second_factor().check(user_id, code)
+        else:
+            raise SecondFactorRequired(self._passkeys().offer(user_id))
 
     def change_password(self, identity: Identity, change: PasswordChange) -> None:
         """Set a new password and end all other sessions.
@@ -184,14 +207,6 @@ class Accounts:
         session = replace(session, roles=self._store.roles(session.user_id))
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
-    def _check_second_factor(self, user_id: str, credentials: Credentials) -> None:
-        if credentials.passkey is not None:
-            self._passkeys().check(user_id, credentials.passkey)
-        elif credentials.second_factor is not None:
-            self._second_factor().check(user_id, credentials.second_factor)
-        else:
-            raise SecondFactorRequired(self._passkeys().offer(user_id))
-
     def _check(
         self, identity: Identity, password: str, *, or_else: str | None = None
     ) -> str | None:
@@ -218,4 +233,4 @@ def _suspended_since(now: "Credential | None", before: "Credential") -> bool:
     return now is not None and now.suspended and now.password_hash == before.password_hash
 
 
-_WRONG = "The password is wrong."
+_WRONG = "The password is wrong. If you never chose one, have a link mailed to set it."

@@ -1,11 +1,10 @@
 """Google's ID tokens, and the keys that they are signed with."""
 
 import json
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -16,21 +15,14 @@ ISSUER = "https://accounts.google.com"
 MAX_TOKEN = 8192
 MAX_KEY_SET = 64 * 1024
 MAX_KEYS = 20
-KEEP_AT_LEAST, KEEP_AT_MOST = 300, 24 * 3600
+KEEP = 3600
+"""Google changes its keys every few weeks, and publishes one days before it signs with it."""
+
 ASK_AGAIN = 60
 """Seconds before an unknown `kid`, or an outage, has the keys fetched once more."""
 LEEWAY = 60
 _REQUIRED = ["iss", "aud", "sub", "iat", "exp", "email", "email_verified", "nonce"]
 _MALFORMED = (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError)
-_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})(?:$|[,\s])")
-
-
-class Fetched(NamedTuple):
-    """An answer of whoever has the keys."""
-
-    status: int
-    cache_control: str
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +38,17 @@ class GoogleAccount:
     name: str = field(repr=False)
     authoritative: bool
     nonce: str = field(repr=False)
+    expires_at: int
 
 
 class GoogleKeys:
-    """The public keys by `kid`, kept for as long as their `Cache-Control` says, within bounds.
+    """The public keys by `kid`, kept for an hour.
 
-    `fetch` raises OSError where no answer comes in time.
+    `fetch` answers status and body, and raises OSError where no answer comes in time.
     """
 
     def __init__(
-        self, fetch: Callable[[], Fetched], clock: Callable[[], float] = time.monotonic
+        self, fetch: Callable[[], tuple[int, bytes]], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._fetch = fetch
         self._clock = clock
@@ -70,11 +63,10 @@ class GoogleKeys:
             raise Unavailable("google", retry_after=ASK_AGAIN)
         self._ask_from = self._clock() + ASK_AGAIN
         try:
-            answer = self._fetch()
-            self._keys = _keys(answer)
+            self._keys = _keys(*self._fetch())
         except (OSError, ValueError):
             raise Unavailable("google", retry_after=ASK_AGAIN) from None
-        self._good_until = self._clock() + _seconds(answer.cache_control)
+        self._good_until = self._clock() + KEEP
         return self._keys.get(kid)
 
     @property
@@ -136,7 +128,7 @@ class GoogleTokens:
             raise IdTokenInvalid()
         subject, email, nonce = claims["sub"], claims["email"], claims["nonce"]
         texts = (subject, email, nonce)
-        if not all(isinstance(one, str) and 0 < len(one) <= 255 for one in texts):
+        if not all(isinstance(one, str) and 0 < len(one) <= 254 for one in texts):
             raise IdTokenInvalid()
         name, domain = claims.get("name"), claims.get("hd")
         mailbox = email.lower()
@@ -147,14 +139,15 @@ class GoogleTokens:
             authoritative=mailbox.endswith(("@gmail.com", "@googlemail.com"))
             or (isinstance(domain, str) and bool(domain)),
             nonce=nonce,
+            expires_at=int(claims["exp"]),
         )
 
 
-def _keys(answer: Fetched) -> dict[str, RSAPublicKey]:
+def _keys(status: int, body: bytes) -> dict[str, RSAPublicKey]:
     """Those RSA keys of a JWK Set that verify RS256. Raises ValueError where there is none."""
-    if answer.status != 200 or len(answer.body) > MAX_KEY_SET:
+    if status != 200 or len(body) > MAX_KEY_SET:
         raise ValueError
-    given = json.loads(answer.body)
+    given = json.loads(body)
     listed = given.get("keys") if isinstance(given, dict) else None
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
         raise ValueError
@@ -171,8 +164,3 @@ def _keys(answer: Fetched) -> dict[str, RSAPublicKey]:
     if not found:
         raise ValueError
     return found
-
-
-def _seconds(cache_control: str) -> int:
-    given = _MAX_AGE.search(cache_control.lower())
-    return min(max(int(given[1]) if given else 0, KEEP_AT_LEAST), KEEP_AT_MOST)

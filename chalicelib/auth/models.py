@@ -104,7 +104,8 @@ def _fold(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-def _email(value: str) -> str:
+def email_address(value: str) -> str:
+    """Raises ValueError for what does not look like an address, in lower case."""
     if not _EMAIL.fullmatch(value):
         raise PydanticCustomError("email", "This does not look like an e-mail address")
     return value
@@ -119,7 +120,7 @@ def _password(value: str) -> str:
 
 
 Email = Annotated[
-    str, Field(max_length=254, repr=False), BeforeValidator(_fold), AfterValidator(_email)
+    str, Field(max_length=254, repr=False), BeforeValidator(_fold), AfterValidator(email_address)
 ]
 """An address in lower case: what differs in case alone is one mailbox nearly everywhere."""
 

@@ -116,6 +116,10 @@ class Recovery:
                 yield letters.password_reset(
                     recipient.address, username=recipient.username, link=link
                 )
+        elif mail.kind == "google":
+            recipient = self._store.recipient(mail.subject)
+            if recipient is not None and recipient.verified:
+                yield letters.google_linked(recipient.address, username=recipient.username)
         elif mail.kind == "passkey":
             if (added := self._store.passkey(mail.subject)) is not None:
                 yield letters.passkey_added(added.address, username=added.username, at=added.at)

@@ -144,7 +144,9 @@ class RecoveryStore:
             ).fetchone()
 
     def reset_password(self, digest: bytes, password_hash: str, now: datetime) -> list[str] | None:
-        """Use a token up: set a password, end all sessions, and know the address for the user's.
+        """Use a token up: set a password, end all sessions, remove passkeys and the
+        Google account, and know the address for the user's. A second factor stays, unless the
+        address was not known for theirs before.
         Answers as `AccountStore.revoke_all`; None, and nothing is changed, if it is used up, or
         the address became another account's."""
         try:
@@ -164,8 +166,20 @@ class RecoveryStore:
                         " FROM proven WHERE user_id = proven.id RETURNING user_id",
                         {"digest": digest, "hash": password_hash, "now": now},
                     ).fetchone()
-                if user_id is None:
-                    return None
+                    if user_id is None:
+                        return None
+                    # Whoever had the account before may have left other ways in.
+                    cursor.execute("DELETE FROM passkeys WHERE user_id = %s", [user_id])
+                    cursor.execute("DELETE FROM google_accounts WHERE user_id = %s", [user_id])
+                    # A second factor from before the address was proven keeps its owner out.
+                    cursor.execute(
+                        "WITH newly AS ("
+                        "  SELECT id FROM users WHERE id = %s AND email_verified_at = %s"
+                        "), codes AS ("
+                        "  DELETE FROM recovery_codes USING newly WHERE user_id = newly.id"
+                        ") DELETE FROM second_factors USING newly WHERE user_id = newly.id",
+                        [user_id, now],
+                    )
                 return self._accounts.revoke_all(user_id, but=None, now=now)
         except UniqueViolation:
             return None

@@ -51,6 +51,9 @@ _LAST_ADMIN = """
 _FORGET_RESET = "DELETE FROM mail_tokens WHERE user_id = %s AND purpose = 'reset'"
 
 
+_WAYS_IN = ("mail_tokens", "second_factors", "recovery_codes", "passkeys", "google_accounts")
+
+
 class Credential(NamedTuple):
     """A user's password, hashed."""
 
@@ -147,6 +150,16 @@ class AccountStore:
             "passkeys p JOIN users u ON u.id = p.user_id"
             " WHERE p.user_id = %s AND p.id = %s AND suspended_at IS NULL FOR SHARE",
             [session.user_id, passkey_id],
+        )
+
+    def open_by_google(self, session: Session, subject: str) -> list[str] | None:
+        """As `open_session`, for whoever proved to have a Google account; None if that does not
+        sign in here any more, or the user was suspended."""
+        return self._open(
+            session,
+            "google_accounts g JOIN users u ON u.id = g.user_id"
+            " WHERE g.user_id = %s AND g.subject = %s AND suspended_at IS NULL FOR SHARE",
+            [session.user_id, subject],
         )
 
     def open_from(self, session: Session, opener_id: str) -> list[str] | None:
@@ -311,7 +324,7 @@ class AccountStore:
                 if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone():
                     raise LastAdmin()
                 cursor.execute("DELETE FROM user_roles WHERE user_id = %s", [user_id])
-                for table in ("mail_tokens", "second_factors", "recovery_codes", "passkeys"):
+                for table in _WAYS_IN:
                     cursor.execute(f"DELETE FROM {table} WHERE user_id = %s".encode(), [user_id])
                 cursor.execute(
                     "UPDATE users SET email = NULL, email_verified_at = NULL,"

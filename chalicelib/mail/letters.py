@@ -76,6 +76,18 @@ def passkey_added(address: str, *, username: str, at: datetime) -> Letter:
     )
 
 
+def google_linked(address: str, *, username: str) -> Letter:
+    """Tells that there is one more way to sign in."""
+    return Letter(
+        address,
+        "Google signs in to your account",
+        f"A Google account was linked to the Parley account @{username}. It signs in without the "
+        "password.\n\n"
+        "If that was you, do nothing. If it was not, open Parley, unlink it under Settings, and "
+        "change your password.\n",
+    )
+
+
 def device(user_agent: str) -> str:
     """What a user agent says of itself, in words of ours."""
     system = next((name for mark, name in _SYSTEMS.items() if mark in user_agent), None)

@@ -10,6 +10,9 @@ from chalice import Chalice
 from app import app as deployed
 from chalicelib.admin.service import Admin
 from chalicelib.auth.accounts import Accounts
+from chalicelib.auth.google import Google
+from chalicelib.auth.google_models import GoogleStart
+from chalicelib.auth.google_tokens import GoogleKeys, GoogleTokens
 from chalicelib.auth.models import Credentials, Identity, Registration, SignedIn, Tokens
 from chalicelib.auth.passkeys import Passkeys
 from chalicelib.auth.passwords import Passwords
@@ -24,6 +27,7 @@ from chalicelib.deps import deps
 from chalicelib.mail.models import Letter
 from chalicelib.mail.service import Mails
 from chalicelib.users.service import Users
+from tests.unit.auth.fake_google import FakeGoogleStore, FakeUses
 from tests.unit.auth.fake_mail import FakeMailStore, FakeRecoveryStore, FakeSes
 from tests.unit.auth.fake_passkeys import FakeChallenges, FakePasskeyStore
 from tests.unit.auth.fake_second_factor import FakeSecondFactorStore
@@ -79,6 +83,8 @@ class World:
     second_factor: SecondFactor
     passkeys: Passkeys
     challenges: FakeChallenges
+    google: Google
+    google_keys: dict[str, Any]
 
     def register(self, username: str = "ana", email: str | None = None) -> SignedIn:
         return self.accounts.register(
@@ -172,6 +178,20 @@ def make_world(given: Settings) -> World:
         users=users,
         clock=clock,
     )
+    google_keys: dict[str, Any] = {"keys": []}
+    google = Google(
+        start=GoogleStart(client_id="web", authorization_endpoint="https://google.example/auth"),
+        tokens=lambda: GoogleTokens(
+            GoogleKeys(lambda: (200, json.dumps(google_keys).encode())), client_ids=("web",)
+        ),
+        uses=FakeUses(),
+        store=FakeGoogleStore(tables),
+        accounts=accounts,
+        auth=auth,
+        passwords=passwords,
+        throttle=throttle,
+        clock=clock,
+    )
     admin = Admin(store=FakeAdminStore(tables), auth=auth, users=users, clock=clock)
     mail_store, ses = FakeMailStore(tables), FakeSes()
     recovery = Recovery(
@@ -205,6 +225,8 @@ def make_world(given: Settings) -> World:
         second_factor=second_factor,
         passkeys=passkeys,
         challenges=challenges,
+        google=google,
+        google_keys=google_keys,
     )
 
 
@@ -235,6 +257,7 @@ def serve(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
         "mails",
         "second_factor",
         "passkeys",
+        "google",
         "throttle",
     ):
         monkeypatch.setitem(vars(deps), name, getattr(world, name))

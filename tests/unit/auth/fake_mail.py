@@ -118,6 +118,10 @@ class FakeRecoveryStore(RecoveryStore):
             if self._recipient(user).taken:
                 return None
             token.used = True
+            if not user.profile.email_verified:
+                self._tables.factors.pop(user_id, None)
+            self._tables.google.pop(user_id, None)
+            self._tables.drop_passkeys(user_id)
             self._tables.verify(user_id)
             self._tables.passwords[user_id] = password_hash
             return self._accounts.revoke_all(user_id, but=None, now=now)

@@ -96,6 +96,7 @@ class Tables:
     tokens: dict[tuple[str, str], Token] = field(default_factory=dict)
     factors: dict[str, Shared] = field(default_factory=dict)
     passkeys: dict[str, Held] = field(default_factory=dict)
+    google: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     down: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -115,6 +116,11 @@ class Tables:
     def verify(self, user_id: str) -> None:
         user = self.users[user_id]
         user.profile = user.profile.model_copy(update={"email_verified": True})
+
+    def drop_passkeys(self, user_id: str) -> None:
+        for passkey_id, held in list(self.passkeys.items()):
+            if held.passkey.user_id == user_id:
+                del self.passkeys[passkey_id]
 
     def drop_pushes(self, user_id: str, *, but: str | None) -> None:
         for key, row in list(self.pushes.items()):
@@ -173,6 +179,11 @@ class FakeAccountStore(AccountStore):
             if held is None or held.passkey.user_id != session.user_id:
                 return None
             return self._add(session)
+
+    def open_by_google(self, session: Session, subject: str) -> list[str] | None:
+        with self._tables:
+            held = self._tables.google.get(session.user_id)
+            return self._add(session) if held and held[0] == subject else None
 
     def open_from(self, session: Session, opener_id: str) -> list[str] | None:
         with self._tables:
@@ -296,9 +307,8 @@ class FakeAccountStore(AccountStore):
             for purpose in ("verify", "reset"):
                 self._tables.tokens.pop((user_id, purpose), None)
             self._tables.factors.pop(user_id, None)
-            for passkey_id, held in list(self._tables.passkeys.items()):
-                if held.passkey.user_id == user_id:
-                    del self._tables.passkeys[passkey_id]
+            self._tables.google.pop(user_id, None)
+            self._tables.drop_passkeys(user_id)
             user.roles, user.suspended_at, user.suspension_reason = frozenset(), None, None
             user.profile = user.profile.model_copy(
                 update={

@@ -1,0 +1,194 @@
+"""Signing in with a Google account."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
+
+from chalicelib.auth.google_models import GoogleCredentials, GoogleLink, GoogleProof, GoogleStart
+from chalicelib.auth.models import Client, Identity, SignedIn, email_address
+from chalicelib.errors import (
+    AccountSuspended,
+    GoogleOff,
+    GoogleTaken,
+    IdTokenInvalid,
+    LinkRequired,
+    Unavailable,
+    UsernameRequired,
+    UsernameTaken,
+)
+from chalicelib.ids import new_id
+from chalicelib.users.models import Name, Profile
+from chalicelib.wire import now
+
+if TYPE_CHECKING:
+    from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.google_store import GoogleStore, Linked
+    from chalicelib.auth.google_tokens import GoogleAccount, GoogleTokens
+    from chalicelib.auth.google_uses import IdTokenUses
+    from chalicelib.auth.passwords import Passwords
+    from chalicelib.auth.service import Auth
+    from chalicelib.auth.throttle import Throttle
+
+RACERS = 3
+"""Requests that may come between our look and our change, before we give up."""
+
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+
+
+class Google:
+    """`start` is None where no client id is set; then every method raises GoogleOff."""
+
+    def __init__(
+        self,
+        *,
+        start: GoogleStart | None,
+        tokens: "Callable[[], GoogleTokens]",
+        uses: "IdTokenUses",
+        store: "GoogleStore",
+        accounts: "Accounts",
+        auth: "Auth",
+        passwords: "Passwords",
+        throttle: "Throttle",
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._start = start
+        self._tokens = tokens
+        self._uses = uses
+        self._store = store
+        self._accounts = accounts
+        self._auth = auth
+        self._passwords = passwords
+        self._throttle = throttle
+        self._clock = clock
+
+    def start(self) -> GoogleStart:
+        """How to get an ID token."""
+        if self._start is None:
+            raise GoogleOff()
+        return self._start
+
+    def sign_in(self, given: GoogleCredentials, client: Client) -> SignedIn:
+        """Sign in to the account that the Google account is linked to; else link it to whoever has
+        verified its address, if the address is Google's to give; else make an account.
+
+        Raises IdTokenInvalid, also for a token that was used; LinkRequired, UsernameRequired,
+        UsernameTaken, AccountSuspended, SecondFactorRequired, SecondFactorInvalid, PasskeyInvalid,
+        RateLimited.
+        """
+        account = self._verified(given.id_token, given.nonce)
+        for _ in range(RACERS):
+            found = self._store.find(account.subject) or self._store.owner(account.email)
+            if found is None:
+                signed_in = self._register(account, given, client)
+            else:
+                signed_in = self._enter(account, found, given, client)
+            if signed_in is not None:
+                return signed_in
+            self._uses.give_back(given.id_token)
+        raise Unavailable("postgres")
+
+    def link(self, identity: Identity, proof: GoogleProof) -> None:
+        """Have a Google account sign in to the caller's account, who is mailed about it.
+
+        Raises InvalidCredentials, IdTokenInvalid, GoogleTaken, RateLimited.
+        """
+        self.start()
+        self._accounts.confirm(identity, proof.password)
+        account = self._verified(proof.id_token, proof.nonce)
+        self._use(account, proof.id_token)
+        if not self._store.link(identity.user_id, account.subject, self._clock()):
+            raise GoogleTaken()
+
+    def unlink(self, identity: Identity) -> None:
+        """Have no Google account sign in to the caller's account. Safe to repeat."""
+        self.start()
+        self._store.unlink(identity.user_id)
+
+    def state(self, identity: Identity) -> GoogleLink:
+        """Whether one does."""
+        self.start()
+        linked_at = self._store.linked_at(identity.user_id)
+        return GoogleLink(linked=linked_at is not None, linked_at=linked_at)
+
+    def _verified(self, id_token: str, nonce: str) -> "GoogleAccount":
+        self.start()
+        account = self._tokens().verify(id_token)
+        made = hashlib.sha256(nonce.encode()).hexdigest()
+        if not hmac.compare_digest(made.encode(), account.nonce.encode()):
+            raise IdTokenInvalid()
+        return account
+
+    def _enter(
+        self, account: "GoogleAccount", found: "Linked", given: GoogleCredentials, client: Client
+    ) -> SignedIn | None:
+        """None: what was found has changed."""
+        ours = found.subject == account.subject
+        # Of an address that others give out, Google knows that it was proven once, perhaps by
+        # somebody who has lost it since. And an address at Google can get a new owner.
+        if not ours and (found.subject is not None or not account.authoritative):
+            raise LinkRequired()
+        if found.suspended:
+            raise AccountSuspended()
+        if found.second_factor:
+            self._accounts.check_second_factor(
+                found.user_id, code=given.second_factor, passkey=given.passkey
+            )
+        self._use(account, given.id_token)
+        if not ours and not self._store.link(found.user_id, account.subject, self._clock()):
+            return None
+        return self._accounts.open_by_google(
+            found.user_id, account.subject, client, given.device_name
+        )
+
+    def _register(
+        self, account: "GoogleAccount", given: GoogleCredentials, client: Client
+    ) -> SignedIn | None:
+        """None: somebody has the Google account or its address by now."""
+        if given.username is None:
+            raise UsernameRequired()
+        self._throttle.registration(client.address)
+        self._use(account, given.id_token)
+        user = Profile(
+            id=new_id(),
+            username=given.username,
+            display_name=given.display_name or _name(account) or given.username,
+            about="",
+            avatar_url=None,
+            email=_address(account),
+            email_verified=account.authoritative,
+            push_previews=True,
+            created_at=self._clock(),
+        )
+        # Nobody knows this password. Whoever wants one of their own has it reset by mail.
+        password_hash = self._passwords.hash(secrets.token_urlsafe(32))
+        session, token = self._auth.draft_session(user.id, client, given.device_name)
+        try:
+            if not self._store.add(user, password_hash, session, account.subject):
+                return None
+        except UsernameTaken:
+            self._uses.give_back(given.id_token)
+            raise
+        return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
+
+    def _use(self, account: "GoogleAccount", id_token: str) -> None:
+        if not self._uses.use(id_token, account.expires_at):
+            raise IdTokenInvalid()
+
+
+def _name(account: "GoogleAccount") -> str | None:
+    try:
+        return _NAME.validate_python(account.name.strip()[:64])
+    except ValidationError:
+        return None
+
+
+def _address(account: "GoogleAccount") -> str:
+    try:
+        return email_address(account.email)
+    except ValueError:
+        raise IdTokenInvalid() from None

@@ -1,0 +1,80 @@
+"""Signing in with Google, over HTTP."""
+
+from chalice import Blueprint
+
+from chalicelib.auth.google_models import GoogleCredentials, GoogleLink, GoogleProof, GoogleStart
+from chalicelib.auth.models import Client, Identity, SignedIn
+from chalicelib.deps import deps
+from chalicelib.errors import (
+    AccountSuspended,
+    GoogleOff,
+    GoogleTaken,
+    IdTokenInvalid,
+    InvalidCredentials,
+    LinkRequired,
+    PasskeyInvalid,
+    PasskeysOff,
+    SecondFactorInvalid,
+    SecondFactorRequired,
+    UsernameRequired,
+    UsernameTaken,
+    UserNotFound,
+)
+from chalicelib.rest import endpoint
+
+bp = Blueprint(__name__)
+
+LINK = "/v1/users/me/google"
+
+
+@endpoint(bp, "GET /v1/auth/google", errors=(GoogleOff,), limit="open", public=True)
+def how_to_sign_in_with_google() -> GoogleStart:
+    """Where to get an ID token of Google's, and as whom."""
+    return deps.google.start()
+
+
+@endpoint(
+    bp,
+    "POST /v1/auth/google",
+    errors=(
+        IdTokenInvalid,
+        SecondFactorRequired,
+        SecondFactorInvalid,
+        PasskeyInvalid,
+        PasskeysOff,
+        AccountSuspended,
+        UserNotFound,
+        GoogleOff,
+        LinkRequired,
+        UsernameRequired,
+        UsernameTaken,
+    ),
+    limit="google",
+)
+def sign_in_with_google(body: GoogleCredentials, client: Client) -> SignedIn:
+    """Sign in with an ID token of Google's, to the account that is linked or to a new one."""
+    return deps.google.sign_in(body, client)
+
+
+@endpoint(bp, f"GET {LINK}", errors=(GoogleOff,), scope="account")
+def get_google_link(identity: Identity) -> GoogleLink:
+    """Whether a Google account signs in to your account."""
+    return deps.google.state(identity)
+
+
+@endpoint(
+    bp,
+    f"PUT {LINK}",
+    errors=(InvalidCredentials, IdTokenInvalid, GoogleOff, GoogleTaken),
+    scope="account",
+    status=204,
+)
+def link_google(identity: Identity, body: GoogleProof) -> None:
+    """Have a Google account sign in to your account. You are mailed about it."""
+    deps.google.link(identity, body)
+
+
+@endpoint(bp, f"DELETE {LINK}", errors=(GoogleOff,), scope="account", status=204)
+def unlink_google(identity: Identity) -> None:
+    """Have no Google account sign in to your account."""
+    deps.google.unlink(identity)

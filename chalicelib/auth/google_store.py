@@ -1,0 +1,105 @@
+"""Google accounts that are linked, in PostgreSQL."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg.errors import UniqueViolation
+from psycopg.rows import args_row, scalar_row
+
+from chalicelib.auth.models import Session
+from chalicelib.auth.store import AccountStore
+from chalicelib.postgres import Postgres
+from chalicelib.users.models import Profile
+
+_ACCOUNT = """
+    SELECT u.id, g.subject, suspended_at IS NOT NULL, confirmed_at IS NOT NULL
+    FROM users u LEFT JOIN google_accounts g ON g.user_id = u.id
+    LEFT JOIN second_factors f ON f.user_id = u.id
+"""
+
+
+class Linked(NamedTuple):
+    """An account, and the Google account that signs in to it, if one does."""
+
+    user_id: str
+    subject: str | None
+    suspended: bool
+    second_factor: bool
+
+
+class GoogleStore:
+    """Raises Unavailable from every method when PostgreSQL does not answer."""
+
+    def __init__(self, postgres: Postgres, accounts: AccountStore) -> None:
+        self._postgres = postgres
+        self._accounts = accounts
+
+    def find(self, subject: str) -> Linked | None:
+        """The account that a Google account signs in to."""
+        with self._postgres.cursor(row_factory=args_row(Linked)) as cursor:
+            return cursor.execute(f"{_ACCOUNT} WHERE g.subject = %s", [subject]).fetchone()
+
+    def owner(self, address: str) -> Linked | None:
+        """The account that has verified an address."""
+        with self._postgres.cursor(row_factory=args_row(Linked)) as cursor:
+            return cursor.execute(
+                f"{_ACCOUNT} WHERE u.email_verified_at IS NOT NULL AND u.email = %s", [address]
+            ).fetchone()
+
+    def add(self, user: Profile, password_hash: str, session: Session, subject: str) -> bool:
+        """Make a user whom a Google account signs in, with a first session: all of it or nothing.
+        False: the Google account, or the address, became another account's meanwhile. Raises
+        UsernameTaken."""
+        try:
+            with self._postgres.transaction():
+                self._accounts.add(user, password_hash, session)
+                with self._postgres.cursor() as cursor:
+                    cursor.execute(
+                        "INSERT INTO google_accounts (user_id, subject, linked_at)"
+                        " VALUES (%s, %s, %s)",
+                        [user.id, subject, user.created_at],
+                    )
+                    if user.email_verified:
+                        cursor.execute(
+                            "UPDATE users SET email_verified_at = %s WHERE id = %s",
+                            [user.created_at, user.id],
+                        )
+        except UniqueViolation:
+            return False
+        return True
+
+    def link(self, user_id: str, subject: str, now: datetime) -> bool:
+        """Have a Google account sign in to an account, whose user is mailed. Safe to repeat. False:
+        it signs in to another one, another one signs in here, or the account is deleted."""
+        with self._postgres.transaction(), self._postgres.cursor(row_factory=scalar_row) as cursor:
+            linked = cursor.execute(
+                "INSERT INTO google_accounts (user_id, subject, linked_at)"
+                " SELECT user_id, %s, %s FROM credentials WHERE user_id = %s FOR SHARE"
+                " ON CONFLICT DO NOTHING",
+                [subject, now, user_id],
+            ).rowcount
+            if linked:
+                cursor.execute(
+                    "INSERT INTO mails (kind, subject, due_at) VALUES ('google', %s, %s)"
+                    " ON CONFLICT (kind, subject) DO UPDATE"
+                    " SET due_at = EXCLUDED.due_at, tries = 0",
+                    [user_id, now],
+                )
+                return True
+            held: str | None = cursor.execute(
+                "SELECT subject FROM google_accounts WHERE user_id = %s", [user_id]
+            ).fetchone()
+        return held == subject
+
+    def unlink(self, user_id: str) -> None:
+        """Have no Google account sign in to an account any more."""
+        with self._postgres.cursor() as cursor:
+            cursor.execute("DELETE FROM google_accounts WHERE user_id = %s", [user_id])
+
+    def linked_at(self, user_id: str) -> datetime | None:
+        """Since when a Google account signs in to an account; None: none does."""
+        with self._postgres.cursor(row_factory=scalar_row) as cursor:
+            found: datetime | None = cursor.execute(
+                "SELECT linked_at FROM google_accounts WHERE user_id = %s", [user_id]
+            ).fetchone()
+        return found

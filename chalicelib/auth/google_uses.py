@@ -1,0 +1,33 @@
+"""Which ID tokens were used: each signs in once."""
+
+import hashlib
+import time
+from typing import TYPE_CHECKING
+
+from chalicelib.auth.google_tokens import LEEWAY
+from chalicelib.redis import guarded
+
+if TYPE_CHECKING:
+    import redis
+
+
+class IdTokenUses:
+    """Redis sees digests only, until the tokens have expired."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._redis = client
+
+    def use(self, token: str, expires_at: int) -> bool:
+        """False: it was used already."""
+        seconds = max(1, expires_at + LEEWAY - int(time.time()) + 1)
+        with guarded():
+            return bool(self._redis.set(_key(token), "1", ex=seconds, nx=True))
+
+    def give_back(self, token: str) -> None:
+        """It did not sign in after all."""
+        with guarded():
+            self._redis.delete(_key(token))
+
+
+def _key(token: str) -> str:
+    return f"id-token:{hashlib.sha256(token.encode()).hexdigest()}"
