@@ -25,7 +25,7 @@ from local.servers.postgres import as_nobody
 from tests.local.stack import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = ["postgres", "mongo", "redis", "rabbitmq"]
+ALL = ["postgres", "mongo", "redis", "rabbitmq", "s3"]
 STOPS_WITHIN = 30.0
 
 PARENT = """
