@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from chalicelib.auth.tokens import AccessTokens
     from chalicelib.broker import Broker
     from chalicelib.connections import Connections
+    from chalicelib.exports.archive import Archive
+    from chalicelib.exports.service import Exports
+    from chalicelib.exports.store import ExportStore
     from chalicelib.gateway import Gateway
     from chalicelib.mail.service import Mails
     from chalicelib.mail.store import MailStore
@@ -268,6 +271,30 @@ class Deps:
             oauth=self.oauth,
             auth=self.auth,
             tokens=self.access_tokens,
+        )
+
+    @cached_property
+    def export_store(self) -> "ExportStore":
+        from chalicelib.exports.store import ExportStore
+
+        return ExportStore(self.postgres)
+
+    @cached_property
+    def archive(self) -> "Archive":
+        from chalicelib.exports.archive import Archive
+
+        return Archive(store=self.export_store, messages=self.message_store)
+
+    @cached_property
+    def exports(self) -> "Exports":
+        from chalicelib.exports.s3 import Bucket
+        from chalicelib.exports.service import Exports
+
+        return Exports(
+            store=self.export_store,
+            bucket=Bucket(self.settings),
+            archive=lambda: self.archive,
+            confirm_password=lambda *proof: self.accounts.confirm(*proof),
         )
 
     @cached_property

@@ -36,6 +36,7 @@ from local.state import AlreadyRunning, State
 from local.triggers import Triggers
 from local.workers import AppBroken, WorkerPool
 
+BUCKET = "parley-exports"
 SCHEMA_SECONDS = 120.0
 LOOK_EVERY = 0.5
 _APPLY_SCHEMA = (
@@ -122,7 +123,7 @@ def _ses(found: keys.Keys, mails: Mails, listeners: Listeners) -> Ses:
 
 def _wanted(options: Options) -> list[str]:
     stores = ["postgres"] if options.messages == "postgres" else ["postgres", "mongo"]
-    return [*stores, "redis", "rabbitmq"]
+    return [*stores, "redis", "rabbitmq", "s3"]
 
 
 def _on_signals(action: Any) -> None:
@@ -160,6 +161,7 @@ def _environment(
         "JWT_KEYS": found.jwks,
         "FCM_CREDENTIALS": fcm.credentials(),
         "FCM_URL": fcm.send_url,
+        "EXPORTS_BUCKET": BUCKET,
         "MAIL_FROM": SENDER,
         "MAIL_URL": ses.url,
         "AWS_REGION": REGION,

@@ -116,6 +116,10 @@ class Recovery:
                 yield letters.password_reset(
                     recipient.address, username=recipient.username, link=link
                 )
+        elif mail.kind == "export":
+            recipient = self._store.recipient(mail.subject)
+            if recipient is not None and recipient.verified:
+                yield letters.export_ready(recipient.address, username=recipient.username)
         elif (found := self._store.sign_in(mail.subject)) is not None:
             yield letters.signed_in(
                 found.address, username=found.username, at=found.at, user_agent=found.user_agent

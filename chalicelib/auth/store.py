@@ -303,6 +303,13 @@ class AccountStore:
                 cursor.execute("DELETE FROM user_roles WHERE user_id = %s", [user_id])
                 for table in ("mail_tokens", "second_factors", "recovery_codes"):
                     cursor.execute(f"DELETE FROM {table} WHERE user_id = %s".encode(), [user_id])
+                # An archive that is being made is deleted once nobody can be at it any more.
+                cursor.execute(
+                    "UPDATE exports SET state = 'doomed', due_at ="
+                    " CASE WHEN state = 'waiting' AND tries > 0 THEN due_at ELSE %s END"
+                    " WHERE user_id = %s AND state <> 'doomed'",
+                    [now, user_id],
+                )
                 cursor.execute(
                     "UPDATE users SET email = NULL, email_verified_at = NULL,"
                     " display_name = %s, about = '', avatar_url = NULL,"

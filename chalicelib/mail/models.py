@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-Kind = Literal["verify", "reset", "signed_in"]
+Kind = Literal["verify", "reset", "signed_in", "export"]
 
 Purpose = Literal["verify", "reset"]
 """What a link in a mail is good for."""
 
 
 class Due(NamedTuple):
-    """A row of the outbox that was claimed. `subject` is a user's id for `verify`, the address
-    that was typed for `reset`, a session's id for `signed_in`."""
+    """A row of the outbox that was claimed. `subject` is a user's id for `verify` and
+    `export`, the address that was typed for `reset`, a session's id for `signed_in`."""
 
     id: int
     kind: Kind

@@ -174,6 +174,7 @@ class TestDeploy(Deployed):
             "parley-dev-push_overdue-event": "rate(1 minute)",
             "parley-dev-purge_sessions-event": "rate(1 day)",
             "parley-dev-send_mails-event": "rate(1 minute)",
+            "parley-dev-make_exports-event": "rate(1 minute)",
         }
         assert f"https://{rest}.execute-api.{where}" in output
         assert f"wss://{socket}.execute-api.{where}" in output

@@ -97,6 +97,11 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
         "deps.mail_store.claim = nothing",
         "chalicelib.mail.jobs.send_mails(SCHEDULED, None)",
     ),
+    "make_exports": (
+        {"psycopg"},
+        "deps.export_store.claim = lambda *_, **__: None",
+        "chalicelib.exports.jobs.make_exports(SCHEDULED, None)",
+    ),
     "notify": (
         REDIS | MONGODB | FCM | {"pika", "psycopg"},
         "deps.broker.bury = nothing",
@@ -218,6 +223,7 @@ def test_every_function_is_known_here() -> None:
         "push_overdue",
         "purge_sessions",
         "send_mails",
+        "make_exports",
     }
     assert {event.partition(":")[0] for event in EVENTS} >= names
 

@@ -25,7 +25,7 @@ class Row(NamedTuple):
     here: str
 
 
-SERVERS = ("POSTGRES_URL", "MESSAGES_URL", "REDIS_URL", "AMQP_URL")
+SERVERS = ("POSTGRES_URL", "MESSAGES_URL", "REDIS_URL", "AMQP_URL", "EXPORTS_URL")
 ROWS = {
     row.name: row
     for line in README.splitlines()
@@ -63,7 +63,8 @@ def test_where_it_comes_from_on_aws_is_told(name: str) -> None:
     if name.startswith("AWS_"):
         expected = {"Lambda"}
     elif not FIELDS[name].is_required():
-        expected = {"deploy"} if name in ("STAGE", "LOG_LEVEL", "SECRETS") else {"stage"}
+        deployed = ("STAGE", "LOG_LEVEL", "SECRETS", "EXPORTS_BUCKET")
+        expected = {"deploy"} if name in deployed else {"stage"}
     else:
         expected = {"secret"} if FIELDS[name].annotation is SecretStr else {"deploy"}
 
