@@ -89,6 +89,7 @@ return {due and c[2] or '', check}
 # Keeps a socket among its user's. KEYS: the user's sockets, last seen. ARGV: socket, now, expiry,
 # lifetime, how long last seen is kept.
 _STAY = """
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
 redis.call('ZADD', KEYS[1], 'XX', ARGV[3], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[5])
@@ -332,6 +333,12 @@ class Connections:
         ones they were."""
         with guarded():
             return self._close(sockets)
+
+    def forget_user(self, user_id: str) -> None:
+        """Know nothing of a user any more, whose sockets were dropped: when they were last seen
+        neither, nor who wants to know."""
+        with guarded():
+            self._redis.delete(_sockets(user_id), _last_seen(user_id), _watchers(user_id))
 
     def _close(self, sockets: Collection[Socket]) -> list[str]:
         now = int(time.time())

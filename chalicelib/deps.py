@@ -136,6 +136,7 @@ class Deps:
             auth=self.auth,
             users=self.users,
             second_factor=lambda: self.second_factor,
+            forget_presence=lambda user_id: self.connections.forget_user(user_id),
         )
 
     @cached_property

@@ -60,6 +60,18 @@ class Credential(NamedTuple):
     second_factor: bool = False
 
 
+# While an address is a claim, a reset of its password may be another claimant's.
+_FORGET_MAILS = """
+DELETE FROM mails USING users WHERE users.id = %(user_id)s AND (
+    (mails.kind IN ('verify', 'export') AND mails.subject = users.id::text)
+    OR (mails.kind = 'reset' AND mails.subject = users.email AND email_verified_at IS NOT NULL)
+    OR (mails.kind = 'signed_in' AND mails.subject IN (
+        SELECT id::text FROM sessions WHERE user_id = users.id
+    ))
+)
+"""
+
+
 class AccountStore:
     """Raises Unavailable from every method when PostgreSQL does not answer."""
 
@@ -303,6 +315,7 @@ class AccountStore:
                 cursor.execute("DELETE FROM user_roles WHERE user_id = %s", [user_id])
                 for table in ("mail_tokens", "second_factors", "recovery_codes"):
                     cursor.execute(f"DELETE FROM {table} WHERE user_id = %s".encode(), [user_id])
+                cursor.execute(_FORGET_MAILS, {"user_id": user_id})
                 # An archive that is being made is deleted once nobody can be at it any more.
                 cursor.execute(
                     "UPDATE exports SET state = 'doomed', due_at ="

@@ -1,5 +1,6 @@
 """The OpenAPI and AsyncAPI documents say what is really accepted and answered."""
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -77,6 +78,7 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         await user_routes(api, ana, bo)
         await mail_routes(people, api, await people.new("di"))
         await second_factor_routes(api, await people.new("ed"))
+        await export_routes(api, await people.new("fay"))
         await chat_routes(api, ana, bo)
         await session_routes(api, ana, desk)
         await api.call(bo, "POST /v1/users/me/delete", {"password": PASSWORD})
@@ -119,6 +121,14 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         await api.call(people.anonymous, "POST /v1/auth/password/reset-request", email)
         reset = {"token": (await people.mailed(ana, 3))[0], "new_password": PASSWORD}
         await api.call(people.anonymous, "POST /v1/auth/password/reset", reset)
+
+    async def export_routes(api: Documented, ana: User) -> None:
+        route, password = "/v1/users/me/export", {"password": PASSWORD}
+        await api.call(ana, f"POST {route}", password)
+        async with asyncio.timeout(30):
+            while (await api.call(ana, f"GET {route}")).body["status"] == "waiting":
+                await asyncio.sleep(0.2)
+        await api.call(ana, f"POST {route}/link", password)
 
     async def second_factor_routes(api: Documented, ana: User) -> None:
         route, password = "/v1/auth/second-factor", {"password": PASSWORD}

@@ -89,7 +89,8 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "purge_sessions": (
         REDIS | {"psycopg"},
-        "deps.account_store.purge_sessions = lambda *_: 0; deps.recovery.purge = lambda: 0",
+        "deps.account_store.purge_sessions = lambda *_: 0; deps.recovery.purge = lambda: 0;"
+        "deps.admin.forget_addresses = lambda: 0",
         "chalicelib.auth.jobs.purge_sessions(SCHEDULED, None)",
     ),
     "send_mails": (

@@ -147,6 +147,7 @@ def make_world(given: Settings) -> World:
         auth=auth,
         users=users,
         second_factor=lambda: second_factor,
+        forget_presence=sockets.forgotten.append,
         clock=clock,
     )
     second_factor = SecondFactor(
