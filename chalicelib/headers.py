@@ -18,6 +18,9 @@ PRIVATE = {
 }
 """For whatever is about somebody, and is no page. Pages have a policy of their own."""
 
+PUBLIC_SECONDS = 60 * 60
+"""For so long others may keep what is the same for everybody: our public keys are such."""
+
 TWO_YEARS = 60 * 60 * 24 * 730
 PREFLIGHT_SECONDS = 7200
 _EXPOSED = "RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"

@@ -88,6 +88,7 @@ def endpoint(
     status: int | tuple[int, ...] = 200,
     errors: tuple[type[AppError], ...] = (),
     page: bool = False,
+    public: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a view for "METHOD /path/{parameter}".
 
@@ -95,7 +96,8 @@ def endpoint(
     `identity: Identity` or `program: Program` (needs `scope`, else 401 or 403), `body: Model`
     (JSON), `query: Model`, `sent: Sent` (a form), `client: Client`. What it returns is answered as
     JSON with `status`; `None` as 204; a `Reply` or an `Answer` with the status it names, one of
-    `status`. A `page` is HTML for people, and no script of another origin may ask for it.
+    `status`. A `page` is HTML for people, and no script of another origin may ask for it. What is
+    `public` is the same for everybody, and may be kept for PUBLIC_SECONDS.
 
     `errors` are those that the service raises; what any route of its kind may answer goes without
     saying. `limit` is a class of chalicelib/limits.py; without one it is "default", "program" or,
@@ -155,6 +157,9 @@ def endpoint(
                 if "client" in hints:
                     arguments["client"] = _client(request)
                 response = _answer(view(**arguments), statuses[0], request_id)
+                if public:
+                    kept = f"public, max-age={headers.PUBLIC_SECONDS}"
+                    response.headers["Cache-Control"] = kept
             except AppError as error:
                 response = problem(error, request_id)
                 quotas = error.quotas if isinstance(error, RateLimited) else quotas

@@ -1,15 +1,17 @@
 """Development keys, made at the first run and kept in the state folder: the API's and Google's."""
 
-import base64
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from infra.deploy import keys as signing
 
 PROJECT = "parley-local"
 
@@ -68,7 +70,7 @@ def load(folder: Path) -> Keys:
     """Read the keys, and make those that are missing."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Keys(
-        jwks=_kept(folder / "jwt-keys.json", _new_jwks),
+        jwks=_kept(folder / "token-keys.json", _new_jwks),
         service_account=ServiceAccount(_kept(folder / "service-account.pem", _new_rsa_key)),
         aws=aws(folder),
     )
@@ -96,24 +98,7 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
 
 
 def _new_jwks() -> str:
-    """A key set with one private ES256 key."""
-    numbers = ec.generate_private_key(ec.SECP256R1()).private_numbers()
-    public = numbers.public_numbers
-    key = {
-        "kty": "EC",
-        "crv": "P-256",
-        "alg": "ES256",
-        "use": "sig",
-        "kid": secrets.token_hex(8),
-        "x": _base64url(public.x),
-        "y": _base64url(public.y),
-        "d": _base64url(numbers.private_value),
-    }
-    return json.dumps({"keys": [key]})
-
-
-def _base64url(number: int) -> str:
-    return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
+    return signing.write(signing.new_keys(time.time()))
 
 
 def _new_rsa_key() -> str:

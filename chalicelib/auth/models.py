@@ -306,7 +306,7 @@ class SocketTicket(Model):
     expires_in: int
 
 
-class Jwk(Model):
+class EcJwk(Model):
     """A public key that access tokens are signed with (RFC 7517)."""
 
     kty: Literal["EC"] = "EC"
@@ -318,7 +318,18 @@ class Jwk(Model):
     y: str
 
 
-class Jwks(Model):
-    """The public keys by which others can verify access tokens."""
+class RsaJwk(Model):
+    """A public key that ID tokens are signed with (RFC 7517)."""
 
-    keys: list[Jwk]
+    kty: Literal["RSA"] = "RSA"
+    alg: Literal["RS256"] = "RS256"
+    use: Literal["sig"] = "sig"
+    kid: str
+    n: str
+    e: str
+
+
+class Jwks(Model):
+    """The public keys by which others can verify our tokens."""
+
+    keys: list[Annotated[EcJwk | RsaJwk, Field(discriminator="kty")]]

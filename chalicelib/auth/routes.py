@@ -210,9 +210,9 @@ def revoke_other_sessions(identity: Identity) -> None:
     deps.auth.revoke_others(identity)
 
 
-@endpoint(bp, "GET /.well-known/jwks.json", limit="open")
+@endpoint(bp, "GET /.well-known/jwks.json", limit="open", public=True)
 def public_keys() -> Jwks:
-    """The keys that access tokens are signed with."""
+    """The keys that our tokens are signed with: access tokens by ES256, ID tokens by RS256."""
     return deps.auth.public_keys()
 
 

@@ -1,4 +1,4 @@
-"""Access tokens: JWTs signed with ES256, as RFC 9068 profiles them."""
+"""Access tokens, JWTs as RFC 9068 profiles them, and ID tokens of OpenID Connect."""
 
 import json
 import secrets
@@ -7,16 +7,19 @@ from functools import cached_property
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from pydantic import ValidationError
 
-from chalicelib.auth.models import Identity, Jwk, Jwks
+from chalicelib.auth.models import Identity, Jwks
 from chalicelib.config import Settings, SettingsInvalid
 from chalicelib.errors import Unauthorized
 
 AUDIENCE = "parley"
 TYPE = "at+jwt"
 ID_TYPE = "JWT"
+ALGORITHMS = {TYPE: "ES256", ID_TYPE: "RS256"}
+"""ES256 is short, which access tokens should be. RS256 is what every client of OpenID Connect knows
+and what a provider has to offer (Discovery, section 3)."""
+
 MAX_LENGTH = 4096
 _MALFORMED = (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError)
 _ID_CLAIMS = ["iss", "aud", "sub", "sid", "iat", "exp"]
@@ -24,13 +27,14 @@ _CLAIMS = ["iss", "aud", "sub", "scope", "iat", "exp", "jti"]
 
 
 class AccessTokens:
-    """Signs with the first of the keys, verifies with any of them.
+    """Signs with the first key of an algorithm, verifies with any of them.
 
-    The algorithm is fixed by the key, whatever a token says of itself (RFC 8725).
+    The algorithm is fixed by the kind of token, whatever one says of itself (RFC 8725).
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._signers: dict[str, tuple[str, Any]] = {}
 
     def issue(self, identity: Identity) -> str:
         """A token that says who calls, for `access_token_seconds`."""
@@ -58,7 +62,8 @@ class AccessTokens:
         return self._sign({"aud": client_id, **claims}, kind=ID_TYPE)
 
     def _sign(self, claims: dict[str, Any], *, kind: str) -> str:
-        kid, key = self._signer
+        algorithm = ALGORITHMS[kind]
+        kid, key = self._signer(algorithm)
         now = int(time.time())
         ours = {
             "iss": self._settings.issuer,
@@ -66,7 +71,7 @@ class AccessTokens:
             "exp": now + self._settings.access_token_seconds,
         }
         return jwt.encode(
-            {**ours, **claims}, key, algorithm="ES256", headers={"kid": kid, "typ": kind}
+            {**ours, **claims}, key, algorithm=algorithm, headers={"kid": kid, "typ": kind}
         )
 
     def verify(self, token: str) -> Identity:
@@ -106,13 +111,13 @@ class AccessTokens:
             if len(token) > MAX_LENGTH:
                 raise Unauthorized()
             header = jwt.get_unverified_header(token)
-            key = self._verifiers[header["kid"]]
+            key = self._verifiers[ALGORITHMS[kind]][header["kid"]]
             if header.get("typ") != kind:
                 raise Unauthorized()
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
-                algorithms=["ES256"],
+                algorithms=[ALGORITHMS[kind]],
                 audience=audience,
                 issuer=self._settings.issuer,
                 options={
@@ -130,29 +135,53 @@ class AccessTokens:
 
     @cached_property
     def public(self) -> Jwks:
-        """The public halves of all keys."""
-        return Jwks(keys=[jwk for jwk, _ in self._keys])
-
-    @cached_property
-    def _signer(self) -> tuple[str, Any]:
-        jwk, key = self._keys[0]
-        if not isinstance(key, EllipticCurvePrivateKey):
-            raise SettingsInvalid("Settings are malformed: JWT_KEYS: the first key cannot sign")
-        return jwk.kid, key
-
-    @cached_property
-    def _verifiers(self) -> dict[str, Any]:
-        return {jwk.kid: jwt.PyJWK(jwk.model_dump()).key for jwk in self.public.keys}
-
-    @cached_property
-    def _keys(self) -> list[tuple[Jwk, Any]]:
+        """The public halves of all keys. Raises SettingsInvalid."""
         try:
-            given = json.loads(self._settings.jwt_keys.get_secret_value())["keys"]
-            keys = [(Jwk.model_validate(one), jwt.PyJWK(one, "ES256").key) for one in given]
-        except (*_MALFORMED, ValidationError):
-            keys = []
-        if not keys or len({jwk.kid for jwk, _ in keys}) < len(keys):
-            raise SettingsInvalid(
-                "Settings are malformed: JWT_KEYS: not a JWK Set of P-256 keys with distinct `kid`s"
-            )
+            keys = Jwks.model_validate({"keys": self._given})
+        except ValidationError:
+            raise _malformed() from None
+        if len({key.kid for key in keys.keys}) < len(keys.keys):
+            raise _malformed()
         return keys
+
+    def _signer(self, algorithm: str) -> tuple[str, Any]:
+        """Made when first asked for: an RSA key is checked as it is loaded, which takes a while."""
+        if algorithm not in self._signers:
+            known = self._verifiers[algorithm]
+            own = next(key for key in self._given if key["kid"] in known)
+            if "d" not in own:
+                raise SettingsInvalid("Settings are malformed: JWT_KEYS: the first key cannot sign")
+            try:
+                self._signers[algorithm] = own["kid"], jwt.PyJWK(own, algorithm).key
+            except _MALFORMED:
+                raise _malformed() from None
+        return self._signers[algorithm]
+
+    @cached_property
+    def _verifiers(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {algorithm: {} for algorithm in ALGORITHMS.values()}
+        try:
+            for jwk in self.public.keys:
+                found[jwk.alg][jwk.kid] = jwt.PyJWK(jwk.model_dump(), jwk.alg).key
+        except _MALFORMED:
+            raise _malformed() from None
+        if not all(found.values()):
+            raise _malformed()
+        return found
+
+    @cached_property
+    def _given(self) -> list[dict[str, Any]]:
+        try:
+            given: list[dict[str, Any]] = json.loads(self._settings.jwt_keys.get_secret_value())[
+                "keys"
+            ]
+        except _MALFORMED:
+            raise _malformed() from None
+        return given
+
+
+def _malformed() -> SettingsInvalid:
+    return SettingsInvalid(
+        "Settings are malformed: JWT_KEYS: not a JWK Set of P-256 and RSA keys, at least one of "
+        "each, with distinct `kid`s"
+    )

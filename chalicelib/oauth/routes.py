@@ -21,13 +21,13 @@ bp = Blueprint(__name__)
 CLIENTS = "/v1/admin/oauth-clients"
 
 
-@endpoint(bp, "GET /.well-known/openid-configuration", limit="open")
+@endpoint(bp, "GET /.well-known/openid-configuration", limit="open", public=True)
 def openid_configuration() -> dict[str, Any]:
     """What OpenID Connect clients find out by themselves."""
     return metadata(deps.settings.issuer)
 
 
-@endpoint(bp, "GET /.well-known/oauth-authorization-server", limit="open")
+@endpoint(bp, "GET /.well-known/oauth-authorization-server", limit="open", public=True)
 def authorization_server() -> dict[str, Any]:
     """What OAuth clients find out by themselves (RFC 8414)."""
     return metadata(deps.settings.issuer)

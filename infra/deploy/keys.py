@@ -1,21 +1,20 @@
-"""The keys that access tokens are signed with: made here, rotated in three phases.
+"""The keys that tokens are signed with: made here, rotated in three phases.
 
-A key set is what the setting JWT_KEYS holds: the first key signs, all of them verify. The times of
-the phases stand in the keys themselves, as members that RFC 7517 lets readers ignore.
+A key set is what the setting JWT_KEYS holds: the first key of an algorithm signs, all of them
+verify. The times of the phases stand in the keys themselves, as members that RFC 7517 lets readers
+ignore.
 """
 
-import base64
 import json
 import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from chalicelib.headers import PUBLIC_SECONDS
 from infra.deploy.errors import Stopped
-
-JWKS_SECONDS = 60 * 60
-"""For so long others may keep the public keys that they fetched."""
 
 MARGIN_SECONDS = 10 * 60
 """For clocks that differ, and for functions to take the new keys."""
@@ -34,29 +33,27 @@ class Rotation:
     following: str
 
 
-def new_key(now: float) -> Key:
-    """A private ES256 key as a JWK."""
-    numbers = ec.generate_private_key(ec.SECP256R1()).private_numbers()
-    return {
-        "kty": "EC",
-        "crv": "P-256",
-        "alg": "ES256",
-        "use": "sig",
-        "kid": secrets.token_hex(8),
-        "x": _base64url(numbers.public_numbers.x),
-        "y": _base64url(numbers.public_numbers.y),
-        "d": _base64url(numbers.private_value),
-        ADDED: int(now),
-    }
+def new_keys(now: float) -> list[Key]:
+    """Private keys as JWKs: one to sign access tokens with, one for ID tokens."""
+    curve, modulus = ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)
+    return [
+        _named(ECAlgorithm.to_jwk(curve, as_dict=True), "ES256", now),
+        _named(RSAAlgorithm.to_jwk(modulus, as_dict=True), "RS256", now),
+    ]
+
+
+def completed(keys: list[Key], now: float) -> list[Key]:
+    """The same keys, and one of each kind that has none."""
+    return [*keys, *(key for key in new_keys(now) if not _kinds(keys)[key["kty"]])]
 
 
 def read(jwks: str) -> list[Key]:
     """The keys of a set. Raises Stopped, which says nothing of them."""
     try:
         keys = json.loads(jwks)["keys"]
-        if not keys or any("kid" not in key or "d" not in key for key in keys):
+        if not keys or any(not {"kid", "kty", "d"} <= key.keys() for key in keys):
             raise ValueError
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise Stopped("JWT_KEYS in the secret is not a set of private keys.") from None
     return list(keys)
 
@@ -68,29 +65,44 @@ def write(keys: list[Key]) -> str:
 
 def advance(keys: list[Key], now: float, token_seconds: int) -> Rotation:
     """The next phase. Raises Stopped while clients or tokens still need the present one."""
-    by_hand = len(keys) == 2 and FIRST not in keys[0] and ADDED not in keys[1]
-    if len(keys) == 1 or by_hand:
-        return Rotation(
-            stamped(keys, now) if by_hand else [*keys, new_key(now)],
-            "1 of 3: a new key is published, and signs nothing yet",
-            f"Others must fetch it before it signs: go on in {_minutes(_wait_added())}.",
-        )
-    if len(keys) > 2:
-        raise Stopped("JWT_KEYS has more than two keys: that is no state of a rotation.")
-    first, second = keys
-    if FIRST not in first or second.get(ADDED, 0) >= first[FIRST]:
-        _insist(second.get(ADDED, now), _wait_added(), now, "others fetch the new key")
-        return Rotation(
-            [{**second, FIRST: int(now)}, first],
-            "2 of 3: the new key signs, the old one still verifies",
-            f"Tokens of the old key must run out: go on in {_minutes(_wait_first(token_seconds))}.",
-        )
-    _insist(first[FIRST], _wait_first(token_seconds), now, "tokens of the old key run out")
-    return Rotation([first], "3 of 3: the old key is gone", "The rotation is complete.")
+    fresh = {key["kty"]: key for key in new_keys(now)}
+    rotations = [
+        _advance(group, fresh[kind], now, token_seconds) for kind, group in _kinds(keys).items()
+    ]
+    if len({rotation.done for rotation in rotations}) > 1:
+        raise Stopped("The keys in JWT_KEYS are in different phases of a rotation.")
+    together = [key for rotation in rotations for key in rotation.keys]
+    return Rotation(together, rotations[0].done, rotations[0].following)
 
 
 def stamped(keys: list[Key], now: float) -> list[Key]:
     """The same phase, beginning now: the functions had not taken it yet."""
+    return [key for group in _kinds(keys).values() for key in _stamped(group, now)]
+
+
+def _advance(keys: list[Key], fresh: Key, now: float, token_seconds: int) -> Rotation:
+    by_hand = len(keys) == 2 and FIRST not in keys[0] and ADDED not in keys[1]
+    if len(keys) == 1 or by_hand:
+        return Rotation(
+            _stamped(keys, now) if by_hand else [*keys, fresh],
+            "1 of 3: new keys are published, and sign nothing yet",
+            f"Others must fetch them before they sign: go on in {_minutes(_wait_added())}.",
+        )
+    if len(keys) > 2:
+        raise Stopped("JWT_KEYS has more than two keys of a kind: that is no state of a rotation.")
+    first, second = keys
+    if FIRST not in first or second.get(ADDED, 0) >= first[FIRST]:
+        _insist(second.get(ADDED, now), _wait_added(), now, "others fetch the new keys")
+        return Rotation(
+            [{**second, FIRST: int(now)}, first],
+            "2 of 3: the new keys sign, the old ones still verify",
+            f"Tokens of the old ones must end: go on in {_minutes(_wait_first(token_seconds))}.",
+        )
+    _insist(first[FIRST], _wait_first(token_seconds), now, "tokens of the old keys run out")
+    return Rotation([first], "3 of 3: the old keys are gone", "The rotation is complete.")
+
+
+def _stamped(keys: list[Key], now: float) -> list[Key]:
     if len(keys) == 2 and FIRST in keys[0] and keys[1].get(ADDED, 0) < keys[0][FIRST]:
         return [{**keys[0], FIRST: int(now)}, keys[1]]
     if len(keys) == 2:
@@ -99,7 +111,7 @@ def stamped(keys: list[Key], now: float) -> list[Key]:
 
 
 def _wait_added() -> int:
-    return JWKS_SECONDS + MARGIN_SECONDS
+    return PUBLIC_SECONDS + MARGIN_SECONDS
 
 
 def _wait_first(token_seconds: int) -> int:
@@ -117,5 +129,10 @@ def _minutes(seconds: float) -> str:
     return f"{minutes} minute{'s' if minutes > 1 else ''}"
 
 
-def _base64url(number: int) -> str:
-    return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
+def _kinds(keys: list[Key]) -> dict[str, list[Key]]:
+    return {kind: [key for key in keys if key["kty"] == kind] for kind in ("EC", "RSA")}
+
+
+def _named(jwk: Key, algorithm: str, now: float) -> Key:
+    jwk.pop("key_ops", None)
+    return {**jwk, "alg": algorithm, "use": "sig", "kid": secrets.token_hex(8), ADDED: int(now)}

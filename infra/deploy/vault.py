@@ -43,13 +43,14 @@ class Vault:
         self._api.put_secret_value(SecretId=arn, SecretString=json.dumps(held))
 
     def fill_jwt(self, arn: str, now: float) -> str:
-        """Put a signing key into the secret unless one is there."""
+        """Put signing keys into the secret where there are none."""
         held = self.read(arn)
-        if held.get(JWT):
-            keys.read(held[JWT])
-            return "JWT key kept"
-        self.write(arn, {**held, JWT: keys.write([keys.new_key(now)])})
-        return "JWT key made"
+        given = keys.read(held[JWT]) if held.get(JWT) else []
+        whole = keys.completed(given, now)
+        if whole == given:
+            return "JWT keys kept"
+        self.write(arn, {**held, JWT: keys.write(whole)})
+        return "JWT keys made"
 
     def fill_fcm(self, arn: str, given: Path | None, again: str) -> str:
         """Put the given service account into the secret; without one, it must be there."""

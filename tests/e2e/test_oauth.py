@@ -84,7 +84,7 @@ def test_an_id_token_says_who_when_and_for_whom(
     claims = jwt.decode(
         tokens["id_token"],
         keys[kid].key,
-        algorithms=["ES256"],
+        algorithms=["RS256"],
         audience=program.id,
         issuer=browser.url,
     )

@@ -4,9 +4,10 @@ import json
 import stat
 from pathlib import Path
 
-import jwt
-
+from chalicelib.auth.models import Identity
+from chalicelib.auth.tokens import AccessTokens
 from local import keys
+from tests.unit.settings import settings
 
 
 def test_keys_are_made_once(tmp_path: Path) -> None:
@@ -32,15 +33,12 @@ def test_nobody_else_can_read_them(tmp_path: Path) -> None:
 
 
 def test_the_key_set_signs_and_verifies_tokens(tmp_path: Path) -> None:
-    (key,) = json.loads(keys.load(tmp_path / "keys").jwks)["keys"]
-    private = jwt.PyJWK(key)
-    public = jwt.PyJWK({name: value for name, value in key.items() if name != "d"})
+    jwks = keys.load(tmp_path / "keys").jwks
+    tokens = AccessTokens(settings(jwt_keys=jwks))
+    ada = Identity(user_id="ada", session_id="s")
 
-    token = jwt.encode({"sub": "ada"}, private, algorithm="ES256", headers={"kid": key["kid"]})
-
-    assert jwt.decode(token, public, algorithms=["ES256"]) == {"sub": "ada"}
-    assert key["alg"] == "ES256"
-    assert key["use"] == "sig"
+    assert tokens.verify(tokens.issue(ada)) == ada
+    assert tokens.id_claims(tokens.issue_id("program", sub="ada", sid="s"))["sub"] == "ada"
 
 
 def test_the_service_account_is_a_file_as_google_makes_them(tmp_path: Path) -> None:

@@ -52,6 +52,24 @@ ANSWERS = [
 ]
 
 
+class TestCaches:
+    @pytest.mark.parametrize("name", ["openid-configuration", "oauth-authorization-server"])
+    def test_may_keep_what_is_the_same_for_everybody(self, app: Chalice, name: str) -> None:
+        status, answered, _ = call(app, f"GET /.well-known/{name}")
+
+        assert status == 200
+        assert answered["cache-control"] == "public, max-age=3600"
+
+    def test_keep_no_failure(self, app: Chalice, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delitem(vars(deps), "auth")
+        given(monkeypatch, jwt_keys="{}", issuer="https://api.example.org")
+
+        status, answered, _ = call(app, "GET /.well-known/jwks.json")
+
+        assert status == 500
+        assert answered["cache-control"] == "no-store"
+
+
 class TestSecurity:
     @pytest.mark.parametrize(("route", "token"), ANSWERS)
     def test_every_answer_says_what_browsers_may_do_with_it(

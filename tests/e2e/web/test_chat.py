@@ -263,9 +263,10 @@ def test_passwords_change_and_accounts_go(world: World) -> None:
     page.get_by_role("button", name="Change password").click()
     expect(page.get_by_text("Changed. Your other devices are signed out.")).to_be_visible()
 
-    page.get_by_text("I want to leave").click()
-    page.get_by_label("Password, to be sure").fill("another long password 7")
-    page.get_by_role("button", name="Delete my account").click()
+    leave = page.locator("details", has_text="I want to leave")
+    leave.get_by_text("I want to leave").click()
+    leave.get_by_label("Password, to be sure").fill("another long password 7")
+    leave.get_by_role("button", name="Delete my account").click()
     expect(page.get_by_text("Your account is deleted.")).to_be_visible()
     sign_in(page, ben.username, "another long password 7")
     expect(page.locator(".form-message.is-problem")).not_to_be_empty()

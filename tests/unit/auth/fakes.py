@@ -1,6 +1,5 @@
 """Stand-ins for what Redis keeps of accounts, and parts made for tests."""
 
-import base64
 import json
 import secrets
 from collections import Counter
@@ -8,8 +7,6 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib.auth.models import Client, Identity
 from chalicelib.auth.revocation import Admission, Revocation
@@ -21,37 +18,25 @@ from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.gateway import Gateway
 from chalicelib.limits import Quota, Use
 from chalicelib.messages.models import Owed
+from infra.deploy.keys import ADDED, new_keys
 from tests.unit.settings import settings
 
 PHONE = Client(address="192.0.2.1", user_agent="Phone/1")
 
 
-def signing_key(kid: str) -> dict[str, str]:
-    """A private ES256 key as a JWK."""
-    numbers = ec.generate_private_key(ec.SECP256R1()).private_numbers()
-
-    def encoded(number: int) -> str:
-        return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
-
-    return {
-        "kty": "EC",
-        "crv": "P-256",
-        "alg": "ES256",
-        "use": "sig",
-        "kid": kid,
-        "x": encoded(numbers.public_numbers.x),
-        "y": encoded(numbers.public_numbers.y),
-        "d": encoded(numbers.private_value),
-    }
+def signing_key(kid: str, algorithm: str = "ES256") -> dict[str, str]:
+    """A private key as a JWK."""
+    (made,) = (key for key in new_keys(0) if key["alg"] == algorithm)
+    return {**{name: value for name, value in made.items() if name != ADDED}, "kid": kid}
 
 
-KEY = signing_key("k1")
+KEY, RSA_KEY = signing_key("k1"), signing_key("r1", "RS256")
 
 
 def auth_settings(**changes: Any) -> Settings:
     """Settings that can sign, with cheap hashes."""
     cheap = {"argon2_time_cost": 1, "argon2_memory_kib": 8, "mail_from": "us@example.com"}
-    return settings(**{"jwt_keys": json.dumps({"keys": [KEY]}), **cheap, **changes})
+    return settings(**{"jwt_keys": json.dumps({"keys": [KEY, RSA_KEY]}), **cheap, **changes})
 
 
 class Clock:

@@ -298,5 +298,6 @@ class TestTicketsAndKeys:
 
         assert status == 200
         assert [set(key) for key in answer["keys"]] == [
-            {"kty", "crv", "alg", "use", "kid", "x", "y"}
+            {"kty", "crv", "alg", "use", "kid", "x", "y"},
+            {"kty", "alg", "use", "kid", "n", "e"},
         ]

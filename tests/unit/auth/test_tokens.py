@@ -14,17 +14,20 @@ from chalicelib.auth.models import Identity
 from chalicelib.auth.tokens import AccessTokens
 from chalicelib.config import SettingsInvalid
 from chalicelib.errors import Unauthorized
-from tests.unit.auth.fakes import KEY, auth_settings, signing_key
+from tests.unit.auth.fakes import KEY, RSA_KEY, auth_settings, signing_key
 
 ANA = Identity(user_id="ana", session_id="s1", scopes=frozenset({"account", "chats.read"}))
 PRIVATE = jwt.PyJWK(KEY).key
 OTHER = signing_key("k2")
+RSA_PRIVATE = jwt.PyJWK(RSA_KEY).key
+OTHER_RSA = signing_key("r2", "RS256")
 
 
-def tokens(*keys: dict[str, str], **changes: Any) -> AccessTokens:
-    return AccessTokens(
-        auth_settings(jwt_keys=json.dumps({"keys": list(keys or (KEY,))}), **changes)
-    )
+def tokens(
+    *keys: dict[str, str], rsa: tuple[dict[str, str], ...] = (RSA_KEY,), **changes: Any
+) -> AccessTokens:
+    given = [*(keys or (KEY,)), *rsa]
+    return AccessTokens(auth_settings(jwt_keys=json.dumps({"keys": given}), **changes))
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -44,6 +47,12 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 def signed(given: dict[str, Any], key: Any = PRIVATE, alg: str = "ES256", **header: Any) -> str:
     return jwt.encode(given, key, algorithm=alg, headers={"kid": "k1", "typ": "at+jwt", **header})
+
+
+def signed_id(
+    given: dict[str, Any], key: Any = RSA_PRIVATE, alg: str = "RS256", **header: Any
+) -> str:
+    return jwt.encode(given, key, algorithm=alg, headers={"kid": "r1", "typ": "JWT", **header})
 
 
 def encoded(value: Any) -> str:
@@ -142,6 +151,11 @@ def test_refuses_a_token_signed_with_a_key_of_its_own() -> None:
             tokens().verify(token)
 
 
+def test_refuses_a_token_signed_with_a_key_of_the_other_kind_of_tokens() -> None:
+    with pytest.raises(Unauthorized):
+        tokens().verify(signed_id(claims(), typ="at+jwt"))
+
+
 def test_refuses_a_token_that_was_changed() -> None:
     head, _, signature = signed(claims()).split(".")
 
@@ -193,8 +207,9 @@ class TestKeys:
         published = tokens(KEY, OTHER).public.model_dump()["keys"]
 
         assert [sorted(key) for key in published] == [
-            ["alg", "crv", "kid", "kty", "use", "x", "y"]
-        ] * 2
+            *[["alg", "crv", "kid", "kty", "use", "x", "y"]] * 2,
+            ["alg", "e", "kid", "kty", "n", "use"],
+        ]
         assert jwt.PyJWKSet.from_dict({"keys": published})["k2"].key_id == "k2"
 
     @pytest.mark.parametrize(
@@ -205,11 +220,17 @@ class TestKeys:
             '{"keys": []}',
             '{"keys": "hunter2"}',
             '[{"hunter2": 1}]',
-            json.dumps({"keys": [KEY, KEY]}),
-            json.dumps({"keys": [{**KEY, "crv": "P-384"}]}),
-            json.dumps({"keys": [{**KEY, "x": "hunter2"}]}),
-            json.dumps({"keys": [{"kty": "oct", "kid": "k1", "k": "hunter2"}]}),
-            json.dumps({"keys": [{n: v for n, v in KEY.items() if n != "d"}]}),
+            json.dumps({"keys": [KEY]}),
+            json.dumps({"keys": [RSA_KEY]}),
+            json.dumps({"keys": [KEY, KEY, RSA_KEY]}),
+            json.dumps({"keys": [KEY, {**RSA_KEY, "kid": "k1"}]}),
+            json.dumps({"keys": [{**KEY, "crv": "P-384"}, RSA_KEY]}),
+            json.dumps({"keys": [{**KEY, "x": "hunter2"}, RSA_KEY]}),
+            json.dumps({"keys": [{**KEY, "d": 7}, RSA_KEY]}),
+            json.dumps({"keys": [KEY, {**RSA_KEY, "alg": "PS256"}]}),
+            json.dumps({"keys": [KEY, {**RSA_KEY, "n": "hunter2 "}]}),
+            json.dumps({"keys": [{"kty": "oct", "kid": "k1", "k": "hunter2"}, KEY, RSA_KEY]}),
+            json.dumps({"keys": [{n: v for n, v in KEY.items() if n != "d"}, RSA_KEY]}),
         ],
         ids=lambda value: value[:24],
     )
@@ -229,8 +250,28 @@ class TestIdTokens:
 
         assert (told["aud"], told["sub"], told["sid"]) == ("program", "ana", "s1")
 
+    def test_are_signed_as_every_client_understands(self) -> None:
+        header = jwt.get_unverified_header(tokens().issue_id("program", **self.SAYS))
+
+        assert header == {"alg": "RS256", "typ": "JWT", "kid": "r1"}
+
+    def test_of_a_retired_key_are_known(self) -> None:
+        old, both = tokens(), tokens(rsa=(OTHER_RSA, RSA_KEY))
+
+        assert both.id_claims(old.issue_id("program", **self.SAYS))["sub"] == "ana"
+        assert jwt.get_unverified_header(both.issue_id("p", **self.SAYS))["kid"] == "r2"
+
+    def test_a_key_that_cannot_sign_is_told(self) -> None:
+        public = {name: RSA_KEY[name] for name in ("kty", "alg", "use", "kid", "n", "e")}
+        broken = {**RSA_KEY, "p": RSA_KEY["q"]}
+
+        for key in (public, broken):
+            with pytest.raises(SettingsInvalid, match="JWT_KEYS") as raised:
+                tokens(rsa=(key,)).issue_id("program", **self.SAYS)
+            assert RSA_KEY["d"] not in str(raised.value)
+
     def test_are_known_after_they_expired(self) -> None:
-        old = signed({**claims(aud="program"), "exp": 1}, typ="JWT")
+        old = signed_id({**claims(aud="program"), "exp": 1})
 
         assert tokens().id_claims(old)["sid"] == "s1"
 
@@ -240,12 +281,14 @@ class TestIdTokens:
             "",
             "nonsense",
             tokens().issue(ANA),
-            signed(claims(aud="program")),
-            signed(claims(aud="program", iss="https://evil.example"), typ="JWT"),
-            signed(claims(aud="program", sid=None), typ="JWT"),
-            signed(claims(aud=["program"]), typ="JWT"),
-            signed(claims(aud="program"), key=jwt.PyJWK(OTHER).key, typ="JWT"),
-            tokens(OTHER).issue_id("program", **SAYS),
+            signed_id(claims(aud="program"), typ="at+jwt"),
+            signed_id(claims(aud="program", iss="https://evil.example")),
+            signed_id(claims(aud="program", sid=None)),
+            signed_id(claims(aud=["program"])),
+            signed_id(claims(aud="program"), key=jwt.PyJWK(OTHER_RSA).key),
+            signed_id(claims(aud="program"), alg="PS256"),
+            signed(claims(aud="program"), typ="JWT"),
+            tokens(rsa=(OTHER_RSA,)).issue_id("program", **SAYS),
         ],
     )
     def test_only_ours_are_believed(self, text: str) -> None:
