@@ -9,6 +9,7 @@ from psycopg.rows import args_row, kwargs_row, scalar_row
 from chalicelib.auth.models import LATELY, Session
 from chalicelib.auth.scopes import ROLES_LOCK
 from chalicelib.errors import LastAdmin, UsernameTaken
+from chalicelib.exports.models import LEASE
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import DELETED_NAME, Profile
 
@@ -319,9 +320,9 @@ class AccountStore:
                 # An archive that is being made is deleted once nobody can be at it any more.
                 cursor.execute(
                     "UPDATE exports SET state = 'doomed', due_at ="
-                    " CASE WHEN state = 'waiting' AND tries > 0 THEN due_at ELSE %s END"
+                    " CASE WHEN state = 'waiting' AND tries > 0 THEN LEAST(due_at, %s) ELSE %s END"
                     " WHERE user_id = %s AND state <> 'doomed'",
-                    [now, user_id],
+                    [now + LEASE, now, user_id],
                 )
                 cursor.execute(
                     "UPDATE users SET email = NULL, email_verified_at = NULL,"

@@ -11,6 +11,9 @@ EVERY = timedelta(days=1)
 KEPT = timedelta(days=7)
 """How long an archive is there to be fetched. The bucket deletes by itself a day later."""
 
+LEASE = timedelta(minutes=16)
+"""More than a function can run: who comes after this finds nobody at an archive."""
+
 LINK = timedelta(minutes=5)
 """How long a link to an archive can be opened."""
 

@@ -12,7 +12,7 @@ from chalicelib import metrics
 from chalicelib.auth.models import Identity, PasswordProof
 from chalicelib.errors import ExportNotFound, RateLimited, Unavailable, UserNotFound
 from chalicelib.exports.archive import NotWritten
-from chalicelib.exports.models import EVERY, KEPT, LINK, Export, ExportLink, Task
+from chalicelib.exports.models import EVERY, KEPT, LEASE, LINK, Export, ExportLink, Task
 from chalicelib.ids import new_id
 from chalicelib.wire import now
 
@@ -28,9 +28,6 @@ SECONDS = 40.0
 
 WRITE_SECONDS = 600.0
 """For writing one archive. With the upload and the above it is less than the function has."""
-
-LEASE = timedelta(minutes=16)
-"""More than a function can run: who comes after this finds nobody at it."""
 
 DELAYS = (60, 300, 1200, 3600)
 """Seconds from each failed try to the next. An archive that fails once more is given up."""

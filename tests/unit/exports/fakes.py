@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import IO, Any, Literal
 
 from chalicelib.errors import Unavailable
-from chalicelib.exports.models import EVERY, Export, Task
+from chalicelib.exports.models import EVERY, LEASE, Export, Task
 from chalicelib.exports.s3 import Bucket
 from chalicelib.exports.store import ExportStore
 
@@ -76,7 +76,8 @@ class FakeExportStore(ExportStore):
         self.accounts.pop(user_id, None)
         for row in self._of(user_id):
             leased = row["state"] == "waiting" and row["tries"]
-            row |= {"state": "doomed", "due_at": row["due_at"] if leased else now}
+            due_at = min(row["due_at"], now + LEASE) if leased else now
+            row |= {"state": "doomed", "due_at": due_at}
 
     def account(self, user_id: str) -> dict[str, list[Row]] | None:
         return self.accounts.get(user_id)

@@ -17,8 +17,8 @@ from chalicelib.errors import (
     UserNotFound,
 )
 from chalicelib.exports.archive import Archive, NotWritten
-from chalicelib.exports.models import KEPT, LINK
-from chalicelib.exports.service import DELAYS, LEASE, Exports
+from chalicelib.exports.models import KEPT, LEASE, LINK
+from chalicelib.exports.service import DELAYS, Exports
 from chalicelib.ids import new_id
 from tests.unit.exports.fakes import FakeBucket, FakeExportStore
 
