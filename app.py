@@ -8,6 +8,7 @@ from chalice.app import WebsocketEvent
 from chalicelib import maintenance, meta, rest, ws
 from chalicelib.admin import routes as admin_routes
 from chalicelib.auth import jobs as auth_jobs
+from chalicelib.auth import passkey_routes
 from chalicelib.auth import routes as auth_routes
 from chalicelib.exports import jobs as exports_jobs
 from chalicelib.exports import routes as exports_routes
@@ -26,6 +27,7 @@ app.experimental_feature_flags.update(["WEBSOCKETS"])
 for module in (
     meta,
     auth_routes,
+    passkey_routes,
     auth_jobs,
     users_routes,
     admin_routes,

@@ -66,6 +66,13 @@ RateLimits = Annotated[
 
 _ORIGIN = r"https?://[a-z0-9.-]+(:[0-9]+)?"
 _ORIGINS = rf"^(\*|{_ORIGIN}(, ?{_ORIGIN})*)?$"
+_DOMAIN = r"^(([a-z0-9-]+\.)*[a-z][a-z0-9-]*)?$"
+# Browsers answer on these alone; apps on Android name the key that they were signed with.
+_PASSKEY_ORIGIN = (
+    r"(https://[a-z0-9.-]+(:[0-9]+)?|http://localhost(:[0-9]+)?"
+    r"|android:apk-key-hash:[A-Za-z0-9_-]{43})"
+)
+_PASSKEY_ORIGINS = rf"^({_PASSKEY_ORIGIN}(, ?{_PASSKEY_ORIGIN})*)?$"
 
 
 class Settings(BaseModel):
@@ -100,6 +107,9 @@ class Settings(BaseModel):
     argon2_time_cost: Seconds = 2
     argon2_memory_kib: Annotated[int, Field(ge=8)] = 19 * 1024
 
+    passkey_rp_id: Annotated[str, Field(pattern=_DOMAIN)] = ""
+    passkey_origins: Annotated[str, Field(pattern=_PASSKEY_ORIGINS)] = ""
+
     rate_limits: RateLimits = {}
     sockets_per_session: Seconds = 8
 
@@ -119,7 +129,12 @@ class Settings(BaseModel):
     @cached_property
     def origins(self) -> tuple[str, ...]:
         """Whose pages may call: origins as browsers write them, or "*"."""
-        return tuple(one.strip() for one in self.cors_origins.split(",") if one)
+        return _listed(self.cors_origins)
+
+    @cached_property
+    def origins_of_passkeys(self) -> tuple[str, ...]:
+        """Where passkeys may be made and used, exactly."""
+        return _listed(self.passkey_origins)
 
     @cached_property
     def limits(self) -> Mapping[str, Limit]:
@@ -148,6 +163,10 @@ class Settings(BaseModel):
                 for item in error.errors(include_url=False, include_input=False)
             )
             raise SettingsInvalid(f"Settings are missing or malformed: {wrong}") from None
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.split(",") if one)
 
 
 def trace_id(environment: Mapping[str, str] = os.environ) -> str | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from chalicelib.admin.service import Admin
     from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.passkeys import Passkeys
     from chalicelib.auth.passwords import Passwords
     from chalicelib.auth.recovery import Recovery
     from chalicelib.auth.revocation import Revocation
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.store import AccountStore
     from chalicelib.auth.throttle import Throttle
     from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.auth.webauthn import RelyingParty
     from chalicelib.broker import Broker
     from chalicelib.connections import Connections
     from chalicelib.exports.archive import Archive
@@ -137,6 +139,7 @@ class Deps:
             users=self.users,
             second_factor=lambda: self.second_factor,
             forget_presence=lambda user_id: self.connections.forget_user(user_id),
+            passkeys=lambda: self.passkeys,
         )
 
     @cached_property
@@ -150,6 +153,29 @@ class Deps:
             users=self.users,
             confirm_password=self.accounts.confirm,
         )
+
+    @cached_property
+    def passkeys(self) -> "Passkeys":
+        from chalicelib.auth.challenges import Challenges
+        from chalicelib.auth.passkey_store import PasskeyStore
+        from chalicelib.auth.passkeys import Passkeys
+
+        return Passkeys(
+            store=PasskeyStore(self.postgres),
+            challenges=Challenges(self.redis),
+            relying_party=lambda: self.relying_party,
+            accounts=self.accounts,
+            users=self.users,
+        )
+
+    @cached_property
+    def relying_party(self) -> "RelyingParty | None":
+        settings = self.settings
+        if not (settings.passkey_rp_id and settings.passkey_origins):
+            return None
+        from chalicelib.auth.webauthn import RelyingParty
+
+        return RelyingParty(settings.passkey_rp_id, settings.origins_of_passkeys)
 
     @cached_property
     def passwords(self) -> "Passwords":

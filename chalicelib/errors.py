@@ -44,7 +44,8 @@ class InvalidCredentials(AppError):
 
 
 class SecondFactorRequired(AppError):
-    """The password is right; sign in again with a code besides, one of `methods`."""
+    """The password is right; sign in again with one of `methods` besides. `passkey`: what to ask a
+    passkey, where there is one."""
 
     code, status, message = (
         "second_factor_required",
@@ -52,8 +53,11 @@ class SecondFactorRequired(AppError):
         "Give a code of your authenticator app, or a recovery code.",
     )
 
-    def __init__(self) -> None:
-        super().__init__(methods=["totp", "recovery_code"])
+    def __init__(self, passkey: dict[str, Any] | None = None) -> None:
+        if passkey is None:
+            super().__init__(methods=["totp", "recovery_code"])
+        else:
+            super().__init__(methods=["totp", "recovery_code", "passkey"], passkey=passkey)
 
 
 class SecondFactorInvalid(AppError):
@@ -72,8 +76,28 @@ class SecondFactorOff(AppError):
     code, status, message = "second_factor_off", 409, "Set a second factor up first."
 
 
+class PasskeyInvalid(AppError):
+    code, status, message = (
+        "passkey_invalid",
+        401,
+        "This passkey did not sign you in. Try again, or use your password.",
+    )
+
+
+class PasskeysOff(AppError):
+    code, status, message = "passkeys_off", 409, "This server does not know passkeys."
+
+
+class PasskeyKnown(AppError):
+    code, status, message = "passkey_known", 409, "This passkey is in use already."
+
+
+class TooManyPasskeys(AppError):
+    code, status, message = "too_many_passkeys", 409, "Remove a passkey first: you have too many."
+
+
 class AccountSuspended(AppError):
-    """Told only to whoever knows the password."""
+    """Told only to whoever knows the password, or has a passkey."""
 
     code, status, message = "account_suspended", 403, "This account is suspended."
 

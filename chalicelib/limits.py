@@ -122,6 +122,10 @@ TABLE: Mapping[str, Limit] = {
         inside=True,
         user=Bucket(5, QUARTER),
     ),
+    "passkey": Limit(
+        covers="signing in by a passkey: what to answer, and the answer",
+        address=Bucket(300, QUARTER),
+    ),
     "refresh": Limit(
         covers="refreshing a session; of an address, what fails",
         inside=True,

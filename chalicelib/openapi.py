@@ -160,9 +160,8 @@ def _response(
         told = _success(one, status, schema_of)
     if codes:
         problem = {"application/problem+json": {"schema": schema_of[Problem]}}
-        if one.page:
-            problem[PAGE] = {"schema": {"type": "string"}}
-        told["content"] = {**told.get("content", {}), **problem}
+        page = {PAGE: {"schema": {"type": "string"}}}
+        told["content"] = {**told.get("content", {}), **(page if one.page else problem)}
         known = ", ".join(f"`{code}`" for code in codes)
         told["description"] = f"{told['description']} A problem: {known}.".strip()
     if headers := _HEADERS.get(status):

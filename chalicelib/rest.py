@@ -87,7 +87,7 @@ def endpoint(
     limit: str | None = None,
     status: int | tuple[int, ...] = 200,
     errors: tuple[type[AppError], ...] = (),
-    page: bool = False,
+    page: Callable[[str], Answer] | None = None,
     public: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a view for "METHOD /path/{parameter}".
@@ -96,8 +96,9 @@ def endpoint(
     `identity: Identity` or `program: Program` (needs `scope`, else 401 or 403), `body: Model`
     (JSON), `query: Model`, `sent: Sent` (a form), `client: Client`. What it returns is answered as
     JSON with `status`; `None` as 204; a `Reply` or an `Answer` with the status it names, one of
-    `status`. A `page` is HTML for people, and no script of another origin may ask for it. What is
-    `public` is the same for everybody, and may be kept for PUBLIC_SECONDS.
+    `status`. A `page` is HTML for people: it makes the answer that tells them of an error, and no
+    script of another origin may ask for it. What is `public` is the same for everybody, and may be
+    kept for PUBLIC_SECONDS.
 
     `errors` are those that the service raises; what any route of its kind may answer goes without
     saying. `limit` is a class of chalicelib/limits.py; without one it is "default", "program" or,
@@ -118,7 +119,7 @@ def endpoint(
             limit=limited,
             statuses=statuses,
             errors=errors,
-            page=page,
+            page=page is not None,
             view=view,
             hints=hints,
         )
@@ -161,15 +162,23 @@ def endpoint(
                     kept = f"public, max-age={headers.PUBLIC_SECONDS}"
                     response.headers["Cache-Control"] = kept
             except AppError as error:
-                response = problem(error, request_id)
+                response = refused(error, request_id)
                 quotas = error.quotas if isinstance(error, RateLimited) else quotas
             except Exception:
                 log.exception("request failed", extra={"route": route})
-                response = problem(AppError(), request_id)
+                response = refused(AppError(), request_id)
             response.headers.update(fields_of(quotas))
-            if not page and (settings := vars(deps).get("settings")):
+            if page is None and (settings := vars(deps).get("settings")):
                 origin = request.headers.get("origin", "")
                 response.headers.update(headers.cors(settings.origins, origin))
+            return response
+
+        def refused(error: AppError, request_id: str) -> Response:
+            response = problem(error, request_id)
+            if page is not None:
+                shown = page(str(error))
+                response.body = shown.body
+                response.headers.update(shown.headers)
             return response
 
         # Chalice calls views by the names in the path, and would look at the view's own signature.

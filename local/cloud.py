@@ -156,6 +156,8 @@ def _environment(
         "STAGE": "local",
         "ISSUER": url(listeners.http),
         "CORS_ORIGINS": ",".join(_names_of(url(listeners.http))),
+        "PASSKEY_RP_ID": "localhost",  # an address is not the name that browsers ask for
+        "PASSKEY_ORIGINS": url(listeners.http).replace("127.0.0.1", "localhost"),
         "WS_URL": f"{url(listeners.sockets, 'ws')}/{STAGE}",
         "WS_ENDPOINT_URL": f"{url(listeners.management)}/{STAGE}",
         "JWT_KEYS": found.jwks,

@@ -13,12 +13,16 @@ from chalicelib.auth.models import (
     Identity,
     PasswordChange,
     Registration,
+    Session,
     SignedIn,
     Terms,
 )
+from chalicelib.auth.passkey_models import Passkey
+from chalicelib.auth.refresh import RefreshToken
 from chalicelib.errors import (
     AccountSuspended,
     InvalidCredentials,
+    PasskeyInvalid,
     SecondFactorRequired,
     Unavailable,
     UserNotFound,
@@ -29,6 +33,7 @@ from chalicelib.users.models import Profile
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
+    from chalicelib.auth.passkeys import Passkeys
     from chalicelib.auth.passwords import Passwords
     from chalicelib.auth.second_factor import SecondFactor
     from chalicelib.auth.service import Auth
@@ -53,6 +58,7 @@ class Accounts:
         users: "Users",
         second_factor: "Callable[[], SecondFactor]",
         forget_presence: Callable[[str], None],
+        passkeys: "Callable[[], Passkeys]",
         clock: Callable[[], datetime] = now,
     ) -> None:
         self._store = store
@@ -62,6 +68,7 @@ class Accounts:
         self._users = users
         self._second_factor = second_factor
         self._forget_presence = forget_presence
+        self._passkeys = passkeys
         self._clock = clock
 
     def register(self, registration: Registration, client: Client) -> SignedIn:
@@ -95,8 +102,8 @@ class Accounts:
 
         Raises InvalidCredentials, alike in answer and in time for a wrong password, for a login
         that nobody has, and for an account that was guessed at too often by its other name;
-        AccountSuspended, SecondFactorRequired and SecondFactorInvalid, only for the right password;
-        and RateLimited.
+        AccountSuspended, SecondFactorRequired, SecondFactorInvalid and PasskeyInvalid, only for the
+        right password; and RateLimited.
         """
         visitor = client.address, credentials.device_key
         self._throttle.login(credentials.login, *visitor)
@@ -109,9 +116,7 @@ class Accounts:
         if found.suspended:
             raise AccountSuspended()
         if found.second_factor:
-            if credentials.second_factor is None:
-                raise SecondFactorRequired()
-            self._second_factor().check(found.user_id, credentials.second_factor)
+            self._check_second_factor(found.user_id, credentials)
         session, token = self._auth.draft_session(
             found.user_id, client, credentials.device_name, terms
         )
@@ -119,13 +124,20 @@ class Accounts:
         if surplus is None:  # the password was changed or the account suspended meanwhile
             again = self._store.credential_for(credentials.login)
             raise AccountSuspended() if _suspended_since(again, found) else InvalidCredentials()
-        self._auth.give_way(found.user_id, surplus)
-        self._auth.announce(session)
         if self._passwords.outdated(found.password_hash):
             self._store.rehash(found, self._passwords.hash(credentials.password))
-        user = self._users.me(found.user_id)
-        session = replace(session, roles=self._store.roles(found.user_id))
-        return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
+        return self._opened(session, token, surplus)
+
+    def open_by_passkey(
+        self, passkey: Passkey, client: Client, device_name: str | None, terms: Terms = OURS
+    ) -> SignedIn:
+        """As `login`, for whoever proved to have a passkey. Raises PasskeyInvalid if it was
+        removed, or its user suspended, meanwhile."""
+        session, token = self._auth.draft_session(passkey.user_id, client, device_name, terms)
+        surplus = self._store.open_by_passkey(session, passkey.id)
+        if surplus is None:
+            raise PasskeyInvalid()
+        return self._opened(session, token, surplus)
 
     def change_password(self, identity: Identity, change: PasswordChange) -> None:
         """Set a new password and end all other sessions.
@@ -171,6 +183,21 @@ class Accounts:
         """Raises InvalidCredentials unless it is the caller's password, or RateLimited."""
         if self._check(identity, password) is None:
             raise InvalidCredentials(_WRONG)
+
+    def _opened(self, session: Session, token: RefreshToken, surplus: list[str]) -> SignedIn:
+        self._auth.give_way(session.user_id, surplus)
+        self._auth.announce(session)
+        user = self._users.me(session.user_id)
+        session = replace(session, roles=self._store.roles(session.user_id))
+        return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
+
+    def _check_second_factor(self, user_id: str, credentials: Credentials) -> None:
+        if credentials.passkey is not None:
+            self._passkeys().check(user_id, credentials.passkey)
+        elif credentials.second_factor is not None:
+            self._second_factor().check(user_id, credentials.second_factor)
+        else:
+            raise SecondFactorRequired(self._passkeys().offer(user_id))
 
     def _check(
         self, identity: Identity, password: str, *, or_else: str | None = None

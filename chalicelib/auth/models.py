@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from chalicelib.auth.passkey_models import PasskeyAnswer
 from chalicelib.auth.scopes import SCOPES, scopes_of
 from chalicelib.users.models import Name, Profile, Username
 from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Token, Utc
@@ -161,13 +162,15 @@ class Registration(Input):
 
 class Credentials(Input):
     """Signs in. `login` is the username or the verified e-mail address, in any case. Where the
-    answer is `second_factor_required`, send the same again with a code as `second_factor`."""
+    answer is `second_factor_required`, send the same again with a code as `second_factor`, or with
+    what a passkey makes of the answer's `passkey` as that."""
 
     login: Annotated[
         str, Field(min_length=1, max_length=254, repr=False), BeforeValidator(_fold), PRINTABLE
     ]
     password: Password
     second_factor: Annotated[Code | None, Field(repr=False)] = None
+    passkey: PasskeyAnswer | None = None
     device_name: DeviceName = None
     device_key: DeviceKey = None
 

@@ -33,6 +33,14 @@ class SignIn(NamedTuple):
     user_agent: str
 
 
+class PasskeyAdded(NamedTuple):
+    """A new passkey of an account whose address is verified."""
+
+    username: str
+    address: str
+    at: datetime
+
+
 class Reset(NamedTuple):
     """What a reset token is good for. `used`: only for repeating what it was used for."""
 
@@ -81,6 +89,16 @@ class RecoveryStore:
                 " FROM sessions s JOIN users u ON u.id = s.user_id"
                 " WHERE s.id = %s AND u.email_verified_at IS NOT NULL",
                 [session_id],
+            ).fetchone()
+
+    def passkey(self, passkey_id: str) -> PasskeyAdded | None:
+        """A passkey that is there, if the address of its user is verified."""
+        with self._postgres.cursor(row_factory=args_row(PasskeyAdded)) as cursor:
+            return cursor.execute(
+                "SELECT u.username, u.email, p.created_at"
+                " FROM passkeys p JOIN users u ON u.id = p.user_id"
+                " WHERE p.id = %s AND u.email_verified_at IS NOT NULL",
+                [passkey_id],
             ).fetchone()
 
     def keep_token(

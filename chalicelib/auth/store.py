@@ -69,6 +69,9 @@ DELETE FROM mails USING users WHERE users.id = %(user_id)s AND (
     OR (mails.kind = 'signed_in' AND mails.subject IN (
         SELECT id::text FROM sessions WHERE user_id = users.id
     ))
+    OR (mails.kind = 'passkey' AND mails.subject IN (
+        SELECT id::text FROM passkeys WHERE user_id = users.id
+    ))
 )
 """
 
@@ -150,6 +153,16 @@ class AccountStore:
             " WHERE c.user_id = %s AND password_hash = %s AND suspended_at IS NULL"
             " FOR SHARE",
             [session.user_id, password_hash],
+        )
+
+    def open_by_passkey(self, session: Session, passkey_id: str) -> list[str] | None:
+        """As `open_session`, for whoever proved to have a passkey; None if that was removed
+        meanwhile, or the user was suspended."""
+        return self._open(
+            session,
+            "passkeys p JOIN users u ON u.id = p.user_id"
+            " WHERE p.user_id = %s AND p.id = %s AND suspended_at IS NULL FOR SHARE",
+            [session.user_id, passkey_id],
         )
 
     def open_from(self, session: Session, opener_id: str) -> list[str] | None:
@@ -314,9 +327,9 @@ class AccountStore:
                 if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone():
                     raise LastAdmin()
                 cursor.execute("DELETE FROM user_roles WHERE user_id = %s", [user_id])
-                for table in ("mail_tokens", "second_factors", "recovery_codes"):
-                    cursor.execute(f"DELETE FROM {table} WHERE user_id = %s".encode(), [user_id])
                 cursor.execute(_FORGET_MAILS, {"user_id": user_id})
+                for table in ("mail_tokens", "second_factors", "recovery_codes", "passkeys"):
+                    cursor.execute(f"DELETE FROM {table} WHERE user_id = %s".encode(), [user_id])
                 # An archive that is being made is deleted once nobody can be at it any more.
                 cursor.execute(
                     "UPDATE exports SET state = 'doomed', due_at ="

@@ -29,7 +29,7 @@ MESSAGE = {"id", "chat_id", "seq", "sender_id", "content", "created_at", "edited
 
 FILES = {
     "account.json": "Your profile, roles, sessions, programs you let in, devices that are pushed "
-    "to, second factor, and links that were mailed to you.",
+    "to, second factor, passkeys, and links that were mailed to you.",
     "audit.json": "What you did as moderator or admin, and what such people did to your account.",
     "chats.json": "The chats you are in, who else is, and how far each of you has read.",
     "messages.json": "The messages of these chats, yours and those you were sent, newest first.",

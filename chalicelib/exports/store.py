@@ -29,6 +29,8 @@ _ACCOUNT = {
     "second_factor": "SELECT confirmed_at, (SELECT count(*) FROM recovery_codes codes"
     " WHERE codes.user_id = factor.user_id) AS recovery_codes_left"
     " FROM second_factors factor WHERE user_id = %s",
+    "passkeys": "SELECT id, name, created_at, last_used_at FROM passkeys"
+    " WHERE user_id = %s ORDER BY id",
     "password": "SELECT changed_at FROM credentials WHERE user_id = %s",
     "mailed_links": "SELECT purpose, address, expires_at, used_at FROM mail_tokens"
     " WHERE user_id = %s ORDER BY purpose",

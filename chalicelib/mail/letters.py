@@ -75,6 +75,18 @@ def export_ready(address: str, *, username: str) -> Letter:
     )
 
 
+def passkey_added(address: str, *, username: str, at: datetime) -> Letter:
+    """Tells that there is one more way to sign in."""
+    return Letter(
+        address,
+        "New passkey for your account",
+        f"A passkey was added to the Parley account @{username} on "
+        f"{at.astimezone(UTC):%d %B %Y at %H:%M} UTC. It signs in without the password.\n\n"
+        "If that was you, do nothing. If it was not, open Parley, remove it under Settings, "
+        "Passkeys, and change your password.\n",
+    )
+
+
 def device(user_agent: str) -> str:
     """What a user agent says of itself, in words of ours."""
     system = next((name for mark, name in _SYSTEMS.items() if mark in user_agent), None)

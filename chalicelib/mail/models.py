@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-Kind = Literal["verify", "reset", "signed_in", "export"]
+Kind = Literal["verify", "reset", "signed_in", "passkey", "export"]
 
 Purpose = Literal["verify", "reset"]
 """What a link in a mail is good for."""
@@ -11,7 +11,8 @@ Purpose = Literal["verify", "reset"]
 
 class Due(NamedTuple):
     """A row of the outbox that was claimed. `subject` is a user's id for `verify` and
-    `export`, the address that was typed for `reset`, a session's id for `signed_in`."""
+    `export`, the address that was typed for `reset`, a session's id for `signed_in`, a passkey's
+    for `passkey`."""
 
     id: int
     kind: Kind

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from chalicelib.auth.models import Client
 from chalicelib.config import Settings
-from chalicelib.errors import AppError, Forbidden, Unauthorized
+from chalicelib.errors import Forbidden, Unauthorized
 from chalicelib.forms import Sent
 from chalicelib.oauth import pages
 from chalicelib.oauth.consent import Ask, Given, GoBack, Visitor, canonical, new_mark
@@ -30,19 +30,19 @@ class Shown:
         self,
         page: str = "",
         *,
-        status: int = 200,
         uri: str | None = None,
         targets: tuple[str, ...] = (),
         cookies: tuple[str, ...] = (),
     ) -> None:
         self.body = page
-        self.status = 303 if uri else status
+        self.status = 303 if uri else 200
         self.headers = pages.headers(*targets) | ({"Location": uri} if uri else {})
         self.cookies = cookies
 
 
 class Browsers:
-    """Everything that goes wrong is told on a page: no method raises what a client can see."""
+    """What methods raise is for the user, on a page: NoWayBack, Forbidden for a form that is not
+    ours, RateLimited and Unavailable."""
 
     def __init__(
         self,
@@ -66,41 +66,32 @@ class Browsers:
     def ask(self, sent: Sent, client: Client) -> Shown:
         """A program sent the user: ask them, or send them back."""
         visitor = self._visitor(sent, client)
-        try:
-            return self._shown(self._consent.open(sent.query, visitor), visitor)
-        except (AppError, NoWayBack) as error:
-            return _problem(error)
+        return self._shown(self._consent.open(sent.query, visitor), visitor)
 
     def answer(self, sent: Sent, client: Client) -> Shown:
         """The user sent a form of ours."""
         visitor = self._visitor(sent, client)
-        try:
-            form = _one_each(sent.form)
-            self._check(visitor, form, "authorize", canonical(_one_each(sent.query)))
-            step = form.get("do")
-            if step == "allow":
-                return self._shown(self._consent.allow(sent.query, visitor), visitor)
-            if step == "deny":
-                return self._shown(self._consent.deny(sent.query, visitor), visitor)
-            if step == "switch":
-                return self._shown(self._consent.switch(sent.query, visitor), visitor)
-            return self._shown(self._consent.sign_in(sent.query, form, visitor), visitor)
-        except (AppError, NoWayBack) as error:
-            return _problem(error)
+        form = _one_each(sent.form)
+        self._check(visitor, form, "authorize", canonical(_one_each(sent.query)))
+        step = form.get("do")
+        if step == "allow":
+            return self._shown(self._consent.allow(sent.query, visitor), visitor)
+        if step == "deny":
+            return self._shown(self._consent.deny(sent.query, visitor), visitor)
+        if step == "switch":
+            return self._shown(self._consent.switch(sent.query, visitor), visitor)
+        return self._shown(self._consent.sign_in(sent.query, form, visitor), visitor)
 
     def sign_out(self, sent: Sent, client: Client) -> Shown:
         """A program sent the user to sign out (OpenID Connect RP-Initiated Logout), or the user
         says yes to that. Without an ID token that proves which program it is, they are asked."""
         visitor = self._visitor(sent, client)
-        try:
-            form = _one_each(sent.form)
-            ours = "seal" in form
-            given = _one_each(sent.query) if ours or not form else form
-            if ours:
-                self._check(visitor, form, "logout", canonical(given))
-            return self._signed_out(given, visitor, agreed=ours)
-        except (AppError, NoWayBack) as error:
-            return _problem(error)
+        form = _one_each(sent.form)
+        ours = "seal" in form
+        given = _one_each(sent.query) if ours or not form else form
+        if ours:
+            self._check(visitor, form, "logout", canonical(given))
+        return self._signed_out(given, visitor, agreed=ours)
 
     def _signed_out(self, given: dict[str, str], visitor: Visitor, *, agreed: bool) -> Shown:
         hint = self._hinted(given)
@@ -186,8 +177,3 @@ def _one_each(given: Given) -> dict[str, str]:
         return one_each(given)
     except ValueError as error:
         raise NoWayBack(str(error)) from None
-
-
-def _problem(error: AppError | NoWayBack) -> Shown:
-    status = error.status if isinstance(error, AppError) else 400
-    return Shown(pages.message("This did not work", str(error)), status=status)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from chalicelib.errors import BadRequest
 from chalicelib.users.models import Name
 from chalicelib.wire import UUID_PATTERN, Id, Input, Limit, Model, Utc
 
@@ -43,7 +44,7 @@ _URI = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!&()+=]|%[0-9A-Fa-f]{2}){1,512}")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
-class NoWayBack(Exception):
+class NoWayBack(BadRequest):
     """There is no address that the user may be sent back to with it: they are shown a page."""
 
 

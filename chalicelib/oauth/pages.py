@@ -122,6 +122,11 @@ def message(title: str, text: str) -> str:
     return _page(title, f"<p>{escape(text)}</p>")
 
 
+def trouble(text: str) -> str:
+    """Says why it did not."""
+    return message("This did not work", text)
+
+
 def _problem(text: str | None) -> str:
     return f'<p role="alert" id="problem">{escape(text)}</p>' if text else ""
 

@@ -7,6 +7,7 @@ from chalice import Blueprint
 from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
 from chalicelib.forms import Sent
+from chalicelib.oauth import pages
 from chalicelib.oauth.metadata import metadata
 from chalicelib.oauth.models import ClientPage, ClientQuery, NewClient, RegisteredClient
 from chalicelib.rest import Answer, endpoint
@@ -21,6 +22,10 @@ bp = Blueprint(__name__)
 CLIENTS = "/v1/admin/oauth-clients"
 
 
+def _trouble(problem: str) -> Answer:
+    return Answer(body=pages.trouble(problem), headers=pages.headers())
+
+
 @endpoint(bp, "GET /.well-known/openid-configuration", limit="open", public=True)
 def openid_configuration() -> dict[str, Any]:
     """What OpenID Connect clients find out by themselves."""
@@ -33,13 +38,13 @@ def authorization_server() -> dict[str, Any]:
     return metadata(deps.settings.issuer)
 
 
-@endpoint(bp, "GET /oauth2/authorize", status=(200, 303, 400), page=True)
+@endpoint(bp, "GET /oauth2/authorize", status=(200, 303, 400), page=_trouble)
 def ask_user(sent: Sent, client: Client) -> Answer:
     """Ask a user whether a program may: sign-in and consent."""
     return _shown(deps.browsers.ask(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/authorize", status=(200, 303, 400, 403), page=True)
+@endpoint(bp, "POST /oauth2/authorize", status=(200, 303, 400, 403), page=_trouble)
 def answer_of_user(sent: Sent, client: Client) -> Answer:
     """What the user answers on that page."""
     return _shown(deps.browsers.answer(sent, client))
@@ -75,13 +80,13 @@ def userinfo_by_post(identity: Identity) -> dict[str, Any]:
     return deps.oauth.userinfo(identity)
 
 
-@endpoint(bp, "GET /oauth2/logout", status=(200, 303, 400), page=True)
+@endpoint(bp, "GET /oauth2/logout", status=(200, 303, 400), page=_trouble)
 def ask_to_sign_out(sent: Sent, client: Client) -> Answer:
     """Sign a user out for a program (RP-Initiated Logout), or ask them whether to."""
     return _shown(deps.browsers.sign_out(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/logout", status=(200, 303, 400, 403), page=True)
+@endpoint(bp, "POST /oauth2/logout", status=(200, 303, 400, 403), page=_trouble)
 def sign_out(sent: Sent, client: Client) -> Answer:
     """The same by a form, and what the user answers."""
     return _shown(deps.browsers.sign_out(sent, client))

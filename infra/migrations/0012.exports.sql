@@ -18,4 +18,5 @@ CREATE INDEX exports_due ON exports (due_at);
 
 ALTER TABLE mails
     DROP CONSTRAINT mails_kind_check,
-    ADD CONSTRAINT mails_kind CHECK (kind IN ('verify', 'reset', 'signed_in', 'export'));
+    ADD CONSTRAINT mails_kind_check
+        CHECK (kind IN ('verify', 'reset', 'signed_in', 'passkey', 'export'));

@@ -14,6 +14,13 @@ UNUSED = {
     "bin": "commands; their first line names the Python that ran pip",
     "cffi": "builds extensions; a built one needs _cffi_backend alone",
     **{
+        f"fido2/{name}": "what authenticators and clients need"
+        for name in (
+            *("attestation", "client", "ctap.py", "ctap1.py", "ctap2", "hid", "mds3.py"),
+            *("payment.py", "pcsc.py"),
+        )
+    },
+    **{
         f"firebase_admin/{name}.py": "what Firebase offers besides messaging"
         for name in (
             *("_auth_client", "_auth_providers", "_auth_utils", "_rfc3339", "_sseclient"),
@@ -32,6 +39,12 @@ UNUSED = {
 }
 """What is removed by name, and what it is for."""
 
+EMPTIED = {
+    "fido2/public_suffix_list.dat": "for comparing origins loosely, read by whoever imports it; "
+    "ours are compared exactly",
+}
+"""What has to be there and is read for nothing."""
+
 TEST_FOLDERS = {"test", "tests"}
 SOURCES = {".c", ".cpp", ".h", ".pxd", ".pyi", ".pyx"}
 METADATA_READ = {"METADATA", "entry_points.txt", "licenses"}
@@ -39,10 +52,13 @@ METADATA_READ = {"METADATA", "entry_points.txt", "licenses"}
 
 
 def trim(folder: Path) -> None:
-    """Remove what is unused. Raises FileNotFoundError where a name in UNUSED has become wrong."""
+    """Remove what is unused. Raises FileNotFoundError where a name has become wrong."""
     for name in UNUSED:
         path = folder / name
         path.unlink() if path.suffix == ".py" else shutil.rmtree(path)
+    for name in EMPTIED:
+        with (folder / name).open("r+b") as file:
+            file.truncate()
     for path in sorted(folder.rglob("*")):
         if not path.exists():
             continue  # it went with its folder

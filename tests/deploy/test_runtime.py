@@ -20,11 +20,12 @@ from tests.deploy.callers import Ana, batch, typical_events
 from tests.deploy.deployment import Deployment
 from tests.deploy.function import Unpacked
 from tests.deploy.runtime_api import FunctionFailed
+from tests.unit.auth.authenticator import Authenticator
 
 PATIENCE = 20.0
 SDKS = {
     "argon2", "authlib", "boto3", "botocore", "chalicelib.schema", "cryptography.hazmat",
-    "firebase_admin", "google.auth", "httpx", "jwt", "pika", "psycopg", "pymongo", "pyotp",
+    "fido2", "firebase_admin", "google.auth", "httpx", "jwt", "pika", "psycopg", "pymongo", "pyotp",
     "redis", "requests", "yoyo", "zxcvbn",
 }  # fmt: skip
 CHATS = {"cryptography.hazmat", "pymongo"}  # pymongo loads the former wherever it finds it
@@ -152,6 +153,28 @@ class TestRest:
         assert signed_in.status == 200
         me = deployed.rest("GET /v1/users/me", token=signed_in.body["access_token"])
         assert me.body["id"] == registered["user"]["id"]
+
+    def test_people_sign_in_by_passkey(self, deployed: Deployment, cloud: Cloud) -> None:
+        registered = deployed.register(f"di_{secrets.token_hex(5)}")
+        settings = cloud.about["environment"]
+        key = Authenticator(origin=settings["PASSKEY_ORIGINS"], rp_id=settings["PASSKEY_RP_ID"])
+        token, route = registered["access_token"], "/v1/auth/passkeys"
+        proof = {"password": PASSWORD}
+        begun = deployed.rest(f"POST {route}/begin", proof, token=token)
+        new = {"name": "Key", "credential": key.make(begun.body["options"])}
+        assert deployed.rest(f"POST {route}", new, token=token).status == 201
+        begun = deployed.rest("POST /v1/auth/login/passkey/begin")
+
+        answer = {"credential": key.answer(begun.body["options"])}
+        signed_in = deployed.rest("POST /v1/auth/login/passkey", answer)
+        key.origin = "https://localhost"
+        begun = deployed.rest("POST /v1/auth/login/passkey/begin")
+        refused = deployed.rest(
+            "POST /v1/auth/login/passkey", {"credential": key.answer(begun.body["options"])}
+        )
+
+        assert (signed_in.status, refused.status) == (200, 401)
+        assert signed_in.body["user"]["id"] == registered["user"]["id"]
 
     def test_a_stranger_is_refused(self, deployed: Deployment) -> None:
         refused = deployed.rest("GET /v1/users/me", token="nobody's")

@@ -51,6 +51,8 @@ def test_only_these_routes_are_open_to_anonymous(run: Run) -> None:
             "POST /oauth2/revoke",
             "POST /oauth2/token",
             "POST /v1/auth/login",
+            "POST /v1/auth/login/passkey",
+            "POST /v1/auth/login/passkey/begin",
             "POST /v1/auth/password/reset",
             "POST /v1/auth/password/reset-request",
             "POST /v1/auth/refresh",

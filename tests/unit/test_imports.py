@@ -16,7 +16,8 @@ from tests.unit.settings import ENVIRONMENT
 ROOT = Path(__file__).resolve().parents[2]
 
 SDKS = {
-    "argon2", "authlib", "boto3", "botocore", "cryptography", "firebase_admin", "google", "jwt",
+    "argon2", "authlib", "boto3", "botocore", "cryptography", "fido2", "firebase_admin", "google",
+    "jwt",
     "pika", "psycopg", "pymongo", "pyotp", "redis", "requests", "urllib3", "yoyo", "zxcvbn",
 }  # fmt: skip
 
@@ -39,6 +40,13 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
         "deps.auth.admit = lambda *_: (identity, []); deps.message_store.chats = nothing;"
         "deps.access_tokens",
         "request('/v1/chats')",
+    ),
+    "a sign-in by passkey": (
+        REDIS | {"argon2", "fido2", "jwt", "psycopg"},
+        "deps.throttle.anonymous = lambda _: []; deps.access_tokens;"
+        "from chalicelib.auth.challenges import Challenges;"
+        "Challenges.issue = lambda *_: bytes(32)",
+        "request('/v1/auth/login/passkey/begin', 'POST')",
     ),
     "a program that asks for tokens": (
         REDIS | {"authlib", "jwt", "psycopg"},
@@ -201,6 +209,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     made = keys.load(tmp_path_factory.mktemp("keys"))
     return {
         **ENVIRONMENT,
+        "PASSKEY_RP_ID": "example.com",
+        "PASSKEY_ORIGINS": "https://example.com",
         "AWS_REGION": "us-east-1",
         "JWT_KEYS": made.jwks,
         "FCM_CREDENTIALS": made.service_account.to_json("http://127.0.0.1:1/token"),

@@ -77,7 +77,11 @@ def app(monkeypatch: pytest.MonkeyPatch, called: list[Any]) -> Chalice:
 
     @rest.endpoint(bp, "GET /memory", limit="open")
     def memory() -> None: ...
-    @rest.endpoint(bp, "POST /form", status=303, page=True)
+    @rest.endpoint(bp, "GET /page", page=_page)
+    def page() -> rest.Answer:
+        raise Unavailable("redis")
+
+    @rest.endpoint(bp, "POST /form", status=303, page=_page)
     def form(sent: Sent) -> rest.Answer:
         called.append(sent)
         return rest.Answer(
@@ -91,6 +95,10 @@ def app(monkeypatch: pytest.MonkeyPatch, called: list[Any]) -> Chalice:
     app = Chalice("test", configure_logs=False)
     app.register_blueprint(bp)
     return app
+
+
+def _page(problem: str) -> rest.Answer:
+    return rest.Answer(body=json.dumps({"told": problem}), headers={"Content-Type": "text/html"})
 
 
 def call(
@@ -323,3 +331,11 @@ class TestForms:
         found, _, _ = call(app, "POST /form", body=body, headers={"content-type": kind})
 
         assert (found, called) == (status, [])
+
+    def test_a_page_tells_people_what_went_wrong(self, app: Chalice) -> None:
+        status, answered, body = call(app, "GET /page")
+
+        assert status == 503
+        assert body == {"told": str(Unavailable("redis"))}
+        assert answered["content-type"] == "text/html"
+        assert int(answered["retry-after"]) > 0

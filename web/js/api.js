@@ -29,10 +29,19 @@ async function fetchJson(base, method, path, { body, token } = {}) {
   throw await fromAnswer(answer);
 }
 
-/** `second_factor`: a code, where the server asked for one. */
-export function signIn(base, login, password, second_factor) {
-  const body = { login, password, second_factor, device_name: "Web browser", device_key: deviceKey(base) };
+const DEVICE = { device_name: "Web browser" };
+
+/** `more`: a code as `second_factor`, or an answer as `passkey`, where the server asked for one. */
+export function signIn(base, login, password, more = {}) {
+  const body = { login, password, ...more, ...DEVICE, device_key: deviceKey(base) };
   return fetchJson(base, "POST", "/v1/auth/login", { body });
+}
+
+/** `answer(options)`: what a passkey says to them. */
+export async function signInByPasskey(base, answer) {
+  const { options } = await fetchJson(base, "POST", "/v1/auth/login/passkey/begin");
+  const body = { credential: await answer(options), ...DEVICE };
+  return fetchJson(base, "POST", "/v1/auth/login/passkey", { body });
 }
 
 export function register(base, { email, username, display_name, password }) {

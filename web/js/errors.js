@@ -1,13 +1,15 @@
 /** What can go wrong when talking to the server, as sentences for people. */
 
-/** `fields` maps a field's name to its sentence; `transient`: worth trying again. */
+/** `fields` maps a field's name to its sentence; `transient`: worth trying again; `passkey`: what to
+ * ask one, where it would do. */
 export class ApiError extends Error {
-  constructor(message, { status = 0, code = "", fields = {}, retryAfter = null } = {}) {
+  constructor(message, { status = 0, code = "", fields = {}, retryAfter = null, passkey = null } = {}) {
     super(message);
     this.status = status;
     this.code = code;
     this.fields = fields;
     this.retryAfter = retryAfter;
+    this.passkey = passkey;
     this.transient = status === 0 || status === 429 || status >= 500;
   }
 }
@@ -35,6 +37,7 @@ export async function fromAnswer(answer) {
     code: problem.code ?? "",
     fields: fieldsOf(problem),
     retryAfter: seconds > 0 ? seconds * 1000 : null,
+    passkey: problem.passkey ?? null,
   });
 }
 

@@ -11,18 +11,21 @@ from app import app as deployed
 from chalicelib.admin.service import Admin
 from chalicelib.auth.accounts import Accounts
 from chalicelib.auth.models import Credentials, Identity, Registration, SignedIn, Tokens
+from chalicelib.auth.passkeys import Passkeys
 from chalicelib.auth.passwords import Passwords
 from chalicelib.auth.recovery import Recovery
 from chalicelib.auth.scopes import Role
 from chalicelib.auth.second_factor import SecondFactor
 from chalicelib.auth.service import Auth
 from chalicelib.auth.tokens import AccessTokens
+from chalicelib.auth.webauthn import RelyingParty
 from chalicelib.config import Settings
 from chalicelib.deps import deps
 from chalicelib.mail.models import Letter
 from chalicelib.mail.service import Mails
 from chalicelib.users.service import Users
 from tests.unit.auth.fake_mail import FakeMailStore, FakeRecoveryStore, FakeSes
+from tests.unit.auth.fake_passkeys import FakeChallenges, FakePasskeyStore
 from tests.unit.auth.fake_second_factor import FakeSecondFactorStore
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeAdminStore, FakeUserStore, Tables
 from tests.unit.auth.fakes import (
@@ -74,6 +77,8 @@ class World:
     mails: Mails
     ses: FakeSes
     second_factor: SecondFactor
+    passkeys: Passkeys
+    challenges: FakeChallenges
 
     def register(self, username: str = "ana", email: str | None = None) -> SignedIn:
         return self.accounts.register(
@@ -148,6 +153,7 @@ def make_world(given: Settings) -> World:
         users=users,
         second_factor=lambda: second_factor,
         forget_presence=sockets.forgotten.append,
+        passkeys=lambda: passkeys,
         clock=clock,
     )
     second_factor = SecondFactor(
@@ -155,6 +161,16 @@ def make_world(given: Settings) -> World:
         throttle=throttle,
         users=users,
         confirm_password=accounts.confirm,
+        clock=clock,
+    )
+    challenges = FakeChallenges()
+    party = RelyingParty(given.passkey_rp_id, given.origins_of_passkeys)
+    passkeys = Passkeys(
+        store=FakePasskeyStore(tables),
+        challenges=challenges,
+        relying_party=lambda: party if given.passkey_origins else None,
+        accounts=accounts,
+        users=users,
         clock=clock,
     )
     admin = Admin(store=FakeAdminStore(tables), auth=auth, users=users, clock=clock)
@@ -188,6 +204,8 @@ def make_world(given: Settings) -> World:
         mails=mails,
         ses=ses,
         second_factor=second_factor,
+        passkeys=passkeys,
+        challenges=challenges,
     )
 
 
@@ -217,6 +235,8 @@ def serve(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
         "recovery",
         "mails",
         "second_factor",
+        "passkeys",
+        "throttle",
     ):
         monkeypatch.setitem(vars(deps), name, getattr(world, name))
     return deployed

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.auth.recovery_store import (
     MAX_CLAIMS,
+    PasskeyAdded,
     Recipient,
     RecoveryStore,
     Reset,
@@ -71,6 +72,14 @@ class FakeRecoveryStore(RecoveryStore):
             if not profile.email_verified:
                 return None
             return SignIn(profile.username, profile.email, session.created_at, session.user_agent)
+
+    def passkey(self, passkey_id: str) -> PasskeyAdded | None:
+        with self._tables:
+            held = self._tables.passkeys.get(passkey_id)
+            user = self._tables.users.get(held.passkey.user_id) if held else None
+            if held is None or user is None or not user.profile.email_verified:
+                return None
+            return PasskeyAdded(user.profile.username, user.profile.email, held.created_at)
 
     def keep_token(
         self, recipient: Recipient, purpose: Purpose, digest: bytes, expires_at: datetime

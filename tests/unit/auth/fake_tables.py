@@ -20,6 +20,7 @@ from chalicelib.admin.models import (
 )
 from chalicelib.admin.store import AdminStore
 from chalicelib.auth.models import LATELY, Session
+from chalicelib.auth.passkey_models import Passkey
 from chalicelib.auth.scopes import Role
 from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
 from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken
@@ -69,6 +70,14 @@ class Shared:
 
 
 @dataclass
+class Held:
+    passkey: Passkey
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None = None
+
+
+@dataclass
 class Waiting:
     mail: Due
     due_at: datetime
@@ -86,6 +95,7 @@ class Tables:
     mails: dict[tuple[str, str], Waiting] = field(default_factory=dict)
     tokens: dict[tuple[str, str], Token] = field(default_factory=dict)
     factors: dict[str, Shared] = field(default_factory=dict)
+    passkeys: dict[str, Held] = field(default_factory=dict)
     down: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -105,6 +115,9 @@ class Tables:
     def forget_mails(self, user: Profile) -> None:
         own = {("verify", user.id), ("export", user.id)}
         own |= {("signed_in", one.id) for one in self.sessions.values() if one.user_id == user.id}
+        own |= {
+            ("passkey", key) for key, one in self.passkeys.items() if one.passkey.user_id == user.id
+        }
         if user.email_verified:
             own.add(("reset", user.email))
         for mail in own:
@@ -162,6 +175,13 @@ class FakeAccountStore(AccountStore):
     def open_session(self, session: Session, password_hash: str) -> list[str] | None:
         with self._tables:
             if self._tables.passwords.get(session.user_id) != password_hash:
+                return None
+            return self._add(session)
+
+    def open_by_passkey(self, session: Session, passkey_id: str) -> list[str] | None:
+        with self._tables:
+            held = self._tables.passkeys.get(passkey_id)
+            if held is None or held.passkey.user_id != session.user_id:
                 return None
             return self._add(session)
 
@@ -288,6 +308,9 @@ class FakeAccountStore(AccountStore):
                 self._tables.tokens.pop((user_id, purpose), None)
             self._tables.factors.pop(user_id, None)
             self._tables.forget_mails(user.profile)
+            for passkey_id, held in list(self._tables.passkeys.items()):
+                if held.passkey.user_id == user_id:
+                    del self._tables.passkeys[passkey_id]
             user.roles, user.suspended_at, user.suspension_reason = frozenset(), None, None
             user.profile = user.profile.model_copy(
                 update={

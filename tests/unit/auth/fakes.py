@@ -36,7 +36,9 @@ KEY, RSA_KEY = signing_key("k1"), signing_key("r1", "RS256")
 def auth_settings(**changes: Any) -> Settings:
     """Settings that can sign, with cheap hashes."""
     cheap = {"argon2_time_cost": 1, "argon2_memory_kib": 8, "mail_from": "us@example.com"}
-    return settings(**{"jwt_keys": json.dumps({"keys": [KEY, RSA_KEY]}), **cheap, **changes})
+    keys = json.dumps({"keys": [KEY, RSA_KEY]})
+    passkeys = {"passkey_rp_id": "example.com", "passkey_origins": "https://chat.example.com"}
+    return settings(**{"jwt_keys": keys, **cheap, **passkeys, **changes})
 
 
 class Clock:

@@ -1,12 +1,14 @@
 /** The first page: sign in, or register, on this server or another. */
 
-import { register, signIn } from "../api.js";
+import { register, signIn, signInByPasskey } from "../api.js";
 import { chooseServer, chosenServer } from "../config.js";
 import { h } from "../dom.js";
+import { answer } from "../passkeys.js";
 import { field, form } from "./fields.js";
 import { mailbox } from "./mailbox.js";
+import { passkeyButton } from "./passkeys.js";
 import { forgottenForm, newPasswordForm } from "./recovery.js";
-import { codeForm } from "./second-factor.js";
+import { secondStep } from "./second-factor.js";
 
 export function showSignIn(root, { config, notice, reset = null, onSignedIn }) {
   document.title = "Parley";
@@ -68,13 +70,16 @@ function signInForm(api, onSignedIn, { onForgotten }) {
         onSignedIn(await signIn(api, login.trim(), password));
       } catch (error) {
         if (error.code !== "second_factor_required") throw error;
-        node.replaceWith(codeForm((code) => signIn(api, login.trim(), password, code).then(onSignedIn)));
+        const again = (more) => signIn(api, login.trim(), password, more);
+        ways.replaceWith(secondStep({ again, refused: error, onSignedIn }));
         document.querySelector(".sign-in-panel input").focus();
       }
     },
   });
   node.append(h("button", { type: "button", class: "link", onclick: onForgotten }, "Forgot password?"));
-  return node;
+  const byPasskey = passkeyButton(async () => onSignedIn(await signInByPasskey(api, answer)));
+  const ways = h("div", { class: "sign-in-ways" }, node, byPasskey);
+  return ways;
 }
 
 function registerForm(api, onSignedIn) {

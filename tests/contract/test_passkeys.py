@@ -1,0 +1,246 @@
+"""Passkeys and challenges: the servers, and the stand-ins for them, held to the same."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import pytest
+
+from chalicelib.auth import challenges
+from chalicelib.auth.challenges import Challenges
+from chalicelib.auth.passkey_models import Passkey
+from chalicelib.auth.passkey_store import MAX_PASSKEYS, PasskeyStore
+from chalicelib.auth.recovery_store import RecoveryStore
+from chalicelib.auth.store import AccountStore
+from chalicelib.errors import PasskeyKnown, TooManyPasskeys, Unavailable, UserNotFound
+from chalicelib.ids import new_id
+from chalicelib.postgres import Postgres
+from chalicelib.redis import connect
+from chalicelib.users.store import UserStore
+from tests.contract.accounts import NOW, Stores, migrated
+from tests.unit.auth.fake_mail import FakeRecoveryStore
+from tests.unit.auth.fake_passkeys import FakeChallenges, FakePasskeyStore
+from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+
+
+@dataclass
+class Keyed(Stores):
+    """The stores that passkeys need, over the same tables."""
+
+    passkeys: PasskeyStore
+    recovery: RecoveryStore
+
+    def passkey(self, user_id: str | None = None, *, sign_count: int = 0) -> Passkey:
+        """A new one that is kept, of somebody new."""
+        made = Passkey(
+            new_id(),
+            user_id or self.account()[0].id,
+            secrets.token_bytes(32),
+            b"key",
+            sign_count,
+        )
+        self.passkeys.add(made, "Laptop", NOW)
+        return made
+
+
+def over(postgres: Postgres) -> Keyed:
+    accounts = AccountStore(postgres)
+    return Keyed(
+        accounts, UserStore(postgres), PasskeyStore(postgres), RecoveryStore(postgres, accounts)
+    )
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def stores(request: pytest.FixtureRequest) -> Iterator[Keyed]:
+    if request.param == "fake":
+        tables = Tables()
+        yield Keyed(
+            FakeAccountStore(tables),
+            FakeUserStore(tables),
+            FakePasskeyStore(tables),
+            FakeRecoveryStore(tables),
+        )
+    else:
+        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
+        yield over(postgres)
+        postgres.close()
+
+
+@pytest.fixture
+def connected(postgres_url: str) -> Iterator[Callable[[], Keyed]]:
+    """Makes stores over connections of their own, as each function has one."""
+    migrated(postgres_url)
+    made: list[Postgres] = []
+
+    def connected() -> Keyed:
+        made.append(Postgres(postgres_url))
+        return over(made[-1])
+
+    yield connected
+    for postgres in made:
+        postgres.close()
+
+
+class TestPasskeys:
+    def test_one_is_found_as_it_was_kept(self, stores: Keyed) -> None:
+        passkey = stores.passkey()
+
+        assert stores.passkeys.find(passkey.credential_id) == passkey
+        assert stores.passkeys.find(b"unknown") is None
+        assert stores.passkeys.credential_ids(passkey.user_id) == [passkey.credential_id]
+        (info,) = stores.passkeys.of(passkey.user_id)
+        assert (info.id, info.name) == (passkey.id, "Laptop")
+        assert (info.created_at, info.last_used_at) == (NOW, None)
+
+    def test_an_id_is_kept_once_whosever_it_is(self, stores: Keyed) -> None:
+        passkey = stores.passkey()
+        other = passkey._replace(id=new_id(), user_id=stores.account()[0].id)
+
+        with pytest.raises(PasskeyKnown):
+            stores.passkeys.add(other, "Copy", NOW)
+        assert stores.passkeys.of(other.user_id) == []
+
+    def test_there_are_so_many_at_most(self, stores: Keyed) -> None:
+        user_id = stores.passkey().user_id
+        for _ in range(MAX_PASSKEYS - 1):
+            stores.passkey(user_id)
+
+        with pytest.raises(TooManyPasskeys):
+            stores.passkey(user_id)
+        assert len(stores.passkeys.of(user_id)) == MAX_PASSKEYS
+
+    @pytest.mark.parametrize(
+        ("kept", "told", "used"),
+        [(0, 0, True), (0, 1, True), (5, 6, True), (5, 5, False), (5, 4, False), (5, 0, False)],
+    )
+    def test_a_count_grows_or_stays_0(
+        self, stores: Keyed, kept: int, told: int, used: bool
+    ) -> None:
+        passkey = stores.passkey(sign_count=kept)
+
+        assert stores.passkeys.use(passkey.id, told, NOW) is used
+
+        found = stores.passkeys.find(passkey.credential_id)
+        assert found == passkey._replace(sign_count=told if used else kept)
+        (info,) = stores.passkeys.of(passkey.user_id)
+        assert info.last_used_at == (NOW if used else None)
+
+    def test_a_count_may_be_as_large_as_32_bits_are(self, stores: Keyed) -> None:
+        assert stores.passkeys.use(stores.passkey().id, 2**32 - 1, NOW)
+
+    def test_only_its_user_renames_and_removes_it(self, stores: Keyed) -> None:
+        passkey, other = stores.passkey(), stores.account()[0].id
+        assert stores.passkeys.rename(other, passkey.id, "Mine") is None
+        assert not stores.passkeys.remove(other, passkey.id)
+
+        renamed = stores.passkeys.rename(passkey.user_id, passkey.id, "Phone")
+        assert renamed is not None
+        assert renamed.name == "Phone"
+        assert [stores.passkeys.remove(passkey.user_id, passkey.id) for _ in range(2)] == [
+            True,
+            False,
+        ]
+        assert not stores.passkeys.use(passkey.id, 1, NOW)
+
+    def test_it_opens_a_session_of_its_user_while_it_is_there(self, stores: Keyed) -> None:
+        user, session = stores.account()
+        passkey = stores.passkey(user.id)
+        new = replace(session, id=new_id(), current=secrets.token_bytes(32))
+
+        assert stores.accounts.open_by_passkey(new, stores.passkey().id) is None
+        assert stores.accounts.open_by_passkey(new, passkey.id) == []
+        stores.passkeys.remove(user.id, passkey.id)
+        later = replace(session, id=new_id(), current=secrets.token_bytes(32))
+        assert stores.accounts.open_by_passkey(later, passkey.id) is None
+
+    def test_it_goes_with_the_account(self, stores: Keyed) -> None:
+        passkey = stores.passkey()
+
+        stores.accounts.erase(passkey.user_id, NOW, checked="hash")
+
+        assert stores.passkeys.find(passkey.credential_id) is None
+        with pytest.raises(UserNotFound):
+            stores.passkeys.add(passkey, "Again", NOW)
+
+    def test_only_a_verified_address_is_told_of_it(self, stores: Keyed) -> None:
+        assert stores.recovery.passkey(stores.passkey().id) is None
+        assert stores.recovery.passkey(new_id()) is None
+
+    def test_of_two_who_tell_the_same_count_one_is_right(
+        self, connected: Callable[[], Keyed]
+    ) -> None:
+        one, two = connected(), connected()
+        passkey = one.passkey(sign_count=5)
+
+        with ThreadPoolExecutor(2) as pool:
+            used = list(pool.map(lambda who: who.passkeys.use(passkey.id, 6, NOW), [one, two]))
+
+        assert sorted(used) == [False, True]
+
+    def test_two_at_once_are_not_too_many(self, connected: Callable[[], Keyed]) -> None:
+        one, two = connected(), connected()
+        user_id = one.passkey().user_id
+        for _ in range(MAX_PASSKEYS - 2):
+            one.passkey(user_id)
+
+        def add(who: Keyed) -> bool:
+            try:
+                who.passkey(user_id)
+            except TooManyPasskeys:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(add, [one, two])) == [False, True]
+
+    def test_without_postgresql_they_are_unavailable(self) -> None:
+        stores = over(Postgres("postgresql://nobody@127.0.0.1:1/none"))
+
+        with pytest.raises(Unavailable):
+            stores.passkeys.find(b"x")
+
+
+class TestChallenges:
+    @pytest.fixture(params=["fake", "redis"])
+    def challenges(self, request: pytest.FixtureRequest) -> Challenges:
+        if request.param == "fake":
+            return FakeChallenges()
+        return Challenges(connect(request.getfixturevalue("redis_url")))
+
+    def test_are_good_once(self, challenges: Challenges) -> None:
+        challenge = challenges.issue("register", "ana")
+
+        redeemed = [challenges.redeem(challenge, "register", "ana") for _ in range(2)]
+
+        assert redeemed == [True, False]
+
+    def test_are_used_up_also_for_what_they_are_not_for(self, challenges: Challenges) -> None:
+        for purpose, owner in (("sign_in", "ana"), ("register", "bo"), ("register", "")):
+            challenge = challenges.issue("register", "ana")
+
+            assert not challenges.redeem(challenge, purpose, owner)  # type: ignore[arg-type]
+            assert not challenges.redeem(challenge, "register", "ana")
+
+    @pytest.mark.parametrize("challenge", [b"", b"x", b"*" * 3000])
+    def test_unknown_ones_are_good_for_nothing(
+        self, challenges: Challenges, challenge: bytes
+    ) -> None:
+        assert not challenges.redeem(challenge, "sign_in")
+
+    def test_only_one_of_many_redeems(self, redis_url: str) -> None:
+        of_redis = Challenges(connect(redis_url))
+        challenge = of_redis.issue("sign_in")
+
+        with ThreadPoolExecutor(8) as pool:
+            redeemed = list(pool.map(lambda _: of_redis.redeem(challenge, "sign_in"), range(16)))
+
+        assert redeemed.count(True) == 1
+
+    def test_end_by_themselves(self, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        client = connect(redis_url)
+        client.flushdb()
+        Challenges(client).issue("sign_in")
+
+        (key,) = client.keys()
+        assert 0 < client.ttl(key) <= challenges.SECONDS

@@ -1,0 +1,101 @@
+"""Passkeys and challenges in memory, held to the same contract as those on the servers."""
+
+from datetime import datetime
+
+from chalicelib.auth.challenges import Challenges, Purpose
+from chalicelib.auth.passkey_models import Passkey, PasskeyInfo
+from chalicelib.auth.passkey_store import MAX_PASSKEYS, PasskeyStore
+from chalicelib.errors import PasskeyKnown, TooManyPasskeys, UserNotFound
+from tests.unit.auth.fake_tables import Held, Tables
+
+
+class FakePasskeyStore(PasskeyStore):
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def add(self, passkey: Passkey, name: str, now: datetime) -> None:
+        with self._tables:
+            if passkey.user_id not in self._tables.passwords:
+                raise UserNotFound()
+            if len(self._of(passkey.user_id)) >= MAX_PASSKEYS:
+                raise TooManyPasskeys()
+            if self.find(passkey.credential_id) is not None:
+                raise PasskeyKnown()
+            self._tables.passkeys[passkey.id] = Held(passkey, name, now)
+            self._tables.mail("passkey", passkey.id, now)
+
+    def of(self, user_id: str) -> list[PasskeyInfo]:
+        with self._tables:
+            return [_info(one) for one in self._of(user_id)]
+
+    def credential_ids(self, user_id: str) -> list[bytes]:
+        with self._tables:
+            return [one.passkey.credential_id for one in self._of(user_id)]
+
+    def find(self, credential_id: bytes) -> Passkey | None:
+        with self._tables:
+            for held in self._tables.passkeys.values():
+                if held.passkey.credential_id == credential_id:
+                    suspended = self._tables.users[held.passkey.user_id].suspended_at is not None
+                    return held.passkey._replace(suspended=suspended)
+        return None
+
+    def use(self, passkey_id: str, sign_count: int, now: datetime) -> bool:
+        with self._tables:
+            held = self._tables.passkeys.get(passkey_id)
+            if held is None:
+                return False
+            if held.passkey.sign_count >= sign_count and (held.passkey.sign_count, sign_count) != (
+                0,
+                0,
+            ):
+                return False
+            held.passkey = held.passkey._replace(sign_count=sign_count)
+            held.last_used_at = now
+            return True
+
+    def rename(self, user_id: str, passkey_id: str, name: str) -> PasskeyInfo | None:
+        with self._tables:
+            held = self._tables.passkeys.get(passkey_id)
+            if held is None or held.passkey.user_id != user_id:
+                return None
+            held.name = name
+            return _info(held)
+
+    def remove(self, user_id: str, passkey_id: str) -> bool:
+        with self._tables:
+            held = self._tables.passkeys.get(passkey_id)
+            if held is None or held.passkey.user_id != user_id:
+                return False
+            del self._tables.passkeys[passkey_id]
+            return True
+
+    def _of(self, user_id: str) -> list[Held]:
+        everyones = sorted(self._tables.passkeys.values(), key=lambda one: one.passkey.id)
+        return [one for one in everyones if one.passkey.user_id == user_id]
+
+
+class FakeChallenges(Challenges):
+    """Challenges that never expire, numbered."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[bytes, tuple[Purpose, str]] = {}
+        self._issued = 0
+
+    def issue(self, purpose: Purpose, owner: str = "") -> bytes:
+        self._issued += 1
+        challenge = self._issued.to_bytes(32, "big")
+        self.waiting[challenge] = (purpose, owner)
+        return challenge
+
+    def redeem(self, challenge: bytes, purpose: Purpose, owner: str = "") -> bool:
+        return self.waiting.pop(challenge, None) == (purpose, owner)
+
+
+def _info(held: Held) -> PasskeyInfo:
+    return PasskeyInfo(
+        id=held.passkey.id,
+        name=held.name,
+        created_at=held.created_at,
+        last_used_at=held.last_used_at,
+    )
