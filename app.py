@@ -10,6 +10,8 @@ from chalicelib.admin import routes as admin_routes
 from chalicelib.auth import google_routes, passkey_routes
 from chalicelib.auth import jobs as auth_jobs
 from chalicelib.auth import routes as auth_routes
+from chalicelib.exports import jobs as exports_jobs
+from chalicelib.exports import routes as exports_routes
 from chalicelib.mail import jobs as mail_jobs
 from chalicelib.messages import actions as messages_actions
 from chalicelib.messages import jobs as messages_jobs
@@ -31,6 +33,8 @@ for module in (
     users_routes,
     admin_routes,
     oauth_routes,
+    exports_routes,
+    exports_jobs,
     mail_jobs,
     messages_routes,
     messages_jobs,

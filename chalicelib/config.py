@@ -126,6 +126,8 @@ class Settings(BaseModel):
 
     mail_from: Annotated[str, Field(pattern=r"^([^@\s<>]+@[^@\s<>]+)?$")] = ""
     mail_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
+    exports_bucket: Annotated[str, Field(pattern=r"^([a-z0-9.-]+)?$")] = ""
+    exports_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
     web_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
 
     @cached_property

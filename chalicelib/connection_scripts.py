@@ -55,6 +55,7 @@ return {due and c[2] or '', check}
 # Keeps a socket among its user's. KEYS: the user's sockets, last seen. ARGV: socket, now, expiry,
 # lifetime, how long last seen is kept.
 STAY = """
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
 redis.call('ZADD', KEYS[1], 'XX', ARGV[3], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[5])

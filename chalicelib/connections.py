@@ -176,6 +176,12 @@ class Connections:
         with guarded():
             return self._close(sockets)
 
+    def forget_user(self, user_id: str) -> None:
+        """Know nothing of a user any more, whose sockets were dropped: when they were last seen
+        neither, nor who wants to know."""
+        with guarded():
+            self._redis.delete(_sockets(user_id), _last_seen(user_id), _watchers(user_id))
+
     def _close(self, sockets: Collection[Socket]) -> list[str]:
         now = int(time.time())
         pipe = self._redis.pipeline(transaction=False)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from chalicelib.admin.service import Admin
     from chalicelib.auth.accounts import Accounts
     from chalicelib.auth.google import Google
+    from chalicelib.auth.google_models import GoogleStart
     from chalicelib.auth.google_tokens import GoogleTokens
     from chalicelib.auth.passkeys import Passkeys
     from chalicelib.auth.passwords import Passwords
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from chalicelib.auth.webauthn import RelyingParty
     from chalicelib.broker import Broker
     from chalicelib.connections import Connections
+    from chalicelib.exports.archive import Archive
+    from chalicelib.exports.service import Exports
+    from chalicelib.exports.store import ExportStore
     from chalicelib.gateway import Gateway
     from chalicelib.mail.service import Mails
     from chalicelib.mail.store import MailStore
@@ -137,6 +141,7 @@ class Deps:
             auth=self.auth,
             users=self.users,
             second_factor=lambda: self.second_factor,
+            forget_presence=lambda user_id: self.connections.forget_user(user_id),
             passkeys=lambda: self.passkeys,
         )
 
@@ -169,15 +174,11 @@ class Deps:
     @cached_property
     def google(self) -> "Google":
         from chalicelib.auth.google import Google
-        from chalicelib.auth.google_models import GoogleStart
         from chalicelib.auth.google_store import GoogleStore
         from chalicelib.auth.google_uses import IdTokenUses
 
-        ours, url = self.settings.clients_at_google, self.settings.google_url
-        where = f"{url}/authorize" if url else "https://accounts.google.com/o/oauth2/v2/auth"
-        start = GoogleStart(client_id=ours[0], authorization_endpoint=where) if ours else None
         return Google(
-            start=start,
+            start=self.google_start,
             tokens=lambda: self.google_tokens,
             uses=IdTokenUses(self.redis),
             store=GoogleStore(self.postgres, self.account_store),
@@ -186,6 +187,14 @@ class Deps:
             passwords=self.passwords,
             throttle=self.throttle,
         )
+
+    @cached_property
+    def google_start(self) -> "GoogleStart | None":
+        from chalicelib.auth.google_models import GoogleStart
+
+        ours, url = self.settings.clients_at_google, self.settings.google_url
+        where = f"{url}/authorize" if url else "https://accounts.google.com/o/oauth2/v2/auth"
+        return GoogleStart(client_id=ours[0], authorization_endpoint=where) if ours else None
 
     @cached_property
     def google_tokens(self) -> "GoogleTokens":
@@ -328,6 +337,30 @@ class Deps:
             oauth=self.oauth,
             auth=self.auth,
             tokens=self.access_tokens,
+        )
+
+    @cached_property
+    def export_store(self) -> "ExportStore":
+        from chalicelib.exports.store import ExportStore
+
+        return ExportStore(self.postgres)
+
+    @cached_property
+    def archive(self) -> "Archive":
+        from chalicelib.exports.archive import Archive
+
+        return Archive(store=self.export_store, messages=self.message_store)
+
+    @cached_property
+    def exports(self) -> "Exports":
+        from chalicelib.exports.s3 import Bucket
+        from chalicelib.exports.service import Exports
+
+        return Exports(
+            store=self.export_store,
+            bucket=Bucket(self.settings),
+            archive=lambda: self.archive,
+            confirm_password=lambda *proof: self.accounts.confirm(*proof),
         )
 
     @cached_property

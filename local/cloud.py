@@ -17,10 +17,10 @@ import uvloop
 
 from local import demo, keys, terminal
 from local.console import Console
-from local.events import REGION, STAGE
+from local.environment import app_environment, with_inherited
 from local.fcm import Fcm
 from local.functions import Function, Registered, read_config, registered
-from local.google import CLIENT_ID, Google
+from local.google import Google
 from local.http_gateway import HttpGateway
 from local.logs import WorkerLog
 from local.mails import Mails
@@ -30,7 +30,7 @@ from local.pages import Pages
 from local.pushes import Pushes
 from local.schedules import Schedules, ScheduleUnsupported
 from local.servers import Servers, start_all
-from local.ses import SENDER, Ses
+from local.ses import Ses
 from local.sigv4 import Verifier
 from local.socket_gateway import SocketGateway
 from local.state import AlreadyRunning, State
@@ -105,7 +105,7 @@ def _started(options: Options, console: Console) -> Iterator[_Base]:
             servers = start_all(state.folder, _wanted(options), console.step)
             stack.callback(servers.stop)
             stack.callback(_on_signals, signal.SIG_IGN)
-            environment = _environment(options, listeners, found, fcm, ses, servers)
+            environment = app_environment(listeners, found, fcm, ses, servers)
             _apply_schema(options, environment)
             console.step("schema is up to date")
             yield _Base(
@@ -135,7 +135,7 @@ def _ses(found: keys.Keys, mails: Mails, listeners: Listeners) -> Ses:
 
 def _wanted(options: Options) -> list[str]:
     stores = ["postgres"] if options.messages == "postgres" else ["postgres", "mongo"]
-    return [*stores, "redis", "rabbitmq"]
+    return [*stores, "redis", "rabbitmq", "s3"]
 
 
 def _on_signals(action: Any) -> None:
@@ -154,55 +154,13 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _environment(
-    options: Options,
-    listeners: Listeners,
-    found: keys.Keys,
-    fcm: Fcm,
-    ses: Ses,
-    servers: Servers,
-) -> dict[str, str]:
-    """What the app's settings are read from, and nothing of the machine's own AWS account."""
-    return {
-        **servers.env,
-        "STAGE": "local",
-        "ISSUER": url(listeners.http),
-        "CORS_ORIGINS": ",".join(_names_of(url(listeners.http))),
-        "PASSKEY_RP_ID": "localhost",  # an address is not the name that browsers ask for
-        "PASSKEY_ORIGINS": url(listeners.http).replace("127.0.0.1", "localhost"),
-        "WS_URL": f"{url(listeners.sockets, 'ws')}/{STAGE}",
-        "WS_ENDPOINT_URL": f"{url(listeners.management)}/{STAGE}",
-        "JWT_KEYS": found.jwks,
-        "FCM_CREDENTIALS": fcm.credentials(),
-        "FCM_URL": fcm.send_url,
-        "GOOGLE_CLIENT_IDS": CLIENT_ID,
-        "GOOGLE_URL": url(listeners.google),
-        "MAIL_FROM": SENDER,
-        "MAIL_URL": ses.url,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": found.aws.access_key,
-        "AWS_SECRET_ACCESS_KEY": found.aws.secret_key,
-    }
-
-
-def _names_of(address: str) -> list[str]:
-    """The origins that the web client may have been opened at."""
-    return list(dict.fromkeys([address, address.replace("127.0.0.1", "localhost")]))
-
-
-def _whole_environment(own: dict[str, str]) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return {**inherited, **own}
-
-
 def _apply_schema(options: Options, environment: dict[str, str]) -> None:
     """Bring tables, indexes and queues up to date, in a process of its own as on AWS."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", _APPLY_SCHEMA],
             cwd=options.app,
-            env=_whole_environment(environment),
+            env=with_inherited(environment),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -313,7 +271,7 @@ class _Cloud:
         await log.start()
         pool = WorkerPool(
             folder=self._options.app,
-            environment=_whole_environment(self._base.environment),
+            environment=with_inherited(self._base.environment),
             log=log,
             report=self._console.problem,
             changed=lambda: self._publish(pool),

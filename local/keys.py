@@ -18,7 +18,7 @@ PROJECT = "parley-local"
 
 @dataclass(frozen=True)
 class AwsKeys:
-    """What signs requests to the management API. Valid on this machine only."""
+    """What signs requests to AWS's services. Valid on this machine only."""
 
     access_key: str
     secret_key: str
@@ -72,8 +72,14 @@ def load(folder: Path) -> Keys:
     return Keys(
         jwks=_kept(folder / "token-keys.json", _new_jwks),
         service_account=ServiceAccount(_kept(folder / "service-account.pem", _new_rsa_key)),
-        aws=AwsKeys("local", _kept(folder / "aws-secret", lambda: secrets.token_urlsafe(30))),
+        aws=aws(folder),
     )
+
+
+def aws(folder: Path) -> AwsKeys:
+    """The keys that requests to AWS services are signed with, here."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return AwsKeys("local", _kept(folder / "aws-secret", lambda: secrets.token_urlsafe(30)))
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:

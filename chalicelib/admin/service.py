@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.admin.models import (
@@ -29,6 +29,12 @@ _GRANT: dict[Role, Action] = {"moderator": "moderator.grant", "admin": "admin.gr
 _TAKE: dict[Role, Action] = {"moderator": "moderator.take", "admin": "admin.take"}
 
 
+ADDRESSES_KEPT = timedelta(days=90)
+"""How long the audit log says where somebody acted from."""
+
+BATCH = 10_000
+
+
 class Admin:
     """Every act raises UserNotFound, and Forbidden where whoever acts may not, or not any more.
 
@@ -49,6 +55,10 @@ class Admin:
         self._auth = auth
         self._users = users
         self._clock = clock
+
+    def forget_addresses(self) -> int:
+        """Forget the addresses of acts of long ago, at most BATCH at once; answers how many."""
+        return self._store.forget_addresses(self._clock() - ADDRESSES_KEPT, BATCH)
 
     def search(self, query: AccountQuery) -> AccountPage:
         """Users by username, page by page."""

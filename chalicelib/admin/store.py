@@ -94,6 +94,17 @@ class AdminStore:
                 [now, actor, action, target, address],
             )
 
+    def forget_addresses(self, before: datetime, limit: int) -> int:
+        """Take the addresses out of entries from before a time, of at most `limit`; answers of
+        how many."""
+        with self._postgres.cursor() as cursor:
+            return cursor.execute(
+                "UPDATE audit_log SET address = NULL WHERE id = ANY(ARRAY("
+                "  SELECT id FROM audit_log WHERE address IS NOT NULL AND at < %s LIMIT %s"
+                "))",
+                [before, limit],
+            ).rowcount
+
     def account(self, user_id: str, now: datetime) -> Account | None:
         """A user as staff sees them, unless deleted."""
         with self._postgres.cursor(row_factory=class_row(Account)) as cursor:

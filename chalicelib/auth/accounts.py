@@ -25,6 +25,7 @@ from chalicelib.errors import (
     PasskeyInvalid,
     SecondFactorRequired,
     Unavailable,
+    UserNotFound,
     ValidationFailed,
 )
 from chalicelib.ids import new_id
@@ -56,6 +57,7 @@ class Accounts:
         auth: "Auth",
         users: "Users",
         second_factor: "Callable[[], SecondFactor]",
+        forget_presence: Callable[[str], None],
         passkeys: "Callable[[], Passkeys]",
         clock: Callable[[], datetime] = now,
     ) -> None:
@@ -65,6 +67,7 @@ class Accounts:
         self._auth = auth
         self._users = users
         self._second_factor = second_factor
+        self._forget_presence = forget_presence
         self._passkeys = passkeys
         self._clock = clock
 
@@ -183,16 +186,20 @@ class Accounts:
         raise Unavailable("postgres")
 
     def delete(self, identity: Identity, password: str) -> None:
-        """Delete the account and end its sessions. Messages stay, as from a deleted user.
+        """Delete the account and end its sessions. Messages stay, as from a deleted user;
+        docs/personal-data.md tells what else does.
 
         Raises InvalidCredentials unless the password is right, LastAdmin, RateLimited. A repeat
         completes what an outage cut short.
         """
         for _ in range(RACERS):
             checked = self._check(identity, password)
+            # First, while it is known what the devices are kept under.
+            self._throttle.forget(identity.user_id, self._logins(identity.user_id))
             ended = self._store.erase(identity.user_id, self._clock(), checked=checked)
             if ended is not None:
-                return self._auth.close(identity.user_id, ended)
+                self._auth.close(identity.user_id, ended)
+                return self._forget_presence(identity.user_id)
         raise Unavailable("postgres")
 
     def confirm(self, identity: Identity, password: str) -> None:
@@ -222,6 +229,14 @@ class Accounts:
                 self._throttle.password_right(identity.user_id)
                 return password_hash
         raise InvalidCredentials(_WRONG)
+
+    def _logins(self, user_id: str) -> list[str]:
+        """What a user signs in with; nothing, where the account is deleted."""
+        try:
+            user = self._users.me(user_id)
+        except UserNotFound:
+            return []
+        return [user.username, user.email]
 
     def _refuse_weak(self, password: str, user: Profile, *, field: str) -> None:
         names = [user.username, user.email, user.email.partition("@")[0]]

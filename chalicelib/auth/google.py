@@ -66,12 +66,6 @@ class Google:
         self._throttle = throttle
         self._clock = clock
 
-    def start(self) -> GoogleStart:
-        """How to get an ID token."""
-        if self._start is None:
-            raise GoogleOff()
-        return self._start
-
     def sign_in(self, given: GoogleCredentials, client: Client) -> SignedIn:
         """Sign in to the account that the Google account is linked to; else link it to whoever has
         verified its address, if the address is Google's to give; else make an account.
@@ -97,7 +91,7 @@ class Google:
 
         Raises InvalidCredentials, IdTokenInvalid, GoogleTaken, RateLimited.
         """
-        self.start()
+        self._refuse_where_off()
         self._accounts.confirm(identity, proof.password)
         account = self._verified(proof.id_token, proof.nonce)
         self._use(account, proof.id_token)
@@ -106,17 +100,21 @@ class Google:
 
     def unlink(self, identity: Identity) -> None:
         """Have no Google account sign in to the caller's account. Safe to repeat."""
-        self.start()
+        self._refuse_where_off()
         self._store.unlink(identity.user_id)
 
     def state(self, identity: Identity) -> GoogleLink:
         """Whether one does."""
-        self.start()
+        self._refuse_where_off()
         linked_at = self._store.linked_at(identity.user_id)
         return GoogleLink(linked=linked_at is not None, linked_at=linked_at)
 
+    def _refuse_where_off(self) -> None:
+        if self._start is None:
+            raise GoogleOff()
+
     def _verified(self, id_token: str, nonce: str) -> "GoogleAccount":
-        self.start()
+        self._refuse_where_off()
         account = self._tokens().verify(id_token)
         made = hashlib.sha256(nonce.encode()).hexdigest()
         if not hmac.compare_digest(made.encode(), account.nonce.encode()):

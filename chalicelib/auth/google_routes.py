@@ -30,7 +30,9 @@ LINK = "/v1/users/me/google"
 @endpoint(bp, "GET /v1/auth/google", errors=(GoogleOff,), limit="open", public=True)
 def how_to_sign_in_with_google() -> GoogleStart:
     """Where to get an ID token of Google's, and as whom."""
-    return deps.google.start()
+    if deps.google_start is None:
+        raise GoogleOff()
+    return deps.google_start
 
 
 @endpoint(

@@ -120,6 +120,10 @@ class Recovery:
             recipient = self._store.recipient(mail.subject)
             if recipient is not None and recipient.verified:
                 yield letters.google_linked(recipient.address, username=recipient.username)
+        elif mail.kind == "export":
+            recipient = self._store.recipient(mail.subject)
+            if recipient is not None and recipient.verified:
+                yield letters.export_ready(recipient.address, username=recipient.username)
         elif mail.kind == "passkey":
             if (added := self._store.passkey(mail.subject)) is not None:
                 yield letters.passkey_added(added.address, username=added.username, at=added.at)

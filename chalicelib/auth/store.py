@@ -9,6 +9,7 @@ from psycopg.rows import args_row, kwargs_row, scalar_row
 from chalicelib.auth.models import LATELY, Session
 from chalicelib.auth.scopes import ROLES_LOCK
 from chalicelib.errors import LastAdmin, UsernameTaken
+from chalicelib.exports.models import LEASE
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import DELETED_NAME, Profile
 
@@ -61,6 +62,21 @@ class Credential(NamedTuple):
     password_hash: str
     suspended: bool = False
     second_factor: bool = False
+
+
+# While an address is a claim, a reset of its password may be another claimant's.
+_FORGET_MAILS = """
+DELETE FROM mails USING users WHERE users.id = %(user_id)s AND (
+    (mails.kind IN ('verify', 'export', 'google') AND mails.subject = users.id::text)
+    OR (mails.kind = 'reset' AND mails.subject = users.email AND email_verified_at IS NOT NULL)
+    OR (mails.kind = 'signed_in' AND mails.subject IN (
+        SELECT id::text FROM sessions WHERE user_id = users.id
+    ))
+    OR (mails.kind = 'passkey' AND mails.subject IN (
+        SELECT id::text FROM passkeys WHERE user_id = users.id
+    ))
+)
+"""
 
 
 class AccountStore:
@@ -324,8 +340,16 @@ class AccountStore:
                 if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone():
                     raise LastAdmin()
                 cursor.execute("DELETE FROM user_roles WHERE user_id = %s", [user_id])
+                cursor.execute(_FORGET_MAILS, {"user_id": user_id})
                 for table in _WAYS_IN:
                     cursor.execute(f"DELETE FROM {table} WHERE user_id = %s".encode(), [user_id])
+                # An archive that is being made is deleted once nobody can be at it any more.
+                cursor.execute(
+                    "UPDATE exports SET state = 'doomed', due_at ="
+                    " CASE WHEN state = 'waiting' AND tries > 0 THEN LEAST(due_at, %s) ELSE %s END"
+                    " WHERE user_id = %s AND state <> 'doomed'",
+                    [now + LEASE, now, user_id],
+                )
                 cursor.execute(
                     "UPDATE users SET email = NULL, email_verified_at = NULL,"
                     " display_name = %s, about = '', avatar_url = NULL,"

@@ -149,6 +149,12 @@ class Throttle:
             ]
         )
 
+    def forget(self, user_id: str, logins: Sequence[str]) -> None:
+        """Know none of an account's devices any more, by any of its names."""
+        guesses = [self._accounts(user_id, "", None)]
+        guesses += [self._logins(login, "", None) for login in logins]
+        self._forget([one.devices for one in guesses])
+
     def password(self, user_id: str) -> None:
         """Count a signed-in user's attempt at their password."""
         self._take(self._passwords(user_id))
@@ -232,10 +238,13 @@ class Throttle:
         self._scripts.run_all(calls)
 
     def _drop(self, buckets: Sequence[Held]) -> None:
+        self._forget([one.key for one in buckets])
+
+    def _forget(self, keys: Sequence[str]) -> None:
         with guarded():
             pipe = self._redis.pipeline(transaction=False)
-            for one in buckets:
-                pipe.delete(one.key)
+            for key in keys:
+                pipe.delete(key)
             pipe.execute()
 
 

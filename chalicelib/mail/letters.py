@@ -64,6 +64,17 @@ def signed_in(address: str, *, username: str, at: datetime, user_agent: str) -> 
     )
 
 
+def export_ready(address: str, *, username: str) -> Letter:
+    """Tells that an archive of what is held about a user is there; it needs the password."""
+    return Letter(
+        address,
+        "Your data is ready",
+        f"The archive that was asked for of the Parley account @{username} is ready. Open Parley, "
+        "and fetch it under Settings, Your data, within a week.\n\n"
+        "If you did not ask for it, somebody knows your password: change it there.\n",
+    )
+
+
 def passkey_added(address: str, *, username: str, at: datetime) -> Letter:
     """Tells that there is one more way to sign in."""
     return Letter(

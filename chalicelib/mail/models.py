@@ -3,16 +3,16 @@
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-Kind = Literal["verify", "reset", "signed_in", "passkey", "google"]
+Kind = Literal["verify", "reset", "signed_in", "passkey", "export", "google"]
 
 Purpose = Literal["verify", "reset"]
 """What a link in a mail is good for."""
 
 
 class Due(NamedTuple):
-    """A row of the outbox that was claimed. `subject` is a user's id for `verify`, the address
-    that was typed for `reset`, a session's id for `signed_in`, a passkey's for `passkey`,
-    a user's for `google`."""
+    """A row of the outbox that was claimed. `subject` is a user's id for `verify`, `export` and
+    `google`, the address that was typed for `reset`, a session's id for `signed_in`, a passkey's
+    for `passkey`."""
 
     id: int
     kind: Kind

@@ -207,6 +207,7 @@ class Deploy:
             "ISSUER": self._apis.http_url(rest),
             "WS_URL": self._apis.socket_url(socket),
             "WS_ENDPOINT_URL": self._apis.http_url(socket),
+            "EXPORTS_BUCKET": self._place.data["ExportsBucket"],
             "SECRETS": ",".join(self._place.secret_arns),
             "SECRETS_VERSION": Vault(self._aws).version(self._place.secret_arns),
         }

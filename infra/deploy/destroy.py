@@ -151,6 +151,7 @@ class Destroy:
         stays = []
         if bucket := data.get("MediaBucket"):
             stays.append(f"media: bucket {bucket}")
+            stays.append(f"archives of users' data, for a week: bucket {data['ExportsBucket']}")
             stays.append("final snapshots of databases: RDS console, Snapshots, Manual")
         if key := network.get("KeyArn"):
             stays.append(f"the key that reads all of that: {key}")

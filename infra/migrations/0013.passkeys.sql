@@ -14,4 +14,5 @@ CREATE INDEX passkeys_user ON passkeys (user_id);
 -- For 'passkey', `subject` is the passkey's id.
 ALTER TABLE mails
     DROP CONSTRAINT mails_kind_check,
-    ADD CONSTRAINT mails_kind_check CHECK (kind IN ('verify', 'reset', 'signed_in', 'passkey'));
+    ADD CONSTRAINT mails_kind_check
+        CHECK (kind IN ('verify', 'reset', 'signed_in', 'passkey', 'export'));

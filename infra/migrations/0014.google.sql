@@ -9,4 +9,4 @@ CREATE TABLE google_accounts (
 ALTER TABLE mails
     DROP CONSTRAINT mails_kind_check,
     ADD CONSTRAINT mails_kind_check
-    CHECK (kind IN ('verify', 'reset', 'signed_in', 'export', 'passkey', 'google'));
+    CHECK (kind IN ('verify', 'reset', 'signed_in', 'passkey', 'export', 'google'));

@@ -51,6 +51,7 @@ class Container:
         self.name = kind.name
         self.variable = kind.variable
         self._kind = kind
+        self._state = state
         self._port = remembered_port(state / "ports.json", kind.name, report)
         checkout = hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:8]
         self._volume = f"parley-{checkout}-{kind.folder}"
@@ -64,7 +65,10 @@ class Container:
         """Return when the server answers. Raises ServerUnavailable."""
         from testcontainers.core.container import DockerContainer
 
-        container = DockerContainer(self._kind.image).with_envs(**self._kind.image_environment)
+        given = {**self._kind.image_environment, **self._kind.secrets(self._state)}
+        container = DockerContainer(self._kind.image).with_envs(**given)
+        if self._kind.image_command is not None:
+            container.with_command(self._kind.image_command)
         container.with_volume_mapping(self._volume, self._kind.image_data, "rw")
         # A node finds its data by its host's name.
         container.with_kwargs(hostname=self._kind.folder)

@@ -42,6 +42,7 @@ class Embedded:
     image_port: ClassVar[int]
     image_data: ClassVar[str]
     image_environment: ClassVar[Mapping[str, str]] = {}
+    image_command: ClassVar[str | None] = None
 
     def __init__(self, state: Path, report: Report, *, lock: int) -> None:
         self.data = state / self.folder
@@ -64,6 +65,11 @@ class Embedded:
     def check(url: str) -> None:
         """Ask the server something small; raise if it does not answer."""
         raise NotImplementedError
+
+    @classmethod
+    def secrets(cls, state: Path) -> Mapping[str, str]:
+        """What this kind of server needs in its environment to know who may use it."""
+        return {}
 
     def command(self) -> list[str]:
         """What to run."""

@@ -21,12 +21,14 @@ from local.servers.mongo import Mongo
 from local.servers.postgres import Postgres
 from local.servers.rabbitmq import RabbitMQ
 from local.servers.redis import Redis
+from local.servers.s3 import S3
 
 KINDS: dict[str, type[Embedded]] = {
     "postgres": Postgres,
     "mongo": Mongo,
     "redis": Redis,
     "rabbitmq": RabbitMQ,
+    "s3": S3,
 }
 RESTARTS_A_MINUTE = 5
 LOOK_EVERY = 0.2
@@ -82,7 +84,7 @@ def start_all(
 
 
 class Servers:
-    """The running servers by name: `postgres`, `mongo`, `redis`, `rabbitmq`."""
+    """The running servers by name: `postgres`, `mongo`, `redis`, `rabbitmq`, `s3`."""
 
     def __init__(self, state: Path, report: Report, on_failure: Callable[[], None]) -> None:
         state.mkdir(parents=True, exist_ok=True)

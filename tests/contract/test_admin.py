@@ -255,6 +255,20 @@ class TestAudit:
         assert newest.at == NOW
         assert self.log(stores, cursor=newest.id)[:3] == acts[2::-1]
 
+    def test_forgets_addresses_of_long_ago_and_nothing_else(self, stores: Staffed) -> None:
+        who, whom = new_id(), new_id()
+        for days in (3, 2, 1):
+            at = NOW - timedelta(days=days)
+            stores.admin.record(who, "user.suspend", whom, address="192.0.2.1", now=at)
+        old = NOW - timedelta(days=1, hours=12)
+
+        assert stores.admin.forget_addresses(old, 1) == 1
+        assert stores.admin.forget_addresses(old, 9) == 1
+        assert stores.admin.forget_addresses(old, 9) == 0
+
+        addresses = [address for *_, address in self.log(stores, actor=who)]
+        assert addresses == ["192.0.2.1", None, None]
+
     def test_is_written_with_the_act_or_not_at_all(self, connect: Callable[[], Staffed]) -> None:
         """On PostgreSQL alone: what is written last fails."""
         stores = connect()

@@ -498,6 +498,23 @@ class TestWatching:
         stats: Any = client.info("commandstats")
         assert stats["cmdstat_evalsha"]["calls"] <= 64 + 64 + 1
 
+    def test_of_a_forgotten_user_nothing_is_known_and_a_late_ping_tells_nothing(
+        self, connections: Connections, client: redis.Redis
+    ) -> None:
+        ana, bo = someone(), someone()
+        connections.open(ana, "c1")
+        connections.open(bo, "c2")
+        connections.watch(connections.admit("c2"), [ana.user_id])
+        caller = connections.admit("c1")
+        connections.drop(connections.of([ana.user_id]))
+        connections.forget_user(ana.user_id)
+        connections.renew(caller)
+        connections.forget("c1")
+
+        assert not [key for key in client.scan_iter() if ana.user_id in str(key)]
+        (found,) = connections.watch(connections.admit("c2"), [ana.user_id])
+        assert (found.online, found.last_seen_at) == (False, None)
+
     def test_a_ping_brings_no_dropped_socket_back(self, connections: Connections) -> None:
         ana = someone()
         connections.open(ana, "c1")
@@ -518,6 +535,7 @@ def test_a_redis_that_is_not_there_is_unavailable() -> None:
         lambda: connections.open(someone(), "c1"),
         lambda: connections.of(["u"]),
         lambda: connections.forget("c1"),
+        lambda: connections.forget_user("u"),
         lambda: connections.claim_overdue(9),
         lambda: connections.ping(),
     ):

@@ -11,7 +11,7 @@ import pytest
 from chalicelib.auth.recovery_store import MAX_CLAIMS, Recipient, RecoveryStore, SignIn
 from chalicelib.auth.store import AccountStore
 from chalicelib.errors import Unavailable
-from chalicelib.mail.models import Due, Purpose
+from chalicelib.mail.models import Due, Kind, Purpose
 from chalicelib.mail.store import MailStore
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import Profile
@@ -171,6 +171,25 @@ class TestVerify:
         assert stores.accounts.credential_for(user.email) is None
         assert stores.recovery.reset(digest, NOW) is None
         assert stores.verified(email=user.email)
+
+    def test_a_deleted_account_has_no_mails_waiting(self, stores: Mailing) -> None:
+        user, (eve, session) = stores.verified(), stores.account()
+        mails: list[tuple[Kind, str]] = [
+            ("verify", user.id),
+            ("export", user.id),
+            ("reset", user.email),
+            ("signed_in", stores.login(user).id),
+        ]
+        others: list[tuple[Kind, str]] = [("reset", eve.email), ("signed_in", session.id)]
+        for kind, subject in [*mails, *others]:
+            stores.mails.add(kind, subject, NOW)
+
+        stores.accounts.erase(user.id, NOW, checked="hash")
+        # She never verified hers: it may be somebody else's reset.
+        stores.accounts.erase(eve.id, NOW, checked="hash")
+
+        waiting = stores.claim(NOW, *(subject for _, subject in [*mails, *others]))
+        assert [(one.kind, one.subject) for one in waiting] == [("reset", eve.email)]
 
     def test_of_two_at_once_one_succeeds(self, connect: Callable[[], Mailing]) -> None:
         one, two = connect(), connect()

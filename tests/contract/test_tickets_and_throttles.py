@@ -170,6 +170,16 @@ class TestThrottle:
         with pytest.raises(RateLimited):
             throttle.login("ana", "192.0.2.1")
 
+    def test_a_forgotten_account_has_no_known_devices(self, throttle: Throttle) -> None:
+        throttle.recognise("ana", "id of ana", "key")
+        for _ in range(2):
+            throttle.login("ana", "192.0.2.1")
+
+        throttle.forget("id of ana", ["ana"])
+
+        with pytest.raises(RateLimited):
+            throttle.login("ana", "192.0.2.1", "key")
+
     def test_forgives_where_the_owner_has_come_back(self, throttle: Throttle) -> None:
         for n in (1, 1, 2):
             throttle.login("ana", f"192.0.2.{n}")

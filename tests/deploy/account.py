@@ -53,6 +53,7 @@ Resources: {Database: {Type: AWS::SNS::Topic}}
 Outputs:
   BrokerArn: {Value: "arn:aws:mq:eu-central-1:123456789012:broker:parley:b-1"}
   MediaBucket: {Value: some-media}
+  ExportsBucket: {Value: some-exports}
 """
 """moto's CloudFormation makes no secrets: they are made beforehand, and told as outputs."""
 

@@ -72,5 +72,6 @@ def typical_events(ana: Ana) -> dict[str, tuple[str, Any]]:
         "push_overdue": ("push_overdue", events.schedule("push_overdue")),
         "purge_sessions": ("purge_sessions", events.schedule("purge_sessions")),
         "send_mails": ("send_mails", events.schedule("send_mails")),
+        "make_exports": ("make_exports", events.schedule("make_exports")),
         "maintain": ("maintain", {"task": "migrate"}),
     }

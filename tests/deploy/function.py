@@ -31,6 +31,7 @@ HANDLERS = {
     "push_overdue": "chalicelib.messages.jobs.push_overdue",
     "purge_sessions": "chalicelib.auth.jobs.purge_sessions",
     "send_mails": "chalicelib.mail.jobs.send_mails",
+    "make_exports": "chalicelib.exports.jobs.make_exports",
     "maintain": "chalicelib.maintenance.maintain",
 }
 """What Lambda is told to call, by the name of the function."""

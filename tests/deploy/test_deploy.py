@@ -158,6 +158,7 @@ class TestDeploy(Deployed):
                 "ISSUER": f"https://{rest}.execute-api.{where}",
                 "WS_URL": f"wss://{socket}.execute-api.{where}",
                 "WS_ENDPOINT_URL": f"https://{socket}.execute-api.{where}",
+                "EXPORTS_BUCKET": "some-exports",
                 "SECRETS": ",".join(list(checkout.secrets.values())[:3]),
             }
         assert configuration("maintain")["Handler"].endswith("maintain")
@@ -174,6 +175,7 @@ class TestDeploy(Deployed):
             "parley-dev-push_overdue-event": "rate(1 minute)",
             "parley-dev-purge_sessions-event": "rate(1 day)",
             "parley-dev-send_mails-event": "rate(1 minute)",
+            "parley-dev-make_exports-event": "rate(1 minute)",
         }
         assert f"https://{rest}.execute-api.{where}" in output
         assert f"wss://{socket}.execute-api.{where}" in output
@@ -191,7 +193,10 @@ class TestDeploy(Deployed):
             assert f"{ACCOUNT}:log-group:{function.log_group}:*" in text
             assert all(arn in text for arn in list(checkout.secrets.values())[:3])
             assert (f"{socket}/api/POST/@connections/*" in text) == (
-                function.policy == "policy-posts.json"
+                function.policy in ("policy-api.json", "policy-posts.json")
+            )
+            assert (":s3:::some-exports/exports/*" in text) == (
+                function.policy in ("policy-api.json", "policy-exports.json")
             )
             assert (BROKER in text) == (key == "notify")
 

@@ -42,6 +42,7 @@ USES = {
     "push_overdue": CHATS | {"redis"},
     "purge_sessions": {"psycopg", "redis"},
     "send_mails": {"psycopg", "redis"},
+    "make_exports": {"psycopg"},
     "maintain": CHATS | {"chalicelib.schema", "pika", "psycopg", "yoyo"},
 }
 """By a typical event of each function: what handling it needs, and no more. Migrations are read by

@@ -75,13 +75,14 @@ WATCHED = [stack for stack in STACKS if stack.template is WATCH]
 OURS = {
     "MessagesStored", "LeftPending", "OutboxAge", "Redelivered", "OverduePushed", "PushesSent",
     "PushesRetried", "PushesBuried", "TokensForgotten", "MailsSent", "MailsGivenUp",
+    "ExportsMade", "ExportsGivenUp",
     "DependencyUnavailable",
 }  # fmt: skip
 FUNCTIONS = {
     "parley-dev", "parley-dev-websocket_connect", "parley-dev-websocket_message",
     "parley-dev-websocket_disconnect", "parley-dev-notify", "parley-dev-redeliver_pending",
     "parley-dev-push_overdue", "parley-dev-purge_sessions", "parley-dev-send_mails",
-    "parley-dev-maintain",
+    "parley-dev-make_exports", "parley-dev-maintain",
 }  # fmt: skip
 
 BROKEN = """
@@ -153,7 +154,8 @@ class TestContract:
         }  # fmt: skip
         assert DATA.outputs.keys() == {
             "SettingsSecretArn", "JwtSecretArn", "FcmSecretArn", "BrokerSecretArn", "BrokerArn",
-            "BrokerName", "BrokerVersion", "MediaBucket", "PostgresId", "PostgresKind", "RedisId",
+            "BrokerName", "BrokerVersion", "ExportsBucket", "MediaBucket",
+            "PostgresId", "PostgresKind", "RedisId",
         }  # fmt: skip
         assert WATCH.outputs.keys() == {"DashboardUrl", "AlarmTopicArn"}
 
@@ -214,6 +216,7 @@ class TestState:
         assert kept == {
             "Key": "Retain",
             "Artifacts": "Retain",
+            "Exports": "Retain",
             "Media": "Retain",
             "PostgresInstance": "Snapshot",
             "PostgresCluster": "Snapshot",

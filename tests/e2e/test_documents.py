@@ -1,5 +1,6 @@
 """The OpenAPI and AsyncAPI documents say what is really accepted and answered."""
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -15,6 +16,7 @@ from local.asyncapi import PATH
 from tests.client import PASSWORD, Answer, Api, Refused, Socket, User
 from tests.e2e.conftest import People, Run
 from tests.e2e.oauth import CALLBACK, GOODBYE, VERIFIER, Program, asking
+from tests.e2e.test_google import proof
 from tests.e2e.test_passkeys import device
 
 
@@ -76,7 +78,9 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         await user_routes(api, ana, bo)
         await mail_routes(people, api, await people.new("di"))
         await second_factor_routes(api, await people.new("ed"))
+        await export_routes(api, await people.new("fay"))
         await passkey_routes(people, api, await people.new("flo"))
+        await google_routes(people, api, await people.new("gus"))
         await chat_routes(api, ana, bo)
         await session_routes(api, ana, desk)
         await api.call(bo, "POST /v1/users/me/delete", {"password": PASSWORD})
@@ -120,6 +124,14 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         reset = {"token": (await people.mailed(ana, 3))[0], "new_password": PASSWORD}
         await api.call(people.anonymous, "POST /v1/auth/password/reset", reset)
 
+    async def export_routes(api: Documented, ana: User) -> None:
+        route, password = "/v1/users/me/export", {"password": PASSWORD}
+        await api.call(ana, f"POST {route}", password)
+        async with asyncio.timeout(30):
+            while (await api.call(ana, f"GET {route}")).body["status"] == "waiting":
+                await asyncio.sleep(0.2)
+        await api.call(ana, f"POST {route}/link", password)
+
     async def second_factor_routes(api: Documented, ana: User) -> None:
         route, password = "/v1/auth/second-factor", {"password": PASSWORD}
         secret = (await api.call(ana, f"POST {route}", password)).body["secret"]
@@ -140,6 +152,16 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         answer = {"credential": key.answer(begun.body["options"])}
         await api.call(people.anonymous, f"POST {login}", answer)
         await api.call(ana, f"DELETE {route}/{{passkey_id}}", **at)
+
+    async def google_routes(people: People, api: Documented, ana: User) -> None:
+        route, link = "/v1/auth/google", "/v1/users/me/google"
+        await api.call(people.anonymous, f"GET {route}")
+        given = await proof(people, f"{ana.username}@firm.example")
+        await api.call(ana, f"PUT {link}", {**given, "password": PASSWORD})
+        await api.call(ana, f"GET {link}")
+        given = await proof(people, f"{ana.username}@firm.example")
+        await api.call(people.anonymous, f"POST {route}", given)
+        await api.call(ana, f"DELETE {link}")
 
     async def admin_routes(api: Documented, admin: User, cy: User) -> None:
         user = "/v1/admin/users/{user_id}"

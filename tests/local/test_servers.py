@@ -25,7 +25,7 @@ from local.servers.postgres import as_nobody
 from tests.local.stack import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = ["postgres", "mongo", "redis", "rabbitmq"]
+ALL = ["postgres", "mongo", "redis", "rabbitmq", "s3"]
 STOPS_WITHIN = 30.0
 
 PARENT = """
@@ -355,7 +355,7 @@ def test_all_state_is_in_the_state_folder_and_ports_are_on_loopback_only(
     assert {name for name, _ in listening.values()} == set(ALL)
     assert {ip for _, ip in listening.values()} == {"127.0.0.1"}
     folders = {path.name for path in tmp_path.iterdir() if path.is_dir()}
-    assert folders == {*ALL, "logs"}
+    assert folders == {*ALL, "keys", "logs"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives up its identity")

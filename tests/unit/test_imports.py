@@ -97,13 +97,19 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "purge_sessions": (
         REDIS | {"psycopg"},
-        "deps.account_store.purge_sessions = lambda *_: 0; deps.recovery.purge = lambda: 0",
+        "deps.account_store.purge_sessions = lambda *_: 0; deps.recovery.purge = lambda: 0;"
+        "deps.admin.forget_addresses = lambda: 0",
         "chalicelib.auth.jobs.purge_sessions(SCHEDULED, None)",
     ),
     "send_mails": (
         REDIS | {"psycopg"},
         "deps.mail_store.claim = nothing",
         "chalicelib.mail.jobs.send_mails(SCHEDULED, None)",
+    ),
+    "make_exports": (
+        {"psycopg"},
+        "deps.export_store.claim = lambda *_, **__: None",
+        "chalicelib.exports.jobs.make_exports(SCHEDULED, None)",
     ),
     "notify": (
         REDIS | MONGODB | FCM | {"pika", "psycopg"},
@@ -228,6 +234,7 @@ def test_every_function_is_known_here() -> None:
         "push_overdue",
         "purge_sessions",
         "send_mails",
+        "make_exports",
     }
     assert {event.partition(":")[0] for event in EVENTS} >= names
 

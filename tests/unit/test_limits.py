@@ -43,6 +43,7 @@ def test_only_what_is_answered_from_memory_is_open() -> None:
         "/.well-known/jwks.json",
         "/.well-known/oauth-authorization-server",
         "/.well-known/openid-configuration",
+        "/v1/auth/google",
     }
 
 

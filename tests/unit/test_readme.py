@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from chalicelib.config import Settings
-from local import cloud
+from local.environment import app_environment
 from local.keys import AwsKeys, Keys, ServiceAccount
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +25,7 @@ class Row(NamedTuple):
     here: str
 
 
-SERVERS = ("POSTGRES_URL", "MESSAGES_URL", "REDIS_URL", "AMQP_URL")
+SERVERS = ("POSTGRES_URL", "MESSAGES_URL", "REDIS_URL", "AMQP_URL", "EXPORTS_URL")
 ROWS = {
     row.name: row
     for line in README.splitlines()
@@ -63,7 +63,8 @@ def test_where_it_comes_from_on_aws_is_told(name: str) -> None:
     if name.startswith("AWS_"):
         expected = {"Lambda"}
     elif not FIELDS[name].is_required():
-        expected = {"deploy"} if name in ("STAGE", "LOG_LEVEL", "SECRETS") else {"stage"}
+        deployed = ("STAGE", "LOG_LEVEL", "SECRETS", "EXPORTS_BUCKET")
+        expected = {"deploy"} if name in deployed else {"stage"}
     else:
         expected = {"secret"} if FIELDS[name].annotation is SecretStr else {"deploy"}
 
@@ -74,14 +75,15 @@ def test_where_it_comes_from_on_aws_is_told(name: str) -> None:
 def test_where_it_comes_from_on_this_machine_is_told(name: str) -> None:
     listener = SimpleNamespace(getsockname=lambda: ("127.0.0.1", 1))
     given: dict[str, Any] = {
-        "options": None,
-        "listeners": SimpleNamespace(http=listener, sockets=listener, management=listener),
+        "listeners": SimpleNamespace(
+            http=listener, sockets=listener, management=listener, google=listener
+        ),
         "found": Keys("{}", ServiceAccount(""), AwsKeys("a", "b")),
         "fcm": SimpleNamespace(credentials=lambda: "{}", send_url="http://f"),
         "ses": SimpleNamespace(url="http://s"),
         "servers": SimpleNamespace(env=dict.fromkeys(SERVERS, "x")),
     }
-    made = cloud._environment(**given)
+    made = app_environment(**given)
 
     if name in made:
         assert ROWS[name].here == "make run"

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 from unittest.mock import patch
+from urllib.parse import parse_qs, urlencode
 
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -60,3 +61,24 @@ def test_signs_more_headers_in_their_order(token: str | None) -> None:
         credentials = Credentials("AKID", "s/+", token)
         SigV4Auth(credentials, "secretsmanager", "eu-west-1").add_auth(request)
     assert ours == {name.lower(): value for name, value in request.headers.items()}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+@pytest.mark.parametrize("token", [None, "session/token+=="])
+@pytest.mark.parametrize("more", [{}, {"response-content-disposition": 'attachment; name="a b"'}])
+def test_signs_urls_of_s3_as_botocore_does(
+    method: str, token: str | None, more: dict[str, str]
+) -> None:
+    host, path = "s3.eu-west-1.amazonaws.com", "/bucket/exports/a-b_c.zip"
+    one = Signer("s3", "eu-west-1", access_key="AKID", secret_key="s/+", token=token)
+
+    ours = parse_qs(one.query(method, host, path, more, seconds=300))
+
+    (stamp,) = ours["X-Amz-Date"]
+    at = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    url = f"https://{host}{path}" + (f"?{urlencode(more)}" if more else "")
+    request = AWSRequest(method, url)
+    with patch("botocore.auth.get_current_datetime", return_value=at):
+        credentials = Credentials("AKID", "s/+", token)
+        S3SigV4QueryAuth(credentials, "s3", "eu-west-1", expires=300).add_auth(request)
+    assert ours == parse_qs(str(request.url).partition("?")[2])

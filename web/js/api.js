@@ -44,6 +44,15 @@ export async function signInByPasskey(base, answer) {
   return fetchJson(base, "POST", "/v1/auth/login/passkey", { body });
 }
 
+/** {client_id, authorization_endpoint} of Google. */
+export function googleStart(base) {
+  return fetchJson(base, "GET", "/v1/auth/google");
+}
+
+export function signInWithGoogle(base, given) {
+  return fetchJson(base, "POST", "/v1/auth/google", { body: { ...given, ...DEVICE } });
+}
+
 export function register(base, { email, username, display_name, password }) {
   const body = { email, username, display_name, password, device_key: deviceKey(base) };
   return fetchJson(base, "POST", "/v1/auth/register", { body });

@@ -4,6 +4,7 @@ import { Api } from "./api.js";
 import { loadConfig } from "./config.js";
 import { registerDevice } from "./device.js";
 import { announce } from "./dom.js";
+import { keepForSettings, takeGoogleAnswer } from "./google.js";
 import { takeMailedLink } from "./links.js";
 import { Messenger } from "./messenger.js";
 import { Session } from "./session.js";
@@ -14,16 +15,22 @@ const root = document.getElementById("app");
 
 async function begin(notice = "") {
   const config = await loadConfig();
+  const google = takeGoogleAnswer();
   const link = takeMailedLink();
   const session = Session.restore(config.api);
   if (session && link?.purpose !== "reset") {
+    if (google?.purpose === "link") {
+      keepForSettings(google.proof);
+      announce("Open the settings to finish linking Google.");
+    }
     enter(config, session, link);
     return;
   }
   const reset = link?.purpose === "reset" ? link.token : null;
   const asked = link?.purpose === "verify" ? "Sign in to verify your e-mail address." : notice;
   const onSignedIn = (answer) => enter(config, Session.start(config.api, answer), reset ? null : link);
-  showSignIn(root, { config, notice: asked, reset, onSignedIn });
+  const proof = google?.purpose === "sign-in" ? google.proof : null;
+  showSignIn(root, { config, notice: asked, reset, google: proof, onSignedIn });
 }
 
 function enter(config, session, link = null) {

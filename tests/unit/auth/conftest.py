@@ -45,6 +45,7 @@ from tests.unit.test_rest import call as call_app
 
 PASSWORD = "correct horse"
 ME = "/v1/users/me"
+GOOGLE = GoogleStart(client_id="web", authorization_endpoint="https://google.example/auth")
 
 
 class CountingPasswords(Passwords):
@@ -158,6 +159,7 @@ def make_world(given: Settings) -> World:
         auth=auth,
         users=users,
         second_factor=lambda: second_factor,
+        forget_presence=sockets.forgotten.append,
         passkeys=lambda: passkeys,
         clock=clock,
     )
@@ -180,7 +182,7 @@ def make_world(given: Settings) -> World:
     )
     google_keys: dict[str, Any] = {"keys": []}
     google = Google(
-        start=GoogleStart(client_id="web", authorization_endpoint="https://google.example/auth"),
+        start=GOOGLE,
         tokens=lambda: GoogleTokens(
             GoogleKeys(lambda: (200, json.dumps(google_keys).encode())), client_ids=("web",)
         ),
@@ -261,6 +263,7 @@ def serve(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
         "throttle",
     ):
         monkeypatch.setitem(vars(deps), name, getattr(world, name))
+    monkeypatch.setitem(vars(deps), "google_start", GOOGLE)
     return deployed
 
 

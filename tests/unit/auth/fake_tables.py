@@ -113,6 +113,17 @@ class Tables:
         number = known.mail.id if known else len(self.mails) + 1
         self.mails[kind, subject] = Waiting(Due(number, kind, subject, 0), now)
 
+    def forget_mails(self, user: Profile) -> None:
+        own = {("verify", user.id), ("export", user.id), ("google", user.id)}
+        own |= {("signed_in", one.id) for one in self.sessions.values() if one.user_id == user.id}
+        own |= {
+            ("passkey", key) for key, one in self.passkeys.items() if one.passkey.user_id == user.id
+        }
+        if user.email_verified:
+            own.add(("reset", user.email))
+        for mail in own:
+            self.mails.pop(mail, None)
+
     def verify(self, user_id: str) -> None:
         user = self.users[user_id]
         user.profile = user.profile.model_copy(update={"email_verified": True})
@@ -307,6 +318,7 @@ class FakeAccountStore(AccountStore):
             for purpose in ("verify", "reset"):
                 self._tables.tokens.pop((user_id, purpose), None)
             self._tables.factors.pop(user_id, None)
+            self._tables.forget_mails(user.profile)
             self._tables.google.pop(user_id, None)
             self._tables.drop_passkeys(user_id)
             user.roles, user.suspended_at, user.suspension_reason = frozenset(), None, None
@@ -392,6 +404,15 @@ class FakeAdminStore(AdminStore):
             id=len(log) + 1, at=now, actor=actor, action=action, target=target, address=address
         )
         log.append(entry)
+
+    def forget_addresses(self, before: datetime, limit: int) -> int:
+        with self._tables:
+            log, count = self._tables.audit, 0
+            for place, entry in enumerate(log):
+                if entry.address is not None and entry.at < before and count < limit:
+                    log[place] = entry.model_copy(update={"address": None})
+                    count += 1
+            return count
 
     def account(self, user_id: str, now: datetime) -> Account | None:
         with self._tables:

@@ -140,9 +140,10 @@ class FakeThrottle(Throttle):
     def _refund(self, buckets: list[Held]) -> None:
         self.taken -= Counter(one.key for one in buckets)
 
-    def _drop(self, buckets: Sequence[Held]) -> None:
-        for one in buckets:
-            self.taken.pop(one.key, None)
+    def _forget(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.taken.pop(key, None)
+            self.known.pop(key, None)
 
 
 class FakeSockets(Gateway):
@@ -150,6 +151,7 @@ class FakeSockets(Gateway):
 
     def __init__(self) -> None:
         self.closed: list[tuple[str, str]] = []
+        self.forgotten: list[str] = []
         self.told: list[tuple[Sequence[str], dict[str, Any]]] = []
         self.down = False
 

@@ -604,6 +604,27 @@ class TestDelete:
         assert "ana@example.org" not in repr(world.tables)
         assert not world.tables.passwords
 
+    def test_forgets_devices_presence_and_mails_that_wait(self, world: World) -> None:
+        ana = world.accounts.register(registration(device_key="k" * 22), PHONE)
+        world.tables.mail("signed_in", ana.session_id, world.clock())
+        world.tables.mail("export", ana.user.id, world.clock())
+        assert world.throttle.known
+        assert len(world.tables.mails) == 3
+
+        world.accounts.delete(world.identity(ana), PASSWORD)
+
+        assert not world.throttle.known
+        assert not world.tables.mails
+        assert world.sockets.forgotten == [ana.user.id]
+
+    def test_leaves_the_mail_of_another_who_claims_the_address(self, world: World) -> None:
+        eve = world.register()
+        world.tables.mail("reset", "ana@example.org", world.clock())
+
+        world.accounts.delete(world.identity(eve), PASSWORD)
+
+        assert set(world.tables.mails) == {("reset", "ana@example.org")}
+
     def test_ends_every_session_and_push(self, world: World) -> None:
         ana, tablet = world.register(), world.login()
         identity = world.identity(ana)

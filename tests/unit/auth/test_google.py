@@ -324,7 +324,6 @@ class TestSigningIn:
 
         for act in (
             visitor.sign_in,
-            world.google.start,
             lambda: world.google.state(identity),
             lambda: world.google.unlink(identity),
             lambda: visitor.link(world.login()),

@@ -43,4 +43,5 @@ def test_purges_and_says_how_much(
     assert [(one.message, vars(one)["count"]) for one in caplog.records] == [
         ("sessions purged", 1),
         ("links purged", 0),
+        ("addresses forgotten", 0),
     ]

@@ -166,3 +166,19 @@ def test_a_mail_to_a_stranger_carries_no_words_of_whoever_registered(world: Worl
     for letter in world.mailed():
         assert "Eve" not in letter.text
         assert "BUY" not in letter.text
+
+
+def test_that_an_archive_is_ready_is_told_to_a_verified_address_without_a_link(
+    world: World,
+) -> None:
+    ana, bo = world.register("ana"), world.register("bo_")
+    world.mailed()
+    world.tables.verify(ana.user.id)
+    for one in (ana, bo):
+        world.tables.mail("export", one.user.id, world.clock())
+
+    (letter,) = world.mailed()
+
+    assert letter.to == "ana@example.org"
+    assert "@ana" in letter.text
+    assert "http" not in letter.text

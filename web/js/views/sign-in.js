@@ -5,12 +5,13 @@ import { chooseServer, chosenServer } from "../config.js";
 import { h } from "../dom.js";
 import { answer } from "../passkeys.js";
 import { field, form } from "./fields.js";
+import { googleButton, googleStep } from "./google.js";
 import { mailbox } from "./mailbox.js";
 import { passkeyButton } from "./passkeys.js";
 import { forgottenForm, newPasswordForm } from "./recovery.js";
 import { secondStep } from "./second-factor.js";
 
-export function showSignIn(root, { config, notice, reset = null, onSignedIn }) {
+export function showSignIn(root, { config, notice, reset = null, google = null, onSignedIn }) {
   document.title = "Parley";
   const panel = h("div", { class: "sign-in-panel" });
   const tabs = {
@@ -22,12 +23,13 @@ export function showSignIn(root, { config, notice, reset = null, onSignedIn }) {
     "sign-in": () => signInForm(config.api, onSignedIn, { onForgotten: () => show("forgotten") }),
     register: () => registerForm(config.api, onSignedIn),
     forgotten: () => forgottenForm(config.api, { onBack: () => show("sign-in") }),
+    google: () => googleStep(config.api, google, { onSignedIn, onBack: () => show("sign-in") }),
     reset: () => newPasswordForm(config.api, reset, { onDone: wasReset }),
   };
   const show = (name) => {
     for (const [key, tab] of Object.entries(tabs)) tab.setAttribute("aria-pressed", String(key === name));
     panel.replaceChildren(forms[name]());
-    panel.querySelector("input").focus({ preventScroll: true });
+    panel.querySelector("input")?.focus({ preventScroll: true });
   };
   const wasReset = () => {
     said.textContent = "Your new password is set. Sign in with it.";
@@ -53,7 +55,7 @@ export function showSignIn(root, { config, notice, reset = null, onSignedIn }) {
       ),
     ),
   );
-  show(reset ? "reset" : "sign-in");
+  show(reset ? "reset" : google ? "google" : "sign-in");
 }
 
 function signInForm(api, onSignedIn, { onForgotten }) {
@@ -78,7 +80,7 @@ function signInForm(api, onSignedIn, { onForgotten }) {
   });
   node.append(h("button", { type: "button", class: "link", onclick: onForgotten }, "Forgot password?"));
   const byPasskey = passkeyButton(async () => onSignedIn(await signInByPasskey(api, answer)));
-  const ways = h("div", { class: "sign-in-ways" }, node, byPasskey);
+  const ways = h("div", { class: "sign-in-ways" }, node, byPasskey, googleButton(api));
   return ways;
 }
 

@@ -1,0 +1,149 @@
+"""Writes what is held about a user as a ZIP of JSON files, a page at a time."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import IO, TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED, ZipFile
+
+from pydantic_core import to_json
+
+from chalicelib.wire import now
+
+if TYPE_CHECKING:
+    from chalicelib.exports.store import ExportStore
+    from chalicelib.messages.models import Chat, Message
+    from chalicelib.messages.store import MessageStore
+
+PAGE = 200
+PASSES = 5
+"""Times that the list of chats is read from its top, at most."""
+
+SKEW = timedelta(minutes=1)
+"""By how much the clocks of functions may differ."""
+
+MAX_BYTES = 400_000_000
+"""An archive must fit into the 512 MB of disk that a function has."""
+
+MESSAGE = {"id", "chat_id", "seq", "sender_id", "content", "created_at", "edited_at", "deleted_at"}
+
+FILES = {
+    "account.json": "Your profile, roles, sessions, programs you let in, devices that are pushed "
+    "to, second factor, passkeys, Google account, and links that were mailed to you.",
+    "audit.json": "What you did as moderator or admin, and what such people did to your account.",
+    "chats.json": "The chats you are in, who else is, and how far each of you has read.",
+    "messages.json": "The messages of these chats, yours and those you were sent, newest first.",
+}
+
+LEFT_OUT = [
+    "The password, tokens, and the secrets of the second factor: kept as digests, or worth nothing "
+    "to you and much to a thief.",
+    "The addresses of your devices at Firebase: whoever has them needs nothing else to be you.",
+    "Who of our staff acted on your account: that is about them.",
+    "Profiles of the people you chat with, but for their names: they are theirs.",
+    "Presence, limits and mails that wait: gone before you have read this.",
+]
+
+
+class NotWritten(Exception):
+    """There is no archive; says why, in words that name nobody."""
+
+
+class Archive:
+    """Memory holds one page, and the ids of all chats."""
+
+    def __init__(
+        self,
+        *,
+        store: "ExportStore",
+        messages: "MessageStore",
+        clock: Callable[[], datetime] = now,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._store = store
+        self._messages = messages
+        self._clock = clock
+        self._max_bytes = max_bytes
+
+    def write(self, user_id: str, file: IO[bytes], *, seconds: float) -> None:
+        """Write a user's archive. What others send meanwhile may be in it or not.
+
+        Raises NotWritten where it takes too long, gets too large or nobody is there any more;
+        Unavailable.
+        """
+        ends = time.monotonic() + seconds
+        account = self._store.account(user_id)
+        if account is None:
+            raise NotWritten("the account was deleted")
+        about = {"format": 1, "made_at": self._clock(), "files": FILES, "left_out": LEFT_OUT}
+        with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+            archive.writestr("about.json", to_json(about, indent=2))
+            archive.writestr("account.json", to_json(account, indent=2))
+            chat_ids: dict[str, None] = {}
+            for name, items in (
+                ("audit.json", self._store.audit(user_id)),
+                ("chats.json", self._chats(user_id, chat_ids)),
+                ("messages.json", self._all_messages(user_id, chat_ids)),
+            ):
+                with archive.open(name, "w", force_zip64=True) as out:
+                    for piece in _array(items):
+                        out.write(piece)
+                        if time.monotonic() > ends:
+                            raise NotWritten("it takes too long")
+                        if file.tell() > self._max_bytes:
+                            raise NotWritten("it is too large")
+
+    def _chats(self, user_id: str, seen: dict[str, None]) -> Iterator[dict[str, Any]]:
+        """All chats, each once. One that became active while the list was read has moved to its
+        top, so the top is read again."""
+        since = None
+        for _ in range(PASSES):
+            known, began = len(seen), self._clock() - SKEW
+            for page in self._pages(user_id, since):
+                new = [chat for chat in page if chat.id not in seen]
+                seen.update(dict.fromkeys(chat.id for chat in new))
+                yield from self._described(new)
+            if since and len(seen) == known:
+                return
+            since = began
+
+    def _pages(self, user_id: str, since: datetime | None) -> "Iterator[list[Chat]]":
+        """The chats that were active after a time, newest activity first."""
+        before = None
+        while True:
+            page = self._messages.chats(user_id, limit=PAGE, before=before)
+            yield [chat for chat in page if since is None or chat.last_activity_at >= since]
+            if len(page) < PAGE or (since and page[-1].last_activity_at < since):
+                return
+            before = (page[-1].last_activity_at, page[-1].id)
+
+    def _described(self, chats: "list[Chat]") -> Iterator[dict[str, Any]]:
+        names = self._store.names({one.user_id for chat in chats for one in chat.members})
+        for chat in chats:
+            said = chat.model_dump(mode="json", exclude={"last_message", "unread_count"})
+            for member in said["members"]:
+                member |= names.get(member["user_id"], {})
+            yield said
+
+    def _all_messages(self, user_id: str, chat_ids: Iterable[str]) -> "Iterator[Message]":
+        for chat_id in chat_ids:
+            before = None
+            while True:
+                page = self._messages.history(chat_id, member=user_id, before=before, limit=PAGE)
+                yield from page or []
+                if page is None or len(page) < PAGE:
+                    break
+                before = page[-1].seq
+
+
+def _array(items: "Iterable[dict[str, Any] | Message]") -> Iterator[bytes]:
+    """A JSON array, an item a line."""
+    lead = b"[\n"
+    for item in items:
+        yield lead + to_json(item if isinstance(item, dict) else _message(item))
+        lead = b",\n"
+    yield b"\n]\n" if lead == b",\n" else b"[]\n"
+
+
+def _message(message: "Message") -> dict[str, Any]:
+    return message.model_dump(mode="json", include=MESSAGE)

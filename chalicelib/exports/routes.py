@@ -1,0 +1,42 @@
+"""Exports of one's data over HTTP."""
+
+from chalice import Blueprint
+
+from chalicelib.auth.models import Identity, PasswordProof
+from chalicelib.deps import deps
+from chalicelib.errors import ExportNotFound, InvalidCredentials, UserNotFound
+from chalicelib.exports.models import Export, ExportLink
+from chalicelib.rest import endpoint
+
+bp = Blueprint(__name__)
+
+
+@endpoint(
+    bp,
+    "POST /v1/users/me/export",
+    errors=(InvalidCredentials, UserNotFound),
+    scope="account",
+    status=202,
+)
+def request_export(identity: Identity, body: PasswordProof) -> Export:
+    """Have an archive made of what is held about you, once a day at most. A mail tells when it is
+    ready, if your address is verified."""
+    return deps.exports.request(identity, body)
+
+
+@endpoint(bp, "GET /v1/users/me/export", errors=(ExportNotFound,), scope="account")
+def get_export(identity: Identity) -> Export:
+    """How far your export is."""
+    return deps.exports.latest(identity)
+
+
+@endpoint(
+    bp,
+    "POST /v1/users/me/export/link",
+    errors=(InvalidCredentials, ExportNotFound),
+    scope="account",
+    status=201,
+)
+def link_to_export(identity: Identity, body: PasswordProof) -> ExportLink:
+    """A link to fetch your archive with, within minutes."""
+    return deps.exports.link(identity, body)

@@ -1,0 +1,148 @@
+"""Exports: one for each user, made by a job, fetched with the password."""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
+
+from chalicelib import metrics
+from chalicelib.auth.models import Identity, PasswordProof
+from chalicelib.errors import ExportNotFound, RateLimited, Unavailable, UserNotFound
+from chalicelib.exports.archive import NotWritten
+from chalicelib.exports.models import EVERY, KEPT, LEASE, LINK, Export, ExportLink, Task
+from chalicelib.ids import new_id
+from chalicelib.wire import now
+
+if TYPE_CHECKING:
+    from chalicelib.exports.archive import Archive
+    from chalicelib.exports.s3 import Bucket
+    from chalicelib.exports.store import ExportStore
+
+log = logging.getLogger(__name__)
+
+SECONDS = 40.0
+"""After this long a run begins nothing more."""
+
+WRITE_SECONDS = 600.0
+"""For writing one archive. With the upload and the above it is less than the function has."""
+
+DELAYS = (60, 300, 1200, 3600)
+"""Seconds from each failed try to the next. An archive that fails once more is given up."""
+
+NAME = "parley-export.zip"
+
+
+class Exports:
+    """The password is asked for twice: for the archive, and for each link to it. A stolen access
+    token alone gets neither (docs/decisions/0020)."""
+
+    def __init__(
+        self,
+        *,
+        store: "ExportStore",
+        bucket: "Bucket",
+        archive: "Callable[[], Archive]",
+        confirm_password: Callable[[Identity, str], None],
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._store = store
+        self._bucket = bucket
+        self._archive = archive
+        self._confirm_password = confirm_password
+        self._clock = clock
+
+    def request(self, identity: Identity, proof: PasswordProof) -> Export:
+        """Have an archive made. While one is, that one is answered.
+
+        Raises InvalidCredentials, RateLimited within a day of the last, UserNotFound, Unavailable
+        also where the stage has no bucket.
+        """
+        if not self._bucket.is_there:
+            raise Unavailable("s3")
+        self._confirm_password(identity, proof.password)
+        at = self._clock()
+        key = f"exports/{secrets.token_urlsafe(32)}.zip"
+        export = self._store.request(identity.user_id, new_id(), key, at)
+        if export is None:
+            raise UserNotFound()
+        if export.status == "ready":
+            raise RateLimited(int((export.created_at + EVERY - at).total_seconds()))
+        return export
+
+    def latest(self, identity: Identity) -> Export:
+        """The caller's export. Raises ExportNotFound."""
+        return self._latest(identity)[0]
+
+    def link(self, identity: Identity, proof: PasswordProof) -> ExportLink:
+        """A new link to the caller's archive. Raises InvalidCredentials, RateLimited, and
+        ExportNotFound where none is ready."""
+        self._confirm_password(identity, proof.password)
+        export, key = self._latest(identity)
+        if export.status != "ready":
+            raise ExportNotFound()
+        seconds = int(LINK.total_seconds())
+        url = self._bucket.link(key, name=NAME, seconds=seconds)
+        return ExportLink(url=url, expires_at=self._clock() + LINK)
+
+    def work(self) -> None:
+        """Make and delete the archives that are due, one after the other."""
+        ends = time.monotonic() + SECONDS
+        while time.monotonic() < ends:
+            task = self._store.claim(self._clock(), lease=LEASE)
+            if task is None:
+                return
+            try:
+                self._do(task)
+            except (NotWritten, Unavailable) as error:
+                self._put_off(task, error)
+
+    def _latest(self, identity: Identity) -> tuple[Export, str]:
+        found = self._store.latest(identity.user_id)
+        if found is None or _is_over(found[0], self._clock()):
+            raise ExportNotFound()
+        return found
+
+    def _do(self, task: Task) -> None:
+        if task.state == "waiting" and task.tries <= len(DELAYS) + 1:
+            self._make(task)
+        elif task.state == "waiting":  # whoever made it was killed, again and again
+            self._give_up(task, "killed")
+        else:
+            self._bucket.delete(task.key)
+            self._store.remove(task)
+
+    def _make(self, task: Task) -> None:
+        with TemporaryFile() as file:
+            self._archive().write(task.user_id, file, seconds=WRITE_SECONDS)
+            size = file.tell()
+            file.seek(0)
+            self._bucket.put(task.key, file, size)
+        at = self._clock()
+        if self._store.finish(task, size=size, now=at, expires_at=at + KEPT):
+            log.info("export made", extra={"bytes": size, "tries": task.tries})
+            metrics.count("ExportsMade")
+        else:  # the account was deleted meanwhile; the row comes again after the lease
+            self._bucket.delete(task.key)
+
+    def _put_off(self, task: Task, error: NotWritten | Unavailable) -> None:
+        cause = error.dependency if isinstance(error, Unavailable) else str(error)
+        if task.state != "waiting":
+            log.warning("archive not deleted yet", extra={"cause": cause, "tries": task.tries})
+        elif task.tries > len(DELAYS):
+            self._give_up(task, cause)
+        else:
+            log.warning("export put off", extra={"cause": cause, "tries": task.tries})
+            delay = timedelta(seconds=DELAYS[task.tries - 1])
+            self._store.put_off(task, self._clock() + delay)
+
+    def _give_up(self, task: Task, cause: str) -> None:
+        log.error("export given up", extra={"cause": cause, "tries": task.tries})
+        metrics.count("ExportsGivenUp")
+        self._store.fail(task, self._clock() + KEPT)
+
+
+def _is_over(export: Export, at: datetime) -> bool:
+    return export.expires_at is not None and export.expires_at <= at

@@ -1,0 +1,60 @@
+"""S3: SeaweedFS, which really checks presigned URLs. It knows the keys of its state folder."""
+
+import http.client
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from local import keys
+from local.servers.embedded import ANSWER_WITHIN, PACKAGES, Embedded, Report
+
+PARTS = ("master", "volume", "filer")
+_COMMON = ["-s3=true", "-s3.autoCreateBucket=true", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+
+
+class S3(Embedded):
+    name = "S3"
+    folder = "s3"
+    variable = "EXPORTS_URL"
+    image = "chrislusf/seaweedfs:4.48"
+    image_port = 8333
+    image_data = "/data"
+    image_command = " ".join(["server", "-dir=/data", *_COMMON])
+
+    def __init__(self, state: Path, report: Report, *, lock: int) -> None:
+        super().__init__(state, report, lock=lock)
+        self._secrets = self.secrets(state)
+        self._ports_of_parts = {
+            f"{part}.port{kind}": self.choose_port(f"S3's {part}{kind}")
+            for part in PARTS
+            for kind in ("", ".grpc")
+        } | {"s3.port.grpc": self.choose_port("S3's own.grpc")}
+
+    @staticmethod
+    def url_at(port: int) -> str:
+        return f"http://127.0.0.1:{port}"
+
+    @staticmethod
+    def check(url: str) -> None:
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=ANSWER_WITHIN)
+        try:
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status != http.HTTPStatus.OK:
+                raise ConnectionError("it is not ready")
+        finally:
+            connection.close()
+
+    @classmethod
+    def secrets(cls, state: Path) -> Mapping[str, str]:
+        known = keys.aws(state / "keys")
+        return {"AWS_ACCESS_KEY_ID": known.access_key, "AWS_SECRET_ACCESS_KEY": known.secret_key}
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), **self._secrets}
+
+    def command(self) -> list[str]:
+        server = [str(PACKAGES / "bin/weed"), "-logtostderr=true", "server", f"-dir={self.data}"]
+        places = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={self.port}"]
+        ports = [f"-{name}={port}" for name, port in self._ports_of_parts.items()]
+        small = ["-master.volumeSizeLimitMB=64", "-volume.max=0", "-master.telemetry=false"]
+        return [*server, *places, *ports, *small, *_COMMON]

@@ -1,0 +1,349 @@
+"""Exports on real PostgreSQL, both message stores and a real S3; the fakes are held to the same."""
+
+import io
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zipfile import ZipFile
+
+import pytest
+
+from chalicelib import schema
+from chalicelib.auth.store import AccountStore
+from chalicelib.errors import Unavailable
+from chalicelib.exports.archive import Archive
+from chalicelib.exports.models import EVERY, KEPT, LEASE, Task
+from chalicelib.exports.s3 import Bucket
+from chalicelib.exports.service import NAME
+from chalicelib.exports.store import ExportStore
+from chalicelib.ids import new_id
+from chalicelib.messages.content import TextContent
+from chalicelib.messages.models import NewMessage
+from chalicelib.messages.store import MessageStore
+from chalicelib.messages.store.mongo import MongoMessages
+from chalicelib.messages.store.postgres import PostgresMessages
+from chalicelib.postgres import Postgres
+from chalicelib.users.store import UserStore
+from local import keys
+from local.servers import start_all
+from tests.contract.accounts import NOW, Stores, migrated
+from tests.proxy import Proxy
+from tests.unit.exports.fakes import FakeExportStore
+from tests.unit.settings import settings
+
+
+@dataclass
+class Shelf(Stores):
+    """Exports, over the same tables as accounts."""
+
+    exports: ExportStore
+    erase: Callable[[str], None]
+
+    def person(self) -> str:
+        if isinstance(self.exports, FakeExportStore):
+            user_id = new_id()
+            self.exports.accounts[user_id] = {"profile": []}
+            return user_id
+        return self.account()[0].id
+
+    def ask(self, user_id: str, *, at: Any = NOW) -> Any:
+        return self.exports.request(user_id, new_id(), f"exports/{new_id()}.zip", at)
+
+    def claimed(self, user_id: str, *, at: Any = NOW) -> Task | None:
+        """What is due for this user; others' rows are left for later."""
+        found = None
+        while (task := self.exports.claim(at, lease=LEASE)) is not None:
+            found = task if task.user_id == user_id else found
+        return found
+
+
+def erased(accounts: AccountStore, user_id: str) -> None:
+    assert accounts.erase(user_id, NOW, checked="hash") is not None
+
+
+def over(postgres: Postgres) -> Shelf:
+    accounts = AccountStore(postgres)
+    return Shelf(
+        accounts,
+        UserStore(postgres),
+        ExportStore(postgres),
+        lambda user_id: erased(accounts, user_id),
+    )
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def shelf(request: pytest.FixtureRequest) -> Iterator[Shelf]:
+    if request.param == "fake":
+        fake = FakeExportStore()
+        none: Any = None
+        yield Shelf(none, none, fake, lambda user_id: fake.erase(user_id, NOW))
+    else:
+        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
+        with postgres.cursor() as cursor:
+            cursor.execute("DELETE FROM exports")
+        yield over(postgres)
+        postgres.close()
+
+
+class TestStore:
+    def test_an_export_waits_until_it_is_finished(self, shelf: Shelf) -> None:
+        ana = shelf.person()
+        asked = shelf.ask(ana)
+        task = shelf.claimed(ana)
+        assert task is not None
+        assert (task.id, task.state, task.tries) == (asked.id, "waiting", 1)
+
+        assert shelf.exports.finish(task, size=7, now=NOW, expires_at=NOW + KEPT)
+
+        found = shelf.exports.latest(ana)
+        assert found is not None
+        assert found[1] == task.key
+        assert (found[0].status, found[0].size, found[0].ready_at) == ("ready", 7, NOW)
+        assert not shelf.exports.finish(task, size=8, now=NOW, expires_at=NOW)
+
+    def test_one_is_not_replaced_before_a_day_is_over(self, shelf: Shelf) -> None:
+        ana = shelf.person()
+        first = shelf.ask(ana)
+        assert shelf.ask(ana).id == first.id
+        task = shelf.claimed(ana)
+        assert task is not None
+        shelf.exports.finish(task, size=7, now=NOW, expires_at=NOW + KEPT)
+        assert shelf.ask(ana, at=NOW + EVERY - timedelta(seconds=1)).id == first.id
+
+        second = shelf.ask(ana, at=NOW + EVERY)
+
+        assert (second.id != first.id, second.status) == (True, "waiting")
+        due = [shelf.exports.claim(NOW + EVERY, lease=LEASE) for _ in range(3)]
+        assert {(one.id, one.state) for one in due if one} == {
+            (first.id, "doomed"),
+            (second.id, "waiting"),
+        }
+
+    def test_a_failed_one_can_be_replaced_at_once(self, shelf: Shelf) -> None:
+        ana = shelf.person()
+        first = shelf.ask(ana)
+        task = shelf.claimed(ana)
+        assert task is not None
+        shelf.exports.fail(task, NOW + KEPT)
+        found = shelf.exports.latest(ana)
+        assert found is not None
+        assert found[0].status == "failed"
+
+        assert shelf.ask(ana).id != first.id
+
+    def test_what_is_claimed_comes_again_after_its_lease(self, shelf: Shelf) -> None:
+        ana = shelf.person()
+        shelf.ask(ana)
+        assert shelf.claimed(ana) is not None
+        assert shelf.claimed(ana, at=NOW + LEASE - timedelta(seconds=1)) is None
+
+        again = shelf.claimed(ana, at=NOW + LEASE)
+
+        assert again is not None
+        assert again.tries == 2
+
+    def test_who_is_unknown_or_deleted_gets_none(self, shelf: Shelf) -> None:
+        ana = shelf.person()
+        shelf.erase(ana)
+
+        assert shelf.ask(ana) is None
+        assert shelf.ask(new_id()) is None
+        assert shelf.exports.account(ana) is None
+
+    def test_deleting_the_account_does_not_wait_for_a_try_that_was_put_off(
+        self, shelf: Shelf
+    ) -> None:
+        ana = shelf.person()
+        shelf.ask(ana)
+        task = shelf.claimed(ana)
+        assert task is not None
+        shelf.exports.put_off(task, NOW + 10 * LEASE)
+
+        shelf.erase(ana)
+
+        assert shelf.claimed(ana, at=NOW + LEASE) is not None
+
+    def test_deleting_the_account_dooms_its_export(self, shelf: Shelf) -> None:
+        ana = shelf.person()
+        shelf.ask(ana)
+        task = shelf.claimed(ana)
+        assert task is not None
+
+        shelf.erase(ana)
+
+        assert not shelf.exports.finish(task, size=7, now=NOW, expires_at=NOW + KEPT)
+        assert shelf.exports.latest(ana) is None
+        assert shelf.claimed(ana, at=NOW + LEASE - timedelta(seconds=1)) is None
+        doomed = shelf.claimed(ana, at=NOW + LEASE)
+        assert doomed is not None
+        assert (doomed.state, doomed.key) == ("doomed", task.key)
+        shelf.exports.remove(doomed)
+        assert shelf.claimed(ana, at=NOW + 10 * LEASE) is None
+
+
+class TestRaces:
+    def test_of_many_who_ask_at_once_one_makes_an_export(self, postgres_url: str) -> None:
+        url = migrated(postgres_url)
+        connections = [Postgres(url) for _ in range(8)]
+        shelves = [over(one) for one in connections]
+        ana = shelves[0].person()
+        with ThreadPoolExecutor(8) as pool:
+            found = {one.id for one in pool.map(lambda shelf: shelf.ask(ana), shelves)}
+        assert len(found) == 1
+
+        with ThreadPoolExecutor(8) as pool:
+            claimed = list(pool.map(lambda s: s.exports.claim(NOW, lease=LEASE), shelves))
+        assert [one.id for one in claimed if one and one.user_id == ana] == list(found)
+        for one in connections:
+            one.close()
+
+
+@pytest.fixture(params=["mongo", "postgres"])
+def messages(request: pytest.FixtureRequest) -> Iterator[MessageStore]:
+    if request.param == "mongo":
+        store = MongoMessages(request.getfixturevalue("mongo_url"))
+        store.create_indexes()
+        yield store
+        store.close()
+    else:
+        url = request.getfixturevalue("postgres_url")
+        schema.migrate(url)
+        postgres = Postgres(url)
+        yield PostgresMessages(postgres)
+        postgres.close()
+
+
+def test_an_archive_holds_what_the_stores_hold(postgres_url: str, messages: MessageStore) -> None:
+    postgres = Postgres(migrated(postgres_url))
+    shelf = over(postgres)
+    (ana, session), (bo, _) = shelf.account(), shelf.account(display_name="Bo")
+    chat_id = new_id()
+    messages.open_direct(chat_id, members=(ana.id, bo.id), at=NOW)
+    for number in range(450):
+        sent = NewMessage(
+            id=new_id(),
+            chat_id=chat_id,
+            sender_id=ana.id if number % 2 else bo.id,
+            client_id=str(number),
+            content=TextContent(kind="text", text=f"number {number}"),
+            created_at=NOW,
+        )
+        found = messages.append(sent)
+        assert found is not None
+        messages.settle(found.message)
+    with postgres.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO audit_log (at, actor, action, target, address) VALUES"
+            " (%(at)s, %(bo)s, 'user.suspended', %(ana)s::uuid, '192.0.2.7'),"
+            " (%(at)s, %(ana)s, 'user.restored', %(bo)s::uuid, '192.0.2.8')",
+            {"at": NOW, "ana": ana.id, "bo": bo.id},
+        )
+
+    file = io.BytesIO()
+    Archive(store=shelf.exports, messages=messages).write(ana.id, file, seconds=60)
+    with ZipFile(file) as archive:
+        text = {name: archive.read(name).decode() for name in archive.namelist()}
+    data = {name: json.loads(one) for name, one in text.items()}
+    postgres.close()
+
+    assert data["account.json"]["profile"][0]["email"] == ana.email
+    assert [one["id"] for one in data["account.json"]["sessions"]] == [session.id]
+    told = [one["content"]["text"] for one in data["messages.json"]]
+    assert told == [f"number {number}" for number in reversed(range(450))]
+    (chat,) = data["chats.json"]
+    assert {one["display_name"] for one in chat["members"]} == {ana.display_name, "Bo"}
+    done, own = data["audit.json"]
+    assert (done["by_you"], done["address"]) == (False, None)
+    assert (own["by_you"], own["address"]) == (True, "192.0.2.8")
+    assert bo.email not in "".join(text.values())
+    assert "192.0.2.7" not in "".join(text.values())
+    assert "hash" not in text["account.json"]
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The settings that find a real S3."""
+    state: Path = tmp_path_factory.mktemp("s3")
+    servers = start_all(state, ["s3"], print, on_failure=lambda: None)
+    known = keys.aws(state / "keys")
+    yield {
+        "exports_url": servers["s3"].url,
+        "exports_bucket": "parley-exports",
+        "aws_access_key_id": known.access_key,
+        "aws_secret_access_key": known.secret_key,
+    }
+    servers.stop()
+
+
+def status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
+
+
+class TestBucket:
+    def test_what_was_put_is_fetched_by_a_link_under_our_name(self, s3: dict[str, Any]) -> None:
+        bucket = Bucket(settings(**s3))
+        content = b"x" * 3_000_000
+        bucket.put("exports/a.zip", io.BytesIO(content), len(content))
+
+        with urllib.request.urlopen(
+            bucket.link("exports/a.zip", name=NAME, seconds=60), timeout=10
+        ) as answer:
+            assert answer.read() == content
+            assert answer.headers["content-disposition"] == f'attachment; filename="{NAME}"'
+
+    def test_a_link_opens_nothing_else_and_not_for_ever(self, s3: dict[str, Any]) -> None:
+        bucket = Bucket(settings(**s3))
+        for key in ("exports/b.zip", "exports/c.zip"):
+            bucket.put(key, io.BytesIO(b"secret"), 6)
+        link = bucket.link("exports/b.zip", name=NAME, seconds=60)
+        assert status(link) == 200
+
+        assert status(link.replace("exports/b", "exports/c")) == 403
+        assert status(link.replace("X-Amz-Expires=60", "X-Amz-Expires=600")) == 403
+        assert status(link[:-1] + ("0" if link[-1] != "0" else "1")) == 403
+        assert status(link.partition("?")[0]) == 403
+        assert status(link.replace("parley-export.zip", "evil.exe")) == 403
+        short = bucket.link("exports/b.zip", name=NAME, seconds=1)
+        time.sleep(2.5)
+        assert status(short) == 403
+
+    def test_what_is_deleted_is_gone_and_deleting_again_is_harmless(
+        self, s3: dict[str, Any]
+    ) -> None:
+        bucket = Bucket(settings(**s3))
+        bucket.put("exports/d.zip", io.BytesIO(b"gone"), 4)
+
+        bucket.delete("exports/d.zip")
+        bucket.delete("exports/d.zip")
+
+        assert status(bucket.link("exports/d.zip", name=NAME, seconds=60)) == 404
+
+    def test_another_key_stores_nothing(self, s3: dict[str, Any]) -> None:
+        stranger = Bucket(settings(**{**s3, "aws_secret_access_key": "of somebody else"}))
+
+        with pytest.raises(Unavailable):
+            stranger.put("exports/e.zip", io.BytesIO(b"x"), 1)
+
+    def test_a_server_that_does_not_answer_is_told(
+        self, s3: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("chalicelib.exports.s3.WAIT_SECONDS", 0.2)
+        with Proxy("127.0.0.1", urlsplit(s3["exports_url"]).port or 0) as proxy:
+            proxy.freeze()
+            for port in (1, proxy.port):
+                bucket = Bucket(settings(**{**s3, "exports_url": f"http://127.0.0.1:{port}"}))
+                with pytest.raises(Unavailable) as caught:
+                    bucket.put("exports/f.zip", io.BytesIO(b"x"), 1)
+                assert caught.value.dependency == "s3"

@@ -1,0 +1,195 @@
+"""Google accounts and used ID tokens: the servers, and the stand-ins, held to the same."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.auth.google_store import GoogleStore
+from chalicelib.auth.google_uses import IdTokenUses
+from chalicelib.auth.recovery_store import Recipient, RecoveryStore
+from chalicelib.auth.store import AccountStore
+from chalicelib.errors import Unavailable, UsernameTaken
+from chalicelib.postgres import Postgres
+from chalicelib.redis import connect
+from chalicelib.users.models import Profile
+from chalicelib.users.store import UserStore
+from tests.contract.accounts import NOW, Stores, migrated, profile, session_of
+from tests.unit.auth.fake_google import FakeGoogleStore, FakeUses
+from tests.unit.auth.fake_mail import FakeRecoveryStore
+from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+
+
+@dataclass
+class Linked(Stores):
+    """The stores that Google accounts need, over the same tables."""
+
+    google: GoogleStore
+    recovery: RecoveryStore
+
+    def add(self, user: Profile, subject: str) -> bool:
+        return self.google.add(user, "hash", session_of(user.id), subject)
+
+    def reset(self, user: Profile) -> list[str] | None:
+        """Set a new password by mail."""
+        digest, until = secrets.token_bytes(32), NOW + timedelta(hours=1)
+        recipient = Recipient(user.id, user.username, user.email, user.email_verified, False)
+        self.recovery.keep_token(recipient, "reset", digest, until)
+        return self.recovery.reset_password(digest, "new hash", NOW)
+
+
+def over(postgres: Postgres) -> Linked:
+    accounts = AccountStore(postgres)
+    return Linked(
+        accounts,
+        UserStore(postgres),
+        GoogleStore(postgres, accounts),
+        RecoveryStore(postgres, accounts),
+    )
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def stores(request: pytest.FixtureRequest) -> Iterator[Linked]:
+    if request.param == "fake":
+        tables = Tables()
+        yield Linked(
+            FakeAccountStore(tables),
+            FakeUserStore(tables),
+            FakeGoogleStore(tables),
+            FakeRecoveryStore(tables),
+        )
+    else:
+        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
+        yield over(postgres)
+        postgres.close()
+
+
+def subject() -> str:
+    return secrets.token_hex(10)
+
+
+class TestNewAccounts:
+    def test_are_found_by_the_google_account_that_made_them(self, stores: Linked) -> None:
+        user, sub = profile(email_verified=True), subject()
+
+        assert stores.add(user, sub)
+
+        found = stores.google.find(sub)
+        assert found == (user.id, sub, False, False)
+        assert stores.google.owner(user.email) == found
+        assert stores.google.linked_at(user.id) == NOW
+        assert stores.users.profile(user.id) == user
+        assert stores.google.find("another") is None
+
+    def test_whose_address_is_a_claim_own_nothing(self, stores: Linked) -> None:
+        user = profile()
+
+        assert stores.add(user, subject())
+
+        assert stores.google.owner(user.email) is None
+
+    def test_are_whole_or_not_at_all(self, stores: Linked) -> None:
+        user, sub = profile(email_verified=True), subject()
+        assert stores.add(user, sub)
+        same_subject = profile()
+        same_address = profile(email=user.email, email_verified=True)
+
+        assert not stores.add(same_subject, sub)
+        assert not stores.add(same_address, subject())
+        with pytest.raises(UsernameTaken):
+            stores.add(profile(username=user.username), subject())
+
+        for made in (same_subject, same_address):
+            assert stores.users.profile(made.id) is None
+
+
+class TestLinks:
+    def test_are_made_once_and_ended(self, stores: Linked) -> None:
+        (user, _), (other, _), sub = stores.account(), stores.account(), subject()
+
+        assert stores.google.link(user.id, sub, NOW)
+        assert stores.google.link(user.id, sub, NOW + timedelta(days=1))
+        assert stores.google.linked_at(user.id) == NOW
+        assert not stores.google.link(other.id, sub, NOW)
+        assert not stores.google.link(user.id, subject(), NOW)
+        stores.google.unlink(user.id)
+        stores.google.unlink(user.id)
+
+        assert stores.google.linked_at(user.id) is None
+        assert stores.google.link(other.id, sub, NOW)
+        assert stores.google.link(user.id, subject(), NOW)
+
+    def test_open_sessions_while_they_stand(self, stores: Linked) -> None:
+        (user, _), sub = stores.account(), subject()
+        stores.google.link(user.id, sub, NOW)
+
+        assert stores.accounts.open_by_google(session_of(user.id), sub) == []
+        assert stores.accounts.open_by_google(session_of(user.id), "another") is None
+        stores.google.unlink(user.id)
+        assert stores.accounts.open_by_google(session_of(user.id), sub) is None
+
+    def test_go_with_the_account_and_are_not_made_after_it(self, stores: Linked) -> None:
+        (user, _), sub = stores.account(), subject()
+        stores.google.link(user.id, sub, NOW)
+
+        stores.accounts.erase(user.id, NOW, checked="hash")
+
+        assert stores.google.find(sub) is None
+        assert not stores.google.link(user.id, sub, NOW)
+
+    def test_go_with_a_reset_by_mail(self, stores: Linked) -> None:
+        (user, _), sub = stores.account(), subject()
+        stores.google.link(user.id, sub, NOW)
+
+        assert stores.reset(user) is not None
+
+        assert stores.google.find(sub) is None
+
+
+def test_of_first_sign_ins_at_once_one_makes_an_account(postgres_url: str) -> None:
+    migrated(postgres_url)
+    sub, address = subject(), f"{subject()}@gmail.com"
+
+    def first(_: int) -> bool:
+        postgres = Postgres(postgres_url)
+        try:
+            return over(postgres).add(profile(email=address, email_verified=True), sub)
+        finally:
+            postgres.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sorted(threads.map(first, range(8))) == [False] * 7 + [True]
+
+
+@pytest.fixture(params=["fake", "redis"])
+def uses(request: pytest.FixtureRequest) -> IdTokenUses:
+    if request.param == "fake":
+        return FakeUses()
+    return IdTokenUses(connect(request.getfixturevalue("redis_url")))
+
+
+class TestUses:
+    def test_a_token_is_used_once_unless_it_is_given_back(self, uses: IdTokenUses) -> None:
+        token, until = secrets.token_hex(20), int(time.time()) + 60
+
+        assert uses.use(token, until)
+        assert not uses.use(token, until)
+        uses.give_back(token)
+        assert uses.use(token, until)
+
+    def test_are_kept_until_tokens_have_expired_as_digests(self, redis_url: str) -> None:
+        client, token = connect(redis_url), secrets.token_hex(20)
+
+        IdTokenUses(client).use(token, int(time.time()) + 600)
+
+        keys = list(client.scan_iter("id-token:*"))
+        assert not any(token in key for key in keys)
+        assert all(600 < client.ttl(key) <= 662 for key in keys if client.ttl(key) > 500)
+
+    def test_an_outage_is_told(self) -> None:
+        with pytest.raises(Unavailable):
+            IdTokenUses(connect("redis://127.0.0.1:1")).use("token", 0)

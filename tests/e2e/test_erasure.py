@@ -1,0 +1,154 @@
+"""A deleted account is searched for in every store: what is left is what the page says."""
+
+import asyncio
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pymongo
+import pyotp
+import redis
+
+from chalicelib.connections import _last_seen
+from tests.client import PASSWORD, User
+from tests.cloud import Cloud
+from tests.e2e.conftest import People, Run
+from tests.e2e.test_exports import fetched, ready
+
+PROOF = {"password": PASSWORD}
+
+
+def kept(cloud: Cloud) -> Iterator[tuple[str, str]]:
+    """Everything that the stores hold, as (where, text)."""
+    env = cloud.about["environment"]
+    with psycopg.connect(env["POSTGRES_URL"]) as connection:
+        tables = connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+        ).fetchall()
+        for (table,) in tables:
+            for (text,) in connection.execute(f"SELECT t::text FROM {table} t".encode()):
+                yield table, text
+    if env["MESSAGES_URL"].startswith("mongodb"):
+        client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(env["MESSAGES_URL"])
+        with client:
+            database = client.get_default_database()
+            for name in database.list_collection_names():
+                for document in database[name].find():
+                    yield f"mongo {name}", json.dumps(document, default=str)
+    with redis.Redis.from_url(env["REDIS_URL"], decode_responses=True) as connected:
+        for key in connected.scan_iter(count=1000):
+            yield f"redis {key}", key
+            yield f"redis {key}", _value(connected, key)
+
+
+def _value(connected: Any, key: str) -> str:
+    kind = connected.type(key)
+    read = {
+        "string": connected.get,
+        "hash": connected.hgetall,
+        "set": connected.smembers,
+        "list": lambda one: connected.lrange(one, 0, -1),
+        "zset": lambda one: connected.zrange(one, 0, -1, withscores=True),
+    }
+    return repr(read[kind](key)) if kind in read else ""
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def found(cloud: Cloud, marks: dict[str, str]) -> set[tuple[str, str]]:
+    """(what, where): which marks of a person are still there. Limits are left to run out."""
+    return {
+        (what, re.sub(r"[:{].*", "", where))
+        for where, text in kept(cloud)
+        for what, mark in marks.items()
+        if mark.lower() in text.lower() and not where.startswith("redis rate:")
+    }
+
+
+async def someone(people: People, mark: str) -> tuple[User, dict[str, str]]:
+    """Somebody of whom every store holds something, and what it is recognised by."""
+    device_key = secrets.token_urlsafe(24)
+    registration = {
+        "email": f"mail-{mark}@example.org",
+        "username": f"user_{mark}",
+        "display_name": f"Name {mark}",
+        "password": PASSWORD,
+        "device_name": f"Phone of {mark}",
+        "device_key": device_key,
+    }
+    answer = await people.anonymous.ok("POST /v1/auth/register", registration)
+    ana = User(people.anonymous.url, people.http)
+    ana.signed_in, ana.token = answer, answer["access_token"]
+    (link, *_) = await people.mailed(ana)
+    await ana.ok("POST /v1/auth/email/verify", {"token": link})
+    login = {"login": registration["email"], "password": PASSWORD, "device_key": device_key}
+    await people.anonymous.ok("POST /v1/auth/login", login)
+    about = {"about": f"About {mark}", "avatar_url": f"https://example.org/avatar-{mark}.png"}
+    await ana.ok("PATCH /v1/users/me", about)
+    token = {"token": f"push-{mark}", "platform": "android"}
+    await ana.ok(f"PUT /v1/users/me/push-tokens/device-{mark}", token)
+    marks = {
+        "address": registration["email"],
+        "name": registration["display_name"],
+        "about": about["about"],
+        "avatar": f"avatar-{mark}",
+        "device name": registration["device_name"],
+        "push token": token["token"],
+        "device id": f"device-{mark}",
+        "device key": digest(device_key),
+        "devices by address": f"devices:{{{digest('login ' + registration['email'])}}}",
+        "devices by name": f"devices:{{{digest('login ' + registration['username'])}}}",
+        "devices": f"devices:{{{digest('account ' + ana.id)}}}",
+    }
+    return ana, marks
+
+
+def test_nothing_is_left_of_a_deleted_account_but_what_the_page_says(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        mark = secrets.token_hex(6)
+        ana, marks = await someone(people, mark)
+        bo = await people.new("bo")
+        chat = await ana.chat_with(bo)
+        await ana.send(chat, f"text {mark}")
+        factor = await ana.ok("POST /v1/auth/second-factor", PROOF)
+        code = {"code": pyotp.TOTP(factor["secret"]).now()}
+        await ana.ok("POST /v1/auth/second-factor/confirm", code)
+        marks["second factor"] = factor["secret"]
+        async with ana.socket() as socket:
+            await socket.ask("ping")
+        reset = {"email": marks["address"]}
+        await people.anonymous.ok("POST /v1/auth/password/reset-request", reset)
+        await ana.ok("POST /v1/users/me/export", PROOF)
+        await ready(ana)
+        link = await ana.ok("POST /v1/users/me/export/link", PROOF)
+        marks["archive"] = link["url"].partition("exports/")[2].partition(".zip")[0]
+        seen = {**marks, "last seen": _last_seen(ana.id)}
+        before = {what for what, _ in await asyncio.to_thread(found, people.cloud, seen)}
+        assert before == set(seen), "the test would look for what was never there"
+
+        await ana.ok("POST /v1/users/me/delete", PROOF)
+        async with asyncio.timeout(30):
+            while (await fetched(people, link["url"]))[0] != 404:
+                await asyncio.sleep(0.2)
+            while await asyncio.to_thread(found, people.cloud, {"archive": marks["archive"]}):
+                await asyncio.sleep(0.2)
+
+        assert await asyncio.to_thread(found, people.cloud, seen) == set()
+        left = await asyncio.to_thread(found, people.cloud, {"mark": mark})
+        messages = "messages" if _in_postgres(people.cloud) else "mongo messages"
+        assert left == {("mark", "users"), ("mark", messages)}
+        again = {**PROOF, "email": marks["address"], "username": f"new_{mark}"}
+        again |= {"display_name": "Somebody else"}
+        assert (await people.anonymous.call("POST /v1/auth/register", again)).status == 201
+
+    run(scenario)
+
+
+def _in_postgres(cloud: Cloud) -> bool:
+    return str(cloud.about["environment"]["MESSAGES_URL"]).startswith("postgres")

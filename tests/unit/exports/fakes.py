@@ -1,0 +1,134 @@
+"""What exports are made of, in memory."""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+from typing import IO, Any, Literal
+
+from chalicelib.errors import Unavailable
+from chalicelib.exports.models import EVERY, LEASE, Export, Task
+from chalicelib.exports.s3 import Bucket
+from chalicelib.exports.store import ExportStore
+
+Row = dict[str, Any]
+
+
+class FakeExportStore(ExportStore):
+    """Held to tests/contract/test_exports.py. `mailed` are those who are to be told."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.accounts: dict[str, dict[str, list[Row]]] = {}
+        self.mailed: set[str] = set()
+
+    def request(self, user_id: str, export_id: str, key: str, now: datetime) -> Export | None:
+        if user_id not in self.accounts:
+            return None
+        for row in self._of(user_id):
+            if row["state"] == "waiting" or (
+                row["state"] == "ready" and row["created_at"] > now - EVERY
+            ):
+                return _export(row)
+        for row in self._of(user_id):
+            row |= {"state": "doomed", "due_at": now}
+        self.rows[export_id] = {
+            "id": export_id,
+            "user_id": user_id,
+            "state": "waiting",
+            "key": key,
+            "tries": 0,
+            "created_at": now,
+            "ready_at": None,
+            "expires_at": None,
+            "size": None,
+            "due_at": now,
+        }
+        return _export(self.rows[export_id])
+
+    def latest(self, user_id: str) -> tuple[Export, str] | None:
+        return next(((_export(row), row["key"]) for row in self._of(user_id)), None)
+
+    def claim(self, now: datetime, *, lease: timedelta) -> Task | None:
+        due = [row for row in self.rows.values() if row["due_at"] <= now]
+        if not due:
+            return None
+        row = min(due, key=lambda one: (one["due_at"], one["id"]))
+        row |= {"tries": row["tries"] + 1, "due_at": now + lease}
+        return Task(**{name: row[name] for name in Task._fields})
+
+    def finish(self, task: Task, *, size: int, now: datetime, expires_at: datetime) -> bool:
+        done = {"state": "ready", "size": size, "ready_at": now, "expires_at": expires_at}
+        if not self._settled(task, {**done, "due_at": expires_at, "tries": 0}):
+            return False
+        self.mailed.add(task.user_id)
+        return True
+
+    def put_off(self, task: Task, due_at: datetime) -> None:
+        self._settled(task, {"due_at": due_at})
+
+    def fail(self, task: Task, expires_at: datetime) -> None:
+        self._settled(task, {"state": "failed", "due_at": expires_at})
+
+    def remove(self, task: Task) -> None:
+        self.rows.pop(task.id, None)
+
+    def erase(self, user_id: str, now: datetime) -> None:
+        """What deleting the account does."""
+        self.accounts.pop(user_id, None)
+        for row in self._of(user_id):
+            leased = row["state"] == "waiting" and row["tries"]
+            due_at = min(row["due_at"], now + LEASE) if leased else now
+            row |= {"state": "doomed", "due_at": due_at}
+
+    def account(self, user_id: str) -> dict[str, list[Row]] | None:
+        return self.accounts.get(user_id)
+
+    def audit(self, user_id: str) -> Iterator[Row]:
+        yield from ()
+
+    def names(self, user_ids: Collection[str]) -> dict[str, Row]:
+        return {one: {"username": f"u{one[:4]}", "display_name": "Someone"} for one in user_ids}
+
+    def _of(self, user_id: str) -> list[Row]:
+        rows = self.rows.values()
+        return [row for row in rows if row["user_id"] == user_id and row["state"] != "doomed"]
+
+    def _settled(self, task: Task, changes: Row) -> bool:
+        row = self.rows.get(task.id)
+        if row is None or (row["state"], row["tries"]) != ("waiting", task.tries):
+            return False
+        row |= changes
+        return True
+
+
+class FakeBucket(Bucket):
+    """Holds `files` by key. While `down`, nothing answers."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.down = False
+        self.is_named = True
+
+    @property
+    def is_there(self) -> bool:
+        return self.is_named
+
+    def put(self, key: str, file: IO[bytes], size: int) -> None:
+        self._answer()
+        self.files[key] = file.read()
+        assert len(self.files[key]) == size
+
+    def delete(self, key: str) -> None:
+        self._answer()
+        self.files.pop(key, None)
+
+    def link(self, key: str, *, name: str, seconds: int) -> str:
+        return f"https://s3/{key}?name={name}&seconds={seconds}"
+
+    def _answer(self) -> None:
+        if self.down:
+            raise Unavailable("s3")
+
+
+def _export(row: Row) -> Export:
+    status: Literal["waiting", "ready", "failed"] = row["state"]
+    return Export.model_validate({**row, "status": status})

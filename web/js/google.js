@@ -1,0 +1,60 @@
+/** Signing in with Google: there and back by redirects, with an ID token in the fragment. */
+
+import { ApiError } from "./errors.js";
+
+const KEY = "parley.google";
+let waiting = null;
+
+/** Goes to Google. `start` is what the server says of it; `purpose` is "sign-in" or "link". */
+export async function goToGoogle(start, purpose) {
+  const endpoint = new URL(start.authorization_endpoint);
+  if (!["https:", "http:"].includes(endpoint.protocol)) throw new ApiError("The server names no address of Google.");
+  if (!crypto.subtle) throw new ApiError("Google needs an address that begins with https://.");
+  const [nonce, state] = [random(), random()];
+  sessionStorage.setItem(KEY, JSON.stringify({ nonce, state, purpose }));
+  endpoint.search = new URLSearchParams({
+    client_id: start.client_id,
+    redirect_uri: location.origin + location.pathname,
+    response_type: "id_token",
+    scope: "openid email profile",
+    nonce: await digest(nonce),
+    state,
+  });
+  location.assign(endpoint);
+}
+
+/** What this tab came back from Google with: {purpose, proof: {id_token, nonce}}, or null. The
+ * address no longer shows it. */
+export function takeGoogleAnswer() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  if (!given.has("state") || !(given.has("id_token") || given.has("error"))) return null;
+  history.replaceState(null, "", location.pathname + location.search);
+  const asked = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+  sessionStorage.removeItem(KEY);
+  // A token that this tab did not ask for may be somebody else's.
+  if (!asked || asked.state !== given.get("state") || !given.has("id_token")) return null;
+  return { purpose: asked.purpose, proof: { id_token: given.get("id_token"), nonce: asked.nonce } };
+}
+
+/** Keeps what is to be linked until the settings ask for it. */
+export function keepForSettings(proof) {
+  waiting = proof;
+}
+
+export function takeForSettings() {
+  const proof = waiting;
+  waiting = null;
+  return proof;
+}
+
+function random() {
+  return hex(crypto.getRandomValues(new Uint8Array(24)));
+}
+
+async function digest(text) {
+  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
+}
+
+function hex(bytes) {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

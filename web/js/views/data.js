@@ -1,0 +1,54 @@
+/** One's own data: an archive is asked for, made in the background, and fetched with the password. */
+
+import { h } from "../dom.js";
+import { exactTime } from "../format.js";
+import { field, form } from "./fields.js";
+
+const LOOK_EVERY = 5000;
+
+/** The part of the settings that loads itself, and looks again while an archive is being made. */
+export function ownData(api) {
+  const node = h("div", { class: "own-data" });
+  const show = (...children) => node.replaceChildren(...children);
+
+  async function load() {
+    try {
+      tell(await api.get("/v1/users/me/export"));
+    } catch (error) {
+      if (error.code === "export_not_found") offer("An archive of your profile, devices, chats and messages. A mail tells you when it is ready.");
+      else show(h("p", { class: "form-message is-problem", role: "status" }, error.message));
+    }
+  }
+
+  function tell({ status, expires_at }) {
+    if (status === "waiting") {
+      show(h("p", { class: "hint", role: "status" }, "Your archive is being made. You may close this."));
+      setTimeout(() => node.isConnected && load(), LOOK_EVERY);
+    } else if (status === "ready") ready(expires_at);
+    else offer("Your archive could not be made. Ask for it once more.");
+  }
+
+  function offer(explained) {
+    const ask = passwordForm("Export my data", async (body) => tell(await api.post("/v1/users/me/export", body)));
+    show(h("p", { class: "hint" }, explained), ask);
+  }
+
+  function ready(expires_at) {
+    const link = passwordForm("Get a link", async (body) => fetchable(await api.post("/v1/users/me/export/link", body)));
+    show(h("p", { class: "hint", role: "status" }, `Your archive is ready, until ${exactTime(expires_at)}.`), link);
+  }
+
+  function fetchable({ url }) {
+    const link = h("a", { class: "button primary", href: url, rel: "noreferrer" }, "Download the archive");
+    show(h("p", { class: "hint", role: "status" }, "The link works for five minutes. Do not give it to anybody."), link);
+    link.focus();
+  }
+
+  load();
+  return node;
+}
+
+function passwordForm(submitLabel, onSubmit) {
+  const fields = { password: field("Password, to be sure", { type: "password", autocomplete: "current-password", required: true }) };
+  return form(fields, { submitLabel, busyLabel: "Checking…", submitClass: "quiet", onSubmit }).node;
+}

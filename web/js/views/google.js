@@ -1,0 +1,111 @@
+/** Google: a button to sign in with, what follows on coming back, and the link in the settings. */
+
+import { googleStart, signInWithGoogle } from "../api.js";
+import { h } from "../dom.js";
+import { exactTime } from "../format.js";
+import { goToGoogle, takeForSettings } from "../google.js";
+import { field, form } from "./fields.js";
+import { secondStep } from "./second-factor.js";
+
+/** A button, once the server says that it knows Google. */
+export function googleButton(api) {
+  const node = h("div", { class: "google" });
+  googleStart(api)
+    .then((start) => node.append(toGoogle("Sign in with Google", start, "sign-in")))
+    .catch(() => null); // Then there are other ways.
+  return node;
+}
+
+/** Signs in with what Google said, and asks for what else it takes. */
+export function googleStep(api, proof, { onSignedIn, onBack }) {
+  const node = h("div", { class: "sign-in-ways" });
+  const note = h("p", { class: "form-message", role: "status" }, "Signing in…");
+  const back = () => h("button", { type: "button", class: "link", onclick: onBack }, "Back to signing in");
+  const attempt = async (more = {}) => signInWithGoogle(api, { ...proof, ...more });
+  const show = (...children) => {
+    node.replaceChildren(...children, back());
+    node.querySelector("input")?.focus();
+  };
+
+  function ask(error, more) {
+    if (error.code === "username_required") show(usernameForm());
+    else if (error.code === "second_factor_required") show(secondStep({ again: (code) => attempt({ ...more, ...code }), refused: error, onSignedIn }));
+    else {
+      note.textContent = error.message;
+      note.classList.add("is-problem");
+      show(note);
+    }
+  }
+
+  function usernameForm() {
+    const hint = "You are new here. 3 to 32 of a–z, 0–9 and _: people find you by it.";
+    const fields = { username: field("Username", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: 32, required: true, hint }) };
+    return form(fields, {
+      submitLabel: "Create account",
+      busyLabel: "Creating your account…",
+      onSubmit: async ({ username }) => onSignedIn(await attempt({ username: username.trim() })),
+    }).node;
+  }
+
+  show(note);
+  attempt().then(onSignedIn, (error) => ask(error, {}));
+  return node;
+}
+
+/** The part of the settings that loads itself. */
+export function googleLink(api) {
+  const node = h("div", { class: "device-list google" });
+  const say = (text, isProblem = false) => h("p", { class: `form-message${isProblem ? " is-problem" : ""}`, role: "status" }, text);
+
+  async function load(proof = null) {
+    try {
+      const { linked, linked_at } = await api.get("/v1/users/me/google");
+      if (linked) on(linked_at);
+      else if (proof) finish(proof);
+      else off(await googleStart(api.session.api));
+    } catch (error) {
+      node.replaceChildren(say(error.code === "google_off" ? "This server does not know Google." : error.message));
+    }
+  }
+
+  function on(since) {
+    const unlink = h("button", { type: "button", class: "button quiet", onclick: remove }, "Unlink Google");
+    node.replaceChildren(h("p", { class: "hint" }, `Your Google account signs you in, since ${exactTime(since)}.`), unlink);
+  }
+
+  async function remove({ target }) {
+    target.disabled = true;
+    try {
+      await api.delete("/v1/users/me/google");
+      await load();
+    } catch (error) {
+      target.disabled = false;
+      node.append(say(error.message, true));
+    }
+  }
+
+  function off(start) {
+    node.replaceChildren(h("p", { class: "hint" }, "Your Google account can sign you in."), toGoogle("Link Google", start, "link"));
+  }
+
+  function finish(proof) {
+    const fields = { password: field("Password, to be sure", { type: "password", autocomplete: "current-password", required: true }) };
+    const { node: asking } = form(fields, {
+      submitLabel: "Finish linking Google",
+      busyLabel: "Linking…",
+      submitClass: "quiet",
+      onSubmit: async ({ password }) => {
+        await api.put("/v1/users/me/google", { ...proof, password });
+        await load();
+      },
+    });
+    node.replaceChildren(asking);
+  }
+
+  load(takeForSettings());
+  return node;
+}
+
+function toGoogle(submitLabel, start, purpose) {
+  return form({}, { submitLabel, busyLabel: "Going to Google…", submitClass: "quiet", onSubmit: () => goToGoogle(start, purpose) }).node;
+}
