@@ -30,4 +30,6 @@ class IdTokenUses:
 
 
 def _key(token: str) -> str:
-    return f"id-token:{hashlib.sha256(token.encode()).hexdigest()}"
+    # Of what is signed: a signature can be written in more than one way.
+    signed = token.rpartition(".")[0]
+    return f"id-token:{hashlib.sha256(signed.encode()).hexdigest()}"
