@@ -22,15 +22,15 @@ def leave(page: Page) -> None:
 def test_somebody_new_signs_in_with_it(world: World) -> None:
     page, name = world.new_page(), f"g_{secrets.token_hex(5)}"
     page.goto(world.url)
-    page.get_by_role("button", name="Sign in with Google").click()
+    page.get_by_role("button", name="Continue with Google").click()
     at_google(page, f"{name}@gmail.com")
     page.get_by_label("Username").fill(name)
-    page.get_by_role("button", name="Create account").click()
+    page.get_by_role("button", name="Join").click()
     expect(page.get_by_text("No chats yet")).to_be_visible()
     assert "id_token" not in page.url
 
     leave(page)
-    page.get_by_role("button", name="Sign in with Google").click()
+    page.get_by_role("button", name="Continue with Google").click()
     at_google(page, f"{name}@gmail.com")
     expect(page.get_by_text("No chats yet")).to_be_visible()
 

@@ -11,7 +11,7 @@ import { secondStep } from "./second-factor.js";
 export function googleButton(api) {
   const node = h("div", { class: "google" });
   googleStart(api)
-    .then((start) => node.append(toGoogle("Sign in with Google", start, "sign-in")))
+    .then((start) => node.append(toGoogle("Continue with Google", start, "sign-in")))
     .catch(() => null); // Then there are other ways.
   return node;
 }
@@ -41,7 +41,7 @@ export function googleStep(api, proof, { onSignedIn, onBack }) {
     const hint = "You are new here. 3 to 32 of a–z, 0–9 and _: people find you by it.";
     const fields = { username: field("Username", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: 32, required: true, hint }) };
     return form(fields, {
-      submitLabel: "Create account",
+      submitLabel: "Join",
       busyLabel: "Creating your account…",
       onSubmit: async ({ username }) => onSignedIn(await attempt({ username: username.trim() })),
     }).node;
