@@ -1,6 +1,7 @@
 """S3: SeaweedFS, which really checks presigned URLs. It knows the keys of its state folder."""
 
 import http.client
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ _COMMON = ["-s3=true", "-s3.autoCreateBucket=true", "-s3.port.iceberg=0", "-s3.p
 class S3(Embedded):
     name = "S3"
     folder = "s3"
+    # Told in another way, its parts wait 15 s for each other. What it acknowledged is written.
+    stop_signal = signal.SIGKILL
     variable = "EXPORTS_URL"
     image = "chrislusf/seaweedfs:4.48"
     image_port = 8333

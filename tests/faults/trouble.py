@@ -16,6 +16,7 @@ VARIABLES = {
     "mongo": "MESSAGES_URL",
     "redis": "REDIS_URL",
     "rabbitmq": "AMQP_URL",
+    "s3": "EXPORTS_URL",
 }
 BACK_SECONDS = 60.0
 LOOK_EVERY = 0.2

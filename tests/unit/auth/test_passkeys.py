@@ -223,7 +223,7 @@ class TestSigningIn:
             {"key": authenticator.p256()},
             {"credential_id": b"unknown"},
         ],
-        ids=str,
+        ids=lambda change: "-".join(change),
     )
     def test_another_answer_is_refused(self, ana: Holder, changes: dict[str, Any]) -> None:
         for name, value in changes.items():
@@ -425,7 +425,7 @@ class TestSettings:
             {"passkey_origins": "https://chat.example.com/"},
             {"passkey_origins": "*"},
         ],
-        ids=str,
+        ids=lambda change: "-".join(change),
     )
     def test_what_no_browser_would_say_is_refused(self, wrong: dict[str, str]) -> None:
         with pytest.raises(SettingsInvalid):
