@@ -5,15 +5,19 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from chalicelib.auth.google_store import GoogleStore
 from chalicelib.auth.google_uses import IdTokenUses
+from chalicelib.auth.passkey_models import Passkey
+from chalicelib.auth.passkey_store import PasskeyStore
 from chalicelib.auth.recovery_store import Recipient, RecoveryStore
+from chalicelib.auth.second_factor_store import SecondFactorStore
 from chalicelib.auth.store import AccountStore
 from chalicelib.errors import Unavailable, UsernameTaken
+from chalicelib.ids import new_id
 from chalicelib.postgres import Postgres
 from chalicelib.redis import connect
 from chalicelib.users.models import Profile
@@ -34,12 +38,12 @@ class Linked(Stores):
     def add(self, user: Profile, subject: str) -> bool:
         return self.google.add(user, "hash", session_of(user.id), subject)
 
-    def reset(self, user: Profile) -> list[str] | None:
+    def reset(self, user: Profile, now: datetime = NOW) -> list[str] | None:
         """Set a new password by mail."""
         digest, until = secrets.token_bytes(32), NOW + timedelta(hours=1)
         recipient = Recipient(user.id, user.username, user.email, user.email_verified, False)
         self.recovery.keep_token(recipient, "reset", digest, until)
-        return self.recovery.reset_password(digest, "new hash", NOW)
+        return self.recovery.reset_password(digest, "new hash", now)
 
 
 def over(postgres: Postgres) -> Linked:
@@ -194,3 +198,30 @@ class TestUses:
     def test_an_outage_is_told(self) -> None:
         with pytest.raises(Unavailable):
             IdTokenUses(connect("redis://127.0.0.1:1")).use("token", 0)
+
+
+def test_a_reset_removes_ways_in_that_may_be_somebody_elses(postgres_url: str) -> None:
+    postgres = Postgres(migrated(postgres_url))
+    stores, factors, passkeys = over(postgres), SecondFactorStore(postgres), PasskeyStore(postgres)
+    user, _ = stores.account()
+
+    def leave_behind() -> None:
+        factors.propose(user.id, "secret")
+        factors.confirm(user.id, "secret", 1, [secrets.token_bytes(32)], NOW)
+        key = Passkey(new_id(), user.id, secrets.token_bytes(32), b"key", 0)
+        passkeys.add(key, "Laptop", NOW)
+
+    def asked_for_a_factor() -> bool:
+        found = stores.accounts.credential_for(user.username)
+        return found is not None and found.second_factor
+
+    leave_behind()
+    assert stores.reset(user) is not None
+    assert passkeys.of(user.id) == []
+    assert not asked_for_a_factor()
+
+    leave_behind()  # now by who has proven the address
+    assert stores.reset(user, NOW + timedelta(minutes=1)) is not None
+    assert passkeys.of(user.id) == []
+    assert asked_for_a_factor()
+    postgres.close()

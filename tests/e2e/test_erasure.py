@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
+import jwt
 import psycopg
 import pymongo
 import pyotp
@@ -18,6 +19,8 @@ from tests.client import PASSWORD, User
 from tests.cloud import Cloud
 from tests.e2e.conftest import People, Run
 from tests.e2e.test_exports import fetched, ready
+from tests.e2e.test_google import proof
+from tests.e2e.test_passkeys import add, device
 
 PROOF = {"password": PASSWORD}
 
@@ -120,6 +123,12 @@ def test_nothing_is_left_of_a_deleted_account_but_what_the_page_says(run: Run) -
         code = {"code": pyotp.TOTP(factor["secret"]).now()}
         await ana.ok("POST /v1/auth/second-factor/confirm", code)
         marks["second factor"] = factor["secret"]
+        given = await proof(people, f"google-{mark}@firm.example")
+        await ana.ok("PUT /v1/users/me/google", {**PROOF, **given})
+        claims = jwt.decode(given["id_token"], options={"verify_signature": False})
+        marks["google account"] = claims["sub"]
+        await add(ana, device(people), f"Key of {mark}")
+        marks["passkey"] = f"Key of {mark}"
         async with ana.socket() as socket:
             await socket.ask("ping")
         reset = {"email": marks["address"]}

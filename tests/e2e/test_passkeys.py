@@ -18,9 +18,9 @@ def device(people: People) -> Authenticator:
     return Authenticator(origin=origin, rp_id="localhost", counts=True)
 
 
-async def add(user: User, key: Authenticator) -> dict[str, Any]:
+async def add(user: User, key: Authenticator, name: str = "Laptop") -> dict[str, Any]:
     begun = await user.ok(f"POST {ROUTE}/begin", {"password": PASSWORD})
-    new = {"name": "Laptop", "credential": key.make(begun["options"])}
+    new = {"name": name, "credential": key.make(begun["options"])}
     made: dict[str, Any] = await user.ok(f"POST {ROUTE}", new)
     return made
 
