@@ -31,6 +31,7 @@ less gets 403 for more. *service* is a program in its own name, by client creden
 A scope opens the door. Behind it these rules hold:
 
 - Chats are as unknown to those who are not in them as if there were none: 404 `chat_not_found`.
+  All are between two people, who cannot leave them: so far there is no former member.
 - Moderators suspend and restore users without a role only: else 403 `forbidden`.
 - Nobody suspends themselves, and no admin takes their own admin role: 409 `not_yourself`. The last
   admin cannot delete their account: 409 `last_admin`. So an admin always remains.
