@@ -1,14 +1,18 @@
 """The package runs as Lambda runs it: AWS's runtime client, real servers, nothing else around."""
 
 import asyncio
+import hashlib
+import io
 import json
 import secrets
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
+from zipfile import ZipFile
 
 import aiohttp
+import httpx
 import psycopg
 import pytest
 
@@ -175,6 +179,42 @@ class TestRest:
 
         assert (signed_in.status, refused.status) == (200, 401)
         assert signed_in.body["user"]["id"] == registered["user"]["id"]
+
+    def test_people_sign_in_with_google(self, deployed: Deployment, cloud: Cloud) -> None:
+        username, nonce = f"ed_{secrets.token_hex(5)}", secrets.token_hex(24)
+        start = deployed.rest("GET /v1/auth/google").body
+        asked = {
+            "client_id": start["client_id"],
+            "redirect_uri": cloud.http_url,
+            "response_type": "id_token",
+            "scope": "openid email",
+            "nonce": hashlib.sha256(nonce.encode()).hexdigest(),
+            "email": f"{username}@gmail.com",
+        }
+        chosen = start["authorization_endpoint"].replace("/authorize", "/choose")
+        back = urlsplit(httpx.get(chosen, params=asked).headers["Location"])
+        given = {"id_token": parse_qs(back.fragment)["id_token"][0], "nonce": nonce}
+
+        asked_back = deployed.rest("POST /v1/auth/google", given)
+        signed_in = deployed.rest("POST /v1/auth/google", {**given, "username": username})
+
+        assert (asked_back.status, asked_back.body["code"]) == (409, "username_required")
+        assert (signed_in.status, signed_in.body["user"]["username"]) == (200, username)
+
+    def test_people_export_their_data(self, deployed: Deployment) -> None:
+        username = f"flo_{secrets.token_hex(5)}"
+        token, proof = deployed.register(username)["access_token"], {"password": PASSWORD}
+        route = "POST /v1/users/me/export"
+        assert deployed.rest(route, proof, token=token).status == 202
+
+        deployed.function("make_exports").invoke(events.schedule("make_exports"))
+
+        link = deployed.rest(f"{route}/link", proof, token=token)
+        archive = httpx.get(link.body["url"])
+        assert archive.status_code == 200
+        with ZipFile(io.BytesIO(archive.content)) as files:
+            (profile,) = json.loads(files.read("account.json"))["profile"]
+        assert profile["username"] == username
 
     def test_a_stranger_is_refused(self, deployed: Deployment) -> None:
         refused = deployed.rest("GET /v1/users/me", token="nobody's")
