@@ -60,8 +60,9 @@ def test_a_recovery_code_takes_the_place_of_the_app_once(run: Run) -> None:
 def test_a_reset_of_the_password_does_not_go_around_it(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.new("ana")
+        (link,) = await people.mailed(ana)
+        await ana.ok("POST /v1/auth/email/verify", {"token": link})
         app, _ = await protect(ana)
-        await people.mailed(ana)
         email = {"email": ana.signed_in["user"]["email"]}
         await people.anonymous.ok("POST /v1/auth/password/reset-request", email)
         reset = {"token": (await people.mailed(ana, 2))[0], "new_password": NEW}
@@ -70,6 +71,23 @@ def test_a_reset_of_the_password_does_not_go_around_it(run: Run) -> None:
         refused = await login(people, ana.username, NEW)
         assert refused.code == "second_factor_required"
         assert (await login(people, ana.username, NEW, second_factor=app.now())).status == 200
+
+    run(scenario)
+
+
+def test_a_reset_that_proves_the_address_ends_the_one_of_before(run: Run) -> None:
+    """Whoever had the account until then may have been somebody else."""
+
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        await protect(ana)
+        await people.mailed(ana)
+        email = {"email": ana.signed_in["user"]["email"]}
+        await people.anonymous.ok("POST /v1/auth/password/reset-request", email)
+        reset = {"token": (await people.mailed(ana, 2))[0], "new_password": NEW}
+        await people.anonymous.ok("POST /v1/auth/password/reset", reset)
+
+        assert (await login(people, ana.username, NEW)).status == 200
 
     run(scenario)
 
