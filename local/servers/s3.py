@@ -60,4 +60,6 @@ class S3(Embedded):
         places = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={self.port}"]
         ports = [f"-{name}={port}" for name, port in self._ports_of_parts.items()]
         small = ["-master.volumeSizeLimitMB=64", "-volume.max=0", "-master.telemetry=false"]
-        return [*server, *places, *ports, *small, *_COMMON]
+        # It elects itself again at each start, and else waits for others first.
+        alone = ["-master.electionTimeout=1s", "-master.heartbeatInterval=200ms"]
+        return [*server, *places, *ports, *small, *alone, *_COMMON]
