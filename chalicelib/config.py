@@ -150,6 +150,17 @@ class Settings(BaseModel):
         """The table of rates, as `rate_limits` changes it."""
         return table(self.rate_limits)
 
+    def signer(self, service: str) -> Signer:
+        """Signs requests to a service of AWS, as this function."""
+        token = self.aws_session_token
+        return Signer(
+            service,
+            self.aws_region,
+            access_key=self.aws_access_key_id,
+            secret_key=self.aws_secret_access_key.get_secret_value(),
+            token=token.get_secret_value() if token else None,
+        )
+
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read the settings. What is in the environment wins over what is in a secret.

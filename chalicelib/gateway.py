@@ -15,7 +15,6 @@ from chalicelib.connections import Socket
 from chalicelib.errors import Unavailable
 from chalicelib.http import KeptConnections
 from chalicelib.messages.models import Owed, PresenceOf
-from chalicelib.sigv4 import Signer
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
@@ -48,14 +47,7 @@ class Gateway:
         self._connections = connections
         self._path = urlsplit(settings.ws_endpoint_url).path.rstrip("/") + "/@connections/"
         self._http = KeptConnections(settings.ws_endpoint_url)
-        token = settings.aws_session_token
-        self._signer = Signer(
-            "execute-api",
-            settings.aws_region,
-            access_key=settings.aws_access_key_id,
-            secret_key=settings.aws_secret_access_key.get_secret_value(),
-            token=token.get_secret_value() if token else None,
-        )
+        self._signer = settings.signer("execute-api")
 
     def deliver(
         self,

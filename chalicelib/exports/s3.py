@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from chalicelib.config import Settings
 from chalicelib.errors import Unavailable
-from chalicelib.sigv4 import Signer
 
 WAIT_SECONDS = 10.0
 """For the connection, and for the server to take some more or to answer."""
@@ -29,14 +28,7 @@ class Bucket:
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
         self._bucket = settings.exports_bucket
-        token = settings.aws_session_token
-        self._signer = Signer(
-            "s3",
-            settings.aws_region,
-            access_key=settings.aws_access_key_id,
-            secret_key=settings.aws_secret_access_key.get_secret_value(),
-            token=token.get_secret_value() if token else None,
-        )
+        self._signer = settings.signer("s3")
 
     @property
     def is_there(self) -> bool:

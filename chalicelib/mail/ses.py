@@ -7,7 +7,6 @@ from chalicelib import metrics
 from chalicelib.config import Settings
 from chalicelib.http import KeptConnections
 from chalicelib.mail.models import Letter
-from chalicelib.sigv4 import Signer
 
 _PATH = "/v2/email/outbound-emails"
 _HEADERS = {"content-type": "application/json"}
@@ -25,14 +24,7 @@ class Ses:
         self._sender = settings.mail_from
         self._http = KeptConnections(url)
         self._path = urlsplit(url).path.rstrip("/") + _PATH
-        token = settings.aws_session_token
-        self._signer = Signer(
-            "ses",
-            settings.aws_region,
-            access_key=settings.aws_access_key_id,
-            secret_key=settings.aws_secret_access_key.get_secret_value(),
-            token=token.get_secret_value() if token else None,
-        )
+        self._signer = settings.signer("ses")
 
     def send(self, letter: Letter) -> None:
         """Hand a mail to SES. Raises MailRefused; then it may have been sent all the same."""
