@@ -93,7 +93,7 @@ def _address(url: str) -> tuple[str, int]:
 
 def _through(url: str, port: int, user: str | None = None) -> str:
     parts = urlsplit(url)
-    account = user or parts.netloc.rpartition("@")[0] or "guest:guest"
+    account = user or parts.netloc.rpartition("@")[0]
     return urlunsplit(parts._replace(netloc=f"{account}@127.0.0.1:{port}"))
 
 
