@@ -31,6 +31,7 @@ from chalicelib.oauth.models import (
     USER_SCOPES,
     Code,
     OAuthClient,
+    challenge_of,
     half_hash,
     is_challenge,
     proves,
@@ -193,7 +194,7 @@ class Redeemed:
 
 
 class CodeGrant(AuthorizationCodeGrant):
-    """Codes are good once, whatever comes of it: a second look at one ends what the first made."""
+    """Codes are good once, for their own client: another use of one ends what the first made."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = ANY
     server: Server
@@ -219,14 +220,15 @@ class CodeGrant(AuthorizationCodeGrant):
         )
 
     def query_authorization_code(self, code: str, client: Party) -> Redeemed | None:
-        redeemed = self.server.codes.redeem(code)
+        answered = challenge_of(self.request.form.get("code_verifier", ""))
+        redeemed = self.server.codes.redeem(code, client.get_client_id(), answered)
         if redeemed is None:
             return None
         found, again = redeemed
         if again:  # two have it: what the first got for it is not to be trusted either
             self.server.auth.end(found.user_id, found.session_id)
             return None
-        return Redeemed(code, found) if found.client_id == client.get_client_id() else None
+        return Redeemed(code, found)
 
     def delete_authorization_code(self, authorization_code: Redeemed) -> None:
         """Redeeming it did."""

@@ -9,7 +9,7 @@ from chalicelib.errors import Forbidden, NotFound, RateLimited, Unauthorized, Un
 from chalicelib.forms import Sent
 from chalicelib.oauth.models import ClientQuery, NewClient, NoWayBack
 from tests.unit.auth.fakes import PHONE
-from tests.unit.oauth.conftest import ASKED, BACK, Provider, make_provider
+from tests.unit.oauth.conftest import ASKED, BACK, CHALLENGE, Provider, make_provider
 
 NEW = NewClient(name="Board", redirect_uris=[BACK], scopes=["openid"], confidential=True)
 
@@ -22,7 +22,7 @@ class TestCodes:
         open_for = provider.world.auth.open_for
 
         def while_another_comes(*arguments: object) -> object:
-            again = provider.codes.redeem(code)
+            again = provider.codes.redeem(code, program.client_id, CHALLENGE)
             assert again
             assert again[1]
             return open_for(*arguments)  # type: ignore[arg-type]
