@@ -186,8 +186,9 @@ class Auth:
     def open_for(self, opener: Identity, client: Client, device_name: str, terms: Terms) -> Tokens:
         """Open a session for another program, on the word of a session that stands.
 
-        Raises Unauthorized if it does not any more.
+        Raises Unauthorized if it does not any more, RateLimited.
         """
+        self._throttle().signed_in(opener.user_id)
         session, token = self.draft_session(opener.user_id, client, device_name, terms)
         surplus = self._store().open_from(session, opener.session_id)
         if surplus is None:
