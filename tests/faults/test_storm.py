@@ -36,7 +36,7 @@ def test_g1_g9_everybody_comes_back_at_once_and_misses_nothing(run: Run, trouble
 
         ids = {owner.id: await told(crowd, owner) for owner in people}
         for owner, socket in zip(owners, sockets, strict=True):
-            await socket.event("message.new", lambda m, own=ids[owner.id]: m["id"] == own)
+            await came(socket, ids[owner.id])
         await asyncio.gather(*(socket.close() for socket in sockets))
         assert all(call.seconds < API_GATEWAY_SECONDS for call in crowd.calls.made)
 
@@ -59,6 +59,11 @@ async def forgotten(socket: Socket) -> None:
     with suppress(Refused, OSError, ConnectionClosed):
         await socket.ask("ping")
     await socket.closed()
+
+
+async def came(socket: Socket, message_id: str) -> None:
+    """Wait until a socket has been told of a message."""
+    await socket.event("message.new", lambda message: message["id"] == message_id)
 
 
 async def told(crowd: Crowd, user: User) -> Any:
