@@ -22,11 +22,11 @@ route and each action has a class; a test compares the two. `RATE_LIMITS` change
 a stage, as JSON: `{"register": {"address": [100, 900]}}`.
 
 "100 / 5 s" is a token bucket: 100 at once, and an empty one is full again after 5 seconds. Each
-request takes one token of every bucket that its class has for the caller, or of none: what is refused
-writes nothing. Which these are is in Redis, and asked for in the round trip that also checks the
-session; classes with a bucket of the address look first, and take a second one. Without an answer,
-requests are refused with 503. An address is an IPv4 address or an IPv6 network (/64), as API Gateway
-saw it.
+request takes one token of every bucket that its class has for the caller, or of none: what is
+refused writes nothing. Which these are is in Redis, and asked for in the round trip that also
+checks the session; classes with a bucket of the address look first, and take a second one.
+Without an answer, requests are refused with 503. An address is an IPv4 address or an IPv6 network
+(/64), as API Gateway saw it.
 
 A class with a target counts whom or what is meant: a chat for each sender apart, so that nobody
 uses up what others need, or an account that somebody tries to sign in to.
@@ -36,8 +36,8 @@ _ANSWERS = """\
 ## What a client sees
 
 - Beyond a limit: 429 `rate_limited`, or an error frame of that code, with `retry_after` in seconds;
-  over HTTP also `Retry-After`. The OAuth endpoints say `"error": "temporarily_unavailable"` besides,
-  and pages are answered with a page.
+  over HTTP also `Retry-After`. The OAuth endpoints say `"error": "temporarily_unavailable"` as
+  well, and pages are answered with a page.
 - On answers to requests that were counted: `RateLimit-Policy` and `RateLimit` as
   draft-ietf-httpapi-ratelimit-headers-10 (27 September 2025) has them. Each policy is called after
   class and kind: `RateLimit-Policy: "send-user";q=400;w=40` is the bucket, and
@@ -51,12 +51,12 @@ _ANSWERS = """\
 
 ## Neighbours at an address
 
-Whoever has proven something has buckets of their own, and meets none that strangers at the same address
-can empty: valid access and refresh tokens, programs with the right secret, valid codes, passkeys and ID
-tokens of Google's. Of these, only what turned out wrong is counted by address (`guess`, `refresh`,
-`passkey-answer`, `google`). Successes are counted by account (`sign-in`, `confirm`), which takes the
-right password, passkey or Google account. [Decision 0033](decisions/0033-who-waits-behind-whom.md) has
-the whole table.
+Valid access and refresh tokens, programs with the right secret, valid codes, passkeys and ID
+tokens of Google have buckets of their own. No stranger at the same address can empty them. Only
+what turned out wrong is counted by address (`guess`, `refresh`, `passkey-answer`, `google`).
+Successes are counted by account (`sign-in`, `confirm`): only the right password, passkey or
+Google account takes of these. [Decision 0033](decisions/0033-who-waits-behind-whom.md) has the
+whole table.
 
 ## Guessing at passwords without locking the owner out
 
