@@ -166,7 +166,7 @@ TABLE: Mapping[str, Limit] = {
         "if they are wrong",
         inside=True,
         session=Bucket(60, QUARTER),
-        address=Bucket(100, QUARTER),
+        address=Bucket(1000, QUARTER),
     ),
     "reset": Limit(
         covers="asking for mails about an account, and using what they bring; the target is the "
