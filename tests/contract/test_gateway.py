@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from pydantic_core import from_json
 
 from chalicelib.auth.models import Identity
 from chalicelib.connections import Connections
@@ -20,10 +21,11 @@ from chalicelib.gateway import Gateway
 from chalicelib.messages.models import Owed
 from chalicelib.redis import connect
 from local.sigv4 import SignatureRefused, Verifier
+from tests.contract.posts import EVENT
 from tests.unit.settings import settings
 
 CHAT = "00000000-0000-7000-8000-00000000000c"
-EVENT = {"event": "message.new", "data": {"text": "é"}}
+SENT = from_json(EVENT.to_wire())
 
 
 class Management(ThreadingHTTPServer):
@@ -117,7 +119,7 @@ def test_every_socket_but_the_skipped_one_gets_the_event(
     delivery = deliver(gateway, "ana", "bo", "cy", skip="a1=")
 
     assert (delivery.unreached, delivery.failed) == ({"cy"}, False)
-    assert sorted(management.calls) == [("POST", "a2=", EVENT), ("POST", "b/1+=", EVENT)]
+    assert sorted(management.calls) == [("POST", "a2=", SENT), ("POST", "b/1+=", SENT)]
 
 
 def test_a_wrong_key_reaches_nobody(management: Management, connections: Connections) -> None:

@@ -11,9 +11,10 @@ import pytest
 from chalicelib.auth.models import Identity
 from chalicelib.connections import Connections
 from chalicelib.errors import Unauthorized, Unavailable
+from chalicelib.messages.models import TYPING, TypingOf
 from chalicelib.messages.presence import Presence
 from chalicelib.redis import connect
-from tests.contract.posts import Posts
+from tests.contract.posts import EVENT, Posts
 from tests.unit.settings import settings
 
 
@@ -107,11 +108,11 @@ def sign_out(gateway: Posts, bo: Identity) -> None:
 
 
 def tell(gateway: Posts, bo: Identity) -> None:
-    gateway.tell([bo.user_id], {"event": "chat.typing", "data": {}})
+    gateway.tell([bo.user_id], TYPING.of(TypingOf(chat_id="c", user_id="ana", typing=True)))
 
 
 def deliver(gateway: Posts, bo: Identity) -> None:
-    gateway.deliver([bo.user_id], {"event": "message.new"}, chat_id="c", seq=1, sender_id="ana")
+    gateway.deliver([bo.user_id], EVENT, chat_id="c", seq=1, sender_id="ana")
 
 
 @pytest.mark.parametrize("end", [sign_out, tell, deliver])
