@@ -5,6 +5,7 @@ from typing import Any
 import pyotp
 import pytest
 from argon2 import PasswordHasher
+from pydantic_core import from_json
 
 from chalicelib.auth.models import (
     Client,
@@ -172,9 +173,10 @@ class TestLogin:
 
         ((user_ids, event),) = world.sockets.told
         assert user_ids == [ana.user.id]
-        assert event["event"] == "account.signed_in"
-        assert event["data"].session_id == again.session_id
-        assert event["data"].user_agent == PHONE.user_agent
+        told = from_json(event.to_wire())
+        assert told["event"] == "account.signed_in"
+        assert told["data"]["session_id"] == again.session_id
+        assert told["data"]["user_agent"] == PHONE.user_agent
 
     def test_right_ones_are_limited_before_anything_is_hashed_stored_or_mailed(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"sign-in.user": 3})))
