@@ -47,9 +47,7 @@ class RabbitMQ(Embedded):
         self._mapper_port = self.choose_port("RabbitMQ's port mapper")
         self._node_port = self.choose_port("RabbitMQ's node")
         self._mapper: Guarded | None = None
-        self._system = Path("/")
-        if not (self._system / "usr/lib/rabbitmq").exists():
-            self._system = ROOT / ".local/debian"
+        self._system = _system()
 
     @classmethod
     def url_at(cls, port: int, state: Path) -> str:
@@ -112,7 +110,7 @@ class RabbitMQ(Embedded):
         self._wait_for_mapper(self._mapper)
 
     def command(self) -> list[str]:
-        return [str(self._system / "usr/lib/rabbitmq/bin/rabbitmq-server")]
+        return [str(program("rabbitmq-server"))]
 
     def stop(self) -> None:
         super().stop()
@@ -139,3 +137,14 @@ def _definitions(password: str) -> dict[str, Any]:
         "vhosts": [{"name": "/"}],
         "permissions": [{"user": USER, "vhost": "/", **rights}],
     }
+
+
+def program(name: str) -> Path:
+    """One of RabbitMQ's own programs."""
+    return _system() / "usr/lib/rabbitmq/bin" / name
+
+
+def _system() -> Path:
+    """Where Debian's packages are: installed, or unpacked for this checkout."""
+    installed = Path("/")
+    return installed if (installed / "usr/lib/rabbitmq").exists() else ROOT / ".local/debian"
