@@ -26,8 +26,7 @@ DEAD = "push.dead"
 RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
 
 DECLARE_SECONDS = 30
-RESTORE_SECONDS = 30.0
-"""A function declares exchanges and queues that it misses at most once in this time."""
+RESTORE_SECONDS = 30.0  # a function declares what it misses at most once in this time
 
 REDRIVE_SECONDS = 200.0
 REDRIVE_BATCH = 50
@@ -47,8 +46,7 @@ class Broker:
     """Publishes; returns when RabbitMQ has confirmed that the message is queued on disk.
 
     Every method may raise Unavailable, after `SECONDS` at most unless it says otherwise; it may
-    have published then. Where exchanges or queues are missing (a broker that was set up anew),
-    they are declared and the call is tried again, if our user may do that.
+    have published then. Exchanges and queues that are missing are declared, if our user may.
     """
 
     def __init__(self, url: str, retry_seconds: Sequence[float] = RETRY_SECONDS) -> None:
@@ -175,7 +173,9 @@ class Broker:
             except TopologyMissing:
                 if _within(RESTORE_SECONDS, self._restored_at):
                     raise
-                self._restore(deadline)
+                log.warning("rabbitmq misses exchanges or queues of ours, which are declared again")
+                self._restored_at = time.time()
+                _declare(self._url, deadline)
                 self._ask_new(ask, deadline)
         except (AMQPError, OSError) as error:
             self.close()
@@ -189,10 +189,10 @@ class Broker:
             try:
                 ask(self._link, deadline - SECONDS / 2)
                 return
-            except TopologyMissing:
-                raise
-            except (AMQPError, OSError):
-                pass  # It may have died while this container was frozen: worth one new one.
+            except (AMQPError, OSError) as error:
+                # It may have died while this container was frozen: that is worth one new one.
+                if isinstance(error, TopologyMissing):
+                    raise
         self._ask_new(ask, deadline)
 
     def _ask_new(self, ask: "Callable[[Link, float], None]", deadline: float) -> None:
@@ -200,11 +200,6 @@ class Broker:
         self._link = Link(self._url)
         self._link.open(deadline)
         ask(self._link, deadline)
-
-    def _restore(self, deadline: float) -> None:
-        self._restored_at = time.time()
-        log.warning("rabbitmq misses exchanges or queues of ours, which are declared again")
-        _declare(self._url, deadline)
 
 
 def declare(url: str) -> None:
