@@ -4,10 +4,10 @@ A session's key is "1" (stands) or "0" (revoked); without a key nothing is known
 must be asked. So losing what Redis holds never lets a revoked session in.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.buckets import TAKE, digest, held, judge, network, sizes, taking
+from chalicelib.buckets import TAKE, Held, digest, held, judge, network, sizes, taking
 from chalicelib.config import Settings
 from chalicelib.limits import Quota, Use
 from chalicelib.redis import Call, Scripts, guarded
@@ -23,6 +23,12 @@ if state == '0' then return {{state}} end
 local buckets = {{unpack(KEYS, 2)}}
 {TAKE}
 return {{state or '', wait, unpack(full)}}
+"""
+
+# Revokes sessions. KEYS: sessions. ARGV: seconds to remember it for.
+_REVOKE = """
+for i = 1, #KEYS do redis.call('SET', KEYS[i], '0', 'EX', ARGV[1]) end
+return #KEYS
 """
 
 # A rebuild must never overwrite a revocation that it raced with, however late it comes: a
@@ -54,9 +60,7 @@ class Revocation:
         limit = use.limit, self._settings.limits[use.limit]
         target = digest(use.target) if use.target else None
         own = held(limit, user_id, user="", session=session_id, target=target)
-        calls = [
-            Call(_ADMIT, [_session(user_id, session_id), *(one.key for one in own)], sizes(own))
-        ]
+        calls = [admitting(user_id, session_id, own)]
         of_address = held(limit, network(use.address), address="") if use.address else []
         if of_address:
             calls.append(taking(of_address))
@@ -78,14 +82,25 @@ class Revocation:
             noted = self._redis.set(key, "1", nx=True, ex=self._settings.access_token_seconds)
             return bool(noted) or self._redis.get(key) != "0"
 
-    def revoke(self, user_id: str, session_ids: Collection[str]) -> None:
-        """Refuse the next request of these sessions."""
+    def tombstones(self, user_id: str, session_ids: Collection[str]) -> list[Call]:
+        """What refuses the next request of these sessions, once it was run."""
+        keys = [_session(user_id, session_id) for session_id in session_ids]
         lifetime = self._settings.access_token_seconds + _SLOWEST_REQUEST
+        return [Call(_REVOKE, keys, [lifetime])]
+
+    def unfinished(self, sessions: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those of some revoked (user, session) whose next request would not be refused at once."""
         with guarded():
             pipe = self._redis.pipeline(transaction=False)
-            for session_id in session_ids:
-                pipe.set(_session(user_id, session_id), "0", ex=lifetime)
-            pipe.execute()
+            for user_id, session_id in sessions:
+                pipe.get(_session(user_id, session_id))
+            states: list[str | None] = pipe.execute()
+        return [one for one, state in zip(sessions, states, strict=True) if state != "0"]
+
+
+def admitting(user_id: str, session_id: str, own: Sequence[Held]) -> Call:
+    """Reads how a session stands, and takes of its buckets. Answers {state, …}: see _ADMIT."""
+    return Call(_ADMIT, [_session(user_id, session_id), *(one.key for one in own)], sizes(own))
 
 
 _STATES = {"1": True, "0": False, "": None}

@@ -1,11 +1,16 @@
-"""What runs every minute: nothing that was stored stays undelivered."""
+"""What runs every minute: nothing that was stored stays undelivered, and nobody signed in who is
+signed out."""
 
+import logging
 from typing import Any
 
 from chalice import Blueprint, Rate
 
 from chalicelib.deps import deps
+from chalicelib.errors import Unavailable
 from chalicelib.invocation import invocation
+
+log = logging.getLogger(__name__)
 
 bp = Blueprint(__name__)
 
@@ -19,6 +24,15 @@ def redeliver_pending(event: Any) -> None:
 
 @bp.schedule(Rate(1, unit=Rate.MINUTES), name="push_overdue")
 def push_overdue(event: Any) -> None:
-    """Push to members whose socket swallowed a message."""
+    """Close what revoked sessions left open; push to members whose socket swallowed a message.
+
+    One function for both: both are short, and each function costs a container.
+    """
     with invocation(event.context):
-        deps.messages.push_overdue()
+        try:
+            if finished := deps.auth.finish_revoked():
+                log.warning("revoked sessions closed late", extra={"count": finished})
+        except Unavailable as error:
+            log.warning("revoked sessions left", extra={"dependency": error.dependency})
+        finally:
+            deps.messages.push_overdue()

@@ -126,6 +126,7 @@ class Messages:
             sender_id=message.sender_id,
             skip=skip,
             pushed=pushed,
+            again=not stored.created,
         )
         giving_up = now() - message.created_at >= GIVE_UP_ON_SOCKETS
         absent = set(member_ids) if delivery.failed and giving_up else delivery.unreached

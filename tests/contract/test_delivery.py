@@ -76,25 +76,67 @@ def world(redis_url: str) -> Iterator[World]:
 
 
 @pytest.mark.parametrize("status", [429, 500])
-def test_g6_a_sick_device_of_the_sender_leads_to_one_push(world: World, status: int) -> None:
+def test_g1_g6_a_sick_device_of_the_sender_gets_the_message_later_and_its_user_no_push(
+    world: World, status: int
+) -> None:
     world.open(world.room.ana, "a1")
     world.open(world.room.ana, "a2", status)
+    world.gateway.stuck.add("a2")
 
     message = world.send()
-    assert world.pending == []
+    assert world.pending == [message]
     world.minutes(2)
+    world.gateway.statuses.clear()
+    world.minutes(1)
 
+    assert "a2" in [to for to, event in world.gateway.sent if event["event"] == "message.new"]
+    assert world.pending == []
     assert world.pushed == [(message.id, [world.room.bo])]
 
 
-def test_g1_g6_who_reads_nothing_from_a_socket_is_pushed_to_once(world: World) -> None:
+def test_g1_g6_who_reads_nothing_from_a_socket_is_pushed_to_once_and_loses_that_socket(
+    world: World,
+) -> None:
     """API Gateway answers 429 when its buffer for a socket is full."""
     world.open(world.room.bo, "b1", 429)
 
     message = world.send()
-    assert (world.pending, world.pushed) == ([], [])
+    assert (world.pending, world.pushed) == ([message], [])
     world.minutes(3)
 
+    assert world.gateway.sent == [("b1", {"closed": True})]
+    assert world.connections.of([world.room.bo]) == []
+    assert world.pending == []
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+
+def test_b1_g1_g6_nothing_is_lost_and_nobody_closed_while_the_accounts_rate_is_used_up(
+    world: World,
+) -> None:
+    """Then API Gateway answers everything 429."""
+    world.open(world.room.bo, "b1", 429)
+    world.gateway.stuck.add("b1")
+
+    message = world.send()
+    world.minutes(3)
+    assert world.pending == [message]
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+    world.gateway.statuses.clear()
+    world.minutes(1)
+    assert [to for to, event in world.gateway.sent if event["data"]["id"] == message.id] == ["b1"]
+    assert (world.pending, len(world.pushed)) == ([], 1)
+
+
+def test_b4_g6_a_message_that_comes_during_connect_is_owed_and_not_pushed_at_once(
+    world: World,
+) -> None:
+    world.open(world.room.bo, "b1", 410)
+
+    message = world.send()
+
+    assert (world.pending, world.pushed) == ([], [])
+    world.minutes(1)
     assert world.pushed == [(message.id, [world.room.bo])]
 
 

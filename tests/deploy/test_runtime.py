@@ -43,7 +43,7 @@ USES = {
     "notify": CHATS
     | {"firebase_admin", "google.auth", "httpx", "pika", "psycopg", "redis", "requests"},
     "redeliver_pending": CHATS | {"redis"},
-    "push_overdue": CHATS | {"redis"},
+    "push_overdue": CHATS | {"psycopg", "redis"},
     "purge_sessions": {"psycopg", "redis"},
     "send_mails": {"psycopg", "redis"},
     "make_exports": {"psycopg"},

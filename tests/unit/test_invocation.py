@@ -5,6 +5,7 @@ import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +15,9 @@ import pytest
 import app as application
 from chalicelib import logs, metrics
 from chalicelib.auth.jobs import purge_sessions
-from chalicelib.auth.models import Identity
-from chalicelib.connections import Connections
+from chalicelib.connections import Caller, Connections
 from chalicelib.deps import deps
+from chalicelib.errors import Unavailable
 from chalicelib.events import shard_of
 from chalicelib.invocation import InvocationFailed
 from chalicelib.messages.jobs import push_overdue, redeliver_pending
@@ -45,9 +46,9 @@ class FakeConnections(Connections):
     def __init__(self) -> None:
         self.overdue: list[Owed] = []
 
-    def admit(self, connection_id: str, use: Any = None) -> Identity:
+    def admit(self, connection_id: str, use: Any = None) -> Caller:
         scopes = frozenset({"chats.read", "chats.write"})
-        return Identity(user_id=ANA_ID, session_id="s", connection_id="c1", scopes=scopes)
+        return Caller(user_id=ANA_ID, session_id="s", connection_id="c1", scopes=scopes)
 
     def claim_overdue(self, limit: int) -> list[Owed]:
         claimed, self.overdue = self.overdue, []
@@ -276,14 +277,33 @@ class TestASchedule:
         assert delivered == Point("Redelivered", 1, "Count", STAGE)
         assert TEXT not in out.text
 
-    def test_counts_what_it_pushed(self, world: World, printed: Any) -> None:
+    def test_counts_what_it_pushed(
+        self, world: World, printed: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         world.messages.send(world.ana, world.chat.id, draft(TEXT))
         world.connections.overdue = [Owed(BO_ID, world.chat.id, 1, since=1)]
+        monkeypatch.setitem(vars(deps), "auth", SimpleNamespace(finish_revoked=lambda: 0))
         metrics.begin()
 
         push_overdue(SCHEDULED, CONTEXT)
 
         assert printed().metrics == [Point("OverduePushed", 1, "Count", STAGE)]
+
+    @pytest.mark.parametrize("error", [Unavailable("postgres"), ValueError()])
+    def test_pushes_although_revoked_sessions_cannot_be_looked_for(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        def fail() -> int:
+            raise error
+
+        world.messages.send(world.ana, world.chat.id, draft(TEXT))
+        world.connections.overdue = [Owed(BO_ID, world.chat.id, 1, since=1)]
+        monkeypatch.setitem(vars(deps), "auth", SimpleNamespace(finish_revoked=fail))
+
+        with suppress(InvocationFailed):
+            push_overdue(SCHEDULED, CONTEXT)
+
+        assert world.connections.overdue == []
 
     def test_that_fails_counts_too(self, world: World, printed: Any) -> None:
         world.store.fail_on.add("pending")

@@ -1,6 +1,7 @@
 """Frames: exactly one answer each, whatever is sent."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,13 +9,14 @@ from chalice.app import WebsocketEvent
 
 from chalicelib import ws
 from chalicelib.auth.models import Identity
+from chalicelib.connections import Caller
 from chalicelib.deps import deps
 from chalicelib.errors import AppError, ChatNotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.limits import Use
 from chalicelib.messages.models import Seen
 from tests.unit.settings import settings
 
-ANA = Identity(user_id="ana", session_id="s", connection_id="c1", scopes=frozenset({"chats"}))
+ANA = Caller(user_id="ana", session_id="s", connection_id="c1", scopes=frozenset({"chats"}))
 
 
 class FakeConnections:
@@ -27,11 +29,13 @@ class FakeConnections:
             raise Unavailable("redis")
         return self.too_many
 
-    def admit(self, connection_id: str, use: Use) -> Identity:
+    in_doubt = False
+
+    def admit(self, connection_id: str, use: Use) -> Caller:
         self.use = use
         if self.refusal:
             raise self.refusal
-        return ANA
+        return replace(ANA, in_doubt=self.in_doubt)
 
 
 class FakeGateway:
@@ -46,6 +50,11 @@ class FakePresence:
     def __init__(self) -> None:
         self.open: list[tuple[str, str]] = []
         self.broken: AppError | None = None
+        self.ended = False
+
+    def check(self, identity: Identity) -> None:
+        if self.ended:
+            raise Unauthorized()
 
     def connected(self, identity: Identity, connection_id: str) -> None:
         self.open.append((identity.user_id, connection_id))

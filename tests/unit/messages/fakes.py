@@ -35,6 +35,7 @@ class FakeGateway(Gateway):
         sender_id: str,
         skip: str | None = None,
         pushed: Collection[str] = (),
+        again: bool = False,
     ) -> Delivery:
         self.tell(user_ids, event, skip=skip)
         return Delivery(set(user_ids) - self.online, self.failed)
