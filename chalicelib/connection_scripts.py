@@ -1,20 +1,20 @@
 """What Redis does for `Connections` in one step, with nothing coming between: scripts in Lua."""
 
-# Checks that the connection exists and takes one token of its bucket. KEYS: connection. ARGV:
-# tokens a second, bucket size, seconds between looks at its session. Answers {user, session,
-# scopes, seconds to wait, 1 if its session is to be looked at} or {}.
+# Checks that the connection exists and takes one token of its bucket. A record that does not say
+# which client's it is was made by an earlier version, and counts as none: its client connects
+# again. KEYS: connection. ARGV: tokens a second, bucket size, seconds between looks at its session.
+# Answers {user, session, client or '', scopes, seconds to wait, 1 if it is to be looked at} or {}.
 ADMIT = """
-local c = redis.call('HMGET', KEYS[1],
-  'user_id', 'session_id', 'scopes', 'tokens', 'at', 'checked_at')
-if not c[1] then return {} end
+local fields = {'user_id', 'session_id', 'client_id', 'scopes', 'tokens', 'at', 'checked_at'}
+local c = redis.call('HMGET', KEYS[1], unpack(fields))
+if not c[1] or not c[3] then return {} end
 local t = redis.call('TIME')
 local now, rate, burst = t[1] + t[2] / 1000000, tonumber(ARGV[1]), tonumber(ARGV[2])
-local tokens = math.min(burst, (tonumber(c[4]) or burst) + (now - (tonumber(c[5]) or now)) * rate)
-local wait = 0
-if tokens < 1 then wait = (1 - tokens) / rate else tokens = tokens - 1 end
-redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', string.format('%.6f', now))
-local look = now - (tonumber(c[6]) or 0) >= tonumber(ARGV[3]) and 1 or 0
-return {c[1], c[2], c[3], tostring(wait), look}
+local tokens = math.min(burst, (tonumber(c[5]) or burst) + (now - (tonumber(c[6]) or now)) * rate)
+local look = now - (tonumber(c[7]) or 0) >= tonumber(ARGV[3]) and 1 or 0
+if tokens < 1 then return {c[1], c[2], c[3], c[4], tostring((1 - tokens) / rate), look} end
+redis.call('HSET', KEYS[1], 'tokens', tostring(tokens - 1), 'at', string.format('%.6f', now))
+return {c[1], c[2], c[3], c[4], '0', look}
 """
 
 # Counts a refused frame. KEYS: connection. ARGV: µs that a token takes, bucket size. Answers 1 if
@@ -29,15 +29,15 @@ redis.call('HSET', KEYS[1], 'refused', string.format('%.0f', full))
 return 0
 """
 
-# Adds a socket to its user's. KEYS: the user's sockets, last seen. ARGV: socket, lifetime, how long
-# last seen is kept. Answers those that were there, oldest first.
+# Adds a socket to its user's. KEYS: the user's sockets, and last seen unless it is a program's.
+# ARGV: socket, lifetime, how long last seen is kept. Answers those that were there, oldest first.
 OPEN = """
 local now = tonumber(redis.call('TIME')[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 local live = redis.call('ZRANGE', KEYS[1], 0, -1)
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
-redis.call('SET', KEYS[2], now, 'EX', ARGV[3])
+if KEYS[2] then redis.call('SET', KEYS[2], now, 'EX', ARGV[3]) end
 return live
 """
 
@@ -61,21 +61,21 @@ local due = c[2] and now - (tonumber(c[3]) or 0) >= tonumber(ARGV[2])
 return {due and c[2] or ''}
 """
 
-# Keeps a socket among its user's, and not a young one any more. KEYS: the user's sockets, last
-# seen. ARGV: socket, lifetime, how long a socket is young, how long last seen is kept. Answers 0 if
-# it is not among them: then it gets no events.
+# Keeps a socket among its user's, and not a young one any more. KEYS: the user's sockets, and last
+# seen unless it is a program's. ARGV: socket, lifetime, how long a socket is young, how long last
+# seen is kept. Answers 0 if it is not among them: then it gets no events.
 STAY = """
 local now = tonumber(redis.call('TIME')[1])
 local expiry = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
 if expiry <= now then return 0 end
 redis.call('ZADD', KEYS[1], 'XX', now + ARGV[2] - ARGV[3], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
-redis.call('SET', KEYS[2], now, 'EX', ARGV[4])
+if KEYS[2] then redis.call('SET', KEYS[2], now, 'EX', ARGV[4]) end
 return 1
 """
 
-# Watches users of one shard. KEYS: of each its sockets, last seen and watchers. ARGV: connection,
-# for how long. Answers of each {how many sockets, last seen or ''}.
+# Watches users of one shard. KEYS: of each its sockets, last seen and watchers. ARGV: socket, for
+# how long. Answers of each {how many sockets, last seen or ''}.
 WATCH = """
 local now, found = tonumber(redis.call('TIME')[1]), {}
 for i = 1, #KEYS, 3 do
@@ -88,7 +88,7 @@ end
 return found
 """
 
-# Stops watching users of one shard. KEYS: their watchers. ARGV: connection.
+# Stops watching users of one shard. KEYS: their watchers. ARGV: socket.
 UNWATCH = """
 for i = 1, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
 return 0
@@ -112,37 +112,42 @@ return redis.call('ZRANGEBYSCORE', KEYS[1], now, '+inf', 'LIMIT', 0, ARGV[1])
 # Forgets a socket's record. KEYS: connection.
 FORGET = "return redis.call('DEL', KEYS[1])"
 
-# Takes a socket from its user's. KEYS: the user's sockets, last seen. ARGV: socket, how long last
-# seen is kept. Answers the time to whoever took the last one, 0 to everybody else.
+# Takes a socket from its user's. KEYS: the user's sockets, and last seen unless it is a program's.
+# ARGV: socket, how long last seen is kept. Answers the time to whoever took the last one that makes
+# its user online, and 0 to everybody else.
 CLOSE = """
-if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 or not KEYS[2] then return 0 end
 local now = tonumber(redis.call('TIME')[1])
 redis.call('SET', KEYS[2], now, 'EX', ARGV[2])
 return redis.call('ZCOUNT', KEYS[1], now, '+inf') == 0 and now or 0
 """
 
-# Lists a user's sockets; with a seq, notes that whoever has one owes an acknowledgement of it.
-# What is owed of a chat is kept as "first last".
-# KEYS: the user's sockets, owed deadlines, owed seqs. ARGV: lifetime, how long a socket is young,
-# owing, within how many seconds, seq. Answers {socket, 1 if it is young or 0, …}.
+# Lists a user's sockets, those of programs last; with a seq, notes that whoever has one that is no
+# program's owes an acknowledgement of it. What is owed of a chat is kept as "first last".
+# KEYS: the user's sockets, those of programs, owed deadlines, owed seqs. ARGV: lifetime, how long a
+# socket is young, owing, within how many seconds, seq. Answers {socket, 1 if it is young or 0, …}.
 REACH = """
 local t = redis.call('TIME')
 local now, found = t[1] + t[2] / 1000000, {}
-local live = redis.call('ZRANGEBYSCORE', KEYS[1], t[1], '+inf', 'WITHSCORES')
-for i = 1, #live, 2 do
-  found[i] = live[i]
-  found[i + 1] = tonumber(live[i + 1]) > now + ARGV[1] - ARGV[2] and 1 or 0
+local function add(key)
+  local live = redis.call('ZRANGEBYSCORE', key, t[1], '+inf', 'WITHSCORES')
+  for i = 1, #live, 2 do
+    found[#found + 1] = live[i]
+    found[#found + 1] = tonumber(live[i + 1]) > now + ARGV[1] - ARGV[2] and 1 or 0
+  end
 end
-if #live > 0 and ARGV[5] ~= '' then
-  redis.call('ZADD', KEYS[2], 'NX', string.format('%.6f', now + ARGV[4]), ARGV[3])
+add(KEYS[1])
+if #found > 0 and ARGV[5] ~= '' then
+  redis.call('ZADD', KEYS[3], 'NX', string.format('%.6f', now + ARGV[4]), ARGV[3])
   local first, last = tonumber(ARGV[5]), tonumber(ARGV[5])
-  local owed = redis.call('HGET', KEYS[3], ARGV[3])
+  local owed = redis.call('HGET', KEYS[4], ARGV[3])
   if owed then
     local a, b = owed:match('(%d+) (%d+)')
     first, last = math.min(first, tonumber(a)), math.max(last, tonumber(b))
   end
-  redis.call('HSET', KEYS[3], ARGV[3], string.format('%.0f %.0f', first, last))
+  redis.call('HSET', KEYS[4], ARGV[3], string.format('%.0f %.0f', first, last))
 end
+add(KEYS[2])
 return found
 """
 

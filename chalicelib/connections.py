@@ -24,6 +24,7 @@ from chalicelib.errors import RateLimited, Unauthorized
 from chalicelib.limits import Use
 from chalicelib.messages.models import Owed
 from chalicelib.redis import Call, Scripts, guarded
+from chalicelib.socket_events import Socket
 
 SHARDS = 64
 LIFETIME = 2 * 60 * 60 + 300  # API Gateway cuts a socket after two hours
@@ -39,23 +40,7 @@ PUSHED_SECONDS = 60 * 60 * 2
 CLAIM_OF_ONE = 2
 CLAIM_LOOKS_AT = 500
 CALLERS = 10_000
-_FRAME = Use(limit="frame")
-
-
-class Socket(NamedTuple):
-    """An open socket of a user. `young`: perhaps it is not quite open yet."""
-
-    user_id: str
-    connection_id: str
-    session_id: str
-    young: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller(Identity):
-    """Who sends a frame. `in_doubt`: whether the session stands must be looked at first."""
-
-    in_doubt: bool = False
+_DEFAULT = Use()
 
 
 class Presence(NamedTuple):
@@ -63,6 +48,13 @@ class Presence(NamedTuple):
 
     online: bool
     last_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller(Identity):
+    """Who sends a frame. `in_doubt`: whether the session stands must be looked at first."""
+
+    in_doubt: bool = False
 
 
 class Connections:
@@ -75,54 +67,59 @@ class Connections:
         self._callers: dict[str, tuple[str, str]] = {}
 
     def open(self, identity: Identity, connection_id: str) -> list[Socket]:
-        """Record a socket; answers the user's others, oldest first."""
-        user_id = identity.user_id
-        of_user = [_sockets(user_id), _last_seen(user_id)]
-        socket = Socket(user_id, connection_id, identity.session_id)
+        """Record a socket; answers the user's others, oldest first. Sockets of programs are kept
+        apart: these make nobody online, and hold back no push."""
+        socket = _socket_of(identity, connection_id)
         who = {
-            "user_id": user_id,
+            "user_id": identity.user_id,
             "session_id": identity.session_id,
+            "client_id": identity.client_id or "",
             "scopes": " ".join(sorted(identity.scopes)),
         }
         record: list[str | int] = [LIFETIME, *(text for pair in who.items() for text in pair)]
         live, _ = self._scripts.run_all(
             [
-                Call(lua.OPEN, of_user, [_member(socket), LIFETIME, SEEN_SECONDS]),
+                Call(lua.OPEN, _places(socket), [socket.entry, LIFETIME, SEEN_SECONDS]),
                 Call(lua.RECORD, [_connection(connection_id)], record),
             ]
         )
-        return [_socket(user_id, found) for found in live]
+        return [Socket.read(identity.user_id, found) for found in live]
 
-    def admit(self, connection_id: str, use: Use = _FRAME) -> Caller:
-        """Who is calling: one round trip, and the record is the check, since revoking deletes it.
+    def admit(self, connection_id: str, use: Use = _DEFAULT) -> Caller:
+        """Who is calling: one round trip.
 
-        Where this function knows from an earlier frame whose socket it is, it also takes of the
-        user's buckets for what the frame is about to do, and reads how the session stands: API
-        Gateway does not say it, and to ask Redis first would take a second round trip. Raises
+        The record is a check, since revoking deletes it. So is the session, in case that whoever
+        revoked it died in between. Takes of the socket's bucket, and of its user's for what the
+        frame is about to do. API Gateway does not say whose a frame is: the first one of a socket
+        that this function sees takes a second round trip, for what is the user's. Raises
         Unauthorized or RateLimited.
         """
         frame = self._settings.limits["frame"].buckets["socket"]
         sizes = [frame.size / frame.seconds, frame.size, CHECK_SECONDS]
         calls = [Call(lua.ADMIT, [_connection(connection_id)], sizes)]
         known = self._callers.get(connection_id)
-        own = self._buckets(*known, use) if known else []
+        own = self._buckets(known, use) if known else []
         if known:
-            calls.append(admitting(*known, own))
+            calls.append(admitting(*known, own, use.cost))
         found, *answers = self._scripts.run_all(calls)
         if not found:
             self._callers.pop(connection_id, None)
             raise Unauthorized("This socket is not signed in any more. Connect again.")
-        user_id, session_id, scopes, wait, look = found
-        state, *taken = answers[0] if answers else ("1", 0)
+        user_id, session_id, client_id, scopes, wait, look = found
+        if not answers and float(wait) == 0:
+            own = self._buckets((user_id, session_id), use)
+            answers = [self._scripts.run(admitting(user_id, session_id, own, use.cost))]
+            self._remember(connection_id, user_id, session_id)
+        state, taken = (answers[0][0], answers[0][1:]) if answers else (None, [])
         if state != "0":
             if float(wait) > 0:
                 raise RateLimited(math.ceil(float(wait)))
             judge([(own, taken)])
-        self._remember(connection_id, user_id, session_id)
         return Caller(
             user_id=user_id,
             session_id=session_id,
             scopes=frozenset(scopes.split()),
+            client_id=client_id or None,
             connection_id=connection_id,
             in_doubt=bool(look) or state != "1",
         )
@@ -133,28 +130,28 @@ class Connections:
         sizes = [bucket.interval, bucket.size]
         return bool(self._scripts.run(Call(lua.REFUSE, [_connection(connection_id)], sizes)))
 
-    def _buckets(self, user_id: str, session_id: str, use: Use) -> list[Held]:
+    def _buckets(self, caller: tuple[str, str], use: Use) -> list[Held]:
+        user_id, session_id = caller
         limit = use.limit, self._settings.limits[use.limit]
         target = digest(use.target) if use.target else None
         return held(limit, user_id, user="", session=session_id, target=target)
 
     def _remember(self, connection_id: str, user_id: str, session_id: str) -> None:
-        if connection_id not in self._callers:
-            if len(self._callers) >= CALLERS:
-                del self._callers[next(iter(self._callers))]
-            self._callers[connection_id] = user_id, session_id
+        if len(self._callers) >= CALLERS:
+            del self._callers[next(iter(self._callers))]
+        self._callers[connection_id] = user_id, session_id
 
     def renew(self, identity: Identity) -> list[str] | None:
         """The user was seen now, the socket's record lives on; answers whom to watch on, if that
         is due. None: the socket was dropped, or Redis lost it from among its user's, so that no
         event reaches it."""
         socket = socket_of(identity)
-        keys = [_sockets(socket.user_id), _last_seen(socket.user_id)]
+        kept: list[str | int] = [socket.entry, LIFETIME, YOUNG_SECONDS, SEEN_SECONDS]
         record = [_connection(socket.connection_id)]
         found, stays = self._scripts.run_all(
             [
                 Call(lua.RENEW, record, [LIFETIME, RENEW_WATCH_SECONDS]),
-                Call(lua.STAY, keys, [_member(socket), LIFETIME, YOUNG_SECONDS, SEEN_SECONDS]),
+                Call(lua.STAY, _places(socket), kept),
             ]
         )
         if not found or not stays:
@@ -162,16 +159,17 @@ class Connections:
         return json.loads(found[0]) if found[0] else []
 
     def forget(self, connection_id: str) -> tuple[str, datetime | None] | None:
-        """Drop a socket that closed: (its user, when they left if that was the last), None if
+        """Drop a socket that closed: (its user, when they left if they left with it), None if
         unknown."""
         with guarded():
             found: list[Any] = self._redis.hmget(
-                _connection(connection_id), ["user_id", "session_id"]
+                _connection(connection_id), ["user_id", "session_id", "client_id", "scopes"]
             )
-        user_id, session_id = found
+        user_id, session_id, client_id, scopes = found
         if user_id is None:
             return None
-        left = self.drop([Socket(user_id, connection_id, session_id)])
+        granted = frozenset(scopes.split()) if client_id is not None else frozenset[str]()
+        left = self.drop([Socket(user_id, connection_id, session_id, client_id or None, granted)])
         return user_id, left.get(user_id)
 
     def drop(self, sockets: Collection[Socket]) -> dict[str, datetime]:
@@ -187,8 +185,7 @@ class Connections:
         calls = []
         for one in sockets:
             calls.append(Call(lua.FORGET, [_connection(one.connection_id)], []))
-            keys = [_sockets(one.user_id), _last_seen(one.user_id)]
-            calls.append(Call(lua.CLOSE, keys, [_member(one), SEEN_SECONDS]))
+            calls.append(Call(lua.CLOSE, _places(one), [one.entry, SEEN_SECONDS]))
         if also:
             calls += [*also, _reach(user_id)]
         answers = self._scripts.run_all(calls)
@@ -204,7 +201,9 @@ class Connections:
         """Know nothing of a user any more, whose sockets were dropped: when they were last seen
         neither, nor who wants to know."""
         with guarded():
-            self._redis.delete(_sockets(user_id), _last_seen(user_id), _watchers(user_id))
+            self._redis.delete(
+                _sockets(user_id), _programs(user_id), _last_seen(user_id), _watchers(user_id)
+            )
 
     def of(self, user_ids: Sequence[str], *, delivered: Owed | None = None) -> list[Socket]:
         """The sockets of users, in one round trip; it also strikes out what `delivered` covers."""
@@ -222,9 +221,9 @@ class Connections:
         sender_id: str,
         pushed: Collection[str] = (),
     ) -> list[Socket]:
-        """The sockets of users, in one round trip; notes that each of these users, but the sender
-        and who was `pushed` to already, owes an acknowledgement of `seq` within
-        `delivered_within_seconds`."""
+        """The sockets of users, in one round trip; notes that each of these users who has one of
+        our own clients connected, but the sender and who was `pushed` to already, owes an
+        acknowledgement of `seq` within `delivered_within_seconds`."""
         within = self._settings.delivered_within_seconds
         calls = [
             _reach(user_id)
@@ -281,8 +280,8 @@ class Connections:
     def watch(self, identity: Identity, user_ids: Sequence[str]) -> list[Presence]:
         """Have this socket told of these users' comings and goings for a quarter of an hour;
         answers how they are now. Replaces whom it watched before."""
-        connection_id = str(identity.connection_id)
-        key = _connection(connection_id)
+        watcher = socket_of(identity)
+        key = _connection(watcher.connection_id)
         with guarded():
             before = self._redis.hget(key, "watching")
         shards = _by_shard(user_ids)
@@ -290,11 +289,11 @@ class Connections:
         answers = self._scripts.run_all(
             [
                 *(
-                    Call(lua.WATCH, _keys(shard), [connection_id, WATCH_SECONDS])
+                    Call(lua.WATCH, _keys(shard), [watcher.entry, WATCH_SECONDS])
                     for shard in shards
                 ),
                 *(
-                    Call(lua.UNWATCH, [_watchers(o) for o in shard], [connection_id])
+                    Call(lua.UNWATCH, [_watchers(o) for o in shard], [watcher.entry])
                     for shard in ended
                 ),
                 Call(lua.NOTE_WATCHED, [key], [json.dumps(list(user_ids))]),
@@ -307,11 +306,12 @@ class Connections:
         }
         return [found[user_id] for user_id in user_ids]
 
-    def watchers(self, user_ids: Collection[str]) -> list[list[str]]:
-        """The connection ids that watch each of some users, at most MOST_WATCHERS."""
-        return self._scripts.run_all(
+    def watchers(self, user_ids: Collection[str]) -> list[list[Socket]]:
+        """The sockets that watch each of some users, at most MOST_WATCHERS; not whose they are."""
+        found = self._scripts.run_all(
             [Call(lua.WATCHERS, [_watchers(user_id)], [MOST_WATCHERS]) for user_id in user_ids]
         )
+        return [[Socket.read("", one) for one in entries] for entries in found]
 
     def ping(self) -> None:
         """Raises Unavailable unless Redis answers."""
@@ -323,7 +323,7 @@ def _reach(user_id: str, owing: str = "", within: int = 0, seq: int | str = "") 
     shard = _shard(user_id)
     return Call(
         lua.REACH,
-        [_sockets(user_id), _owed(shard), _owed_seqs(shard)],
+        [_sockets(user_id), _programs(user_id), _owed(shard), _owed_seqs(shard)],
         [LIFETIME, YOUNG_SECONDS, owing, within, seq],
     )
 
@@ -339,25 +339,25 @@ def _strike(owed: Owed, within: int) -> Call:
 
 def _flatten(user_ids: Sequence[str], answers: list[Any]) -> list[Socket]:
     return [
-        _socket(user_id, member, bool(young))
+        Socket.read(user_id, entry, young=bool(young))
         for user_id, live in zip(user_ids, answers, strict=False)
-        for member, young in zip(live[::2], live[1::2], strict=True)
+        for entry, young in zip(live[::2], live[1::2], strict=True)
     ]
-
-
-def _socket(user_id: str, member: str, young: bool = False) -> Socket:
-    connection_id, session_id = member.split(" ")
-    return Socket(user_id, connection_id, session_id, young)
-
-
-def _member(socket: Socket) -> str:
-    """How a socket is kept among its user's."""
-    return f"{socket.connection_id} {socket.session_id}"
 
 
 def socket_of(identity: Identity) -> Socket:
     """The socket that somebody calls on."""
-    return Socket(identity.user_id, identity.connection_id or "", identity.session_id)
+    return _socket_of(identity, identity.connection_id or "")
+
+
+def _socket_of(identity: Identity, connection_id: str) -> Socket:
+    return Socket(
+        identity.user_id,
+        connection_id,
+        identity.session_id,
+        identity.client_id,
+        identity.scopes,
+    )
 
 
 def _presence(sockets: int, seen: str | None) -> Presence:
@@ -383,6 +383,18 @@ def _shard(user_id: str) -> int:
 
 def _connection(connection_id: str) -> str:
     return f"conn:{{{connection_id}}}"
+
+
+def _places(socket: Socket) -> list[str]:
+    """Where a socket is kept and, unless it is a program's, where it tells when its user was last
+    seen."""
+    if socket.first_party:
+        return [_sockets(socket.user_id), _last_seen(socket.user_id)]
+    return [_programs(socket.user_id)]
+
+
+def _programs(user_id: str) -> str:
+    return f"programs:{{{_shard(user_id)}}}:{user_id}"
 
 
 def _sockets(user_id: str) -> str:

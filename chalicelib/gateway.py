@@ -7,18 +7,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
-
-from pydantic_core import to_json
 
 from chalicelib import metrics
 from chalicelib.config import Settings
-from chalicelib.connections import Socket
 from chalicelib.errors import Unavailable
 from chalicelib.http import KeptConnections
-from chalicelib.messages.models import Owed, PresenceOf
+from chalicelib.messages.models import PRESENCE, Owed, PresenceOf
 from chalicelib.redis import Call
+from chalicelib.socket_events import Event, Socket
 
 if TYPE_CHECKING:
     from chalicelib.connections import Connections
@@ -38,14 +36,15 @@ MOST_FULL = 1000
 
 
 class Delivery(NamedTuple):
-    """Users with no socket to take the event, and whether an open socket could not be asked."""
+    """Users with no socket to take the event, and whether an open socket could not be asked.
+    Those of programs do not count: whoever has no other is pushed to."""
 
     unreached: set[str]
     failed: bool
 
 
 class Gateway:
-    """Sends events to sockets and closes sockets.
+    """Sends events to the sockets that may get them, and closes sockets.
 
     The boto3 client would do the same at many times the CPU (docs/decisions).
     """
@@ -60,7 +59,7 @@ class Gateway:
     def deliver(
         self,
         user_ids: Sequence[str],
-        event: dict[str, Any],
+        event: Event,
         *,
         chat_id: str,
         seq: int,
@@ -79,19 +78,19 @@ class Gateway:
             user_ids, chat_id=chat_id, seq=seq, sender_id=sender_id, pushed=pushed
         )
         gone, failed = self._send(sockets, event, skip, patient=True, close_full=again)
-        unreached = set(user_ids) - {s.user_id for s in sockets if s not in gone}
-        if gone:
+        ours = [socket for socket in sockets if socket.first_party]
+        took = {s.user_id for s in ours if s not in gone and event.kind.may_reach(s)}
+        unreached = set(user_ids) - took
+        if noted := unreached.intersection(socket.user_id for socket in ours):
             # Whoever turned out to have no socket is pushed to now, not once more when overdue.
             # What the socket took before it went is still owed.
-            self._connections.settle(
-                Owed(user_id, chat_id, seq, since=seq) for user_id in unreached
-            )
-        return Delivery(unreached, bool(failed))
+            self._connections.settle(Owed(user_id, chat_id, seq, since=seq) for user_id in noted)
+        return Delivery(unreached, any(socket.first_party for socket in failed))
 
     def tell(
         self,
         user_ids: Sequence[str],
-        event: dict[str, Any],
+        event: Event,
         *,
         skip: str | None = None,
         delivered: Owed | None = None,
@@ -143,16 +142,16 @@ class Gateway:
     def _send(
         self,
         sockets: list[Socket],
-        event: dict[str, Any],
+        event: Event,
         skip: str | None,
         *,
         patient: bool = False,
         close_full: bool = False,
     ) -> tuple[set[Socket], set[Socket]]:
-        """Post to each; drop those that are gone. Answers (gone, failed)."""
-        targets = [socket for socket in sockets if socket.connection_id != skip]
+        """Post to each that may get it; drop those that are gone. Answers (gone, failed)."""
         ends = _deadline()
-        statuses = self._post(targets, to_json(event), ends, patient=patient)
+        targets = [socket for socket in sockets if socket.connection_id != skip]
+        statuses = self._post_event(targets, event, ends, patient=patient)
         # One that is young has not got its answer to $connect yet. What it misses now it gets by
         # the sync that it begins with, and owes an acknowledgement of.
         gone = {s for s, status in statuses.items() if status == 410 and not s.young}
@@ -162,13 +161,6 @@ class Gateway:
         if gone:
             self._tell_presence(self._connections.drop(gone), ends)
         return gone, failed - gone
-
-    def _post(
-        self, sockets: Sequence[Socket], body: bytes, ends: float, *, patient: bool
-    ) -> dict[Socket, int]:
-        ids = [socket.connection_id for socket in sockets]
-        statuses = self._each(ids, "POST", body, ends, patient=patient)
-        return dict(zip(sockets, statuses, strict=True))
 
     def _close_full(self, sockets: Sequence[Socket], ends: float) -> set[Socket]:
         """Those that could be closed. None can while the rate of the account is used up."""
@@ -184,9 +176,18 @@ class Gateway:
         except Unavailable as error:
             log.warning("presence not told", extra={"dependency": error.dependency})
             return
-        for (user_id, left_at), ids in zip(changes.items(), watchers, strict=True):
-            data = PresenceOf(user_id=user_id, online=left_at is None, last_seen_at=left_at)
-            self._each(ids, "POST", to_json({"event": "presence", "data": data}), ends)
+        for (user_id, left_at), sockets in zip(changes.items(), watchers, strict=True):
+            how = PresenceOf(user_id=user_id, online=left_at is None, last_seen_at=left_at)
+            self._post_event(sockets, PRESENCE.of(how), ends)
+
+    def _post_event(
+        self, sockets: Iterable[Socket], event: Event, ends: float, *, patient: bool = False
+    ) -> dict[Socket, int]:
+        """The one way out: posts to those of the sockets that may get the event."""
+        targets = [socket for socket in sockets if event.kind.may_reach(socket)]
+        ids = [socket.connection_id for socket in targets]
+        statuses = self._each(ids, "POST", event.to_wire(), ends, patient=patient)
+        return dict(zip(targets, statuses, strict=True))
 
     def _each(
         self,

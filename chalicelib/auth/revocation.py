@@ -98,9 +98,10 @@ class Revocation:
         return [one for one, state in zip(sessions, states, strict=True) if state != "0"]
 
 
-def admitting(user_id: str, session_id: str, own: Sequence[Held]) -> Call:
+def admitting(user_id: str, session_id: str, own: Sequence[Held], cost: int = 1) -> Call:
     """Reads how a session stands, and takes of its buckets. Answers {state, …}: see _ADMIT."""
-    return Call(_ADMIT, [_session(user_id, session_id), *(one.key for one in own)], sizes(own))
+    keys = [_session(user_id, session_id), *(one.key for one in own)]
+    return Call(_ADMIT, keys, sizes(own, cost))
 
 
 _STATES = {"1": True, "0": False, "": None}

@@ -22,6 +22,7 @@ MINUTES = 3
 # Whoever could not send for a while makes up for it faster than people would.
 UNHINDERED = {
     "send": {kind: [100_000, 1] for kind in ("user", "session", "target")},
+    "default": {kind: [100_000, 1] for kind in ("user", "session")},
     "frame": {"socket": [100_000, 1]},
 }
 

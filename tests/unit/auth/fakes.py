@@ -19,6 +19,7 @@ from chalicelib.gateway import Gateway
 from chalicelib.limits import Quota, Use
 from chalicelib.messages.models import Owed
 from chalicelib.redis import Call
+from chalicelib.socket_events import Event
 from infra.deploy.keys import ADDED, new_keys
 from tests.unit.settings import settings
 
@@ -160,13 +161,13 @@ class FakeSockets(Gateway):
         self.closed: list[tuple[str, str]] = []
         self.met: list[tuple[str, str]] = []
         self.forgotten: list[str] = []
-        self.told: list[tuple[Sequence[str], dict[str, Any]]] = []
+        self.told: list[tuple[Sequence[str], Event]] = []
         self.down = False
 
     def tell(
         self,
         user_ids: Sequence[str],
-        event: dict[str, Any],
+        event: Event,
         *,
         skip: str | None = None,
         delivered: Owed | None = None,
