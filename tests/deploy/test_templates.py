@@ -74,7 +74,7 @@ STACKS = [
 WATCHED = [stack for stack in STACKS if stack.template is WATCH]
 OURS = {
     "MessagesStored", "LeftPending", "OutboxAge", "Redelivered", "OverduePushed", "PushesSent",
-    "PushesRetried", "PushesBuried", "TokensForgotten", "MailsSent", "MailsGivenUp",
+    "PostsThrottled", "PushesRetried", "PushesBuried", "TokensForgotten", "MailsSent", "MailsGivenUp",
     "ExportsMade", "ExportsGivenUp",
     "DependencyUnavailable",
 }  # fmt: skip
