@@ -74,8 +74,8 @@ STACKS = [
 WATCHED = [stack for stack in STACKS if stack.template is WATCH]
 OURS = {
     "MessagesStored", "LeftPending", "OutboxAge", "Redelivered", "OverduePushed", "PushesSent",
-    "PostsThrottled", "PushesRetried", "PushesBuried", "TokensForgotten", "MailsSent", "MailsGivenUp",
-    "ExportsMade", "ExportsGivenUp",
+    "PushesRetried", "PushesBuried", "TokensForgotten", "MailsSent", "MailsGivenUp",
+    "PostsThrottled", "ExportsMade", "ExportsGivenUp",
     "DependencyUnavailable",
 }  # fmt: skip
 FUNCTIONS = {
