@@ -17,16 +17,10 @@ bp = Blueprint(__name__)
 
 @bp.schedule(Rate(1, unit=Rate.MINUTES), name="redeliver_pending")
 def redeliver_pending(event: Any) -> None:
-    """Deliver messages whose sender's invocation died before it had delivered them."""
-    with invocation(event.context):
-        deps.messages.redeliver_pending()
+    """Close what revoked sessions left open, and deliver messages whose sender's invocation died
+    before it had delivered them.
 
-
-@bp.schedule(Rate(1, unit=Rate.MINUTES), name="push_overdue")
-def push_overdue(event: Any) -> None:
-    """Close what revoked sessions left open; push to members whose socket swallowed a message.
-
-    One function for both: both are short, and each function costs a container.
+    One function for both: both are short, may post to sockets, and each function costs a container.
     """
     with invocation(event.context):
         try:
@@ -35,4 +29,11 @@ def push_overdue(event: Any) -> None:
         except Unavailable as error:
             log.warning("revoked sessions left", extra={"dependency": error.dependency})
         finally:
-            deps.messages.push_overdue()
+            deps.messages.redeliver_pending()
+
+
+@bp.schedule(Rate(1, unit=Rate.MINUTES), name="push_overdue")
+def push_overdue(event: Any) -> None:
+    """Push to members whose socket swallowed a message."""
+    with invocation(event.context):
+        deps.messages.push_overdue()

@@ -86,13 +86,13 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
         "app.ws_message(frame('message.send', SEND), None)",
     ),
     "redeliver_pending": (
-        REDIS | MONGODB,
-        "deps.message_store.pending = nothing",
+        REDIS | MONGODB | {"psycopg"},
+        "deps.account_store.revoked_within = nothing; deps.message_store.pending = nothing",
         "chalicelib.messages.jobs.redeliver_pending(SCHEDULED, None)",
     ),
     "push_overdue": (
-        REDIS | MONGODB | {"psycopg"},
-        "deps.account_store.revoked_within = nothing; deps.connections.claim_overdue = nothing",
+        REDIS | MONGODB,
+        "deps.connections.claim_overdue = nothing",
         "chalicelib.messages.jobs.push_overdue(SCHEDULED, None)",
     ),
     "purge_sessions": (
