@@ -313,6 +313,12 @@ class Connections:
         )
         return [[Socket.read("", one) for one in entries] for entries in found]
 
+    def now(self) -> datetime:
+        """The time by the clock that all functions share."""
+        with guarded():
+            found: Any = self._redis.time()
+        return datetime.fromtimestamp(found[0] + found[1] / 1_000_000, UTC)
+
     def ping(self) -> None:
         """Raises Unavailable unless Redis answers."""
         with guarded():

@@ -787,6 +787,14 @@ class TestSkewedClocks:
         assert (online, seen) == (False, left_at)
 
     @pytest.mark.usefixtures("skewed")
+    def test_now_is_by_the_clock_of_redis(
+        self, connections: Connections, client: redis.Redis
+    ) -> None:
+        seconds = cast(Any, client.time())[0]
+
+        assert abs(connections.now().timestamp() - seconds) < 5
+
+    @pytest.mark.usefixtures("skewed")
     def test_a_socket_is_young_for_as_long_as_any(self, connections: Connections) -> None:
         bo = someone()
         connections.open(bo, "b1")

@@ -110,7 +110,7 @@ def test_g1_g6_who_reads_nothing_from_a_socket_is_pushed_to_once_and_loses_that_
     assert world.pushed == [(message.id, [world.room.bo])]
 
 
-def test_b1_g1_g6_nothing_is_lost_and_nobody_closed_while_the_accounts_rate_is_used_up(
+def test_g1_g6_nothing_is_lost_and_nobody_closed_while_the_accounts_rate_is_used_up(
     world: World,
 ) -> None:
     """Then API Gateway answers everything 429."""
@@ -128,7 +128,7 @@ def test_b1_g1_g6_nothing_is_lost_and_nobody_closed_while_the_accounts_rate_is_u
     assert (world.pending, len(world.pushed)) == ([], 1)
 
 
-def test_b4_g6_a_message_that_comes_during_connect_is_owed_and_not_pushed_at_once(
+def test_g6_a_message_that_comes_during_connect_is_owed_and_not_pushed_at_once(
     world: World,
 ) -> None:
     world.open(world.room.bo, "b1", 410)
@@ -195,3 +195,31 @@ def test_g6_a_message_that_could_not_be_settled_is_not_pushed_again(world: World
 
     assert world.pending == []
     assert world.pushed == [(message.id, [world.room.bo])]
+
+
+@pytest.mark.parametrize("minutes", [-5, 5], ids=["behind", "ahead"])
+def test_g1_what_is_pending_is_redelivered_in_time_whatever_clock_the_job_has(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    client = connect(redis_url)
+    client.flushdb()
+    world = World(Connections(client, settings()))
+    world.messages = Messages(
+        settings(pending_after_seconds=30),
+        store=world.store,
+        connections=world.connections,
+        gateway=world.gateway,
+        broker=lambda: world.broker,
+        users=cast(Any, None),
+    )
+    world.store.fail_on = {"settle"}
+    world.send()
+    world.store.fail_on = set()
+    with monkeypatch.context() as patch:
+        patch.setattr("chalicelib.messages.service.now", lambda: now() + timedelta(minutes=minutes))
+        assert world.messages.redeliver_pending() == 0
+
+        half_a_minute = now() + timedelta(seconds=31)
+        patch.setattr(world.connections, "now", lambda: half_a_minute)
+        assert world.messages.redeliver_pending() == 1
+    client.close()

@@ -267,7 +267,7 @@ def test_a_post_that_fails_is_tried_once_more(
     assert len([call for call in management.calls if call[1] == "sick1"]) == 2
 
 
-def test_b1_a_post_that_is_429_is_tried_again_after_a_while(
+def test_a_post_that_is_429_is_tried_again_after_a_while(
     gateway: Gateway, connections: Connections, management: Management
 ) -> None:
     online(connections, "bo", "busy1")
@@ -276,7 +276,7 @@ def test_b1_a_post_that_is_429_is_tried_again_after_a_while(
     assert len(management.calls) == 3
 
 
-def test_b1_one_that_stays_429_fails_and_is_counted_and_the_event_is_still_owed(
+def test_one_that_stays_429_fails_and_is_counted_and_the_event_is_still_owed(
     gateway: Gateway, connections: Connections, management: Management
 ) -> None:
     online(connections, "bo", "full1")
@@ -290,7 +290,7 @@ def test_b1_one_that_stays_429_fails_and_is_counted_and_the_event_is_still_owed(
     assert connections.claim_overdue(100) == [Owed("bo", CHAT, 3, since=3)]
 
 
-def test_b1_nobody_waits_twice_for_a_client_that_reads_nothing(
+def test_nobody_waits_twice_for_a_client_that_reads_nothing(
     gateway: Gateway, connections: Connections, management: Management
 ) -> None:
     online(connections, "bo", "full1")
@@ -303,7 +303,7 @@ def test_b1_nobody_waits_twice_for_a_client_that_reads_nothing(
     assert len(management.calls) == 5
 
 
-def test_b1_events_that_need_no_acknowledgement_wait_for_nobody(
+def test_events_that_need_no_acknowledgement_wait_for_nobody(
     gateway: Gateway, connections: Connections, management: Management
 ) -> None:
     online(connections, "bo", "full1", "b1")
@@ -313,7 +313,7 @@ def test_b1_events_that_need_no_acknowledgement_wait_for_nobody(
     assert sorted(management.calls) == [("POST", "b1", SENT), ("POST", "full1", SENT)]
 
 
-def test_b1_a_client_that_reads_nothing_also_at_the_second_delivery_is_closed(
+def test_a_client_that_reads_nothing_also_at_the_second_delivery_is_closed(
     gateway: Gateway, connections: Connections, management: Management
 ) -> None:
     online(connections, "bo", "full1")
@@ -330,7 +330,7 @@ def test_b1_a_client_that_reads_nothing_also_at_the_second_delivery_is_closed(
     assert [s.connection_id for s in connections.of(["bo", "cy"])] == ["c1"]
 
 
-def test_b1_none_is_closed_or_dropped_while_the_rate_of_the_account_is_used_up(
+def test_none_is_closed_or_dropped_while_the_rate_of_the_account_is_used_up(
     gateway: Gateway, connections: Connections, management: Management
 ) -> None:
     online(connections, "bo", "b1", "b2")
@@ -344,7 +344,7 @@ def test_b1_none_is_closed_or_dropped_while_the_rate_of_the_account_is_used_up(
     assert deliver(gateway, "bo", again=True) == (set(), False)
 
 
-def test_b4_a_socket_that_is_young_is_not_dropped_for_a_410(
+def test_a_socket_that_is_young_is_not_dropped_for_a_410(
     gateway: Gateway, connections: Connections
 ) -> None:
     """During `$connect` a socket is recorded, and cannot be posted to."""
@@ -359,7 +359,7 @@ def test_b4_a_socket_that_is_young_is_not_dropped_for_a_410(
     assert connections.claim_overdue(100) == [Owed("bo", CHAT, 3, since=3)]
 
 
-def test_b4_a_socket_that_has_pinged_is_not_young_any_more(
+def test_a_socket_that_has_pinged_is_not_young_any_more(
     gateway: Gateway, connections: Connections
 ) -> None:
     young(connections, "bo", "gone1")
@@ -368,9 +368,7 @@ def test_b4_a_socket_that_has_pinged_is_not_young_any_more(
     assert deliver(gateway, "bo") == ({"bo"}, False)
 
 
-def test_b4_nor_is_one_that_was_opened_a_while_ago(
-    gateway: Gateway, connections: Connections
-) -> None:
+def test_nor_is_one_that_was_opened_a_while_ago(gateway: Gateway, connections: Connections) -> None:
     young(connections, "bo", "gone1")
     [socket] = connections.of(["bo"])
     connections._redis.zincrby(_sockets("bo"), -YOUNG_SECONDS, socket.entry)

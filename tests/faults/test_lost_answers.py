@@ -219,7 +219,7 @@ def test_g5_so_does_any_frame(place: Place) -> None:
     run(place, scenario)
 
 
-def test_b4_g1_g6_a_message_that_comes_during_connect_is_not_lost_and_not_pushed(
+def test_g1_g6_a_message_that_comes_during_connect_is_not_lost_and_not_pushed(
     place: Place,
 ) -> None:
     async def scenario(people: People) -> None:

@@ -17,6 +17,7 @@ from chalicelib.messages.models import Message, Owed
 from chalicelib.messages.service import Messages
 from chalicelib.messages.store import MessageStore
 from chalicelib.socket_events import Socket
+from chalicelib.wire import now
 from tests.unit.messages.fakes import FakeBroker
 from tests.unit.settings import settings
 
@@ -203,6 +204,9 @@ class Model(Sockets):
 
     def pushed(self, message_id: str) -> set[str]:
         return set(self.was_pushed[message_id])
+
+    def now(self) -> datetime:
+        return now()
 
     def claim_overdue(self, limit: int) -> list[Owed]:
         found = [one for one in self.owed if one not in self.claimed][:limit]

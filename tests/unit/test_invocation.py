@@ -6,7 +6,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,6 +49,9 @@ class FakeConnections(Connections):
     def admit(self, connection_id: str, use: Any = None) -> Caller:
         scopes = frozenset({"chats.read", "chats.write"})
         return Caller(user_id=ANA_ID, session_id="s", connection_id="c1", scopes=scopes)
+
+    def now(self) -> datetime:
+        return now()
 
     def claim_overdue(self, limit: int) -> list[Owed]:
         claimed, self.overdue = self.overdue, []
@@ -269,7 +272,7 @@ class TestASchedule:
         metrics.begin()
         later = now() + timedelta(minutes=1)
         (left,) = world.store.pending(before=later, limit=9)
-        monkeypatch.setattr("chalicelib.messages.service.now", lambda: later)
+        monkeypatch.setattr(world.connections, "now", lambda: later)
 
         redeliver_pending(SCHEDULED, CONTEXT)
 
@@ -319,7 +322,7 @@ class TestASchedule:
         world.messages.send(world.ana, world.chat.id, draft(TEXT))
         printed()
         later = now() + timedelta(minutes=1)
-        monkeypatch.setattr("chalicelib.messages.service.now", lambda: later)
+        monkeypatch.setattr(world.connections, "now", lambda: later)
 
         redeliver_pending(SCHEDULED, CONTEXT)
 
