@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chalicelib.messages.presence import Presence
     from chalicelib.messages.service import Messages
     from chalicelib.messages.store import MessageStore
+    from chalicelib.notify.canary import Canaries
     from chalicelib.notify.direct import DirectPush
     from chalicelib.notify.fcm import Fcm
     from chalicelib.notify.service import Notifier
@@ -168,6 +169,7 @@ class Deps:
             challenges=Challenges(self.redis),
             relying_party=lambda: self.relying_party,
             accounts=self.accounts,
+            throttle=self.throttle,
             users=self.users,
         )
 
@@ -325,6 +327,7 @@ class Deps:
             tokens=self.access_tokens,
             accounts=lambda: self.accounts,
             users=self.users,
+            throttle=self.throttle,
         )
 
     @cached_property
@@ -428,7 +431,14 @@ class Deps:
             messages=self.messages,
             fcm=self.fcm,
             broker=self.broker,
+            canaries=lambda: self.canaries,
         )
+
+    @cached_property
+    def canaries(self) -> "Canaries":
+        from chalicelib.notify.canary import Canaries
+
+        return Canaries(self.redis, broker=lambda: self.broker, fcm=lambda: self.fcm)
 
 
 deps = Deps()

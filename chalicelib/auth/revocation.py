@@ -7,7 +7,18 @@ must be asked. So losing what Redis holds never lets a revoked session in.
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.buckets import TAKE, Held, digest, held, judge, network, sizes, taking
+from chalicelib.buckets import (
+    LOOK,
+    TAKE,
+    Held,
+    digest,
+    held,
+    judge,
+    looking,
+    network,
+    sizes,
+    taking,
+)
 from chalicelib.config import Settings
 from chalicelib.limits import Quota, Use
 from chalicelib.redis import Call, Scripts, guarded
@@ -15,15 +26,20 @@ from chalicelib.redis import Call, Scripts, guarded
 if TYPE_CHECKING:
     import redis
 
-# Reads a session's key and, unless it is revoked, takes of its buckets. KEYS: session, buckets.
-# ARGV: see TAKE. Answers {state, µs to wait, µs until each bucket is full}.
-_ADMIT = f"""
-local state = redis.call('GET', KEYS[1])
-if state == '0' then return {{state}} end
-local buckets = {{unpack(KEYS, 2)}}
-{TAKE}
-return {{state or '', wait, unpack(full)}}
-"""
+
+def _admit(of_its_buckets: str) -> str:
+    return f"""
+    local state = redis.call('GET', KEYS[1])
+    if state == '0' then return {{state}} end
+    local buckets = {{unpack(KEYS, 2)}}
+    {of_its_buckets}
+    return {{state or '', wait, unpack(full)}}
+    """
+
+
+# Read a session's key and, unless it is revoked, its buckets. KEYS: session, buckets. ARGV: see
+# LOOK. Answer {state, µs to wait, µs until each bucket is full}.
+_LOOK, _ADMIT = _admit(LOOK), _admit(TAKE)
 
 # Revokes sessions. KEYS: sessions. ARGV: seconds to remember it for.
 _REVOKE = """
@@ -55,20 +71,25 @@ class Revocation:
         """Whether the session stands, and one less in the buckets of what it is about to do: one
         round trip. Raises RateLimited.
 
-        Those of its user are all or none; an address that has none left costs the user one.
+        Two, where its address has a bucket as well: that is on another slot, and what either of
+        them refuses must not cost the other.
         """
         limit = use.limit, self._settings.limits[use.limit]
         target = digest(use.target) if use.target else None
         own = held(limit, user_id, user="", session=session_id, target=target)
-        calls = [admitting(user_id, session_id, own)]
+        own_call = admitting(user_id, session_id, own)
         of_address = held(limit, network(use.address), address="") if use.address else []
-        if of_address:
-            calls.append(taking(of_address))
-        (state, *answer), *answers = self._scripts.run_all(calls)
+        if not of_address:
+            state, *answer = self._scripts.run(own_call)
+            return self._admission(state, [(own, answer)])
+        (state, *answer), found = self._scripts.run_all(
+            [own_call._replace(script=_LOOK), looking(of_address)]
+        )
         if state == "0":
             return Admission(False, [])
-        taken = zip([own, of_address], [answer, *answers], strict=False)
-        return Admission(_STATES[state], judge(list(taken)))
+        judge([(own, answer), (of_address, found)])
+        (state, *answer), found = self._scripts.run_all([own_call, taking(of_address)])
+        return self._admission(state, [(own, answer), (of_address, found)])
 
     def stands(self, user_id: str, session_id: str) -> bool | None:
         """Whether the session stands; None: unknown."""
@@ -96,6 +117,12 @@ class Revocation:
                 pipe.get(_session(user_id, session_id))
             states: list[str | None] = pipe.execute()
         return [one for one, state in zip(sessions, states, strict=True) if state != "0"]
+
+    @staticmethod
+    def _admission(state: str, taken: list[tuple[list[Held], list[int]]]) -> Admission:
+        if state == "0":
+            return Admission(False, [])
+        return Admission(_STATES[state], judge(taken))
 
 
 def admitting(user_id: str, session_id: str, own: Sequence[Held], cost: int = 1) -> Call:

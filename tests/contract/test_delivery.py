@@ -157,7 +157,7 @@ def test_g1_g6_who_cannot_be_posted_to_is_pushed_to_once_and_told_when_that_work
     assert world.pushed == [(message.id, [world.room.bo])]
 
 
-PROGRAM: Any = {"client_id": "board", "scopes": frozenset({"chats.read", "chats.write"})}
+PROGRAM: dict[str, Any] = {"client_id": "board", "scopes": frozenset({"chats.read", "chats.write"})}
 
 
 @pytest.mark.parametrize("status", [200, 429, 500])
