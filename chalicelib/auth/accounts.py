@@ -197,8 +197,11 @@ class Accounts:
             self._throttle.forget(identity.user_id, self._logins(identity.user_id))
             ended = self._store.erase(identity.user_id, self._clock(), checked=checked)
             if ended is not None:
-                self._auth.close(identity.user_id, ended)
-                return self._forget_presence(identity.user_id)
+                try:
+                    self._auth.close(identity.user_id, ended)
+                finally:  # its answer alone may be lost, and then a repeat is refused
+                    self._forget_presence(identity.user_id)
+                return
         raise Unavailable("postgres")
 
     def confirm(self, identity: Identity, password: str) -> None:

@@ -1,6 +1,6 @@
 """Accounts in PostgreSQL: how users come and go, their passwords and their sessions."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from psycopg.errors import UniqueViolation
@@ -293,6 +293,15 @@ class AccountStore:
                 "  ORDER BY revoked_at DESC NULLS FIRST LIMIT 500"
                 ")) RETURNING id",
                 {"user_id": user_id, "but": but, "now": now, "recent": now - LATELY},
+            ).fetchall()
+
+    def revoked_within(self, time: timedelta, limit: int) -> list[tuple[str, str]]:
+        """(user, session) of what was revoked lately, newest first, by PostgreSQL's clock."""
+        with self._postgres.cursor() as cursor:
+            return cursor.execute(
+                "SELECT user_id, id FROM sessions WHERE revoked_at > now() - %s"
+                " ORDER BY revoked_at DESC LIMIT %s",
+                [time, limit],
             ).fetchall()
 
     def revoke_grants(self, client_id: str, now: datetime, limit: int) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -283,6 +283,12 @@ class FakeAccountStore(AccountStore):
             for session_id in ended:
                 self._end(session_id, now)
             return ended
+
+    def revoked_within(self, time: timedelta, limit: int) -> list[tuple[str, str]]:
+        """However long ago: time stands still here."""
+        with self._tables:
+            revoked = [one for one in self._tables.sessions.values() if one.revoked_at]
+            return [(one.user_id, one.id) for one in revoked][:limit]
 
     def revoke_grants(self, client_id: str, now: datetime, limit: int) -> list[tuple[str, str]]:
         with self._tables:

@@ -542,8 +542,9 @@ class TestLogin:
         def down(*_: object) -> None:
             raise Unavailable(sick)
 
-        broken = world.revocation if sick == "redis" else world.auth._store()
-        monkeypatch.setattr(broken, "revoke", down)
+        redis, postgres = (world.revocation, "tombstones"), (world.auth._store(), "revoke")
+        broken, method = redis if sick == "redis" else postgres
+        monkeypatch.setattr(broken, method, down)
         assert world.stands(world.login())
         assert world.tables.sessions[ana.session_id].revoked_at is None
         monkeypatch.undo()
