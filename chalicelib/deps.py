@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.exports.service import Exports
     from chalicelib.exports.store import ExportStore
     from chalicelib.gateway import Gateway
+    from chalicelib.mail.notices import NoticeStore
     from chalicelib.mail.service import Mails
     from chalicelib.mail.store import MailStore
     from chalicelib.messages.presence import Presence
@@ -154,7 +155,7 @@ class Deps:
             store=SecondFactorStore(self.postgres),
             throttle=self.throttle,
             users=self.users,
-            confirm_password=self.accounts.confirm,
+            confirm=self.accounts.confirm,
         )
 
     @cached_property
@@ -244,6 +245,12 @@ class Deps:
         return MailStore(self.postgres)
 
     @cached_property
+    def notice_store(self) -> "NoticeStore":
+        from chalicelib.mail.notices import NoticeStore
+
+        return NoticeStore(self.postgres)
+
+    @cached_property
     def mails(self) -> "Mails":
         from chalicelib.mail.service import Mails
         from chalicelib.mail.ses import Ses
@@ -251,6 +258,7 @@ class Deps:
         return Mails(
             self.settings,
             store=self.mail_store,
+            notices=self.notice_store,
             ses=Ses(self.settings),
             throttle=self.throttle,
             recovery=self.recovery,
@@ -360,7 +368,7 @@ class Deps:
             store=self.export_store,
             bucket=Bucket(self.settings),
             archive=lambda: self.archive,
-            confirm_password=lambda *proof: self.accounts.confirm(*proof),
+            confirm=lambda *proof: self.accounts.confirm(*proof),
         )
 
     @cached_property

@@ -20,6 +20,7 @@ WIDE = json.dumps(
         "search": {"address": [100_000, 1]},
         "chats": {"address": [100_000, 1]},
         "anonymous": {"address": [100_000, 1]},
+        "reset": {"address": [100_000, 1]},
     }
 )
 """RATE_LIMITS for many people who all come from one address."""

@@ -55,21 +55,25 @@ end
 return 0
 """
 
-# Gives back what _GUESS took, and knows the device from now on. KEYS and ARGV: as _GUESS has them,
-# then now, how many devices are known at most, and for how long.
+# Gives back what _GUESS took. KEYS and ARGV: as _GUESS has them.
 _SETTLE = f"""
-local mark, now, most, seconds = unpack(ARGV, #ARGV - 3)
+local mark = ARGV[#ARGV]
 local first, last = 3, #KEYS
 if mark ~= '' and redis.call('ZSCORE', KEYS[1], mark) then first, last = 2, 2 end
 for i = first, last do
   local at = 2 * i - 3
   {_GIVE}
 end
-if mark ~= '' then
-  redis.call('ZADD', KEYS[1], now, mark)
-  redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -most - 1)
-  redis.call('EXPIRE', KEYS[1], seconds)
-end
+return 0
+"""
+
+# Knows a device from now on. KEYS: known devices. ARGV: the device, now, how many are known at
+# most, and for how long.
+_LEARN = """
+local mark, now, most, seconds = unpack(ARGV)
+redis.call('ZADD', KEYS[1], now, mark)
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -most - 1)
+redis.call('EXPIRE', KEYS[1], seconds)
 return 0
 """
 
@@ -121,7 +125,7 @@ class Throttle:
         self, login: str, user_id: str, address: str, device_key: str | None = None
     ) -> None:
         """Take this attempt back, which did not fail, and nothing else: a guesser would log in to
-        an account of their own every now and then. The device is known from now on."""
+        an account of their own every now and then."""
         self._settle(
             [
                 self._logins(login, address, device_key),
@@ -130,11 +134,19 @@ class Throttle:
             self._addresses("login", address),
         )
 
-    def recognise(self, username: str, user_id: str, device_key: str) -> None:
-        """Know the device on which an account was made. Not by its e-mail address, which may be
-        somebody else's."""
-        guesses = self._logins(username, "", device_key), self._accounts(user_id, "", device_key)
-        self._settle(guesses, [])
+    def knows(self, user_id: str, device_key: str | None) -> bool:
+        """Whether a device has signed in to an account before, by the key that it shows."""
+        if not device_key:
+            return False
+        with guarded():
+            devices = self._accounts(user_id, "", None).devices
+            return self._redis.zscore(devices, digest(device_key)) is not None
+
+    def recognise(self, login: str, user_id: str, device_key: str) -> None:
+        """Know a device that has signed in, with all that was asked for, by the name that was
+        used. At registering this is the username: the address may be somebody else's."""
+        named, owned = self._logins(login, "", device_key), self._accounts(user_id, "", device_key)
+        self._learn([named, owned])
 
     def forgive(self, user_id: str, logins: Sequence[str], address: str) -> None:
         """Forget an account's failed attempts from this address, and what others' keep it from:
@@ -231,11 +243,14 @@ class Throttle:
             judge(list(zip([guess.of_strangers, of_address], [own, *rest], strict=False)))
 
     def _settle(self, guesses: Sequence[Guess], refunds: list[Held]) -> None:
-        now = int(time.time())
-        calls = [_call(_SETTLE, one, now, KNOWN_DEVICES, KNOWN_SECONDS) for one in guesses]
+        calls = [_call(_SETTLE, one) for one in guesses]
         if refunds:
             calls.append(Call(_REFUND, [one.key for one in refunds], sizes(refunds)))
         self._scripts.run_all(calls)
+
+    def _learn(self, guesses: Sequence[Guess]) -> None:
+        more = [int(time.time()), KNOWN_DEVICES, KNOWN_SECONDS]
+        self._scripts.run_all([Call(_LEARN, [one.devices], [one.mark, *more]) for one in guesses])
 
     def _drop(self, buckets: Sequence[Held]) -> None:
         self._forget([one.key for one in buckets])
@@ -248,10 +263,7 @@ class Throttle:
             pipe.execute()
 
 
-def _call(script: str, guess: Guess, *more: int) -> Call:
+def _call(script: str, guess: Guess) -> Call:
     buckets = guess.of_device + guess.of_strangers
-    return Call(
-        script,
-        [guess.devices, *(one.key for one in buckets)],
-        [*sizes(buckets), guess.mark, *more],
-    )
+    keys = [guess.devices, *(one.key for one in buckets)]
+    return Call(script, keys, [*sizes(buckets), guess.mark])

@@ -4,7 +4,7 @@ from chalice import Blueprint
 
 from chalicelib.auth.models import Identity, PasswordProof
 from chalicelib.deps import deps
-from chalicelib.errors import ExportNotFound, InvalidCredentials, UserNotFound
+from chalicelib.errors import WRONG_PROOF, ExportNotFound, UserNotFound
 from chalicelib.exports.models import Export, ExportLink
 from chalicelib.rest import endpoint
 
@@ -14,7 +14,7 @@ bp = Blueprint(__name__)
 @endpoint(
     bp,
     "POST /v1/users/me/export",
-    errors=(InvalidCredentials, UserNotFound),
+    errors=(*WRONG_PROOF, UserNotFound),
     scope="account",
     status=202,
 )
@@ -33,7 +33,7 @@ def get_export(identity: Identity) -> Export:
 @endpoint(
     bp,
     "POST /v1/users/me/export/link",
-    errors=(InvalidCredentials, ExportNotFound),
+    errors=(*WRONG_PROOF, ExportNotFound),
     scope="account",
     status=201,
 )

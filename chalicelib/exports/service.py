@@ -45,13 +45,13 @@ class Exports:
         store: "ExportStore",
         bucket: "Bucket",
         archive: "Callable[[], Archive]",
-        confirm_password: Callable[[Identity, str], None],
+        confirm: Callable[[Identity, PasswordProof], None],
         clock: Callable[[], datetime] = now,
     ) -> None:
         self._store = store
         self._bucket = bucket
         self._archive = archive
-        self._confirm_password = confirm_password
+        self._confirm = confirm
         self._clock = clock
 
     def request(self, identity: Identity, proof: PasswordProof) -> Export:
@@ -62,7 +62,7 @@ class Exports:
         """
         if not self._bucket.is_there:
             raise Unavailable("s3")
-        self._confirm_password(identity, proof.password)
+        self._confirm(identity, proof)
         at = self._clock()
         key = f"exports/{secrets.token_urlsafe(32)}.zip"
         export = self._store.request(identity.user_id, new_id(), key, at)
@@ -79,7 +79,7 @@ class Exports:
     def link(self, identity: Identity, proof: PasswordProof) -> ExportLink:
         """A new link to the caller's archive. Raises InvalidCredentials, RateLimited, and
         ExportNotFound where none is ready."""
-        self._confirm_password(identity, proof.password)
+        self._confirm(identity, proof)
         export, key = self._latest(identity)
         if export.status != "ready":
             raise ExportNotFound()

@@ -137,6 +137,13 @@ class UsersAnswer(Model):
     items: list[Validity]
 
 
+DeviceKey = Annotated[
+    Annotated[Token, Field(min_length=22, max_length=128)] | None, Field(repr=False)
+]
+"""What a device makes up at random, keeps, and sends whenever it signs in. An account knows the
+keys of devices that have, and nobody's guesses elsewhere keep these out."""
+
+
 class PushToken(Input):
     """A device's address at Firebase Cloud Messaging."""
 

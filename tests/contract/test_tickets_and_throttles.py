@@ -126,8 +126,7 @@ class TestThrottle:
         assert tried("id of bo") == [True, True, True, False, False]
 
     def test_a_known_device_has_its_own(self, throttle: Throttle) -> None:
-        throttle.login("ana", "192.0.2.1", "key")
-        throttle.logged_in("ana", "id of ana", "192.0.2.1", "key")
+        throttle.recognise("ana", "id of ana", "key")
         for n in range(9):
             with suppress(RateLimited):
                 throttle.login("ana", f"192.0.2.{n}")
@@ -141,6 +140,19 @@ class TestThrottle:
             throttle.login("ana", "192.0.2.1", "key")
         with pytest.raises(RateLimited):
             throttle.login("ana", "192.0.2.1", "key")
+
+    def test_is_known_once_it_has_signed_in_and_not_by_a_right_password(
+        self, throttle: Throttle
+    ) -> None:
+        throttle.login("ana", "192.0.2.1", "key")
+        throttle.logged_in("ana", "id of ana", "192.0.2.1", "key")
+        assert not throttle.knows("id of ana", "key")
+
+        throttle.recognise("ana", "id of ana", "key")
+
+        assert throttle.knows("id of ana", "key")
+        assert not any(throttle.knows("id of ana", other) for other in ("another", "", None))
+        assert not throttle.knows("id of bo", "key")
 
     def test_and_is_not_kept_out_by_its_address(self, throttle: Throttle) -> None:
         throttle.recognise("ana", "id of ana", "key")
@@ -308,6 +320,7 @@ class TestThrottleOnRedis:
             throttle.login("ana@example.org", "192.0.2.1", "key of ana")
         throttle.account("id of ana", "192.0.2.1", "key of ana")
         throttle.logged_in("ana@example.org", "id of ana", "192.0.2.1", "key of ana")
+        throttle.recognise("ana@example.org", "id of ana", "key of ana")
 
         keys: list[Any] = client.keys()
         devices = [key for key in keys if key.startswith("devices:")]

@@ -12,7 +12,7 @@ from chalicelib.auth.models import Client, Identity
 from chalicelib.auth.revocation import Admission, Revocation
 from chalicelib.auth.throttle import Guess, Throttle
 from chalicelib.auth.tickets import Tickets
-from chalicelib.buckets import Held
+from chalicelib.buckets import Held, digest
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.gateway import Gateway
@@ -133,9 +133,15 @@ class FakeThrottle(Throttle):
         for guess in guesses:
             known = guess.mark in self.known.get(guess.devices, ())
             self._refund(guess.of_device if known else guess.of_strangers)
-            if guess.mark:
-                self.known.setdefault(guess.devices, set()).add(guess.mark)
         self._refund(refunds)
+
+    def knows(self, user_id: str, device_key: str | None) -> bool:
+        devices = self._accounts(user_id, "", None).devices
+        return bool(device_key) and digest(device_key or "") in self.known.get(devices, ())
+
+    def _learn(self, guesses: Sequence[Guess]) -> None:
+        for guess in guesses:
+            self.known.setdefault(guess.devices, set()).add(guess.mark)
 
     def _refund(self, buckets: list[Held]) -> None:
         self.taken -= Counter(one.key for one in buckets)

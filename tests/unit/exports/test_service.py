@@ -53,7 +53,7 @@ class World:
             store=self.store,
             bucket=self.bucket,
             archive=lambda: self.archive,
-            confirm_password=self._confirm,
+            confirm=self._confirm,
             clock=lambda: self.now,
         )
 
@@ -72,8 +72,8 @@ class World:
         self.now += span
         self.exports.work()
 
-    def _confirm(self, identity: Identity, password: str) -> None:
-        if password != RIGHT.password:
+    def _confirm(self, identity: Identity, proof: PasswordProof) -> None:
+        if proof != RIGHT:
             raise InvalidCredentials()
 
 
