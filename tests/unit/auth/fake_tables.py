@@ -529,7 +529,11 @@ class FakeUserStore(UserStore):
         self, user_id: str, session_id: str, device_id: str, push: PushToken, now: datetime
     ) -> None:
         with self._tables:
-            self.drop_push_tokens([push.token])
+            for key, row in list(self._tables.pushes.items()):
+                ours, other = row.push, key != (user_id, device_id)
+                same_device = push.device_key is not None and ours.device_key == push.device_key
+                if ours.token == push.token and other and (key[0] == user_id or same_device):
+                    del self._tables.pushes[key]
             session = self._tables.sessions.get(session_id)
             if session is None or session.revoked_at:
                 return
@@ -561,7 +565,8 @@ class FakeUserStore(UserStore):
                         device_id,
                         row.push.token,
                         row.push.platform,
-                        users[user_id].profile.push_previews,
+                        users[user_id].profile.push_previews
+                        and not self._shared(user_id, row.push.token, now),
                     )
                     for (user_id, device_id), row in sorted(
                         self._tables.pushes.items(), key=lambda item: item[0]
@@ -574,6 +579,14 @@ class FakeUserStore(UserStore):
                     if user_id in users
                 },
             )
+
+    def _shared(self, user_id: str, token: str, now: datetime) -> bool:
+        return any(
+            key[0] != user_id
+            and row.push.token == token
+            and self._tables.sessions[row.session_id].stands(now)
+            for key, row in self._tables.pushes.items()
+        )
 
 
 def _public(user: User) -> PublicProfile:
