@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chalicelib.broker import Broker
     from chalicelib.connections import Connections
     from chalicelib.exports.archive import Archive
+    from chalicelib.exports.links import ExportLinks
     from chalicelib.exports.service import Exports
     from chalicelib.exports.store import ExportStore
     from chalicelib.gateway import Gateway
@@ -360,7 +361,14 @@ class Deps:
         return Archive(store=self.export_store, messages=self.message_store)
 
     @cached_property
+    def export_links(self) -> "ExportLinks":
+        from chalicelib.exports.links import ExportLinks
+
+        return ExportLinks(self.redis)
+
+    @cached_property
     def exports(self) -> "Exports":
+        from chalicelib.exports.models import LINK_PATH
         from chalicelib.exports.s3 import Bucket
         from chalicelib.exports.service import Exports
 
@@ -369,6 +377,9 @@ class Deps:
             bucket=Bucket(self.settings),
             archive=lambda: self.archive,
             confirm=lambda *proof: self.accounts.confirm(*proof),
+            links=lambda: self.export_links,
+            stands=lambda identity: self.auth.still_valid(identity),
+            url=self.settings.issuer.rstrip("/") + LINK_PATH,
         )
 
     @cached_property

@@ -43,6 +43,7 @@ def test_only_these_routes_are_open_to_anonymous(run: Run) -> None:
             "GET /oauth2/authorize",
             "GET /oauth2/logout",
             "GET /v1/auth/google",
+            "GET /v1/export",
             "GET /v1/health",
             "GET /v1/openapi.json",
             "GET /v1/ready",
