@@ -371,7 +371,7 @@ class AccountStore:
                     [now + LEASE, now, user_id],
                 )
                 cursor.execute(
-                    "UPDATE users SET email = NULL, email_verified_at = NULL,"
+                    "UPDATE users SET username = id::text, email = NULL, email_verified_at = NULL,"
                     " display_name = %s, about = '', avatar_url = NULL,"
                     " push_previews = true, deleted_at = %s,"
                     " suspended_at = NULL, suspension_reason = NULL"

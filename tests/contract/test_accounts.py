@@ -349,13 +349,15 @@ class TestErase:
             session.id
         ]
 
-    def test_frees_the_address_not_the_username(self, stores: Stores) -> None:
+    def test_frees_the_address_and_the_username(self, stores: Stores) -> None:
         user, _ = stores.account()
         stores.accounts.erase(user.id, NOW, checked="hash")
 
-        with pytest.raises(UsernameTaken):
-            stores.account(username=user.username)
-        assert stores.account(email=user.email)
+        again, _ = stores.account(username=user.username, email=user.email)
+
+        found = stores.users.named(user.username)
+        assert found is not None
+        assert found.id == again.id
 
     def test_a_deleted_user_cannot_sign_in(self, stores: Stores) -> None:
         user, _ = stores.account()

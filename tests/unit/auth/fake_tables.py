@@ -353,6 +353,7 @@ class FakeAccountStore(AccountStore):
             user.roles, user.suspended_at, user.suspension_reason = frozenset(), None, None
             user.profile = user.profile.model_copy(
                 update={
+                    "username": user_id,
                     "email": "",
                     "email_verified": False,
                     "display_name": DELETED_NAME,

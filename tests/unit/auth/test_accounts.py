@@ -707,15 +707,18 @@ class TestDelete:
 
         assert world.login(password=NEW)
 
-    def test_keeps_the_username_but_frees_the_address(self, world: World) -> None:
-        world.delete(world.identity(world.register()))
-
+    def test_frees_the_username_and_the_address(self, world: World) -> None:
+        """An answer that the name is taken would tell that there once was such an account."""
+        ana = world.register()
+        world.delete(world.identity(ana))
         with pytest.raises(UserNotFound):
             world.users.named("ana")
-        with pytest.raises(UsernameTaken):
-            world.accounts.register(registration(email="b@example.org"), PHONE)
-        again = world.accounts.register(registration(username="ana_2"), PHONE)
+
+        again = world.register()
+
         assert again.user.email == "ana@example.org"
+        assert world.users.named("ana").id == again.user.id != ana.user.id
+        assert world.users.get(ana.user.id).username is None
 
     def test_is_told_once_to_the_address_that_was_verified(self, world: World) -> None:
         ana = world.verified()
