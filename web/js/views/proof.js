@@ -8,7 +8,7 @@ import { secondStep } from "./second-step.js";
  * moment, and `onSubmit` is called again with what was given besides. */
 export function proofForm(fields, { onSubmit, ...options }) {
   const { node: asking, say } = form(fields, { ...options, onSubmit: attempt });
-  const node = h("div", {}, asking);
+  const node = h("div", { class: "proof" }, asking);
 
   async function attempt(values) {
     try {

@@ -15,7 +15,7 @@ export function forgottenForm(api, { onBack }) {
     busyLabel: "Asking…",
     onSubmit: async ({ email, username }) => {
       await requestReset(api, email.trim(), username.trim());
-      return "If an account has this address, a link is on its way to it. It takes up to a minute. A link that was mailed within the last 10 minutes stays the newest.";
+      return "If an account has this address, a link is on its way to it. It takes up to a minute. If one was mailed within the last 10 minutes, use that.";
     },
   });
   node.append(h("button", { type: "button", class: "link", onclick: onBack }, "Back to signing in"));
