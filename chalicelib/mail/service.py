@@ -91,10 +91,9 @@ class Mails:
         return len(batch)
 
     def _tell(self, notices: list[Notice]) -> None:
+        tries = min(one.tries for one in notices)  # none is given up before its time
         try:
-            went = self._went(
-                "notice", max(one.tries for one in notices), lambda: self._send_notices(notices)
-            )
+            went = self._went("notice", tries, lambda: self._send_notices(notices))
         except RateLimited as error:
             wait = timedelta(seconds=error.details["retry_after"])
             self._notices.put_off(notices, self._clock() + wait)

@@ -140,6 +140,24 @@ def test_a_notice_that_always_fails_is_given_up(caplog: pytest.LogCaptureFixture
     assert caplog.records[-1].message == "mail given up"
 
 
+def test_a_notice_is_not_given_up_with_an_older_one() -> None:
+    world = make_world(auth_settings(rate_limits=rates({"reset.target": 99})))
+    identity = world.identity(world.verified())
+    world.login()
+    world.ses.refusing = len(DELAYS) + 1
+    for delay in DELAYS:
+        world.mails.send_due()
+        world.clock.go(seconds=delay)
+    change = PasswordChange(current_password=PASSWORD, new_password="battery staple")
+    world.accounts.change_password(identity, change)
+    world.mails.send_due()
+    world.clock.go(seconds=DELAYS[-1])
+
+    (letter,) = world.mailed()
+
+    assert "- The password was changed" in letter.text
+
+
 def test_a_kind_of_the_version_before_is_passed_over(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
