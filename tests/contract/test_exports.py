@@ -376,5 +376,5 @@ class TestLinks:
         ticket = ExportLinks(client).issue(ana)
 
         (key,) = client.keys()
-        assert ticket not in f"{key} {client.get(key)}"
+        assert ticket not in f"{key!r} {client.get(key)!r}"
         assert 0 < client.ttl(key) <= LINK.total_seconds()
