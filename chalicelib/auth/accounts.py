@@ -105,14 +105,13 @@ class Accounts:
         AccountSuspended, SecondFactorRequired, SecondFactorInvalid and PasskeyInvalid, only for the
         right password; and RateLimited.
         """
-        visitor = client.address, credentials.device_key
-        self._throttle.login(credentials.login, *visitor)
+        attempt = self._throttle.login(credentials.login, client.address, credentials.device_key)
         found = self._store.credential_for(credentials.login)
-        allowed = self._throttle.account(found.user_id if found else credentials.login, *visitor)
+        allowed = self._throttle.account(attempt, found.user_id if found else None)
         password_hash = found.password_hash if found and allowed else None
         if not self._passwords.verify(password_hash, credentials.password) or found is None:
             raise InvalidCredentials()
-        self._throttle.logged_in(credentials.login, found.user_id, *visitor)
+        self._throttle.logged_in(attempt)
         if found.suspended:
             raise AccountSuspended()
         if found.second_factor:
@@ -137,8 +136,9 @@ class Accounts:
         self, passkey: Passkey, client: Client, given: PasskeySignIn, terms: Terms = OURS
     ) -> SignedIn:
         """As `login`, for whoever proved to have a passkey. Raises PasskeyInvalid if it was
-        removed, or its user suspended, meanwhile."""
+        removed, or its user suspended, meanwhile; RateLimited."""
         user_id = passkey.user_id
+        self._throttle.signed_in(user_id)
         session, token = self._auth.draft_session(user_id, client, given.device_name, terms)
         known = self._throttle.knows(user_id, given.device_key)
         surplus = self._store.open_by_passkey(session, passkey.id, known=known)
