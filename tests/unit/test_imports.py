@@ -103,7 +103,7 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "send_mails": (
         REDIS | {"psycopg"},
-        "deps.mail_store.claim = nothing",
+        "deps.mail_store.claim = deps.notice_store.claim = nothing",
         "chalicelib.mail.jobs.send_mails(SCHEDULED, None)",
     ),
     "make_exports": (

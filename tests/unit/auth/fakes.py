@@ -11,7 +11,7 @@ from chalicelib.auth.models import Client, Identity
 from chalicelib.auth.revocation import Admission, Revocation
 from chalicelib.auth.throttle import Answer, Guess, Throttle
 from chalicelib.auth.tickets import Tickets
-from chalicelib.buckets import Held
+from chalicelib.buckets import Held, digest
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.gateway import Gateway
@@ -139,6 +139,10 @@ class FakeThrottle(Throttle):
     def _learn(self, guesses: Sequence[Guess]) -> None:
         for guess in guesses:
             self.known.setdefault(guess.devices, set()).add(guess.mark)
+
+    def knows(self, user_id: str, device_key: str | None) -> bool:
+        devices = self._accounts(user_id, "", None).devices
+        return bool(device_key) and digest(device_key or "") in self.known.get(devices, ())
 
     def _forget(self, keys: Sequence[str]) -> None:
         for key in keys:
