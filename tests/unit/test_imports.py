@@ -155,7 +155,7 @@ identity = Identity(user_id=A, session_id="s", connection_id="c",
                     scopes=frozenset({"chats.read", "chats.write"}))
 
 def nothing(*_, **__): return []
-def store(new): return Stored(new.at(1), [A, B], created=True, pending=True)
+def store(new, **_): return Stored(new.at(1), [A, B], created=True, pending=True)
 def delivery(unreached):
     from chalicelib.gateway import Delivery
     return lambda *_, **__: Delivery(unreached, False)
