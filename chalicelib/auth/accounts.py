@@ -196,7 +196,8 @@ class Accounts:
             checked = self._check(identity, password)
             # First, while it is known what the devices are kept under.
             self._throttle.forget(identity.user_id, self._logins(identity.user_id))
-            ended = self._store.erase(identity.user_id, self._clock(), checked=checked)
+            with self._users.changing(identity.user_id):
+                ended = self._store.erase(identity.user_id, self._clock(), checked=checked)
             if ended is not None:
                 self._auth.close(identity.user_id, ended)
                 return self._forget_presence(identity.user_id)
