@@ -91,6 +91,7 @@ class Crowd:
         self.anonymous = Api(url, http)
         self.devices: list[Device] = []
         self.speakers: list[Speaker] = []
+        self.greetings: list[Any] = []
         self._phones: dict[str, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -115,6 +116,13 @@ class Crowd:
             self.speakers.append(Speaker(device, chat_id, self.calls, self.chance))
             self._tasks.append(asyncio.create_task(device.stay_online()))
         await self.until(lambda: all(device.is_online for device in self.devices))
+        for user, chat_id in (
+            (self.ana, self.lively),
+            (self.bo, self.lively),
+            (self.di, self.lonely),
+        ):
+            # Now everybody may write without end.
+            self.greetings.append(await user.send(chat_id, "hi"))
 
     async def give_phone(self, user: User) -> None:
         """A device that shows pushes."""
