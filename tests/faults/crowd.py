@@ -116,13 +116,16 @@ class Crowd:
             self.speakers.append(Speaker(device, chat_id, self.calls, self.chance))
             self._tasks.append(asyncio.create_task(device.stay_online()))
         await self.until(lambda: all(device.is_online for device in self.devices))
-        for user, chat_id in (
-            (self.ana, self.lively),
-            (self.bo, self.lively),
-            (self.di, self.lonely),
-        ):
-            # Now everybody may write without end.
-            self.greetings.append(await user.send(chat_id, "hi"))
+
+    async def greet(self) -> None:
+        """Whoever would else be sent three messages at most writes once."""
+        if not self.greetings:
+            for user, chat_id in (
+                (self.ana, self.lively),
+                (self.bo, self.lively),
+                (self.di, self.lonely),
+            ):
+                self.greetings.append(await user.send(chat_id, "hi"))
 
     async def give_phone(self, user: User) -> None:
         """A device that shows pushes."""
@@ -138,6 +141,7 @@ class Crowd:
     @asynccontextmanager
     async def talking(self) -> AsyncIterator[None]:
         """Inside the block everybody writes without end."""
+        await self.greet()
         quiet = asyncio.Event()
 
         async def talk(speaker: Speaker) -> None:
