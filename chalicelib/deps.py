@@ -269,10 +269,11 @@ class Deps:
 
     @cached_property
     def users(self) -> "Users":
+        from chalicelib.users.cache import ProfileCache
         from chalicelib.users.service import Users
         from chalicelib.users.store import UserStore
 
-        return Users(store=UserStore(self.postgres))
+        return Users(store=UserStore(self.postgres), cache=ProfileCache(self.redis))
 
     @cached_property
     def admin(self) -> "Admin":
@@ -444,12 +445,14 @@ class Deps:
     @cached_property
     def notifier(self) -> "Notifier":
         from chalicelib.notify.service import Notifier
+        from chalicelib.notify.strangers import Doorbell
 
         return Notifier(
             users=self.users,
             messages=self.messages,
             fcm=self.fcm,
             broker=self.broker,
+            doorbell=Doorbell(self.redis),
             canaries=lambda: self.canaries,
         )
 

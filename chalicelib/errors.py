@@ -142,6 +142,14 @@ class ChatNotFound(AppError):
     code, status, message = "chat_not_found", 404, "There is no such chat, or you are not in it."
 
 
+class NotAnswered(AppError):
+    code, status, message = (
+        "not_answered",
+        403,
+        "They have not answered yet. You can write more as soon as they do.",
+    )
+
+
 class UserNotFound(AppError):
     code, status, message = "user_not_found", 404, "There is no such user."
 

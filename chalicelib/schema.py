@@ -13,6 +13,7 @@ from yoyo import get_backend, read_migrations
 from chalicelib import broker
 from chalicelib.config import Settings, SettingsInvalid
 from chalicelib.errors import Unavailable
+from chalicelib.messages.models import UNANSWERED
 from chalicelib.messages.store import StoreUnfit
 from chalicelib.messages.store.mongo import MongoMessages
 from chalicelib.messages.store.mongo_fitness import require_fit
@@ -37,6 +38,7 @@ def apply(settings: Settings) -> None:
         require_fit(messages_url)
         messages = MongoMessages(messages_url)
         messages.create_indexes()
+        messages.look_who_wrote(UNANSWERED)
         messages.close()
     elif messages_url != accounts_url:
         migrate(messages_url)

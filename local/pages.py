@@ -27,13 +27,15 @@ HEADERS = {
         "default-src 'none'; "
         "script-src 'self'; "
         "style-src 'self'; "
-        "img-src 'self' https:; "
+        "img-src 'self' data: blob:; "
         "connect-src 'self' http: https: ws: wss:; "
         "base-uri 'none'; "
         "form-action 'none'; "
         "require-trusted-types-for 'script'; "
         "frame-ancestors 'none'"
     ),
+    # A name in somebody's message is looked up when its link is followed, and not before.
+    "X-DNS-Prefetch-Control": "off",
 }
 """Whoever serves the web client elsewhere sends these, and `Strict-Transport-Security`."""
 

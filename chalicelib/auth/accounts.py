@@ -222,7 +222,8 @@ class Accounts:
                 asked = True
             # First, while it is known what the devices are kept under.
             self._throttle.forget(identity.user_id, self._logins(identity.user_id))
-            ended = self._store.erase(identity.user_id, self._clock(), checked=checked)
+            with self._users.changing(identity.user_id):
+                ended = self._store.erase(identity.user_id, self._clock(), checked=checked)
             if ended is not None:
                 try:
                     self._auth.close(identity.user_id, ended)

@@ -382,7 +382,7 @@ class AccountStore:
                 cursor.execute(
                     "UPDATE users SET username = id::text, email = NULL, email_verified_at = NULL,"
                     " display_name = %s, about = '', avatar_url = NULL,"
-                    " push_previews = true, deleted_at = %s,"
+                    " push_previews = true, deleted_at = %s, revision = revision + 1,"
                     " suspended_at = NULL, suspension_reason = NULL"
                     " WHERE id = %s AND deleted_at IS NULL",
                     [DELETED_NAME, now, user_id],

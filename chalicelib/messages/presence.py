@@ -65,10 +65,10 @@ class Presence:
     def watch(self, watcher: Identity, user_ids: list[str]) -> PresenceList:
         """How users are, now and, by events, for a quarter of an hour; a ping renews that.
 
-        Users one shares no chat with are left out.
+        Users with whom one has no chat in which both have written are left out.
         """
-        shared = self._store().shares_chat(watcher.user_id, user_ids) if user_ids else set()
-        visible = [user_id for user_id in dict.fromkeys(user_ids) if user_id in shared]
+        known = self._store().acquainted(watcher.user_id, user_ids) if user_ids else set()
+        visible = [user_id for user_id in dict.fromkeys(user_ids) if user_id in known]
         found = self._connections.watch(watcher, visible)
         return PresenceList(
             items=[

@@ -19,6 +19,7 @@ from chalicelib.messages.models import (
     MESSAGE_NEW,
     RECEIPT,
     TYPING,
+    UNANSWERED,
     Changes,
     Chat,
     ChatNews,
@@ -102,9 +103,10 @@ class Messages:
         """Store a message and deliver it: (the message, whether it is new). Stored means sent.
 
         A resend answers with the message stored first, and completes its delivery (G2).
+        Raises NotAnswered beyond UNANSWERED messages to somebody who has written nothing.
         """
         new = NewMessage.of(draft, chat_id=chat_id, sender_id=sender.user_id)
-        stored = _found(self._store.append(new))
+        stored = _found(self._store.append(new, unanswered=UNANSWERED))
         if stored.created:
             metrics.count("MessagesStored")
         if stored.pending:
@@ -186,18 +188,15 @@ class Messages:
         """A device of the reader has everything up to `seq`. A program's word for it counts for
         nothing: a push that the user's own devices may need waits for it."""
         if reader.client_id is not None:
-            _found(self._store.member_ids(chat_id, member=reader.user_id))
+            _found(self._store.observers(chat_id, member=reader.user_id))
             return
         self._receipt(reader, chat_id, seq, self._move(reader, chat_id, delivered=seq))
 
     def typing(self, writer: Identity, chat_id: str, typing: bool) -> None:
-        """Tell the others that somebody types, or stopped."""
-        members = _found(self._store.member_ids(chat_id, member=writer.user_id))
+        """Tell the others, once the chat is answered, that somebody types, or stopped."""
+        others = _found(self._store.observers(chat_id, member=writer.user_id))
         data = TypingOf(chat_id=chat_id, user_id=writer.user_id, typing=typing)
-        self._gateway.tell(
-            [member for member in members if member != writer.user_id],
-            TYPING.of(data),
-        )
+        self._gateway.tell(others, TYPING.of(data))
 
     def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
         """The cursors of (chat_id, user_id) pairs that exist."""
@@ -319,10 +318,10 @@ class Messages:
         return _found(self._store.move_cursors(chat_id, member=reader.user_id, **cursors))
 
     def _receipt(self, reader: Identity, chat_id: str, seq: int, cursors: Cursors) -> None:
-        """Strike out what was owed; tell everyone when a cursor moved."""
+        """Strike out what was owed; tell those who may know when a cursor moved."""
         try:
             self._gateway.tell(
-                cursors.member_ids if cursors.moved else [],
+                cursors.seen_by if cursors.moved else [],
                 RECEIPT.of(cursors.receipt),
                 skip=reader.connection_id,
                 delivered=Owed(reader.user_id, chat_id, seq),

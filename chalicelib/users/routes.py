@@ -10,10 +10,11 @@ from chalicelib.users.models import (
     DeviceId,
     Profile,
     ProfileChanges,
+    ProfileList,
     PublicProfile,
     PushToken,
-    UsernameQuery,
     UsersAnswer,
+    UsersQuery,
     UsersQuestion,
 )
 from chalicelib.wire import Id
@@ -52,9 +53,11 @@ def get_user(identity: Identity, user_id: Id) -> PublicProfile:
 
 
 @endpoint(bp, "GET /v1/users", errors=(UserNotFound,), scope="users.read", limit="search")
-def find_user(identity: Identity, query: UsernameQuery) -> PublicProfile:
-    """The public profile of the user with exactly this username."""
-    return deps.users.named(query.username)
+def find_users(identity: Identity, query: UsersQuery) -> PublicProfile | ProfileList:
+    """The user with exactly this username; or a list of those of up to 100 ids that exist."""
+    if query.username is not None:
+        return deps.users.named(query.username)
+    return deps.users.many((query.ids or "").split(","))
 
 
 @endpoint(bp, "PUT /v1/users/me/push-tokens/{device_id}", scope="account", status=204)

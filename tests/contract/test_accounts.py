@@ -15,7 +15,7 @@ from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
 from chalicelib.errors import AppError, Unavailable, UsernameTaken
 from chalicelib.ids import new_id
 from chalicelib.postgres import Postgres
-from chalicelib.users.models import PushToken
+from chalicelib.users.models import PublicProfile, PushToken
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import MONTH, NOW, Stores, migrated, profile, session_of
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
@@ -207,7 +207,7 @@ class TestRevoke:
         stores.users.add_push_token(user_id, session_id, device_id, push, NOW)
 
     def pushed(self, stores: Stores, user_id: str) -> list[str]:
-        return [one.device_id for one in stores.users.push_targets([user_id], [], NOW).targets]
+        return [one.device_id for one in stores.users.push_targets([user_id], NOW)]
 
     def revoked(self, stores: Stores, session_id: str) -> Any:
         session = stores.accounts.session(session_id)
@@ -314,9 +314,8 @@ class TestErase:
 
         assert stores.accounts.erase(user.id, NOW, checked="hash") == [session.id]
 
-        shown = stores.users.public(user.id)
-        assert shown is not None
-        assert shown.model_dump() == {
+        (card,) = stores.users.cards([user.id])
+        assert PublicProfile.of(card).model_dump() == {
             "id": user.id,
             "username": None,
             "display_name": "Deleted user",
@@ -331,7 +330,7 @@ class TestErase:
         assert stores.accounts.credential_for(user.email) is None
         assert stores.users.profile(user.id) is None
         assert stores.users.named(user.username) is None
-        assert stores.users.push_targets([user.id], [], NOW).targets == []
+        assert stores.users.push_targets([user.id], NOW) == []
 
     def test_needs_the_password_that_was_checked(self, stores: Stores) -> None:
         user, session = stores.account()

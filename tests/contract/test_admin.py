@@ -26,7 +26,13 @@ from chalicelib.users.service import Users
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of
 from tests.contract.test_accounts import wait_until_blocked
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeAdminStore, FakeUserStore, Tables
+from tests.unit.auth.fake_tables import (
+    FakeAccountStore,
+    FakeAdminStore,
+    FakeProfileCache,
+    FakeUserStore,
+    Tables,
+)
 from tests.unit.auth.fakes import (
     FakeRevocation,
     FakeSockets,
@@ -72,7 +78,9 @@ class Staffed(Stores):
             throttle=lambda: throttle,
             sockets=FakeSockets,
         )
-        return Admin(store=self.admin, auth=auth, users=Users(store=self.users))
+        return Admin(
+            store=self.admin, auth=auth, users=Users(store=self.users, cache=FakeProfileCache())
+        )
 
 
 def over(postgres: Postgres) -> Staffed:

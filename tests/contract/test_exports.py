@@ -239,7 +239,7 @@ def test_an_archive_holds_what_the_stores_hold(postgres_url: str, messages: Mess
             content=TextContent(kind="text", text=f"number {number}"),
             created_at=NOW,
         )
-        found = messages.append(sent)
+        found = messages.append(sent, unanswered=3)
         assert found is not None
         messages.settle(found.message)
     with postgres.cursor() as cursor:

@@ -29,12 +29,12 @@ class FakeSessions:
 
 
 class FakeChats:
-    """Everybody shares a chat with everybody but strangers."""
+    """Everybody has written with everybody but strangers."""
 
     def __init__(self) -> None:
         self.strangers: set[str] = set()
 
-    def shares_chat(self, member: str, others: Collection[str]) -> set[str]:
+    def acquainted(self, member: str, others: Collection[str]) -> set[str]:
         return set(others) - self.strangers
 
 

@@ -94,6 +94,11 @@ class People:
         ana, bo = await asyncio.gather(self.new("ana"), self.new("bo"))
         return ana, bo, await ana.chat_with(bo)
 
+    async def friends(self) -> tuple[User, User, str]:
+        """Two people and their chat, in which both have written."""
+        ana, bo = await asyncio.gather(self.new("ana"), self.new("bo"))
+        return ana, bo, await ana.talk_with(bo)
+
 
 Run = Callable[[Callable[[People], Awaitable[Any]]], Any]
 

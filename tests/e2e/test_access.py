@@ -257,7 +257,7 @@ def test_every_event_reaches_whom_the_table_says(run: Run) -> None:
         owner = caller.owner if isinstance(caller, Session) else caller
         assert isinstance(owner, User)
         friend = await people.new("friend")
-        chat = await owner.chat_with(friend)
+        chat = await owner.talk_with(friend)
         await socket.ask("presence.watch", {"user_ids": [friend.id]})
         await owner.sign_in()
         async with friend.socket() as other:

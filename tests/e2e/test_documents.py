@@ -306,7 +306,7 @@ class Frames:
 
 def test_every_frame_is_as_the_document_says(run: Run) -> None:
     async def scenario(people: People) -> None:
-        ana, bo, chat = await people.pair()
+        ana, bo, chat = await people.friends()
         async with ana.socket() as a:
             frames = Frames(a)
             draft = {"chat_id": chat, "client_id": "x", "content": {"kind": "text", "text": "hi"}}

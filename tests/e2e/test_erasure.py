@@ -92,7 +92,10 @@ async def someone(people: People, mark: str) -> tuple[User, dict[str, str]]:
     await ana.ok("POST /v1/auth/email/verify", {"token": link})
     login = {"login": registration["email"], "password": PASSWORD, "device_key": device_key}
     await people.anonymous.ok("POST /v1/auth/login", login)
-    about = {"about": f"About {mark}", "avatar_url": f"https://example.org/avatar-{mark}.png"}
+    with psycopg.connect(people.cloud.about["environment"]["POSTGRES_URL"]) as connection:
+        picture = f"https://example.org/avatar-{mark}.png"  # from when these were taken
+        connection.execute("UPDATE users SET avatar_url = %s WHERE id = %s", [picture, ana.id])
+    about = {"about": f"About {mark}"}
     await ana.ok("PATCH /v1/users/me", about)
     token = {"token": f"push-{mark}", "platform": "android"}
     await ana.ok(f"PUT /v1/users/me/push-tokens/device-{mark}", token)
@@ -118,6 +121,7 @@ def test_nothing_is_left_of_a_deleted_account_but_what_the_page_says(run: Run) -
         ana, marks = await someone(people, mark)
         bo = await people.new("bo")
         chat = await ana.chat_with(bo)
+        assert (await bo.ok(f"GET /v1/users?ids={ana.id}"))["items"]  # and so it is cached
         await ana.send(chat, f"text {mark}")
         factor = await ana.ok("POST /v1/auth/second-factor", PROOF)
         code = {"code": pyotp.TOTP(factor["secret"]).now()}
@@ -146,6 +150,8 @@ def test_nothing_is_left_of_a_deleted_account_but_what_the_page_says(run: Run) -
         seen = {**marks, "last seen": _last_seen(ana.id)}
         before = {what for what, _ in await asyncio.to_thread(found, people.cloud, seen)}
         assert before == set(seen), "the test would look for what was never there"
+        name = {"name": marks["name"]}
+        assert ("name", "redis profile") in await asyncio.to_thread(found, people.cloud, name)
 
         await ana.ok("POST /v1/users/me/delete", proof_of_both())
         await people.told(ana, "- The account was deleted")

@@ -63,6 +63,10 @@ class Chats(RuleBasedStateMachine):
 
     @initialize(online=st.lists(st.booleans(), min_size=6, max_size=6))
     def begin(self, online: list[bool]) -> None:
+        for chat_id, members in self.members.items():
+            for user_id in members:  # once both have written, nothing limits what is sent
+                writer = next(one for one in self.clients if one.user_id == user_id)
+                self.say(writer, (chat_id, user_id, f"c{next(self.numbers)}"), "hello", None)
         for client, is_online in zip(self.clients, online, strict=True):
             if is_online:
                 client.open_socket()

@@ -158,7 +158,7 @@ def nothing(*_, **__): return []
 def caller(*_):
     from chalicelib.connections import Caller
     return Caller(user_id=A, session_id="s", connection_id="c", scopes=identity.scopes)
-def store(new): return Stored(new.at(1), [A, B], created=True, pending=True)
+def store(new, **_): return Stored(new.at(1), [A, B], created=True, pending=True)
 def delivery(unreached):
     from chalicelib.gateway import Delivery
     return lambda *_, **__: Delivery(unreached, False)

@@ -13,7 +13,7 @@ from typing import ClassVar
 from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from chalicelib.errors import Unavailable
+from chalicelib.errors import NotAnswered, Unavailable
 from chalicelib.messages.models import (
     Changes,
     Chat,
@@ -29,7 +29,9 @@ from chalicelib.messages.store.mongo_documents import (
     Document,
     Documents,
     bounded,
+    cursors,
     insert_new,
+    may_be_sent,
     sent_as,
     stored,
     take_out,
@@ -39,7 +41,7 @@ from chalicelib.messages.store.mongo_documents import (
 INDEX_SECONDS = 120.0
 OUTBOX_LIMIT = 200
 """So many unsettled messages of 16 KB keep a chat far below MongoDB's 16 MB a document."""
-
+LOOK_AT = 200
 
 NEWEST_FIRST = [("last_activity_at", DESCENDING), ("_id", DESCENDING)]
 
@@ -84,6 +86,18 @@ class MongoMessages(MessageStore):
             for name, indexes in self.INDEXES.items():
                 self._db.chats.database[name].create_indexes(indexes)
 
+    def look_who_wrote(self, unanswered: int) -> None:
+        """Have each chat know whether it is answered that an older version of us has made. Safe to
+        repeat, and to run twice at once."""
+        unknown: Document = {"_id": {"$gt": ""}, "asked": {"$exists": False}, "answered": None}
+        while True:
+            with bounded(INDEX_SECONDS):
+                page = list(self._db.chats.find(unknown).sort("_id", ASCENDING).limit(LOOK_AT))
+                if not page:
+                    return
+                self._db.look_who_wrote(page, unanswered)
+            unknown["_id"] = {"$gt": page[-1]["_id"]}
+
     def open_direct(
         self, chat_id: str, *, members: tuple[str, str], at: datetime
     ) -> tuple[Chat, bool]:
@@ -97,7 +111,7 @@ class MongoMessages(MessageStore):
                 raise LookupError("this chat has other members")
             return self._db.views([chat], members[0])[0], made
 
-    def append(self, new: NewMessage) -> Stored | None:
+    def append(self, new: NewMessage, *, unanswered: int) -> Stored | None:
         entry = {"_id": new.id, **new.model_dump(exclude={"id"})}
         same = {"sender_id": new.sender_id, "client_id": new.client_id}
         with bounded():
@@ -107,13 +121,14 @@ class MongoMessages(MessageStore):
                     "member_ids": new.sender_id,
                     "outbox": {"$not": {"$elemMatch": same}},
                     f"outbox.{OUTBOX_LIMIT - 1}": {"$exists": False},
+                    "$or": may_be_sent(new, unanswered),
                 },
                 take_place(entry),
                 projection={"member_ids": 1, "last_rev": 1},
                 return_document=ReturnDocument.AFTER,
             )
             if chat is None:
-                return self._refused(new)
+                return self._refused(new, unanswered)
             message = new.at(chat["last_rev"])
             try:
                 self._db.messages.insert_one({**entry, "seq": message.seq, "rev": message.rev})
@@ -262,18 +277,22 @@ class MongoMessages(MessageStore):
             delivered_seq=max(old["delivered_seq"], delivered),
         )
         moved = read > old["read_seq"] or delivered > old["delivered_seq"]
-        return Cursors(receipt, moved, chat["member_ids"])
+        return cursors(receipt, chat, moved=moved)
 
-    def member_ids(self, chat_id: str, *, member: str) -> list[str] | None:
+    def observers(self, chat_id: str, *, member: str) -> list[str] | None:
         with bounded():
             chat = self._db.chats.find_one(
-                {"_id": chat_id, "member_ids": member}, {"member_ids": 1}
+                {"_id": chat_id, "member_ids": member}, {"member_ids": 1, "answered": 1}
             )
-        return chat["member_ids"] if chat else None
+        if chat is None:
+            return None
+        return [one for one in chat["member_ids"] if one != member and chat.get("answered")]
 
-    def shares_chat(self, member: str, others: Collection[str]) -> set[str]:
+    def acquainted(self, member: str, others: Collection[str]) -> set[str]:
         wanted = [other for other in others if other != member]
-        together = {"$and": [{"member_ids": member}, {"member_ids": {"$in": wanted}}]}
+        together = {
+            "$and": [{"member_ids": member}, {"member_ids": {"$in": wanted}}, {"answered": True}]
+        }
         known = {"$setIntersection": ["$member_ids", {"$literal": wanted}]}
         with bounded():
             found = self._db.chats.aggregate(
@@ -290,14 +309,20 @@ class MongoMessages(MessageStore):
         chat_ids = list({chat_id for chat_id, _ in pairs})
         with bounded():
             chats = {
-                chat["_id"]: chat["member_ids"]
-                for chat in self._db.chats.find({"_id": {"$in": chat_ids}}, {"member_ids": 1})
+                chat["_id"]: chat
+                for chat in self._db.chats.find(
+                    {"_id": {"$in": chat_ids}}, {"member_ids": 1, "answered": 1}
+                )
             }
-            there = [pair for pair in pairs if pair[1] in chats.get(pair[0], ())]
+            there = [
+                (chat_id, user_id)
+                for chat_id, user_id in pairs
+                if chat_id in chats and user_id in chats[chat_id]["member_ids"]
+            ]
             members = self._db.members(there)
         return {
-            (one["chat_id"], one["user_id"]): Cursors(
-                Receipt.model_validate(one), False, chats[one["chat_id"]]
+            (one["chat_id"], one["user_id"]): cursors(
+                Receipt.model_validate(one), chats[one["chat_id"]], moved=False
             )
             for one in members
         }
@@ -344,6 +369,7 @@ class MongoMessages(MessageStore):
             "kind": "direct",
             "member_ids": list(members),
             "last_rev": 0,
+            "asked": [],
             "created_at": at,
             "last_activity_at": at,
         }
@@ -353,16 +379,25 @@ class MongoMessages(MessageStore):
             return False
         return True
 
-    def _refused(self, new: NewMessage) -> Stored | None:
-        """Why a chat took no message: a stranger, a resend, or too much that is not settled."""
+    def _refused(self, new: NewMessage, unanswered: int) -> Stored | None:
+        """Why a chat took no message: a stranger, a resend, too much that nobody answered, or too
+        much that is not settled."""
         chat = self._db.chat(new.chat_id, new.sender_id)
         if chat is None:
             return None
-        outbox = chat.get("outbox", [])
+        outbox, same = chat.get("outbox", []), (new.sender_id, new.client_id)
         self._db.landed(entry for entry in outbox if entry["client_id"] == new.client_id)
         first = self._db.messages.find_one(sent_as(new))
-        if first is None:
+        waits = any((one["sender_id"], one["client_id"]) == same for one in outbox)
+        if first is None and (waits or len(outbox) >= OUTBOX_LIMIT):
             raise Unavailable("messages")
+        if first is None:
+            self._db.look_who_wrote([chat], unanswered)
+            if not self._db.chats.find_one(
+                {"_id": new.chat_id, "$or": may_be_sent(new, unanswered)}
+            ):
+                raise NotAnswered()
+            return self.append(new, unanswered=unanswered)  # an answer has just come
         return Stored(
             stored(first),
             chat["member_ids"],

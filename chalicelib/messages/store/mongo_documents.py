@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pymongo
-from pymongo import ASCENDING
+from pymongo import ASCENDING, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError, WriteConcernError
 
 from chalicelib.errors import Unavailable
-from chalicelib.messages.models import Chat, Member, Message, NewMessage
+from chalicelib.messages.models import Chat, Cursors, Member, Message, NewMessage, Receipt
 from chalicelib.messages.store import UNREAD_WINDOW
 
 Document = dict[str, Any]
@@ -85,6 +85,7 @@ class Documents:
             Chat(
                 id=chat["_id"],
                 kind=chat["kind"],
+                answered=chat.get("answered", False),
                 members=sorted(
                     (Member.model_validate(one) for one in members[chat["_id"]]),
                     key=lambda one: one.user_id,
@@ -94,9 +95,36 @@ class Documents:
                 unread_count=unread.get(chat["_id"], 0),
                 created_at=chat["created_at"],
                 last_activity_at=chat["last_activity_at"],
-            )
+            ).seen_by(member)
             for chat in chats
         ]
+
+    def look_who_wrote(self, chats: list[Document], unanswered: int) -> None:
+        """Find out from the messages of chats who has written, and note it in the chats."""
+        self.landed(entry for chat in chats for entry in chat.get("outbox", []))
+        found = self.messages.aggregate(
+            [
+                {"$match": {"chat_id": {"$in": [chat["_id"] for chat in chats]}}},
+                {"$group": {"_id": {"chat_id": "$chat_id", "sender_id": "$sender_id"}}},
+            ]
+        )
+        writers: dict[str, list[str]] = {chat["_id"]: [] for chat in chats}
+        for one in found:
+            writers[one["_id"]["chat_id"]].append(one["_id"]["sender_id"])
+        notes = []
+        for chat_id, wrote in writers.items():
+            if len(wrote) > 1:
+                notes.append(UpdateOne({"_id": chat_id}, {"$set": {"answered": True}}))
+                continue
+            asked: Document = {"asked": []}
+            if wrote:
+                mine = {"chat_id": chat_id, "sender_id": wrote[0]}
+                sent = self.messages.find(mine, {"client_id": 1}).limit(unanswered)
+                asked = {"asked_by": wrote[0], "asked": [one["client_id"] for one in sent]}
+            unknown = {"_id": chat_id, "asked": {"$exists": False}, "answered": None}
+            notes.append(UpdateOne(unknown, {"$set": asked}))
+        if notes:
+            self.chats.bulk_write(notes, ordered=False)
 
     def _unread(
         self, chats: list[Document], members: dict[str, list[Document]], member: str
@@ -152,7 +180,12 @@ def take_place(entry: Document) -> list[Document]:
     from people is a $literal: nothing in it is taken for an expression."""
     placed = {"$mergeObjects": [{"$literal": entry}, {"seq": "$last_rev", "rev": "$last_rev"}]}
     outbox = {"$concatArrays": [{"$ifNull": ["$outbox", []]}, [placed]]}
+    asked = {"$setUnion": [{"$ifNull": ["$asked", []]}, [{"$literal": entry["client_id"]}]]}
+    answered = {"$or": ["$answered", {"$ne": ["$asked_by", {"$literal": entry["sender_id"]}]}]}
     return [
+        {"$set": {"asked_by": {"$ifNull": ["$asked_by", {"$literal": entry["sender_id"]}]}}},
+        {"$set": {"answered": answered}},
+        {"$set": {"asked": {"$cond": ["$answered", "$asked", asked]}}},
         {
             "$set": {
                 "last_rev": {"$add": ["$last_rev", 1]},
@@ -161,6 +194,15 @@ def take_place(entry: Document) -> list[Document]:
         },
         {"$set": {"outbox": outbox}},
     ]
+
+
+def may_be_sent(new: NewMessage, unanswered: int) -> list[Document]:
+    """In which chats a message may take a place. A chat keeps who wrote first (`asked_by`), the
+    client_ids of what they wrote (`asked`) and, once another has written, that it is `answered`.
+    Sent again, a message takes the same entry of `asked`, so it counts once."""
+    others = {"asked": {"$exists": True}, "asked_by": {"$ne": new.sender_id}}
+    few = {"asked_by": new.sender_id, f"asked.{unanswered - 1}": {"$exists": False}}
+    return [{"answered": True}, others, few]
 
 
 def take_out(message_id: str) -> list[Document]:
@@ -175,6 +217,12 @@ def take_out(message_id: str) -> list[Document]:
 
 def sent_as(new: NewMessage) -> Document:
     return {"chat_id": new.chat_id, "sender_id": new.sender_id, "client_id": new.client_id}
+
+
+def cursors(receipt: Receipt, chat: Document, *, moved: bool) -> Cursors:
+    answered = chat.get("answered", False)
+    told = chat["member_ids"] if answered else [receipt.user_id]
+    return Cursors(receipt, moved, answered, told)
 
 
 def stored(document: Document) -> Message:

@@ -77,7 +77,7 @@ def dies_before_storing(store: MongoMessages, new: NewMessage) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store._db.messages, "insert_one", broken)
         with pytest.raises(Unavailable):
-            store.append(new)
+            store.append(new, unanswered=3)
 
 
 class TestASenderThatDied:
@@ -239,9 +239,9 @@ def test_a_chat_with_too_much_unsettled_takes_no_more_until_it_is(
     stored = [room.append(new).message for new in news]
 
     with pytest.raises(Unavailable):
-        store.append(room.new(room.bo))
+        store.append(room.new(room.bo), unanswered=3)
     assert room.append(news[0]).message == stored[0]
-    assert store.append(room.new(room.zoe)) is None
+    assert store.append(room.new(room.zoe), unanswered=3) is None
     chat = store.chat(room.id, member=room.bo)
     assert chat is not None
     assert (chat.last_rev, chat.last_message) == (5, stored[-1])
@@ -273,7 +273,7 @@ def test_g1_a_message_whose_place_is_taken_is_not_acknowledged_until_it_has_anot
 
     for _ in range(2):
         with pytest.raises(Unavailable):
-            store.append(new)
+            store.append(new, unanswered=3)
     assert store.pending(before=now() + LATER, limit=9) == []
 
     assert room.append(new).message == new.at(2)
@@ -364,7 +364,7 @@ def test_a_forked_child_uses_the_store_of_its_parent(room: Room, store: MongoMes
     if child == 0:
         signal.alarm(30)
         found = store.chat(room.id, member=room.ana) is not None
-        os._exit(0 if found and store.append(room.new(room.ana)) else 1)
+        os._exit(0 if found and store.append(room.new(room.ana), unanswered=3) else 1)
     _, status = os.waitpid(child, 0)
 
     assert os.waitstatus_to_exitcode(status) == 0

@@ -40,7 +40,13 @@ from tests.unit.auth.fake_google import FakeGoogleStore, FakeUses
 from tests.unit.auth.fake_mail import FakeMailStore, FakeNoticeStore, FakeRecoveryStore, FakeSes
 from tests.unit.auth.fake_passkeys import FakeChallenges, FakePasskeyStore
 from tests.unit.auth.fake_second_factor import FakeSecondFactorStore
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeAdminStore, FakeUserStore, Tables
+from tests.unit.auth.fake_tables import (
+    FakeAccountStore,
+    FakeAdminStore,
+    FakeProfileCache,
+    FakeUserStore,
+    Tables,
+)
 from tests.unit.auth.fakes import (
     PHONE,
     Clock,
@@ -163,7 +169,7 @@ def make_world(given: Settings) -> World:
     revocation, sockets, throttle = FakeRevocation(), FakeSockets(), FakeThrottle(given)
     passwords = CountingPasswords(given)
     store, tokens = FakeAccountStore(tables), AccessTokens(given)
-    users = Users(store=FakeUserStore(tables))
+    users = Users(store=FakeUserStore(tables), cache=FakeProfileCache())
     auth = Auth(
         given,
         revocation=revocation,

@@ -1,7 +1,7 @@
 """Accounts and users in memory, held to the same contract as the stores in PostgreSQL."""
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -24,15 +24,16 @@ from chalicelib.auth.passkey_models import Passkey
 from chalicelib.auth.scopes import Role
 from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
 from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken
+from chalicelib.ids import new_id
 from chalicelib.mail.letters import device
 from chalicelib.mail.models import Due, Kind, Notice, NoticeKind, Purpose
+from chalicelib.users.cache import ProfileCache
 from chalicelib.users.models import (
     DELETED_NAME,
     MAX_DEVICES,
+    Card,
     Profile,
-    PublicProfile,
     PushTarget,
-    PushTargets,
     PushToken,
 )
 from chalicelib.users.store import UserStore
@@ -41,6 +42,7 @@ from chalicelib.users.store import UserStore
 @dataclass
 class User:
     profile: Profile
+    revision: int = 0
     deleted: bool = False
     suspended_at: datetime | None = None
     suspension_reason: str | None = None
@@ -347,6 +349,7 @@ class FakeAccountStore(AccountStore):
             if checked is not None:
                 del self._tables.passwords[user_id]
             user.deleted = True
+            user.revision += 1
             self._tables.drop_links(user_id, "verify", "reset")
             for key in list(self._tables.notices):
                 if key[0] == user_id and key[1] != "account_deleted":
@@ -501,8 +504,11 @@ class FakeAdminStore(AdminStore):
 
 
 class FakeUserStore(UserStore):
+    """`asked`: for whose cards, each time."""
+
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self.asked: list[list[str]] = []
 
     def profile(self, user_id: str) -> Profile | None:
         with self._tables:
@@ -515,18 +521,20 @@ class FakeUserStore(UserStore):
             if user is None or user.deleted:
                 return None
             user.profile = user.profile.model_copy(update=changes)
+            user.revision += 1
             return user.profile
 
-    def public(self, user_id: str) -> PublicProfile | None:
+    def cards(self, user_ids: Collection[str]) -> list[Card]:
+        self.asked.append(list(user_ids))
         with self._tables:
-            user = self._tables.users.get(user_id)
-            return _public(user) if user else None
+            users = self._tables.users
+            return [_card(users[user_id]) for user_id in user_ids if user_id in users]
 
-    def named(self, username: str) -> PublicProfile | None:
+    def named(self, username: str) -> Card | None:
         with self._tables:
             for user in self._tables.users.values():
                 if user.profile.username == username and not user.deleted:
-                    return _public(user)
+                    return _card(user)
         return None
 
     def exists(self, user_id: str) -> bool:
@@ -560,32 +568,23 @@ class FakeUserStore(UserStore):
                 if row.push.token in tokens:
                     del self._tables.pushes[key]
 
-    def push_targets(
-        self, user_ids: Collection[str], sender_ids: Collection[str], now: datetime
-    ) -> PushTargets:
+    def push_targets(self, user_ids: Collection[str], now: datetime) -> list[PushTarget]:
         with self._tables:
             users = self._tables.users
-            return PushTargets(
-                targets=[
-                    PushTarget(
-                        user_id,
-                        device_id,
-                        row.push.token,
-                        row.push.platform,
-                        users[user_id].profile.push_previews
-                        and not self._shared(user_id, row.push.token, now),
-                    )
-                    for (user_id, device_id), row in sorted(
-                        self._tables.pushes.items(), key=lambda item: item[0]
-                    )
-                    if user_id in user_ids and self._tables.sessions[row.session_id].stands(now)
-                ],
-                names={
-                    user_id: users[user_id].profile.display_name
-                    for user_id in sender_ids
-                    if user_id in users
-                },
-            )
+            return [
+                PushTarget(
+                    user_id,
+                    device_id,
+                    row.push.token,
+                    row.push.platform,
+                    users[user_id].profile.push_previews
+                    and not self._shared(user_id, row.push.token, now),
+                )
+                for (user_id, device_id), row in sorted(
+                    self._tables.pushes.items(), key=lambda item: item[0]
+                )
+                if user_id in user_ids and self._tables.sessions[row.session_id].stands(now)
+            ]
 
     def _shared(self, user_id: str, token: str, now: datetime) -> bool:
         return any(
@@ -596,12 +595,43 @@ class FakeUserStore(UserStore):
         )
 
 
-def _public(user: User) -> PublicProfile:
-    return PublicProfile(
+class FakeProfileCache(ProfileCache):
+    """`sick`: raises Unavailable."""
+
+    def __init__(self) -> None:
+        self.sick = False
+        self._kept: dict[str, Card | str] = {}
+
+    def find(self, user_ids: Collection[str]) -> dict[str, Card]:
+        self._check()
+        kept = (self._kept.get(user_id) for user_id in user_ids)
+        return {card.id: card for card in kept if isinstance(card, Card)}
+
+    def hold(self, user_id: str) -> str:
+        self._check()
+        token = new_id()
+        self._kept[user_id] = token
+        return token
+
+    def keep(self, cards: Iterable[Card], *, token: str = "") -> None:
+        self._check()
+        for card in cards:
+            there = self._kept.get(card.id)
+            older = isinstance(there, Card) and there.revision < card.revision
+            if there is None or there == token or older:
+                self._kept[card.id] = card
+
+    def _check(self) -> None:
+        if self.sick:
+            raise Unavailable("redis")
+
+
+def _card(user: User) -> Card:
+    return Card(
         id=user.profile.id,
         username=None if user.deleted else user.profile.username,
         display_name=user.profile.display_name,
         about=user.profile.about,
-        avatar_url=user.profile.avatar_url,
         deleted=user.deleted,
+        revision=user.revision,
     )
