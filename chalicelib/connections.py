@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import redis
 
 from chalicelib import connection_scripts as lua
+from chalicelib import metrics
 from chalicelib.auth.models import Identity
 from chalicelib.buckets import Held, digest, held, judge, taking
 from chalicelib.config import Settings
@@ -110,6 +111,7 @@ class Connections:
             raise Unauthorized("This socket is not signed in any more. Connect again.")
         user_id, session_id, scopes, wait = found
         if float(wait) > 0:
+            metrics.count("RateLimited")
             raise RateLimited(math.ceil(float(wait)))
         judge([(own, one) for one in taken])
         self._remember(connection_id, user_id, session_id)

@@ -11,8 +11,16 @@ import pymongo
 import pytest
 
 from local.servers import start_all
+from tests.contract import application_role
 
 Start = Callable[[str], str]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def as_functions() -> Iterator[None]:
+    """Stores sign in as functions do."""
+    with application_role.installed():
+        yield
 
 
 @pytest.fixture(scope="session")
