@@ -78,8 +78,9 @@ class Project:
     def filled_policy(self, function: Function, values: Mapping[str, str]) -> str:
         """A function's policy without blanks. Raises Stopped where a value is missing."""
         text = Template((self._folder / function.policy).read_text())
+        quoted = {name: json.dumps(value)[1:-1] for name, value in values.items()}
         try:
-            return text.substitute(values, FUNCTION=function.name)
+            return text.substitute(quoted, FUNCTION=function.name)
         except KeyError as error:
             raise Stopped(f".chalice/{function.policy}: nothing fills in {error}.") from None
 

@@ -1,8 +1,10 @@
 """The role that functions use in PostgreSQL. That it may do enough, the other tests here show."""
 
+import re
+import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import psycopg
@@ -10,8 +12,12 @@ import pytest
 
 from chalicelib import roles, schema
 from chalicelib.config import SettingsInvalid
+from chalicelib.postgres import Postgres
 from tests.contract.application_role import LOGIN, PASSWORD, application
 from tests.unit.settings import settings
+
+MIGRATE = schema.migrate
+"""As it is, without what the fixtures here add to it."""
 
 
 @pytest.fixture
@@ -149,3 +155,51 @@ class TestGenerations:
     def logins(owner: psycopg.Connection) -> list[str]:
         found = owner.execute("SELECT rolname FROM pg_roles WHERE rolcanlogin").fetchall()
         return [name for (name,) in found if roles.LOGIN.match(name)]
+
+
+def test_an_owner_who_is_no_superuser_makes_and_drops_it(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As RDS's first user, who may make roles and owns the database."""
+    name = f"owner_{uuid4().hex[:8]}"
+    monkeypatch.setattr(roles, "GROUP", f"{name}_app")
+    monkeypatch.setattr(roles, "LOGIN", re.compile(rf"^{name}_app_[0-9]+$"))
+    host = urlsplit(postgres_url).netloc.rpartition("@")[2]
+    owner = f"postgresql://{name}:secret@{host}/{name}"
+    first, second = (f"postgresql://{name}_app_{n}:secret{n}@{host}/{name}" for n in (1, 2))
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'secret'".encode())
+        connection.execute(f"CREATE DATABASE {name} OWNER {name}".encode())
+        try:
+            for url in (first, first, second):
+                MIGRATE(owner, then=lambda owner, url=url: roles.ensure(owner, url))
+            for url in (first, second):
+                with psycopg.connect(url) as one:
+                    assert one.execute("SELECT count(*) FROM users").fetchone() == (0,)
+                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                        one.execute("DELETE FROM audit_log")
+            with psycopg.connect(first) as still_open:
+                assert roles.retire(owner, second) == [f"{name}_app_1"]
+                assert still_open.execute("SELECT 1").fetchone() == (1,)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+            for role in (f"{name}_app_1", f"{name}_app_2", f"{name}_app", name):
+                connection.execute(f"DROP ROLE IF EXISTS {role}".encode())
+
+
+def test_a_connection_that_the_server_ended_as_idle_is_replaced(postgres_url: str) -> None:
+    name = f"idle_{uuid4().hex[:8]}"
+    given = f"-c idle_session_timeout=100 -c application_name={name}"
+    postgres = Postgres(f"{postgres_url}?options={quote(given)}")
+    postgres.ping()
+    with psycopg.connect(postgres_url, autocommit=True) as watch:
+        deadline = time.monotonic() + 20
+        while watch.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE application_name = %s", [name]
+        ).fetchone():
+            assert time.monotonic() < deadline, "it is not ended"
+            time.sleep(0.02)
+
+    postgres.ping()
+
+    postgres.close()

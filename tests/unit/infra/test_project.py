@@ -195,6 +195,15 @@ class TestFill:
         notify = (filled / "policy-notify.json").read_text()
         assert "/aws/lambda/parley-dev-notify:*" in notify
 
+    def test_a_value_cannot_become_more_than_a_value(self) -> None:
+        values = {blank: f"<{blank}>" for blank in DEV.blanks()} | {
+            "MAIL_FROM": '", "x": "${KeyArn}'
+        }
+        policy = json.loads(DEV.filled_policy(DEV.function("send_mails"), values))
+
+        sending = policy["Statement"][-1]
+        assert sending["Condition"]["StringEquals"] == {"ses:FromAddress": '", "x": "${KeyArn}'}
+
     def test_what_nothing_fills_in_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(Stopped, match="nothing fills in"):
             DEV.fill(
