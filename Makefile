@@ -59,6 +59,10 @@ oauth-client: cloud ## register a program of others with STAGE: NAME, SCOPES, RE
 		--redirect-uris "$(REDIRECT_URIS)" \
 		--post-logout-redirect-uris "$(POST_LOGOUT_REDIRECT_URIS)" $(if $(PUBLIC),--public)
 
+.PHONY: smoke
+smoke: cloud ## have two people chat on STAGE from outside; PUSH_TOKEN of a device to look at
+	@exec $(CLOUD) smoke --stage "$(STAGE)" $(if $(PUSH_TOKEN),--push-token "$(PUSH_TOKEN)")
+
 .PHONY: rotate-keys
 rotate-keys: cloud ## go one phase on in giving access tokens of STAGE a new key
 	@exec $(CLOUD) rotate-keys --stage "$(STAGE)"

@@ -1,4 +1,4 @@
-"""What operators have done inside the network: migrate, redrive, check, grant and others.
+"""What operators have done inside the network. `Order` has the tasks.
 
 `python -m chalicelib.maintenance '{"task": "check"}'` does the same from a shell.
 """
@@ -36,7 +36,7 @@ class Order(Input):
     """What is to be done. `limit` is for `redrive`, `username` and `role` are for `grant`,
     `client` is for `oauth-client`."""
 
-    task: Literal["migrate", "retire", "redrive", "check", "grant", "oauth-client"]
+    task: Literal["migrate", "retire", "redrive", "check", "canary", "grant", "oauth-client"]
     limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
     username: Username | None = None
     role: Role | None = None
@@ -59,6 +59,7 @@ def maintain(event: Any, context: Any) -> dict[str, Any]:
     {"done": true}. retire: accounts of earlier passwords go -> {"retired": [names]}.
     redrive: pushes that were laid aside are tried again -> {"moved", "left"}. check:
     -> {"dependencies"} as GET /v1/ready.
+    canary: a push to nobody goes through each queue -> {"queues"} as CanaryResult has them.
     grant: a user gets a role, as the first admin does -> {"user_id"}. oauth-client: a program is
     registered -> as POST /v1/admin/oauth-clients, with the secret that is told once.
     Raises MaintenanceFailed.
@@ -90,6 +91,8 @@ def _done(order: Order) -> dict[str, Any]:
         return {"retired": deps.retire_accounts()}
     if order.task == "redrive":
         return deps.broker.redrive(order.limit)._asdict()
+    if order.task == "canary":
+        return deps.canaries.send().model_dump()
     if order.task == "grant" and order.username and order.role:
         return {"user_id": deps.admin.appoint(order.username, order.role)}
     if order.task == "oauth-client" and order.client:

@@ -6,8 +6,18 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
-from chalicelib.events import PUSH_SHARDS
-from infra.deploy import answers, chalice, first, functions, logs, maintenance, readiness, throttles
+from chalicelib.events import PUSH_QUEUES
+from infra.deploy import (
+    answers,
+    canary,
+    chalice,
+    first,
+    functions,
+    logs,
+    maintenance,
+    readiness,
+    throttles,
+)
 from infra.deploy.apis import Apis
 from infra.deploy.mappings import Mappings
 from infra.deploy.place import Place, check_concurrency, check_target, concurrency
@@ -16,7 +26,6 @@ from infra.deploy.vault import Vault
 from infra.package import zips
 from infra.package.staging import staged
 
-PUSH_QUEUES = [f"push.{shard}" for shard in range(PUSH_SHARDS)]
 STACKS = ("network", "data", "watch")
 
 
@@ -74,9 +83,10 @@ class Deploy:
             ("throttles", self._throttle),
             ("first migrations", self._migrate_first),
             ("queue triggers", self._triggers),
-            ("old accounts", self._retire),
             ("alarms", self._watch),
             ("ready", self._look),
+            ("canary", self._canary),
+            ("old accounts", self._retire),
         ]
 
     def _check(self) -> str:
@@ -223,6 +233,12 @@ class Deploy:
     def _look(self) -> str:
         issuer = self._apis.http_url(self._api_ids[0])
         return self._ready(self._aws, issuer, self._console.progress)
+
+    def _canary(self) -> str:
+        function = self._place.project.function("notify").name
+        maintain = self._place.project.function("maintain").name
+        mappings = Mappings(self._aws, function, self._console.progress)
+        return canary.send(self._aws, maintain, mappings.problems)
 
     @property
     def _apis(self) -> Apis:

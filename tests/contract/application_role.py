@@ -4,8 +4,9 @@ So every contract test also shows that the role may do what the application does
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -31,17 +32,21 @@ def installed() -> Iterator[None]:
     migrated: set[str] = set()
     owner = threading.local()
 
-    def open_(self: Postgres, url: str) -> None:
+    def open_(self: Postgres, url: str, *rest: Any, **more: Any) -> None:
         ours = url in migrated and not getattr(owner, "at_work", False)
-        opened(self, application(url) if ours else url)
+        opened(self, application(url) if ours else url, *rest, **more)
 
-    def migrate_(url: str) -> None:
+    def migrate_(url: str, then: Callable[[str], None] = lambda url: None) -> None:
         owner.at_work = True
         try:
             migrate(url, then=lambda url: roles.ensure(url, application(url)))
+            then(url)
         finally:
             owner.at_work = False
         migrated.add(url)
+
+    # Whoever changes the defaults of the one changes those of the other.
+    setattr(open_, "__kwdefaults__", opened.__kwdefaults__)  # noqa: B010
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Postgres, "__init__", open_)

@@ -16,11 +16,11 @@ import pytest
 from pika.exceptions import ProbableAccessDeniedError, ProbableAuthenticationError
 
 from chalicelib import broker, schema
-from chalicelib.broker import PUSH_QUEUES, Broker
+from chalicelib.broker import Broker
 from chalicelib.broker_users import BrokerUsers
 from chalicelib.config import SettingsInvalid
 from chalicelib.errors import Unavailable
-from chalicelib.events import Failure
+from chalicelib.events import PUSH_QUEUES, Failure
 from local.servers.rabbitmq import RabbitMQ
 from tests.contract.test_broker import unread
 from tests.unit.settings import settings

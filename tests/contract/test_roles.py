@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
@@ -172,7 +173,7 @@ def test_an_owner_who_is_no_superuser_makes_and_drops_it(
         connection.execute(f"CREATE DATABASE {name} OWNER {name}".encode())
         try:
             for url in (first, first, second):
-                MIGRATE(owner, then=lambda owner, url=url: roles.ensure(owner, url))
+                MIGRATE(owner, then=partial(roles.ensure, url=url))
             for url in (first, second):
                 with psycopg.connect(url) as one:
                     assert one.execute("SELECT count(*) FROM users").fetchone() == (0,)

@@ -14,9 +14,9 @@ import pytest
 from chalicelib.auth.models import Identity
 from chalicelib.auth.tokens import AccessTokens
 from chalicelib.config import SettingsInvalid
+from chalicelib.events import PUSH_QUEUES
 from infra.deploy import __main__ as commands
 from infra.deploy import chalice, deploy, first, logs, maintenance, place
-from infra.deploy.deploy import PUSH_QUEUES
 from infra.deploy.errors import Stopped
 from infra.deploy.project import Project
 from infra.deploy.rotate import Rotate
@@ -368,7 +368,7 @@ class TestOrder:
         operator = Operator(checkout, stage=stage(settings={"LOG_LEVEL": "INFO"}))
         output = operator.deploy(fcm=None)
 
-        assert [each["order"] for each in seen] == ["migrate", "retire"]
+        assert [each["order"] for each in seen] == ["migrate", "canary", "retire"]
         for key in FUNCTIONS:
             assert (seen[0][key]["CodeSha256"] == before[key]["CodeSha256"]) == (key != "maintain")
             told = seen[0][key]["Environment"]["Variables"]["LOG_LEVEL"]

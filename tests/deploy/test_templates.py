@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from app import app
 from chalicelib import broker
 from chalicelib.config import Settings
+from chalicelib.events import PUSH_QUEUES
 from infra.deploy import stages
 from infra.deploy.place import SECRETS
 from local import bootstrap
@@ -490,7 +491,7 @@ class TestAlarms:
             if name == "MessageCount"
         }
 
-        assert queues == {*broker.PUSH_QUEUES, broker.DEAD}
+        assert queues == {*PUSH_QUEUES, broker.DEAD}
 
     @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
     def test_watch_every_function(self, metric: str) -> None:
