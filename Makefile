@@ -25,6 +25,10 @@ test: ## install what is missing, then run every check and every test
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile tests
 
+.PHONY: soak
+soak: develop ## chat for MINUTES while servers die and freeze; nothing may be lost
+	@MINUTES="$(MINUTES)" $(BIN)/pytest -q -s tests/faults/soak.py
+
 .PHONY: check
 check: develop lint ## format, lint, types, import rules and unit tests
 	@$(BIN)/pytest -q tests/unit
