@@ -493,6 +493,19 @@ class TestAlarms:
 
         assert queues == {*PUSH_QUEUES, broker.DEAD}
 
+    def test_each_queue_has_a_consumer(self) -> None:
+        for stack in WATCHED:
+            alarm = stack.of_type("CloudWatch::Alarm")["PushConsumers"]
+            assert (alarm["MetricName"], alarm["Threshold"]) == ("ConsumerCount", len(PUSH_QUEUES))
+            assert alarm["TreatMissingData"] == "breaching"
+
+    def test_credits_are_watched_where_there_are_some_and_every_nat_gateway_is(self) -> None:
+        names = [set(stack.of_type("CloudWatch::Alarm")) for stack in WATCHED]
+        nat = {"FirstNatPorts", "SecondNatPorts", "ThirdNatPorts"}
+
+        assert ["PostgresCredits" in each for each in names] == [True, False, False]
+        assert [len(each & nat) for each in names] == [1, 1, 3]
+
     @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
     def test_watch_every_function(self, metric: str) -> None:
         watched = {
