@@ -61,14 +61,19 @@ def held(limits: tuple[str, Limit], owner: str, **parts: str | None) -> list[Hel
     ]
 
 
-def sizes(buckets: Sequence[Held]) -> list[int | float]:
-    """What TAKE wants to know of them."""
-    return [number for one in buckets for number in (one.bucket.interval, one.bucket.size)]
+def sizes(buckets: Sequence[Held], cost: int = 1) -> list[int | float]:
+    """What TAKE wants to know of them. What costs several tokens takes one of a bucket of fewer,
+    larger ones, and of all it holds at most."""
+    found: list[int | float] = []
+    for _, _, bucket in buckets:
+        tokens = min(cost, bucket.size)
+        found += [bucket.interval * tokens, bucket.size / tokens]
+    return found
 
 
-def taking(buckets: Sequence[Held]) -> Call:
-    """Takes one of each, or of none. All are on one slot. Answers as `judge` reads it."""
-    return Call(_TAKE_ALL, [one.key for one in buckets], sizes(buckets))
+def taking(buckets: Sequence[Held], cost: int = 1) -> Call:
+    """Takes `cost` of each, or of none. All are on one slot. Answers as `judge` reads it."""
+    return Call(_TAKE_ALL, [one.key for one in buckets], sizes(buckets, cost))
 
 
 def judge(taken: Sequence[tuple[Sequence[Held], Sequence[int]]]) -> list[Quota]:

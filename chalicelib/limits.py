@@ -46,7 +46,7 @@ QUARTER = 15 * MINUTE
 
 TABLE: Mapping[str, Limit] = {
     "default": Limit(
-        covers="every route that needs a session and names no other class",
+        covers="every route that needs a session, and every action, that names no other class",
         user=Bucket(400, 20),
         session=Bucket(100, 5),
     ),
@@ -81,12 +81,28 @@ TABLE: Mapping[str, Limit] = {
         target=Bucket(200, 40),
     ),
     "connect": Limit(
-        covers="opening sockets, and tickets for them",
+        covers="tickets for sockets, and opening one without a ticket",
         user=Bucket(240, 2 * MINUTE),
         session=Bucket(60, MINUTE),
     ),
+    "connect-refused": Limit(
+        covers="opening a socket without a valid ticket or token, or without its scope",
+        inside=True,
+        address=Bucket(300, QUARTER),
+    ),
+    "typing": Limit(
+        covers="saying that you type; the target is the chat",
+        user=Bucket(60, 30),
+        session=Bucket(40, 20),
+        target=Bucket(40, 20),
+    ),
+    "watch": Limit(
+        covers="watching who is online; each user id takes one token",
+        user=Bucket(4000, 4 * MINUTE),
+        session=Bucket(2000, 2 * MINUTE),
+    ),
     "frame": Limit(
-        covers="every frame on a socket, besides the class of its action",
+        covers="every frame on a socket, besides those of the class of its action",
         socket=Bucket(200, 4),
     ),
     "refused": Limit(
@@ -162,11 +178,13 @@ def table(changes: Changes) -> Mapping[str, Limit]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """What somebody is about to do: its class, from which address, and on what."""
+    """What somebody is about to do: its class, from which address, on what, and how many tokens of
+    their own it takes."""
 
     limit: str = "default"
     address: str = ""
     target: str = ""
+    cost: int = 1
 
 
 class Quota(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 import app  # so that every route and action is known
 from chalicelib.limits import KINDS, TABLE, Bucket
 from chalicelib.rest import ENDPOINTS
-from chalicelib.ws import ACTIONS
+from chalicelib.ws import ACTIONS, CONNECT
 
 PATH = Path(__file__).parent.parent / "docs" / "rate-limits.md"
 APP = app.app
@@ -17,9 +17,9 @@ APP = app.app
 _INTRODUCTION = """\
 # Rate limits
 
-Made by `python -m local.rates` from [chalicelib/limits.py](../chalicelib/limits.py), where each
-route and each action has a class; a test compares the two. `RATE_LIMITS` changes single buckets of
-a stage, as JSON: `{"register": {"address": [100, 900]}}`.
+Made by `python -m local.rates` from [chalicelib/limits.py](../chalicelib/limits.py). Each route,
+each action and `$connect` has a class there; a test compares the two. `RATE_LIMITS` changes single
+buckets of a stage, as JSON: `{"register": {"address": [100, 900]}}`.
 
 "100 / 5 s" is a token bucket: 100 at once, and an empty one is full again after 5 seconds. Each
 request takes one token of every bucket that its class has for the caller. Which these are is in
@@ -42,9 +42,12 @@ _ANSWERS = """\
   registration and refresh show them with 429 only.
 - A socket whose frames are refused is warned by each refusal. When it has gone on beyond the class
   `refused`, it is closed. It may connect again with a new ticket.
-- On a socket, the buckets of user, session and chat are the same as over HTTP. API Gateway does not
-  say whose a frame is, so the first frame that each function instance sees of a socket takes of the
-  socket's bucket alone: that saves a second round trip.
+- On a socket, the buckets of user, session and chat are the same as over HTTP, and all sockets of a
+  user share them. API Gateway does not say whose a frame is. So the first frame that a function
+  instance sees of a socket takes two round trips to Redis; all later ones take one.
+- A valid ticket or access token takes nothing of `connect-refused`. So other people at the same
+  address cannot keep anybody out. An invalid one is refused with 401 or 403, and with 429 when that
+  bucket is empty.
 
 ## Guessing at passwords without locking the owner out
 
@@ -94,15 +97,17 @@ def _bucket(bucket: Bucket | None) -> str:
 def _members() -> Iterator[str]:
     yield "## Routes and actions"
     yield ""
-    yield "All others are of class `default`, or `anonymous` without a session; actions of `frame`."
+    yield "All others are of class `default`, or `anonymous` without a session. Each frame also"
+    yield "takes a token of `frame`, which belongs to its socket alone."
     yield ""
     yield "| class | |"
     yield "|---|---|"
     named = [(one.limit, f"{one.method} {one.path}") for one in ENDPOINTS]
     named += [(action.limit, name) for name, action in ACTIONS.items()]
+    named += [(limit, "$connect") for limit in (CONNECT.limit, CONNECT.refused)]
     for name in TABLE:
         members = sorted(what for limit, what in named if limit == name)
-        if members and name not in ("default", "anonymous", "frame"):
+        if members and name not in ("default", "anonymous"):
             yield f"| `{name}` | {', '.join(f'`{one}`' for one in members)} |"
 
 

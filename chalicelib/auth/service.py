@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import (
     OURS,
+    SIGNED_IN,
     Client,
     Identity,
     Jwks,
@@ -178,7 +179,7 @@ class Auth:
             created_at=session.created_at,
         )
         try:
-            self._sockets().tell([session.user_id], {"event": "account.signed_in", "data": data})
+            self._sockets().tell([session.user_id], SIGNED_IN.of(data))
         except Unavailable as error:
             log.warning("sign-in not told", extra={"dependency": error.dependency})
 

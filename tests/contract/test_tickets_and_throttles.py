@@ -1,9 +1,12 @@
 """Socket tickets and throttles: Redis, and the stand-ins for it, held to the same."""
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -37,11 +40,20 @@ class TestTickets:
             return FakeTickets()
         return Tickets(request.getfixturevalue("client"), auth_settings())
 
-    def test_are_good_once(self, tickets: Tickets) -> None:
-        ticket = tickets.issue(self.ANA)
+    @pytest.mark.parametrize("who", [ANA, replace(ANA, client_id="board")])
+    def test_are_good_once_and_say_whose_client_asked(
+        self, tickets: Tickets, who: Identity
+    ) -> None:
+        ticket = tickets.issue(who)
 
-        assert tickets.redeem(ticket) == self.ANA
+        assert tickets.redeem(ticket) == who
         assert tickets.redeem(ticket) is None
+
+    def test_of_an_earlier_version_are_nobodys(self, client: redis.Redis) -> None:
+        digest = hashlib.sha256(b"old").hexdigest()
+        client.set(f"ticket:{digest}", json.dumps(["ana", "s1", ["chats.read"]]))
+
+        assert Tickets(client, auth_settings()).redeem("old") is None
 
     @pytest.mark.parametrize("ticket", ["", "nope", "*", "\ud800", "x" * 100_000])
     def test_unknown_ones_are_nobodys(self, tickets: Tickets, ticket: str) -> None:

@@ -18,6 +18,7 @@ from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.gateway import Gateway
 from chalicelib.limits import Quota, Use
 from chalicelib.messages.models import Owed
+from chalicelib.socket_events import Event
 from infra.deploy.keys import ADDED, new_keys
 from tests.unit.settings import settings
 
@@ -152,13 +153,13 @@ class FakeSockets(Gateway):
     def __init__(self) -> None:
         self.closed: list[tuple[str, str]] = []
         self.forgotten: list[str] = []
-        self.told: list[tuple[Sequence[str], dict[str, Any]]] = []
+        self.told: list[tuple[Sequence[str], Event]] = []
         self.down = False
 
     def tell(
         self,
         user_ids: Sequence[str],
-        event: dict[str, Any],
+        event: Event,
         *,
         skip: str | None = None,
         delivered: Owed | None = None,

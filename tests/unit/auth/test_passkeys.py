@@ -201,7 +201,7 @@ class TestSigningIn:
         assert world.stands(signed_in)
         assert world.tables.sessions[signed_in.session_id].device_name == "Laptop"
         ((told, event),) = world.sockets.told
-        assert (told, event["event"]) == ([ana.identity.user_id], "account.signed_in")
+        assert (told, event.kind.name) == ([ana.identity.user_id], "account.signed_in")
         assert ("signed_in", signed_in.session_id) in world.tables.mails
         assert world.passkeys.all(ana.identity).items[0].last_used_at == world.clock()
 
