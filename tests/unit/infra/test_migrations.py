@@ -27,7 +27,9 @@ _LISTED = re.compile(r"CHECK \((\w+) IN \(([^)]*)\)\)")
 
 def statements(sql: str) -> Iterator[tuple[str, str]]:
     """Each statement with one space between words, and the comments before it."""
-    for part in sql.split(";"):
+    # A comment ends with its line, whatever stands in it.
+    whole = re.sub(r"--.*", lambda comment: comment[0].replace(";", ","), sql)
+    for part in whole.split(";"):
         comments = "\n".join(line for line in part.splitlines() if line.startswith("--"))
         text = " ".join(re.sub(r"--.*", "", part).split())
         if text:
@@ -120,7 +122,8 @@ CHECKED = "CREATE TABLE mails (kind text NOT NULL CHECK (kind IN ('a', 'b')));"
         "CREATE INDEX one ON users (about);",
         "ALTER TABLE users ADD COLUMN x int;",
         "ALTER TABLE users ADD COLUMN x numeric(3, 1) NOT NULL DEFAULT 0, ADD COLUMN y text;",
-        "-- DROP TABLE users;\nALTER TABLE users ADD COLUMN x int;",
+        "-- DROP TABLE users; TRUNCATE users;\nALTER TABLE users ADD COLUMN x int;",
+        "CREATE TABLE later (id int, -- its own; nobody else's\n x int); CREATE INDEX i ON later (x);",
         "ALTER TABLE mails DROP CONSTRAINT mails_kind_check,"
         " ADD CONSTRAINT mails_kind_check CHECK (kind IN ('a', 'b', 'c'));",
         "ALTER TABLE outbox SET (fillfactor = 70);",
