@@ -123,7 +123,7 @@ CHECKED = "CREATE TABLE mails (kind text NOT NULL CHECK (kind IN ('a', 'b')));"
         "ALTER TABLE users ADD COLUMN x int;",
         "ALTER TABLE users ADD COLUMN x numeric(3, 1) NOT NULL DEFAULT 0, ADD COLUMN y text;",
         "-- DROP TABLE users; TRUNCATE users;\nALTER TABLE users ADD COLUMN x int;",
-        "CREATE TABLE later (id int, -- its own; nobody else's\n x int); CREATE INDEX i ON later (x);",
+        "CREATE TABLE later (id int, -- its own; no other's\n x int); CREATE INDEX i ON later (x);",
         "ALTER TABLE mails DROP CONSTRAINT mails_kind_check,"
         " ADD CONSTRAINT mails_kind_check CHECK (kind IN ('a', 'b', 'c'));",
         "ALTER TABLE outbox SET (fillfactor = 70);",
