@@ -58,9 +58,22 @@ TABLE: Mapping[str, Limit] = {
         covers="every route for programs in their own name; the user is the program",
         user=Bucket(100, 5),
     ),
-    "token": Limit(
-        covers="tokens of programs, and questions about them; what fails counts as `refresh`, too",
+    "page": Limit(
+        covers="the pages that programs send people to, for whoever is not signed in on them",
+        inside=True,
         address=Bucket(3000, 30),
+    ),
+    "token": Limit(
+        covers="tokens, and questions about them, of programs that have shown their secret; the "
+        "user is the program",
+        inside=True,
+        user=Bucket(3000, 30),
+    ),
+    "guess": Limit(
+        covers="what is wrong there, and is no program's that has shown its secret: a name, a "
+        "secret, a code, a token",
+        inside=True,
+        address=Bucket(100, QUARTER),
     ),
     "open": Limit(covers="what is answered from memory alone; API Gateway limits it"),
     "search": Limit(
@@ -128,8 +141,18 @@ TABLE: Mapping[str, Limit] = {
         inside=True,
         target=Bucket(10, QUARTER),
     ),
+    "sign-in": Limit(
+        covers="signing in, by any way, and programs that are let in, if it succeeds",
+        inside=True,
+        user=Bucket(60, QUARTER),
+    ),
+    "confirm": Limit(
+        covers="asking a signed-in user for the password, right or wrong",
+        inside=True,
+        user=Bucket(60, QUARTER),
+    ),
     "password": Limit(
-        covers="asking a signed-in user for the password, if it is wrong",
+        covers="the same, if it is wrong",
         inside=True,
         user=Bucket(10, QUARTER),
     ),
@@ -139,15 +162,27 @@ TABLE: Mapping[str, Limit] = {
         user=Bucket(5, QUARTER),
     ),
     "passkey": Limit(
-        covers="signing in by a passkey: what to answer, and the answer",
+        covers="asking what a passkey is to answer",
+        address=Bucket(3000, QUARTER),
+    ),
+    "passkey-answer": Limit(
+        covers="signing in by a passkey, if it fails",
+        inside=True,
         address=Bucket(300, QUARTER),
     ),
-    "google": Limit(covers="signing in with Google", address=Bucket(300, QUARTER)),
+    "google": Limit(
+        covers="signing in with Google; of an address, tokens that are wrong; the user is the "
+        "Google account",
+        inside=True,
+        user=Bucket(60, QUARTER),
+        address=Bucket(300, QUARTER),
+    ),
     "refresh": Limit(
-        covers="refreshing a session; of an address, what fails",
+        covers="refreshing a session; of an address, tokens that do not prove that we issued them, "
+        "if they are wrong",
         inside=True,
         session=Bucket(60, QUARTER),
-        address=Bucket(100, QUARTER),
+        address=Bucket(1000, QUARTER),
     ),
     "reset": Limit(
         covers="asking for mails about an account, and using what they bring; the target is the "

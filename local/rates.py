@@ -22,9 +22,11 @@ each action and `$connect` has a class there; a test compares the two. `RATE_LIM
 buckets of a stage, as JSON: `{"register": {"address": [100, 900]}}`.
 
 "100 / 5 s" is a token bucket: 100 at once, and an empty one is full again after 5 seconds. Each
-request takes one token of every bucket that its class has for the caller. Which these are is in
-Redis, and asked for in the round trip that also checks the session; without an answer, requests are
-refused with 503. An address is an IPv4 address or an IPv6 network (/64), as API Gateway saw it.
+request takes one token of every bucket that its class has for the caller, or of none: what is
+refused writes nothing. Which these are is in Redis, and asked for in the round trip that also
+checks the session; classes with a bucket of the address look first, and take a second one.
+Without an answer, requests are refused with 503. An address is an IPv4 address or an IPv6 network
+(/64), as API Gateway saw it.
 
 A class with a target counts whom or what is meant: a chat for each sender apart, so that nobody
 uses up what others need, or an account that somebody tries to sign in to.
@@ -34,7 +36,8 @@ _ANSWERS = """\
 ## What a client sees
 
 - Beyond a limit: 429 `rate_limited`, or an error frame of that code, with `retry_after` in seconds;
-  over HTTP also `Retry-After`.
+  over HTTP also `Retry-After`. The OAuth endpoints say `"error": "temporarily_unavailable"` as
+  well, and pages are answered with a page.
 - On answers to requests that were counted: `RateLimit-Policy` and `RateLimit` as
   draft-ietf-httpapi-ratelimit-headers-10 (27 September 2025) has them. Each policy is called after
   class and kind: `RateLimit-Policy: "send-user";q=400;w=40` is the bucket, and
@@ -49,6 +52,15 @@ _ANSWERS = """\
   address cannot keep anybody out. An invalid one is refused with 401 or 403, and with 429 when that
   bucket is empty.
 
+## Neighbours at an address
+
+Valid access and refresh tokens, programs with the right secret, valid codes, passkeys and ID
+tokens of Google have buckets of their own. No stranger at the same address can empty them. Only
+what turned out wrong is counted by address (`guess`, `refresh`, `passkey-answer`, `google`).
+Successes are counted by account (`sign-in`, `confirm`): only the right password, passkey or
+Google account takes of these. [Decision 0033](decisions/0033-who-waits-behind-whom.md) has the
+whole table.
+
 ## Guessing at passwords without locking the owner out
 
 Whoever guesses at an account uses up what devices that it does not know may try: from one address,
@@ -62,7 +74,7 @@ key opens nothing: whoever steals it may guess ten times in 15 minutes, as anybo
 An owner on a new device shares what strangers have, of which there is more every half a minute. To
 use up what everybody together has takes at least three addresses that go on and on. A new password
 set by a mailed link forgives what was counted, from everywhere and from the address that it is set
-from. Signed-in sessions are never touched by any of this.
+from, right passwords too. Signed-in sessions are never touched by any of this.
 
 An account has two names. What is guessed at one of them counts for both, but the other name is then
 answered as if the password were wrong, after the same work, and an unknown account is answered

@@ -20,7 +20,8 @@ WIDE = json.dumps(
         "connect-refused": {"address": [100_000, 1]},
         "search": {"address": [100_000, 1]},
         "chats": {"address": [100_000, 1]},
-        "anonymous": {"address": [100_000, 1]},
+        "page": {"address": [100_000, 1]},
+        "guess": {"address": [100_000, 1]},
     }
 )
 """RATE_LIMITS for many people who all come from one address."""
