@@ -164,7 +164,7 @@ class Gateway:
                 break
             headers = self._signer.headers(method, self._http.host, path, body)
             try:
-                status = self._http.request(method, path, headers, body)
+                status = self._http.request(method, path, headers, body, new=attempt > 1)
             except OSError:
                 status = 503
             else:

@@ -18,6 +18,11 @@ class Proxy:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
 
+    @property
+    def carried(self) -> int:
+        """How many connections it carries that neither side has ended."""
+        return sum(one.fileno() >= 0 for one in self._sockets) // 2
+
     def freeze(self) -> None:
         self._open.clear()
 
@@ -27,6 +32,11 @@ class Proxy:
     def forget(self) -> None:
         """Carry nothing more for those who are connected, and do not tell them."""
         self._forgotten.update(self._sockets)
+
+    def inject(self, data: bytes) -> None:
+        """Say something to all clients in the server's place."""
+        for near in self._sockets[::2]:
+            near.sendall(data)
 
     def cut(self) -> None:
         """Hang up on everyone who is connected."""

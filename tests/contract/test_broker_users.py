@@ -25,8 +25,6 @@ from local.servers.rabbitmq import RabbitMQ
 from tests.contract.test_broker import unread
 from tests.unit.settings import settings
 
-ADMIN = ("guest", "guest")
-
 
 class Managed(RabbitMQ):
     """RabbitMQ with its management plugin, which the local cloud does without."""
@@ -37,6 +35,10 @@ class Managed(RabbitMQ):
         with (self.data / "rabbitmq.conf").open("a") as file:
             file.write("management.tcp.ip = 127.0.0.1\n")
             file.write(f"management.tcp.port = {self.management}\n")
+        definitions = self.data / "definitions.json"
+        held = json.loads(definitions.read_text())
+        held["users"][0]["tags"] = "administrator"
+        definitions.write_text(json.dumps(held))
         (self.data / "enabled_plugins").write_text("[rabbitmq_management].\n")
 
 
@@ -46,7 +48,8 @@ class Server:
     def __init__(self, server: Managed) -> None:
         self.amqp = server.url
         self.url = f"http://127.0.0.1:{server.management}"
-        self.admin = ADMIN
+        parts = urlsplit(server.url)
+        self.admin = self.first = (parts.username or "", parts.password or "")
 
     def ask(self, path: str) -> Any:
         credentials = base64.b64encode(":".join(self.admin).encode()).decode()
@@ -190,17 +193,17 @@ class TestGenerations:
 
 class TestTheAdministrator:
     def test_gets_the_last_of_the_passwords_whichever_was_valid(self, server: Server) -> None:
-        for valid, wanted in ((ADMIN[1], "second"), ("second", "third")):
+        for valid, wanted in ((server.first[1], "second"), ("second", "third")):
             passwords = server.administered(valid, "never-set", wanted)
             for _ in range(2):  # a run that was cut off is done again
                 BrokerUsers(passwords).ensure(server.user(1))
-            server.admin = (ADMIN[0], wanted)
-            assert server.ask("whoami")["name"] == ADMIN[0]
-        assert "administrator" in server.ask(f"users/{ADMIN[0]}")["tags"]
+            server.admin = (server.first[0], wanted)
+            assert server.ask("whoami")["name"] == server.first[0]
+        assert "administrator" in server.ask(f"users/{server.first[0]}")["tags"]
 
-        BrokerUsers(server.administered("third", ADMIN[1])).ensure(server.user(1))
-        server.admin = ADMIN
-        assert server.ask("whoami")["name"] == ADMIN[0]
+        BrokerUsers(server.administered("third", server.first[1])).ensure(server.user(1))
+        server.admin = server.first
+        assert server.ask("whoami")["name"] == server.first[0]
 
     def test_who_is_not_let_in_is_told_and_no_password(
         self, server: Server, caplog: pytest.LogCaptureFixture

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import pytest
 from pydantic_core import from_json
 
+from chalicelib import http
 from chalicelib.auth.models import SIGNED_IN, Identity, NewSession
 from chalicelib.connections import Connections
 from chalicelib.connections import _shard as shard_of
@@ -25,6 +26,7 @@ from chalicelib.wire import now
 from local.sigv4 import SignatureRefused, Verifier
 from tests.contract.accounts import RoundTrips
 from tests.contract.posts import EVENT
+from tests.proxy import Proxy
 from tests.unit.settings import settings
 
 CHAT = "00000000-0000-7000-8000-00000000000c"
@@ -327,3 +329,21 @@ def test_g5_closing_a_session_refuses_its_sockets_and_leaves_the_others(
 
     assert [s.connection_id for s in connections.of(["bo"])] == ["b2"]
     assert {call[:2] for call in management.calls} == {("DELETE", "b1"), ("DELETE", "gone1")}
+
+
+def test_posts_arrive_after_all_kept_connections_went_silent_together(
+    management: Management, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "ANSWER_SECONDS", 0.5)
+    names = [f"slow{number}" for number in range(16)]
+    with Proxy("127.0.0.1", management.server_port) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}/api"
+        gateway = Gateway(settings(ws_endpoint_url=url), connections=connections)
+        online(connections, "bo", *names)
+        assert not deliver(gateway, "bo").failed
+        proxy.forget()
+
+        online(connections, "cy", "c1")
+        found = [deliver(gateway, "cy", seq=seq) for seq in range(8)]
+
+    assert [each.failed for each in found] == [False] * 8

@@ -19,6 +19,7 @@ import pytest
 from bench.function import Caller, failure, message
 from infra.deploy import keys
 from local import events
+from local.servers.postgres import Postgres
 from tests.client import PASSWORD, User, register
 from tests.cloud import WIDE, Cloud
 from tests.deploy.callers import Ana, batch, typical_events
@@ -368,9 +369,12 @@ class TestMaintenance:
             assert connection.execute("SELECT count(*) FROM users").fetchone() == (0,)
 
     def test_functions_get_an_account_that_owns_nothing(
-        self, empty: dict[str, str], start: Start
+        self, empty: dict[str, str], start: Start, cloud: Cloud
     ) -> None:
         owner = empty["POSTGRES_URL"]
+        administration = Postgres.administration(urlsplit(owner).port or 5432, cloud.state)
+        with psycopg.connect(administration, autocommit=True) as connection:
+            connection.execute(f"ALTER ROLE {urlsplit(owner).username} CREATEROLE".encode())
         host = urlsplit(owner).netloc.rpartition("@")[2]
         url = urlsplit(owner)._replace(netloc=f"parley_app_9:secret@{host}").geturl()
         given = {**empty, "POSTGRES_URL": url, "POSTGRES_ADMIN_URL": owner}
@@ -414,6 +418,9 @@ def empty(cloud: Cloud) -> Iterator[dict[str, str]]:
             variable: urlsplit(urls[variable])._replace(path=f"/{name}").geturl()
             for variable in ("POSTGRES_URL", "MESSAGES_URL")
         }
+    port = urlsplit(urls["POSTGRES_URL"]).port or 5432
+    administration = Postgres.administration(port, cloud.state)
+    with psycopg.connect(administration, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
         connection.execute("DROP ROLE IF EXISTS parley_app_9")
         connection.execute("DROP ROLE IF EXISTS parley_app")
