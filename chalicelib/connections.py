@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import redis
 
 from chalicelib import connection_scripts as lua
+from chalicelib import metrics
 from chalicelib.auth.models import Identity
 from chalicelib.auth.revocation import admitting
 from chalicelib.buckets import Held, digest, held, judge
@@ -113,6 +114,7 @@ class Connections:
         state, taken = (answers[0][0], answers[0][1:]) if answers else (None, [])
         if state != "0":
             if float(wait) > 0:
+                metrics.count("RateLimited")
                 raise RateLimited(math.ceil(float(wait)))
             judge([(own, taken)])
         return Caller(

@@ -431,6 +431,12 @@ class Deps:
         return partial(schema.apply, self.settings)
 
     @cached_property
+    def retire_accounts(self) -> "Callable[[], list[str]]":
+        from chalicelib import schema
+
+        return partial(schema.retire, self.settings)
+
+    @cached_property
     def fcm(self) -> "Fcm":
         from chalicelib.notify.fcm import Fcm
 

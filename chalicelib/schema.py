@@ -3,14 +3,15 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from yoyo import get_backend, read_migrations
 
-from chalicelib import broker
+from chalicelib import broker, roles
+from chalicelib.broker_users import BrokerUsers
 from chalicelib.config import Settings, SettingsInvalid
 from chalicelib.errors import Unavailable
 from chalicelib.messages.models import UNANSWERED
@@ -33,7 +34,10 @@ def apply(settings: Settings) -> None:
     """
     accounts_url = settings.postgres_url.get_secret_value()
     messages_url = settings.messages_url.get_secret_value()
-    migrate(accounts_url)
+    if owner := settings.postgres_admin_url:
+        migrate(owner.get_secret_value(), then=lambda url: roles.ensure(url, accounts_url))
+    else:
+        migrate(accounts_url)
     if messages_url.startswith("mongodb"):
         require_fit(messages_url)
         messages = MongoMessages(messages_url)
@@ -42,11 +46,26 @@ def apply(settings: Settings) -> None:
         messages.close()
     elif messages_url != accounts_url:
         migrate(messages_url)
-    broker.declare(settings.amqp_url.get_secret_value())
+    amqp_url = settings.amqp_url.get_secret_value()
+    if settings.broker_admin:
+        BrokerUsers(settings.broker_admin.get_secret_value()).ensure(amqp_url)
+    broker.declare(amqp_url)
 
 
-def migrate(url: str) -> None:
-    """Apply the migrations that a PostgreSQL database does not have yet."""
+def retire(settings: Settings) -> list[str]:
+    """Take away the accounts of earlier generations, which no function uses any more."""
+    old = []
+    if owner := settings.postgres_admin_url:
+        url = settings.postgres_url.get_secret_value()
+        old += roles.retire(owner.get_secret_value(), url)
+    if admin := settings.broker_admin:
+        old += BrokerUsers(admin.get_secret_value()).retire(settings.amqp_url.get_secret_value())
+    return old
+
+
+def migrate(url: str, then: Callable[[str], None] = lambda url: None) -> None:
+    """Apply the migrations that a PostgreSQL database does not have yet, and do what follows from
+    them while nobody else does."""
     migrations = read_migrations(str(MIGRATIONS))
     if not migrations:
         raise FileNotFoundError(f"There are no migrations in {MIGRATIONS}.")
@@ -60,6 +79,7 @@ def migrate(url: str) -> None:
             backend.apply_migrations(backend.to_apply(migrations))
         finally:
             backend.connection.close()
+        then(url)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,8 +12,17 @@ import pymongo
 import pytest
 
 from local.servers import start_all
+from local.servers.postgres import Postgres
+from tests.contract import application_role
 
 Start = Callable[[str], str]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def as_functions() -> Iterator[None]:
+    """Stores sign in as functions do."""
+    with application_role.installed():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +34,23 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
         state = tmp_path_factory.mktemp(kind)
         servers = start_all(state, [kind], print, on_failure=lambda: None)
         running.append((servers, state))
-        return servers[kind].url
+        url = servers[kind].url
+        if kind == "postgres" and (state / "keys").exists():
+            _owner_of_everything(url, state)
+        return url
 
     yield start
     for servers, state in running:
         servers.stop()
         shutil.rmtree(state)
+
+
+def _owner_of_everything(url: str, state: Path) -> None:
+    """Tests make roles. Those who own nothing are tried as such: see application_role."""
+    parts = urlsplit(url)
+    administration = Postgres.administration(parts.port or 5432, state)
+    with psycopg.connect(administration, autocommit=True) as connection:
+        connection.execute(f"ALTER ROLE {parts.username} SUPERUSER".encode())
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,12 @@ BOUND = 12  # seconds; what is meant is less, and a machine may be busy
 
 
 @pytest.fixture
+def postgres_url(postgres_url: str) -> str:
+    """For the owner, who makes tables here: under a URL that the application does not take over."""
+    return f"{postgres_url}?keepalives=1"
+
+
+@pytest.fixture
 def connect(postgres_url: str) -> Iterator[Callable[[str], Postgres]]:
     made: list[Postgres] = []
 
