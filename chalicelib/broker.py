@@ -10,6 +10,7 @@ from pika.exceptions import AMQPError
 
 from chalicelib import metrics
 from chalicelib.amqp import SECONDS, Incoming, Link, Outgoing
+from chalicelib.deadline import within
 from chalicelib.errors import Unavailable
 from chalicelib.events import PUSH_SHARDS, Failure, MessageUnread
 
@@ -155,10 +156,11 @@ class Broker:
         started = time.monotonic()
         if started < self._rests_until:
             raise Unavailable("rabbitmq")
-        deadline = started + SECONDS
+        seconds = within(SECONDS)
+        deadline = started + seconds
         if self._link is not None:
             try:
-                return ask(self._link, deadline - SECONDS / 2)
+                return ask(self._link, started + seconds / 2)
             except (AMQPError, OSError):
                 # It may have died while this container was frozen: that is worth one new one.
                 self.close()

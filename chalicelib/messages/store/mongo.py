@@ -28,7 +28,6 @@ from chalicelib.messages.store.mongo_documents import (
     SHORT,
     Document,
     Documents,
-    bounded,
     insert_new,
     sent_as,
     stored,
@@ -64,9 +63,9 @@ class MongoMessages(MessageStore):
 
     def __init__(self, url: str, *, prefix: str = "") -> None:
         """`prefix` goes before the names of all collections."""
-        # What bounds a call is `bounded`; the time to connect also bounds looking after the server.
-        # Whatever is answered or read is on disk, on most servers of a replica set: a crash or a
-        # failover takes nothing back. Arguments win over what the URL says.
+        # What bounds a call is `Documents.bounded`; the time to connect also bounds looking after
+        # the server. Whatever is answered or read is on disk, on most servers of a replica set: a
+        # crash or a failover takes nothing back. Arguments win over what the URL says.
         self._client: MongoClient[Document] = MongoClient(
             url,
             tz_aware=True,
@@ -80,14 +79,14 @@ class MongoMessages(MessageStore):
 
     def create_indexes(self) -> None:
         """Safe to repeat, and to run twice at once."""
-        with bounded(INDEX_SECONDS):
+        with self._db.bounded(INDEX_SECONDS):
             for name, indexes in self.INDEXES.items():
                 self._db.chats.database[name].create_indexes(indexes)
 
     def open_direct(
         self, chat_id: str, *, members: tuple[str, str], at: datetime
     ) -> tuple[Chat, bool]:
-        with bounded():
+        with self._db.bounded():
             made = False
             chat = self._db.chat(chat_id, members[0])
             if chat is None:
@@ -100,7 +99,7 @@ class MongoMessages(MessageStore):
     def append(self, new: NewMessage) -> Stored | None:
         entry = {"_id": new.id, **new.model_dump(exclude={"id"})}
         same = {"sender_id": new.sender_id, "client_id": new.client_id}
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chats.find_one_and_update(
                 {
                     "_id": new.chat_id,
@@ -132,7 +131,7 @@ class MongoMessages(MessageStore):
     def settle(self, message: Message) -> None:
         last = {"$literal": {"id": message.id, "seq": message.seq}}
         newer = {"$gt": [message.seq, {"$ifNull": ["$last.seq", 0]}]}
-        with bounded():
+        with self._db.bounded():
             self._db.chats.update_one(
                 {"_id": message.chat_id, "outbox._id": message.id},
                 [
@@ -152,7 +151,7 @@ class MongoMessages(MessageStore):
                 {"_id": {"$gt": chat_id}},
                 {"_id": chat_id, "outbox.seq": {"$gt": seq}},
             ]
-        with bounded():
+        with self._db.bounded():
             found = list(
                 self._db.chats.aggregate(
                     [
@@ -183,7 +182,7 @@ class MongoMessages(MessageStore):
         ]
 
     def chat(self, chat_id: str, *, member: str) -> Chat | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chats.find_one({"_id": chat_id, "member_ids": member}, SHORT)
             return self._db.views([chat], member)[0] if chat else None
 
@@ -197,13 +196,13 @@ class MongoMessages(MessageStore):
                 {"last_activity_at": {"$lt": at}},
                 {"last_activity_at": at, "_id": {"$lt": chat_id}},
             ]
-        with bounded():
+        with self._db.bounded():
             found = self._db.chats.find(wanted, SHORT).sort(NEWEST_FIRST).limit(limit)
             return self._db.views(list(found), member)
 
     def news(self, member: str, known: Mapping[str, int], *, limit: int) -> list[Chat]:
         """Looks at the revs of all chats first: they are small, and most have no news."""
-        with bounded():
+        with self._db.bounded():
             revs = self._db.chats.find({"member_ids": member}, {"last_rev": 1}).sort(NEWEST_FIRST)
             fresh = (one["_id"] for one in revs if one["last_rev"] > known.get(one["_id"], 0))
             ids = list(islice(fresh, limit))
@@ -215,7 +214,7 @@ class MongoMessages(MessageStore):
     def history(
         self, chat_id: str, *, member: str, before: int | None, limit: int
     ) -> list[Message] | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
@@ -226,7 +225,7 @@ class MongoMessages(MessageStore):
             )
 
     def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> Changes | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
@@ -242,7 +241,7 @@ class MongoMessages(MessageStore):
     def move_cursors(
         self, chat_id: str, *, member: str, read: int = 0, delivered: int = 0
     ) -> Cursors | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
@@ -265,7 +264,7 @@ class MongoMessages(MessageStore):
         return Cursors(receipt, moved, chat["member_ids"])
 
     def member_ids(self, chat_id: str, *, member: str) -> list[str] | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chats.find_one(
                 {"_id": chat_id, "member_ids": member}, {"member_ids": 1}
             )
@@ -275,7 +274,7 @@ class MongoMessages(MessageStore):
         wanted = [other for other in others if other != member]
         together = {"$and": [{"member_ids": member}, {"member_ids": {"$in": wanted}}]}
         known = {"$setIntersection": ["$member_ids", {"$literal": wanted}]}
-        with bounded():
+        with self._db.bounded():
             found = self._db.chats.aggregate(
                 [
                     {"$match": together},
@@ -288,7 +287,7 @@ class MongoMessages(MessageStore):
 
     def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
         chat_ids = list({chat_id for chat_id, _ in pairs})
-        with bounded():
+        with self._db.bounded():
             chats = {
                 chat["_id"]: chat["member_ids"]
                 for chat in self._db.chats.find({"_id": {"$in": chat_ids}}, {"member_ids": 1})
@@ -305,7 +304,7 @@ class MongoMessages(MessageStore):
     def undelivered(
         self, chat_id: str, *, member: str, since: int, until: int, limit: int
     ) -> list[Message] | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
@@ -317,12 +316,12 @@ class MongoMessages(MessageStore):
 
     def drop(self) -> None:
         """Forget everything. For stores that were made to try something."""
-        with bounded():
+        with self._db.bounded():
             for collection in (self._db.chats, self._db.memberships, self._db.messages):
                 collection.drop()
 
     def ping(self) -> None:
-        with bounded():
+        with self._db.bounded():
             self._client.admin.command("ping")
 
     def close(self) -> None:

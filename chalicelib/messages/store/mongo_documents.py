@@ -1,7 +1,8 @@
 """Chats and messages as MongoDB keeps them: how they are read, and repaired while reading."""
 
+import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pymongo
@@ -10,6 +11,7 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError, WriteConcernError
 
+from chalicelib.deadline import within
 from chalicelib.errors import Unavailable
 from chalicelib.messages.models import Chat, Member, Message, NewMessage
 from chalicelib.messages.store import UNREAD_WINDOW
@@ -17,6 +19,8 @@ from chalicelib.messages.store import UNREAD_WINDOW
 Document = dict[str, Any]
 
 CALL_SECONDS = 5.0
+PING_SECONDS = 2.0
+IDLE_SECONDS = 5
 DUPLICATE_KEY = 11000
 # Enough of an outbox to know the last message of a chat, in lists of many chats.
 SHORT: Document = {"outbox": {"$slice": -3}}
@@ -25,10 +29,34 @@ SHORT: Document = {"outbox": {"$slice": -3}}
 class Documents:
     """The collections, and what several methods of the store have in common."""
 
+    # Wall time, because it also passes while a function's container is frozen.
+    _used_at = 0.0
+
     def __init__(self, database: Database[Document], prefix: str = "") -> None:
         self.chats = database[f"{prefix}chats"]
         self.memberships = database[f"{prefix}memberships"]  # _id is "chat_id:user_id"
         self.messages = database[f"{prefix}messages"]
+
+    @contextmanager
+    def bounded(self, seconds: float = CALL_SECONDS) -> Iterator[None]:
+        """All round trips of a call share one deadline. Before the first, a connection that was
+        idle is tried: a network that forgot it says nothing, and it would take all the time."""
+        try:
+            with pymongo.timeout(within(seconds)):
+                if self._used_at and time.time() - self._used_at > IDLE_SECONDS:
+                    with suppress(PyMongoError), pymongo.timeout(PING_SECONDS):
+                        self.chats.database.client.admin.command("ping")
+                yield
+        except PyMongoError as error:
+            if (
+                error.timeout
+                or isinstance(error, ConnectionFailure | WriteConcernError)
+                or error.has_error_label("RetryableWriteError")
+            ):
+                raise Unavailable("messages") from error
+            raise
+        finally:
+            self._used_at = time.time()
 
     def landed(self, entries: Iterable[Document], also: Iterable[str] = ()) -> dict[str, Document]:
         """The messages of outbox entries by id, stored now where their sender did not get to it;
@@ -117,22 +145,6 @@ class Documents:
             ]
         )
         return {one["_id"]: one["count"] for one in counted}
-
-
-@contextmanager
-def bounded(seconds: float = CALL_SECONDS) -> Iterator[None]:
-    """All round trips of a call share one deadline."""
-    try:
-        with pymongo.timeout(seconds):
-            yield
-    except PyMongoError as error:
-        if (
-            error.timeout
-            or isinstance(error, ConnectionFailure | WriteConcernError)
-            or error.has_error_label("RetryableWriteError")
-        ):
-            raise Unavailable("messages") from error
-        raise
 
 
 def insert_new(collection: MongoCollection[Document], documents: list[Document]) -> None:
