@@ -306,9 +306,9 @@ class Connections:
         return found
 
     def ping(self) -> None:
-        """Raises Unavailable unless Redis answers."""
+        """Raises Unavailable unless Redis answers, and takes what is written."""
         with guarded():
-            self._redis.ping()
+            self._redis.set("ready", "1", ex=60)
 
     def _seen(self, pipe: Any, user_id: str, now: int) -> None:
         pipe.set(_last_seen(user_id), now, ex=SEEN_SECONDS)
