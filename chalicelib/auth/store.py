@@ -193,7 +193,8 @@ class AccountStore:
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             opened = cursor.execute(
                 f"WITH opened AS ("
-                f"  {_OPEN_SESSION} SELECT {_OPENING} FROM {proof} RETURNING *"
+                f"  {_OPEN_SESSION} SELECT {_OPENING} FROM {proof}"
+                f"  RETURNING id, user_id, user_agent, device_name, created_at, client_id"
                 f"), mail AS ({_MAIL_OF_SIGN_IN}) SELECT id FROM opened",
                 [*_opening(session), *values],
             ).fetchone()

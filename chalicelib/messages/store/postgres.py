@@ -24,6 +24,13 @@ Row = dict[str, Any]
 
 _MESSAGE = "id, chat_id, seq, rev, sender_id, client_id, content, created_at, edited_at, deleted_at"
 
+
+def _columns(table: str) -> str:
+    """A message's columns in one of several tables. Columns are always named: a `*` that grows
+    breaks whoever prepared the statement before."""
+    return ", ".join(f"{table}.{name}" for name in _MESSAGE.split(", "))
+
+
 _APPEND = f"""
 WITH members AS (
     SELECT array_agg(user_id) AS member_ids FROM memberships WHERE chat_id = %(chat_id)s
@@ -45,7 +52,7 @@ WITH members AS (
     INSERT INTO outbox (chat_id, seq, created_at)
     SELECT chat_id, last_rev, %(created_at)s FROM place
 )
-SELECT member_ids, place.last_rev AS place, old.*,
+SELECT member_ids, place.last_rev AS place, {_columns("old")},
     CASE WHEN old.id IS NOT NULL THEN
         EXISTS (SELECT FROM outbox WHERE chat_id = old.chat_id AND seq = old.seq)
     END AS pending
@@ -63,19 +70,25 @@ WITH made AS (
 SELECT EXISTS (SELECT FROM made) AS made
 """
 
-_CHATS = """
-SELECT chat.*,
-    (SELECT json_agg(other ORDER BY other.user_id) FROM memberships other
-     WHERE other.chat_id = chat.id) AS members,
-    (SELECT row_to_json(newest) FROM messages newest
-     WHERE newest.chat_id = chat.id AND newest.seq = chat.last_seq) AS last_message,
+_CHATS = f"""
+SELECT chat.id, chat.kind, chat.last_rev, chat.created_at, chat.last_activity_at,
+    (SELECT json_agg(other ORDER BY other.user_id) FROM (
+        SELECT user_id, role, joined_rev, read_seq, delivered_seq FROM memberships
+        WHERE memberships.chat_id = chat.id
+     ) other) AS members,
+    (SELECT row_to_json(newest) FROM (
+        SELECT {_MESSAGE} FROM messages
+        WHERE messages.chat_id = chat.id AND messages.seq = chat.last_seq
+     ) newest) AS last_message,
     (SELECT count(*) FROM messages unread
      WHERE unread.chat_id = chat.id
         AND unread.seq > greatest(chat.read_seq, chat.last_rev - %(window)s)
         AND unread.sender_id <> %(member)s AND unread.deleted_at IS NULL) AS unread_count
 FROM (
-    SELECT chats.*, mine.read_seq FROM memberships mine JOIN chats ON chats.id = mine.chat_id
-    WHERE mine.user_id = %(member)s {}
+    SELECT chats.id, chats.kind, chats.last_rev, chats.last_seq, chats.created_at,
+        chats.last_activity_at, mine.read_seq
+    FROM memberships mine JOIN chats ON chats.id = mine.chat_id
+    WHERE mine.user_id = %(member)s {{}}
     ORDER BY chats.last_activity_at DESC, chats.id DESC LIMIT %(limit)s
 ) chat
 ORDER BY chat.last_activity_at DESC, chat.id DESC
@@ -90,7 +103,7 @@ _NEWS = _CHATS.format(
 
 # One row at least for a member, so that an empty answer is told from no answer at all.
 _IN_CHAT = f"""
-SELECT chats.last_rev AS chat_rev, found.*
+SELECT chats.last_rev AS chat_rev, {_columns("found")}
 FROM memberships mine JOIN chats ON chats.id = mine.chat_id
 LEFT JOIN LATERAL (
     SELECT {_MESSAGE} FROM messages WHERE chat_id = chats.id AND {{}} LIMIT %(limit)s
@@ -129,7 +142,7 @@ FROM mine LEFT JOIN moved ON true
 """
 
 _CURSORS = """
-SELECT mine.*, false AS moved,
+SELECT mine.chat_id, mine.user_id, mine.read_seq, mine.delivered_seq, false AS moved,
     ARRAY(SELECT user_id FROM memberships WHERE chat_id = mine.chat_id) AS member_ids
 FROM unnest(%(chat_ids)s::uuid[], %(user_ids)s::uuid[]) AS wanted (chat_id, user_id)
 JOIN memberships mine USING (chat_id, user_id)
@@ -174,7 +187,7 @@ class PostgresMessages(MessageStore):
     def append(self, new: NewMessage) -> Stored | None:
         values = {**dict(new), "content": Jsonb(new.content.model_dump(mode="json"))}
         try:
-            rows = self._rows(_APPEND, **values)
+            rows = self._rows(_APPEND, again=True, **values)
         except UniqueViolation:  # the same client_id at the same time: now it is there to be read
             rows = self._rows(_APPEND, **values)
         if not rows:
@@ -185,7 +198,7 @@ class PostgresMessages(MessageStore):
         return Stored(_message(row), row["member_ids"], created=False, pending=row["pending"])
 
     def settle(self, message: Message) -> None:
-        with self._postgres.cursor() as cursor:
+        with self._postgres.cursor(again=True) as cursor:
             cursor.execute(_SETTLE, (message.chat_id, message.seq))
 
     def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
@@ -266,7 +279,7 @@ class PostgresMessages(MessageStore):
     def undelivered(
         self, chat_id: str, *, member: str, since: int, until: int, limit: int
     ) -> list[Message] | None:
-        asked = {"chat_id": chat_id, "member": member, "since": since, "until": until}
+        asked: Row = {"chat_id": chat_id, "member": member, "since": since, "until": until}
         rows = self._rows(_UNDELIVERED, **asked, limit=limit)
         return _messages(rows) if rows else None
 
@@ -277,8 +290,8 @@ class PostgresMessages(MessageStore):
         rows = self._rows(query, window=UNREAD_WINDOW, **values)
         return [Chat.model_validate(row) for row in rows]
 
-    def _rows(self, query: str, **values: Any) -> list[Row]:
-        with self._postgres.cursor(row_factory=dict_row) as cursor:
+    def _rows(self, query: str, *, again: bool = False, **values: Any) -> list[Row]:
+        with self._postgres.cursor(row_factory=dict_row, again=again) as cursor:
             return cursor.execute(query, values).fetchall()
 
 
