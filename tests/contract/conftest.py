@@ -1,5 +1,6 @@
 """Real servers for the contract tests: given by the environment, else started once a run."""
 
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,7 +11,9 @@ import psycopg
 import pymongo
 import pytest
 
+from chalicelib.postgres import Postgres
 from local.servers import start_all
+from tests.contract.pooler import POOLED, pooler
 
 Start = Callable[[str], str]
 
@@ -33,13 +36,20 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(start_server: Start) -> Iterator[str]:
-    """A new, empty database."""
+def postgres_url(start_server: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A new, empty database; behind a pooler where the environment asks for it."""
     server = start_server("postgres")
     name = f"test_{secrets.token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
-    yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    url = urlsplit(server)._replace(path=f"/{name}").geturl()
+    if os.environ.get(POOLED):
+        state = tmp_path_factory.mktemp("pooler")
+        with pooler(url, state) as pooled_url, pytest.MonkeyPatch.context() as patch:
+            patch.setitem(Postgres.__init__.__kwdefaults__ or {}, "pooled", True)
+            yield pooled_url
+    else:
+        yield url
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
