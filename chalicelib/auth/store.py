@@ -68,7 +68,8 @@ class Credential(NamedTuple):
 _FORGET_MAILS = """
 DELETE FROM mails USING users WHERE users.id = %(user_id)s AND (
     (mails.kind IN ('verify', 'export', 'google') AND mails.subject = users.id::text)
-    OR (mails.kind = 'reset' AND mails.subject = users.email AND email_verified_at IS NOT NULL)
+    OR (mails.kind = 'reset' AND mails.subject = users.email
+        AND users.email_verified_at IS NOT NULL)
     OR (mails.kind = 'signed_in' AND mails.subject IN (
         SELECT id::text FROM sessions WHERE user_id = users.id
     ))
@@ -113,13 +114,13 @@ class AccountStore:
 
     def credential_for(self, login: str) -> Credential | None:
         """The password of whoever has this username, or has verified this e-mail address."""
-        by_email, by_username = "email_verified_at IS NOT NULL AND email", "username"
+        by_email, by_username = "u.email_verified_at IS NOT NULL AND u.email", "u.username"
         column = by_email if "@" in login else by_username
         with self._postgres.cursor(row_factory=args_row(Credential)) as cursor:
             return cursor.execute(
-                "SELECT c.user_id, password_hash, suspended_at IS NOT NULL,"
-                " confirmed_at IS NOT NULL FROM users JOIN credentials c ON c.user_id = id"
-                " LEFT JOIN second_factors f ON f.user_id = id"
+                "SELECT c.user_id, c.password_hash, u.suspended_at IS NOT NULL,"
+                " f.confirmed_at IS NOT NULL FROM users u JOIN credentials c ON c.user_id = u.id"
+                " LEFT JOIN second_factors f ON f.user_id = u.id"
                 f" WHERE {column} = %s",
                 [login],
             ).fetchone()
@@ -153,7 +154,7 @@ class AccountStore:
         return self._open(
             session,
             "credentials c JOIN users u ON u.id = c.user_id"
-            " WHERE c.user_id = %s AND password_hash = %s AND suspended_at IS NULL"
+            " WHERE c.user_id = %s AND c.password_hash = %s AND u.suspended_at IS NULL"
             " FOR SHARE",
             [session.user_id, password_hash],
         )
@@ -164,7 +165,7 @@ class AccountStore:
         return self._open(
             session,
             "passkeys p JOIN users u ON u.id = p.user_id"
-            " WHERE p.user_id = %s AND p.id = %s AND suspended_at IS NULL FOR SHARE",
+            " WHERE p.user_id = %s AND p.id = %s AND u.suspended_at IS NULL FOR SHARE",
             [session.user_id, passkey_id],
         )
 
@@ -174,7 +175,7 @@ class AccountStore:
         return self._open(
             session,
             "google_accounts g JOIN users u ON u.id = g.user_id"
-            " WHERE g.user_id = %s AND g.subject = %s AND suspended_at IS NULL FOR SHARE",
+            " WHERE g.user_id = %s AND g.subject = %s AND u.suspended_at IS NULL FOR SHARE",
             [session.user_id, subject],
         )
 

@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib.postgres import Postgres
 from local.servers import start_all
+from tests.contract.altered import ALTERED, altered
 from tests.contract.pooler import POOLED, pooler
 
 Start = Callable[[str], str]
@@ -37,13 +38,17 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
 @pytest.fixture(scope="session")
 def postgres_url(start_server: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A new, empty database; behind a pooler where the environment asks for it."""
+    """A new, empty database; behind a pooler or altered all the time, where the environment asks
+    for that."""
     server = start_server("postgres")
     name = f"test_{secrets.token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     url = urlsplit(server)._replace(path=f"/{name}").geturl()
-    if os.environ.get(POOLED):
+    if os.environ.get(ALTERED):
+        with altered():
+            yield url
+    elif os.environ.get(POOLED):
         state = tmp_path_factory.mktemp("pooler")
         with pooler(url, state) as pooled_url, pytest.MonkeyPatch.context() as patch:
             patch.setitem(Postgres.__init__.__kwdefaults__ or {}, "pooled", True)

@@ -122,10 +122,10 @@ _UNDELIVERED = _IN_CHAT.format(
 
 _MOVE = """
 WITH mine AS (
-    SELECT chat_id, user_id, read_seq, delivered_seq,
-        least(%(read)s, last_rev) AS read, least(%(delivered)s, last_rev) AS delivered
-    FROM memberships JOIN chats ON chats.id = chat_id
-    WHERE chat_id = %(chat_id)s AND user_id = %(member)s
+    SELECT m.chat_id, m.user_id, m.read_seq, m.delivered_seq,
+        least(%(read)s, chats.last_rev) AS read, least(%(delivered)s, chats.last_rev) AS delivered
+    FROM memberships m JOIN chats ON chats.id = m.chat_id
+    WHERE m.chat_id = %(chat_id)s AND m.user_id = %(member)s
 ), moved AS (
     UPDATE memberships SET read_seq = greatest(memberships.read_seq, mine.read),
         delivered_seq = greatest(memberships.delivered_seq, mine.delivered)
