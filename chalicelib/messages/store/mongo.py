@@ -28,6 +28,7 @@ from chalicelib.messages.store.mongo_documents import (
     SHORT,
     Document,
     Documents,
+    again,
     insert_new,
     sent_as,
     stored,
@@ -96,6 +97,7 @@ class MongoMessages(MessageStore):
                 raise LookupError("this chat has other members")
             return self._db.views([chat], members[0])[0], made
 
+    @again
     def append(self, new: NewMessage) -> Stored | None:
         entry = {"_id": new.id, **new.model_dump(exclude={"id"})}
         same = {"sender_id": new.sender_id, "client_id": new.client_id}
@@ -128,6 +130,7 @@ class MongoMessages(MessageStore):
                 # else a reader was faster than we are
             return Stored(message, chat["member_ids"], created=True, pending=True)
 
+    @again
     def settle(self, message: Message) -> None:
         last = {"$literal": {"id": message.id, "seq": message.seq}}
         newer = {"$gt": [message.seq, {"$ifNull": ["$last.seq", 0]}]}
@@ -140,6 +143,7 @@ class MongoMessages(MessageStore):
                 ],
             )
 
+    @again
     def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
         created: Document = {"$lt": before}
         later: Document = {}
@@ -181,11 +185,13 @@ class MongoMessages(MessageStore):
             if chat["outbox"]["_id"] in landed
         ]
 
+    @again
     def chat(self, chat_id: str, *, member: str) -> Chat | None:
         with self._db.bounded():
             chat = self._db.chats.find_one({"_id": chat_id, "member_ids": member}, SHORT)
             return self._db.views([chat], member)[0] if chat else None
 
+    @again
     def chats(
         self, member: str, *, limit: int, before: tuple[datetime, str] | None = None
     ) -> list[Chat]:
@@ -200,6 +206,7 @@ class MongoMessages(MessageStore):
             found = self._db.chats.find(wanted, SHORT).sort(NEWEST_FIRST).limit(limit)
             return self._db.views(list(found), member)
 
+    @again
     def news(self, member: str, known: Mapping[str, int], *, limit: int) -> list[Chat]:
         """Looks at the revs of all chats first: they are small, and most have no news."""
         with self._db.bounded():
@@ -211,6 +218,7 @@ class MongoMessages(MessageStore):
             found = self._db.chats.find({"_id": {"$in": ids}, "member_ids": member}, SHORT)
             return self._db.views(list(found.sort(NEWEST_FIRST)), member)
 
+    @again
     def history(
         self, chat_id: str, *, member: str, before: int | None, limit: int
     ) -> list[Message] | None:
@@ -224,6 +232,7 @@ class MongoMessages(MessageStore):
                 {"chat_id": chat_id}, "seq", DESCENDING, low=0, high=newest, limit=limit
             )
 
+    @again
     def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> Changes | None:
         with self._db.bounded():
             chat = self._db.chat(chat_id, member)
@@ -263,6 +272,7 @@ class MongoMessages(MessageStore):
         moved = read > old["read_seq"] or delivered > old["delivered_seq"]
         return Cursors(receipt, moved, chat["member_ids"])
 
+    @again
     def member_ids(self, chat_id: str, *, member: str) -> list[str] | None:
         with self._db.bounded():
             chat = self._db.chats.find_one(
@@ -270,6 +280,7 @@ class MongoMessages(MessageStore):
             )
         return chat["member_ids"] if chat else None
 
+    @again
     def shares_chat(self, member: str, others: Collection[str]) -> set[str]:
         wanted = [other for other in others if other != member]
         together = {"$and": [{"member_ids": member}, {"member_ids": {"$in": wanted}}]}
@@ -285,6 +296,7 @@ class MongoMessages(MessageStore):
             )
             return {one["_id"] for one in found}
 
+    @again
     def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
         chat_ids = list({chat_id for chat_id, _ in pairs})
         with self._db.bounded():
@@ -301,6 +313,7 @@ class MongoMessages(MessageStore):
             for one in members
         }
 
+    @again
     def undelivered(
         self, chat_id: str, *, member: str, since: int, until: int, limit: int
     ) -> list[Message] | None:
@@ -320,6 +333,7 @@ class MongoMessages(MessageStore):
             for collection in (self._db.chats, self._db.memberships, self._db.messages):
                 collection.drop()
 
+    @again
     def ping(self) -> None:
         with self._db.bounded():
             self._client.admin.command("ping")
