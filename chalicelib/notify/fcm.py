@@ -13,10 +13,11 @@ from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError, TransportError
 from google.auth.transport.requests import Request
 from google.oauth2.service_account import Credentials as ServiceAccount
-from requests import RequestException, Session
+from requests import RequestException, Response, Session
 from requests.adapters import HTTPAdapter
 
 from chalicelib import metrics
+from chalicelib.deadline import within
 from chalicelib.ids import new_id
 from chalicelib.notify.models import Notification, Outcome
 
@@ -62,7 +63,7 @@ class Fcm:
     def send(self, pushes: Sequence[Notification]) -> list[Outcome]:
         """Send all; one outcome each, in their order. Never raises for what FCM or the network
         does, and returns some seconds after `seconds` at the latest."""
-        deadline = time.monotonic() + self._seconds
+        deadline = time.monotonic() + within(self._seconds)
         outcomes: list[Outcome] = []
         for start in range(0, len(pushes), AT_ONCE):
             chunk = pushes[start : start + AT_ONCE]
@@ -116,9 +117,16 @@ class _Given(credentials.Base):  # type: ignore[misc]
         return self._credential
 
 
+class _Adapter(HTTPAdapter):
+    """Keeps to the deadline of the event."""
+
+    def send(self, *args: Any, **kwargs: Any) -> Response:
+        return super().send(*args, **{**kwargs, "timeout": within(REQUEST_SECONDS)})
+
+
 def _ask_once(request: Request, *args: Any, **kwargs: Any) -> Any:
     """One request for a token; google-auth would try again where the answer is a 5xx."""
-    answer = request(*args, **{**kwargs, "timeout": REQUEST_SECONDS})
+    answer = request(*args, **{**kwargs, "timeout": within(REQUEST_SECONDS)})
     if answer.status >= 500:
         raise TransportError(f"The token endpoint answers {answer.status}.")
     return answer
@@ -134,7 +142,7 @@ def _tame(app: firebase_admin.App, url: str | None) -> None:
         if not hasattr(service, "_fcm_url"):
             raise RuntimeError("This firebase-admin cannot be pointed at another address.")
         service._fcm_url = url
-    adapter = HTTPAdapter(pool_maxsize=AT_ONCE, max_retries=0)
+    adapter = _Adapter(pool_maxsize=AT_ONCE, max_retries=0)
     service._client.session.mount(service._fcm_url, adapter)
 
 
