@@ -21,6 +21,7 @@ class Proxy:
         self._open = threading.Event()
         self._open.set()
         self._forgotten: set[socket.socket] = set()
+        self._answering: set[socket.socket] = set()
         self._sockets: list[socket.socket] = []
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
@@ -74,10 +75,12 @@ class Proxy:
             return
         far.settimeout(None)
         self._sockets.append(far)
-        for ask, pair in ((True, (near, far)), (False, (far, near))):
-            threading.Thread(target=self._forward, args=[*pair, ask], daemon=True).start()
+        self._answering.add(far)
+        for pair in ((near, far), (far, near)):
+            threading.Thread(target=self._forward, args=pair, daemon=True).start()
 
-    def _forward(self, source: socket.socket, target: socket.socket, ask: bool) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        ask = source not in self._answering
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self._open.wait()
