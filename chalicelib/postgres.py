@@ -1,6 +1,5 @@
 """One live connection to PostgreSQL: every wait has an end, a broken connection is replaced."""
 
-import functools
 import logging
 import re
 import select
@@ -270,11 +269,10 @@ def _outdated(error: psycopg.Error) -> bool:
     return isinstance(error, psycopg.errors.FeatureNotSupported) and "cached plan" in str(error)
 
 
-@functools.lru_cache(maxsize=512)
-def _reads(query: str | bytes) -> bool:
-    """Whether a statement changes nothing."""
+def _reads(query: Any) -> bool:
+    """Whether a statement changes nothing, as far as can be told."""
     text = query.decode() if isinstance(query, bytes) else query
-    return not _WRITES.search(text)
+    return isinstance(text, str) and not _WRITES.search(text)
 
 
 _WRITES = re.compile(

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from chalicelib import deadline, schema
@@ -346,11 +348,20 @@ class TestAgain:
             "SELECT nextval('s')",
             b"SELECT set_config('a', 'b', false)",
             "SET a = 1",
+            sql.SQL("SELECT {}").format(1),  # who knows
         ],
     )
-    def test_what_changes_something_is_not_taken_for_reading(self, query: str | bytes) -> None:
+    def test_what_changes_something_is_not_taken_for_reading(self, query: object) -> None:
         assert not module._reads(query)
         assert module._reads("SELECT n, updated_at FROM t WHERE deleted_at IS NULL")
+
+    @pytest.mark.parametrize(
+        "query", ["SELECT 1 / 0", b"SELECT 1 / 0", sql.SQL("SELECT {} / 0").format(1)]
+    )
+    def test_an_error_of_ours_stays_what_it_is(self, postgres: Postgres, query: Any) -> None:
+        postgres.ping()
+        with pytest.raises(psycopg.errors.DivisionByZero), postgres.cursor() as cursor:
+            cursor.execute(query)
 
 
 class TestAlteredTable:
