@@ -25,6 +25,10 @@ test: ## install what is missing, then run every check and every test
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile tests
 
+.PHONY: soak
+soak: develop ## chat for MINUTES while servers die and freeze; nothing may be lost
+	@MINUTES="$(MINUTES)" $(BIN)/pytest -q -s tests/faults/soak.py
+
 .PHONY: check
 check: develop lint ## format, lint, types, import rules and unit tests
 	@$(BIN)/pytest -q tests/unit
@@ -58,6 +62,10 @@ oauth-client: cloud ## register a program of others with STAGE: NAME, SCOPES, RE
 	@exec $(CLOUD) oauth-client --stage "$(STAGE)" --name "$(NAME)" --scopes "$(SCOPES)" \
 		--redirect-uris "$(REDIRECT_URIS)" \
 		--post-logout-redirect-uris "$(POST_LOGOUT_REDIRECT_URIS)" $(if $(PUBLIC),--public)
+
+.PHONY: smoke
+smoke: cloud ## have two people chat on STAGE from outside; PUSH_TOKEN of a device to look at
+	@exec $(CLOUD) smoke --stage "$(STAGE)" $(if $(PUSH_TOKEN),--push-token "$(PUSH_TOKEN)")
 
 .PHONY: rotate-keys
 rotate-keys: cloud ## go one phase on in giving access tokens of STAGE a new key

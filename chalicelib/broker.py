@@ -12,7 +12,7 @@ from chalicelib import metrics
 from chalicelib.amqp import SECONDS, Incoming, Link, Outgoing
 from chalicelib.deadline import within
 from chalicelib.errors import Unavailable
-from chalicelib.events import PUSH_SHARDS, Failure, MessageUnread
+from chalicelib.events import PUSH_QUEUES, PUSH_SHARDS, Canary, Failure, MessageUnread
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,6 @@ slow down every send to somebody absent, which is delivered later in any case.""
 EVENTS = "parley.events"
 RETRY = "parley.retry"
 DEAD = "push.dead"
-PUSH_QUEUES = [f"push.{shard}" for shard in range(PUSH_SHARDS)]
 RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
 
 DECLARE_SECONDS = 30
@@ -74,6 +73,17 @@ class Broker:
                 for shard, part in event.by_shard()
             ]
         )
+
+    def publish_canary(self, canary: Canary) -> list[str]:
+        """Put a canary into every push queue; answers their names."""
+        body = canary.model_dump_json().encode()
+        self._send(
+            [
+                Outgoing(EVENTS, _key(shard), body, _properties(message_id=canary.canary))
+                for shard in range(PUSH_SHARDS)
+            ]
+        )
+        return PUSH_QUEUES
 
     def retry(self, failures: Iterable[Failure]) -> None:
         """Have records come again after the delay of their next attempt, or after a longer one

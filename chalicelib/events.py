@@ -3,10 +3,14 @@
 from typing import NamedTuple
 from zlib import crc32
 
-from chalicelib.wire import Model, Utc
+from pydantic import ConfigDict
+
+from chalicelib.wire import Id, Model, Utc
 
 PUSH_SHARDS = 4
 """Push queues: a Lambda trigger consumes a queue with one function at a time."""
+
+PUSH_QUEUES = [f"push.{shard}" for shard in range(PUSH_SHARDS)]
 
 USERS_PER_EVENT = 1000
 
@@ -44,6 +48,14 @@ class MessageUnread(Model):
     def to(self, user_ids: list[str]) -> "MessageUnread":
         """The same event for other users."""
         return self.model_copy(update={"user_ids": user_ids})
+
+
+class Canary(Model):
+    """A record of a push queue that is for nobody: it only shows that the queue is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    canary: Id
 
 
 class Failure(NamedTuple):

@@ -1,4 +1,4 @@
-"""What operators have done inside the network: migrate, redrive, check, grant, oauth-client.
+"""What operators have done inside the network. `Order` has the tasks.
 
 `python -m chalicelib.maintenance '{"task": "check"}'` does the same from a shell.
 """
@@ -36,7 +36,7 @@ class Order(Input):
     """What is to be done. `limit` is for `redrive`, `username` and `role` are for `grant`,
     `client` is for `oauth-client`."""
 
-    task: Literal["migrate", "redrive", "check", "grant", "oauth-client"]
+    task: Literal["migrate", "redrive", "check", "canary", "grant", "oauth-client"]
     limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
     username: Username | None = None
     role: Role | None = None
@@ -57,6 +57,7 @@ def maintain(event: Any, context: Any) -> dict[str, Any]:
 
     migrate: every server gets what the code expects -> {"done": true}. redrive: pushes that were
     laid aside are tried again -> {"moved", "left"}. check: -> {"dependencies"} as GET /v1/ready.
+    canary: a push to nobody goes through each queue -> {"queues"} as CanaryResult has them.
     grant: a user gets a role, as the first admin does -> {"user_id"}. oauth-client: a program is
     registered -> as POST /v1/admin/oauth-clients, with the secret that is told once.
     Raises MaintenanceFailed.
@@ -86,6 +87,8 @@ def _done(order: Order) -> dict[str, Any]:
         return {"done": True}
     if order.task == "redrive":
         return deps.broker.redrive(order.limit)._asdict()
+    if order.task == "canary":
+        return deps.canaries.send().model_dump()
     if order.task == "grant" and order.username and order.role:
         return {"user_id": deps.admin.appoint(order.username, order.role)}
     if order.task == "oauth-client" and order.client:

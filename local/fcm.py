@@ -126,7 +126,8 @@ class Fcm:
 
     async def _send(self, body: bytes) -> web.Response:
         try:
-            message = _checked(json.loads(body))
+            request = json.loads(body)
+            message, only_checked = _checked(request), request.get("validate_only") is True
         except (ValueError, TypeError) as problem:
             return _error(400, "INVALID_ARGUMENT", str(problem), "INVALID_ARGUMENT")
         device = str(message.get("token") or message.get("fid"))
@@ -136,9 +137,10 @@ class Fcm:
             code, status, reason = _FAILURES[failure[1]]
             said = _NO_SUCH_TOKEN if reason == "INVALID_ARGUMENT" else reason
             return _error(code, status, said, reason, 1 if code in (429, 503) else None)
-        push = self._pushes.add(message)
+        # What is only to be checked reaches no device.
+        message_id = "validated" if only_checked else self._pushes.add(message).id
         return web.json_response(
-            {"name": f"projects/{self._account.project_id}/messages/{push.id}"}
+            {"name": f"projects/{self._account.project_id}/messages/{message_id}"}
         )
 
     def _fails(self, device: str, times: str | None) -> bool:

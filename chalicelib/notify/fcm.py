@@ -36,6 +36,7 @@ is 500, and each takes a thread)."""
 TITLE_BYTES, BODY_BYTES = 256, 1024
 """FCM takes 4 KB in all; the data are ids, and short."""
 
+_NO_DEVICE = "canary"
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 
 
@@ -72,6 +73,20 @@ class Fcm:
             else:
                 outcomes += self._send_chunk(chunk)
         return outcomes
+
+    def validate(self) -> Outcome:
+        """What FCM says to a push that it only checks, for a token that no device has: `gone`
+        where it accepts our account and refuses the token. Never raises, as `send`."""
+        try:
+            self._authorize()
+            message = messaging.Message()
+            message.token = _NO_DEVICE
+            messaging.send(message, dry_run=True, app=self._app)
+        except exceptions.FirebaseError as error:
+            return _outcome(error)
+        except (GoogleAuthError, RequestException) as error:
+            return Outcome("retry", type(error).__name__)
+        return Outcome("sent")
 
     def _send_chunk(self, chunk: Sequence[Notification]) -> list[Outcome]:
         try:

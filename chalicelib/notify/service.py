@@ -2,19 +2,21 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
 from chalicelib import metrics
 from chalicelib.errors import AppError
-from chalicelib.events import Failure
+from chalicelib.events import Canary, Failure
+from chalicelib.notify.canary import canary_of
 from chalicelib.notify.models import Outcome, Push, Record, Unread
 
 if TYPE_CHECKING:
     from chalicelib.broker import Broker
     from chalicelib.messages.service import Messages
+    from chalicelib.notify.canary import Canaries
     from chalicelib.notify.fcm import Fcm
     from chalicelib.users.models import PushTarget
     from chalicelib.users.service import Users
@@ -49,12 +51,19 @@ class Notifier:
     """Handles what a push queue delivers, a batch at a time."""
 
     def __init__(
-        self, *, users: "Users", messages: "Messages", fcm: "Fcm", broker: "Broker"
+        self,
+        *,
+        users: "Users",
+        messages: "Messages",
+        fcm: "Fcm",
+        broker: "Broker",
+        canaries: "Callable[[], Canaries]",
     ) -> None:
         self._users = users
         self._messages = messages
         self._fcm = fcm
         self._broker = broker
+        self._canaries = canaries
 
     def notify(self, records: list[Record]) -> None:
         """Push to every user of every record who has not read the message meanwhile.
@@ -63,7 +72,8 @@ class Notifier:
         else. Raises Unavailable if that queue cannot be reached: then all of the batch must
         come again, and a device that has a notification already will show it once.
         """
-        letters, failures, dead = _read(records)
+        letters, canaries, failures, dead = _read(records)
+        self._record(canaries)
         try:
             failures += self._push(letters)
         except Exception as error:
@@ -76,6 +86,14 @@ class Notifier:
         self._broker.bury(dead)
         if failures or dead:
             log.warning("pushes put off", extra={"retried": len(failures), "dead": len(dead)})
+
+    def _record(self, canaries: list[tuple[str, Canary]]) -> None:
+        if canaries:
+            try:
+                self._canaries().record(canaries)
+            except AppError as error:
+                # Whoever sent it says that it is missing.
+                log.warning("canary not recorded", extra={"code": error.code})
 
     def _push(self, letters: list[Letter]) -> list[Failure]:
         due = self._due(letters)
@@ -129,19 +147,26 @@ def forget(tokens: Collection[str], users: "Users") -> None:
             log.warning("dead tokens kept", extra={"code": error.code, "count": len(tokens)})
 
 
-def _read(records: list[Record]) -> tuple[list[Letter], list[Failure], list[Failure]]:
-    """Letters; records to try again, as another version may read them; records nobody can."""
+def _read(
+    records: list[Record],
+) -> tuple[list[Letter], list[tuple[str, Canary]], list[Failure], list[Failure]]:
+    """Letters; canaries with their queues; records to try again, as another version may read them;
+    records nobody can."""
     letters: list[Letter] = []
+    canaries: list[tuple[str, Canary]] = []
     again: list[Failure] = []
     dead: list[Failure] = []
     for record in records:
         try:
             letters.append(Letter(record, Unread.model_validate_json(record.body)))
         except ValidationError as error:
+            if canary := canary_of(record):
+                canaries.append((f"push.{record.shard}", canary))
+                continue
             hopeless = any(item["type"] == "json_invalid" for item in error.errors())
             failure = Failure(record.body, record.shard, record.attempt, type(error).__name__)
             (dead if hopeless else again).append(failure)
-    return letters, again, dead
+    return letters, canaries, again, dead
 
 
 def _push_to(device: "PushTarget", event: Unread, names: dict[str, str]) -> Push:

@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.auth.scopes import Role
 from infra.deploy import maintenance, plan, stages
+from infra.deploy.apis import Apis
 from infra.deploy.aws import told
 from infra.deploy.console import Console
 from infra.deploy.deploy import Deploy
@@ -17,6 +18,7 @@ from infra.deploy.destroy import Destroy
 from infra.deploy.errors import Stopped
 from infra.deploy.place import Place
 from infra.deploy.rotate import Rotate
+from infra.smoke import Smoke
 
 AGAIN = "Once the cause is gone, run the same command again: what is done stays done."
 
@@ -51,6 +53,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         Rotate(place).run()
     elif given.command == "grant":
         grant(place, given.username, given.role)
+    elif given.command == "smoke":
+        smoke(place, given.push_token)
     elif given.command == "oauth-client":
         register(place, _client(given))
     else:
@@ -72,6 +76,14 @@ def grant(place: Place, username: str, role: str) -> None:
     answer = maintenance.invoke(place.aws, place.project.function("maintain").name, order)
     place.console.say(f"  {username} has the role {role} from their next sign-in or refresh on.")
     place.console.say(f"  The audit log knows them as {answer['user_id']}.")
+
+
+def smoke(place: Place, push_token: str) -> None:
+    """Have two people chat on the stage, from outside."""
+    place.check()
+    apis = Apis(place.aws, place.stage.name)
+    rest, _ = apis.ids(place.artifacts.read())
+    Smoke(apis.http_url(rest), place.console, push_token).run()
 
 
 def register(place: Place, client: dict[str, Any]) -> None:
@@ -98,12 +110,14 @@ def _client(given: argparse.Namespace) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("deploy", "destroy", "rotate-keys", "redrive", "grant", "oauth-client"):
+    for name in ("deploy", "destroy", "rotate-keys", "redrive", "grant", "oauth-client", "smoke"):
         command = commands.add_parser(name)
         command.add_argument("--stage", required=True)
         if name == "deploy":
             command.add_argument("--dry-run", action="store_true")
             command.add_argument("--fcm", type=Path)
+        if name == "smoke":
+            command.add_argument("--push-token", default="")
         if name == "redrive":
             command.add_argument("--limit", type=_positive, default=1000)
         if name == "grant":

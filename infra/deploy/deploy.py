@@ -6,15 +6,14 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
-from chalicelib.events import PUSH_SHARDS
-from infra.deploy import answers, chalice, functions, logs, maintenance, readiness
+from chalicelib.events import PUSH_QUEUES
+from infra.deploy import answers, canary, chalice, functions, logs, maintenance, readiness
 from infra.deploy.apis import Apis
 from infra.deploy.mappings import Mappings
 from infra.deploy.place import Place, check_concurrency, check_target
 from infra.deploy.template import Template
 from infra.deploy.vault import Vault
 
-PUSH_QUEUES = [f"push.{shard}" for shard in range(PUSH_SHARDS)]
 STACKS = ("network", "data", "watch")
 
 
@@ -70,6 +69,7 @@ class Deploy:
             ("queue triggers", self._triggers),
             ("alarms", self._watch),
             ("ready", self._look),
+            ("canary", self._canary),
         ]
 
     def _check(self) -> str:
@@ -172,6 +172,12 @@ class Deploy:
     def _look(self) -> str:
         issuer = self._apis.http_url(self._api_ids[0])
         return self._ready(self._aws, issuer, self._console.progress)
+
+    def _canary(self) -> str:
+        function = self._place.project.function("notify").name
+        maintain = self._place.project.function("maintain").name
+        mappings = Mappings(self._aws, function, self._console.progress)
+        return canary.send(self._aws, maintain, mappings.problems)
 
     @property
     def _apis(self) -> Apis:

@@ -60,6 +60,14 @@ class Mappings:
             return "unchanged"
         return f"{len(missing)} made, {len(changed)} changed, {len(surplus)} removed"
 
+    def problems(self) -> dict[str, str]:
+        """What AWS says of the last batch of each queue, where it was not all right.
+
+        A mapping that cannot connect may read `Enabled` all the same.
+        """
+        results = {each["Queues"][0]: each.get("LastProcessingResult", "") for each in self._all()}
+        return {queue: said for queue, said in results.items() if said.startswith("PROBLEM")}
+
     def delete(self) -> str:
         """Delete all, and wait until they are gone: they hold network interfaces."""
         self._settle()

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from infra.deploy.deploy import PUSH_QUEUES, STACKS, Deploy
+from chalicelib.events import PUSH_QUEUES
+from infra.deploy.deploy import STACKS, Deploy
 from infra.deploy.place import SECRETS, Place
 from infra.deploy.template import Template
 

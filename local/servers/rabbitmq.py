@@ -41,9 +41,7 @@ class RabbitMQ(Embedded):
         self._mapper_port = self.choose_port("RabbitMQ's port mapper")
         self._node_port = self.choose_port("RabbitMQ's node")
         self._mapper: Guarded | None = None
-        self._system = Path("/")
-        if not (self._system / "usr/lib/rabbitmq").exists():
-            self._system = ROOT / ".local/debian"
+        self._system = _system()
 
     @staticmethod
     def url_at(port: int) -> str:
@@ -99,7 +97,7 @@ class RabbitMQ(Embedded):
         self._wait_for_mapper(self._mapper)
 
     def command(self) -> list[str]:
-        return [str(self._system / "usr/lib/rabbitmq/bin/rabbitmq-server")]
+        return [str(program("rabbitmq-server"))]
 
     def stop(self) -> None:
         super().stop()
@@ -116,3 +114,14 @@ class RabbitMQ(Embedded):
                 time.sleep(0.02)
         mapper.stop()
         raise ServerUnavailable(f"RabbitMQ's port mapper does not start:\n{self.log_tail()}")
+
+
+def program(name: str) -> Path:
+    """One of RabbitMQ's own programs."""
+    return _system() / "usr/lib/rabbitmq/bin" / name
+
+
+def _system() -> Path:
+    """Where Debian's packages are: installed, or unpacked for this checkout."""
+    installed = Path("/")
+    return installed if (installed / "usr/lib/rabbitmq").exists() else ROOT / ".local/debian"

@@ -14,9 +14,9 @@ import pika
 import pytest
 
 from chalicelib import broker as module
-from chalicelib.broker import DEAD, EVENTS, PUSH_QUEUES, Broker, declare
+from chalicelib.broker import DEAD, EVENTS, Broker, declare
 from chalicelib.errors import Unavailable
-from chalicelib.events import Failure, MessageUnread, shard_of
+from chalicelib.events import PUSH_QUEUES, Canary, Failure, MessageUnread, shard_of
 from chalicelib.ids import new_id
 from chalicelib.wire import now
 from tests.proxy import Proxy
@@ -130,6 +130,16 @@ class TestPublishing:
         assert properties.content_type == "application/json"
         assert properties.message_id == event.message_id
         assert abs(properties.timestamp - time.time()) < 60
+
+    def test_a_canary_goes_into_every_push_queue(self, broker: Broker, queues: Queues) -> None:
+        canary = Canary(canary=new_id())
+
+        assert broker.publish_canary(canary) == PUSH_QUEUES
+
+        for queue in PUSH_QUEUES:
+            found = queues.take(queue)
+            assert found is not None
+            assert Canary.model_validate_json(found[2]) == canary
 
     def test_reaches_everyone_once(self, broker: Broker, queues: Queues) -> None:
         events = [unread(*(new_id() for _ in range(700))) for _ in range(5)]

@@ -198,6 +198,28 @@ class TestAnswers:
         assert outcomes == [Outcome("invalid", "InvalidArgumentError"), Outcome("sent")]
 
 
+class TestValidating:
+    def test_pushes_to_no_device(self, fcm: Fcm, google: Google) -> None:
+        assert fcm.validate() == Outcome("sent")
+        assert google.pushes.after(0) == []
+
+    def test_says_that_an_account_is_refused(self, google: Google) -> None:
+        stranger = json.loads(google.stand_in.credentials())
+        stranger["client_email"] = "someone@else"
+
+        assert Fcm(json.dumps(stranger), google.stand_in.send_url).validate() == Outcome(
+            "retry", "RefreshError"
+        )
+
+    def test_says_that_google_cannot_be_reached(self, google: Google) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as unused:
+            port = unused.getsockname()[1]
+
+        outcome = Fcm(google.stand_in.credentials(), f"http://127.0.0.1:{port}/{{0}}").validate()
+
+        assert outcome == Outcome("retry", "UnavailableError")
+
+
 class TestAccess:
     def test_is_asked_for_once(self, fcm: Fcm, google: Google) -> None:
         fcm.send([push(f"phone-{n}") for n in range(AT_ONCE)])

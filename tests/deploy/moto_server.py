@@ -26,6 +26,7 @@ from moto.server import main
 CONCURRENCY = 1000
 ANSWERS = {
     "migrate": {"done": True},
+    "canary": {"queues": {"push.0": "ok"}},
     "redrive": {"moved": 2, "left": 1},
     "grant": {"user_id": "u1"},
     "oauth-client": {"client_id": "c1", "client_secret": "s3cret"},

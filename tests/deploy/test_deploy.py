@@ -13,9 +13,9 @@ import pytest
 
 from chalicelib.auth.models import Identity
 from chalicelib.auth.tokens import AccessTokens
+from chalicelib.events import PUSH_QUEUES
 from infra.deploy import __main__ as commands
 from infra.deploy import chalice, logs
-from infra.deploy.deploy import PUSH_QUEUES
 from infra.deploy.errors import Stopped
 from infra.deploy.project import Project
 from infra.deploy.rotate import Rotate

@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from app import app
 from chalicelib import broker
 from chalicelib.config import Settings
+from chalicelib.events import PUSH_QUEUES
 from local import bootstrap
 from tests.deploy.cloudformation import Template
 
@@ -398,7 +399,7 @@ class TestAlarms:
             if name == "MessageCount"
         }
 
-        assert queues == {*broker.PUSH_QUEUES, broker.DEAD}
+        assert queues == {*PUSH_QUEUES, broker.DEAD}
 
     @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
     def test_watch_every_function(self, metric: str) -> None:

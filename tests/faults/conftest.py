@@ -19,10 +19,12 @@ STORES = ("mongo", "postgres")
 # As many calls at a time as there are callers: on AWS none waits for another one's answer.
 WORKERS = 10
 MINUTES = 3
+SOCKETS_PER_SESSION = 100
 # Whoever could not send for a while makes up for it faster than people would.
 UNHINDERED = {
     "send": {kind: [100_000, 1] for kind in ("user", "session", "target")},
     "frame": {"socket": [100_000, 1]},
+    "connect": {kind: [100_000, 1] for kind in ("user", "session")},
 }
 
 
@@ -52,6 +54,7 @@ def cloud(
         PENDING_AFTER_SECONDS="2",
         DELIVERED_WITHIN_SECONDS="2",
         PUSH_RETRY_SECONDS="1,2,5,15",
+        SOCKETS_PER_SESSION=str(SOCKETS_PER_SESSION),
         RATE_LIMITS=json.dumps({**json.loads(WIDE), **UNHINDERED}),
     )
     cloud.start()

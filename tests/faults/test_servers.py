@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.faults.calls import API_GATEWAY_SECONDS
+from tests.faults.bad_day import bad_day
 from tests.faults.checks import check
 from tests.faults.conftest import Run
 from tests.faults.crowd import Crowd
@@ -72,37 +72,4 @@ def test_g1_g2_g3_g9_a_bad_day_loses_nothing(
     run: Run, trouble: Trouble, seed: int, number: int
 ) -> None:
     """Several things at once and one after the other; FAULT_ROUNDS says how many such days."""
-    chance = random.Random(f"{seed} {number}")
-
-    async def scenario(crowd: Crowd) -> None:
-        mortal = set(trouble.servers)
-        async with crowd.talking():
-            for _ in range(2):
-                await asyncio.sleep(chance.uniform(0, 1))
-                hit = [harm(trouble, chance, mortal) for _ in range(chance.randint(1, 2))]
-                await asyncio.gather(*hit)
-            await crowd.ready()
-            await asyncio.sleep(1)
-        await check(crowd, bound=API_GATEWAY_SECONDS)
-
-    run(scenario)
-
-
-async def harm(trouble: Trouble, chance: random.Random, mortal: set[str]) -> None:
-    """Something bad happens; each server dies once at most, since the cloud gives up on one
-    that dies all the time."""
-    server = chance.choice(sorted(trouble.servers))
-    match chance.choice(["kill", "freeze", "workers"]):
-        case "kill" if server in mortal:
-            mortal.remove(server)
-            print("kill", server)
-            await trouble.kill(server)
-        case "workers":
-            print("kill workers")
-            trouble.kill_worker()
-            await asyncio.sleep(chance.uniform(0, 1))
-            trouble.kill_workers()
-        case _:
-            seconds = chance.uniform(0.5, 8)
-            print(f"freeze {server} for {seconds:.1f} s")
-            await trouble.freeze(server, seconds)
+    run(bad_day(trouble, random.Random(f"{seed} {number}")))

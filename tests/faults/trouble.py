@@ -5,10 +5,12 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from local.servers.group import KINDS
+from local.servers.rabbitmq import program as rabbitmq_program
 from tests.cloud import Cloud
 
 VARIABLES = {
@@ -56,6 +58,15 @@ class Trouble:
         os.kill(old, signal.SIGKILL)
         await self._process(server, but=old)
 
+    async def answers(self, server: str) -> None:
+        """Wait until a server answers, asked without any worker."""
+        url = self._cloud.about["environment"][VARIABLES[server]]
+        async with asyncio.timeout(BACK_SECONDS):
+            while True:
+                with suppress(Exception):  # each kind has its own; the time-out ends all of them
+                    return await asyncio.to_thread(KINDS[server].check, url)
+                await asyncio.sleep(LOOK_EVERY)
+
     async def freeze(self, server: str, seconds: float) -> None:
         """Keep a server from running for some seconds."""
         async with self.suspended(server):
@@ -79,6 +90,35 @@ class Trouble:
                 os.kill(pid, signal.SIGSTOP)
                 stopped.append(pid)
         return stopped
+
+    async def let_rabbitmq_have(self, disk: str) -> None:
+        """RabbitMQ takes messages while so much disk is free, such as 50MB."""
+        pid = await self._process("rabbitmq")
+        environment = dict(
+            pair.split("=", 1)
+            for pair in Path(f"/proc/{pid}/environ").read_text().split("\0")
+            if pair
+        )
+        command = [str(rabbitmq_program("rabbitmqctl")), "--node", environment["RABBITMQ_NODENAME"]]
+        done = await asyncio.create_subprocess_exec(
+            *command,
+            "set_disk_free_limit",
+            disk,
+            env=environment,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        assert await done.wait() == 0
+
+    @contextmanager
+    def frozen_workers(self) -> Iterator[None]:
+        """Inside the block no worker runs, as Lambda freezes containers between two events."""
+        stopped = Stopped(self._cloud.about["workers"])
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            stopped.resume()
 
     def kill_worker(self) -> None:
         """kill -9 of any one worker, whatever it does at the moment."""

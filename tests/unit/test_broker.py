@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from chalicelib.broker import PUSH_QUEUES, RETRY_SECONDS
+from chalicelib.broker import RETRY_SECONDS
 from chalicelib.config import Settings, SettingsInvalid
-from chalicelib.events import PUSH_SHARDS, Failure, shard_of
+from chalicelib.events import PUSH_QUEUES, PUSH_SHARDS, Failure, shard_of
 from chalicelib.ids import new_id
 from tests.fakes import FakeBroker
 from tests.unit.settings import ENVIRONMENT

@@ -14,6 +14,7 @@ from chalicelib.deps import deps
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.maintenance import MaintenanceFailed, maintain
 from chalicelib.messages.store import StoreUnfit
+from chalicelib.notify.canary import CanaryResult
 from chalicelib.oauth.models import NewClient, RegisteredClient
 from chalicelib.wire import now
 from tests.unit.settings import settings
@@ -40,6 +41,10 @@ class Servers:
         self.limits.append(limit)
         return Redriven(moved=3, left=4)
 
+    def send(self) -> CanaryResult:
+        self.ping()
+        return CanaryResult(queues={"push.0": "missing"})
+
     def appoint(self, username: str, role: str) -> str:
         self.ping()
         self.appointed.append((username, role))
@@ -62,7 +67,15 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     monkeypatch.setitem(vars(deps), "settings", settings())
     monkeypatch.setitem(vars(deps), "apply_schema", servers.apply_schema)
-    for name in ("admin", "oauth_clients", "broker", "postgres", "message_store", "connections"):
+    for name in (
+        "admin",
+        "oauth_clients",
+        "broker",
+        "postgres",
+        "message_store",
+        "connections",
+        "canaries",
+    ):
         monkeypatch.setitem(vars(deps), name, servers)
     yield servers
     logs.enter()
@@ -87,6 +100,10 @@ def test_check_tells_how_every_server_is(servers: Servers) -> None:
     assert found.keys() == {"dependencies"}
     assert found["dependencies"].keys() == {"postgres", "messages", "redis", "rabbitmq"}
     assert {one["status"] for one in found["dependencies"].values()} == {"unavailable"}
+
+
+def test_canary_tells_of_every_queue(servers: Servers) -> None:
+    assert maintain({"task": "canary"}, CONTEXT) == {"queues": {"push.0": "missing"}}
 
 
 def test_grant_gives_a_role_and_tells_whose_it_is(servers: Servers) -> None:

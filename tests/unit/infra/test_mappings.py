@@ -5,8 +5,6 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
-from chalicelib import broker
-from infra.deploy.deploy import PUSH_QUEUES
 from infra.deploy.errors import Stopped
 from infra.deploy.mappings import Mappings
 from tests.unit.infra.fakes import StubbedAws
@@ -75,10 +73,6 @@ class Triggers:
 @pytest.fixture
 def triggers() -> Triggers:
     return Triggers()
-
-
-def test_the_queues_are_those_that_the_broker_has() -> None:
-    assert PUSH_QUEUES == broker.PUSH_QUEUES
 
 
 def test_a_mapping_is_made_for_each_queue(triggers: Triggers) -> None:
@@ -156,3 +150,14 @@ def test_deleting_waits_until_they_are_gone(triggers: Triggers) -> None:
 
     assert Mappings(triggers.aws, "parley-dev-notify", triggers.told.append).delete() == "1 deleted"
     triggers.aws.done()
+
+
+def test_problems_of_mappings_that_read_enabled_are_told(triggers: Triggers) -> None:
+    problem = "PROBLEM: Function call failed"
+    triggers.listed(
+        mapping("push.0", LastProcessingResult="No records processed"),
+        mapping("push.1", LastProcessingResult=problem),
+    )
+
+    mappings = Mappings(triggers.aws, "parley-dev-notify", triggers.told.append)
+    assert mappings.problems() == {"push.1": problem}

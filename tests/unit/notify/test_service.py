@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import Unavailable
-from chalicelib.events import MessageUnread
+from chalicelib.events import Canary, MessageUnread
 from chalicelib.ids import new_id
 from chalicelib.messages.models import Cursors, Receipt
 from chalicelib.messages.service import Messages
+from chalicelib.notify.canary import Canaries
 from chalicelib.notify.models import Outcome, Record
 from chalicelib.notify.service import Notifier
 from chalicelib.users.models import PushTarget, PushTargets
@@ -77,14 +78,33 @@ class FakeMessages(Messages):
         }
 
 
+class FakeCanaries(Canaries):
+    def __init__(self) -> None:
+        self.recorded: list[tuple[str, Canary]] = []
+        self.error: Exception | None = None
+
+    def record(self, canaries: Collection[tuple[str, Canary]]) -> None:
+        if self.error:
+            raise self.error
+        self.recorded += canaries
+
+
 class World:
     def __init__(self) -> None:
+        self.canaries = FakeCanaries()
         self.users = FakeUsers()
         self.messages = FakeMessages()
         self.fcm = FakeFcm()
         self.broker = FakeBroker()
-        self.notifier = Notifier(
-            users=self.users, messages=self.messages, fcm=self.fcm, broker=self.broker
+        self.notifier = self.with_users(self.users)
+
+    def with_users(self, users: Users) -> Notifier:
+        return Notifier(
+            users=users,
+            messages=self.messages,
+            fcm=self.fcm,
+            broker=self.broker,
+            canaries=lambda: self.canaries,
         )
 
     def notify(self, *records: Record) -> None:
@@ -223,9 +243,7 @@ class TestDeadTokens:
                 raise Unavailable("postgres")
 
         world.fcm.outcomes["token-bo"] = Outcome("gone")
-        Notifier(users=Sick(), messages=world.messages, fcm=world.fcm, broker=world.broker).notify(
-            [record(BO, CY)]
-        )
+        world.with_users(Sick()).notify([record(BO, CY)])
 
         assert world.told == ["token-cy"]
         assert world.broker.sent == []
@@ -377,3 +395,22 @@ def test_g8_no_text_name_or_token_is_logged(world: World, caplog: pytest.LogCapt
     assert caplog.records
     for secret in (SECRET, "Ana", "token-bo"):
         assert secret not in logged
+
+
+class TestCanary:
+    def test_it_is_recorded_with_its_queue_and_pushed_to_nobody(self, world: World) -> None:
+        canary = Canary(canary=new_id())
+
+        world.notify(Record(canary.model_dump_json().encode(), shard=3), record(BO))
+
+        assert world.canaries.recorded == [("push.3", canary)]
+        assert world.told == ["token-bo"]
+        assert not world.broker.sent
+
+    def test_one_that_cannot_be_recorded_holds_up_no_push(self, world: World) -> None:
+        world.canaries.error = Unavailable("redis")
+
+        world.notify(Record(Canary(canary=new_id()).model_dump_json().encode()), record(BO))
+
+        assert world.told == ["token-bo"]
+        assert not world.broker.retried
