@@ -3,6 +3,7 @@
 import logging
 import re
 import select
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -93,7 +94,8 @@ class _Cursor(psycopg.Cursor[T]):
 
 
 class Postgres:
-    """Opened on first use. Raises Unavailable where the server does not answer in time.
+    """Opened on first use. Raises Unavailable where the server does not answer in time. Threads
+    take turns.
 
     `pooled`: a pooler hands each transaction to another session of the server, so that nothing
     is left in one: no prepared statements, and no settings but those of the role.
@@ -103,6 +105,7 @@ class Postgres:
         self._url = url
         self._pooled = pooled
         self._connection: _Connection | None = None
+        self._turn = threading.RLock()
         self._kept = False  # since before the statement that is under way
         self._bounded = True  # by the server, whatever becomes of us
         self._transactions = 0  # that we are in, one inside the other
@@ -172,6 +175,7 @@ class Postgres:
     def _live(self) -> Iterator[_Connection]:
         if deadline.passed():
             raise Unavailable("postgres")
+        self._turn.acquire()
         try:
             if self._connection is not None and not self._alive(self._connection):
                 self.close()
@@ -197,6 +201,7 @@ class Postgres:
             self._used_at = time.time()
             if not self._transactions:
                 self._leave_at_rest()
+            self._turn.release()
 
     def _leave_at_rest(self) -> None:
         """Nobody is to find a transaction that there was no time left to roll back."""

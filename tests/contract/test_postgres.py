@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -480,6 +481,24 @@ class TestSession:
             with suppress(Unavailable), other.cursor() as cursor:  # waits for the lock
                 cursor.execute(f"UPDATE {table} SET n = 3")
             assert time.monotonic() - started < BOUND
+
+
+class TestThreads:
+    def test_take_turns(self, postgres: Postgres, table: str) -> None:
+        """As when readiness is asked, where messages are in the same database."""
+
+        def work(place: int) -> None:
+            for n in range(50):
+                postgres.ping()
+                with postgres.transaction(), postgres.cursor() as cursor:
+                    cursor.execute(f"INSERT INTO {table} VALUES (%s)", [100 * place + n])
+
+        pid = backend(postgres)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
+
+        assert len(numbers(postgres, table)) == 200
+        assert backend(postgres) == pid
 
 
 class TestUnavailable:
