@@ -3,7 +3,7 @@
 import itertools
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
 import pytest
@@ -19,6 +19,11 @@ PAUSE_SECONDS = 0.05
 _TABLES = (
     "SELECT table_name, array_agg(column_name::text) FROM information_schema.columns"
     " WHERE table_schema = 'public' AND table_name !~ 'yoyo' GROUP BY 1 ORDER BY 1"
+)
+
+_BUSY = (
+    "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid <> pg_backend_pid() AND state <> 'idle')"
 )
 
 
@@ -70,14 +75,15 @@ def _altering(url: str) -> Iterator[None]:
 
 def _go_on(url: str, tables: list[str], over: threading.Event) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SET lock_timeout = '100ms'")
         for number, table in enumerate(itertools.cycle(tables)):
             if over.wait(PAUSE_SECONDS):
                 return
-            try:
+            if connection.execute(_BUSY).fetchone() != (False,):
+                continue  # tests of races look at who waits
+            with suppress(psycopg.errors.LockNotAvailable), connection.transaction():
+                lock = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE NOWAIT")
+                connection.execute(lock.format(sql.Identifier(table)))
                 _add(connection, table, f"added_{number}")
-            except psycopg.errors.LockNotAvailable:
-                continue  # a test holds the table; the next one
 
 
 def _add(connection: "psycopg.Connection[object]", table: str, name: str) -> None:
