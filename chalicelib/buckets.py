@@ -14,31 +14,55 @@ from chalicelib.errors import RateLimited
 from chalicelib.limits import Bucket, Limit, Quota
 from chalicelib.redis import Call
 
-TAKE = """
+_LEVELS = """
 local time = redis.call('TIME')
 local now, wait, full = time[1] * 1000000 + time[2], 0, {}
 for i, key in ipairs(buckets) do
   local interval, size = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
   full[i] = math.max(tonumber(redis.call('GET', key) or now), now)
-  if full[i] > now + interval * size then -- it was slower until its limit was changed
-    full[i] = now + interval * size
-    redis.call('SET', key, string.format('%.0f', full[i]), 'PX', math.ceil(interval * size / 1000))
+  if full[i] > now + interval * size + 1 then -- it was slower until its limit was changed
+    full[i] = now + interval * (size - 1)
   end
   wait = math.max(wait, full[i] + interval - now - interval * size)
 end
 wait = math.ceil(wait)
-for i, key in ipairs(buckets) do
-  if wait == 0 then
+"""
+_TIMES = """
+for i in ipairs(buckets) do full[i] = math.ceil(full[i] - now) end
+"""
+LOOK = _LEVELS + _TIMES
+"""Part of a script: whether there is one in each of `buckets`. ARGV: of each the µs that a token
+takes, and its size. Leaves `wait` and, of each, when it is `full`, in µs. Writes nothing."""
+
+TAKE = f"""
+{_LEVELS}
+if wait == 0 then
+  for i, key in ipairs(buckets) do
     full[i] = full[i] + tonumber(ARGV[2 * i - 1])
     redis.call('SET', key, string.format('%.0f', full[i]), 'PX', math.ceil((full[i] - now) / 1000))
   end
-  full[i] = math.ceil(full[i] - now)
 end
+{_TIMES}
 """
-"""Part of a script: takes one of each of `buckets`, or of none if one is empty. ARGV: of each the
-µs that a token takes, and its size. Leaves `wait` and, of each, when it is `full`, in µs."""
+"""As LOOK, and takes one of each; of none, and writes nothing, if one is empty."""
 
+_LOOK_ALL = f"local buckets = KEYS\n{LOOK}\nreturn {{wait, unpack(full)}}"
 _TAKE_ALL = f"local buckets = KEYS\n{TAKE}\nreturn {{wait, unpack(full)}}"
+
+# Gives one back to each bucket, unless it is full. KEYS: buckets. ARGV: see LOOK.
+_GIVE_ALL = """
+for i, key in ipairs(KEYS) do
+  local interval = tonumber(ARGV[2 * i - 1])
+  local left = redis.call('PTTL', key) - math.ceil(interval / 1000)
+  if left > 0 then
+    local full = tonumber(redis.call('GET', key)) - interval
+    redis.call('SET', key, string.format('%.0f', full), 'PX', left)
+  else
+    redis.call('DEL', key)
+  end
+end
+return 0
+"""
 
 
 class Held(NamedTuple):
@@ -60,14 +84,29 @@ def held(limits: tuple[str, Limit], owner: str, **parts: str | None) -> list[Hel
     ]
 
 
-def sizes(buckets: Sequence[Held]) -> list[int | float]:
-    """What TAKE wants to know of them."""
-    return [number for one in buckets for number in (one.bucket.interval, one.bucket.size)]
+def sizes(buckets: Sequence[Held], cost: int = 1) -> list[int | float]:
+    """What LOOK and TAKE want to know of them. What costs several tokens takes one of a bucket of
+    fewer, larger ones, and of all it holds at most."""
+    found: list[int | float] = []
+    for _, _, bucket in buckets:
+        tokens = min(cost, bucket.size)
+        found += [bucket.interval * tokens, bucket.size / tokens]
+    return found
 
 
-def taking(buckets: Sequence[Held]) -> Call:
-    """Takes one of each, or of none. All are on one slot. Answers as `judge` reads it."""
-    return Call(_TAKE_ALL, [one.key for one in buckets], sizes(buckets))
+def looking(buckets: Sequence[Held]) -> Call:
+    """Whether there is one in each. All are on one slot. Answers as `judge` reads it."""
+    return Call(_LOOK_ALL, [one.key for one in buckets], sizes(buckets))
+
+
+def taking(buckets: Sequence[Held], cost: int = 1) -> Call:
+    """Takes `cost` of each, or of none. All are on one slot. Answers as `judge` reads it."""
+    return Call(_TAKE_ALL, [one.key for one in buckets], sizes(buckets, cost))
+
+
+def giving(buckets: Sequence[Held]) -> Call:
+    """Gives one back to each."""
+    return Call(_GIVE_ALL, [one.key for one in buckets], sizes(buckets))
 
 
 def judge(taken: Sequence[tuple[Sequence[Held], Sequence[int]]]) -> list[Quota]:

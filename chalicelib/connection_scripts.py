@@ -1,17 +1,19 @@
 """What Redis does for `Connections` in one step, with nothing coming between: scripts in Lua."""
 
-# Checks that the connection exists and takes one token of its bucket. KEYS: connection. ARGV:
-# tokens a second, bucket size. Answers {user, session, scopes, seconds to wait} or {}.
+# Checks that the connection exists and takes one token of its bucket. A record that does not say
+# which client's it is was made by an earlier version, and counts as none: its client connects
+# again. KEYS: connection. ARGV: tokens a second, bucket size. Answers {user, session, client or '',
+# scopes, seconds to wait} or {}.
 ADMIT = """
-local c = redis.call('HMGET', KEYS[1], 'user_id', 'session_id', 'scopes', 'tokens', 'at')
-if not c[1] then return {} end
+local fields = {'user_id', 'session_id', 'client_id', 'scopes', 'tokens', 'at'}
+local c = redis.call('HMGET', KEYS[1], unpack(fields))
+if not c[1] or not c[3] then return {} end
 local t = redis.call('TIME')
 local now, rate, burst = t[1] + t[2] / 1000000, tonumber(ARGV[1]), tonumber(ARGV[2])
-local tokens = math.min(burst, (tonumber(c[4]) or burst) + (now - (tonumber(c[5]) or now)) * rate)
-local wait = 0
-if tokens < 1 then wait = (1 - tokens) / rate else tokens = tokens - 1 end
-redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', string.format('%.6f', now))
-return {c[1], c[2], c[3], tostring(wait)}
+local tokens = math.min(burst, (tonumber(c[5]) or burst) + (now - (tonumber(c[6]) or now)) * rate)
+if tokens < 1 then return {c[1], c[2], c[3], c[4], tostring((1 - tokens) / rate)} end
+redis.call('HSET', KEYS[1], 'tokens', tostring(tokens - 1), 'at', string.format('%.6f', now))
+return {c[1], c[2], c[3], c[4], '0'}
 """
 
 # Counts a refused frame. KEYS: connection. ARGV: µs that a token takes, bucket size. Answers 1 if
@@ -52,18 +54,18 @@ local due = c[2] and now - (tonumber(c[3]) or 0) >= tonumber(ARGV[3])
 return {due and c[2] or '', check}
 """
 
-# Keeps a socket among its user's. KEYS: the user's sockets, last seen. ARGV: socket, now, expiry,
-# lifetime, how long last seen is kept.
+# Keeps a socket among its user's. KEYS: the user's sockets, and last seen unless it is a program's.
+# ARGV: socket, now, expiry, lifetime, how long last seen is kept.
 STAY = """
 if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
 redis.call('ZADD', KEYS[1], 'XX', ARGV[3], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
-redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[5])
+if KEYS[2] then redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[5]) end
 return 0
 """
 
-# Watches users of one shard. KEYS: of each its sockets, last seen and watchers. ARGV: connection,
-# now, for how long. Answers of each {how many sockets, last seen or ''}.
+# Watches users of one shard. KEYS: of each its sockets, last seen and watchers. ARGV: socket, now,
+# for how long. Answers of each {how many sockets, last seen or ''}.
 WATCH = """
 local found = {}
 for i = 1, #KEYS, 3 do
@@ -76,7 +78,7 @@ end
 return found
 """
 
-# Stops watching users of one shard. KEYS: their watchers. ARGV: connection.
+# Stops watching users of one shard. KEYS: their watchers. ARGV: socket.
 UNWATCH = """
 for i = 1, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
 return 0
@@ -90,28 +92,33 @@ end
 return 0
 """
 
-# Takes a socket from its user's. KEYS: the user's sockets, last seen. ARGV: socket, now, how long
-# last seen is kept. Answers 1 to whoever took the last one, and to nobody else.
+# Takes a socket from its user's. KEYS: the user's sockets, and last seen unless it is a program's.
+# ARGV: socket, now, how long last seen is kept. Answers 1 to whoever took the last one that makes
+# its user online, and to nobody else.
 CLOSE = """
-if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 or not KEYS[2] then return 0 end
 redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
 return redis.call('ZCOUNT', KEYS[1], ARGV[2], '+inf') == 0 and 1 or 0
 """
 
-# Lists a user's sockets; with a seq, notes that whoever has one owes an acknowledgement of it.
-# What is owed of a chat is kept as "first last".
-# KEYS: the user's sockets, owed deadlines, owed seqs. ARGV: now, owing, deadline, seq.
+# Lists a user's sockets, those of programs last; with a seq, notes that whoever has one that is no
+# program's owes an acknowledgement of it. What is owed of a chat is kept as "first last".
+# KEYS: the user's sockets, those of programs, owed deadlines, owed seqs. ARGV: now, owing,
+# deadline, seq.
 REACH = """
 local live = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf')
 if #live > 0 and ARGV[4] ~= '' then
-  redis.call('ZADD', KEYS[2], 'NX', ARGV[3], ARGV[2])
+  redis.call('ZADD', KEYS[3], 'NX', ARGV[3], ARGV[2])
   local first, last = tonumber(ARGV[4]), tonumber(ARGV[4])
-  local owed = redis.call('HGET', KEYS[3], ARGV[2])
+  local owed = redis.call('HGET', KEYS[4], ARGV[2])
   if owed then
     local a, b = owed:match('(%d+) (%d+)')
     first, last = math.min(first, tonumber(a)), math.max(last, tonumber(b))
   end
-  redis.call('HSET', KEYS[3], ARGV[2], string.format('%.0f %.0f', first, last))
+  redis.call('HSET', KEYS[4], ARGV[2], string.format('%.0f %.0f', first, last))
+end
+for _, socket in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], ARGV[1], '+inf')) do
+  live[#live + 1] = socket
 end
 return live
 """

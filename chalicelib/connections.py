@@ -22,6 +22,7 @@ from chalicelib.errors import RateLimited, Unauthorized
 from chalicelib.limits import Use
 from chalicelib.messages.models import Owed
 from chalicelib.redis import Call, Scripts, guarded
+from chalicelib.socket_events import Socket
 
 SHARDS = 64
 LIFETIME = 2 * 60 * 60 + 300  # API Gateway cuts a socket after two hours
@@ -33,15 +34,7 @@ PUSHED_SECONDS = 60 * 60 * 2
 CLAIM_OF_ONE = 2
 CLAIM_LOOKS_AT = 500
 CALLERS = 10_000
-_FRAME = Use(limit="frame")
-
-
-class Socket(NamedTuple):
-    """An open socket of a user."""
-
-    user_id: str
-    connection_id: str
-    session_id: str
+_DEFAULT = Use()
 
 
 class Presence(NamedTuple):
@@ -68,55 +61,62 @@ class Connections:
         self._callers: dict[str, tuple[str, str]] = {}
 
     def open(self, identity: Identity, connection_id: str) -> list[Socket]:
-        """Record a socket; answers the user's others, oldest first."""
-        socket = f"{connection_id} {identity.session_id}"
+        """Record a socket; answers the user's others, oldest first. Sockets of programs are kept
+        apart: these make nobody online, and hold back no push."""
+        socket = _socket_of(identity, connection_id)
+        place, *seen = _places(socket)
         now = int(time.time())
         with guarded():
             pipe = self._redis.pipeline(transaction=False)
-            pipe.eval(
-                lua.OPEN, 1, _sockets(identity.user_id), socket, now, now + LIFETIME, LIFETIME
-            )
+            pipe.eval(lua.OPEN, 1, place, socket.entry, now, now + LIFETIME, LIFETIME)
             key = _connection(connection_id)
             pipe.hset(
                 key,
                 mapping={
                     "user_id": identity.user_id,
                     "session_id": identity.session_id,
+                    "client_id": identity.client_id or "",
                     "scopes": " ".join(sorted(identity.scopes)),
                     "checked_at": now,
                 },
             )
             pipe.expire(key, LIFETIME)
-            self._seen(pipe, identity.user_id, now)
+            for key in seen:
+                pipe.set(key, now, ex=SEEN_SECONDS)
             live: list[str] = pipe.execute()[0]
-        return [_socket(identity.user_id, found) for found in live]
+        return [Socket.read(identity.user_id, found) for found in live]
 
-    def admit(self, connection_id: str, use: Use = _FRAME) -> Identity:
+    def admit(self, connection_id: str, use: Use = _DEFAULT) -> Identity:
         """Who is calling: one round trip, and the record is the check, since revoking deletes it.
 
-        Takes of the socket's bucket, and of its user's for what the frame is about to do, where
-        this function knows from an earlier frame whose they are: API Gateway does not say it, and
-        to ask Redis first would take a second round trip. Raises Unauthorized or RateLimited.
+        Takes of the socket's bucket, and of its user's for what the frame is about to do. API
+        Gateway does not say whose a frame is: the first one of a socket that this function sees
+        takes a second round trip, for the user's. Raises Unauthorized or RateLimited.
         """
         frame = self._settings.limits["frame"].buckets["socket"]
         rate = frame.size / frame.seconds
         calls = [Call(lua.ADMIT, [_connection(connection_id)], [rate, frame.size])]
-        own = self._buckets(connection_id, use)
+        known = self._callers.get(connection_id)
+        own = self._buckets(known, use) if known else []
         if own:
-            calls.append(taking(own))
+            calls.append(taking(own, use.cost))
         found, *taken = self._scripts.run_all(calls)
         if not found:
             self._callers.pop(connection_id, None)
             raise Unauthorized("This socket is not signed in any more. Connect again.")
-        user_id, session_id, scopes, wait = found
+        user_id, session_id, client_id, scopes, wait = found
         if float(wait) > 0:
             raise RateLimited(math.ceil(float(wait)))
+        if not known:
+            own = self._buckets((user_id, session_id), use)
+            taken = [self._scripts.run(taking(own, use.cost))] if own else []
+            self._remember(connection_id, user_id, session_id)
         judge([(own, one) for one in taken])
-        self._remember(connection_id, user_id, session_id)
         return Identity(
             user_id=user_id,
             session_id=session_id,
             scopes=frozenset(scopes.split()),
+            client_id=client_id or None,
             connection_id=connection_id,
         )
 
@@ -126,25 +126,22 @@ class Connections:
         sizes = [bucket.interval, bucket.size]
         return bool(self._scripts.run(Call(lua.REFUSE, [_connection(connection_id)], sizes)))
 
-    def _buckets(self, connection_id: str, use: Use) -> list[Held]:
-        if connection_id not in self._callers:
-            return []
-        user_id, session_id = self._callers[connection_id]
+    def _buckets(self, caller: tuple[str, str], use: Use) -> list[Held]:
+        user_id, session_id = caller
         limit = use.limit, self._settings.limits[use.limit]
         target = digest(use.target) if use.target else None
         return held(limit, user_id, user="", session=session_id, target=target)
 
     def _remember(self, connection_id: str, user_id: str, session_id: str) -> None:
-        if connection_id not in self._callers:
-            if len(self._callers) >= CALLERS:
-                del self._callers[next(iter(self._callers))]
-            self._callers[connection_id] = user_id, session_id
+        if len(self._callers) >= CALLERS:
+            del self._callers[next(iter(self._callers))]
+        self._callers[connection_id] = user_id, session_id
 
     def renew(self, identity: Identity) -> Renewal:
         """A ping: the user was seen now, the record lives on."""
         connection_id = identity.connection_id or ""
         now = int(time.time())
-        socket = f"{connection_id} {identity.session_id}"
+        socket = _socket_of(identity, connection_id)
         renew = Call(
             lua.RENEW,
             [_connection(connection_id)],
@@ -152,22 +149,24 @@ class Connections:
         )
         stay = Call(
             lua.STAY,
-            [_sockets(identity.user_id), _last_seen(identity.user_id)],
-            [socket, now, now + LIFETIME, LIFETIME, SEEN_SECONDS],
+            _places(socket),
+            [socket.entry, now, now + LIFETIME, LIFETIME, SEEN_SECONDS],
         )
         (watching, check), _ = self._scripts.run_all([renew, stay])
         return Renewal(json.loads(watching) if watching else [], bool(check))
 
     def forget(self, connection_id: str) -> tuple[str, bool] | None:
-        """Drop a socket that closed: (its user, whether that was the last), None if unknown."""
+        """Drop a socket that closed: (its user, whether they left with it), None if unknown."""
         with guarded():
             found: list[Any] = self._redis.hmget(
-                _connection(connection_id), ["user_id", "session_id"]
+                _connection(connection_id), ["user_id", "session_id", "client_id", "scopes"]
             )
-            user_id, session_id = found
+            user_id, session_id, client_id, scopes = found
             if user_id is None:
                 return None
-            last = self._close([Socket(user_id, connection_id, session_id)])
+            granted = frozenset(scopes.split()) if client_id is not None else frozenset[str]()
+            socket = Socket(user_id, connection_id, session_id, client_id or None, granted)
+            last = self._close([socket])
         return user_id, bool(last)
 
     def drop(self, sockets: Collection[Socket]) -> list[str]:
@@ -180,15 +179,17 @@ class Connections:
         """Know nothing of a user any more, whose sockets were dropped: when they were last seen
         neither, nor who wants to know."""
         with guarded():
-            self._redis.delete(_sockets(user_id), _last_seen(user_id), _watchers(user_id))
+            self._redis.delete(
+                _sockets(user_id), _programs(user_id), _last_seen(user_id), _watchers(user_id)
+            )
 
     def _close(self, sockets: Collection[Socket]) -> list[str]:
         now = int(time.time())
         pipe = self._redis.pipeline(transaction=False)
-        for user_id, connection_id, session_id in sockets:
-            pipe.delete(_connection(connection_id))
-            keys = [_sockets(user_id), _last_seen(user_id)]
-            pipe.eval(lua.CLOSE, 2, *keys, f"{connection_id} {session_id}", now, SEEN_SECONDS)
+        for socket in sockets:
+            pipe.delete(_connection(socket.connection_id))
+            keys = _places(socket)
+            pipe.eval(lua.CLOSE, len(keys), *keys, socket.entry, now, SEEN_SECONDS)
         last: list[int] = pipe.execute()[1::2]
         return [one.user_id for one, was_last in zip(sockets, last, strict=True) if was_last]
 
@@ -209,9 +210,9 @@ class Connections:
         sender_id: str,
         pushed: Collection[str] = (),
     ) -> list[Socket]:
-        """The sockets of users, in one round trip; notes that each of these users, but the sender
-        and who was `pushed` to already, owes an acknowledgement of `seq` within
-        `delivered_within_seconds`."""
+        """The sockets of users, in one round trip; notes that each of these users who has one of
+        our own clients connected, but the sender and who was `pushed` to already, owes an
+        acknowledgement of `seq` within `delivered_within_seconds`."""
         deadline = time.time() + self._settings.delivered_within_seconds
         calls = [
             _reach(user_id)
@@ -270,8 +271,8 @@ class Connections:
         """Have this socket told of these users' comings and goings for a quarter of an hour;
         answers how they are now. Replaces whom it watched before."""
         now = int(time.time())
-        connection_id = str(identity.connection_id)
-        key = _connection(connection_id)
+        watcher = _socket_of(identity, identity.connection_id or "")
+        key = _connection(watcher.connection_id)
         with guarded():
             before = self._redis.hget(key, "watching")
         shards = _by_shard(user_ids)
@@ -279,11 +280,11 @@ class Connections:
         answers = self._scripts.run_all(
             [
                 *(
-                    Call(lua.WATCH, _keys(shard), [connection_id, now, WATCH_SECONDS])
+                    Call(lua.WATCH, _keys(shard), [watcher.entry, now, WATCH_SECONDS])
                     for shard in shards
                 ),
                 *(
-                    Call(lua.UNWATCH, [_watchers(o) for o in shard], [connection_id])
+                    Call(lua.UNWATCH, [_watchers(o) for o in shard], [watcher.entry])
                     for shard in ended
                 ),
                 Call(lua.NOTE_WATCHED, [key], [json.dumps(list(user_ids)), now]),
@@ -296,29 +297,26 @@ class Connections:
         }
         return [found[user_id] for user_id in user_ids]
 
-    def watchers(self, user_ids: Collection[str]) -> list[list[str]]:
-        """The connection ids that watch each of some users, at most 1,000."""
+    def watchers(self, user_ids: Collection[str]) -> list[list[Socket]]:
+        """The sockets that watch each of some users, at most 1,000; not whose they are."""
         with guarded():
             pipe = self._redis.pipeline(transaction=False)
             for user_id in user_ids:
                 pipe.zrangebyscore(_watchers(user_id), time.time(), "+inf", start=0, num=1000)
             found: list[list[str]] = pipe.execute()
-        return found
+        return [[Socket.read("", one) for one in entries] for entries in found]
 
     def ping(self) -> None:
         """Raises Unavailable unless Redis answers, and takes what is written."""
         with guarded():
             self._redis.set("ready", "1", ex=60)
 
-    def _seen(self, pipe: Any, user_id: str, now: int) -> None:
-        pipe.set(_last_seen(user_id), now, ex=SEEN_SECONDS)
-
 
 def _reach(user_id: str, owing: str = "", deadline: float = 0, seq: int | str = "") -> Call:
     shard = _shard(user_id)
     return Call(
         lua.REACH,
-        [_sockets(user_id), _owed(shard), _owed_seqs(shard)],
+        [_sockets(user_id), _programs(user_id), _owed(shard), _owed_seqs(shard)],
         [time.time(), owing, deadline, seq],
     )
 
@@ -334,15 +332,20 @@ def _strike(owed: Owed, deadline: float) -> Call:
 
 def _flatten(user_ids: Sequence[str], answers: list[Any]) -> list[Socket]:
     return [
-        _socket(user_id, found)
+        Socket.read(user_id, found)
         for user_id, live in zip(user_ids, answers, strict=False)
         for found in live
     ]
 
 
-def _socket(user_id: str, found: str) -> Socket:
-    connection_id, session_id = found.split(" ")
-    return Socket(user_id, connection_id, session_id)
+def _socket_of(identity: Identity, connection_id: str) -> Socket:
+    return Socket(
+        identity.user_id,
+        connection_id,
+        identity.session_id,
+        identity.client_id,
+        identity.scopes,
+    )
 
 
 def _presence(sockets: int, seen: str | None) -> Presence:
@@ -368,6 +371,18 @@ def _shard(user_id: str) -> int:
 
 def _connection(connection_id: str) -> str:
     return f"conn:{{{connection_id}}}"
+
+
+def _places(socket: Socket) -> list[str]:
+    """Where a socket is kept and, unless it is a program's, where it tells when its user was last
+    seen."""
+    if socket.first_party:
+        return [_sockets(socket.user_id), _last_seen(socket.user_id)]
+    return [_programs(socket.user_id)]
+
+
+def _programs(user_id: str) -> str:
+    return f"programs:{{{_shard(user_id)}}}:{user_id}"
 
 
 def _sockets(user_id: str) -> str:

@@ -170,6 +170,7 @@ class Deps:
             challenges=Challenges(self.redis),
             relying_party=lambda: self.relying_party,
             accounts=self.accounts,
+            throttle=self.throttle,
             users=self.users,
         )
 
@@ -327,6 +328,7 @@ class Deps:
             tokens=self.access_tokens,
             accounts=lambda: self.accounts,
             users=self.users,
+            throttle=self.throttle,
         )
 
     @cached_property

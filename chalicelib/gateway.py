@@ -5,16 +5,14 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from pydantic_core import to_json
-
 from chalicelib.config import Settings
-from chalicelib.connections import Socket
 from chalicelib.errors import Unavailable
 from chalicelib.http import KeptConnections
-from chalicelib.messages.models import Owed, PresenceOf
+from chalicelib.messages.models import PRESENCE, Owed, PresenceOf
+from chalicelib.socket_events import Event, Socket
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
@@ -31,14 +29,14 @@ NOT_ASKED = 504
 
 class Delivery(NamedTuple):
     """Users with no socket to take the event, and whether an open socket of somebody but the
-    sender could not be asked."""
+    sender could not be asked. Those of programs do not count: whoever has no other is pushed to."""
 
     unreached: set[str]
     failed: bool
 
 
 class Gateway:
-    """Sends events to sockets and closes sockets.
+    """Sends events to the sockets that may get them, and closes sockets.
 
     The boto3 client would do the same at many times the CPU (docs/decisions).
     """
@@ -52,7 +50,7 @@ class Gateway:
     def deliver(
         self,
         user_ids: Sequence[str],
-        event: dict[str, Any],
+        event: Event,
         *,
         chat_id: str,
         seq: int,
@@ -66,20 +64,20 @@ class Gateway:
             user_ids, chat_id=chat_id, seq=seq, sender_id=sender_id, pushed=pushed
         )
         gone, failed = self._send(sockets, event, skip)
-        unreached = set(user_ids) - {s.user_id for s in sockets if s not in gone}
-        if gone:
+        ours = [socket for socket in sockets if socket.first_party]
+        took = {s.user_id for s in ours if s not in gone and event.kind.may_reach(s)}
+        unreached = set(user_ids) - took
+        if noted := unreached.intersection(socket.user_id for socket in ours):
             # Whoever turned out to have no socket is pushed to now, not once more when overdue.
             # What the socket took before it went is still owed.
-            self._connections.settle(
-                Owed(user_id, chat_id, seq, since=seq) for user_id in unreached
-            )
+            self._connections.settle(Owed(user_id, chat_id, seq, since=seq) for user_id in noted)
         # A sender's other device has to be content with the gap that it sees, or its next sync.
-        return Delivery(unreached, any(socket.user_id != sender_id for socket in failed))
+        return Delivery(unreached, any(s.first_party and s.user_id != sender_id for s in failed))
 
     def tell(
         self,
         user_ids: Sequence[str],
-        event: dict[str, Any],
+        event: Event,
         *,
         skip: str | None = None,
         delivered: Owed | None = None,
@@ -109,14 +107,11 @@ class Gateway:
             self.tell_presence(left, online=False)
 
     def _send(
-        self, sockets: list[Socket], event: dict[str, Any], skip: str | None
+        self, sockets: list[Socket], event: Event, skip: str | None
     ) -> tuple[set[Socket], set[Socket]]:
-        """Post to each; drop those that are gone. Answers (gone, failed)."""
-        targets = [socket for socket in sockets if socket.connection_id != skip]
-        ids = [socket.connection_id for socket in targets]
+        """Post to each that may get it; drop those that are gone. Answers (gone, failed)."""
         ends = _deadline()
-        results = self._each(ids, "POST", to_json(event), ends)
-        statuses = dict(zip(targets, results, strict=True))
+        statuses = self._post_event([s for s in sockets if s.connection_id != skip], event, ends)
         gone = {socket for socket, status in statuses.items() if status == 410}
         if gone:
             self._tell_presence(self._connections.drop(gone), ends, online=False)
@@ -133,9 +128,17 @@ class Gateway:
             log.warning("presence not told", extra={"dependency": error.dependency})
             return
         seen = None if online else now()
-        for user_id, connection_ids in zip(user_ids, watchers, strict=True):
-            data = PresenceOf(user_id=user_id, online=online, last_seen_at=seen)
-            self._each(connection_ids, "POST", to_json({"event": "presence", "data": data}), ends)
+        for user_id, sockets in zip(user_ids, watchers, strict=True):
+            how = PresenceOf(user_id=user_id, online=online, last_seen_at=seen)
+            self._post_event(sockets, PRESENCE.of(how), ends)
+
+    def _post_event(
+        self, sockets: Iterable[Socket], event: Event, ends: float
+    ) -> dict[Socket, int]:
+        """The one way out: posts to those of the sockets that may get the event."""
+        targets = [socket for socket in sockets if event.kind.may_reach(socket)]
+        ids = [socket.connection_id for socket in targets]
+        return dict(zip(targets, self._each(ids, "POST", event.to_wire(), ends), strict=True))
 
     def _each(
         self, connection_ids: Iterable[str], method: str, body: bytes, ends: float
@@ -161,7 +164,7 @@ class Gateway:
                 break
             headers = self._signer.headers(method, self._http.host, path, body)
             try:
-                status = self._http.request(method, path, headers, body)
+                status = self._http.request(method, path, headers, body, new=attempt > 1)
             except OSError:
                 status = 503
             else:

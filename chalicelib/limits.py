@@ -46,7 +46,7 @@ QUARTER = 15 * MINUTE
 
 TABLE: Mapping[str, Limit] = {
     "default": Limit(
-        covers="every route that needs a session and names no other class",
+        covers="every route that needs a session, and every action, that names no other class",
         user=Bucket(400, 20),
         session=Bucket(100, 5),
     ),
@@ -58,9 +58,22 @@ TABLE: Mapping[str, Limit] = {
         covers="every route for programs in their own name; the user is the program",
         user=Bucket(100, 5),
     ),
-    "token": Limit(
-        covers="tokens of programs, and questions about them; what fails counts as `refresh`, too",
+    "page": Limit(
+        covers="the pages that programs send people to, for whoever is not signed in on them",
+        inside=True,
         address=Bucket(3000, 30),
+    ),
+    "token": Limit(
+        covers="tokens, and questions about them, of programs that have shown their secret; the "
+        "user is the program",
+        inside=True,
+        user=Bucket(3000, 30),
+    ),
+    "guess": Limit(
+        covers="what is wrong there, and is no program's that has shown its secret: a name, a "
+        "secret, a code, a token",
+        inside=True,
+        address=Bucket(100, QUARTER),
     ),
     "open": Limit(covers="what is answered from memory alone; API Gateway limits it"),
     "search": Limit(
@@ -81,12 +94,28 @@ TABLE: Mapping[str, Limit] = {
         target=Bucket(200, 40),
     ),
     "connect": Limit(
-        covers="opening sockets, and tickets for them",
+        covers="tickets for sockets, and opening one without a ticket",
         user=Bucket(240, 2 * MINUTE),
         session=Bucket(60, MINUTE),
     ),
+    "connect-refused": Limit(
+        covers="opening a socket without a valid ticket or token, or without its scope",
+        inside=True,
+        address=Bucket(300, QUARTER),
+    ),
+    "typing": Limit(
+        covers="saying that you type; the target is the chat",
+        user=Bucket(60, 30),
+        session=Bucket(40, 20),
+        target=Bucket(40, 20),
+    ),
+    "watch": Limit(
+        covers="watching who is online; each user id takes one token",
+        user=Bucket(4000, 4 * MINUTE),
+        session=Bucket(2000, 2 * MINUTE),
+    ),
     "frame": Limit(
-        covers="every frame on a socket, besides the class of its action",
+        covers="every frame on a socket, besides those of the class of its action",
         socket=Bucket(200, 4),
     ),
     "refused": Limit(
@@ -112,8 +141,18 @@ TABLE: Mapping[str, Limit] = {
         inside=True,
         target=Bucket(10, QUARTER),
     ),
+    "sign-in": Limit(
+        covers="signing in, by any way, and programs that are let in, if it succeeds",
+        inside=True,
+        user=Bucket(60, QUARTER),
+    ),
+    "confirm": Limit(
+        covers="asking a signed-in user for the password, right or wrong",
+        inside=True,
+        user=Bucket(60, QUARTER),
+    ),
     "password": Limit(
-        covers="asking a signed-in user for the password, if it is wrong",
+        covers="the same, if it is wrong",
         inside=True,
         user=Bucket(10, QUARTER),
     ),
@@ -123,15 +162,27 @@ TABLE: Mapping[str, Limit] = {
         user=Bucket(5, QUARTER),
     ),
     "passkey": Limit(
-        covers="signing in by a passkey: what to answer, and the answer",
+        covers="asking what a passkey is to answer",
+        address=Bucket(3000, QUARTER),
+    ),
+    "passkey-answer": Limit(
+        covers="signing in by a passkey, if it fails",
+        inside=True,
         address=Bucket(300, QUARTER),
     ),
-    "google": Limit(covers="signing in with Google", address=Bucket(300, QUARTER)),
+    "google": Limit(
+        covers="signing in with Google; of an address, tokens that are wrong; the user is the "
+        "Google account",
+        inside=True,
+        user=Bucket(60, QUARTER),
+        address=Bucket(300, QUARTER),
+    ),
     "refresh": Limit(
-        covers="refreshing a session; of an address, what fails",
+        covers="refreshing a session; of an address, tokens that do not prove that we issued them, "
+        "if they are wrong",
         inside=True,
         session=Bucket(60, QUARTER),
-        address=Bucket(100, QUARTER),
+        address=Bucket(1000, QUARTER),
     ),
     "reset": Limit(
         covers="asking for mails about an account, and using what they bring; the target is the "
@@ -162,11 +213,13 @@ def table(changes: Changes) -> Mapping[str, Limit]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """What somebody is about to do: its class, from which address, and on what."""
+    """What somebody is about to do: its class, from which address, on what, and how many tokens of
+    their own it takes."""
 
     limit: str = "default"
     address: str = ""
     target: str = ""
+    cost: int = 1
 
 
 class Quota(NamedTuple):

@@ -36,7 +36,8 @@ class FieldError(Model):
 
 
 class Problem(Model):
-    """An error (RFC 9457). `code` is stable; `detail` is for people."""
+    """An error (RFC 9457). `code` is stable; `detail` is for people. `error` and
+    `error_description` are those of OAuth 2.0, at its endpoints."""
 
     type: str
     title: str
@@ -44,6 +45,8 @@ class Problem(Model):
     detail: str
     code: str
     request_id: str
+    error: str | None = None
+    error_description: str | None = None
     errors: list[FieldError] | None = None
     retry_after: int | None = None
 
@@ -159,7 +162,8 @@ def _response(
     if status in one.statuses:
         told = _success(one, status, schema_of)
     if codes:
-        problem = {"application/problem+json": {"schema": schema_of[Problem]}}
+        kind = "application/json" if one.told else "application/problem+json"
+        problem = {kind: {"schema": schema_of[Problem]}}
         page = {PAGE: {"schema": {"type": "string"}}}
         told["content"] = {**told.get("content", {}), **(page if one.page else problem)}
         known = ", ".join(f"`{code}`" for code in codes)

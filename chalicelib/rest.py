@@ -68,6 +68,7 @@ class Endpoint:
     statuses: tuple[int, ...]
     errors: tuple[type[AppError], ...]
     page: bool
+    told: bool
     view: Callable[..., Any]
     hints: dict[str, Any] = field(repr=False)
 
@@ -88,6 +89,7 @@ def endpoint(
     status: int | tuple[int, ...] = 200,
     errors: tuple[type[AppError], ...] = (),
     page: Callable[[str], Answer] | None = None,
+    told: Callable[[AppError], dict[str, str]] | None = None,
     public: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a view for "METHOD /path/{parameter}".
@@ -97,7 +99,8 @@ def endpoint(
     (JSON), `query: Model`, `sent: Sent` (a form), `client: Client`. What it returns is answered as
     JSON with `status`; `None` as 204; a `Reply` or an `Answer` with the status it names, one of
     `status`. A `page` is HTML for people: it makes the answer that tells them of an error, and no
-    script of another origin may ask for it. What is `public` is the same for everybody, and may be
+    script of another origin may ask for it. `told` adds what a protocol wants an error to say of
+    itself; such a one is application/json. What is `public` is the same for everybody, and may be
     kept for PUBLIC_SECONDS.
 
     `errors` are those that the service raises; what any route of its kind may answer goes without
@@ -120,6 +123,7 @@ def endpoint(
             statuses=statuses,
             errors=errors,
             page=page is not None,
+            told=told is not None,
             view=view,
             hints=hints,
         )
@@ -174,7 +178,9 @@ def endpoint(
             return response
 
         def refused(error: AppError, request_id: str) -> Response:
-            response = problem(error, request_id)
+            response = problem(error, request_id, told(error) if told else {})
+            if told is not None:
+                response.headers["Content-Type"] = "application/json"
             if page is not None:
                 shown = page(str(error))
                 response.body = shown.body
@@ -223,7 +229,7 @@ def _by_name(parameters: Iterable[str]) -> inspect.Signature:
     return inspect.Signature([inspect.Parameter(name, kind) for name in parameters])
 
 
-def problem(error: AppError, request_id: str) -> Response:
+def problem(error: AppError, request_id: str, more: Mapping[str, str] | None = None) -> Response:
     """An error as application/problem+json (RFC 9457), with our `code`."""
     if isinstance(error, Unavailable):
         log.warning("unavailable", extra={"dependency": error.dependency})
@@ -239,6 +245,7 @@ def problem(error: AppError, request_id: str) -> Response:
         "detail": str(error),
         "code": error.code,
         **error.details,
+        **(more or {}),
         "request_id": request_id,
     }
     return Response(to_json(document).decode(), status_code=error.status, headers=sent)
@@ -313,13 +320,15 @@ def _sent(request: Any) -> Sent:
 
 
 def _raw(request: Any, kind: str) -> bytes:
-    content_type = request.headers.get("content-type", kind)
-    if content_type.partition(";")[0].strip().lower() != kind:
-        raise UnsupportedMediaType(f"Send the body as {kind}.")
+    """The body, if it says that it is of a kind. One that says nothing is refused as well: other
+    sites can have a browser send it without asking us first (CORS)."""
+    content_type = request.headers.get("content-type", "")
     try:
         raw: bytes = request.raw_body
     except ValueError:  # not the base64 it claims to be
         raise ValidationFailed([{"field": "", "message": "The body cannot be read."}]) from None
+    if (content_type or raw) and content_type.partition(";")[0].strip().lower() != kind:
+        raise UnsupportedMediaType(f"Send the body as {kind}, and say so in Content-Type.")
     if len(raw) > MAX_BODY:
         raise TooLarge()
     return raw

@@ -36,13 +36,32 @@ class Frame(Input):
     data: Annotated[dict[str, Any], Field(default_factory=dict)]
 
 
+class Entrance(NamedTuple):
+    """What opening a socket needs: the scope, the class of its limits, the class that whoever is
+    refused takes of, and the errors that it may be refused with."""
+
+    scope: str
+    limit: str
+    refused: str
+    errors: tuple[type[AppError], ...]
+
+
+CONNECT = Entrance(
+    scope="chats.read",
+    limit="connect",
+    refused="connect-refused",
+    errors=(Unauthorized, Forbidden, RateLimited, AppError, Unavailable),
+)
+
+
 class Action(NamedTuple):
     """What a frame can ask for: a function of (identity, data), the scope it needs, and the class
-    of its limits."""
+    of its limits. It takes one token or, with `counts`, one for each item of that list."""
 
     call: Callable[..., Any]
     scope: str
-    limit: str = "frame"
+    limit: str = "default"
+    counts: str = ""
 
     @property
     def model(self) -> type[BaseModel]:
@@ -93,21 +112,33 @@ def _invocation(event: WebsocketEvent) -> AbstractContextManager[None]:
 
 def _connect(event: WebsocketEvent) -> int:
     raw = event.to_dict()
-    headers = {name.lower(): value for name, value in (raw.get("headers") or {}).items()}
-    query = raw.get("queryStringParameters") or {}
     try:
-        if "ticket" in query:
-            identity = deps.auth.redeem_ticket(query["ticket"])
-        else:
-            use = Use(limit="connect")
-            identity = deps.auth.authenticate(headers.get("authorization", ""), use)
-        deps.presence.connected(identity, event.connection_id)
+        try:
+            identity = _who(raw)
+            if CONNECT.scope not in identity.scopes:
+                raise Forbidden()
+            deps.presence.connected(identity, event.connection_id)
+        except (Unauthorized, Forbidden):
+            # Only now: what is good must not wait for what strangers of its address have used up.
+            address = raw["requestContext"].get("identity", {}).get("sourceIp", "")
+            deps.throttle.anonymous(Use(limit=CONNECT.refused, address=address))
+            raise
         return 200
     except AppError as error:
+        if isinstance(error, Unavailable):
+            log.warning("unavailable", extra={"dependency": error.dependency})
         return error.status
     except Exception:
         log.exception("connect failed", extra={"connection_id": event.connection_id})
-        return 500
+        return AppError.status
+
+
+def _who(raw: dict[str, Any]) -> Identity:
+    headers = {name.lower(): value for name, value in (raw.get("headers") or {}).items()}
+    query = raw.get("queryStringParameters") or {}
+    if "ticket" in query:
+        return deps.auth.redeem_ticket(query["ticket"])
+    return deps.auth.authenticate(headers.get("authorization", ""), Use(limit=CONNECT.limit))
 
 
 def _receive(event: WebsocketEvent) -> dict[str, Any]:
@@ -137,10 +168,13 @@ def _use(raw: dict[str, Any] | None) -> Use:
     """What a frame is about to do, as far as that can be told before it is looked at closely."""
     name, data = (raw.get("action"), raw.get("data")) if raw else (None, None)
     action = ACTIONS.get(name) if isinstance(name, str) else None
-    target = data.get("chat_id") if isinstance(data, dict) else None
+    if action is None or not isinstance(data, dict):
+        return Use(limit=action.limit) if action else Use()
+    target, items = data.get("chat_id"), data.get(action.counts)
     return Use(
-        limit=action.limit if action else "frame",
+        limit=action.limit,
         target=target if isinstance(target, str) else "",
+        cost=max(1, len(items)) if isinstance(items, list) else 1,
     )
 
 

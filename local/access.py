@@ -1,32 +1,40 @@
-"""Who may do what, made from the scopes that routes and actions name and that roles have.
+"""Who may do what, made from the scopes that routes, actions, `$connect` and events name and that
+roles have.
 
 `python -m local.access` writes docs/access.md.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import app  # so that every route and action is known
-from chalicelib.auth.scopes import SCOPES
+import app  # so that every route, action and event is known
+from chalicelib.auth.scopes import SCOPES, SIGN_IN
 from chalicelib.oauth.models import SERVICE_SCOPES, USER_SCOPES
 from chalicelib.rest import ENDPOINTS
-from chalicelib.ws import ACTIONS
+from chalicelib.socket_events import EVENTS, Kind
+from chalicelib.ws import ACTIONS, CONNECT
 
 PATH = Path(__file__).parent.parent / "docs" / "access.md"
-YES, UNKNOWN, REFUSED = "yes", "401 unauthorized", "403 forbidden"
-CALLERS = ("anonymous", *SCOPES, "granted", "service", "signed out", "suspended")
+YES, NO, UNKNOWN, REFUSED = "yes", "no", "401 unauthorized", "403 forbidden"
+PROGRAMS = {"granted": frozenset(USER_SCOPES), "openid": frozenset({"openid"})}
+HELD = {**SCOPES, **PROGRAMS, "sign-in page": frozenset({SIGN_IN})}
+"""The scopes of everybody who has a session that stands."""
+CALLERS = ("anonymous", *HELD, "service", "signed out", "suspended")
 APP = app.app
 
 _INTRODUCTION = """\
 # Access
 
-Who may use each route and each action of the socket, and what others are answered. Made by
-`python -m local.access` from the scopes that these name and that
-[roles](../chalicelib/auth/scopes.py) have; a test compares it with the code, another one makes
-every call as everybody.
+Who may use each route, open a socket, use each of its actions and get each of its events, and what
+others are answered. Made by `python -m local.access` from the scopes that these name and that
+[roles](../chalicelib/auth/scopes.py) have; a test compares it with the code, others make every call
+and cause every event as everybody.
 
-*granted* is a program that a user let do all that a program can be let do; one that was let do
-less gets 403 for more. *service* is a program in its own name, by client credentials.
+*granted* is a program that a user let do all that a program can be let do, *openid* one that was
+only told who the user is. So is a token that was narrowed when it was refreshed. *sign-in page* is
+the session of the page that asks users whether they agree. *service* is a program in its own name,
+by client credentials.
 
 A scope opens the door. Behind it these rules hold:
 
@@ -44,14 +52,15 @@ A scope opens the door. Behind it these rules hold:
 
 def document() -> str:
     """The whole page."""
-    return "\n".join([_INTRODUCTION, *_roles(), "", *_routes(), "", *_actions(), ""])
+    parts = _roles(), _routes(), _connect(), _actions(), _events()
+    return "\n".join([_INTRODUCTION, *(line for part in parts for line in [*part, ""])])
 
 
 def _roles() -> Iterator[str]:
     yield "## Roles"
     yield ""
     yield from _header("role", "scopes")
-    for role, scopes in [*SCOPES.items(), ("granted", frozenset(USER_SCOPES))]:
+    for role, scopes in HELD.items():
         yield f"| {role} | {', '.join(f'`{scope}`' for scope in sorted(scopes))} |"
 
 
@@ -63,14 +72,41 @@ def _routes() -> Iterator[str]:
         yield _row(f"{one.method} {one.path}", one.scope)
 
 
+def _connect() -> Iterator[str]:
+    yield "## Opening a socket"
+    yield ""
+    yield "By a ticket or by a bearer token alike. When the session ends, its sockets close."
+    yield ""
+    yield from _header("route", "scope", *CALLERS)
+    yield _row("$connect", CONNECT.scope)
+
+
 def _actions() -> Iterator[str]:
     yield "## Actions"
     yield ""
-    yield "Without a session no socket opens; when it ends, its sockets close."
+    yield "A caller who may not open a socket gets that answer here, too."
     yield ""
     yield from _header("action", "scope", *CALLERS)
     for name, action in sorted(ACTIONS.items()):
         yield _row(name, action.scope)
+
+
+def _events() -> Iterator[str]:
+    yield "## Events"
+    yield ""
+    yield "A socket gets an event if it was opened with the event's scope. Events of the account go"
+    yield "to our own clients only. A program's socket makes nobody online, and holds back no push."
+    yield ""
+    yield from _header("event", "scope", *CALLERS)
+    for name, kind in sorted(EVENTS.items()):
+        heard = [YES if _hears(caller, kind) else NO for caller in CALLERS]
+        yield f"| `{name}` | `{kind.scope}` | {' | '.join(heard)} |"
+
+
+def _hears(caller: str, kind: Kind[Any]) -> bool:
+    connected = CONNECT.scope in HELD.get(caller, ())
+    may = kind.scope in HELD.get(caller, ()) and not (kind.first_party and caller in PROGRAMS)
+    return connected and may
 
 
 def _header(*names: str) -> Iterator[str]:
@@ -88,11 +124,9 @@ def _answer(caller: str, scope: str | None) -> str:
         return YES
     if caller == "service" and scope in SERVICE_SCOPES:
         return YES
-    if caller == "granted":
-        return YES if scope in USER_SCOPES else REFUSED
-    if caller not in SCOPES:
+    if caller not in HELD:
         return UNKNOWN
-    return YES if scope in SCOPES[caller] else REFUSED
+    return YES if scope in HELD[caller] else REFUSED
 
 
 if __name__ == "__main__":

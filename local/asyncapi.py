@@ -12,10 +12,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from chalicelib.messages.actions import ACTIONS
-from chalicelib.messages.models import EVENTS, Nothing
+from chalicelib.messages.models import Nothing
 from chalicelib.openapi import FieldError
+from chalicelib.socket_events import EVENTS
 from chalicelib.wire import Model
-from chalicelib.ws import Action
+from chalicelib.ws import CONNECT, Action
 
 PATH = Path(__file__).parent.parent / "docs" / "asyncapi.json"
 _REFS = "#/components/schemas/{model}"
@@ -36,7 +37,8 @@ def document() -> dict[str, Any]:
     answers = {name: _answer(action) for name, action in ACTIONS.items()}
     modes: list[Any] = [
         *((action.model, "validation") for action in ACTIONS.values()),
-        *((model, "serialization") for model in (*answers.values(), *EVENTS.values())),
+        *((model, "serialization") for model in answers.values()),
+        *((kind.model, "serialization") for kind in EVENTS.values()),
         (SocketError, "serialization"),
     ]
     references, schemas = models_json_schema(modes, ref_template=_REFS)
@@ -57,10 +59,10 @@ def document() -> dict[str, Any]:
         },
         "The answer to a frame that was refused.",
     )
-    for name, model in EVENTS.items():
+    for name, kind in EVENTS.items():
         messages[f"{name}.event"] = _message(
-            {"event": {"const": name}, "data": references[model, "serialization"]},
-            (inspect.getdoc(model) or name).split("\n")[0],
+            {"event": {"const": name}, "data": references[kind.model, "serialization"]},
+            (inspect.getdoc(kind.model) or name).split("\n")[0],
         )
     return {
         "asyncapi": "3.0.0",
@@ -71,7 +73,15 @@ def document() -> dict[str, Any]:
             "token. Frames of one socket may be handled at the same time: wait for one answer "
             "before you send the next message into the same chat, and order by rev.",
         },
-        "channels": {"socket": {"address": "/", "messages": {n: _component(n) for n in messages}}},
+        "channels": {
+            "socket": {
+                "address": "/",
+                "messages": {n: _component(n) for n in messages},
+                "x-scope": CONNECT.scope,
+                "x-rate-limit": CONNECT.limit,
+                "x-refusals": {str(error.status): error.code for error in CONNECT.errors},
+            }
+        },
         "operations": {
             **{
                 name: {
@@ -82,16 +92,20 @@ def document() -> dict[str, Any]:
                         "channel": _CHANNEL,
                         "messages": [_in_channel(f"{name}.answer"), _in_channel("error")],
                     },
+                    "x-scope": action.scope,
+                    "x-rate-limit": action.limit,
                 }
-                for name in ACTIONS
+                for name, action in ACTIONS.items()
             },
             **{
                 f"{name}.event": {
                     "action": "send",
                     "channel": _CHANNEL,
                     "messages": [_in_channel(f"{name}.event")],
+                    "x-scope": kind.scope,
+                    "x-first-party": kind.first_party,
                 }
-                for name in EVENTS
+                for name, kind in EVENTS.items()
             },
         },
         "components": {"messages": messages, "schemas": schemas["$defs"]},

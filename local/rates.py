@@ -9,7 +9,7 @@ from pathlib import Path
 import app  # so that every route and action is known
 from chalicelib.limits import KINDS, TABLE, Bucket
 from chalicelib.rest import ENDPOINTS
-from chalicelib.ws import ACTIONS
+from chalicelib.ws import ACTIONS, CONNECT
 
 PATH = Path(__file__).parent.parent / "docs" / "rate-limits.md"
 APP = app.app
@@ -17,14 +17,16 @@ APP = app.app
 _INTRODUCTION = """\
 # Rate limits
 
-Made by `python -m local.rates` from [chalicelib/limits.py](../chalicelib/limits.py), where each
-route and each action has a class; a test compares the two. `RATE_LIMITS` changes single buckets of
-a stage, as JSON: `{"register": {"address": [100, 900]}}`.
+Made by `python -m local.rates` from [chalicelib/limits.py](../chalicelib/limits.py). Each route,
+each action and `$connect` has a class there; a test compares the two. `RATE_LIMITS` changes single
+buckets of a stage, as JSON: `{"register": {"address": [100, 900]}}`.
 
 "100 / 5 s" is a token bucket: 100 at once, and an empty one is full again after 5 seconds. Each
-request takes one token of every bucket that its class has for the caller. Which these are is in
-Redis, and asked for in the round trip that also checks the session; without an answer, requests are
-refused with 503. An address is an IPv4 address or an IPv6 network (/64), as API Gateway saw it.
+request takes one token of every bucket that its class has for the caller, or of none: what is
+refused writes nothing. Which these are is in Redis, and asked for in the round trip that also
+checks the session; classes with a bucket of the address look first, and take a second one.
+Without an answer, requests are refused with 503. An address is an IPv4 address or an IPv6 network
+(/64), as API Gateway saw it.
 
 A class with a target counts whom or what is meant: a chat for each sender apart, so that nobody
 uses up what others need, or an account that somebody tries to sign in to.
@@ -34,7 +36,8 @@ _ANSWERS = """\
 ## What a client sees
 
 - Beyond a limit: 429 `rate_limited`, or an error frame of that code, with `retry_after` in seconds;
-  over HTTP also `Retry-After`.
+  over HTTP also `Retry-After`. The OAuth endpoints say `"error": "temporarily_unavailable"` as
+  well, and pages are answered with a page.
 - On answers to requests that were counted: `RateLimit-Policy` and `RateLimit` as
   draft-ietf-httpapi-ratelimit-headers-10 (27 September 2025) has them. Each policy is called after
   class and kind: `RateLimit-Policy: "send-user";q=400;w=40` is the bucket, and
@@ -42,9 +45,21 @@ _ANSWERS = """\
   registration and refresh show them with 429 only.
 - A socket whose frames are refused is warned by each refusal. When it has gone on beyond the class
   `refused`, it is closed. It may connect again with a new ticket.
-- On a socket, the buckets of user, session and chat are the same as over HTTP. API Gateway does not
-  say whose a frame is, so the first frame that each function instance sees of a socket takes of the
-  socket's bucket alone: that saves a second round trip.
+- On a socket, the buckets of user, session and chat are the same as over HTTP, and all sockets of a
+  user share them. API Gateway does not say whose a frame is. So the first frame that a function
+  instance sees of a socket takes two round trips to Redis; all later ones take one.
+- A valid ticket or access token takes nothing of `connect-refused`. So other people at the same
+  address cannot keep anybody out. An invalid one is refused with 401 or 403, and with 429 when that
+  bucket is empty.
+
+## Neighbours at an address
+
+Valid access and refresh tokens, programs with the right secret, valid codes, passkeys and ID
+tokens of Google have buckets of their own. No stranger at the same address can empty them. Only
+what turned out wrong is counted by address (`guess`, `refresh`, `passkey-answer`, `google`).
+Successes are counted by account (`sign-in`, `confirm`): only the right password, passkey or
+Google account takes of these. [Decision 0033](decisions/0033-who-waits-behind-whom.md) has the
+whole table.
 
 ## Guessing at passwords without locking the owner out
 
@@ -59,7 +74,7 @@ key opens nothing: whoever steals it may guess ten times in 15 minutes, as anybo
 An owner on a new device shares what strangers have, of which there is more every half a minute. To
 use up what everybody together has takes at least three addresses that go on and on. A new password
 set by a mailed link forgives what was counted, from everywhere and from the address that it is set
-from. Signed-in sessions are never touched by any of this.
+from, right passwords too. Signed-in sessions are never touched by any of this.
 
 An account has two names. What is guessed at one of them counts for both, but the other name is then
 answered as if the password were wrong, after the same work, and an unknown account is answered
@@ -94,15 +109,17 @@ def _bucket(bucket: Bucket | None) -> str:
 def _members() -> Iterator[str]:
     yield "## Routes and actions"
     yield ""
-    yield "All others are of class `default`, or `anonymous` without a session; actions of `frame`."
+    yield "All others are of class `default`, or `anonymous` without a session. Each frame also"
+    yield "takes a token of `frame`, which belongs to its socket alone."
     yield ""
     yield "| class | |"
     yield "|---|---|"
     named = [(one.limit, f"{one.method} {one.path}") for one in ENDPOINTS]
     named += [(action.limit, name) for name, action in ACTIONS.items()]
+    named += [(limit, "$connect") for limit in (CONNECT.limit, CONNECT.refused)]
     for name in TABLE:
         members = sorted(what for limit, what in named if limit == name)
-        if members and name not in ("default", "anonymous", "frame"):
+        if members and name not in ("default", "anonymous"):
             yield f"| `{name}` | {', '.join(f'`{one}`' for one in members)} |"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from local.functions import Function
 from local.limits import Limits
+from local.names import Names
 from local.sockets import Connection
 from local.workers import Outcome, WorkerPool
 
@@ -21,10 +22,12 @@ class SocketGateway:
         functions: Mapping[str, Function],
         limits: Limits,
         report: Callable[[str], None],
+        names: Names,
     ) -> None:
         self.pool = pool
         self.functions = functions
         self.limits = limits
+        self.names = names
         self.connections: dict[str, Connection] = {}
         self.all: set[Connection] = set()
         self.loop = asyncio.get_running_loop()

@@ -119,6 +119,12 @@ class Connection(asyncio.Protocol):
             self._protocol.send_response(response)
             self._finish_closing()
             return
+        if not self._gateway.names.serve(request.headers.get_all("Host")):
+            self._refuse(421)
+            return
+        if not self._gateway.names.trust(request.headers.get_all("Origin")):
+            self._refuse(403)
+            return
         if url.path not in ("/", f"/{STAGE}", f"/{STAGE}/"):
             self._refuse(403)
             return

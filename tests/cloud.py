@@ -17,9 +17,11 @@ WIDE = json.dumps(
         "register": {"address": [100_000, 1]},
         "login": {"address": [100_000, 1]},
         "refresh": {"address": [100_000, 1]},
+        "connect-refused": {"address": [100_000, 1]},
         "search": {"address": [100_000, 1]},
         "chats": {"address": [100_000, 1]},
-        "anonymous": {"address": [100_000, 1]},
+        "page": {"address": [100_000, 1]},
+        "guess": {"address": [100_000, 1]},
     }
 )
 """RATE_LIMITS for many people who all come from one address."""

@@ -26,6 +26,11 @@ class Proxy:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
 
+    @property
+    def carried(self) -> int:
+        """How many connections it carries that neither side has ended."""
+        return sum(one.fileno() >= 0 for one in self._sockets) // 2
+
     def freeze(self) -> None:
         self._open.clear()
 
@@ -39,6 +44,11 @@ class Proxy:
     def turn(self, host: str, port: int) -> None:
         """Lead those who connect from now on to another server, as a name does."""
         self._target = (host, port)
+
+    def inject(self, data: bytes) -> None:
+        """Say something to all clients in the server's place."""
+        for near in self._sockets[::2]:
+            near.sendall(data)
 
     def cut(self) -> None:
         """Hang up on everyone who is connected."""

@@ -92,9 +92,7 @@ class Accounts:
         self._refuse_weak(registration.password, user, field="password")
         session, token = self._auth.draft_session(user.id, client, registration.device_name)
         self._store.add(user, self._passwords.hash(registration.password), session)
-        if registration.device_key:
-            with suppress(Unavailable):
-                self._throttle.recognise(user.username, user.id, registration.device_key)
+        self._recognise(user.username, user.id, registration.device_key)
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
     def login(self, credentials: Credentials, client: Client, terms: Terms = OURS) -> SignedIn:
@@ -105,14 +103,13 @@ class Accounts:
         AccountSuspended, SecondFactorRequired, SecondFactorInvalid and PasskeyInvalid, only for the
         right password; and RateLimited.
         """
-        visitor = client.address, credentials.device_key
-        self._throttle.login(credentials.login, *visitor)
+        attempt = self._throttle.login(credentials.login, client.address, credentials.device_key)
         found = self._store.credential_for(credentials.login)
-        allowed = self._throttle.account(found.user_id if found else credentials.login, *visitor)
+        allowed = self._throttle.account(attempt, found.user_id if found else None)
         password_hash = found.password_hash if found and allowed else None
         if not self._passwords.verify(password_hash, credentials.password) or found is None:
             raise InvalidCredentials()
-        self._throttle.logged_in(credentials.login, found.user_id, *visitor)
+        self._throttle.logged_in(attempt)
         if found.suspended:
             raise AccountSuspended()
         if found.second_factor:
@@ -128,13 +125,15 @@ class Accounts:
             raise AccountSuspended() if _suspended_since(again, found) else InvalidCredentials()
         if self._passwords.outdated(found.password_hash):
             self._store.rehash(found, self._passwords.hash(credentials.password))
+        self._recognise(credentials.login, found.user_id, credentials.device_key)
         return self._opened(session, token, surplus)
 
     def open_by_passkey(
         self, passkey: Passkey, client: Client, device_name: str | None, terms: Terms = OURS
     ) -> SignedIn:
         """As `login`, for whoever proved to have a passkey. Raises PasskeyInvalid if it was
-        removed, or its user suspended, meanwhile."""
+        removed, or its user suspended, meanwhile; RateLimited."""
+        self._throttle.signed_in(passkey.user_id)
         session, token = self._auth.draft_session(passkey.user_id, client, device_name, terms)
         surplus = self._store.open_by_passkey(session, passkey.id)
         if surplus is None:
@@ -206,6 +205,11 @@ class Accounts:
         """Raises InvalidCredentials unless it is the caller's password, or RateLimited."""
         if self._check(identity, password) is None:
             raise InvalidCredentials(_WRONG)
+
+    def _recognise(self, login: str, user_id: str, device_key: str | None) -> None:
+        if device_key:
+            with suppress(Unavailable):
+                self._throttle.recognise(login, user_id, device_key)
 
     def _opened(self, session: Session, token: RefreshToken, surplus: list[str]) -> SignedIn:
         self._auth.give_way(session.user_id, surplus)

@@ -72,9 +72,15 @@ class Google:
 
         Raises IdTokenInvalid, also for a token that was used; LinkRequired, UsernameRequired,
         UsernameTaken, AccountSuspended, SecondFactorRequired, SecondFactorInvalid, PasskeyInvalid,
-        RateLimited.
+        RateLimited. A token that is wrong counts by address once that is known, so it is in
+        nobody's way who has a right one.
         """
-        account = self._verified(given.id_token, given.nonce)
+        try:
+            account = self._verified(given.id_token, given.nonce)
+        except IdTokenInvalid:
+            self._throttle.google_guess(client.address)
+            raise
+        self._throttle.google(account.subject)
         for _ in range(RACERS):
             found = self._store.find(account.subject) or self._store.owner(account.email)
             if found is None:
@@ -136,6 +142,7 @@ class Google:
             self._accounts.check_second_factor(
                 found.user_id, code=given.second_factor, passkey=given.passkey
             )
+        self._throttle.signed_in(found.user_id)
         self._use(account, given.id_token)
         if not ours and not self._store.link(found.user_id, account.subject, self._clock()):
             return None

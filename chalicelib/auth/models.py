@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from chalicelib.auth.passkey_models import PasskeyAnswer
 from chalicelib.auth.scopes import SCOPES, scopes_of
+from chalicelib.socket_events import declare
 from chalicelib.users.models import Name, Profile, Username
 from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Token, Utc
 
@@ -286,6 +287,9 @@ class NewSession(Model):
     device_name: str | None
     user_agent: str
     created_at: Utc
+
+
+SIGNED_IN = declare("account.signed_in", NewSession, scope="account", first_party=True)
 
 
 class SessionQuery(Input):

@@ -37,7 +37,7 @@ def begin_passkey_sign_in() -> PasskeyOptions:
     bp,
     "POST /v1/auth/login/passkey",
     errors=(PasskeyInvalid, PasskeysOff, AccountSuspended, UserNotFound),
-    limit="passkey",
+    limit="passkey-answer",
 )
 def sign_in_by_passkey(body: PasskeySignIn, client: Client) -> SignedIn:
     """Sign in by a passkey alone. No second factor is asked for: it verified its user."""

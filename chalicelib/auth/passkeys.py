@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.accounts import Accounts
     from chalicelib.auth.challenges import Challenges, Purpose
     from chalicelib.auth.passkey_store import PasskeyStore
+    from chalicelib.auth.throttle import Throttle
     from chalicelib.auth.webauthn import RelyingParty
     from chalicelib.users.service import Users
 
@@ -49,6 +50,7 @@ class Passkeys:
         challenges: "Challenges",
         relying_party: "Callable[[], RelyingParty | None]",
         accounts: "Accounts",
+        throttle: "Throttle",
         users: "Users",
         clock: Callable[[], datetime] = now,
     ) -> None:
@@ -56,6 +58,7 @@ class Passkeys:
         self._challenges = challenges
         self._relying_party = relying_party
         self._accounts = accounts
+        self._throttle = throttle
         self._users = users
         self._clock = clock
 
@@ -118,9 +121,14 @@ class Passkeys:
         """Sign in by a passkey alone.
 
         Raises PasskeyInvalid, whatever is wrong with it; AccountSuspended, only to whoever has the
-        passkey; PasskeysOff.
+        passkey; PasskeysOff, RateLimited. What is wrong counts by address once that is known, so
+        it is in nobody's way who is right.
         """
-        found = self._prove(given.credential, "sign_in")
+        try:
+            found = self._prove(given.credential, "sign_in")
+        except PasskeyInvalid:
+            self._throttle.passkey_guess(client.address)
+            raise
         if found.suspended:
             raise AccountSuspended()
         return self._accounts.open_by_passkey(found, client, given.device_name, terms)

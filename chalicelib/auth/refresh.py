@@ -1,27 +1,31 @@
-"""Refresh tokens: opaque, traded for the next at each use, told apart from stolen ones."""
+"""Refresh tokens: opaque, traded for the next at each use; copies and guesses are recognised."""
 
 import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
+
+PURPOSE = b"parley refresh tokens 1"
+"""What the keys of RefreshTokens are derived for."""
 
 _FORM = re.compile(
     r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.([0-9a-f]{64})", re.ASCII
 )
+_HALF = 16
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """The session it belongs to and 256 bits that nobody can guess; we keep their digest alone."""
+    """The session it belongs to and 256 bits that nobody can guess; we keep their digest alone.
+
+    The first half is random, the second proves that we made the token: see RefreshTokens.
+    """
 
     session_id: str
     secret: bytes = field(repr=False)
-
-    @classmethod
-    def new(cls, session_id: str) -> Self:
-        return cls(session_id, secrets.token_bytes(32))
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
@@ -36,12 +40,53 @@ class RefreshToken:
     def digest(self) -> bytes:
         return hashlib.sha256(self.secret).digest()
 
-    def successor(self, seed: bytes) -> Self:
-        """The token this one is traded for. Whoever has both the token and the seed gets the same
-        again: so a repeated request can have its answer once more, although we do not keep it."""
-        return type(self)(
-            self.session_id, hmac.digest(self.secret, b"parley refresh" + seed, "sha256")
-        )
-
     def matches(self, digest: bytes | None) -> bool:
         return digest is not None and hmac.compare_digest(self.digest, digest)
+
+
+class RefreshTokens:
+    """Makes tokens with the first of `keys`, and recognises those made with any of them.
+
+    So a token that was issued once is known from a guess in memory, however old it is.
+    """
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = keys
+
+    def new(self, session_id: str) -> RefreshToken:
+        """The first token of a session."""
+        return _made(session_id, secrets.token_bytes(_HALF), self._keys[0])
+
+    def issued(self, token: RefreshToken) -> bool:
+        """Whether we made it, with a key that is still in use. False says nothing of tokens from
+        before there were proofs, or of a key that has gone since."""
+        half = token.secret[:_HALF]
+        return any(
+            hmac.compare_digest(_made(token.session_id, half, key).secret, token.secret)
+            for key in self._keys
+        )
+
+    def successor(self, token: RefreshToken, seed: bytes) -> RefreshToken:
+        """The token that one is traded for."""
+        return next(self._successors(token, seed))
+
+    def repeated(
+        self, token: RefreshToken, seed: bytes, current: bytes | None
+    ) -> RefreshToken | None:
+        """The token that one was traded for, once more, although we keep its digest alone: whoever
+        has both the token and the seed gets the same again. None if it was made in a way that is
+        not known any more."""
+        made = self._successors(token, seed)
+        return next((one for one in made if one.matches(current)), None)
+
+    def _successors(self, token: RefreshToken, seed: bytes) -> Iterator[RefreshToken]:
+        """By each key, and last as it was made before there were proofs."""
+        secret = hmac.digest(token.secret, b"parley refresh" + seed, "sha256")
+        for key in self._keys:
+            yield _made(token.session_id, secret[:_HALF], key)
+        yield RefreshToken(token.session_id, secret)
+
+
+def _made(session_id: str, half: bytes, key: bytes) -> RefreshToken:
+    proof = hmac.digest(key, session_id.encode() + half, "sha256")[:_HALF]
+    return RefreshToken(session_id, half + proof)

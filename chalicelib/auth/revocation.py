@@ -7,7 +7,18 @@ must be asked. So losing what Redis holds never lets a revoked session in.
 from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.buckets import TAKE, digest, held, judge, network, sizes, taking
+from chalicelib.buckets import (
+    LOOK,
+    TAKE,
+    Held,
+    digest,
+    held,
+    judge,
+    looking,
+    network,
+    sizes,
+    taking,
+)
 from chalicelib.config import Settings
 from chalicelib.limits import Quota, Use
 from chalicelib.redis import Call, Scripts, guarded
@@ -15,15 +26,20 @@ from chalicelib.redis import Call, Scripts, guarded
 if TYPE_CHECKING:
     import redis
 
-# Reads a session's key and, unless it is revoked, takes of its buckets. KEYS: session, buckets.
-# ARGV: see TAKE. Answers {state, µs to wait, µs until each bucket is full}.
-_ADMIT = f"""
-local state = redis.call('GET', KEYS[1])
-if state == '0' then return {{state}} end
-local buckets = {{unpack(KEYS, 2)}}
-{TAKE}
-return {{state or '', wait, unpack(full)}}
-"""
+
+def _admit(of_its_buckets: str) -> str:
+    return f"""
+    local state = redis.call('GET', KEYS[1])
+    if state == '0' then return {{state}} end
+    local buckets = {{unpack(KEYS, 2)}}
+    {of_its_buckets}
+    return {{state or '', wait, unpack(full)}}
+    """
+
+
+# Read a session's key and, unless it is revoked, its buckets. KEYS: session, buckets. ARGV: see
+# LOOK. Answer {state, µs to wait, µs until each bucket is full}.
+_LOOK, _ADMIT = _admit(LOOK), _admit(TAKE)
 
 # A rebuild must never overwrite a revocation that it raced with, however late it comes: a
 # tombstone outlives, besides every access token issued before it, the slowest request.
@@ -49,22 +65,27 @@ class Revocation:
         """Whether the session stands, and one less in the buckets of what it is about to do: one
         round trip. Raises RateLimited.
 
-        Those of its user are all or none; an address that has none left costs the user one.
+        Two, where its address has a bucket as well: that is on another slot, and what either of
+        them refuses must not cost the other.
         """
         limit = use.limit, self._settings.limits[use.limit]
         target = digest(use.target) if use.target else None
         own = held(limit, user_id, user="", session=session_id, target=target)
-        calls = [
-            Call(_ADMIT, [_session(user_id, session_id), *(one.key for one in own)], sizes(own))
-        ]
+        keys, sized = [_session(user_id, session_id), *(one.key for one in own)], sizes(own)
         of_address = held(limit, network(use.address), address="") if use.address else []
-        if of_address:
-            calls.append(taking(of_address))
-        (state, *answer), *answers = self._scripts.run_all(calls)
+        if not of_address:
+            state, *answer = self._scripts.run(Call(_ADMIT, keys, sized))
+            return self._admission(state, [(own, answer)])
+        (state, *answer), found = self._scripts.run_all(
+            [Call(_LOOK, keys, sized), looking(of_address)]
+        )
         if state == "0":
             return Admission(False, [])
-        taken = zip([own, of_address], [answer, *answers], strict=False)
-        return Admission(_STATES[state], judge(list(taken)))
+        judge([(own, answer), (of_address, found)])
+        (state, *answer), found = self._scripts.run_all(
+            [Call(_ADMIT, keys, sized), taking(of_address)]
+        )
+        return self._admission(state, [(own, answer), (of_address, found)])
 
     def stands(self, user_id: str, session_id: str) -> bool | None:
         """Whether the session stands; None: unknown."""
@@ -86,6 +107,12 @@ class Revocation:
             for session_id in session_ids:
                 pipe.set(_session(user_id, session_id), "0", ex=lifetime)
             pipe.execute()
+
+    @staticmethod
+    def _admission(state: str, taken: list[tuple[list[Held], list[int]]]) -> Admission:
+        if state == "0":
+            return Admission(False, [])
+        return Admission(_STATES[state], judge(taken))
 
 
 _STATES = {"1": True, "0": False, "": None}

@@ -5,10 +5,12 @@ import secrets
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import (
     OURS,
+    SIGNED_IN,
     Client,
     Identity,
     Jwks,
@@ -21,7 +23,7 @@ from chalicelib.auth.models import (
     Terms,
     Tokens,
 )
-from chalicelib.auth.refresh import RefreshToken
+from chalicelib.auth.refresh import PURPOSE, RefreshToken, RefreshTokens
 from chalicelib.config import Settings
 from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
@@ -131,7 +133,7 @@ class Auth:
     ) -> tuple[Session, RefreshToken]:
         """A new session, not stored yet, and its first refresh token."""
         time = self._clock()
-        token = RefreshToken.new(terms.session_id or new_id())
+        token = self._refresh_tokens.new(terms.session_id or new_id())
         session = Session(
             id=token.session_id,
             user_id=user_id,
@@ -178,15 +180,16 @@ class Auth:
             created_at=session.created_at,
         )
         try:
-            self._sockets().tell([session.user_id], {"event": "account.signed_in", "data": data})
+            self._sockets().tell([session.user_id], SIGNED_IN.of(data))
         except Unavailable as error:
             log.warning("sign-in not told", extra={"dependency": error.dependency})
 
     def open_for(self, opener: Identity, client: Client, device_name: str, terms: Terms) -> Tokens:
         """Open a session for another program, on the word of a session that stands.
 
-        Raises Unauthorized if it does not any more.
+        Raises Unauthorized if it does not any more, RateLimited.
         """
+        self._throttle().signed_in(opener.user_id)
         session, token = self.draft_session(opener.user_id, client, device_name, terms)
         surplus = self._store().open_from(session, opener.session_id)
         if surplus is None:
@@ -196,17 +199,21 @@ class Auth:
         return self.tokens(session, token)
 
     def session_behind(self, text: str) -> Session | None:
-        """The session that a refresh token names, be the token good or not any more."""
+        """The session that a refresh token was issued for, be it good or not any more; None for a
+        guess."""
         token = RefreshToken.parse(text)
-        return self._store().session(token.session_id) if token else None
+        if token is None:
+            return None
+        session = self._store().session(token.session_id)
+        known = session and (self._refresh_tokens.issued(token) or _fits(token, session))
+        return session if known else None
 
     def session_of(self, text: str) -> Session | None:
         """The session that a refresh token is good for now; it stays as it is."""
         token, session = RefreshToken.parse(text), self.session_behind(text)
         if token is None or session is None or not session.stands(self._clock()):
             return None
-        good = [token.matches(session.current), token.matches(session.previous)]
-        return session if any(good) else None
+        return session if _fits(token, session) else None
 
     def end(self, user_id: str, session_id: str) -> None:
         """End a session, whoever asks. Safe to repeat, as `revoke` is."""
@@ -217,11 +224,16 @@ class Auth:
         """Trade a refresh token of our own clients for fresh tokens.
 
         The token stays good until the one it is traded for is used: an answer may get lost. Any
-        older one has been copied, so the session is revoked. Raises Unauthorized for both, and
-        RateLimited. A repeat completes what an outage cut short.
+        older one has been copied, so the session is revoked. Raises Unauthorized for both, and for
+        a guess, which changes nothing; and RateLimited. A repeat completes what an outage cut
+        short.
         """
-        if RefreshToken.parse(text) is None:
+        token = RefreshToken.parse(text)
+        if token is None:
             raise _sign_in_again()
+        if self._refresh_tokens.issued(token):
+            return self.trade(text, client_id=None)
+        # Only PostgreSQL can tell whether it is a token from before there were proofs.
         self._throttle().refresh_from(client.address)
         try:
             tokens = self.trade(text, client_id=None)
@@ -234,18 +246,22 @@ class Auth:
     def trade(
         self, text: str, *, client_id: str | None, only: Collection[str] | None = None
     ) -> Tokens:
-        """As `refresh`, for the program that the token was given to; whoever asks counts tries.
+        """As `refresh`, for the program that the token was given to; whoever asks counts guesses.
         `only`: the scopes that the access token is to have, of those it may."""
         token = RefreshToken.parse(text)
         if token is None:
             raise _sign_in_again()
+        if issued := self._refresh_tokens.issued(token):
+            self._throttle().refresh(token.session_id)
         for _ in range(RACERS):
             session = self._store().session(token.session_id)
             if session is None or not session.stands(self._clock()):
                 self._complete(session)
                 raise _sign_in_again()
-            if session.client_id != client_id:
+            if session.client_id != client_id or not (issued or _fits(token, session)):
                 raise _sign_in_again()
+            if not issued:
+                self._throttle().refresh(session.id)
             if (successor := self._trade(session, token)) is not None:
                 return self.tokens(session, successor, only)
         raise Unavailable("postgres")
@@ -360,26 +376,30 @@ class Auth:
         self.close(identity.user_id, [identity.session_id])
         return False
 
+    @cached_property
+    def _refresh_tokens(self) -> RefreshTokens:
+        return RefreshTokens(self._tokens().keys_for(PURPOSE))
+
     def _complete(self, session: Session | None) -> None:
         """Close a session again that was revoked lately: whoever revoked it may have died, or
-        found no Redis, before it was closed."""
+        found no Redis, before it was closed. It has ended, so this needs no proof."""
         if session is not None and session.revoked_lately(self._clock()):
             self.close(session.user_id, [session.id])
 
     def _trade(self, session: Session, token: RefreshToken) -> RefreshToken | None:
         """The next token; None if another request was faster, and it must be looked at again."""
-        time = self._clock()
-        repeated = token.matches(session.previous)
-        if not repeated and not token.matches(session.current):
+        time, repeated = self._clock(), token.matches(session.previous)
+        if not _fits(token, session):
             log.warning("refresh token reused", extra={"session_id": session.id})
             self._store().revoke(session.user_id, session.id, time)
             self.close(session.user_id, [session.id])
             raise _sign_in_again()
-        self._throttle().refresh(session.id)
         if repeated and session.seed and time - session.rotated_at < REPEAT:
-            return token.successor(session.seed)
+            again = self._refresh_tokens.repeated(token, session.seed, session.current)
+            if again is not None:
+                return again
         seed = secrets.token_bytes(32)
-        successor = token.successor(seed)
+        successor = self._refresh_tokens.successor(token, seed)
         rotated = self._store().rotate(
             session,
             current=successor.digest,
@@ -392,6 +412,11 @@ class Auth:
 
     def _expiry(self, time: datetime) -> datetime:
         return time + timedelta(seconds=self._settings.session_seconds)
+
+
+def _fits(token: RefreshToken, session: Session) -> bool:
+    """Whether it is the newest token of a session, or the one before."""
+    return any([token.matches(session.current), token.matches(session.previous)])
 
 
 def _sign_in_again() -> Unauthorized:

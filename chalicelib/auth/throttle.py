@@ -7,9 +7,21 @@ cookies, without the cookie.
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.buckets import TAKE, Held, digest, held, judge, network, sizes, taking
+from chalicelib.buckets import (
+    LOOK,
+    Held,
+    digest,
+    giving,
+    held,
+    judge,
+    looking,
+    network,
+    sizes,
+    taking,
+)
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited
 from chalicelib.limits import Limit, Quota, Use
@@ -21,57 +33,29 @@ if TYPE_CHECKING:
 KNOWN_DEVICES = 20
 KNOWN_SECONDS = 60 * 60 * 24 * 180
 
-# Takes of the device's bucket where it is known, else of all but that. KEYS: known devices, the
-# device's bucket, the others. ARGV: of the device's and the others see TAKE, then the device or ''.
-# Answers {1 if it is known, µs to wait, µs until each bucket is full}.
-_GUESS = f"""
+# Looks at the device's bucket where it is known, else at all but that. KEYS: known devices, the
+# device's bucket, the others. ARGV: of the device's and the others see LOOK, then the device or ''.
+# Answers {1 if it is known, µs to wait, µs until each bucket is full}. Writes nothing.
+_LOOK = f"""
 local mark = ARGV[#ARGV]
 local known = mark ~= '' and redis.call('ZSCORE', KEYS[1], mark)
 local buckets, ARGV = {{KEYS[2]}}, ARGV
 if not known then buckets, ARGV = {{unpack(KEYS, 3)}}, {{unpack(ARGV, 3)}} end
-{TAKE}
+{LOOK}
 return {{known and 1 or 0, wait, unpack(full)}}
 """
 
-# Part of a script: gives one back to bucket `i` of KEYS, unless it is full. ARGV from `at` on: see
-# TAKE.
-_GIVE = """
-local interval = tonumber(ARGV[at])
-local left = redis.call('PTTL', KEYS[i]) - math.ceil(interval / 1000)
-if left > 0 then
-  local full = tonumber(redis.call('GET', KEYS[i])) - interval
-  redis.call('SET', KEYS[i], string.format('%.0f', full), 'PX', left)
-else
-  redis.call('DEL', KEYS[i])
-end
-"""
-
-# Gives one back to each bucket. KEYS: buckets. ARGV: see TAKE.
-_REFUND = f"""
-for i = 1, #KEYS do
-  local at = 2 * i - 1
-  {_GIVE}
-end
+# Knows a device from now on. KEYS: known devices. ARGV: the device, now, how many are known at
+# most, and for how many seconds.
+_LEARN = """
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[3] - 1)
+redis.call('EXPIRE', KEYS[1], ARGV[4])
 return 0
 """
 
-# Gives back what _GUESS took, and knows the device from now on. KEYS and ARGV: as _GUESS has them,
-# then now, how many devices are known at most, and for how long.
-_SETTLE = f"""
-local mark, now, most, seconds = unpack(ARGV, #ARGV - 3)
-local first, last = 3, #KEYS
-if mark ~= '' and redis.call('ZSCORE', KEYS[1], mark) then first, last = 2, 2 end
-for i = first, last do
-  local at = 2 * i - 3
-  {_GIVE}
-end
-if mark ~= '' then
-  redis.call('ZADD', KEYS[1], now, mark)
-  redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -most - 1)
-  redis.call('EXPIRE', KEYS[1], seconds)
-end
-return 0
-"""
+Answer = Sequence[int]
+"""Of a script that looks or takes: µs to wait, and µs until each bucket is full."""
 
 
 class Guess(NamedTuple):
@@ -82,9 +66,27 @@ class Guess(NamedTuple):
     of_device: list[Held]
     of_strangers: list[Held]
 
+    def own(self, known: bool) -> list[Held]:
+        """What it is counted by, on a device that is known or not."""
+        return self.of_device if known else self.of_strangers
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try to sign in by a password: what it counts against by what was typed and from where,
+    what was taken for it, and, of its account, what a success takes."""
+
+    login: str
+    address: str
+    device_key: str | None
+    by_name: list[list[Held]] = field(default_factory=list)
+    taken: list[list[Held]] = field(default_factory=list)
+    successes: list[Held] = field(default_factory=list)
+
 
 class Throttle:
-    """Every method that counts raises RateLimited beyond the limit, but for `account`.
+    """Every method that counts raises RateLimited beyond the limit, but for `account`; what is
+    refused writes nothing.
 
     An attempt counts before it is known to fail, since parallel guesses would else all pass; one
     that succeeds is taken back. Subjects are kept as digests: they are people's names.
@@ -99,52 +101,70 @@ class Throttle:
         """Take of the address of somebody without a session; answers what is left."""
         return self._take(self._addresses(use.limit, use.address))
 
-    def login(self, login: str, address: str, device_key: str | None = None) -> None:
-        """Count a login by what was typed, known or not, and by address. On a device that it has
-        been used on before, count by device alone."""
-        self._guess(self._logins(login, address, device_key), self._addresses("login", address))
+    def login(self, login: str, address: str, device_key: str | None = None) -> Attempt:
+        """Whether a login may be tried by what was typed, known or not, and from an address. On a
+        device that it has been used on before, by device alone. `account` counts it."""
+        guess = self._logins(login, address, device_key)
+        of_address = self._addresses("login", address)
+        known, own, found = self._look(guess, of_address)
+        counted = [(guess.own(known), own)]
+        # What of an address is gone keeps no device out that is known, nor does it cost it any.
+        counted += [] if known else [(of_address, found)]
+        judge(counted)
+        by_name = [buckets for buckets, _ in counted]
+        return Attempt(login, address, device_key, by_name=by_name)
 
-    def account(self, subject: str, address: str, device_key: str | None = None) -> bool:
-        """Count a login by account: a user's id, or what was typed where that is nobody's.
-        Answers whether it may be tried.
+    def account(self, attempt: Attempt, user_id: str | None) -> bool:
+        """Count an attempt by all that `login` looked at and by account, or by what was typed
+        where that is nobody's. Answers whether it may be tried. Raises RateLimited where too many
+        were right lately: that needs the password, so no stranger can bring it about.
 
         An account has two names. RateLimited for the one, after guesses at the other, would tell
         that both belong to the same person.
         """
+        subject = user_id or attempt.login
+        guess = self._accounts(subject, attempt.address, attempt.device_key)
+        attempt.successes = self._successes(subject)
+        known, own, found = self._look(guess, attempt.successes)
+        judge([(attempt.successes, found)])
+        allowed = not own[0]
+        wanted = [*attempt.by_name, *([guess.own(known)] if allowed else [])]
+        answers = self._take_each(wanted)
+        attempt.taken = [
+            buckets for buckets, one in zip(wanted, answers, strict=True) if not one[0]
+        ]
         try:
-            self._guess(self._accounts(subject, address, device_key), [])
-        except RateLimited:
-            return False
-        return True
+            judge(list(zip(attempt.by_name, answers, strict=False)))
+        except RateLimited:  # others were faster, since `login` looked
+            self._give_back(attempt.taken)
+            raise
+        return len(attempt.taken) == len(attempt.by_name) + 1
 
-    def logged_in(
-        self, login: str, user_id: str, address: str, device_key: str | None = None
-    ) -> None:
-        """Take this attempt back, which did not fail, and nothing else: a guesser would log in to
-        an account of their own every now and then. The device is known from now on."""
-        self._settle(
-            [
-                self._logins(login, address, device_key),
-                self._accounts(user_id, address, device_key),
-            ],
-            self._addresses("login", address),
-        )
+    def logged_in(self, attempt: Attempt) -> None:
+        """Count an attempt that was right, and take back that it counted as a guess, and nothing
+        else: a guesser would log in to an account of their own every now and then."""
+        self._take(attempt.successes)
+        self._give_back(attempt.taken)
 
-    def recognise(self, username: str, user_id: str, device_key: str) -> None:
-        """Know the device on which an account was made. Not by its e-mail address, which may be
-        somebody else's."""
-        guesses = self._logins(username, "", device_key), self._accounts(user_id, "", device_key)
-        self._settle(guesses, [])
+    def signed_in(self, user_id: str) -> None:
+        """Count a sign-in that is right, by another way than a password."""
+        self._take(self._successes(user_id))
+
+    def recognise(self, login: str, user_id: str, device_key: str) -> None:
+        """Know a device that has signed in, by the name that was used. At registering this is the
+        username: the address may be somebody else's."""
+        self._learn([self._logins(login, "", device_key), self._accounts(user_id, "", device_key)])
 
     def forgive(self, user_id: str, logins: Sequence[str], address: str) -> None:
-        """Forget an account's failed attempts from this address, and what others' keep it from:
-        its owner has come back by another way."""
+        """Forget an account's attempts from this address, and what others' keep it from: its owner
+        has come back by another way."""
         guesses = [self._accounts(user_id, address, None)]
         guesses += [self._logins(login, address, None) for login in logins]
         self._drop(
             [
                 *self._passwords(user_id),
                 *self._codes(user_id),
+                *self._successes(user_id),
                 *(b for one in guesses for b in one.of_strangers),
             ]
         )
@@ -156,8 +176,9 @@ class Throttle:
         self._forget([one.devices for one in guesses])
 
     def password(self, user_id: str) -> None:
-        """Count a signed-in user's attempt at their password."""
-        self._take(self._passwords(user_id))
+        """Count a signed-in user's attempt at their password, right or wrong."""
+        confirmed = held(self._limit("confirm"), user_id, user="")
+        self._take([*self._passwords(user_id), *confirmed])
 
     def password_right(self, user_id: str) -> None:
         self._drop(self._passwords(user_id))
@@ -181,15 +202,37 @@ class Throttle:
         self._take(held(self._limit("reset"), digest(f"{kind} {recipient}"), target=""))
 
     def refresh_from(self, address: str) -> None:
-        """Count a refresh by address, before PostgreSQL is asked: a token is easily made up."""
+        """Count a refresh by address, before PostgreSQL is asked about a token that proves
+        nothing."""
         self._take(self._addresses("refresh", address))
 
     def refreshed_from(self, address: str) -> None:
         """Take it back: the token was right, or nobody could tell."""
-        self._settle([], self._addresses("refresh", address))
+        self._give_back([self._addresses("refresh", address)])
 
     def refresh(self, session_id: str) -> None:
+        """Count a refresh with a token of this session."""
         self._take(held(self._limit("refresh"), session_id, session=""))
+
+    def program(self, client_id: str) -> None:
+        """Count what a program asks that has shown its secret."""
+        self._take(held(self._limit("token"), client_id, user=""))
+
+    def program_guess(self, address: str) -> None:
+        """Count by address what was wrong: the name of a program, its secret, a code, a token."""
+        self._take(self._addresses("guess", address))
+
+    def passkey_guess(self, address: str) -> None:
+        """Count by address the answer of a passkey that was wrong."""
+        self._take(self._addresses("passkey-answer", address))
+
+    def google_guess(self, address: str) -> None:
+        """Count by address an ID token that was wrong."""
+        self._take(self._addresses("google", address))
+
+    def google(self, subject: str) -> None:
+        """Count an ID token that is right, by the Google account."""
+        self._take(held(self._limit("google"), digest(f"google {subject}"), user=""))
 
     def _logins(self, login: str, address: str, device_key: str | None) -> Guess:
         return self._guesses(digest(f"login {login}"), address, device_key)
@@ -204,6 +247,9 @@ class Throttle:
         of_device = held(self._limit("login-device"), owner, target=mark)
         return Guess(f"devices:{{{owner}}}", mark, of_device, everywhere + here)
 
+    def _successes(self, subject: str) -> list[Held]:
+        return held(self._limit("sign-in"), digest(f"account {subject}"), user="")
+
     def _addresses(self, name: str, address: str) -> list[Held]:
         return held(self._limit(name), network(address), address="")
 
@@ -217,25 +263,28 @@ class Throttle:
         return name, self._limits[name]
 
     def _take(self, buckets: list[Held]) -> list[Quota]:
-        return judge([(buckets, self._scripts.run(taking(buckets)))])
+        (answer,) = self._take_each([buckets])
+        return judge([(buckets, answer)])
 
-    def _guess(self, guess: Guess, of_address: list[Held]) -> None:
-        """One round trip. What of an address is gone keeps no device out that is known."""
-        calls = [_call(_GUESS, guess)]
-        if of_address:
-            calls.append(taking(of_address))
-        (known, *own), *rest = self._scripts.run_all(calls)
-        if known:
-            judge([(guess.of_device, own)])
-        else:
-            judge(list(zip([guess.of_strangers, of_address], [own, *rest], strict=False)))
+    def _take_each(self, wanted: Sequence[list[Held]]) -> list[Answer]:
+        """Of each list, which is on one slot, one of all or of none: one round trip."""
+        return self._scripts.run_all([taking(buckets) for buckets in wanted])
 
-    def _settle(self, guesses: Sequence[Guess], refunds: list[Held]) -> None:
-        now = int(time.time())
-        calls = [_call(_SETTLE, one, now, KNOWN_DEVICES, KNOWN_SECONDS) for one in guesses]
-        if refunds:
-            calls.append(Call(_REFUND, [one.key for one in refunds], sizes(refunds)))
-        self._scripts.run_all(calls)
+    def _look(self, guess: Guess, others: list[Held]) -> tuple[bool, Answer, Answer]:
+        """Whether the device is known, and what its own buckets and others hold: one round trip,
+        which changes nothing."""
+        buckets = guess.of_device + guess.of_strangers
+        keys = [guess.devices, *(one.key for one in buckets)]
+        look = Call(_LOOK, keys, [*sizes(buckets), guess.mark])
+        (known, *own), found = self._scripts.run_all([look, looking(others)])
+        return bool(known), own, found
+
+    def _give_back(self, taken: Sequence[list[Held]]) -> None:
+        self._scripts.run_all([giving(buckets) for buckets in taken])
+
+    def _learn(self, guesses: Sequence[Guess]) -> None:
+        kept = [int(time.time()), KNOWN_DEVICES, KNOWN_SECONDS]
+        self._scripts.run_all([Call(_LEARN, [one.devices], [one.mark, *kept]) for one in guesses])
 
     def _drop(self, buckets: Sequence[Held]) -> None:
         self._forget([one.key for one in buckets])
@@ -246,12 +295,3 @@ class Throttle:
             for key in keys:
                 pipe.delete(key)
             pipe.execute()
-
-
-def _call(script: str, guess: Guess, *more: int) -> Call:
-    buckets = guess.of_device + guess.of_strangers
-    return Call(
-        script,
-        [guess.devices, *(one.key for one in buckets)],
-        [*sizes(buckets), guess.mark, *more],
-    )

@@ -22,7 +22,8 @@ class Tickets:
 
     def issue(self, identity: Identity) -> str:
         ticket = secrets.token_urlsafe(32)
-        who = [identity.user_id, identity.session_id, sorted(identity.scopes)]
+        scopes = sorted(identity.scopes)
+        who = [identity.user_id, identity.session_id, identity.client_id, scopes]
         with guarded():
             self._redis.set(_key(ticket), json.dumps(who), ex=self._seconds)
         return ticket
@@ -33,9 +34,15 @@ class Tickets:
             found = self._redis.getdel(_key(ticket))
         if found is None:
             return None
-        user_id, session_id, scopes = json.loads(found)
-        return Identity(user_id=user_id, session_id=session_id, scopes=frozenset(scopes))
+        user_id, session_id, client_id, scopes = json.loads(found)
+        return Identity(
+            user_id=user_id,
+            session_id=session_id,
+            client_id=client_id,
+            scopes=frozenset(scopes),
+        )
 
 
 def _key(ticket: str) -> str:
-    return f"ticket:{hashlib.sha256(ticket.encode(errors='replace')).hexdigest()}"
+    # Not "ticket:", which earlier versions use for tickets that do not say whose client's they are.
+    return f"socket-ticket:{hashlib.sha256(ticket.encode(errors='replace')).hexdigest()}"

@@ -7,6 +7,9 @@ from functools import cached_property
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from jwt.utils import base64url_decode
 from pydantic import ValidationError
 
 from chalicelib.auth.models import Identity, Jwks
@@ -21,6 +24,7 @@ ALGORITHMS = {TYPE: "ES256", ID_TYPE: "RS256"}
 and what a provider has to offer (Discovery, section 3)."""
 
 MAX_LENGTH = 4096
+_CANNOT_SIGN = "Settings are malformed: JWT_KEYS: the first key cannot sign"
 _MALFORMED = (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError)
 _ID_CLAIMS = ["iss", "aud", "sub", "sid", "iat", "exp"]
 _CLAIMS = ["iss", "aud", "sub", "scope", "iat", "exp", "jti"]
@@ -133,6 +137,21 @@ class AccessTokens:
         except _MALFORMED:
             raise Unauthorized() from None
 
+    def keys_for(self, purpose: bytes) -> list[bytes]:
+        """Secret keys of 256 bits for something else than signing: one from each private key of
+        access tokens, of which they tell nothing (HKDF, RFC 5869). Raises SettingsInvalid."""
+        try:
+            own = [
+                base64url_decode(key["d"])
+                for key in self._given
+                if key["alg"] == ALGORITHMS[TYPE] and "d" in key
+            ]
+        except _MALFORMED:
+            raise _malformed() from None
+        if not own:
+            raise SettingsInvalid(_CANNOT_SIGN)
+        return [HKDF(SHA256(), length=32, salt=None, info=purpose).derive(one) for one in own]
+
     @cached_property
     def public(self) -> Jwks:
         """The public halves of all keys. Raises SettingsInvalid."""
@@ -150,7 +169,7 @@ class AccessTokens:
             known = self._verifiers[algorithm]
             own = next(key for key in self._given if key["kid"] in known)
             if "d" not in own:
-                raise SettingsInvalid("Settings are malformed: JWT_KEYS: the first key cannot sign")
+                raise SettingsInvalid(_CANNOT_SIGN)
             try:
                 self._signers[algorithm] = own["kid"], jwt.PyJWK(own, algorithm).key
             except _MALFORMED:

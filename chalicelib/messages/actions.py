@@ -63,9 +63,9 @@ ACTIONS = {
     "message.send": Action(send, scope="chats.write", limit="send"),
     "chat.read": Action(read, scope="chats.write"),
     "chat.delivered": Action(delivered, scope="chats.write"),
-    "chat.typing": Action(typing, scope="chats.write"),
+    "chat.typing": Action(typing, scope="chats.write", limit="typing"),
     "chat.changes": Action(changes, scope="chats.read"),
     "sync": Action(sync, scope="chats.read"),
-    "presence.watch": Action(watch, scope="chats.read"),
+    "presence.watch": Action(watch, scope="chats.read", limit="watch", counts="user_ids"),
     "ping": Action(ping, scope="chats.read"),
 }

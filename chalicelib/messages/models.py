@@ -4,9 +4,9 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from chalicelib.auth.models import NewSession
 from chalicelib.ids import new_id
 from chalicelib.messages.content import Content
+from chalicelib.socket_events import declare
 from chalicelib.wire import Id, Input, Limit, Model, Token, Utc, now
 
 Rev = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -242,11 +242,7 @@ class TypingOf(Model):
     typing: bool
 
 
-EVENTS: dict[str, type[Model]] = {
-    "message.new": Message,
-    "chat.receipt": Receipt,
-    "chat.typing": TypingOf,
-    "presence": PresenceOf,
-    "account.signed_in": NewSession,
-}
-"""What sockets are sent unasked: {"event": name, "data": model}."""
+MESSAGE_NEW = declare("message.new", Message, scope="chats.read")
+RECEIPT = declare("chat.receipt", Receipt, scope="chats.read")
+TYPING = declare("chat.typing", TypingOf, scope="chats.read")
+PRESENCE = declare("presence", PresenceOf, scope="chats.read")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Presence:
-    """A user is online while a socket of theirs is open."""
+    """A user is online while a socket of theirs is open that is no program's."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Presence:
             with suppress(Unavailable):
                 self.disconnected(connection_id)
             raise
-        if not others:
+        if identity.client_id is None and not others:
             self._gateway.tell_presence([identity.user_id], online=True)
 
     def disconnected(self, connection_id: str) -> None:

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic_core import to_json
 
@@ -16,6 +16,9 @@ from chalicelib.errors import AppError, ChatNotFound, Unavailable, ValidationFai
 from chalicelib.events import MessageUnread
 from chalicelib.ids import direct_chat_id
 from chalicelib.messages.models import (
+    MESSAGE_NEW,
+    RECEIPT,
+    TYPING,
     Changes,
     Chat,
     ChatNews,
@@ -120,7 +123,7 @@ class Messages:
         pushed = set() if stored.created else self._connections.pushed(message.id)
         delivery = self._gateway.deliver(
             member_ids,
-            {"event": "message.new", "data": message},
+            MESSAGE_NEW.of(message),
             chat_id=message.chat_id,
             seq=message.seq,
             sender_id=message.sender_id,
@@ -179,7 +182,11 @@ class Messages:
         self._receipt(reader, chat_id, seq, self._move(reader, chat_id, read=seq))
 
     def delivered(self, reader: Identity, chat_id: str, seq: int) -> None:
-        """A device of the reader has everything up to `seq`."""
+        """A device of the reader has everything up to `seq`. A program's word for it counts for
+        nothing: a push that the user's own devices may need waits for it."""
+        if reader.client_id is not None:
+            _found(self._store.member_ids(chat_id, member=reader.user_id))
+            return
         self._receipt(reader, chat_id, seq, self._move(reader, chat_id, delivered=seq))
 
     def typing(self, writer: Identity, chat_id: str, typing: bool) -> None:
@@ -188,7 +195,7 @@ class Messages:
         data = TypingOf(chat_id=chat_id, user_id=writer.user_id, typing=typing)
         self._gateway.tell(
             [member for member in members if member != writer.user_id],
-            {"event": "chat.typing", "data": data},
+            TYPING.of(data),
         )
 
     def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
@@ -304,11 +311,10 @@ class Messages:
 
     def _receipt(self, reader: Identity, chat_id: str, seq: int, cursors: Cursors) -> None:
         """Strike out what was owed; tell everyone when a cursor moved."""
-        event: dict[str, Any] = {"event": "chat.receipt", "data": cursors.receipt}
         try:
             self._gateway.tell(
                 cursors.member_ids if cursors.moved else [],
-                event,
+                RECEIPT.of(cursors.receipt),
                 skip=reader.connection_id,
                 delivered=Owed(reader.user_id, chat_id, seq),
             )

@@ -15,9 +15,12 @@ from google.auth.transport.requests import Request
 from google.oauth2.service_account import Credentials as ServiceAccount
 from requests import RequestException, Response, Session
 from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from chalicelib import metrics
 from chalicelib.deadline import within
+from chalicelib.http import is_recent
 from chalicelib.ids import new_id
 from chalicelib.notify.models import Notification, Outcome
 
@@ -60,6 +63,8 @@ class Fcm:
         )
         _tame(self._app, url and url.format(info["project_id"]))
         self._session = Session()
+        self._session.mount("https://", _Adapter())
+        self._session.mount("http://", _Adapter())
 
     def send(self, pushes: Sequence[Notification]) -> list[Outcome]:
         """Send all; one outcome each, in their order. Never raises for what FCM or the network
@@ -132,13 +137,6 @@ class _Given(credentials.Base):  # type: ignore[misc]
         return self._credential
 
 
-class _Adapter(HTTPAdapter):
-    """Keeps to the deadline of the event."""
-
-    def send(self, *args: Any, **kwargs: Any) -> Response:
-        return super().send(*args, **{**kwargs, "timeout": within(REQUEST_SECONDS)})
-
-
 def _ask_once(request: Request, *args: Any, **kwargs: Any) -> Any:
     """One request for a token; google-auth would try again where the answer is a 5xx."""
     answer = request(*args, **{**kwargs, "timeout": within(REQUEST_SECONDS)})
@@ -157,8 +155,45 @@ def _tame(app: firebase_admin.App, url: str | None) -> None:
         if not hasattr(service, "_fcm_url"):
             raise RuntimeError("This firebase-admin cannot be pointed at another address.")
         service._fcm_url = url
-    adapter = _Adapter(pool_maxsize=AT_ONCE, max_retries=0)
-    service._client.session.mount(service._fcm_url, adapter)
+    service._client.session.mount(service._fcm_url, _Adapter(pool_maxsize=AT_ONCE))
+
+
+class _Adapter(HTTPAdapter):
+    """Tries once, in the time that the event has, and never on a connection that has been idle for
+    long."""
+
+    def send(self, *args: Any, **kwargs: Any) -> Response:
+        return super().send(*args, **{**kwargs, "timeout": within(REQUEST_SECONDS)})
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+class _Connection(HTTPConnection):
+    """Counts as closed when it has not been used for long; its pool then opens it anew."""
+
+    used_at = 0.0
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self.used_at = time.time()
+        super().request(*args, **kwargs)
+
+    @property
+    def is_connected(self) -> bool:
+        return is_recent(self.used_at) and super().is_connected
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
 
 
 def _message(push: Notification) -> messaging.Message:

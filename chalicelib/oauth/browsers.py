@@ -99,13 +99,15 @@ class Browsers:
             raise NoWayBack("The application names itself in two ways.")
         named = hint["aud"] if hint else given.get("client_id", "")
         program = self._oauth.client(named, visitor.client) if named else None
+        if not hint:
+            self._consent.count(visitor)
         target = _target(program, given)
         if not hint and not agreed:
             given = {name: given[name] for name in _LOGOUT if name in given}
             page = pages.sign_out(given, visitor.seal("logout", canonical(given)))
             return Shown(page, targets=(target,) if target else (), cookies=self._marked(visitor))
         cookies: tuple[str, ...] = ()
-        identity = self._consent.identity(visitor)
+        identity = visitor.identity
         if hint:
             self._auth.end_granted(hint["sub"], hint["sid"], client_id=hint["aud"])
         if identity is not None and (agreed or identity.user_id == (hint or {}).get("sub")):
@@ -143,9 +145,11 @@ class Browsers:
         return Shown(page, targets=(asked.redirect_uri,), cookies=cookies)
 
     def _visitor(self, sent: Sent, client: Client) -> Visitor:
+        sign_in = sent.cookies.get(f"{self._prefix}parley-sign-in", "")
         return Visitor(
             client=client,
-            sign_in=sent.cookies.get(f"{self._prefix}parley-sign-in", ""),
+            sign_in=sign_in,
+            identity=self._consent.identity(sign_in),
             mark=sent.cookies.get(f"{self._prefix}parley-mark", "") or new_mark(),
         )
 

@@ -26,6 +26,7 @@ from chalicelib.errors import (
     Unauthorized,
     UserNotFound,
 )
+from chalicelib.limits import Use
 from chalicelib.oauth.models import NoWayBack, OAuthClient, one_each
 from chalicelib.oauth.protocol import Approval, Outcome, Question, Server
 from chalicelib.users.models import Profile
@@ -34,6 +35,7 @@ from chalicelib.wire import now
 if TYPE_CHECKING:
     from chalicelib.auth.accounts import Accounts
     from chalicelib.auth.service import Auth
+    from chalicelib.auth.throttle import Throttle
     from chalicelib.auth.tokens import AccessTokens
     from chalicelib.oauth.service import OAuth
     from chalicelib.users.service import Users
@@ -47,11 +49,13 @@ Given = Mapping[str, list[str]]
 @dataclass(frozen=True, kw_only=True)
 class Visitor:
     """A browser: `sign_in` says who uses it, if that is known, and `mark` is a secret of its own,
-    and its device key. Both are cookies that no other site can read or set."""
+    and its device key. Both are cookies that no other site can read or set. `identity`: who uses
+    it, while the session of its sign-in stands."""
 
     client: Client
     sign_in: str = field(repr=False)
     mark: str = field(repr=False)
+    identity: Identity | None
 
     def seal(self, *what: str) -> str:
         """What a form of ours carries, to prove that we gave it to this browser, for this purpose
@@ -107,6 +111,7 @@ class Consent:
         tokens: "AccessTokens",
         accounts: "Callable[[], Accounts]",
         users: "Users",
+        throttle: "Throttle",
         clock: Callable[[], datetime] = now,
     ) -> None:
         self._settings = settings
@@ -115,12 +120,13 @@ class Consent:
         self._tokens = tokens
         self._accounts = accounts
         self._users = users
+        self._throttle = throttle
         self._clock = clock
 
     def open(self, query: Given, visitor: Visitor) -> Ask | GoBack:
         """What a program's request leads to."""
         try:
-            asked = self._asked(query, visitor.client)
+            asked = self._asked(query, visitor)
             user = self._known(asked, visitor)
             if "none" in asked.given.get("prompt", "").split():
                 error = "consent_required" if user else "login_required"
@@ -162,7 +168,7 @@ class Consent:
     def allow(self, query: Given, visitor: Visitor) -> Ask | GoBack:
         """Send the program the code that it can trade for tokens."""
         asked = self._certain(query, visitor)
-        identity = self.identity(visitor)
+        identity = visitor.identity
         if identity is None:
             return Ask(asked=asked, user=None, sign_in="", problem="Please sign in again.")
         approval = Approval(identity=identity, auth_time=self._since(visitor.sign_in))
@@ -172,20 +178,26 @@ class Consent:
         """Tell the program that the user does not agree."""
         return self._back(_respond(self._certain(query, visitor), None))
 
-    def identity(self, visitor: Visitor) -> Identity | None:
-        """Who uses a browser, while the session of its sign-in stands."""
-        if not visitor.sign_in:
+    def identity(self, sign_in: str) -> Identity | None:
+        """Whom a sign-in belongs to, while its session stands."""
+        if not sign_in:
             return None
         try:
-            identity = self._auth.authenticate(f"Bearer {visitor.sign_in}")
+            identity = self._auth.authenticate(f"Bearer {sign_in}")
         except Unauthorized:
             return None
         return identity if SIGN_IN in identity.scopes else None
 
+    def count(self, visitor: Visitor) -> None:
+        """Count a page by the address of who asks, unless it is known who that is: a session has
+        buckets of its own."""
+        if visitor.identity is None:
+            self._throttle.anonymous(Use(limit="page", address=visitor.client.address))
+
     def forget(self, visitor: Visitor) -> None:
         """End the session of the sign-in page."""
-        if (identity := self.identity(visitor)) is not None:
-            self._auth.end(identity.user_id, identity.session_id)
+        if visitor.identity is not None:
+            self._auth.end(visitor.identity.user_id, visitor.identity.session_id)
 
     def _known(self, asked: Asked, visitor: Visitor) -> Profile | None:
         """Who the user is, if the program does not want them to say so again."""
@@ -195,7 +207,7 @@ class Consent:
         max_age = asked.given.get("max_age", "999999999")
         if not (max_age.isascii() and max_age.isdigit() and len(max_age) < 10):
             _refuse(asked, "invalid_request", "max_age is in whole seconds.")
-        identity = self.identity(visitor)
+        identity = visitor.identity
         if identity is None or {"login", "select_account"}.intersection(prompts):
             return None
         if self._clock().timestamp() - self._since(visitor.sign_in) > int(max_age):
@@ -207,22 +219,23 @@ class Consent:
 
     def _certain(self, query: Given, visitor: Visitor) -> Asked:
         try:
-            return self._asked(query, visitor.client)
+            return self._asked(query, visitor)
         except _SentBack as refused:  # it was good when the page was made
             raise NoWayBack("The application asked for something that it may not.") from refused
 
-    def _asked(self, query: Given, caller: Client) -> Asked:
+    def _asked(self, query: Given, visitor: Visitor) -> Asked:
         try:
             given = one_each(query)
         except ValueError as error:
             raise NoWayBack(str(error)) from None
-        client = self._oauth.client(given.get("client_id", ""), caller)
+        client = self._oauth.client(given.get("client_id", ""), visitor.client)
         if client is None:
             raise NoWayBack("The application is not known here.")
+        self.count(visitor)
         redirect_uri = given.get("redirect_uri", "")
         if not client.may_return_to(redirect_uri):
             raise NoWayBack("The application asked for an unknown address.")
-        server = self._oauth.server(caller)
+        server = self._oauth.server(visitor.client)
         question = Question("GET", self._settings.issuer, given)
         try:
             _refuse_what_we_have_not(given)

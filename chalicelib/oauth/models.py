@@ -196,10 +196,15 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode(errors="replace")).digest()
 
 
+def challenge_of(verifier: str) -> str:
+    """The challenge that a code verifier answers (RFC 7636, S256)."""
+    made = hashlib.sha256(verifier.encode(errors="replace")).digest()
+    return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+
+
 def proves(verifier: str, challenge: str) -> bool:
-    """Whether a code verifier is the one that a challenge was made of (RFC 7636, S256)."""
-    made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
-    return hmac.compare_digest(made, challenge.encode())
+    """Whether a code verifier is the one that a challenge was made of."""
+    return hmac.compare_digest(challenge_of(verifier).encode(), challenge.encode())
 
 
 def half_hash(token: str) -> str:

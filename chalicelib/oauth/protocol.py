@@ -31,6 +31,7 @@ from chalicelib.oauth.models import (
     USER_SCOPES,
     Code,
     OAuthClient,
+    challenge_of,
     half_hash,
     is_challenge,
     proves,
@@ -40,6 +41,7 @@ from chalicelib.oauth.tokens import ANY, SECRET, Introspection, ProgramTokens, R
 if TYPE_CHECKING:
     from chalicelib.auth.models import Session
     from chalicelib.auth.service import Auth
+    from chalicelib.auth.throttle import Throttle
     from chalicelib.auth.tokens import AccessTokens
     from chalicelib.oauth.store import Codes
 
@@ -82,7 +84,8 @@ class Approval:
 
 
 class Server(AuthorizationServer):
-    """The protocol for one request, from `caller`."""
+    """The protocol for one request, from `caller`. `secret_shown`: a program has proven by its
+    secret that the request is its own. Methods raise RateLimited where that asks too much."""
 
     def __init__(
         self,
@@ -92,13 +95,15 @@ class Server(AuthorizationServer):
         codes: "Codes",
         auth: "Auth",
         tokens: "AccessTokens",
+        throttle: "Throttle",
         caller: Client,
     ) -> None:
         super().__init__(scopes_supported=[*USER_SCOPES, *SERVICE_SCOPES])
         self.settings, self.caller = settings, caller
         self.codes, self.auth, self.tokens = codes, auth, tokens
         self.issued = ProgramTokens(find=find, codes=codes, auth=auth, tokens=tokens)
-        self._find = find
+        self._find, self._throttle = find, throttle
+        self.secret_shown = False
         self.register_grant(CodeGrant, [Pkce()])
         self.register_grant(RefreshGrant)
         self.register_grant(ServiceGrant)
@@ -109,7 +114,13 @@ class Server(AuthorizationServer):
         client = self._find(client_id)
         if client is None:
             raise InvalidClientError(status_code=401, description="There is no such client.")
-        return Party(client)
+        return Party(client, self._count)
+
+    def _count(self, client: OAuthClient) -> None:
+        """Count for a program what it asks, before anything else is looked up."""
+        if not self.secret_shown:
+            self.secret_shown = True
+            self._throttle.program(client.id)
 
     def create_oauth2_request(self, request: Question) -> Question:
         return request
@@ -140,10 +151,11 @@ class Server(AuthorizationServer):
 
 
 class Party(ClientMixin):
-    """A registered program, as Authlib asks about it."""
+    """A registered program, as Authlib asks about it. `proven` is called when it shows its
+    secret."""
 
-    def __init__(self, client: OAuthClient) -> None:
-        self.client = client
+    def __init__(self, client: OAuthClient, proven: Callable[[OAuthClient], None]) -> None:
+        self.client, self._proven = client, proven
 
     def get_client_id(self) -> str:
         return self.client.id
@@ -162,7 +174,10 @@ class Party(ClientMixin):
         return self.client.may_return_to(redirect_uri)
 
     def check_client_secret(self, client_secret: str) -> bool:
-        return self.client.confidential and self.client.knows(client_secret)
+        if not (self.client.confidential and self.client.knows(client_secret)):
+            return False
+        self._proven(self.client)
+        return True
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         return (method == "none") != self.client.confidential
@@ -193,7 +208,7 @@ class Redeemed:
 
 
 class CodeGrant(AuthorizationCodeGrant):
-    """Codes are good once, whatever comes of it: a second look at one ends what the first made."""
+    """Codes are good once, for their own client: another use of one ends what the first made."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = ANY
     server: Server
@@ -219,14 +234,15 @@ class CodeGrant(AuthorizationCodeGrant):
         )
 
     def query_authorization_code(self, code: str, client: Party) -> Redeemed | None:
-        redeemed = self.server.codes.redeem(code)
+        answered = challenge_of(self.request.form.get("code_verifier", ""))
+        redeemed = self.server.codes.redeem(code, client.get_client_id(), answered)
         if redeemed is None:
             return None
         found, again = redeemed
         if again:  # two have it: what the first got for it is not to be trusted either
             self.server.auth.end(found.user_id, found.session_id)
             return None
-        return Redeemed(code, found) if found.client_id == client.get_client_id() else None
+        return Redeemed(code, found)
 
     def delete_authorization_code(self, authorization_code: Redeemed) -> None:
         """Redeeming it did."""

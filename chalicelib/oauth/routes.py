@@ -6,6 +6,7 @@ from chalice import Blueprint
 
 from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
+from chalicelib.errors import AppError
 from chalicelib.forms import Sent
 from chalicelib.oauth import pages
 from chalicelib.oauth.metadata import metadata
@@ -26,6 +27,14 @@ def _trouble(problem: str) -> Answer:
     return Answer(body=pages.trouble(problem), headers=pages.headers())
 
 
+def _refused(error: AppError) -> dict[str, str]:
+    """What libraries of OAuth look for in an answer. RFC 6749 has no word of its own for a limit
+    but this one of section 4.1.2.1: overloaded for now."""
+    known = {401: "invalid_token", 403: "insufficient_scope", 500: "server_error"}
+    code = "temporarily_unavailable" if error.status in (429, 503) else "invalid_request"
+    return {"error": known.get(error.status, code), "error_description": str(error)}
+
+
 @endpoint(bp, "GET /.well-known/openid-configuration", limit="open", public=True)
 def openid_configuration() -> dict[str, Any]:
     """What OpenID Connect clients find out by themselves."""
@@ -38,55 +47,55 @@ def authorization_server() -> dict[str, Any]:
     return metadata(deps.settings.issuer)
 
 
-@endpoint(bp, "GET /oauth2/authorize", status=(200, 303, 400), page=_trouble)
+@endpoint(bp, "GET /oauth2/authorize", status=(200, 303, 400), limit="page", page=_trouble)
 def ask_user(sent: Sent, client: Client) -> Answer:
     """Ask a user whether a program may: sign-in and consent."""
     return _shown(deps.browsers.ask(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/authorize", status=(200, 303, 400, 403), page=_trouble)
+@endpoint(bp, "POST /oauth2/authorize", status=(200, 303, 400, 403), limit="page", page=_trouble)
 def answer_of_user(sent: Sent, client: Client) -> Answer:
     """What the user answers on that page."""
     return _shown(deps.browsers.answer(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/token", limit="token", status=(200, 400, 401))
+@endpoint(bp, "POST /oauth2/token", limit="token", status=(200, 400, 401), told=_refused)
 def give_token(sent: Sent, client: Client) -> Answer:
     """Trade a code, a refresh token or a client's own credentials for tokens (RFC 6749)."""
     return _told(deps.oauth.token(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/revoke", limit="token", status=(200, 400, 401))
+@endpoint(bp, "POST /oauth2/revoke", limit="token", status=(200, 400, 401), told=_refused)
 def revoke_token(sent: Sent, client: Client) -> Answer:
     """End the grant that a token belongs to (RFC 7009)."""
     return _told(deps.oauth.revoke(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/introspect", limit="token", status=(200, 400, 401))
+@endpoint(bp, "POST /oauth2/introspect", limit="token", status=(200, 400, 401), told=_refused)
 def introspect_token(sent: Sent, client: Client) -> Answer:
     """What there is to say of a token, to confidential clients (RFC 7662)."""
     return _told(deps.oauth.introspect(sent, client))
 
 
-@endpoint(bp, "GET /oauth2/userinfo", scope="openid")
+@endpoint(bp, "GET /oauth2/userinfo", scope="openid", told=_refused)
 def userinfo(identity: Identity) -> dict[str, Any]:
     """What the user agreed to have told about them."""
     return deps.oauth.userinfo(identity)
 
 
-@endpoint(bp, "POST /oauth2/userinfo", scope="openid")
+@endpoint(bp, "POST /oauth2/userinfo", scope="openid", told=_refused)
 def userinfo_by_post(identity: Identity) -> dict[str, Any]:
     """The same, as OpenID Connect has it."""
     return deps.oauth.userinfo(identity)
 
 
-@endpoint(bp, "GET /oauth2/logout", status=(200, 303, 400), page=_trouble)
+@endpoint(bp, "GET /oauth2/logout", status=(200, 303, 400), limit="page", page=_trouble)
 def ask_to_sign_out(sent: Sent, client: Client) -> Answer:
     """Sign a user out for a program (RP-Initiated Logout), or ask them whether to."""
     return _shown(deps.browsers.sign_out(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/logout", status=(200, 303, 400, 403), page=_trouble)
+@endpoint(bp, "POST /oauth2/logout", status=(200, 303, 400, 403), limit="page", page=_trouble)
 def sign_out(sent: Sent, client: Client) -> Answer:
     """The same by a form, and what the user answers."""
     return _shown(deps.browsers.sign_out(sent, client))

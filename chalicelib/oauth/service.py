@@ -9,7 +9,6 @@ from authlib.oauth2.rfc6749.util import extract_basic_authorization
 
 from chalicelib.auth.models import Client, Identity
 from chalicelib.config import Settings
-from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.forms import Sent
 from chalicelib.oauth.models import OAuthClient, is_client_id, one_each
 from chalicelib.oauth.protocol import Outcome, Question, Server
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 Respond = Callable[[Server, Question], Outcome]
 
-_GUESSES = {"invalid_client", "invalid_grant"}
+_WRONG = {"invalid_client", "invalid_grant"}
 """What a wrong secret, code or token is answered with."""
 
 
@@ -73,17 +72,13 @@ class OAuth:
         return claims
 
     def client(self, client_id: str, caller: Client) -> OAuthClient | None:
-        """A program by its id; who asks for ones that are not there is slowed down."""
+        """A program by its id. Who asks for ones that are not there is slowed down, and nobody
+        else: it is looked for first."""
         if not is_client_id(client_id):
             return None
-        self._throttle.refresh_from(caller.address)
-        try:
-            client = self._clients.get(client_id)
-        except Unavailable:
-            self._throttle.refreshed_from(caller.address)
-            raise
-        if client is not None:
-            self._throttle.refreshed_from(caller.address)
+        client = self._clients.get(client_id)
+        if client is None:
+            self._throttle.program_guess(caller.address)
         return client
 
     def server(self, caller: Client) -> Server:
@@ -94,6 +89,7 @@ class OAuth:
             codes=self._codes,
             auth=self._auth,
             tokens=self._tokens,
+            throttle=self._throttle,
             caller=caller,
         )
 
@@ -101,21 +97,17 @@ class OAuth:
         return self._clients.get(client_id) if is_client_id(client_id) else None
 
     def _counted(self, sent: Sent, caller: Client, respond: Respond) -> Outcome:
-        """Answer what may be a guess. One that was is not taken back, unless nobody could tell."""
+        """Answer. What was wrong counts by address once that is known, so it is in nobody's way
+        who is right; a program that has shown its secret is counted for itself."""
         server = self.server(caller)
         try:
             question = self._question(sent)
         except OAuth2Error as error:
             refused: Outcome = server.handle_error_response(None, error)
             return refused
-        self._throttle.refresh_from(caller.address)
-        try:
-            outcome = respond(server, question)
-        except (RateLimited, Unavailable):
-            self._throttle.refreshed_from(caller.address)
-            raise
-        if outcome.error not in _GUESSES:
-            self._throttle.refreshed_from(caller.address)
+        outcome = respond(server, question)
+        if outcome.error in _WRONG and not server.secret_shown:
+            self._throttle.program_guess(caller.address)
         return outcome
 
     def _question(self, sent: Sent) -> Question:

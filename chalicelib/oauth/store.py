@@ -19,19 +19,24 @@ CODE_SECONDS = 60
 REMEMBERED_SECONDS = 3600
 """So long a code that comes again is known, and ends the session that it made."""
 
-# KEYS: code, the code once it is used, whether it came again. ARGV: seconds to remember it for.
-# Answers {what it stands for, whether it was used before}; nothing if there is no such code.
+# KEYS: code, the code once it is used, whether it came again. ARGV: seconds to remember it for, who
+# shows it, and the challenge that they can answer. Answers {what it stands for, whether it was used
+# before}; nothing if there is no such code, or it is somebody else's: then nothing changes.
 _REDEEM = """
 local found = redis.call('GET', KEYS[1])
-if found then
-    redis.call('DEL', KEYS[1])
-    redis.call('SET', KEYS[2], found, 'EX', ARGV[1])
-    return {found, 0}
-end
-found = redis.call('GET', KEYS[2])
+local used = not found
+if used then found = redis.call('GET', KEYS[2]) end
 if not found then return {} end
-redis.call('SET', KEYS[3], '1', 'EX', ARGV[1])
-return {found, 1}
+local code = cjson.decode(found)
+if code.client_id ~= ARGV[2] then return {} end
+if used then
+    if code.challenge ~= ARGV[3] then return {} end
+    redis.call('SET', KEYS[3], '1', 'EX', ARGV[1])
+    return {found, 1}
+end
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[2], found, 'EX', ARGV[1])
+return {found, 0}
 """
 
 
@@ -101,12 +106,14 @@ class Codes:
         with guarded():
             self._redis.set(_key(text), json.dumps(asdict(code)), ex=CODE_SECONDS)
 
-    def redeem(self, text: str) -> tuple[Code, bool] | None:
-        """What a code stands for and whether it was redeemed before; None: it never was one, or
-        was not redeemed in time. Of two that come at once, one is the first."""
+    def redeem(self, text: str, client_id: str, challenge: str) -> tuple[Code, bool] | None:
+        """What a code stands for and whether it was redeemed before, for the client that it was
+        issued to; None: it never was one, or was not redeemed in time. Of two that come at once,
+        one is the first. The second counts only if it answers the challenge: without that it could
+        have got nothing, and ends nothing."""
         key = _key(text)
         keys = [key, f"{key}:used", f"{key}:again"]
-        answer = self._scripts.run(Call(_REDEEM, keys, [REMEMBERED_SECONDS]))
+        answer = self._scripts.run(Call(_REDEEM, keys, [REMEMBERED_SECONDS, client_id, challenge]))
         return (Code(**json.loads(answer[0])), bool(answer[1])) if answer else None
 
     def came_again(self, text: str) -> bool:

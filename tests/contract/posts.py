@@ -1,4 +1,4 @@
-"""The real gateway, but for the network."""
+"""The real gateway, but for the network, and an event that it can be given."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,6 +7,22 @@ from pydantic_core import from_json
 
 from chalicelib.connections import Connections
 from chalicelib.gateway import Gateway
+from chalicelib.messages.content import TextContent
+from chalicelib.messages.models import MESSAGE_NEW, Message
+from chalicelib.wire import now
+
+EVENT = MESSAGE_NEW.of(
+    Message(
+        id="m",
+        chat_id="c",
+        seq=3,
+        rev=3,
+        sender_id="ana",
+        client_id="x",
+        content=TextContent(kind="text", text="é"),
+        created_at=now(),
+    )
+)
 
 
 class Posts(Gateway):

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,8 +21,9 @@ from chalicelib.limits import Use
 from chalicelib.messages.models import Owed
 from chalicelib.messages.service import Messages
 from chalicelib.redis import connect
+from chalicelib.socket_events import Socket
 from chalicelib.wire import now
-from tests.contract.accounts import RoundTrips
+from tests.contract.accounts import RoundTrips, Slots
 from tests.contract.message_store.room import Room
 from tests.fakes import FakeMessageStore
 from tests.unit.messages.fakes import FakeBroker
@@ -47,8 +49,23 @@ def someone(session_id: str = "s1") -> Identity:
     return Identity(user_id=str(uuid.uuid4()), session_id=session_id)
 
 
+def program_of(user: Identity) -> Identity:
+    """A program that may read the user's chats."""
+    return Identity(
+        user_id=user.user_id,
+        session_id="grant",
+        client_id="board",
+        scopes=frozenset({"chats.read"}),
+    )
+
+
 def ids(connections: Connections, *people: Identity) -> list[str]:
     return [s.connection_id for s in connections.of([one.user_id for one in people])]
+
+
+def watching(connections: Connections, *people: Identity) -> list[list[str]]:
+    found = connections.watchers([one.user_id for one in people])
+    return [[socket.connection_id for socket in sockets] for sockets in found]
 
 
 def test_an_open_socket_is_found_and_says_who_calls(connections: Connections) -> None:
@@ -63,6 +80,101 @@ def test_an_open_socket_is_found_and_says_who_calls(connections: Connections) ->
         "c1=",
     )
     assert caller.scopes == ana.scopes
+
+
+def test_a_frame_may_what_its_socket_was_opened_with(connections: Connections) -> None:
+    ana = someone()
+    connections.open(program_of(ana), "p1")
+
+    caller = connections.admit("p1")
+
+    assert (caller.client_id, caller.scopes) == ("board", frozenset({"chats.read"}))
+    assert connections.of([ana.user_id]) == [
+        Socket(ana.user_id, "p1", "grant", "board", frozenset({"chats.read"}))
+    ]
+
+
+class TestSocketsOfPrograms:
+    def test_make_nobody_online_and_are_no_last_ones(self, connections: Connections) -> None:
+        ana, bo, cy = someone(), someone(), someone()
+        connections.open(program_of(bo), "p1")
+        assert connections.open(bo, "b1") == []
+        connections.open(program_of(bo), "p2")
+        connections.open(program_of(cy), "p3")
+        connections.renew(connections.admit("p3"))
+        connections.open(ana, "a1")
+
+        def watched() -> list[bool]:
+            people = [bo.user_id, cy.user_id]
+            found = connections.watch(connections.admit("a1"), people)
+            assert found[1] == (False, None)
+            return [one.online for one in found]
+
+        assert watched() == [True, False]
+        assert connections.forget("p1") == (bo.user_id, False)
+        assert connections.forget("b1") == (bo.user_id, True)
+        assert watched() == [False, False]
+        assert connections.forget("p2") == (bo.user_id, False)
+        assert connections.drop(connections.of([cy.user_id])) == []
+        assert ids(connections, bo, cy) == []
+
+    def test_owe_no_acknowledgement(self, connections: Connections) -> None:
+        bo, cy = someone(), someone()
+        connections.open(program_of(bo), "p1")
+        connections.open(program_of(cy), "p2")
+        connections.open(cy, "c1")
+        people = [bo.user_id, cy.user_id]
+
+        found = connections.of_owing(people, chat_id=CHAT, seq=5, sender_id="")
+        time.sleep(1.1)
+
+        assert [socket.connection_id for socket in found] == ["p1", "c1", "p2"]
+        assert connections.claim_overdue(100) == [Owed(cy.user_id, CHAT, 5, since=5)]
+
+    def test_a_deleted_user_has_none(self, connections: Connections, client: redis.Redis) -> None:
+        bo = someone()
+        connections.open(program_of(bo), "p1")
+
+        connections.drop(connections.of([bo.user_id]))
+        connections.forget_user(bo.user_id)
+
+        assert client.keys() == []
+
+
+class TestAnEarlierVersion:
+    """What it left in Redis says nothing of clients."""
+
+    @pytest.fixture
+    def bo(self, client: redis.Redis, connections: Connections) -> Identity:
+        bo = someone()
+        until = {"old s1": time.time() + 900}
+        client.zadd(f"conns:{{{shard_of(bo.user_id)}}}:{bo.user_id}", until)
+        scopes = "account chats.read chats.write users.read"
+        old: Any = {"user_id": bo.user_id, "session_id": "s1", "scopes": scopes, "checked_at": 1}
+        client.hset("conn:{old}", mapping=old)
+        client.zadd(f"watchers:{{{shard_of(bo.user_id)}}}:{bo.user_id}", {"old": time.time() + 900})
+        return bo
+
+    def test_its_sockets_are_found_and_may_nothing(
+        self, connections: Connections, bo: Identity
+    ) -> None:
+        assert connections.of([bo.user_id]) == [Socket(bo.user_id, "old", "s1")]
+        ((watcher,),) = connections.watchers([bo.user_id])
+        assert (watcher.connection_id, watcher.scopes) == ("old", frozenset())
+        with pytest.raises(Unauthorized):
+            connections.admit("old")
+
+    def test_its_sockets_can_be_dropped(
+        self, connections: Connections, client: redis.Redis, bo: Identity
+    ) -> None:
+        connections.drop(connections.of([bo.user_id]))
+
+        assert ids(connections, bo) == []
+        assert not client.exists("conn:{old}")
+
+    def test_its_sockets_can_be_forgotten(self, connections: Connections, bo: Identity) -> None:
+        assert connections.forget("old") == (bo.user_id, True)
+        assert ids(connections, bo) == []
 
 
 def test_opening_answers_the_sockets_that_were_there(connections: Connections) -> None:
@@ -125,18 +237,77 @@ def test_frames_beyond_the_bucket_must_wait(client: redis.Redis) -> None:
 SEND = Use(limit="send", target="c")
 
 
-def test_the_first_frame_of_a_socket_that_is_seen_takes_of_the_socket_alone(
+def test_eight_sockets_on_many_functions_may_what_one_may(client: redis.Redis) -> None:
+    given = settings(rate_limits={"send": {"user": (20, 900)}})
+    functions, ana = [Connections(client, given) for _ in range(5)], someone()
+    names = [f"c{number}" for number in range(8)]
+    for name in names:
+        functions[0].open(ana, name)
+    let_through = 0
+
+    for function in functions:
+        for name in names:
+            with suppress(RateLimited):
+                function.admit(name, SEND)
+                let_through += 1
+
+    assert let_through == 20
+    functions[0].admit("c1")
+
+
+def test_sockets_of_a_session_share_its_bucket_and_what_is_meant_has_one_of_its_own(
     client: redis.Redis,
 ) -> None:
-    given = settings(rate_limits={"send": {"user": (2, 900)}})
-    connections = Connections(client, given)
-    connections.open(someone(), "c1")
-    for _ in range(3):
-        connections.admit("c1", SEND)
+    given = settings(rate_limits={"send": {"session": (3, 900), "target": (2, 900)}})
+    connections, ana = Connections(client, given), someone()
+    for name in ("c1", "c2"):
+        connections.open(ana, name)
+        connections.admit(name, SEND)
 
     with pytest.raises(RateLimited):
         connections.admit("c1", SEND)
-    connections.admit("c1")
+    connections.admit("c2", Use(limit="send", target="d"))
+    with pytest.raises(RateLimited):
+        connections.admit("c1", Use(limit="send", target="e"))
+
+
+def test_a_frame_takes_as_many_tokens_as_it_costs(client: redis.Redis) -> None:
+    given = settings(rate_limits={"watch": {"user": (300, 900), "session": (300, 900)}})
+    connections = Connections(client, given)
+    connections.open(someone(), "c1")
+    for cost in (1, 199, 100):
+        connections.admit("c1", Use(limit="watch", cost=cost))
+
+    with pytest.raises(RateLimited) as caught:
+        connections.admit("c1", Use(limit="watch", cost=100))
+    assert caught.value.details["retry_after"] in range(295, 301)
+    assert [quota.remaining for quota in caught.value.quotas] == [0, 0]
+
+
+def test_what_costs_more_than_a_bucket_holds_takes_all_of_it(client: redis.Redis) -> None:
+    given = settings(rate_limits={"watch": {"user": (7, 900)}})
+    connections = Connections(client, given)
+    connections.open(someone(), "c1")
+    connections.admit("c1", Use(limit="watch", cost=200))
+
+    with pytest.raises(RateLimited):
+        connections.admit("c1", Use(limit="watch"))
+
+
+def test_a_refused_frame_writes_nothing(client: redis.Redis) -> None:
+    given = settings(rate_limits={"frame": {"socket": (2, 900)}, "send": {"user": (1, 900)}})
+    connections = Connections(client, given)
+    connections.open(someone(), "c1")
+    connections.admit("c1", SEND)
+
+    def refused() -> None:
+        with pytest.raises(RateLimited):
+            connections.admit("c1", SEND)
+
+    refused()  # by its user's bucket, which costs the socket a token
+    before = {key: client.dump(key) for key in client.scan_iter()}
+    refused()
+    assert {key: client.dump(key) for key in client.scan_iter()} == before
 
 
 def test_a_user_has_the_same_bucket_on_all_sockets_and_over_http(client: redis.Redis) -> None:
@@ -154,18 +325,36 @@ def test_a_user_has_the_same_bucket_on_all_sockets_and_over_http(client: redis.R
             connections.admit(name, SEND)
 
 
-def test_a_frame_is_one_round_trip_also_with_buckets_of_its_user(
+def test_a_frame_is_one_round_trip_but_for_the_first_that_a_function_sees(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connections = Connections(client, settings())
-    connections.open(someone(), "c1")
-    for _ in range(2):
-        connections.admit("c1", SEND)
+    for name in ("c0", "c1"):
+        connections.open(someone(), name)
+    connections.admit("c0", SEND)
     trips = RoundTrips(client, monkeypatch)
 
-    connections.admit("c1", SEND)
+    counts = []
+    for _ in range(3):
+        connections.admit("c1", SEND)
+        counts.append(trips.count)
 
-    assert trips.count == 1
+    assert counts == [2, 3, 4]
+
+
+def test_no_script_touches_two_slots(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    connections, bo = Connections(client, settings()), someone()
+    slots = Slots(connections._scripts, monkeypatch)
+    for number, who in enumerate((someone(), program_of(bo), bo)):
+        connections.open(who, f"c{number}")
+        caller = connections.admit(f"c{number}", SEND)
+        connections.renew(caller)
+        connections.watch(caller, [someone().user_id for _ in range(9)])
+    connections.of_owing([bo.user_id, someone().user_id], chat_id=CHAT, seq=1, sender_id="")
+    connections.settle([Owed(bo.user_id, CHAT, 1)])
+    connections.claim_overdue(9)
+
+    assert {len(one) for one in slots.of_each} == {1}
 
 
 def test_a_socket_may_be_refused_so_often_and_no_more(client: redis.Redis) -> None:
@@ -209,10 +398,10 @@ def test_everything_expires(connections: Connections, client: redis.Redis) -> No
     connections.watch(connections.admit("c1"), [bo.user_id])
     connections.admit("c1")
 
-    lives = {key: client.ttl(key) for key in client.scan_iter()}
+    lives = {key: client.pttl(key) / 1000 for key in client.scan_iter()}
     assert lives
     assert all(life > 0 for life in lives.values())
-    assert lives["conn:{c1}"] in range(LIFETIME - 5, LIFETIME + 1)
+    assert LIFETIME - 5 < lives["conn:{c1}"] <= LIFETIME
 
 
 def test_a_frame_costs_one_round_trip_and_finding_sockets_one(
@@ -424,7 +613,7 @@ class TestWatching:
         found = connections.watch(connections.admit("c1"), [bo.user_id, cy.user_id])
 
         assert [(one.online, one.last_seen_at) for one in found] == [(True, None), (False, None)]
-        assert connections.watchers([bo.user_id, cy.user_id]) == [["c1"], ["c1"]]
+        assert watching(connections, bo, cy) == [["c1"], ["c1"]]
 
     def test_who_left_was_last_seen_now(self, connections: Connections) -> None:
         ana, bo = someone(), someone()
@@ -446,7 +635,7 @@ class TestWatching:
 
         connections.watch(caller, [cy.user_id])
 
-        assert connections.watchers([bo.user_id, cy.user_id]) == [[], ["c1"]]
+        assert watching(connections, bo, cy) == [[], ["c1"]]
 
     def test_a_ping_says_when_to_renew_and_when_to_look_at_the_session(
         self, connections: Connections, monkeypatch: pytest.MonkeyPatch
@@ -511,7 +700,8 @@ class TestWatching:
         connections.renew(caller)
         connections.forget("c1")
 
-        assert not [key for key in client.scan_iter() if ana.user_id in str(key)]
+        kept = [key for key in client.scan_iter() if ana.user_id in str(key)]
+        assert not [key for key in kept if not key.startswith("rate:")]
         (found,) = connections.watch(connections.admit("c2"), [ana.user_id])
         assert (found.online, found.last_seen_at) == (False, None)
 

@@ -40,8 +40,8 @@ class World:
             users=cast(Any, None),
         )
 
-    def open(self, user_id: str, name: str, status: int = 200) -> None:
-        self.connections.open(Identity(user_id=user_id, session_id="s"), name)
+    def open(self, user_id: str, name: str, status: int = 200, **of: Any) -> None:
+        self.connections.open(Identity(user_id=user_id, session_id="s", **of), name)
         if status != 200:
             self.gateway.statuses[name] = status
 
@@ -112,6 +112,34 @@ def test_g1_g6_who_cannot_be_posted_to_is_pushed_to_once_and_told_when_that_work
     world.minutes(2)
     assert [to for to, event in world.gateway.sent if event["data"]["id"] == message.id] == ["b1"]
     assert world.pending == []
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+
+PROGRAM: dict[str, Any] = {"client_id": "board", "scopes": frozenset({"chats.read", "chats.write"})}
+
+
+@pytest.mark.parametrize("status", [200, 429, 500])
+def test_g1_g6_who_has_a_program_alone_connected_is_pushed_to_at_once_and_once(
+    world: World, status: int
+) -> None:
+    world.open(world.room.bo, "p1", status, **PROGRAM)
+
+    message = world.send()
+    assert (world.pending, world.pushed) == ([], [(message.id, [world.room.bo])])
+    world.minutes(2)
+
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+
+def test_g1_what_a_program_acknowledges_the_phone_still_owes(world: World) -> None:
+    world.open(world.room.bo, "b1")
+    world.open(world.room.bo, "p1", **PROGRAM)
+
+    message = world.send()
+    world.messages.delivered(world.connections.admit("p1"), message.chat_id, message.seq)
+    assert world.pushed == []
+    world.minutes(1)
+
     assert world.pushed == [(message.id, [world.room.bo])]
 
 

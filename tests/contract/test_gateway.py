@@ -13,17 +13,24 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from pydantic_core import from_json
 
-from chalicelib.auth.models import Identity
+from chalicelib import http
+from chalicelib.auth.models import SIGNED_IN, Identity, NewSession
 from chalicelib.connections import Connections
+from chalicelib.connections import _shard as shard_of
 from chalicelib.gateway import Gateway
 from chalicelib.messages.models import Owed
 from chalicelib.redis import connect
+from chalicelib.wire import now
 from local.sigv4 import SignatureRefused, Verifier
+from tests.contract.accounts import RoundTrips
+from tests.contract.posts import EVENT
+from tests.proxy import Proxy
 from tests.unit.settings import settings
 
 CHAT = "00000000-0000-7000-8000-00000000000c"
-EVENT = {"event": "message.new", "data": {"text": "é"}}
+SENT = from_json(EVENT.to_wire())
 
 
 class Management(ThreadingHTTPServer):
@@ -117,7 +124,69 @@ def test_every_socket_but_the_skipped_one_gets_the_event(
     delivery = deliver(gateway, "ana", "bo", "cy", skip="a1=")
 
     assert (delivery.unreached, delivery.failed) == ({"cy"}, False)
-    assert sorted(management.calls) == [("POST", "a2=", EVENT), ("POST", "b/1+=", EVENT)]
+    assert sorted(management.calls) == [("POST", "a2=", SENT), ("POST", "b/1+=", SENT)]
+
+
+def program(user_id: str, *scopes: str) -> Identity:
+    return Identity(
+        user_id=user_id, session_id="grant", client_id="board", scopes=frozenset(scopes)
+    )
+
+
+def test_each_socket_gets_what_its_scopes_and_its_client_let_it(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    online(connections, "bo", "b1")
+    connections.open(program("bo", "chats.read"), "reads")
+    connections.open(program("bo", "openid", "chats.write"), "writes")
+    connections.open(program("bo", "account"), "crooked")
+    data = NewSession(session_id="s2", device_name=None, user_agent="x", created_at=now())
+
+    gateway.tell(["bo"], EVENT)
+    assert sorted(name for _, name, _ in management.calls) == ["b1", "reads"]
+    management.calls.clear()
+    gateway.tell(["bo"], SIGNED_IN.of(data))
+    assert [name for _, name, _ in management.calls] == ["b1"]
+
+
+def test_finding_out_who_may_get_an_event_is_no_round_trip(
+    gateway: Gateway, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online(connections, "bo", "b1")
+    connections.open(program("bo", "chats.read"), "p1")
+    deliver(gateway, "bo", "cy")
+    trips = RoundTrips(connections._redis, monkeypatch)
+
+    deliver(gateway, "bo", "cy", seq=4)
+
+    assert trips.count == 1
+
+
+def test_whoever_has_a_socket_of_a_program_alone_is_unreached_and_owes_nothing(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    connections.open(program("bo", "chats.read"), "p1")
+    connections.open(program("cy", "chats.read"), "sick2")
+    online(connections, "cy", "c1")
+
+    delivery = deliver(gateway, "bo", "cy")
+    time.sleep(1.1)
+
+    assert (delivery.unreached, delivery.failed) == ({"bo"}, False)
+    assert ("POST", "p1", SENT) in management.calls
+    assert connections.claim_overdue(100) == [Owed("cy", CHAT, 3, since=3)]
+
+
+def test_who_has_a_socket_of_an_earlier_version_alone_is_unreached_and_owes_nothing(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    connections._redis.zadd(f"conns:{{{shard_of('bo')}}}:bo", {"old s1": time.time() + 900})
+
+    delivery = deliver(gateway, "bo")
+    time.sleep(1.1)
+
+    assert (delivery.unreached, management.calls) == ({"bo"}, [])
+    assert connections.claim_overdue(100) == []
 
 
 def test_a_wrong_key_reaches_nobody(management: Management, connections: Connections) -> None:
@@ -260,3 +329,21 @@ def test_g5_closing_a_session_refuses_its_sockets_and_leaves_the_others(
 
     assert [s.connection_id for s in connections.of(["bo"])] == ["b2"]
     assert {call[:2] for call in management.calls} == {("DELETE", "b1"), ("DELETE", "gone1")}
+
+
+def test_posts_arrive_after_all_kept_connections_went_silent_together(
+    management: Management, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "ANSWER_SECONDS", 0.5)
+    names = [f"slow{number}" for number in range(16)]
+    with Proxy("127.0.0.1", management.server_port) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}/api"
+        gateway = Gateway(settings(ws_endpoint_url=url), connections=connections)
+        online(connections, "bo", *names)
+        assert not deliver(gateway, "bo").failed
+        proxy.forget()
+
+        online(connections, "cy", "c1")
+        found = [deliver(gateway, "cy", seq=seq) for seq in range(8)]
+
+    assert [each.failed for each in found] == [False] * 8

@@ -201,18 +201,35 @@ class TestCodes:
             return FakeCodes()
         return Codes(request.getfixturevalue("client"))
 
+    def test_do_nothing_for_who_they_were_not_issued_to(self, codes: Codes) -> None:
+        codes.keep("c", CODE)
+
+        assert codes.redeem("c", new_id(), CODE.challenge) is None
+        assert codes.redeem("c", CODE.client_id, CODE.challenge) == (CODE, False)
+        assert codes.redeem("c", new_id(), CODE.challenge) is None
+        assert not codes.came_again("c")
+
+    def test_have_not_come_again_without_an_answer_to_their_challenge(self, codes: Codes) -> None:
+        codes.keep("c", CODE)
+        codes.redeem("c", CODE.client_id, "")
+
+        assert codes.redeem("c", CODE.client_id, "") is None
+        assert not codes.came_again("c")
+        assert codes.redeem("c", CODE.client_id, CODE.challenge) == (CODE, True)
+        assert codes.came_again("c")
+
     def test_are_redeemed_once_and_known_when_they_come_again(self, codes: Codes) -> None:
         codes.keep("c", CODE)
 
-        assert codes.redeem("c") == (CODE, False)
+        assert codes.redeem("c", CODE.client_id, CODE.challenge) == (CODE, False)
         assert not codes.came_again("c")
-        assert codes.redeem("c") == (CODE, True)
+        assert codes.redeem("c", CODE.client_id, CODE.challenge) == (CODE, True)
         assert codes.came_again("c")
-        assert codes.redeem("c") == (CODE, True)
+        assert codes.redeem("c", CODE.client_id, CODE.challenge) == (CODE, True)
 
     @pytest.mark.parametrize("text", ["", "nope", "*", "\ud800", "x" * 100_000])
     def test_unknown_ones_are_nobodys(self, codes: Codes, text: str) -> None:
-        assert codes.redeem(text) is None
+        assert codes.redeem(text, CODE.client_id, CODE.challenge) is None
         assert not codes.came_again(text)
 
     def test_a_token_can_be_voided(self, codes: Codes) -> None:
@@ -228,7 +245,7 @@ class TestCodes:
 
         def redeem(_: int) -> bool:
             together.wait()
-            found = codes.redeem("c")
+            found = codes.redeem("c", CODE.client_id, CODE.challenge)
             assert found
             return found[1]
 
@@ -241,8 +258,8 @@ class TestCodes:
         (key,) = client.keys()
         assert 0 < client.ttl(key) <= CODE_SECONDS
 
-        codes.redeem("s3cret")
-        codes.redeem("s3cret")
+        codes.redeem("s3cret", CODE.client_id, CODE.challenge)
+        codes.redeem("s3cret", CODE.client_id, CODE.challenge)
         codes.void("s3cret-token", 0)
 
         for key in client.scan_iter():
@@ -253,7 +270,7 @@ class TestCodes:
         codes = Codes(connect("redis://127.0.0.1:1"))
 
         with pytest.raises(Unavailable):
-            codes.redeem("c")
+            codes.redeem("c", CODE.client_id, CODE.challenge)
         with pytest.raises(Unavailable):
             codes.keep("c", CODE)
         with pytest.raises(Unavailable):

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 from chalicelib.auth.models import Identity
 from chalicelib.connections import Connections
 from chalicelib.errors import Unauthorized, Unavailable
+from chalicelib.messages.models import TYPING, TypingOf
 from chalicelib.messages.presence import Presence
 from chalicelib.redis import connect
-from tests.contract.posts import Posts
+from tests.contract.posts import EVENT, Posts
 from tests.unit.settings import settings
 
 
@@ -107,11 +109,11 @@ def sign_out(gateway: Posts, bo: Identity) -> None:
 
 
 def tell(gateway: Posts, bo: Identity) -> None:
-    gateway.tell([bo.user_id], {"event": "chat.typing", "data": {}})
+    gateway.tell([bo.user_id], TYPING.of(TypingOf(chat_id="c", user_id="ana", typing=True)))
 
 
 def deliver(gateway: Posts, bo: Identity) -> None:
-    gateway.deliver([bo.user_id], {"event": "message.new"}, chat_id="c", seq=1, sender_id="ana")
+    gateway.deliver([bo.user_id], EVENT, chat_id="c", seq=1, sender_id="ana")
 
 
 @pytest.mark.parametrize("end", [sign_out, tell, deliver])
@@ -136,6 +138,62 @@ def test_watchers_are_told_once_whoever_ends_the_last_socket(
     assert told(gateway) == [("w1", True), ("w1", False)]
     [item] = presence.watch(watcher, [bo.user_id]).items
     assert (item.online, item.last_seen_at is None) == (False, False)
+
+
+def program_of(user: Identity, *scopes: str) -> Identity:
+    return replace(user, session_id="grant", client_id="board", scopes=frozenset(scopes))
+
+
+def test_sockets_of_programs_come_and_go_unseen(
+    presence: Presence, connections: Connections, watcher: Identity, gateway: Posts
+) -> None:
+    bo = someone()
+    board = program_of(bo, "chats.read")
+    presence.watch(watcher, [bo.user_id])
+
+    presence.connected(board, "p1")
+    presence.ping(connections.admit("p1"))
+    presence.disconnected("p1")
+    presence.connected(board, "p2")
+    gateway.close_session(bo.user_id, "grant")
+    assert told(gateway) == []
+    [item] = presence.watch(watcher, [bo.user_id]).items
+    assert (item.online, item.last_seen_at) == (False, None)
+
+    presence.connected(board, "p3")
+    presence.connected(bo, "b1")
+    presence.disconnected("b1")
+    assert told(gateway) == [("w1", True), ("w1", False)]
+    assert ids(connections, bo) == ["p3"]
+
+
+def test_a_grant_keeps_its_newest_sockets(
+    presence: Presence, connections: Connections, gateway: Posts
+) -> None:
+    bo = someone()
+    presence.connected(bo, "b1")
+    for name in ("p1", "p2", "p3"):
+        presence.connected(program_of(bo, "chats.read"), name)
+
+    assert ids(connections, bo) == ["b1", "p2", "p3"]
+    assert ("p1", {"closed": True}) in gateway.sent
+
+
+def test_a_watcher_that_may_not_read_chats_is_not_told(
+    presence: Presence, connections: Connections, gateway: Posts
+) -> None:
+    bo, ana = someone(), someone()
+    for name, scopes in (("reads", ["chats.read"]), ("writes", ["chats.write"])):
+        connections.open(program_of(ana, *scopes), name)
+        presence.watch(connections.admit(name), [bo.user_id])
+
+    presence.connected(bo, "b1")
+
+    assert told(gateway) == [("reads", True)]
+
+
+def ids(connections: Connections, user: Identity) -> list[str]:
+    return [socket.connection_id for socket in connections.of([user.user_id])]
 
 
 def test_who_leaves_while_watchers_cannot_be_found_has_left(

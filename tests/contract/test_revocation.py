@@ -281,19 +281,32 @@ class TestClassesOfLimits:
         found = [(one.name, one.remaining, one.more_in) for one in admission.quotas]
         assert found == [("send-user", 3, 180), ("send-session", 7, 10), ("send-target", 1, 10)]
 
-    def test_all_of_it_is_one_round_trip_and_no_script_touches_two_slots(
+    def test_all_of_it_is_one_round_trip_unless_an_address_counts(
         self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         revocation = Revocation(client, auth_settings())
-        use = Use(limit="search", address="192.0.2.1", target="c1")
-        revocation.admit("ana", "s1", use)
+        uses = [Use(limit=name, address="192.0.2.1", target="c1") for name in ("send", "search")]
+        for use in uses:
+            revocation.admit("ana", "s1", use)
         trips = RoundTrips(client, monkeypatch)
+        counts = []
+
+        for use in uses:
+            before = trips.count
+            revocation.admit("ana", "s1", use)
+            counts.append(trips.count - before)
+
+        assert counts == [1, 2]
+
+    def test_no_script_touches_two_slots(
+        self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        revocation = Revocation(client, auth_settings())
         slots = Slots(revocation._scripts, monkeypatch)
 
-        revocation.admit("ana", "s1", use)
+        revocation.admit("ana", "s1", Use(limit="search", address="192.0.2.1", target="c1"))
 
-        assert trips.count == 1
-        assert [len(one) for one in slots.of_each] == [1, 1]
+        assert [len(one) for one in slots.of_each] == [1, 1, 1, 1]
 
     def test_addresses_are_kept_as_digests_and_everything_expires(
         self, client: redis.Redis

@@ -1,4 +1,4 @@
-"""G4, G5: every route and action, by callers who may and who may not.
+"""G4, G5: every route, socket, action and event, by callers who may and who may not.
 
 Chats are walked by strangers in test_bad_input.py.
 """
@@ -74,14 +74,23 @@ BY_STAFF = {
 }
 
 
-def table() -> dict[str, dict[str, str]]:
-    """docs/access.md: what each caller is answered, by route or action."""
+def table(section: str) -> dict[str, dict[str, str]]:
+    """docs/access.md: what each caller is answered, or whether they hear, by the rows' names."""
     found: dict[str, dict[str, str]] = {}
-    for line in access.PATH.read_text().splitlines():
+    (text,) = (p for p in access.PATH.read_text().split("\n## ") if p.startswith(f"{section}\n"))
+    for line in text.splitlines():
         if line.startswith("| `"):
             name, _, *answers = (cell.strip("` ") for cell in line.strip("|").split("|"))
             found[name] = dict(zip(access.CALLERS, answers, strict=True))
     return found
+
+
+class Session(Api):
+    """A session of a user that is not one of our own clients'."""
+
+    def __init__(self, people: People, token: str, owner: User) -> None:
+        super().__init__(people.cloud.http_url, people.http, token)
+        self.owner = owner
 
 
 async def everybody(people: People) -> dict[str, Api]:
@@ -91,30 +100,51 @@ async def everybody(people: People) -> dict[str, Api]:
     )
     await gone.ok("POST /v1/auth/logout")
     await moderator.ok(f"POST /v1/admin/users/{banned.id}/suspend", {"reason": "Spam"})
-    granted, service = await asyncio.to_thread(programs, people, lender)
+    lent = await asyncio.to_thread(programs, people, lender)
     return {
         "anonymous": people.anonymous,
         "user": user,
         "moderator": moderator,
         "admin": admin,
-        "granted": granted,
-        "service": service,
+        **lent,
         "signed out": gone,
         "suspended": banned,
     }
 
 
-def programs(people: People, user: User) -> tuple[Api, Api]:
-    """A program that a user let do everything, and one in its own name."""
+def programs(people: People, user: User) -> dict[str, Api]:
+    """A program that a user let do everything, one that was only told who they are, the page that
+    they agreed on, and a program in its own name."""
     program = registered(people.cloud, scopes=[*USER_SCOPES, *SERVICE_SCOPES])
-    url = people.cloud.http_url
-    back = Browser(url).agree(asking(url, program, scope=" ".join(USER_SCOPES)), user)
-    tokens = [
-        trade(url, program, back.back["code"]).json(),
-        post(url, "/oauth2/token", program, grant_type="client_credentials").json(),
-    ]
-    granted, service = (Api(url, people.http, one["access_token"]) for one in tokens)
-    return granted, service
+    url, browser = people.cloud.http_url, Browser(people.cloud.http_url)
+
+    def lent(scope: str) -> Session:
+        page = browser.agree(asking(url, program, scope=scope), user)
+        token = trade(url, program, page.back["code"]).json()["access_token"]
+        return Session(people, token, user)
+
+    own = post(url, "/oauth2/token", program, grant_type="client_credentials").json()
+    return {
+        "granted": lent(" ".join(USER_SCOPES)),
+        "openid": lent("openid"),
+        "sign-in page": Session(people, browser.http.cookies["parley-sign-in"], user),
+        "service": Api(url, people.http, own["access_token"]),
+    }
+
+
+async def opened(people: People, caller: Api) -> Socket | str:
+    """A socket that a caller opened with their token, or what they were answered."""
+    headers = {"Authorization": f"Bearer {caller.token}"} if caller.token else {}
+    try:
+        connection = await websockets.connect(
+            people.cloud.socket_url, additional_headers=headers, open_timeout=SECONDS
+        )
+    except websockets.InvalidStatus as refused:
+        return REFUSALS[refused.response.status_code]
+    return Socket(connection)
+
+
+REFUSALS = {401: access.UNKNOWN, 403: access.REFUSED}
 
 
 def answered(status: int, code: str | None) -> str:
@@ -124,7 +154,7 @@ def answered(status: int, code: str | None) -> str:
 
 def test_every_route_answers_everybody_as_the_table_says(run: Run) -> None:
     async def scenario(people: People) -> None:
-        said = {name: cells for name, cells in table().items() if " " in name}
+        said = table("Routes")
         document = await people.anonymous.ok("GET /v1/openapi.json")
         assert said.keys() == {
             f"{method.upper()} {path}"
@@ -158,22 +188,16 @@ def test_every_route_answers_everybody_as_the_table_says(run: Run) -> None:
 
 def test_every_action_answers_everybody_as_the_table_says(run: Run) -> None:
     async def scenario(people: People) -> None:
-        said = {name: cells for name, cells in table().items() if " " not in name}
+        said = table("Actions")
         assert said
         for name, caller in (await everybody(people)).items():
             expected = {action: cells[name] for action, cells in said.items()}
             assert await walk(people, caller, list(said)) == expected, name
 
     async def walk(people: People, caller: Api, actions: list[str]) -> dict[str, str]:
-        headers = {"Authorization": f"Bearer {caller.token}"} if caller.token else {}
-        try:
-            connection = await websockets.connect(
-                people.cloud.socket_url, additional_headers=headers, open_timeout=SECONDS
-            )
-        except websockets.InvalidStatus as refused:
-            status = refused.response.status_code
-            return dict.fromkeys(actions, answered(status, "unauthorized"))
-        socket = Socket(connection)
+        socket = await opened(people, caller)
+        if isinstance(socket, str):
+            return dict.fromkeys(actions, socket)
         found = {action: await ask(socket, action) for action in actions}
         await socket.close()
         return found
@@ -184,6 +208,69 @@ def test_every_action_answers_everybody_as_the_table_says(run: Run) -> None:
         except Refused as refused:
             return answered(403, refused.code)
         return access.YES
+
+    run(scenario)
+
+
+def test_a_socket_opens_for_whom_the_table_says_by_token_and_by_ticket(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        said = table("Opening a socket")["$connect"]
+        for name, caller in (await everybody(people)).items():
+            assert await by_token(people, caller) == said[name], name
+            assert await by_ticket(caller) == said[name], name
+
+    async def by_token(people: People, caller: Api) -> str:
+        socket = await opened(people, caller)
+        if isinstance(socket, str):
+            return socket
+        await socket.ask("ping")
+        await socket.close()
+        return access.YES
+
+    async def by_ticket(caller: Api) -> str:
+        answer = await caller.call("POST /v1/socket-tickets")
+        if answer.status != 201:
+            return REFUSALS[answer.status]
+        socket = await User(caller.url, caller.http).open(answer.body)
+        await socket.ask("ping")
+        await socket.close()
+        return access.YES
+
+    run(scenario)
+
+
+def test_every_event_reaches_whom_the_table_says(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        said = table("Events")
+        callers = await everybody(people)
+        found = await asyncio.gather(
+            *(heard(people, caller, list(said)) for caller in callers.values())
+        )
+        for name, events in zip(callers, found, strict=True):
+            assert events == {event: cells[name] for event, cells in said.items()}, name
+
+    async def heard(people: People, caller: Api, events: list[str]) -> dict[str, str]:
+        socket = await opened(people, caller)
+        if isinstance(socket, str):
+            return dict.fromkeys(events, access.NO)
+        owner = caller.owner if isinstance(caller, Session) else caller
+        assert isinstance(owner, User)
+        friend = await people.new("friend")
+        chat = await owner.chat_with(friend)
+        await socket.ask("presence.watch", {"user_ids": [friend.id]})
+        await owner.sign_in()
+        async with friend.socket() as other:
+            await other.ask("chat.typing", {"chat_id": chat, "typing": True})
+            sent = await owner.send(chat, "hello")
+            await other.ask("chat.read", {"chat_id": chat, "seq": sent["seq"]})
+            # What was caused before the receipt was posted before it.
+            await socket.event("chat.receipt", lambda data: data["user_id"] == friend.id)
+            for name in ("message.new", "chat.typing", "presence"):
+                await socket.event(name)
+        names = {event["event"] for event in socket.events}
+        assert names <= set(events)
+        await socket.close()
+        return {event: access.YES if event in names else access.NO for event in events}
 
     run(scenario)
 

@@ -74,7 +74,23 @@ class TestCodes:
     ) -> None:
         other = registered(cloud)
 
-        refused(trade(browser.url, other, code_for(browser, program, ana)), "invalid_grant")
+        code = code_for(browser, program, ana)
+
+        refused(trade(browser.url, other, code), "invalid_grant")
+
+        tokens = trade(browser.url, program, code).json()
+        refused(trade(browser.url, other, code), "invalid_grant")
+        assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 200
+
+    def test_a_code_that_leaked_without_its_verifier_ends_nothing(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        code = code_for(browser, program, ana)
+        tokens = trade(browser.url, program, code).json()
+
+        refused(trade(browser.url, program, code, code_verifier="x" * 43), "invalid_grant")
+
+        assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 200
 
     def test_a_code_is_no_good_once_the_user_has_signed_out_of_the_page(
         self, browser: Browser, program: Program, ana: User

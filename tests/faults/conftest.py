@@ -23,6 +23,7 @@ SOCKETS_PER_SESSION = 100
 # Whoever could not send for a while makes up for it faster than people would.
 UNHINDERED = {
     "send": {kind: [100_000, 1] for kind in ("user", "session", "target")},
+    "default": {kind: [100_000, 1] for kind in ("user", "session")},
     "frame": {"socket": [100_000, 1]},
     "connect": {kind: [100_000, 1] for kind in ("user", "session")},
 }

@@ -9,13 +9,14 @@ import redis
 from pydantic_core import from_json
 
 from chalicelib.auth.models import Identity
-from chalicelib.connections import Connections, Socket
+from chalicelib.connections import Connections
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.events import MessageUnread
 from chalicelib.gateway import Gateway
 from chalicelib.messages.models import Message, Owed
 from chalicelib.messages.service import Messages
 from chalicelib.messages.store import MessageStore
+from chalicelib.socket_events import Socket
 from tests.unit.messages.fakes import FakeBroker
 from tests.unit.settings import settings
 
@@ -151,7 +152,9 @@ class Model(Sockets):
         return [Owed(*one, last, first) for one, (first, last) in self.owed.items()]
 
     def open(self, identity: Identity, connection_id: str) -> list[Socket]:
-        socket = Socket(identity.user_id, connection_id, identity.session_id)
+        socket = Socket(
+            identity.user_id, connection_id, identity.session_id, scopes=identity.scopes
+        )
         self.records[connection_id] = socket
         return []
 

@@ -3,7 +3,8 @@
 from chalicelib.auth.scopes import IDENTITY, SCOPES
 from chalicelib.oauth.models import INTROSPECT, SERVICE_SCOPES, USER_SCOPES
 from chalicelib.rest import ENDPOINTS
-from chalicelib.ws import ACTIONS
+from chalicelib.socket_events import EVENTS
+from chalicelib.ws import ACTIONS, CONNECT
 from local import access
 
 
@@ -13,12 +14,19 @@ def test_the_committed_page_is_current() -> None:
 
 def test_every_scope_that_is_named_is_a_roles_and_the_other_way_round() -> None:
     named = {one.scope for one in ENDPOINTS} | {one.scope for one in ACTIONS.values()}
+    named |= {CONNECT.scope} | {kind.scope for kind in EVENTS.values()}
 
     assert named - {None} == SCOPES["admin"] | {"openid"} | SERVICE_SCOPES - {INTROSPECT}
 
 
 def test_a_program_can_be_let_do_nothing_of_the_staffs_nor_manage_an_account() -> None:
     assert USER_SCOPES.keys() - IDENTITY == SCOPES["user"] - {"account"}
+
+
+def test_events_of_the_account_go_to_our_own_clients_alone() -> None:
+    for name, kind in EVENTS.items():
+        if name.startswith("account.") or kind.scope == "account":
+            assert kind.first_party, name
 
 
 def test_each_role_may_what_the_one_before_it_may() -> None:

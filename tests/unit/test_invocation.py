@@ -138,7 +138,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Any:
 def rest(path: str, body: Any, **parameters: str) -> dict[str, Any]:
     event = {
         "multiValueQueryStringParameters": None,
-        "headers": {"authorization": "Bearer hunter2"},
+        "headers": {"authorization": "Bearer hunter2", "content-type": "application/json"},
         "pathParameters": parameters,
         "requestContext": {"httpMethod": "POST", "resourcePath": path, "requestId": "api-1"},
         "body": json.dumps(body),

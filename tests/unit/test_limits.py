@@ -3,16 +3,17 @@
 import pytest
 
 import app  # noqa: F401  so that every route and action is known
-from chalicelib.buckets import Held, held, judge, network
+from chalicelib.buckets import Held, held, judge, network, sizes
 from chalicelib.config import SettingsInvalid
 from chalicelib.errors import RateLimited
 from chalicelib.limits import TABLE, Bucket, Quota, fields_of, table
 from chalicelib.rest import ENDPOINTS
-from chalicelib.ws import ACTIONS
+from chalicelib.ws import ACTIONS, CONNECT
 from local import rates
 from tests.unit.settings import settings
 
 SECOND = 1_000_000
+KINDS_OF_A_FRAME = {"user", "session", "target"}
 TEN = Held("send-user", "k1", Bucket(10, 20))
 TWO = Held("send-target", "k2", Bucket(2, 20))
 
@@ -23,6 +24,43 @@ def test_the_page_says_what_the_code_does() -> None:
 
 def test_every_route_and_action_has_a_class() -> None:
     assert {one.limit for one in ENDPOINTS} | {one.limit for one in ACTIONS.values()} <= set(TABLE)
+    assert {CONNECT.limit, CONNECT.refused} <= set(TABLE)
+
+
+def test_every_action_is_limited_by_user_and_session_and_none_by_address() -> None:
+    for name, action in ACTIONS.items():
+        assert {"user", "session"} <= set(TABLE[action.limit].buckets) <= KINDS_OF_A_FRAME, name
+
+
+def test_an_action_shares_the_buckets_of_its_twin() -> None:
+    twins = {
+        "message.send": "POST /v1/chats/{chat_id}/messages",
+        "chat.read": "POST /v1/chats/{chat_id}/read",
+        "chat.delivered": "POST /v1/chats/{chat_id}/delivered",
+        "chat.changes": "GET /v1/chats/{chat_id}/changes",
+        "sync": "POST /v1/sync",
+    }
+    routes = {f"{one.method} {one.path}": one for one in ENDPOINTS}
+
+    for action, route in twins.items():
+        twin = routes[route]
+        assert (ACTIONS[action].limit, ACTIONS[action].scope) == (twin.limit, twin.scope)
+
+
+def test_a_list_that_is_counted_is_a_field_of_the_action() -> None:
+    counted = {name: action for name, action in ACTIONS.items() if action.counts}
+
+    assert list(counted) == ["presence.watch"]
+    for action in counted.values():
+        assert action.counts in action.model.model_fields
+
+
+def test_what_costs_several_tokens_waits_for_as_many() -> None:
+    ten = Held("watch-user", "k", Bucket(10, 20))
+
+    assert sizes([ten]) == [2 * SECOND, 10]
+    assert sizes([ten], 5) == [10 * SECOND, 2]
+    assert sizes([ten], 11) == [20 * SECOND, 1]
 
 
 def test_what_counts_without_a_session_counts_by_address_alone() -> None:

@@ -88,6 +88,10 @@ def app(monkeypatch: pytest.MonkeyPatch, called: list[Any]) -> Chalice:
             status=303, body="ok", headers={"Location": "/x"}, cookies=("a=1", "b=2")
         )
 
+    @rest.endpoint(bp, "POST /told", told=lambda error: {"error": f"x_{error.code}"})
+    def told(sent: Sent) -> rest.Answer:
+        raise Unavailable("redis")
+
     @rest.endpoint(bp, "GET /broken")
     def broken() -> None:
         raise RuntimeError("hunter2")
@@ -112,7 +116,8 @@ def call(
     **parameters: str,
 ) -> tuple[int, dict[str, str], Any]:
     method, path = route.split(" ")
-    sent = {"user-agent": "pytest", "x-forwarded-for": "6.6.6.6", **(headers or {})}
+    kind = {} if body is None else {"content-type": "application/json"}
+    sent = {"user-agent": "pytest", "x-forwarded-for": "6.6.6.6", **kind, **(headers or {})}
     if token:
         sent["authorization"] = f"Bearer {token}"
     event = {
@@ -233,6 +238,33 @@ def test_g7_a_bad_body_is_a_problem(
     assert called == []
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "",
+        " ",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain; application/json",
+        "application/json, text/plain",
+        "application/jsonp",
+    ],
+)
+def test_a_body_says_that_it_is_json(app: Chalice, called: list[Any], kind: str) -> None:
+    """Or a page of another site could have it sent, without a question of the browser's first."""
+    headers = {"content-type": kind}
+    status, _, body = call(app, "POST /chats/{chat_id}", chat_id=CHAT, body=HELLO, headers=headers)
+
+    assert (status, body["code"], called) == (415, "unsupported_media_type", [])
+
+
+def test_no_body_needs_to_say_nothing(app: Chalice) -> None:
+    found, _, problem = call(app, "POST /chats/{chat_id}", chat_id=CHAT)
+
+    assert (found, problem["code"]) == (400, "bad_request")
+
+
 def test_a_charset_is_no_other_media_type(app: Chalice) -> None:
     headers = {"content-type": "Application/JSON; charset=utf-8"}
 
@@ -339,3 +371,15 @@ class TestForms:
         assert body == {"told": str(Unavailable("redis"))}
         assert answered["content-type"] == "text/html"
         assert int(answered["retry-after"]) > 0
+
+    @pytest.mark.parametrize(
+        ("kind", "status", "error"),
+        [(FORM, 503, "x_unavailable"), ("", 415, "x_unsupported_media_type")],
+    )
+    def test_a_protocol_is_told_in_its_own_words(
+        self, app: Chalice, kind: str, status: int, error: str
+    ) -> None:
+        found, answered, body = call(app, "POST /told", body="x=1", headers={"content-type": kind})
+
+        assert (found, body["error"], f"x_{body['code']}") == (status, error, error)
+        assert answered["content-type"] == "application/json"

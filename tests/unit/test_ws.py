@@ -1,20 +1,25 @@
 """Frames: exactly one answer each, whatever is sent."""
 
 import json
-from typing import Any
+from collections import Counter
+from dataclasses import replace
+from typing import Any, NoReturn
 
 import pytest
 from chalice.app import WebsocketEvent
 
 from chalicelib import ws
 from chalicelib.auth.models import Identity
+from chalicelib.auth.scopes import SIGN_IN
 from chalicelib.deps import deps
 from chalicelib.errors import AppError, ChatNotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.limits import Use
 from chalicelib.messages.models import Seen
 from tests.unit.settings import settings
 
-ANA = Identity(user_id="ana", session_id="s", connection_id="c1", scopes=frozenset({"chats"}))
+ANA = Identity(
+    user_id="ana", session_id="s", connection_id="c1", scopes=frozenset({"chats", "chats.read"})
+)
 
 
 class FakeConnections:
@@ -48,6 +53,8 @@ class FakePresence:
         self.broken: AppError | None = None
 
     def connected(self, identity: Identity, connection_id: str) -> None:
+        if identity.session_id == "revoked":
+            raise Unauthorized()
         self.open.append((identity.user_id, connection_id))
 
     def disconnected(self, connection_id: str) -> None:
@@ -65,9 +72,34 @@ class FakeAuth:
     def authenticate(self, authorization: str, use: Use) -> Identity:
         if authorization == "Bearer down":
             raise Unavailable("redis")
-        if authorization != "Bearer good":
-            raise Unauthorized()
-        return ANA
+        if authorization == "Bearer fast":
+            raise RateLimited(3)
+        return TOKENS.get(authorization) or _refuse()
+
+
+def _refuse() -> NoReturn:
+    raise Unauthorized()
+
+
+TOKENS = {
+    "Bearer good": ANA,
+    "Bearer openid": replace(ANA, client_id="board", scopes=frozenset({"openid"})),
+    "Bearer narrowed": replace(ANA, client_id="board", scopes=frozenset({"chats.write"})),
+    "Bearer sign-in": replace(ANA, scopes=frozenset({SIGN_IN})),
+    "Bearer revoked": replace(ANA, session_id="revoked"),
+}
+
+
+class FakeThrottle:
+    """Counts what is taken of each address, of which each has three."""
+
+    def __init__(self) -> None:
+        self.taken: Counter[tuple[str, str]] = Counter()
+
+    def anonymous(self, use: Use) -> None:
+        if self.taken[use.limit, use.address] == 3:
+            raise RateLimited(9)
+        self.taken[use.limit, use.address] += 1
 
 
 def see(identity: Identity, data: Seen) -> Seen:
@@ -89,6 +121,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> FakeConnections:
     monkeypatch.setitem(vars(deps), "connections", connections)
     monkeypatch.setitem(vars(deps), "gateway", FakeGateway())
     monkeypatch.setitem(vars(deps), "presence", FakePresence())
+    monkeypatch.setitem(vars(deps), "throttle", FakeThrottle())
     monkeypatch.setattr(ws, "ACTIONS", {})
     ws.add_actions(
         {
@@ -101,7 +134,13 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> FakeConnections:
 
 
 def event(body: str | None = None, **more: Any) -> WebsocketEvent:
-    context = {"domainName": "x", "stage": "api", "connectionId": "c1", "requestId": "r1"}
+    context = {
+        "domainName": "x",
+        "stage": "api",
+        "connectionId": "c1",
+        "requestId": "r1",
+        "identity": {"sourceIp": "192.0.2.1"},
+    }
     return WebsocketEvent({"requestContext": context, "body": body, **more}, None)
 
 
@@ -199,16 +238,24 @@ class TestLimits:
             ),
             ({"id": "7", "action": "post", "data": {"chat_id": 7}}, Use(limit="send")),
             ({"id": "7", "action": "post", "data": 7}, Use(limit="send")),
-            ({"id": "7", "action": "see"}, Use(limit="frame")),
-            ({"id": "7", "action": ["post"]}, Use(limit="frame")),
-            ({"id": "7", "action": "shout"}, Use(limit="frame")),
-            ("{", Use(limit="frame")),
+            ({"id": "7", "action": "see"}, Use()),
+            ({"id": "7", "action": ["post"]}, Use()),
+            ({"id": "7", "action": "shout", "data": {"chat_id": "x"}}, Use()),
+            ("{", Use()),
+            (
+                {"id": "7", "action": "watch", "data": {"ids": ["a", "b", "b"]}},
+                Use(limit="watch", cost=3),
+            ),
+            ({"id": "7", "action": "watch", "data": {"ids": []}}, Use(limit="watch")),
+            ({"id": "7", "action": "watch", "data": {"ids": "abc"}}, Use(limit="watch")),
+            ({"id": "7", "action": "watch", "data": {}}, Use(limit="watch")),
         ],
     )
     def test_a_frame_is_counted_for_what_it_asks(
         self, connections: FakeConnections, body: Any, use: Use
     ) -> None:
-        ws.add_actions({"post": ws.Action(see, scope="chats", limit="send")})
+        watch = ws.Action(see, scope="chats", limit="watch", counts="ids")
+        ws.add_actions({"post": ws.Action(see, scope="chats", limit="send"), "watch": watch})
 
         answer(body)
 
@@ -243,7 +290,12 @@ class TestConnect:
             ({"queryStringParameters": {"ticket": "t1"}}, 200),
             ({"headers": {"Authorization": "Bearer good"}}, 200),
             ({"headers": {"authorization": "Bearer down"}}, 503),
+            ({"headers": {"authorization": "Bearer fast"}}, 429),
             ({"headers": {"authorization": "Bearer bad"}}, 401),
+            ({"headers": {"authorization": "Bearer revoked"}}, 401),
+            ({"headers": {"authorization": "Bearer openid"}}, 403),
+            ({"headers": {"authorization": "Bearer narrowed"}}, 403),
+            ({"headers": {"authorization": "Bearer sign-in"}}, 403),
             ({"queryStringParameters": {"ticket": "t2"}}, 401),
             # A token in a URL ends up in logs, so it does not count there.
             ({"queryStringParameters": {"token": "good"}}, 401),
@@ -253,6 +305,26 @@ class TestConnect:
     def test_needs_a_ticket_or_a_bearer_token(self, more: dict[str, Any], status: int) -> None:
         assert ws.connect(event(**more)) == {"statusCode": status}
         assert vars(deps)["presence"].open == ([("ana", "c1")] if status == 200 else [])
+        assert status == 200 or status in {error.status for error in ws.CONNECT.errors}
+        taken = {("connect-refused", "192.0.2.1"): 1} if status in (401, 403) else {}
+        assert vars(deps)["throttle"].taken == taken
+
+    def test_refusals_of_an_address_end_and_what_is_good_never_waits_for_them(self) -> None:
+        bad: list[dict[str, Any]] = [
+            {"queryStringParameters": {"ticket": "t2"}},
+            {"headers": {"authorization": "Bearer openid"}},
+        ]
+
+        statuses = [ws.connect(event(**more))["statusCode"] for more in bad * 3]
+
+        assert statuses == [401, 403, 401, 429, 429, 429]
+        both: list[dict[str, Any]] = [
+            {"queryStringParameters": {"ticket": "t1"}},
+            {"headers": {"authorization": "Bearer good"}},
+        ]
+        for good in both:
+            assert ws.connect(event(**good)) == {"statusCode": 200}
+        assert sum(vars(deps)["throttle"].taken.values()) == 3
 
     def test_a_disconnect_is_forgotten_even_if_it_cannot_be_recorded(self) -> None:
         ws.connect(event(queryStringParameters={"ticket": "t1"}))

@@ -177,6 +177,7 @@ def make_world(given: Settings) -> World:
         challenges=challenges,
         relying_party=lambda: party if given.passkey_origins else None,
         accounts=accounts,
+        throttle=throttle,
         users=users,
         clock=clock,
     )

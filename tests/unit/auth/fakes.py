@@ -4,20 +4,20 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.auth.models import Client, Identity
 from chalicelib.auth.revocation import Admission, Revocation
-from chalicelib.auth.throttle import Guess, Throttle
+from chalicelib.auth.throttle import Answer, Guess, Throttle
 from chalicelib.auth.tickets import Tickets
 from chalicelib.buckets import Held
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.gateway import Gateway
-from chalicelib.limits import Quota, Use
+from chalicelib.limits import Use
 from chalicelib.messages.models import Owed
+from chalicelib.socket_events import Event
 from infra.deploy.keys import ADDED, new_keys
 from tests.unit.settings import settings
 
@@ -107,38 +107,32 @@ class FakeThrottle(Throttle):
         self.taken: Counter[str] = Counter()
         self.known: dict[str, set[str]] = {}
 
-    def _take(self, buckets: list[Held]) -> list[Quota]:
-        for one in buckets:
-            if self.taken[one.key] >= one.bucket.size:
-                raise RateLimited(one.bucket.seconds)
-        self.taken.update(one.key for one in buckets)
-        return []
+    def _take_each(self, wanted: Sequence[list[Held]]) -> list[Answer]:
+        answers = []
+        for buckets in wanted:
+            answers.append(self._level(buckets))
+            if not answers[-1][0]:
+                self.taken.update(one.key for one in buckets)
+        return answers
 
-    def _guess(self, guess: Guess, of_address: list[Held]) -> None:
-        limits = []
-        if guess.mark in self.known.get(guess.devices, ()):
-            with suppress(RateLimited):
-                self._take(of_address)
-            self._take(guess.of_device)
-            return
-        for buckets in (guess.of_strangers, of_address):
-            try:
-                self._take(buckets)
-            except RateLimited as error:
-                limits.append(error)
-        if limits:
-            raise limits[0]
+    def _look(self, guess: Guess, others: list[Held]) -> tuple[bool, Answer, Answer]:
+        known = guess.mark in self.known.get(guess.devices, ())
+        return known, self._level(guess.own(known)), self._level(others)
 
-    def _settle(self, guesses: Sequence[Guess], refunds: list[Held]) -> None:
+    def _level(self, buckets: list[Held]) -> Answer:
+        waits = [
+            one.bucket.seconds * 1_000_000
+            for one in buckets
+            if self.taken[one.key] >= one.bucket.size
+        ]
+        return [max(waits, default=0), *(0 for _ in buckets)]
+
+    def _give_back(self, taken: Sequence[list[Held]]) -> None:
+        self.taken -= Counter(one.key for buckets in taken for one in buckets)
+
+    def _learn(self, guesses: Sequence[Guess]) -> None:
         for guess in guesses:
-            known = guess.mark in self.known.get(guess.devices, ())
-            self._refund(guess.of_device if known else guess.of_strangers)
-            if guess.mark:
-                self.known.setdefault(guess.devices, set()).add(guess.mark)
-        self._refund(refunds)
-
-    def _refund(self, buckets: list[Held]) -> None:
-        self.taken -= Counter(one.key for one in buckets)
+            self.known.setdefault(guess.devices, set()).add(guess.mark)
 
     def _forget(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -152,13 +146,13 @@ class FakeSockets(Gateway):
     def __init__(self) -> None:
         self.closed: list[tuple[str, str]] = []
         self.forgotten: list[str] = []
-        self.told: list[tuple[Sequence[str], dict[str, Any]]] = []
+        self.told: list[tuple[Sequence[str], Event]] = []
         self.down = False
 
     def tell(
         self,
         user_ids: Sequence[str],
-        event: dict[str, Any],
+        event: Event,
         *,
         skip: str | None = None,
         delivered: Owed | None = None,

@@ -2,16 +2,27 @@
 
 from typing import Any
 
+import pyotp
 import pytest
 from argon2 import PasswordHasher
+from pydantic_core import from_json
 
-from chalicelib.auth.models import Client, Credentials, PasswordChange, Registration, SessionQuery
+from chalicelib.auth.models import (
+    Client,
+    Credentials,
+    PasswordChange,
+    PasswordProof,
+    Registration,
+    SecondFactorCode,
+    SessionQuery,
+)
 from chalicelib.auth.passwords import Passwords
 from chalicelib.auth.store import MAX_SESSIONS
 from chalicelib.errors import (
     AppError,
     InvalidCredentials,
     RateLimited,
+    SecondFactorRequired,
     Unauthorized,
     Unavailable,
     UsernameTaken,
@@ -162,9 +173,63 @@ class TestLogin:
 
         ((user_ids, event),) = world.sockets.told
         assert user_ids == [ana.user.id]
-        assert event["event"] == "account.signed_in"
-        assert event["data"].session_id == again.session_id
-        assert event["data"].user_agent == PHONE.user_agent
+        told = from_json(event.to_wire())
+        assert told["event"] == "account.signed_in"
+        assert told["data"]["session_id"] == again.session_id
+        assert told["data"]["user_agent"] == PHONE.user_agent
+
+    def test_right_ones_are_limited_before_anything_is_hashed_stored_or_mailed(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"sign-in.user": 3})))
+        world.verified()
+        for _ in range(3):
+            world.login()
+        before = world.passwords.verified, len(world.tables.sessions), len(world.tables.mails)
+
+        for login in ("ana", "ana@example.org"):
+            with pytest.raises(RateLimited):
+                world.login(login)
+
+        assert before == (
+            world.passwords.verified,
+            len(world.tables.sessions),
+            len(world.tables.mails),
+        )
+
+    def test_wrong_ones_do_not_count_as_right(self) -> None:
+        sizes = {"sign-in.user": 1, "login-here.target": 3}
+        world = make_world(auth_settings(rate_limits=rates(sizes)))
+        world.register()
+        for _ in range(2):
+            with pytest.raises(InvalidCredentials):
+                world.login(password="wrong")
+
+        assert world.login()
+
+    def test_a_right_password_without_its_second_factor_counts_as_right(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"sign-in.user": 3})))
+        ana = world.register()
+        proof = PasswordProof(password=PASSWORD)
+        app = pyotp.TOTP(world.second_factor.set_up(world.identity(ana), proof).secret)
+        code = SecondFactorCode(code=app.at(world.clock()))
+        world.second_factor.confirm(world.identity(ana), code)
+        for _ in range(3):
+            with pytest.raises(SecondFactorRequired):
+                world.login()
+        hashed = world.passwords.verified
+
+        with pytest.raises(RateLimited):
+            world.login()
+
+        assert world.passwords.verified == hashed
+
+    def test_a_reset_by_mail_lets_the_owner_in_again_at_once(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"sign-in.user": 1})))
+        ana = world.verified()
+        world.login()
+
+        world.throttle.forgive(ana.user.id, ["ana"], PHONE.address)
+
+        assert world.login()
 
     def test_works_where_nobody_can_be_told(self, world: World) -> None:
         world.register()
@@ -409,7 +474,7 @@ class TestLogin:
         def down(*_: object) -> None:
             raise Unavailable("redis")
 
-        monkeypatch.setattr(world.throttle, "_guess", down)
+        monkeypatch.setattr(world.throttle, "_look", down)
 
         with pytest.raises(Unavailable):
             world.login()

@@ -33,8 +33,9 @@ from chalicelib.errors import (
     UsernameRequired,
     UsernameTaken,
 )
-from tests.unit.auth.conftest import PASSWORD, World, call, token_in
-from tests.unit.auth.fakes import PHONE
+from tests.unit.auth.conftest import PASSWORD, World, call, make_world, token_in
+from tests.unit.auth.fakes import PHONE, auth_settings
+from tests.unit.settings import rates
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 NONCE = "a-nonce-that-nobody-guesses"
@@ -130,6 +131,32 @@ class TestNewAccounts:
 
         with pytest.raises(RateLimited):
             Visitor(world, "b@gmail.com", subject="b").sign_in(username="bob")
+
+    def test_wrong_tokens_keep_nobody_at_the_address_out(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"google.address": 2})))
+        visitor = ana(world)
+        visitor.sign_in(username="ana")
+        for _ in range(2):
+            with pytest.raises(IdTokenInvalid):
+                visitor.sign_in("a.b.c")
+
+        with pytest.raises(RateLimited):
+            visitor.sign_in("a.b.c")
+        assert visitor.sign_in()
+
+    def test_right_ones_are_limited_by_account_before_they_are_used_up(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"sign-in.user": 1})))
+        visitor = ana(world)
+        made = visitor.sign_in(username="ana")
+        visitor.sign_in()
+        token, sessions = visitor.token(), len(world.tables.sessions)
+
+        with pytest.raises(RateLimited):
+            visitor.sign_in(token)
+
+        assert len(world.tables.sessions) == sessions
+        world.throttle.forgive(made.user.id, [], PHONE.address)
+        assert visitor.sign_in(token)
 
     def test_two_first_sign_ins_at_once_make_one(
         self, world: World, monkeypatch: pytest.MonkeyPatch

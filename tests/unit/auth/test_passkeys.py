@@ -24,6 +24,7 @@ from chalicelib.errors import (
     PasskeyInvalid,
     PasskeyKnown,
     PasskeysOff,
+    RateLimited,
     SecondFactorInvalid,
     SecondFactorRequired,
     TooManyPasskeys,
@@ -33,7 +34,7 @@ from tests.unit.auth import authenticator
 from tests.unit.auth.authenticator import PRESENT, VERIFIED, Authenticator, Key, text
 from tests.unit.auth.conftest import PASSWORD, World, call, make_world
 from tests.unit.auth.fakes import PHONE, auth_settings
-from tests.unit.settings import settings
+from tests.unit.settings import rates, settings
 
 PROOF = PasswordProof(password=PASSWORD)
 
@@ -188,6 +189,29 @@ class TestMaking:
 
 
 class TestSigningIn:
+    def test_wrong_answers_keep_nobody_at_the_address_out(self) -> None:
+        ana = Holder(make_world(auth_settings(rate_limits=rates({"passkey-answer.address": 2}))))
+        answer = ana.device.answer(ana.world.passkeys.begin_sign_in().options)
+        ana.send(answer)
+        for _ in range(2):
+            with pytest.raises(PasskeyInvalid):
+                ana.send(answer)
+
+        with pytest.raises(RateLimited):
+            ana.send(answer)
+        assert ana.sign_in()
+
+    def test_right_ones_are_limited_before_anything_is_stored(self) -> None:
+        ana = Holder(make_world(auth_settings(rate_limits=rates({"sign-in.user": 2}))))
+        for _ in range(2):
+            ana.sign_in()
+        sessions = len(ana.world.tables.sessions)
+
+        with pytest.raises(RateLimited):
+            ana.sign_in()
+
+        assert len(ana.world.tables.sessions) == sessions
+
     def test_says_nothing_of_anybody(self, world: World, ana: Holder) -> None:
         options = world.passkeys.begin_sign_in().options
 
@@ -201,7 +225,7 @@ class TestSigningIn:
         assert world.stands(signed_in)
         assert world.tables.sessions[signed_in.session_id].device_name == "Laptop"
         ((told, event),) = world.sockets.told
-        assert (told, event["event"]) == ([ana.identity.user_id], "account.signed_in")
+        assert (told, event.kind.name) == ([ana.identity.user_id], "account.signed_in")
         assert ("signed_in", signed_in.session_id) in world.tables.mails
         assert world.passkeys.all(ana.identity).items[0].last_used_at == world.clock()
 

@@ -1,25 +1,35 @@
 """Refresh tokens: rotated at each use, forgiving lost answers, not copies."""
 
+import hmac
 import itertools
 import logging
 import random
+import secrets
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from chalicelib.auth.models import Client, SignedIn, Tokens
-from chalicelib.auth.refresh import RefreshToken
+from chalicelib.auth.models import SignedIn, Tokens
+from chalicelib.auth.refresh import RefreshToken, RefreshTokens
 from chalicelib.errors import RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
 from tests.unit.auth.conftest import World, make_world
 from tests.unit.auth.fakes import auth_settings
 from tests.unit.settings import rates
 
+MINT = RefreshTokens([b"newest", b"older"])
+
+
+def before_proofs(session_id: str) -> RefreshToken:
+    """A token as they were made before they proved anything."""
+    return RefreshToken(session_id, secrets.token_bytes(32))
+
 
 def test_survives_its_own_text() -> None:
-    token = RefreshToken.new(new_id())
+    token = MINT.new(new_id())
 
     assert RefreshToken.parse(str(token)) == token
 
@@ -27,12 +37,12 @@ def test_survives_its_own_text() -> None:
 def test_has_256_bits_of_its_own() -> None:
     session_id = new_id()
 
-    assert len(RefreshToken.new(session_id).secret) == 32
-    assert RefreshToken.new(session_id).secret != RefreshToken.new(session_id).secret
+    assert len(MINT.new(session_id).secret) == 32
+    assert MINT.new(session_id).secret != MINT.new(session_id).secret
 
 
 def test_keeps_its_secret_out_of_reprs() -> None:
-    token = RefreshToken.new(new_id())
+    token = MINT.new(new_id())
 
     assert token.secret.hex() not in repr(token)
     assert repr(token.secret) not in repr(token)
@@ -40,12 +50,50 @@ def test_keeps_its_secret_out_of_reprs() -> None:
 
 def test_succession_needs_both_the_token_and_the_seed() -> None:
     session_id = new_id()
-    one, other = RefreshToken.new(session_id), RefreshToken.new(session_id)
+    one, other = MINT.new(session_id), MINT.new(session_id)
 
-    assert one.successor(b"a") == one.successor(b"a")
-    assert (
-        len({one.secret, *(t.successor(s).secret for t in (one, other) for s in (b"a", b"b"))}) == 5
-    )
+    assert MINT.successor(one, b"a") == MINT.successor(one, b"a")
+    successors = {MINT.successor(t, s).secret for t in (one, other) for s in (b"a", b"b")}
+    assert len({one.secret, *successors}) == 5
+
+
+class TestProofs:
+    def test_every_token_of_a_chain_was_issued(self) -> None:
+        token = MINT.new(new_id())
+        for _ in range(5):
+            assert MINT.issued(token)
+            token = MINT.successor(token, b"seed")
+
+    def test_no_guess_was(self) -> None:
+        token = MINT.new(new_id())
+        flipped = [bytes([token.secret[0] ^ 1]) + token.secret[1:]]
+        flipped.append(token.secret[:-1] + bytes([token.secret[-1] ^ 1]))
+
+        assert not MINT.issued(RefreshToken(new_id(), token.secret))
+        for secret in (bytes(32), token.secret[::-1], *flipped):
+            assert not MINT.issued(RefreshToken(token.session_id, secret))
+        assert not RefreshTokens([b"other"]).issued(token)
+
+    def test_survive_that_keys_come_and_go_in_their_order(self) -> None:
+        token = RefreshTokens([b"older"]).new(new_id())
+
+        assert MINT.issued(token)
+        assert RefreshTokens([b"older", b"newest"]).issued(MINT.new(new_id()))
+        assert not RefreshTokens([b"newest"]).issued(token)
+
+    def test_a_repeated_answer_is_found_whichever_key_made_it(self) -> None:
+        token = before_proofs(new_id())
+        plain = hmac.digest(token.secret, b"parley refresh" + b"seed", "sha256")
+        answers = [
+            MINT.successor(token, b"seed"),
+            RefreshTokens([b"older"]).successor(token, b"seed"),
+            RefreshToken(token.session_id, plain),
+        ]
+
+        for answer in answers:
+            assert MINT.repeated(token, b"seed", answer.digest) == answer
+        gone = RefreshTokens([b"gone"]).successor(token, b"seed")
+        assert MINT.repeated(token, b"seed", gone.digest) is None
 
 
 SESSION = "01a20000-0000-7000-8000-00000000000a"
@@ -245,7 +293,6 @@ class TestRefresh:
 
     def test_made_up_tokens_are_limited_by_address_before_postgresql_is_asked(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"refresh.address": 3})))
-        ana = world.register()
         made_up = [f"{new_id()}.{'0' * 64}" for _ in range(3)]
         for token in made_up:
             with pytest.raises(Unauthorized):
@@ -254,26 +301,22 @@ class TestRefresh:
 
         with pytest.raises(RateLimited):
             world.refresh(made_up[0])
-        with pytest.raises(RateLimited):
-            world.refresh(ana.refresh_token)
-        world.tables.down = False
-        elsewhere = Client(address="192.0.2.9", user_agent="")
-        assert world.auth.refresh(ana.refresh_token, elsewhere)
 
-    def test_right_ones_and_outages_do_not_count_against_an_address(self) -> None:
-        sizes = {"refresh.address": 1, "refresh.session": 2}
-        world = make_world(auth_settings(rate_limits=rates(sizes)))
-        ana, tablet = world.register(), world.login()
-        for _ in range(2):
-            assert world.refresh(ana.refresh_token)
-        with pytest.raises(RateLimited):
-            world.refresh(ana.refresh_token)
+    def test_and_keep_nobody_at_the_address_from_refreshing(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"refresh.address": 3})))
+        ana = world.register()
+        for _ in range(4):
+            with pytest.raises((Unauthorized, RateLimited)):
+                world.refresh(f"{new_id()}.{'0' * 64}")
+
+        assert world.refresh(ana.refresh_token)
+
+    def test_outages_do_not_count_against_an_address(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"refresh.address": 1})))
         world.tables.down = True
-        with pytest.raises(Unavailable):
-            world.refresh(tablet.refresh_token)
-        world.tables.down = False
-
-        assert world.refresh(tablet.refresh_token)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                world.refresh(f"{new_id()}.{'0' * 64}")
 
     @limits(deadline=None, max_examples=50)
     @given(st.lists(st.tuples(st.booleans(), st.integers(1, 10_000)), max_size=30))
@@ -309,3 +352,99 @@ class TestRefresh:
 
         switches = sum(a != b for a, b in itertools.pairwise(turns))
         assert caught or switches <= 1
+
+
+class TestGuesses:
+    """Who knows the id of a session, as every access token tells it, knows nothing to end it by."""
+
+    @pytest.mark.parametrize("secret", ["0" * 64, "f" * 64, secrets.token_hex(32)])
+    def test_a_guess_is_refused_and_changes_nothing(self, world: World, secret: str) -> None:
+        ana = world.register()
+        before = dict(world.tables.sessions)
+
+        with pytest.raises(Unauthorized):
+            world.refresh(f"{ana.session_id}.{secret}")
+
+        assert world.tables.sessions == before
+        assert world.sockets.closed == []
+        assert world.stands(ana)
+        assert world.refresh(ana.refresh_token)
+
+    def test_nor_does_one_with_half_of_a_token(self, world: World) -> None:
+        ana = world.register()
+        _, _, secret = ana.refresh_token.partition(".")
+
+        for guess in (secret[:32] + "0" * 32, "0" * 32 + secret[32:]):
+            with pytest.raises(Unauthorized):
+                world.refresh(f"{ana.session_id}.{guess}")
+
+        assert world.stands(ana)
+
+    def test_nor_does_a_token_of_another_session(self, world: World) -> None:
+        ana, tablet = world.register(), world.login()
+        _, _, secret = tablet.refresh_token.partition(".")
+
+        with pytest.raises(Unauthorized):
+            world.refresh(f"{ana.session_id}.{secret}")
+
+        assert world.stands(ana)
+        assert world.stands(tablet)
+
+
+class TestTokensFromBeforeThereWereProofs:
+    def signed_in(self, world: World) -> tuple[SignedIn, RefreshToken]:
+        """Somebody whose session has a token of the old kind."""
+        ana = world.register()
+        token = before_proofs(ana.session_id)
+        session = world.tables.sessions[ana.session_id]
+        world.tables.sessions[ana.session_id] = replace(session, current=token.digest)
+        return ana, token
+
+    def test_are_traded_for_one_with_a_proof(self, world: World) -> None:
+        ana, token = self.signed_in(world)
+
+        fresh = world.refresh(str(token))
+
+        assert world.refresh(fresh.refresh_token).session_id == ana.session_id
+
+    def test_that_were_traded_are_refused_and_end_nothing(self, world: World) -> None:
+        ana, token = self.signed_in(world)
+        newest = world.refresh(world.refresh(str(token)).refresh_token)
+
+        with pytest.raises(Unauthorized):
+            world.refresh(str(token))
+
+        assert world.stands(ana)
+        assert world.refresh(newest.refresh_token)
+
+    def test_a_repeated_request_gets_what_old_code_answered(self, world: World) -> None:
+        ana, token = self.signed_in(world)
+        session = world.tables.sessions[ana.session_id]
+        answered = hmac.digest(token.secret, b"parley refresh" + b"seed", "sha256")
+        successor = RefreshToken(ana.session_id, answered)
+        world.tables.sessions[ana.session_id] = replace(
+            session, previous=token.digest, current=successor.digest, seed=b"seed"
+        )
+
+        assert world.refresh(str(token)).refresh_token == str(successor)
+
+
+class TestRotationOfKeys:
+    def test_signs_nobody_out(self, world: World) -> None:
+        ana = world.register()
+        world.auth._refresh_tokens = RefreshTokens([b"a new key, and the old one is gone"])
+
+        fresh = world.refresh(ana.refresh_token)
+
+        assert world.refresh(fresh.refresh_token).session_id == ana.session_id
+
+    def test_reuse_is_told_while_the_old_key_is_still_there(self, world: World) -> None:
+        ana = world.register()
+        old = world.auth._refresh_tokens._keys
+        world.auth._refresh_tokens = RefreshTokens([b"a new key", *old])
+        world.refresh(world.refresh(ana.refresh_token).refresh_token)
+
+        with pytest.raises(Unauthorized):
+            world.refresh(ana.refresh_token)
+
+        assert not world.stands(ana)

@@ -298,3 +298,26 @@ class TestIdTokens:
     def test_are_no_access_tokens(self) -> None:
         with pytest.raises(Unauthorized):
             tokens().verify(tokens().issue_id("parley", **self.SAYS, scope="account", jti="j"))
+
+
+class TestKeysForOtherPurposes:
+    def test_are_one_of_each_private_key_the_signing_one_first(self) -> None:
+        first, second = (tokens(key).keys_for(b"x") for key in (KEY, OTHER))
+
+        assert tokens(KEY, OTHER).keys_for(b"x") == [*first, *second]
+        assert tokens(OTHER, KEY).keys_for(b"x") == [*second, *first]
+        assert [len(key) for key in first] == [32]
+
+    def test_differ_by_purpose_and_tell_nothing_of_the_key(self) -> None:
+        (one,), (other,) = tokens(KEY).keys_for(b"x"), tokens(KEY).keys_for(b"y")
+
+        assert one != other
+        assert one != jwt.utils.base64url_decode(KEY["d"])
+
+    def test_need_a_private_key(self) -> None:
+        public = {name: value for name, value in KEY.items() if name != "d"}
+
+        with pytest.raises(SettingsInvalid):
+            tokens(public).keys_for(b"x")
+        with pytest.raises(SettingsInvalid):
+            tokens({**KEY, "d": 5}).keys_for(b"x")  # type: ignore[dict-item]

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from chalicelib.broker import Broker
 from chalicelib.connections import Connections
@@ -12,6 +12,7 @@ from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.events import MessageUnread
 from chalicelib.gateway import Delivery, Gateway
 from chalicelib.messages.models import Owed
+from chalicelib.socket_events import Event
 
 
 class FakeGateway(Gateway):
@@ -28,7 +29,7 @@ class FakeGateway(Gateway):
     def deliver(
         self,
         user_ids: Sequence[str],
-        event: dict[str, Any],
+        event: Event,
         *,
         chat_id: str,
         seq: int,
@@ -42,7 +43,7 @@ class FakeGateway(Gateway):
     def tell(
         self,
         user_ids: Sequence[str],
-        event: dict[str, Any],
+        event: Event,
         *,
         skip: str | None = None,
         delivered: Owed | None = None,
@@ -50,7 +51,7 @@ class FakeGateway(Gateway):
         if self.sick:
             raise Unavailable("redis")
         self.skipped.append(skip)
-        self.sent += [(u, from_json(to_json(event))) for u in user_ids if u in self.online]
+        self.sent += [(u, from_json(event.to_wire())) for u in user_ids if u in self.online]
         if delivered:
             self.struck.append(delivered)
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from types import SimpleNamespace
@@ -264,6 +265,21 @@ class TestReceipts:
         assert gateway.sent == []
         assert len(gateway.struck) == 3
 
+    def test_g1_what_a_program_received_no_phone_has(
+        self, messages: Messages, chat: Chat, gateway: FakeGateway
+    ) -> None:
+        message, _ = messages.send(ANA, chat.id, draft())
+        gateway.sent.clear()
+        program = replace(BO, client_id="board")
+
+        messages.delivered(program, chat.id, message.seq)
+
+        assert (gateway.sent, gateway.struck) == ([], [])
+        cursors = messages.cursors([(chat.id, BO_ID)])[chat.id, BO_ID]
+        assert cursors.receipt.delivered_seq == 0
+        with pytest.raises(ChatNotFound):
+            messages.delivered(program, NOWHERE, 1)
+
     def test_a_receipt_that_cannot_be_told_is_kept(
         self, messages: Messages, chat: Chat, gateway: FakeGateway
     ) -> None:
@@ -441,7 +457,7 @@ class TestJobs:
         deliver = gateway.deliver
 
         def fails(user_ids: Any, event: Any, **named: Any) -> Any:
-            if event["data"].content.text == "bad":
+            if event.data.content.text == "bad":
                 raise error
             return deliver(user_ids, event, **named)
 
@@ -471,7 +487,7 @@ class TestJobs:
 
         def slow(user_ids: Any, event: Any, **named: Any) -> Any:
             next(clock)
-            told.append(event["data"].content.text)
+            told.append(event.data.content.text)
             raise Unavailable("gateway")
 
         monkeypatch.setattr(gateway, "deliver", slow)

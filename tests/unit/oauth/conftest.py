@@ -116,6 +116,7 @@ def make_provider(**changes: Any) -> Provider:
         tokens=tokens,
         accounts=lambda: world.accounts,
         users=world.users,
+        throttle=world.throttle,
         clock=world.clock,
     )
     browsers = Browsers(given, consent=consent, oauth=oauth, auth=world.auth, tokens=tokens)

@@ -43,14 +43,18 @@ class FakeCodes(Codes):
     def keep(self, text: str, code: Code) -> None:
         self._codes[text] = code
 
-    def redeem(self, text: str) -> tuple[Code, bool] | None:
-        if text in self._codes:
-            self._used[text] = self._codes.pop(text)
-            return self._used[text], False
-        if text not in self._used:
+    def redeem(self, text: str, client_id: str, challenge: str) -> tuple[Code, bool] | None:
+        used = text not in self._codes
+        found = self._used.get(text) if used else self._codes[text]
+        if found is None or found.client_id != client_id:
             return None
-        self._again.add(text)
-        return self._used[text], True
+        if not used:
+            self._used[text] = self._codes.pop(text)
+        elif found.challenge == challenge:
+            self._again.add(text)
+        else:
+            return None
+        return found, used
 
     def came_again(self, text: str) -> bool:
         return text in self._again

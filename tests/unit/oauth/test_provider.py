@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.auth.models import Client
+from chalicelib.auth.models import Credentials, Terms
+from chalicelib.auth.scopes import SIGN_IN
 from chalicelib.errors import Forbidden, NotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.forms import Sent
-from chalicelib.oauth.models import ClientQuery, NewClient, NoWayBack
+from chalicelib.oauth.models import ClientQuery, NewClient, NoWayBack, RegisteredClient
+from tests.unit.auth.conftest import PASSWORD
 from tests.unit.auth.fakes import PHONE
-from tests.unit.oauth.conftest import ASKED, BACK, Provider, make_provider
+from tests.unit.oauth.conftest import ASKED, BACK, CHALLENGE, Provider, make_provider
+from tests.unit.settings import rates
 
 NEW = NewClient(name="Board", redirect_uris=[BACK], scopes=["openid"], confidential=True)
 
@@ -22,7 +25,7 @@ class TestCodes:
         open_for = provider.world.auth.open_for
 
         def while_another_comes(*arguments: object) -> object:
-            again = provider.codes.redeem(code)
+            again = provider.codes.redeem(code, program.client_id, CHALLENGE)
             assert again
             assert again[1]
             return open_for(*arguments)  # type: ignore[arg-type]
@@ -50,7 +53,7 @@ class TestCodes:
         with pytest.raises(Unavailable):
             provider.trade(program, code)
 
-        assert sum(provider.world.throttle.taken.values()) <= 1  # of the registration
+        assert not [key for key in provider.world.throttle.taken if ":guess:" in key]
 
 
 class TestScopes:
@@ -79,33 +82,122 @@ class TestScopes:
 
 
 class TestGuesses:
+    """What strangers at an address get wrong keeps nobody there from what they get right."""
+
+    NOBODY = "01a20000-0000-7000-8000-00000000000a"
+
+    @pytest.fixture
+    def provider(self) -> Provider:
+        sizes = {"guess.address": 3, "page.address": 3, "refresh.address": 3}
+        return make_provider(rate_limits=rates(sizes))
+
+    def exhaust(self, provider: Provider, program: RegisteredClient) -> None:
+        wrong = program.model_copy(update={"client_secret": "wrong"})
+        for _ in range(3):
+            assert provider.post("token", wrong, grant_type="client_credentials").status == 401
+        with pytest.raises(RateLimited):
+            provider.post("token", wrong, grant_type="client_credentials")
+
     def test_too_many_wrong_secrets_are_slowed_down_right_ones_never(
         self, provider: Provider
     ) -> None:
         program = provider.program(scopes=["openid", "tokens.introspect"])
-        wrong = program.model_copy(update={"client_secret": "wrong"})
-        limit = provider.world.settings.limits["refresh"].buckets["address"].size
+        self.exhaust(provider, program)
 
-        for _ in range(2 * limit):
+        for _ in range(5):
             assert provider.post("token", program, grant_type="client_credentials").status == 200
-        for _ in range(limit):
-            assert provider.post("token", wrong, grant_type="client_credentials").status == 401
-        with pytest.raises(RateLimited):
-            provider.post("token", program, grant_type="client_credentials")
-        elsewhere = Client(address="198.51.100.7", user_agent="")
-        provider.post("token", program, client=elsewhere, grant_type="client_credentials")
+            assert provider.post("introspect", program, token="x").body == {"active": False}
 
     def test_so_are_programs_that_are_not_there(self, provider: Provider) -> None:
-        limit = provider.world.settings.limits["refresh"].buckets["address"].size
-        nobody = provider.program().model_copy(
-            update={"client_id": "01a20000-0000-7000-8000-00000000000a"}
-        )
-
-        for _ in range(limit):
+        program = provider.program()
+        nobody = program.model_copy(update={"client_id": self.NOBODY})
+        for _ in range(3):
             with pytest.raises(NoWayBack):
                 provider.ask(nobody, {})
+
         with pytest.raises(RateLimited):
             provider.ask(nobody, {})
+        assert provider.ask(program, {}).status == 200
+
+    def test_a_program_that_gets_much_wrong_is_in_its_own_way_alone(self) -> None:
+        provider = make_provider(rate_limits=rates({"token.user": 5, "guess.address": 1}))
+        program, other = provider.program(), provider.program(name="Other")
+        ana = provider.world.register()
+        tokens = provider.granted(other, ana)
+        wrong = {"grant_type": "refresh_token", "refresh_token": f"{self.NOBODY}.{'0' * 64}"}
+        for _ in range(5):
+            assert provider.post("token", program, PHONE, **wrong).error == "invalid_grant"
+
+        with pytest.raises(RateLimited):
+            provider.post("token", program, PHONE, **wrong)
+        right = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        assert provider.post("token", other, PHONE, **right).status == 200
+        assert provider.world.refresh(ana.refresh_token)
+
+    def test_what_is_right_of_a_public_one_needs_no_bucket_of_the_address(
+        self, provider: Provider
+    ) -> None:
+        public = provider.program(confidential=False)
+        ana = provider.world.register()
+        code = provider.code(public, ana)
+        wrong = {"grant_type": "refresh_token", "refresh_token": f"{self.NOBODY}.{'0' * 64}"}
+        for _ in range(3):
+            assert provider.post("token", public, PHONE, **wrong).error == "invalid_grant"
+        with pytest.raises(RateLimited):
+            provider.post("token", public, PHONE, **wrong)
+
+        tokens = provider.trade(public, code).body
+        assert isinstance(tokens, dict)
+        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        fresh = provider.post("token", public, PHONE, **form).body
+        assert isinstance(fresh, dict)
+        assert provider.post("revoke", public, token=fresh["refresh_token"]).status == 200
+
+    def test_who_is_signed_in_on_the_page_has_buckets_of_their_own(
+        self, provider: Provider
+    ) -> None:
+        program = provider.program()
+        provider.world.register()
+        credentials = Credentials(login="ana", password=PASSWORD)
+        terms = Terms(scope=SIGN_IN, seconds=900)
+        page = provider.world.accounts.login(credentials, PHONE, terms)
+        for _ in range(3):
+            assert provider.ask(program, {}).status == 200
+
+        with pytest.raises(RateLimited):
+            provider.ask(program, {})
+        cookies = {"parley-sign-in": page.access_token, "parley-mark": "m" * 43}
+        assert "Allow" in provider.ask(program, cookies).body
+
+    def test_a_guess_at_a_refresh_token_ends_nothing_and_tells_nothing(
+        self, provider: Provider
+    ) -> None:
+        program, ana = provider.program(), provider.world.register()
+        tokens = provider.granted(program, ana)
+        session_id, _, _ = tokens["refresh_token"].partition(".")
+        guess = {"grant_type": "refresh_token", "refresh_token": f"{session_id}.{'0' * 64}"}
+
+        for scope in ("openid", "users.read"):  # whether it may ask for that is told to its owner
+            assert (
+                provider.post("token", program, PHONE, **guess, scope=scope).error
+                == "invalid_grant"
+            )
+
+        assert provider.post("introspect", program, token=tokens["refresh_token"]).status == 200
+        right = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        assert provider.post("token", program, PHONE, **right).status == 200
+
+    def test_grants_of_a_user_are_limited_before_they_are_made(self) -> None:
+        provider = make_provider(rate_limits=rates({"sign-in.user": 2}))
+        program, ana = provider.program(), provider.world.register()
+        for _ in range(2):
+            provider.granted(program, ana)
+        code, before = provider.code(program, ana), len(provider.world.tables.sessions)
+
+        with pytest.raises(RateLimited):
+            provider.trade(program, code)
+
+        assert len(provider.world.tables.sessions) == before
 
 
 class TestClients:

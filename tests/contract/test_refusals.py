@@ -1,0 +1,180 @@
+"""What a limit refuses writes nothing: compared on a real server, key by key and write by write."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import redis
+
+from chalicelib.auth.revocation import Revocation
+from chalicelib.auth.throttle import Throttle
+from chalicelib.errors import RateLimited
+from chalicelib.limits import Use
+from chalicelib.redis import connect
+from tests.unit.auth.fakes import auth_settings
+from tests.unit.settings import rates
+
+HERE = "192.0.2.1"
+ONE_EACH = rates(
+    {
+        "page.address": 1,
+        "register.address": 1,
+        "reset.address": 1,
+        "reset.target": 1,
+        "refresh.address": 1,
+        "refresh.session": 1,
+        "guess.address": 1,
+        "token.user": 1,
+        "password.user": 1,
+        "confirm.user": 1,
+        "code.user": 1,
+        "sign-in.user": 1,
+        "default.user": 1,
+        "default.session": 1,
+        "search.user": 1,
+    }
+)
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    client = connect(redis_url)
+    client.flushdb()
+    yield client
+    client.close()
+
+
+def everything(client: redis.Redis) -> dict[str, Any]:
+    """Every key with what it holds and when it ends, and how much was ever written."""
+    held = {key: (client.dump(key), client.pexpiretime(key)) for key in _keys(client)}
+    return {**held, "writes": client.info("persistence")["rdb_changes_since_last_save"]}
+
+
+def _keys(client: redis.Redis) -> list[str]:
+    return sorted(client.scan_iter(count=1000))
+
+
+def refused(client: redis.Redis, call: Callable[[], object], times: int = 3) -> None:
+    """Calls that must be refused leave everything as it was."""
+    before = everything(client)
+    for _ in range(times):
+        with pytest.raises(RateLimited):
+            call()
+    assert everything(client) == before
+
+
+LIMITED: dict[str, Callable[[Throttle], object]] = {
+    "a page": lambda throttle: throttle.anonymous(Use(limit="page", address=HERE)),
+    "registering": lambda throttle: throttle.registration(HERE),
+    "a reset": lambda throttle: throttle.reset(HERE),
+    "a mail": lambda throttle: throttle.mail("reset", "ana@example.org"),
+    "a refresh without a proof": lambda throttle: throttle.refresh_from(HERE),
+    "a refresh": lambda throttle: throttle.refresh("s1"),
+    "a guess at a program": lambda throttle: throttle.program_guess(HERE),
+    "a program": lambda throttle: throttle.program("p1"),
+    "a password": lambda throttle: throttle.password("ana"),
+    "a code": lambda throttle: throttle.code("ana"),
+    "a sign-in": lambda throttle: throttle.signed_in("ana"),
+}
+
+
+@pytest.mark.parametrize("what", LIMITED)
+def test_a_limit_that_refuses_writes_nothing(client: redis.Redis, what: str) -> None:
+    throttle = Throttle(client, auth_settings(rate_limits=ONE_EACH))
+    LIMITED[what](throttle)
+
+    refused(client, lambda: LIMITED[what](throttle))
+
+
+def logins(client: redis.Redis, sizes: dict[str, int]) -> Callable[..., None]:
+    throttle = Throttle(client, auth_settings(rate_limits=rates(sizes)))
+
+    def login(name: str, address: str = HERE, key: str | None = None) -> None:
+        attempt = throttle.login(name, address, key)
+        throttle.account(attempt, f"id of {name}" if name == "ana" else None)
+
+    return login
+
+
+def test_nor_does_a_login_that_its_address_refuses(client: redis.Redis) -> None:
+    login = logins(client, {"login.address": 2})
+    login("one")
+    login("two")
+
+    refused(client, partial(login, "three"))
+    refused(client, partial(login, "ana"))
+    refused(client, partial(login, "ana", key="a key that nobody knows"))
+
+
+def test_nor_one_that_its_name_refuses(client: redis.Redis) -> None:
+    login = logins(client, {"login.target": 3, "login-here.target": 2})
+    for _ in range(2):
+        login("ana")
+
+    refused(client, partial(login, "ana"))
+    login("ana", "192.0.2.2")
+    refused(client, partial(login, "ana", "192.0.2.3"))
+
+
+def test_nor_one_on_a_known_device(client: redis.Redis) -> None:
+    throttle = Throttle(client, auth_settings(rate_limits=rates({"login-device.target": 1})))
+    throttle.recognise("ana", "id of ana", "key")
+    throttle.account(throttle.login("ana", HERE, "key"), "id of ana")
+
+    refused(client, lambda: throttle.login("ana", HERE, "key"))
+
+
+def test_nor_one_after_too_many_that_were_right(client: redis.Redis) -> None:
+    throttle = Throttle(client, auth_settings(rate_limits=rates({"sign-in.user": 1})))
+    attempt = throttle.login("ana", HERE)
+    throttle.account(attempt, "id of ana")
+    throttle.logged_in(attempt)
+
+    refused(client, lambda: throttle.account(throttle.login("ana", HERE), "id of ana"))
+
+
+def test_nor_a_request_that_its_user_or_its_session_refuses(client: redis.Redis) -> None:
+    revocation = Revocation(client, auth_settings(rate_limits=ONE_EACH))
+    revocation.admit("ana", "s1", Use())
+
+    refused(client, lambda: revocation.admit("ana", "s1", Use()))
+    refused(client, lambda: revocation.admit("ana", "s2", Use()))
+
+
+def test_nor_one_that_only_one_of_user_and_address_refuses(client: redis.Redis) -> None:
+    sizes = {"search.user": 2, "search.address": 3}
+    revocation = Revocation(client, auth_settings(rate_limits=rates(sizes)))
+    search = Use(limit="search", address=HERE)
+    for _ in range(2):
+        revocation.admit("ana", "s1", search)
+
+    refused(client, lambda: revocation.admit("ana", "s1", search), times=5)
+    revocation.admit("bo", "s2", search)
+    refused(client, lambda: revocation.admit("bo", "s2", search))
+    refused(client, lambda: revocation.admit("eve", "s3", search))
+
+
+def test_nor_does_anything_that_was_met_under_a_slower_limit(client: redis.Redis) -> None:
+    slow, fast = (
+        Throttle(client, auth_settings(rate_limits=rates({"register.address": 2}, seconds)))
+        for seconds in (3600, 900)
+    )
+    for _ in range(2):
+        slow.registration(HERE)
+    fast.registration(HERE)
+
+    refused(client, lambda: fast.registration(HERE))
+
+
+def test_what_was_tried_at_names_that_nobody_has_is_bounded_and_ends(client: redis.Redis) -> None:
+    login = logins(client, {"login.address": 5})
+    for n in range(200):
+        try:
+            login(f"nobody {n}")
+        except RateLimited:
+            continue
+
+    keys = _keys(client)
+    assert len(keys) <= 1 + 5 * 4  # of the address; of each name and what passes for its account
+    assert all(0 < client.ttl(key) <= 900 for key in keys)
