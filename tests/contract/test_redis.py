@@ -120,7 +120,13 @@ def test_threads_take_turns(scripts: Scripts) -> None:
 @pytest.fixture
 def primary(start_server: Start) -> str:
     """A server that a test may demote."""
-    return start_server("redis")
+    return _open(start_server("redis"))
+
+
+@pytest.fixture
+def successor(start_server: Start) -> str:
+    """Another one, which takes its place."""
+    return _open(start_server("redis"))
 
 
 @pytest.fixture
@@ -149,9 +155,9 @@ DEMOTIONS: dict[str, Demote] = {
 
 @pytest.mark.parametrize("how", DEMOTIONS)
 def test_g9_a_primary_that_was_demoted_is_left(
-    how: str, primary: str, redis_url: str, near: Proxy, named: redis.Redis
+    how: str, primary: str, successor: str, near: Proxy, named: redis.Redis
 ) -> None:
-    old, new = redis.Redis.from_url(primary), connect(redis_url)
+    old, new = redis.Redis.from_url(primary), connect(successor)
     new.flushdb()
     scripts, connections = Scripts(named), Connections(named, settings())
     revocation = Revocation(named, settings())
@@ -170,7 +176,7 @@ def test_g9_a_primary_that_was_demoted_is_left(
     for call in calls:  # the name still leads to the old one
         with pytest.raises(Unavailable), guarded():
             call()
-    near.turn(*_address(redis_url))
+    near.turn(*_address(successor))
 
     for call in calls:
         call()
@@ -178,20 +184,20 @@ def test_g9_a_primary_that_was_demoted_is_left(
 
 
 def test_g9_one_that_was_demoted_unnoticed_costs_no_request(
-    primary: str, redis_url: str, near: Proxy, named: redis.Redis
+    primary: str, successor: str, near: Proxy, named: redis.Redis
 ) -> None:
     scripts = Scripts(named)
     for _ in range(2):
         scripts.run(Call(COUNT, ["n"], []))
         named.set("k", "v")
-    near.turn(*_address(redis_url))
-    redis.Redis.from_url(primary).replicaof(*_address(redis_url))
+    near.turn(*_address(successor))
+    redis.Redis.from_url(primary).replicaof(*_address(successor))
 
     scripts.run(Call(COUNT, ["n"], []))
     named.set("k", "v")
 
 
-def test_g9_one_that_still_loads_is_left(redis_url: str, near: Proxy, named: redis.Redis) -> None:
+def test_g9_one_that_still_loads_is_left(successor: str, near: Proxy, named: redis.Redis) -> None:
     scripts = Scripts(named)
     scripts.run(Call(COUNT, ["n"], []))
     with _answering(b"-LOADING Redis is loading the dataset in memory\r\n") as port:
@@ -199,7 +205,7 @@ def test_g9_one_that_still_loads_is_left(redis_url: str, near: Proxy, named: red
         near.cut()
         with pytest.raises(Unavailable):
             scripts.run(Call(COUNT, ["n"], []))
-        near.turn(*_address(redis_url))
+        near.turn(*_address(successor))
         scripts.run(Call(COUNT, ["n"], []))
 
 
@@ -286,6 +292,13 @@ def _answering(answer: bytes) -> Iterator[int]:
         threading.Thread(target=serve, daemon=True).start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
+
+
+def _open(url: str) -> str:
+    """Both ask for no password, as the two of a group ask for the same one."""
+    redis.Redis.from_url(url).config_set("requirepass", "")
+    host, port = _address(url)
+    return f"redis://{host}:{port}"
 
 
 def _address(url: str) -> tuple[str, int]:
