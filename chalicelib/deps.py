@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from chalicelib.broker import Broker
     from chalicelib.connections import Connections
     from chalicelib.exports.archive import Archive
+    from chalicelib.exports.links import ExportLinks
     from chalicelib.exports.service import Exports
     from chalicelib.exports.store import ExportStore
     from chalicelib.gateway import Gateway
+    from chalicelib.mail.notices import NoticeStore
     from chalicelib.mail.service import Mails
     from chalicelib.mail.store import MailStore
     from chalicelib.messages.presence import Presence
@@ -156,7 +158,7 @@ class Deps:
             store=SecondFactorStore(self.postgres),
             throttle=self.throttle,
             users=self.users,
-            confirm_password=self.accounts.confirm,
+            confirm=self.accounts.confirm,
         )
 
     @cached_property
@@ -247,6 +249,12 @@ class Deps:
         return MailStore(self.postgres)
 
     @cached_property
+    def notice_store(self) -> "NoticeStore":
+        from chalicelib.mail.notices import NoticeStore
+
+        return NoticeStore(self.postgres)
+
+    @cached_property
     def mails(self) -> "Mails":
         from chalicelib.mail.service import Mails
         from chalicelib.mail.ses import Ses
@@ -254,6 +262,7 @@ class Deps:
         return Mails(
             self.settings,
             store=self.mail_store,
+            notices=self.notice_store,
             ses=Ses(self.settings),
             throttle=self.throttle,
             recovery=self.recovery,
@@ -356,7 +365,14 @@ class Deps:
         return Archive(store=self.export_store, messages=self.message_store)
 
     @cached_property
+    def export_links(self) -> "ExportLinks":
+        from chalicelib.exports.links import ExportLinks
+
+        return ExportLinks(self.redis)
+
+    @cached_property
     def exports(self) -> "Exports":
+        from chalicelib.exports.models import LINK_PATH
         from chalicelib.exports.s3 import Bucket
         from chalicelib.exports.service import Exports
 
@@ -364,7 +380,10 @@ class Deps:
             store=self.export_store,
             bucket=Bucket(self.settings),
             archive=lambda: self.archive,
-            confirm_password=lambda *proof: self.accounts.confirm(*proof),
+            confirm=lambda *proof: self.accounts.confirm(*proof),
+            links=lambda: self.export_links,
+            stands=lambda identity: self.auth.still_valid(identity),
+            url=self.settings.issuer.rstrip("/") + LINK_PATH,
         )
 
     @cached_property

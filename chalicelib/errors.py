@@ -44,8 +44,8 @@ class InvalidCredentials(AppError):
 
 
 class SecondFactorRequired(AppError):
-    """The password is right; sign in again with one of `methods` besides. `passkey`: what to ask a
-    passkey, where there is one."""
+    """The password is right; send the same again with one of `methods` besides. `passkey`: what to
+    ask a passkey, where there is one."""
 
     code, status, message = (
         "second_factor_required",
@@ -229,3 +229,8 @@ class Unavailable(AppError):
         super().__init__(retry_after=retry_after)
         self.dependency = dependency
         metrics.unavailable(dependency)
+
+
+WRONG_SECOND_FACTOR = (SecondFactorRequired, SecondFactorInvalid, PasskeyInvalid, PasskeysOff)
+WRONG_PROOF = (InvalidCredentials, *WRONG_SECOND_FACTOR)
+"""What a request may be refused with that proves once more who asks."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from local.functions import Function
 from local.limits import Limits
+from local.management import Posted
 from local.names import Names
 from local.sockets import Connection
 from local.workers import Outcome, WorkerPool
@@ -57,10 +58,14 @@ class SocketGateway:
 
     # -- what the management API asks for
 
-    def post(self, connection_id: str, data: bytes) -> bool:
-        """Queue a frame. False if the connection is gone."""
+    def post(self, connection_id: str, data: bytes) -> Posted:
+        """Queue a frame."""
         connection = self.connections.get(connection_id)
-        return connection is not None and connection.send(data)
+        if connection is None or not connection.is_open:
+            return "gone"
+        if not connection.has_room(len(data)):
+            return "full"
+        return "taken" if connection.send(data) else "gone"
 
     def describe(self, connection_id: str) -> dict[str, Any] | None:
         """What is known of a connection; None if it is gone."""

@@ -22,6 +22,7 @@ WIDE = json.dumps(
         "chats": {"address": [100_000, 1]},
         "page": {"address": [100_000, 1]},
         "guess": {"address": [100_000, 1]},
+        "reset": {"address": [100_000, 1]},
     }
 )
 """RATE_LIMITS for many people who all come from one address."""

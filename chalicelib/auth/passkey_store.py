@@ -7,6 +7,7 @@ from psycopg.rows import args_row, kwargs_row
 
 from chalicelib.auth.passkey_models import Passkey, PasskeyInfo
 from chalicelib.errors import PasskeyKnown, TooManyPasskeys, UserNotFound
+from chalicelib.mail.notices import tell
 from chalicelib.postgres import Postgres
 
 MAX_PASSKEYS = 20
@@ -36,10 +37,7 @@ class PasskeyStore:
                 ).rowcount
                 if not added:
                     raise TooManyPasskeys()
-                cursor.execute(
-                    "INSERT INTO mails (kind, subject, due_at) VALUES ('passkey', %s, %s)",
-                    [passkey.id, now],
-                )
+                tell(cursor, passkey.user_id, "passkey_added", now)
         except UniqueViolation:
             raise PasskeyKnown() from None
 
@@ -90,11 +88,12 @@ class PasskeyStore:
                 [name, user_id, passkey_id],
             ).fetchone()
 
-    def remove(self, user_id: str, passkey_id: str) -> bool:
-        """False: this user has no such passkey."""
-        with self._postgres.cursor() as cursor:
-            return bool(
-                cursor.execute(
-                    "DELETE FROM passkeys WHERE user_id = %s AND id = %s", [user_id, passkey_id]
-                ).rowcount
-            )
+    def remove(self, user_id: str, passkey_id: str, now: datetime) -> bool:
+        """Remove one, and have its user mailed. False: this user has no such passkey."""
+        with self._postgres.transaction(), self._postgres.cursor() as cursor:
+            removed = cursor.execute(
+                "DELETE FROM passkeys WHERE user_id = %s AND id = %s", [user_id, passkey_id]
+            ).rowcount
+            if removed:
+                tell(cursor, user_id, "passkey_removed", now)
+            return bool(removed)

@@ -33,8 +33,8 @@ _ACCOUNT = {
     " WHERE user_id = %s ORDER BY id",
     "google": "SELECT subject, linked_at FROM google_accounts WHERE user_id = %s",
     "password": "SELECT changed_at FROM credentials WHERE user_id = %s",
-    "mailed_links": "SELECT purpose, address, expires_at, used_at FROM mail_tokens"
-    " WHERE user_id = %s ORDER BY purpose",
+    "mailed_links": "SELECT purpose, address, sent_at, expires_at, used_at FROM mail_links"
+    " WHERE user_id = %s ORDER BY purpose, expires_at",
     "exports": "SELECT id, state, created_at, ready_at, expires_at, size FROM exports"
     " WHERE user_id = %s ORDER BY created_at",
 }

@@ -129,6 +129,7 @@ class Messages:
             sender_id=message.sender_id,
             skip=skip,
             pushed=pushed,
+            again=not stored.created,
         )
         giving_up = now() - message.created_at >= GIVE_UP_ON_SOCKETS
         absent = set(member_ids) if delivery.failed and giving_up else delivery.unreached
@@ -210,8 +211,9 @@ class Messages:
         socket that sent a message is told of it too: clients drop what they know.
         """
         ends, delivered = time.monotonic() + JOB_SECONDS, 0
-        due = now() - self._pending_after
-        self._tell_age(due)
+        time_now = self._time_now()
+        due = time_now - self._pending_after
+        self._tell_age(due, time_now)
         fresh = due - FRESH
         anywhere = fresh - random.random() * GIVE_UP_ON_SOCKETS  # noqa: S311, no secret
         for before, since in ((due, fresh), (fresh, anywhere), (anywhere, None)):
@@ -239,10 +241,17 @@ class Messages:
         metrics.count("Redelivered")
         return True
 
-    def _tell_age(self, due: datetime) -> None:
+    def _time_now(self) -> datetime:
+        """By the clock of Redis: this function's may be minutes off. Its own if Redis is away."""
+        try:
+            return self._connections.now()
+        except Unavailable:
+            return now()
+
+    def _tell_age(self, due: datetime, time_now: datetime) -> None:
         """How long the oldest that is left has waited, 0 where none is."""
         oldest = self._store.pending(before=due, limit=1)
-        age = (now() - oldest[0].message.created_at).total_seconds() if oldest else 0
+        age = (time_now - oldest[0].message.created_at).total_seconds() if oldest else 0
         metrics.count("OutboxAge", age)
 
     def push_overdue(self) -> int:

@@ -175,7 +175,7 @@ def _push_to(device: "PushTarget", event: Unread, names: dict[str, str]) -> Push
         message_id=event.message_id,
         chat_id=event.chat_id,
         seq=event.seq,
-        sender_id=event.sender_id,
+        sender_id=event.sender_id if device.previews else None,
         title=names.get(event.sender_id, APP_NAME) if device.previews else APP_NAME,
         body=event.preview if device.previews else CONTENT_FREE,
     )

@@ -137,15 +137,25 @@ class UsersAnswer(Model):
     items: list[Validity]
 
 
+DeviceKey = Annotated[
+    Annotated[Token, Field(min_length=22, max_length=128)] | None, Field(repr=False)
+]
+"""What a device makes up at random, keeps, and sends whenever it signs in. An account knows the
+keys of devices that have, and nobody's guesses elsewhere keep these out."""
+
+
 class PushToken(Input):
-    """A device's address at Firebase Cloud Messaging."""
+    """A device's address at Firebase Cloud Messaging. With its `device_key`, a device that has a
+    new user ends the pushes of the one before. Without it both are pushed to, without previews."""
 
     token: Annotated[Token, Field(max_length=1024, repr=False)]
     platform: Literal["android", "ios", "web"]
+    device_key: DeviceKey = None
 
 
 class PushTarget(NamedTuple):
-    """A device to push to. `previews`: its user lets pushes show what a message says."""
+    """A device to push to. `previews`: its user lets pushes show what a message says, and no other
+    user is pushed to under this token."""
 
     user_id: str
     device_id: str

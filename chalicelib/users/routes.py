@@ -2,9 +2,9 @@
 
 from chalice import Blueprint
 
-from chalicelib.auth.models import AccountDeletion, Identity, Program
+from chalicelib.auth.models import Identity, PasswordProof, Program
 from chalicelib.deps import deps
-from chalicelib.errors import InvalidCredentials, LastAdmin, UserNotFound
+from chalicelib.errors import WRONG_PROOF, LastAdmin, UserNotFound
 from chalicelib.rest import endpoint
 from chalicelib.users.models import (
     DeviceId,
@@ -36,16 +36,13 @@ def update_me(identity: Identity, body: ProfileChanges) -> Profile:
 @endpoint(
     bp,
     "POST /v1/users/me/delete",
-    errors=(
-        InvalidCredentials,
-        LastAdmin,
-    ),
+    errors=(*WRONG_PROOF, LastAdmin),
     scope="account",
     status=204,
 )
-def delete_me(identity: Identity, body: AccountDeletion) -> None:
+def delete_me(identity: Identity, body: PasswordProof) -> None:
     """Delete your account. Your messages stay, as from a deleted user."""
-    deps.accounts.delete(identity, body.password)
+    deps.accounts.delete(identity, body)
 
 
 @endpoint(bp, "GET /v1/users/{user_id}", errors=(UserNotFound,), scope="users.read")

@@ -1,5 +1,6 @@
 """Users and their devices in PostgreSQL."""
 
+import hashlib
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
@@ -90,14 +91,17 @@ class UserStore:
     def add_push_token(
         self, user_id: str, session_id: str, device_id: str, push: PushToken, now: datetime
     ) -> None:
-        """Set a device's token; it is taken from whichever other device had it, and the devices
-        set longest ago beyond MAX_DEVICES are dropped."""
+        """Set a device's token. It is taken from the user's other devices, and from other users
+        only where the device shows the same key as theirs did: who merely knows a token silences
+        nobody. The devices set longest ago beyond MAX_DEVICES are dropped."""
+        key = push.device_key
         values = {
             "user_id": user_id,
             "session_id": session_id,
             "device_id": device_id,
             "token": push.token,
             "platform": push.platform,
+            "device": hashlib.sha256(key.encode()).digest() if key else None,
             "now": now,
             "devices": MAX_DEVICES,
         }
@@ -106,17 +110,19 @@ class UserStore:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(token)s, 0))", values)
             cursor.execute(
                 "DELETE FROM push_tokens WHERE token = %(token)s"
-                " AND (user_id, device_id) <> (%(user_id)s, %(device_id)s)",
+                " AND (user_id, device_id) <> (%(user_id)s, %(device_id)s)"
+                " AND (user_id = %(user_id)s OR device_digest = %(device)s)",
                 values,
             )
             cursor.execute(
                 "INSERT INTO push_tokens"
-                " (user_id, device_id, session_id, token, platform, updated_at)"
-                " SELECT %(user_id)s, %(device_id)s, id, %(token)s, %(platform)s, %(now)s"
+                " (user_id, device_id, session_id, token, platform, device_digest, updated_at)"
+                " SELECT %(user_id)s, %(device_id)s, id, %(token)s, %(platform)s, %(device)s,"
+                " %(now)s"
                 " FROM sessions WHERE id = %(session_id)s AND revoked_at IS NULL FOR SHARE"
                 " ON CONFLICT (user_id, device_id) DO UPDATE SET session_id = EXCLUDED.session_id,"
                 " token = EXCLUDED.token, platform = EXCLUDED.platform,"
-                " updated_at = EXCLUDED.updated_at",
+                " device_digest = EXCLUDED.device_digest, updated_at = EXCLUDED.updated_at",
                 values,
             )
             cursor.execute(
@@ -147,8 +153,11 @@ class UserStore:
         senders = set(sender_ids)
         with self._postgres.cursor() as cursor:
             rows = cursor.execute(
-                "SELECT u.id, u.display_name, u.push_previews, p.device_id, p.token, p.platform"
-                " FROM users u LEFT JOIN ("
+                "SELECT u.id, u.display_name, u.push_previews AND NOT EXISTS ("
+                "  SELECT 1 FROM push_tokens o JOIN sessions t"
+                "  ON t.id = o.session_id AND t.revoked_at IS NULL AND t.expires_at > %(now)s"
+                "  WHERE o.token = p.token AND o.user_id <> u.id"
+                " ), p.device_id, p.token, p.platform FROM users u LEFT JOIN ("
                 "  push_tokens p JOIN sessions s"
                 "  ON s.id = p.session_id AND s.revoked_at IS NULL AND s.expires_at > %(now)s"
                 " ) ON p.user_id = u.id AND u.id = ANY(%(users)s::uuid[])"

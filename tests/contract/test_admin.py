@@ -176,11 +176,11 @@ class TestSuspend:
         assert found.suspended
         session = session_of(ana.id)
 
-        assert stores.accounts.open_session(session, "hash") is None
+        assert stores.accounts.open_session(session, "hash", known=False) is None
         assert stores.accounts.session(session.id) is None
         with stores.admin.act(None, ana.id):
             stores.admin.restore(ana.id)
-        assert stores.accounts.open_session(session, "hash") == []
+        assert stores.accounts.open_session(session, "hash", known=False) == []
 
 
 class TestAccounts:
@@ -355,7 +355,7 @@ class TestRaces:
         with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
             watch.autocommit = True
             with ours.accounts._postgres.transaction():
-                assert ours.accounts.open_session(late, "hash") == []
+                assert ours.accounts.open_session(late, "hash", known=False) == []
                 done = pool.submit(self.act, theirs, act, admin, mod)
                 wait_until_blocked(watch, "users")
             done.result(10)
@@ -374,7 +374,7 @@ class TestRaces:
         late = session_of(mod.id)
 
         def sign_in() -> tuple[list[str] | None, frozenset[str]]:
-            opened = theirs.accounts.open_session(late, "hash")
+            opened = theirs.accounts.open_session(late, "hash", known=False)
             return opened, theirs.accounts.roles(mod.id)
 
         with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:

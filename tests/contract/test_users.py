@@ -126,14 +126,44 @@ class TestPushTokens:
 
         assert devices(stores, user) == {"d1": "new" + user.id}
 
-    def test_move_with_a_phone_that_changes_hands(self, stores: Stores) -> None:
+    def test_move_with_a_phone_that_changes_hands_and_shows_its_key(self, stores: Stores) -> None:
         (old, old_session), (new, new_session) = stores.account(), stores.account()
-        given = push()
+        given = push().model_copy(update={"device_key": "k" * 22})
         stores.users.add_push_token(old.id, old_session.id, "d1", given, NOW)
         stores.users.add_push_token(new.id, new_session.id, "d1", given, NOW)
 
         assert devices(stores, old) == {}
         assert devices(stores, new) == {"d1": given.token}
+
+    @pytest.mark.parametrize(
+        ("owners", "strangers"), [("k" * 22, None), (None, "x" * 22), (None, None), ("k", "x")]
+    )
+    def test_are_taken_by_nobody_who_merely_knows_them(
+        self, stores: Stores, owners: str | None, strangers: str | None
+    ) -> None:
+        (ana, session), (eve, other) = stores.account(), stores.account()
+        given = push()
+        with_key = [given.model_copy(update={"device_key": key}) for key in (owners, strangers)]
+        stores.users.add_push_token(ana.id, session.id, "d1", with_key[0], NOW)
+        stores.users.add_push_token(eve.id, other.id, "d1", with_key[1], NOW)
+
+        for user in (ana, eve):
+            (target,) = stores.users.push_targets([user.id], [], NOW).targets
+            assert (target.token, target.previews) == (given.token, False)
+        stores.accounts.revoke(eve.id, other.id, NOW)
+        (target,) = stores.users.push_targets([ana.id], [], NOW).targets
+        assert target.previews
+
+    def test_that_a_session_which_is_over_had_are_nobodys(self, stores: Stores) -> None:
+        (ana, session), (eve, _) = stores.account(), stores.account()
+        given = push()
+        short = stores.login(eve, expires_at=NOW + timedelta(seconds=1))
+        stores.users.add_push_token(eve.id, short.id, "d1", given, NOW)
+        stores.users.add_push_token(ana.id, session.id, "d1", given, NOW)
+
+        (target,) = stores.users.push_targets([ana.id], [], NOW + timedelta(seconds=1)).targets
+
+        assert target.previews
 
     def test_move_between_devices_of_one_user(self, stores: Stores) -> None:
         user, session = stores.account()
@@ -270,7 +300,7 @@ class TestOnPostgres:
         first = Postgres(migrated(postgres_url))
         stores = Stores(AccountStore(first), UserStore(first))
         people = [stores.account() for _ in range(6)]
-        given = push()
+        given = push().model_copy(update={"device_key": "k" * 22})
         barrier = Barrier(6)
 
         def claim(n: int) -> None:

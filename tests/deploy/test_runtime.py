@@ -42,7 +42,7 @@ USES = {
     "$disconnect": {"redis"},
     "notify": CHATS
     | {"firebase_admin", "google.auth", "httpx", "pika", "psycopg", "redis", "requests"},
-    "redeliver_pending": CHATS | {"redis"},
+    "redeliver_pending": CHATS | {"psycopg", "redis"},
     "push_overdue": CHATS | {"redis"},
     "purge_sessions": {"psycopg", "redis"},
     "send_mails": {"psycopg", "redis"},

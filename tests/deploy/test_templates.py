@@ -76,7 +76,7 @@ WATCHED = [stack for stack in STACKS if stack.template is WATCH]
 OURS = {
     "MessagesStored", "LeftPending", "OutboxAge", "Redelivered", "OverduePushed", "PushesSent",
     "PushesRetried", "PushesBuried", "TokensForgotten", "MailsSent", "MailsGivenUp",
-    "ExportsMade", "ExportsGivenUp",
+    "PostsThrottled", "ExportsMade", "ExportsGivenUp",
     "DependencyUnavailable",
 }  # fmt: skip
 FUNCTIONS = {

@@ -73,10 +73,11 @@ def chat(messages: Messages) -> Chat:
 
 
 @pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+def later(monkeypatch: pytest.MonkeyPatch, owing: FakeOwing) -> Callable[[timedelta], None]:
     def move(by: timedelta) -> None:
         there = now() + by
         monkeypatch.setattr(service, "now", lambda: there)
+        monkeypatch.setattr(owing, "now", lambda: there)
 
     return move
 

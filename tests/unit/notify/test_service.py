@@ -162,6 +162,8 @@ class TestWhatIsShown:
 
         shown = {push.token: (push.title, push.body) for push in world.fcm.sent}
         assert shown == {"token-bo": ("Parley", "New message"), "token-cy": ("Ana", SECRET)}
+        (data,) = [push.data() for push in world.fcm.sent if push.token == "token-bo"]
+        assert set(data) == {"message_id", "chat_id", "seq"}
 
     def test_a_sender_without_a_name_is_the_app(self, world: World) -> None:
         world.users.names = {}
