@@ -10,6 +10,7 @@ from pika.exceptions import AMQPError
 
 from chalicelib import metrics
 from chalicelib.amqp import SECONDS, Incoming, Link, Outgoing, TopologyMissing
+from chalicelib.deadline import within
 from chalicelib.errors import Unavailable
 from chalicelib.events import PUSH_QUEUES, PUSH_SHARDS, Canary, Failure, MessageUnread
 
@@ -166,7 +167,7 @@ class Broker:
         if _within(REST_SECONDS, self._rests_since):
             raise Unavailable("rabbitmq")
         started = time.monotonic()
-        deadline = started + SECONDS
+        deadline = started + within(SECONDS)
         try:
             try:
                 self._ask_any(ask, deadline)
@@ -187,7 +188,7 @@ class Broker:
     def _ask_any(self, ask: "Callable[[Link, float], None]", deadline: float) -> None:
         if self._link is not None and not self._link.is_stale:
             try:
-                ask(self._link, deadline - SECONDS / 2)
+                ask(self._link, (time.monotonic() + deadline) / 2)
                 return
             except (AMQPError, OSError) as error:
                 # It may have died while this container was frozen: that is worth one new one.

@@ -106,6 +106,8 @@ class Settings(BaseModel):
 
     postgres_url: Annotated[SecretStr, _url("postgresql", "postgres")]
     messages_url: Annotated[SecretStr, _url("mongodb", "mongodb+srv", "postgresql", "postgres")]
+    # The URLs of PostgreSQL lead to a pooler that hands out sessions for a transaction each.
+    postgres_pooled: bool = False
     redis_url: Annotated[SecretStr, _url("redis", "rediss")]
     amqp_url: Annotated[SecretStr, _url("amqp", "amqps")] = NotGiven("AMQP_URL")
     # For `maintain` alone. Without them its servers have one account, which may do everything.

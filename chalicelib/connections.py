@@ -322,9 +322,9 @@ class Connections:
         return datetime.fromtimestamp(found[0] + found[1] / 1_000_000, UTC)
 
     def ping(self) -> None:
-        """Raises Unavailable unless Redis answers."""
+        """Raises Unavailable unless Redis answers, and takes what is written."""
         with guarded():
-            self._redis.ping()
+            self._redis.set("ready", "1", ex=60)
 
 
 def _reach(user_id: str, owing: str = "", within: int = 0, seq: int | str = "") -> Call:

@@ -71,7 +71,8 @@ class Deps:
     def postgres(self) -> "Postgres":
         from chalicelib.postgres import Postgres
 
-        return Postgres(self.settings.postgres_url.get_secret_value())
+        settings = self.settings
+        return Postgres(settings.postgres_url.get_secret_value(), pooled=settings.postgres_pooled)
 
     @cached_property
     def broker(self) -> "Broker":
@@ -396,8 +397,9 @@ class Deps:
         from chalicelib.messages.store.postgres import PostgresMessages
         from chalicelib.postgres import Postgres
 
-        same = url == self.settings.postgres_url.get_secret_value()
-        return PostgresMessages(self.postgres if same else Postgres(url))
+        if url == self.settings.postgres_url.get_secret_value():
+            return PostgresMessages(self.postgres)
+        return PostgresMessages(Postgres(url, pooled=self.settings.postgres_pooled))
 
     @cached_property
     def messages(self) -> "Messages":

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from httptools import HttpParserError, HttpResponseParser
 
+from chalicelib.deadline import within
+
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
 MAX_ANSWER = 1024 * 1024
@@ -80,12 +82,11 @@ class KeptConnections:
         return None
 
     def _open(self) -> socket.socket:
-        opened = socket.create_connection(self._address, CONNECT_SECONDS)
+        opened = socket.create_connection(self._address, within(CONNECT_SECONDS))
         try:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 opened = self._tls.wrap_socket(opened, server_hostname=self._address[0])
-            opened.settimeout(ANSWER_SECONDS)
         except BaseException:
             opened.close()
             raise
@@ -113,7 +114,8 @@ class _Connection:
         """Send a request and read its answer; `keep` then says whether another one may follow."""
         self._body = b""
         self._begun = self._complete = self.keep = False
-        ends = time.monotonic() + ANSWER_SECONDS
+        ends = time.monotonic() + within(ANSWER_SECONDS)
+        self._socket.settimeout(within(ANSWER_SECONDS))
         self._socket.sendall(request)
         while not self._complete:
             data = self._socket.recv(65536)

@@ -13,7 +13,7 @@ from chalicelib.postgres import Postgres
 from chalicelib.users.models import Profile
 
 _ACCOUNT = """
-    SELECT u.id, g.subject, suspended_at IS NOT NULL, confirmed_at IS NOT NULL
+    SELECT u.id, g.subject, u.suspended_at IS NOT NULL, f.confirmed_at IS NOT NULL
     FROM users u LEFT JOIN google_accounts g ON g.user_id = u.id
     LEFT JOIN second_factors f ON f.user_id = u.id
 """

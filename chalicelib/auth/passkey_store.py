@@ -60,9 +60,9 @@ class PasskeyStore:
     def find(self, credential_id: bytes) -> Passkey | None:
         with self._postgres.cursor(row_factory=args_row(Passkey)) as cursor:
             return cursor.execute(
-                "SELECT p.id, user_id, credential_id, public_key, sign_count,"
-                " suspended_at IS NOT NULL FROM passkeys p JOIN users u ON u.id = user_id"
-                " WHERE credential_id = %s",
+                "SELECT p.id, p.user_id, p.credential_id, p.public_key, p.sign_count,"
+                " u.suspended_at IS NOT NULL FROM passkeys p JOIN users u ON u.id = p.user_id"
+                " WHERE p.credential_id = %s",
                 [credential_id],
             ).fetchone()
 

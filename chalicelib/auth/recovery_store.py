@@ -182,11 +182,12 @@ class RecoveryStore:
                         "  RETURNING user_id, address"
                         "), proven AS ("
                         "  UPDATE users"
-                        "  SET email_verified_at = COALESCE(email_verified_at, %(now)s)"
-                        "  FROM proof WHERE id = proof.user_id AND email = proof.address"
-                        "  RETURNING id"
+                        "  SET email_verified_at = COALESCE(users.email_verified_at, %(now)s)"
+                        "  FROM proof WHERE users.id = proof.user_id"
+                        "  AND users.email = proof.address RETURNING users.id"
                         ") UPDATE credentials SET password_hash = %(hash)s, changed_at = %(now)s"
-                        " FROM proven WHERE user_id = proven.id RETURNING user_id",
+                        " FROM proven WHERE credentials.user_id = proven.id"
+                        " RETURNING credentials.user_id",
                         {"digest": digest, "hash": password_hash, "now": now},
                     ).fetchone()
                     if user_id is None:
@@ -203,8 +204,8 @@ class RecoveryStore:
                         "WITH newly AS ("
                         "  SELECT id FROM users WHERE id = %s AND email_verified_at = %s"
                         "), codes AS ("
-                        "  DELETE FROM recovery_codes USING newly WHERE user_id = newly.id"
-                        ") DELETE FROM second_factors USING newly WHERE user_id = newly.id",
+                        "  DELETE FROM recovery_codes c USING newly WHERE c.user_id = newly.id"
+                        ") DELETE FROM second_factors f USING newly WHERE f.user_id = newly.id",
                         [user_id, now],
                     )
                     tell(cursor, user_id, "password_reset", now)

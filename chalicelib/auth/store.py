@@ -79,7 +79,7 @@ _FORGET_MAILS = """
 DELETE FROM mails USING users WHERE users.id = %(user_id)s AND (
     (mails.kind IN ('verify', 'export') AND mails.subject = users.id::text)
     OR (mails.kind = 'reset' AND split_part(mails.subject, ' ', 1) = users.email
-        AND email_verified_at IS NOT NULL)
+        AND users.email_verified_at IS NOT NULL)
 )
 """
 
@@ -118,13 +118,13 @@ class AccountStore:
 
     def credential_for(self, login: str) -> Credential | None:
         """The password of whoever has this username, or has verified this e-mail address."""
-        by_email, by_username = "email_verified_at IS NOT NULL AND email", "username"
+        by_email, by_username = "u.email_verified_at IS NOT NULL AND u.email", "u.username"
         column = by_email if "@" in login else by_username
         with self._postgres.cursor(row_factory=args_row(Credential)) as cursor:
             return cursor.execute(
-                "SELECT c.user_id, password_hash, suspended_at IS NOT NULL,"
-                " confirmed_at IS NOT NULL FROM users JOIN credentials c ON c.user_id = id"
-                " LEFT JOIN second_factors f ON f.user_id = id"
+                "SELECT c.user_id, c.password_hash, u.suspended_at IS NOT NULL,"
+                " f.confirmed_at IS NOT NULL FROM users u JOIN credentials c ON c.user_id = u.id"
+                " LEFT JOIN second_factors f ON f.user_id = u.id"
                 f" WHERE {column} = %s",
                 [login],
             ).fetchone()
@@ -159,7 +159,7 @@ class AccountStore:
         return self._open(
             session,
             "credentials c JOIN users u ON u.id = c.user_id"
-            " WHERE c.user_id = %s AND password_hash = %s AND suspended_at IS NULL"
+            " WHERE c.user_id = %s AND c.password_hash = %s AND u.suspended_at IS NULL"
             " FOR SHARE",
             [session.user_id, password_hash],
             known=known,
@@ -173,7 +173,7 @@ class AccountStore:
         return self._open(
             session,
             "passkeys p JOIN users u ON u.id = p.user_id"
-            " WHERE p.user_id = %s AND p.id = %s AND suspended_at IS NULL FOR SHARE",
+            " WHERE p.user_id = %s AND p.id = %s AND u.suspended_at IS NULL FOR SHARE",
             [session.user_id, passkey_id],
             known=known,
         )
@@ -184,7 +184,7 @@ class AccountStore:
         return self._open(
             session,
             "google_accounts g JOIN users u ON u.id = g.user_id"
-            " WHERE g.user_id = %s AND g.subject = %s AND suspended_at IS NULL FOR SHARE",
+            " WHERE g.user_id = %s AND g.subject = %s AND u.suspended_at IS NULL FOR SHARE",
             [session.user_id, subject],
             known=known,
         )
@@ -207,7 +207,8 @@ class AccountStore:
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             opened = cursor.execute(
                 f"WITH opened AS ("
-                f"  {_OPEN_SESSION} SELECT {_OPENING} FROM {proof} RETURNING *"
+                f"  {_OPEN_SESSION} SELECT {_OPENING} FROM {proof}"
+                f"  RETURNING id, user_id, user_agent, device_name, created_at, client_id"
                 f"), notice AS ({_NOTICE_OF_SIGN_IN}) SELECT id FROM opened",
                 [*_opening(session), *values, device(session.user_agent), known],
             ).fetchone()

@@ -13,12 +13,13 @@ from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError, TransportError
 from google.auth.transport.requests import Request
 from google.oauth2.service_account import Credentials as ServiceAccount
-from requests import RequestException, Session
+from requests import RequestException, Response, Session
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from chalicelib import metrics
+from chalicelib.deadline import within
 from chalicelib.http import is_recent
 from chalicelib.ids import new_id
 from chalicelib.notify.models import Notification, Outcome
@@ -68,7 +69,7 @@ class Fcm:
     def send(self, pushes: Sequence[Notification]) -> list[Outcome]:
         """Send all; one outcome each, in their order. Never raises for what FCM or the network
         does, and returns some seconds after `seconds` at the latest."""
-        deadline = time.monotonic() + self._seconds
+        deadline = time.monotonic() + within(self._seconds)
         outcomes: list[Outcome] = []
         for start in range(0, len(pushes), AT_ONCE):
             chunk = pushes[start : start + AT_ONCE]
@@ -138,7 +139,7 @@ class _Given(credentials.Base):  # type: ignore[misc]
 
 def _ask_once(request: Request, *args: Any, **kwargs: Any) -> Any:
     """One request for a token; google-auth would try again where the answer is a 5xx."""
-    answer = request(*args, **{**kwargs, "timeout": REQUEST_SECONDS})
+    answer = request(*args, **{**kwargs, "timeout": within(REQUEST_SECONDS)})
     if answer.status >= 500:
         raise TransportError(f"The token endpoint answers {answer.status}.")
     return answer
@@ -158,7 +159,11 @@ def _tame(app: firebase_admin.App, url: str | None) -> None:
 
 
 class _Adapter(HTTPAdapter):
-    """Tries once, and never on a connection that has been idle for long."""
+    """Tries once, in the time that the event has, and never on a connection that has been idle for
+    long."""
+
+    def send(self, *args: Any, **kwargs: Any) -> Response:
+        return super().send(*args, **{**kwargs, "timeout": within(REQUEST_SECONDS)})
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

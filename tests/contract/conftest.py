@@ -1,5 +1,6 @@
 """Real servers for the contract tests: given by the environment, else started once a run."""
 
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,9 +12,12 @@ import psycopg
 import pymongo
 import pytest
 
+from chalicelib.postgres import Postgres
 from local.servers import start_all
-from local.servers.postgres import Postgres
+from local.servers.postgres import Postgres as Server
 from tests.contract import application_role
+from tests.contract.altered import ALTERED, altered
+from tests.contract.pooler import POOLED, pooler
 
 Start = Callable[[str], str]
 
@@ -48,19 +52,30 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 def _owner_of_everything(url: str, state: Path) -> None:
     """Tests make roles. Those who own nothing are tried as such: see application_role."""
     parts = urlsplit(url)
-    administration = Postgres.administration(parts.port or 5432, state)
+    administration = Server.administration(parts.port or 5432, state)
     with psycopg.connect(administration, autocommit=True) as connection:
         connection.execute(f"ALTER ROLE {parts.username} SUPERUSER".encode())
 
 
 @pytest.fixture(scope="session")
-def postgres_url(start_server: Start) -> Iterator[str]:
-    """A new, empty database."""
+def postgres_url(start_server: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A new, empty database; behind a pooler or altered all the time, where the environment asks
+    for that."""
     server = start_server("postgres")
     name = f"test_{secrets.token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
-    yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    url = urlsplit(server)._replace(path=f"/{name}").geturl()
+    if os.environ.get(ALTERED):
+        with altered():
+            yield url
+    elif os.environ.get(POOLED):
+        state = tmp_path_factory.mktemp("pooler")
+        with pooler(url, state) as pooled_url, pytest.MonkeyPatch.context() as patch:
+            patch.setitem(Postgres.__init__.__kwdefaults__ or {}, "pooled", True)
+            yield pooled_url
+    else:
+        yield url
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 

@@ -28,7 +28,7 @@ from chalicelib.messages.store.mongo_documents import (
     SHORT,
     Document,
     Documents,
-    bounded,
+    again,
     cursors,
     insert_new,
     may_be_sent,
@@ -66,9 +66,9 @@ class MongoMessages(MessageStore):
 
     def __init__(self, url: str, *, prefix: str = "") -> None:
         """`prefix` goes before the names of all collections."""
-        # What bounds a call is `bounded`; the time to connect also bounds looking after the server.
-        # Whatever is answered or read is on disk, on most servers of a replica set: a crash or a
-        # failover takes nothing back. Arguments win over what the URL says.
+        # What bounds a call is `Documents.bounded`; the time to connect also bounds looking after
+        # the server. Whatever is answered or read is on disk, on most servers of a replica set: a
+        # crash or a failover takes nothing back. Arguments win over what the URL says.
         self._client: MongoClient[Document] = MongoClient(
             url,
             tz_aware=True,
@@ -82,7 +82,7 @@ class MongoMessages(MessageStore):
 
     def create_indexes(self) -> None:
         """Safe to repeat, and to run twice at once."""
-        with bounded(INDEX_SECONDS):
+        with self._db.bounded(INDEX_SECONDS):
             for name, indexes in self.INDEXES.items():
                 self._db.chats.database[name].create_indexes(indexes)
 
@@ -91,7 +91,7 @@ class MongoMessages(MessageStore):
         repeat, and to run twice at once."""
         unknown: Document = {"_id": {"$gt": ""}, "asked": {"$exists": False}, "answered": None}
         while True:
-            with bounded(INDEX_SECONDS):
+            with self._db.bounded(INDEX_SECONDS):
                 page = list(self._db.chats.find(unknown).sort("_id", ASCENDING).limit(LOOK_AT))
                 if not page:
                     return
@@ -101,7 +101,7 @@ class MongoMessages(MessageStore):
     def open_direct(
         self, chat_id: str, *, members: tuple[str, str], at: datetime
     ) -> tuple[Chat, bool]:
-        with bounded():
+        with self._db.bounded():
             made = False
             chat = self._db.chat(chat_id, members[0])
             if chat is None:
@@ -111,10 +111,11 @@ class MongoMessages(MessageStore):
                 raise LookupError("this chat has other members")
             return self._db.views([chat], members[0])[0], made
 
+    @again
     def append(self, new: NewMessage, *, unanswered: int) -> Stored | None:
         entry = {"_id": new.id, **new.model_dump(exclude={"id"})}
         same = {"sender_id": new.sender_id, "client_id": new.client_id}
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chats.find_one_and_update(
                 {
                     "_id": new.chat_id,
@@ -144,10 +145,11 @@ class MongoMessages(MessageStore):
                 # else a reader was faster than we are
             return Stored(message, chat["member_ids"], created=True, pending=True)
 
+    @again
     def settle(self, message: Message) -> None:
         last = {"$literal": {"id": message.id, "seq": message.seq}}
         newer = {"$gt": [message.seq, {"$ifNull": ["$last.seq", 0]}]}
-        with bounded():
+        with self._db.bounded():
             self._db.chats.update_one(
                 {"_id": message.chat_id, "outbox._id": message.id},
                 [
@@ -156,6 +158,7 @@ class MongoMessages(MessageStore):
                 ],
             )
 
+    @again
     def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
         created: Document = {"$lt": before}
         later: Document = {}
@@ -167,7 +170,7 @@ class MongoMessages(MessageStore):
                 {"_id": {"$gt": chat_id}},
                 {"_id": chat_id, "outbox.seq": {"$gt": seq}},
             ]
-        with bounded():
+        with self._db.bounded():
             found = list(
                 self._db.chats.aggregate(
                     [
@@ -197,11 +200,13 @@ class MongoMessages(MessageStore):
             if chat["outbox"]["_id"] in landed
         ]
 
+    @again
     def chat(self, chat_id: str, *, member: str) -> Chat | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chats.find_one({"_id": chat_id, "member_ids": member}, SHORT)
             return self._db.views([chat], member)[0] if chat else None
 
+    @again
     def chats(
         self, member: str, *, limit: int, before: tuple[datetime, str] | None = None
     ) -> list[Chat]:
@@ -212,13 +217,14 @@ class MongoMessages(MessageStore):
                 {"last_activity_at": {"$lt": at}},
                 {"last_activity_at": at, "_id": {"$lt": chat_id}},
             ]
-        with bounded():
+        with self._db.bounded():
             found = self._db.chats.find(wanted, SHORT).sort(NEWEST_FIRST).limit(limit)
             return self._db.views(list(found), member)
 
+    @again
     def news(self, member: str, known: Mapping[str, int], *, limit: int) -> list[Chat]:
         """Looks at the revs of all chats first: they are small, and most have no news."""
-        with bounded():
+        with self._db.bounded():
             revs = self._db.chats.find({"member_ids": member}, {"last_rev": 1}).sort(NEWEST_FIRST)
             fresh = (one["_id"] for one in revs if one["last_rev"] > known.get(one["_id"], 0))
             ids = list(islice(fresh, limit))
@@ -227,10 +233,11 @@ class MongoMessages(MessageStore):
             found = self._db.chats.find({"_id": {"$in": ids}, "member_ids": member}, SHORT)
             return self._db.views(list(found.sort(NEWEST_FIRST)), member)
 
+    @again
     def history(
         self, chat_id: str, *, member: str, before: int | None, limit: int
     ) -> list[Message] | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
@@ -240,8 +247,9 @@ class MongoMessages(MessageStore):
                 {"chat_id": chat_id}, "seq", DESCENDING, low=0, high=newest, limit=limit
             )
 
+    @again
     def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> Changes | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
@@ -257,7 +265,7 @@ class MongoMessages(MessageStore):
     def move_cursors(
         self, chat_id: str, *, member: str, read: int = 0, delivered: int = 0
     ) -> Cursors | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
@@ -279,8 +287,9 @@ class MongoMessages(MessageStore):
         moved = read > old["read_seq"] or delivered > old["delivered_seq"]
         return cursors(receipt, chat, moved=moved)
 
+    @again
     def observers(self, chat_id: str, *, member: str) -> list[str] | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chats.find_one(
                 {"_id": chat_id, "member_ids": member}, {"member_ids": 1, "answered": 1}
             )
@@ -288,13 +297,14 @@ class MongoMessages(MessageStore):
             return None
         return [one for one in chat["member_ids"] if one != member and chat.get("answered")]
 
+    @again
     def acquainted(self, member: str, others: Collection[str]) -> set[str]:
         wanted = [other for other in others if other != member]
         together = {
             "$and": [{"member_ids": member}, {"member_ids": {"$in": wanted}}, {"answered": True}]
         }
         known = {"$setIntersection": ["$member_ids", {"$literal": wanted}]}
-        with bounded():
+        with self._db.bounded():
             found = self._db.chats.aggregate(
                 [
                     {"$match": together},
@@ -305,9 +315,10 @@ class MongoMessages(MessageStore):
             )
             return {one["_id"] for one in found}
 
+    @again
     def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
         chat_ids = list({chat_id for chat_id, _ in pairs})
-        with bounded():
+        with self._db.bounded():
             chats = {
                 chat["_id"]: chat
                 for chat in self._db.chats.find(
@@ -327,10 +338,11 @@ class MongoMessages(MessageStore):
             for one in members
         }
 
+    @again
     def undelivered(
         self, chat_id: str, *, member: str, since: int, until: int, limit: int
     ) -> list[Message] | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
@@ -342,12 +354,13 @@ class MongoMessages(MessageStore):
 
     def drop(self) -> None:
         """Forget everything. For stores that were made to try something."""
-        with bounded():
+        with self._db.bounded():
             for collection in (self._db.chats, self._db.memberships, self._db.messages):
                 collection.drop()
 
+    @again
     def ping(self) -> None:
-        with bounded():
+        with self._db.bounded():
             self._client.admin.command("ping")
 
     def close(self) -> None:

@@ -1,8 +1,10 @@
 """Chats and messages as MongoDB keeps them: how they are read, and repaired while reading."""
 
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
+import functools
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import pymongo
 from pymongo import ASCENDING, UpdateOne
@@ -10,13 +12,20 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError, WriteConcernError
 
+from chalicelib.deadline import passed, within
 from chalicelib.errors import Unavailable
 from chalicelib.messages.models import Chat, Cursors, Member, Message, NewMessage, Receipt
 from chalicelib.messages.store import UNREAD_WINDOW
 
 Document = dict[str, Any]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S", bound="Keeper")
+
 CALL_SECONDS = 5.0
+PING_SECONDS = 2.0
+IDLE_SECONDS = 5
 DUPLICATE_KEY = 11000
 # Enough of an outbox to know the last message of a chat, in lists of many chats.
 SHORT: Document = {"outbox": {"$slice": -3}}
@@ -25,10 +34,41 @@ SHORT: Document = {"outbox": {"$slice": -3}}
 class Documents:
     """The collections, and what several methods of the store have in common."""
 
+    # Wall time, because it also passes while a function's container is frozen.
+    _used_at = 0.0
+    well = False
+    """Whether the server answered the last time."""
+
+    trying = False
+    """Whether a call that fails is repeated: it has half of its time."""
+
     def __init__(self, database: Database[Document], prefix: str = "") -> None:
         self.chats = database[f"{prefix}chats"]
         self.memberships = database[f"{prefix}memberships"]  # _id is "chat_id:user_id"
         self.messages = database[f"{prefix}messages"]
+
+    @contextmanager
+    def bounded(self, seconds: float = CALL_SECONDS) -> Iterator[None]:
+        """All round trips of a call share one deadline. Before the first, a connection that was
+        idle is tried: a network that forgot it says nothing, and it would take all the time."""
+        try:
+            with pymongo.timeout(within(seconds / 2 if self.trying else seconds)):
+                if self._used_at and time.time() - self._used_at > IDLE_SECONDS:
+                    with suppress(PyMongoError), pymongo.timeout(PING_SECONDS):
+                        self.chats.database.client.admin.command("ping")
+                yield
+            self.well = True
+        except PyMongoError as error:
+            if (
+                error.timeout
+                or isinstance(error, ConnectionFailure | WriteConcernError)
+                or error.has_error_label("RetryableWriteError")
+            ):
+                self.well = False
+                raise Unavailable("messages") from error
+            raise
+        finally:
+            self._used_at = time.time()
 
     def landed(self, entries: Iterable[Document], also: Iterable[str] = ()) -> dict[str, Document]:
         """The messages of outbox entries by id, stored now where their sender did not get to it;
@@ -147,20 +187,30 @@ class Documents:
         return {one["_id"]: one["count"] for one in counted}
 
 
-@contextmanager
-def bounded(seconds: float = CALL_SECONDS) -> Iterator[None]:
-    """All round trips of a call share one deadline."""
-    try:
-        with pymongo.timeout(seconds):
-            yield
-    except PyMongoError as error:
-        if (
-            error.timeout
-            or isinstance(error, ConnectionFailure | WriteConcernError)
-            or error.has_error_label("RetryableWriteError")
-        ):
-            raise Unavailable("messages") from error
-        raise
+class Keeper(Protocol):
+    """Who keeps documents."""
+
+    _db: Documents
+
+
+def again(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """A call that is harmless to repeat, and is repeated once if the server was well before: its
+    connection may have been lost in silence."""
+
+    @functools.wraps(method)
+    def wrapped(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        documents = self._db
+        documents.trying = documents.well
+        try:
+            return method(self, *args, **kwargs)
+        except Unavailable:
+            if documents.well or not documents.trying or passed():
+                raise
+        finally:
+            documents.trying = False
+        return method(self, *args, **kwargs)
+
+    return wrapped
 
 
 def insert_new(collection: MongoCollection[Document], documents: list[Document]) -> None:

@@ -25,6 +25,13 @@ Row = dict[str, Any]
 
 _MESSAGE = "id, chat_id, seq, rev, sender_id, client_id, content, created_at, edited_at, deleted_at"
 
+
+def _columns(table: str) -> str:
+    """A message's columns in one of several tables. Columns are always named: a `*` that grows
+    breaks whoever prepared the statement before."""
+    return ", ".join(f"{table}.{name}" for name in _MESSAGE.split(", "))
+
+
 # Whether a member has written. The LIMIT has it planned for one row, however many there are.
 _WROTE = """(
     SELECT true FROM messages
@@ -70,7 +77,7 @@ WITH members AS (
     INSERT INTO outbox (chat_id, seq, created_at)
     SELECT chat_id, last_rev, %(created_at)s FROM place
 )
-SELECT member_ids, place.last_rev AS place, old.*,
+SELECT member_ids, place.last_rev AS place, {_columns("old")},
     CASE WHEN old.id IS NOT NULL THEN
         EXISTS (SELECT FROM outbox WHERE chat_id = old.chat_id AND seq = old.seq)
     END AS pending
@@ -89,17 +96,24 @@ SELECT EXISTS (SELECT FROM made) AS made
 """
 
 _CHATS = f"""
-SELECT chat.*, {_ANSWERED.format("chat", "id")} AS answered,
-    (SELECT json_agg(other ORDER BY other.user_id) FROM memberships other
-     WHERE other.chat_id = chat.id) AS members,
-    (SELECT row_to_json(newest) FROM messages newest
-     WHERE newest.chat_id = chat.id AND newest.seq = chat.last_seq) AS last_message,
+SELECT chat.id, chat.kind, chat.last_rev, chat.created_at, chat.last_activity_at,
+    {_ANSWERED.format("chat", "id")} AS answered,
+    (SELECT json_agg(other ORDER BY other.user_id) FROM (
+        SELECT user_id, role, joined_rev, read_seq, delivered_seq FROM memberships
+        WHERE memberships.chat_id = chat.id
+     ) other) AS members,
+    (SELECT row_to_json(newest) FROM (
+        SELECT {_MESSAGE} FROM messages
+        WHERE messages.chat_id = chat.id AND messages.seq = chat.last_seq
+     ) newest) AS last_message,
     (SELECT count(*) FROM messages unread
      WHERE unread.chat_id = chat.id
         AND unread.seq > greatest(chat.read_seq, chat.last_rev - %(window)s)
         AND unread.sender_id <> %(member)s AND unread.deleted_at IS NULL) AS unread_count
 FROM (
-    SELECT chats.*, mine.read_seq FROM memberships mine JOIN chats ON chats.id = mine.chat_id
+    SELECT chats.id, chats.kind, chats.last_rev, chats.last_seq, chats.created_at,
+        chats.last_activity_at, mine.read_seq
+    FROM memberships mine JOIN chats ON chats.id = mine.chat_id
     WHERE mine.user_id = %(member)s {{}}
     ORDER BY chats.last_activity_at DESC, chats.id DESC LIMIT %(limit)s
 ) chat
@@ -115,7 +129,7 @@ _NEWS = _CHATS.format(
 
 # One row at least for a member, so that an empty answer is told from no answer at all.
 _IN_CHAT = f"""
-SELECT chats.last_rev AS chat_rev, found.*
+SELECT chats.last_rev AS chat_rev, {_columns("found")}
 FROM memberships mine JOIN chats ON chats.id = mine.chat_id
 LEFT JOIN LATERAL (
     SELECT {_MESSAGE} FROM messages WHERE chat_id = chats.id AND {{}} LIMIT %(limit)s
@@ -140,10 +154,10 @@ END AS answered_to
 
 _MOVE = f"""
 WITH mine AS (
-    SELECT chat_id, user_id, read_seq, delivered_seq,
-        least(%(read)s, last_rev) AS read, least(%(delivered)s, last_rev) AS delivered
-    FROM memberships JOIN chats ON chats.id = chat_id
-    WHERE chat_id = %(chat_id)s AND user_id = %(member)s
+    SELECT m.chat_id, m.user_id, m.read_seq, m.delivered_seq,
+        least(%(read)s, chats.last_rev) AS read, least(%(delivered)s, chats.last_rev) AS delivered
+    FROM memberships m JOIN chats ON chats.id = m.chat_id
+    WHERE m.chat_id = %(chat_id)s AND m.user_id = %(member)s
 ), moved AS (
     UPDATE memberships SET read_seq = greatest(memberships.read_seq, mine.read),
         delivered_seq = greatest(memberships.delivered_seq, mine.delivered)
@@ -159,7 +173,7 @@ FROM mine LEFT JOIN moved ON true
 """
 
 _CURSORS = f"""
-SELECT mine.*, false AS moved, {_SEEN_BY}
+SELECT mine.chat_id, mine.user_id, mine.read_seq, mine.delivered_seq, false AS moved, {_SEEN_BY}
 FROM unnest(%(chat_ids)s::uuid[], %(user_ids)s::uuid[]) AS wanted (chat_id, user_id)
 JOIN memberships mine USING (chat_id, user_id)
 """
@@ -218,7 +232,7 @@ class PostgresMessages(MessageStore):
             "unanswered": unanswered,
         }
         try:
-            rows = self._rows(_APPEND, **values)
+            rows = self._rows(_APPEND, again=True, **values)
         except UniqueViolation:  # the same client_id at the same time: now it is there to be read
             rows = self._rows(_APPEND, **values)
         if rows and _refused(rows[0]):  # unless an answer, or the same message, has just come
@@ -233,7 +247,7 @@ class PostgresMessages(MessageStore):
         return Stored(_message(row), row["member_ids"], created=False, pending=row["pending"])
 
     def settle(self, message: Message) -> None:
-        with self._postgres.cursor() as cursor:
+        with self._postgres.cursor(again=True) as cursor:
             cursor.execute(_SETTLE, (message.chat_id, message.seq))
 
     def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
@@ -302,7 +316,7 @@ class PostgresMessages(MessageStore):
     def undelivered(
         self, chat_id: str, *, member: str, since: int, until: int, limit: int
     ) -> list[Message] | None:
-        asked = {"chat_id": chat_id, "member": member, "since": since, "until": until}
+        asked: Row = {"chat_id": chat_id, "member": member, "since": since, "until": until}
         rows = self._rows(_UNDELIVERED, **asked, limit=limit)
         return _messages(rows) if rows else None
 
@@ -313,8 +327,8 @@ class PostgresMessages(MessageStore):
         rows = self._rows(query, window=UNREAD_WINDOW, **values)
         return [Chat.model_validate(row).seen_by(values["member"]) for row in rows]
 
-    def _rows(self, query: str, **values: Any) -> list[Row]:
-        with self._postgres.cursor(row_factory=dict_row) as cursor:
+    def _rows(self, query: str, *, again: bool = False, **values: Any) -> list[Row]:
+        with self._postgres.cursor(row_factory=dict_row, again=again) as cursor:
             return cursor.execute(query, values).fetchall()
 
 

@@ -132,6 +132,24 @@ def test_hanging_up_is_survived_by_the_next_call(
     assert room.all() == [stored.message]
 
 
+def test_g9_a_silent_network_costs_no_send_and_nothing_that_reads(
+    url: str, proxy: Proxy, store_at: StoreAt, room: Room
+) -> None:
+    """It forgot the connection, and does not tell."""
+    said = room.say(room.ana)
+    names = set(CALLS) - {"open_direct", "move_cursors"}
+    stores = {name: store_at(_at_port(url, proxy.port)) for name in names}
+    for store in stores.values():
+        store.ping()
+    proxy.forget()
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: CALLS[name](stores[name], room), names))
+
+    assert len(room.all()) == 2
+    assert said in room.all()
+
+
 def _at_port(url: str, port: int) -> str:
     parts = urlsplit(url)
     user, at, _ = parts.netloc.rpartition("@")

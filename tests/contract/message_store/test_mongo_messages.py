@@ -68,16 +68,40 @@ def database(mongo_store_url: str) -> Iterator[Database[dict[str, Any]]]:
         yield client.get_default_database()
 
 
-def dies_before_storing(store: MongoMessages, new: NewMessage) -> None:
-    """Its place is taken and it is in the outbox; then the connection breaks."""
+class Death(Exception):
+    """Of the process that sends."""
 
-    def broken(document: object) -> None:
-        raise AutoReconnect("connection reset")
+
+def dies_before_storing(store: MongoMessages, new: NewMessage) -> None:
+    """Its place is taken and it is in the outbox; then it dies."""
+
+    def die(document: object) -> None:
+        raise Death
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store._db.messages, "insert_one", broken)
-        with pytest.raises(Unavailable):
+        patch.setattr(store._db.messages, "insert_one", die)
+        with pytest.raises(Death):
             store.append(new, unanswered=3)
+
+
+def test_a_send_whose_connection_breaks_in_the_middle_completes_itself(
+    room: Room, store: MongoMessages, other: MongoMessages
+) -> None:
+    new = room.new(room.ana)
+    insert, broken = store._db.messages.insert_one, ["once"]
+
+    def insert_one(document: dict[str, Any]) -> object:
+        if broken:
+            raise AutoReconnect(broken.pop())
+        return insert(document)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store._db.messages, "insert_one", insert_one)
+        sent = store.append(new, unanswered=3)
+
+    assert sent is not None
+    assert (sent.created, sent.pending) == (True, True)
+    assert room.all(other) == [sent.message]
 
 
 class TestASenderThatDied:
