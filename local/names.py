@@ -11,7 +11,7 @@ _HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]+)?", re.ASCII | re.I
 
 @dataclass(frozen=True)
 class Names:
-    """Those of this machine, and `more` that whoever started it has named.
+    """Those of this machine, and `more` from `--allow-host`.
 
     Any port will do in a request: the way here may be a tunnel, and the name is what a stranger
     cannot choose. `page_port` is where our own pages come from.

@@ -72,7 +72,7 @@ class OAuth:
         return claims
 
     def client(self, client_id: str, caller: Client) -> OAuthClient | None:
-        """A program by its id. Who asks for ones that are not there is slowed down, and nobody
+        """A program by its id. Unknown ids count against the rate limit of the address, and nobody
         else: it is looked for first."""
         if not is_client_id(client_id):
             return None

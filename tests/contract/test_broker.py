@@ -202,7 +202,7 @@ class TestTopology:
 
 
 class TestALostTopology:
-    """As of a broker that was set up anew, or whose queues somebody deleted."""
+    """As on a broker that was set up again, or whose queues somebody deleted."""
 
     @pytest.fixture(autouse=True)
     def whole_again(self, amqp_url: str, queues: Queues) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""RabbitMQ loses its exchanges and queues, as a broker does that is set up anew."""
+"""RabbitMQ loses its exchanges and queues, like a broker that is set up again."""
 
 import asyncio
 
