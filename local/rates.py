@@ -22,9 +22,9 @@ each action and `$connect` has a class there; a test compares the two. `RATE_LIM
 buckets of a stage, as JSON: `{"register": {"address": [100, 900]}}`.
 
 "100 / 5 s" is a token bucket: 100 at once, and an empty one is full again after 5 seconds. Each
-request takes one token of every bucket that its class has for the caller, or of none: what is
-refused writes nothing. Which these are is in Redis, and asked for in the round trip that also
-checks the session; classes with a bucket of the address look first, and take a second one.
+request takes one token of every bucket that its class has for the caller, or of none: a refusal
+writes nothing. The buckets are in Redis, and the round trip that checks the session also takes of
+them. Classes with a bucket of the address need a second round trip: they look first, then take.
 Without an answer, requests are refused with 503. An address is an IPv4 address or an IPv6 network
 (/64), as API Gateway saw it.
 

@@ -97,8 +97,8 @@ class OAuth:
         return self._clients.get(client_id) if is_client_id(client_id) else None
 
     def _counted(self, sent: Sent, caller: Client, respond: Respond) -> Outcome:
-        """Answer. What was wrong counts by address once that is known, so it is in nobody's way
-        who is right; a program that has shown its secret is counted for itself."""
+        """Answer. Only what turned out wrong counts by address, so right requests never wait for
+        it. A program that has shown its secret has buckets of its own."""
         server = self.server(caller)
         try:
             question = self._question(sent)

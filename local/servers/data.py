@@ -1,4 +1,4 @@
-"""Data of servers fit the passwords that they were made with: others are set aside."""
+"""Data that were made with other passwords than today's are set aside."""
 
 import secrets
 from collections.abc import Iterable
