@@ -183,7 +183,7 @@ def test_finding_out_who_may_get_an_event_is_no_round_trip(
     assert trips.count == 1
 
 
-def test_whoever_has_a_socket_of_a_program_alone_is_unreached_and_owes_nothing(
+def test_a_user_with_only_a_program_connected_is_unreached_and_owes_nothing(
     gateway: Gateway, connections: Connections, management: Management
 ) -> None:
     connections.open(program("bo", "chats.read"), "p1")
@@ -198,7 +198,7 @@ def test_whoever_has_a_socket_of_a_program_alone_is_unreached_and_owes_nothing(
     assert connections.claim_overdue(100) == [Owed("cy", CHAT, 3, since=3)]
 
 
-def test_who_has_a_socket_of_an_earlier_version_alone_is_unreached_and_owes_nothing(
+def test_a_user_with_only_an_earlier_versions_socket_is_unreached_and_owes_nothing(
     gateway: Gateway, connections: Connections, management: Management
 ) -> None:
     connections._redis.zadd(f"conns:{{{shard_of('bo')}}}:bo", {"old s1": time.time() + 900})

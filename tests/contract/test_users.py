@@ -160,7 +160,7 @@ class TestPushTokens:
     @pytest.mark.parametrize(
         ("owners", "strangers"), [("k" * 22, None), (None, "x" * 22), (None, None), ("k", "x")]
     )
-    def test_are_taken_by_nobody_who_merely_knows_them(
+    def test_are_not_taken_by_knowing_them(
         self, stores: Stores, owners: str | None, strangers: str | None
     ) -> None:
         (ana, session), (eve, other) = stores.account(), stores.account()

@@ -160,7 +160,7 @@ def test_asking_again_and_again_voids_no_link(run: Run) -> None:
     run(scenario)
 
 
-def test_strangers_who_claim_an_address_keep_its_owner_out_of_nothing(run: Run) -> None:
+def test_strangers_who_claim_an_address_do_not_keep_its_owner_out(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.new("ana")
         email = ana.signed_in["user"]["email"]
@@ -196,7 +196,7 @@ def test_every_change_of_how_one_signs_in_is_told(run: Run) -> None:
     run(scenario)
 
 
-def test_who_copies_what_a_device_says_of_itself_is_told_of(run: Run) -> None:
+def test_a_sign_in_that_copies_a_known_devices_name_is_mailed(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.verified("ana")
         known = {"login": ana.username, "password": PASSWORD, "device_name": "Desk"}

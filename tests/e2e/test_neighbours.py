@@ -106,7 +106,7 @@ def page_of(browser: Browser, program: Program, ana: Neighbour) -> Page:
     return page
 
 
-def test_what_strangers_at_an_address_use_up_is_missed_by_nobody_who_is_right(
+def test_strangers_at_an_address_use_up_nothing_that_right_requests_need(
     cloud: Cloud, ana: Neighbour, program: Program
 ) -> None:
     public = registered(cloud, confidential=False)

@@ -191,7 +191,7 @@ def test_g5_a_sign_out_whose_worker_dies_is_completed_although_nobody_repeats_it
     run(place, scenario)
 
 
-def test_g5_whoever_meets_a_revoked_session_closes_the_sockets_that_it_left(place: Place) -> None:
+def test_g5_a_request_of_a_revoked_session_closes_its_sockets(place: Place) -> None:
     """As an earlier version left them, which told Redis of a session and of its sockets apart."""
 
     async def scenario(people: People) -> None:

@@ -261,7 +261,7 @@ class TestLogin:
         assert world.mailed() == []
 
     @pytest.mark.parametrize("key", [None, "x" * 22])
-    def test_whoever_copies_what_a_device_says_of_itself_is_no_known_device(
+    def test_copying_the_name_and_user_agent_of_a_device_makes_no_known_device(
         self, world: World, key: str | None
     ) -> None:
         world.verified()

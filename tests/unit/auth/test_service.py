@@ -128,7 +128,7 @@ class TestRevoke:
         assert not world.stands(tablet)
         assert world.sockets.closed == [(ana.user.id, tablet.session_id)]
 
-    def test_g5_whoever_is_refused_has_what_sockets_are_left_closed(self, world: World) -> None:
+    def test_g5_a_refused_request_closes_the_sockets_of_its_session(self, world: World) -> None:
         """The function that ended the session may have died, or Redis not have answered, before it
         closed them."""
         ana = world.register()
