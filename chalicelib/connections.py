@@ -16,7 +16,7 @@ import redis
 
 from chalicelib import connection_scripts as lua
 from chalicelib.auth.models import Identity
-from chalicelib.buckets import Held, digest, held, judge, taking
+from chalicelib.buckets import judge, of_caller, taking
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unauthorized
 from chalicelib.limits import Use
@@ -58,7 +58,7 @@ class Connections:
         self._redis = client
         self._scripts = Scripts(client)
         self._settings = settings
-        self._callers: dict[str, tuple[str, str]] = {}
+        self._callers: dict[str, tuple[str, str, str]] = {}
 
     def open(self, identity: Identity, connection_id: str) -> list[Socket]:
         """Record a socket; answers the user's others, oldest first. Sockets of programs are kept
@@ -97,7 +97,7 @@ class Connections:
         rate = frame.size / frame.seconds
         calls = [Call(lua.ADMIT, [_connection(connection_id)], [rate, frame.size])]
         known = self._callers.get(connection_id)
-        own = self._buckets(known, use) if known else []
+        own = of_caller(self._settings.limits, use, *known) if known else []
         if own:
             calls.append(taking(own, use.cost))
         found, *taken = self._scripts.run_all(calls)
@@ -108,9 +108,10 @@ class Connections:
         if float(wait) > 0:
             raise RateLimited(math.ceil(float(wait)))
         if not known:
-            own = self._buckets((user_id, session_id), use)
+            known = user_id, session_id, client_id
+            own = of_caller(self._settings.limits, use, *known)
             taken = [self._scripts.run(taking(own, use.cost))] if own else []
-            self._remember(connection_id, user_id, session_id)
+            self._remember(connection_id, known)
         judge([(own, one) for one in taken])
         return Identity(
             user_id=user_id,
@@ -126,16 +127,10 @@ class Connections:
         sizes = [bucket.interval, bucket.size]
         return bool(self._scripts.run(Call(lua.REFUSE, [_connection(connection_id)], sizes)))
 
-    def _buckets(self, caller: tuple[str, str], use: Use) -> list[Held]:
-        user_id, session_id = caller
-        limit = use.limit, self._settings.limits[use.limit]
-        target = digest(use.target) if use.target else None
-        return held(limit, user_id, user="", session=session_id, target=target)
-
-    def _remember(self, connection_id: str, user_id: str, session_id: str) -> None:
+    def _remember(self, connection_id: str, caller: tuple[str, str, str]) -> None:
         if len(self._callers) >= CALLERS:
             del self._callers[next(iter(self._callers))]
-        self._callers[connection_id] = user_id, session_id
+        self._callers[connection_id] = caller
 
     def renew(self, identity: Identity) -> Renewal:
         """A ping: the user was seen now, the record lives on."""

@@ -28,6 +28,9 @@ checks the session; classes with a bucket of the address look first, and take a 
 Without an answer, requests are refused with 503. An address is an IPv4 address or an IPv6 network
 (/64), as API Gateway saw it.
 
+A program has, of each user who let it in, a bucket of the user's size for itself: what it uses up,
+neither the user's own clients nor other programs miss.
+
 A class with a target counts whom or what is meant: a chat for each sender apart, so that nobody
 uses up what others need, or an account that somebody tries to sign in to.
 """

@@ -11,11 +11,11 @@ from chalicelib.buckets import (
     LOOK,
     TAKE,
     Held,
-    digest,
     held,
     judge,
     looking,
     network,
+    of_caller,
     sizes,
     taking,
 )
@@ -61,16 +61,17 @@ class Revocation:
         self._settings = settings
         self._scripts = Scripts(client)
 
-    def admit(self, user_id: str, session_id: str, use: Use) -> Admission:
+    def admit(
+        self, user_id: str, session_id: str, use: Use, client_id: str | None = None
+    ) -> Admission:
         """Whether the session stands, and one less in the buckets of what it is about to do: one
-        round trip. Raises RateLimited.
+        round trip. `client_id`: of a program that the user let in. Raises RateLimited.
 
         Two, where its address has a bucket as well: that is on another slot, and what either of
         them refuses must not cost the other.
         """
         limit = use.limit, self._settings.limits[use.limit]
-        target = digest(use.target) if use.target else None
-        own = held(limit, user_id, user="", session=session_id, target=target)
+        own = of_caller(self._settings.limits, use, user_id, session_id, client_id)
         keys, sized = [_session(user_id, session_id), *(one.key for one in own)], sizes(own)
         of_address = held(limit, network(use.address), address="") if use.address else []
         if not of_address:

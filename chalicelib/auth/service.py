@@ -96,7 +96,9 @@ class Auth:
         if scheme.lower() != "bearer":
             raise Unauthorized()
         identity = self._tokens().verify(token.strip())
-        known, quotas = self._revocation.admit(identity.user_id, identity.session_id, use)
+        known, quotas = self._revocation.admit(
+            identity.user_id, identity.session_id, use, identity.client_id
+        )
         if not self._stands(identity, known):
             raise Unauthorized()
         return identity, quotas

@@ -253,6 +253,19 @@ class TestClassesOfLimits:
         assert self.admitted(revocation, 4, "eve", "s1", to("c2")) == 2
         assert self.admitted(revocation, 2, "ana", "s1", to("c1")) == 2
 
+    def test_a_program_uses_up_nothing_of_its_users(self, client: redis.Redis) -> None:
+        """Also by what it may not do: its scopes are looked at when it has been counted."""
+        revocation = self.revocation(client, user=(2, 900), target=(1, 900))
+        use = Use(limit="send", target="c1")
+        for grant in ("g1", "g2"):
+            with suppress(RateLimited):
+                revocation.admit("ana", grant, use, "board")
+
+        with pytest.raises(RateLimited):
+            revocation.admit("ana", "g3", use, "board")
+        revocation.admit("ana", "g4", use, "clock")
+        revocation.admit("ana", "s1", use)
+
     def test_users_of_an_address_share_its_own(self, client: redis.Redis) -> None:
         given = auth_settings(rate_limits={"search": {"address": (3, 900)}})
         revocation = Revocation(client, given)
