@@ -117,12 +117,13 @@ class Auth:
         )
 
     def redeem_ticket(self, ticket: str) -> Identity:
-        """Whose ticket it is; it is used up. Raises Unauthorized.
+        """Whose ticket it is; it is used up. Raises Unauthorized, also where its session has ended:
+        nobody must be seen to come and go by a ticket that opens nothing.
 
-        Says nothing of the session: ask `still_valid` once the socket is recorded.
+        The session may end at this moment: ask `still_valid` once the socket is recorded.
         """
         identity = self._tickets.redeem(ticket)
-        if identity is None:
+        if identity is None or not self.still_valid(identity):
             raise Unauthorized("The ticket is not valid any more. Ask for a new one.")
         return identity
 
