@@ -80,13 +80,8 @@ TABLE: Mapping[str, Limit] = {
         covers="looking for users",
         user=Bucket(120, MINUTE),
         session=Bucket(60, MINUTE),
-        address=Bucket(600, MINUTE),
     ),
-    "chats": Limit(
-        covers="opening chats",
-        user=Bucket(60, 10 * MINUTE),
-        address=Bucket(600, 10 * MINUTE),
-    ),
+    "chats": Limit(covers="opening chats", user=Bucket(60, 10 * MINUTE)),
     "send": Limit(
         covers="sending messages, by route and by socket; the target is the chat",
         user=Bucket(400, 40),

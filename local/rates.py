@@ -24,12 +24,14 @@ buckets of a stage, as JSON: `{"register": {"address": [100, 900]}}`.
 "100 / 5 s" is a token bucket: 100 at once, and an empty one is full again after 5 seconds. Each
 request takes one token of every bucket that its class has for the caller, or of none: what is
 refused writes nothing. Which these are is in Redis, and asked for in the round trip that also
-checks the session; classes with a bucket of the address look first, and take a second one.
-Without an answer, requests are refused with 503. An address is an IPv4 address or an IPv6 network
-(/64), as API Gateway saw it.
+checks the session. Without an answer, requests are refused with 503. An address is an IPv4 address
+or an IPv6 network (/64), as API Gateway saw it.
 
 A program has, of each user who let it in, a bucket of the user's size for itself: what it uses up,
 neither the user's own clients nor other programs miss.
+
+No class of a route or an action with a session has a bucket of the address: whoever is signed in
+waits behind nobody who happens to be at the same one.
 
 A class with a target counts whom or what is meant: a chat for each sender apart, so that nobody
 uses up what others need, or an account that somebody tries to sign in to.

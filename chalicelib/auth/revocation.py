@@ -7,18 +7,7 @@ must be asked. So losing what Redis holds never lets a revoked session in.
 from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.buckets import (
-    LOOK,
-    TAKE,
-    Held,
-    held,
-    judge,
-    looking,
-    network,
-    of_caller,
-    sizes,
-    taking,
-)
+from chalicelib.buckets import TAKE, judge, of_caller, sizes
 from chalicelib.config import Settings
 from chalicelib.limits import Quota, Use
 from chalicelib.redis import Call, Scripts, guarded
@@ -26,20 +15,15 @@ from chalicelib.redis import Call, Scripts, guarded
 if TYPE_CHECKING:
     import redis
 
-
-def _admit(of_its_buckets: str) -> str:
-    return f"""
-    local state = redis.call('GET', KEYS[1])
-    if state == '0' then return {{state}} end
-    local buckets = {{unpack(KEYS, 2)}}
-    {of_its_buckets}
-    return {{state or '', wait, unpack(full)}}
-    """
-
-
-# Read a session's key and, unless it is revoked, its buckets. KEYS: session, buckets. ARGV: see
-# LOOK. Answer {state, µs to wait, µs until each bucket is full}.
-_LOOK, _ADMIT = _admit(LOOK), _admit(TAKE)
+# Reads a session's key and, unless it is revoked, takes of its buckets. KEYS: session, buckets.
+# ARGV: see TAKE. Answers {state, µs to wait, µs until each bucket is full}.
+_ADMIT = f"""
+local state = redis.call('GET', KEYS[1])
+if state == '0' then return {{state}} end
+local buckets = {{unpack(KEYS, 2)}}
+{TAKE}
+return {{state or '', wait, unpack(full)}}
+"""
 
 # A rebuild must never overwrite a revocation that it raced with, however late it comes: a
 # tombstone outlives, besides every access token issued before it, the slowest request.
@@ -65,28 +49,13 @@ class Revocation:
         self, user_id: str, session_id: str, use: Use, client_id: str | None = None
     ) -> Admission:
         """Whether the session stands, and one less in the buckets of what it is about to do: one
-        round trip. `client_id`: of a program that the user let in. Raises RateLimited.
-
-        Two, where its address has a bucket as well: that is on another slot, and what either of
-        them refuses must not cost the other.
-        """
-        limit = use.limit, self._settings.limits[use.limit]
+        round trip. `client_id`: of a program that the user let in. Raises RateLimited."""
         own = of_caller(self._settings.limits, use, user_id, session_id, client_id)
-        keys, sized = [_session(user_id, session_id), *(one.key for one in own)], sizes(own)
-        of_address = held(limit, network(use.address), address="") if use.address else []
-        if not of_address:
-            state, *answer = self._scripts.run(Call(_ADMIT, keys, sized))
-            return self._admission(state, [(own, answer)])
-        (state, *answer), found = self._scripts.run_all(
-            [Call(_LOOK, keys, sized), looking(of_address)]
-        )
+        keys = [_session(user_id, session_id), *(one.key for one in own)]
+        state, *answer = self._scripts.run(Call(_ADMIT, keys, sizes(own)))
         if state == "0":
             return Admission(False, [])
-        judge([(own, answer), (of_address, found)])
-        (state, *answer), found = self._scripts.run_all(
-            [Call(_ADMIT, keys, sized), taking(of_address)]
-        )
-        return self._admission(state, [(own, answer), (of_address, found)])
+        return Admission(_STATES[state], judge([(own, answer)]))
 
     def stands(self, user_id: str, session_id: str) -> bool | None:
         """Whether the session stands; None: unknown."""
@@ -108,12 +77,6 @@ class Revocation:
             for session_id in session_ids:
                 pipe.set(_session(user_id, session_id), "0", ex=lifetime)
             pipe.execute()
-
-    @staticmethod
-    def _admission(state: str, taken: list[tuple[list[Held], list[int]]]) -> Admission:
-        if state == "0":
-            return Admission(False, [])
-        return Admission(_STATES[state], judge(taken))
 
 
 _STATES = {"1": True, "0": False, "": None}
