@@ -156,10 +156,6 @@ TABLE: Mapping[str, Limit] = {
         inside=True,
         user=Bucket(5, QUARTER),
     ),
-    "passkey": Limit(
-        covers="asking what a passkey is to answer",
-        address=Bucket(3000, QUARTER),
-    ),
     "passkey-answer": Limit(
         covers="signing in by a passkey, if it fails",
         inside=True,
