@@ -201,7 +201,7 @@ class Load:
 
     async def _open_chat(self, lane: Lane) -> None:
         if not lane.chat_id:
-            lane.chat_id = await lane.sender.user.chat_with(lane.receiver.user)
+            lane.chat_id = await lane.sender.user.talk_with(lane.receiver.user)
         chat = await lane.sender.user.ok(f"GET /v1/chats/{lane.chat_id}")
         lane.rev = chat["last_rev"]
 

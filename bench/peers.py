@@ -42,7 +42,7 @@ authentication = "internal_plain"
 storage = {{ archive = "sql" }}
 sql = {{
     driver = "PostgreSQL", host = "{database.hostname}", port = {database.port},
-    database = "{name}", username = "{database.username}", password = "",
+    database = "{name}", username = "{database.username}", password = "{database.password}",
 }}
 default_archive_policy = true
 archive_expires_after = "never"
@@ -69,6 +69,7 @@ sql_server: "{database.hostname}"
 sql_port: {database.port}
 sql_database: {name}
 sql_username: {database.username}
+sql_password: "{database.password}"
 sql_password: ""
 modules:
   mod_mam: {{default: always, assume_mam_usage: true}}

@@ -71,7 +71,7 @@ async def _events(about: dict[str, Any]) -> dict[str, tuple[str, list[dict[str, 
     """By name: a handler, and two events for it."""
     async with aiohttp.ClientSession() as http:
         ana, bo = [await register(about["http_url"], http, name) for name in ("ana", "bo")]
-        chat_id = await ana.chat_with(bo)
+        chat_id = await ana.talk_with(bo)
         ticket = (await ana.ok("POST /v1/socket-tickets"))["ticket"]
     caller = function.Caller(f"bench-{uuid.uuid4().hex}")
     _fresh_worker("app.ws_connect", [caller.connect(ticket)], about["environment"])

@@ -96,7 +96,7 @@ def _push(sender: User, receiver: User, chat_id: str) -> dict[str, Any]:
 async def _operations(http_url: str, taps: Taps) -> dict[str, dict[str, int]]:
     async with aiohttp.ClientSession() as http:
         ana, bo, cy = [await register(http_url, http, name) for name in ("ana", "bo", "cy")]
-        with_bo, with_cy = await ana.chat_with(bo), await ana.chat_with(cy)
+        with_bo, with_cy = await ana.talk_with(bo), await ana.talk_with(cy)
         await cy.ok("PUT /v1/users/me/push-tokens/phone", {"token": "t" * 40, "platform": "web"})
         ticket = await ana.ok("POST /v1/socket-tickets")
         caller = function.Caller(f"bench-{uuid.uuid4().hex}")

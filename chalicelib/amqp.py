@@ -10,11 +10,23 @@ from pika import BasicProperties, SelectConnection, URLParameters
 from pika.adapters.select_connection import IOLoop
 from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
 from pika.channel import Channel
-from pika.exceptions import AMQPError, ChannelClosedByClient, ConnectionClosedByClient
+from pika.exceptions import (
+    AMQPError,
+    ChannelClosedByBroker,
+    ChannelClosedByClient,
+    ConnectionClosedByClient,
+)
+from pika.heartbeat import HeartbeatChecker
 from pika.spec import Basic
 
 SECONDS = 3.5
 """What one call may take in all, connecting included."""
+
+HEARTBEAT_SECONDS = 60
+"""RabbitMQ hangs up on who says nothing for two to three times as long: on a function that is
+frozen or gone, which would else hold one of its connections for ever (docs/decisions)."""
+
+_NOT_FOUND = 404
 
 
 class Outgoing(NamedTuple):
@@ -38,8 +50,30 @@ class _Broken(AMQPError):  # type: ignore[misc]
     """The connection is of no more use; the cause says why."""
 
 
+class TopologyMissing(AMQPError):  # type: ignore[misc]
+    """There is no such exchange or queue, or no queue that takes a message; the cause says more."""
+
+
 class _Unconfirmed(Exception):
-    """RabbitMQ refused a message (no queue for it, or a full one), or takes none for now."""
+    """RabbitMQ refused a message (its queue is full), or takes none for now."""
+
+
+class _Unroutable(Exception):
+    """RabbitMQ has no queue for a message."""
+
+
+class _Silence(HeartbeatChecker):  # type: ignore[misc]
+    """Asks for nothing between calls. pika's own looks at what it missed while the function was
+    frozen, and would give up a connection that is well."""
+
+    def _start_send_timer(self) -> None: ...
+
+    def _start_check_timer(self) -> None: ...
+
+
+class _Connection(SelectConnection):  # type: ignore[misc]
+    def _create_heartbeat_checker(self) -> HeartbeatChecker:
+        return _Silence(self, HEARTBEAT_SECONDS)
 
 
 class _Sockets(SelectorIOServicesAdapter):  # type: ignore[misc]
@@ -69,7 +103,7 @@ class Link:
 
     def __init__(self, url: str) -> None:
         self._parameters = URLParameters(url)
-        self._parameters.heartbeat = 0
+        self._parameters.heartbeat = HEARTBEAT_SECONDS
         self._parameters.connection_attempts = 1
         self._parameters.socket_timeout = self._parameters.stack_timeout = SECONDS - 0.5
         self._loop = IOLoop()
@@ -80,10 +114,17 @@ class Link:
         self._failure: BaseException | None = None
         self._published = 0
         self._unconfirmed: set[int] = set()
+        self._used_at = time.time()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether RabbitMQ may have hung up by now. By the wall clock: the other one may have
+        stood still. The news of it may never come."""
+        return abs(time.time() - self._used_at) > 2 * HEARTBEAT_SECONDS
 
     def open(self, deadline: float) -> None:
         """Connect, open a channel and turn confirms on."""
-        connection = self._connection = SelectConnection(
+        connection = self._connection = _Connection(
             self._parameters,
             on_open_error_callback=lambda _, error: self._fail(error),
             on_close_callback=lambda _, error: self._fail(error),
@@ -99,7 +140,7 @@ class Link:
         self._channel = opened[0]
         self._channel.add_on_close_callback(lambda _, error: self._fail(error))
         self._channel.add_on_return_callback(
-            lambda *_: self._fail(_Unconfirmed("No queue takes this routing key."))
+            lambda *_: self._fail(_Unroutable("No queue takes this routing key."))
         )
         self.call("confirm_delivery", deadline, ack_nack_callback=self._confirm)
 
@@ -154,7 +195,8 @@ class Link:
     def close(self) -> None:
         """Hang up, politely while all is well. A broker that does not answer delays it little."""
         connection = self._connection
-        if connection is not None and connection.is_open and self._failure is None:
+        usable = self._failure is None and not self.is_stale
+        if connection is not None and connection.is_open and usable:
             with suppress(AMQPError, OSError):
                 connection.close()
                 self._wait(lambda: connection.is_closed, time.monotonic() + 0.5)
@@ -195,4 +237,12 @@ class Link:
         finally:
             self._loop.remove_timeout(timer)
         if self._failure is not None:
-            raise _Broken(repr(self._failure)) from self._failure
+            kind = TopologyMissing if _tells_of_no_place(self._failure) else _Broken
+            raise kind(repr(self._failure)) from self._failure
+        self._used_at = time.time()
+
+
+def _tells_of_no_place(failure: BaseException) -> bool:
+    if isinstance(failure, ChannelClosedByBroker):
+        return bool(failure.reply_code == _NOT_FOUND)
+    return isinstance(failure, _Unroutable)

@@ -9,7 +9,8 @@ from pika import BasicProperties, DeliveryMode
 from pika.exceptions import AMQPError
 
 from chalicelib import metrics
-from chalicelib.amqp import SECONDS, Incoming, Link, Outgoing
+from chalicelib.amqp import SECONDS, Incoming, Link, Outgoing, TopologyMissing
+from chalicelib.deadline import within
 from chalicelib.errors import Unavailable
 from chalicelib.events import PUSH_QUEUES, PUSH_SHARDS, Canary, Failure, MessageUnread
 
@@ -26,6 +27,7 @@ DEAD = "push.dead"
 RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
 
 DECLARE_SECONDS = 30
+RESTORE_SECONDS = 30.0  # a function declares what it misses at most once in this time
 
 REDRIVE_SECONDS = 200.0
 REDRIVE_BATCH = 50
@@ -45,14 +47,14 @@ class Broker:
     """Publishes; returns when RabbitMQ has confirmed that the message is queued on disk.
 
     Every method may raise Unavailable, after `SECONDS` at most unless it says otherwise; it may
-    have published then.
+    have published then. Exchanges and queues that are missing are declared, if our user may.
     """
 
     def __init__(self, url: str, retry_seconds: Sequence[float] = RETRY_SECONDS) -> None:
         self._url = url
         self._retry_seconds = retry_seconds
         self._link: Link | None = None
-        self._rests_until = 0.0
+        self._rests_since = self._restored_at = 0.0
 
     def publish(self, event: MessageUnread) -> None:
         """Queue a push to `event.user_ids`, however many and of whatever shards."""
@@ -162,26 +164,43 @@ class Broker:
             self._ask(lambda link, deadline: link.publish(messages, deadline))
 
     def _ask(self, ask: "Callable[[Link, float], None]") -> None:
-        started = time.monotonic()
-        if started < self._rests_until:
+        if _within(REST_SECONDS, self._rests_since):
             raise Unavailable("rabbitmq")
-        deadline = started + SECONDS
-        if self._link is not None:
-            try:
-                return ask(self._link, deadline - SECONDS / 2)
-            except (AMQPError, OSError):
-                # It may have died while this container was frozen: that is worth one new one.
-                self.close()
+        started = time.monotonic()
+        deadline = started + within(SECONDS)
         try:
-            self._link = Link(self._url)
-            self._link.open(deadline)
-            ask(self._link, deadline)
+            try:
+                self._ask_any(ask, deadline)
+            except TopologyMissing:
+                if _within(RESTORE_SECONDS, self._restored_at):
+                    raise
+                log.warning("rabbitmq misses exchanges or queues of ours, which are declared again")
+                self._restored_at = time.time()
+                _declare(self._url, deadline)
+                self._ask_new(ask, deadline)
         except (AMQPError, OSError) as error:
             self.close()
             if time.monotonic() - started > SLOW_SECONDS:
-                self._rests_until = time.monotonic() + REST_SECONDS
+                self._rests_since = time.time()
             log.warning("rabbitmq cannot be used", extra={"cause": _cause(error)})
             raise Unavailable("rabbitmq") from error
+
+    def _ask_any(self, ask: "Callable[[Link, float], None]", deadline: float) -> None:
+        if self._link is not None and not self._link.is_stale:
+            try:
+                ask(self._link, (time.monotonic() + deadline) / 2)
+                return
+            except (AMQPError, OSError) as error:
+                # It may have died while this container was frozen: that is worth one new one.
+                if isinstance(error, TopologyMissing):
+                    raise
+        self._ask_new(ask, deadline)
+
+    def _ask_new(self, ask: "Callable[[Link, float], None]", deadline: float) -> None:
+        self.close()
+        self._link = Link(self._url)
+        self._link.open(deadline)
+        ask(self._link, deadline)
 
 
 def declare(url: str) -> None:
@@ -190,15 +209,19 @@ def declare(url: str) -> None:
     The delay of a retry stands in the message, not in its queue, so that it can be changed
     without replacing queues.
     """
-    link = Link(url)
     try:
-        deadline = time.monotonic() + DECLARE_SECONDS
-        link.open(deadline)
-        for method, arguments in _topology():
-            link.call(method, deadline, **arguments)
+        _declare(url, time.monotonic() + DECLARE_SECONDS)
     except (AMQPError, OSError) as error:
         log.warning("rabbitmq refused the topology", extra={"cause": _cause(error)})
         raise Unavailable("rabbitmq") from error
+
+
+def _declare(url: str, deadline: float) -> None:
+    link = Link(url)
+    try:
+        link.open(deadline)
+        for method, arguments in _topology():
+            link.call(method, deadline, **arguments)
     finally:
         link.close()
 
@@ -256,6 +279,11 @@ def _revived(dead: Incoming) -> Outgoing:
     shard = PUSH_QUEUES.index(queue) if queue in PUSH_QUEUES else 0
     properties = _properties(message_id=dead.properties.message_id, headers={"attempt": 0})
     return Outgoing(EVENTS, _key(shard), dead.body, properties)
+
+
+def _within(seconds: float, since: float) -> bool:
+    """By the wall clock, because a frozen function's other one may stand still."""
+    return 0 <= time.time() - since < seconds
 
 
 def _cause(error: Exception) -> str:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from chalicelib import metrics
 from chalicelib.errors import RateLimited
 from chalicelib.limits import Bucket, Limit, Quota, Use
 from chalicelib.redis import Call
@@ -130,6 +131,7 @@ def judge(taken: Sequence[tuple[Sequence[Held], Sequence[int]]]) -> list[Quota]:
         for one, until_full in zip(buckets, answer[1:], strict=True)
     ]
     if any(waits):
+        metrics.count("RateLimited")
         raise RateLimited(math.ceil(max(waits) / 1_000_000), quotas)
     return quotas
 

@@ -25,6 +25,20 @@ class SettingsInvalid(Exception):
     """Settings are missing or malformed; says which, never their values."""
 
 
+class NotGiven(SecretStr):
+    """A secret that this function has no use for, and so was not given. Says so when it is used.
+
+    Each function reads only its own secrets, so no function has all of them.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__("")
+        self._name = name
+
+    def get_secret_value(self) -> str:
+        raise SettingsInvalid(f"Settings are missing: {self._name} was not given to this function")
+
+
 def _url(*schemes: str) -> AfterValidator:
     def check(value: SecretStr) -> SecretStr:
         if value.get_secret_value().partition("://")[0] not in schemes:
@@ -92,15 +106,23 @@ class Settings(BaseModel):
 
     postgres_url: Annotated[SecretStr, _url("postgresql", "postgres")]
     messages_url: Annotated[SecretStr, _url("mongodb", "mongodb+srv", "postgresql", "postgres")]
+    # The URLs of PostgreSQL lead to a pooler that hands out sessions for a transaction each.
+    postgres_pooled: bool = False
     redis_url: Annotated[SecretStr, _url("redis", "rediss")]
-    amqp_url: Annotated[SecretStr, _url("amqp", "amqps")]
+    amqp_url: Annotated[SecretStr, _url("amqp", "amqps")] = NotGiven("AMQP_URL")
+    # For `maintain` alone. Without them its servers have one account, which may do everything.
+    postgres_admin_url: Annotated[SecretStr | None, _url("postgresql", "postgres")] = None
+    broker_admin: Annotated[SecretStr | None, AfterValidator(_json_object)] = None
 
     issuer: Annotated[str, Field(pattern=r"^https?://")]
     cors_origins: Annotated[str, Field(pattern=_ORIGINS)] = ""
     ws_url: Annotated[str, Field(pattern=r"^wss?://")]
     ws_endpoint_url: Annotated[str, Field(pattern=r"^https?://")]
 
-    jwt_keys: Annotated[SecretStr, AfterValidator(_json_object)]
+    jwt_keys: Annotated[SecretStr, AfterValidator(_json_object)] = NotGiven("JWT_KEYS")
+    jwt_public_keys: Annotated[SecretStr, AfterValidator(_json_object)] = NotGiven(
+        "JWT_PUBLIC_KEYS"
+    )
     access_token_seconds: Seconds = 900
     session_seconds: Seconds = 60 * 60 * 24 * 60
     socket_ticket_seconds: Seconds = 30
@@ -120,7 +142,9 @@ class Settings(BaseModel):
     pending_after_seconds: Seconds = 30
     delivered_within_seconds: Seconds = 20
 
-    fcm_credentials: Annotated[SecretStr, AfterValidator(_json_object)]
+    fcm_credentials: Annotated[SecretStr, AfterValidator(_json_object)] = NotGiven(
+        "FCM_CREDENTIALS"
+    )
     fcm_url: str | None = None
     push_retry_seconds: Delays = (5, 30, 120, 600)
 
@@ -144,6 +168,12 @@ class Settings(BaseModel):
     def origins_of_passkeys(self) -> tuple[str, ...]:
         """Where passkeys may be made and used, exactly."""
         return _listed(self.passkey_origins)
+
+    @property
+    def verifying_keys(self) -> SecretStr:
+        """What tokens are verified with: the public keys alone where this function signs none."""
+        signs = not isinstance(self.jwt_keys, NotGiven)
+        return self.jwt_keys if signs else self.jwt_public_keys
 
     @cached_property
     def limits(self) -> Mapping[str, Limit]:

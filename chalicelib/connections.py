@@ -1,22 +1,25 @@
 """Who has which sockets open, who owes an acknowledgement, who watches whose presence.
 
 Everything here expires or is rebuilt when clients reconnect. A user's keys share a hash tag, so
-each of the scripts stays on one slot of a Redis Cluster.
+each of the scripts stays on one slot of a Redis Cluster. All times are by the clock of Redis: those
+of functions may differ by minutes.
 """
 
 import json
 import math
-import time
 import zlib
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import redis
 
 from chalicelib import connection_scripts as lua
+from chalicelib import metrics
 from chalicelib.auth.models import Identity
-from chalicelib.buckets import judge, of_caller, taking
+from chalicelib.auth.revocation import admitting
+from chalicelib.buckets import judge, of_caller
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unauthorized
 from chalicelib.limits import Use
@@ -26,9 +29,13 @@ from chalicelib.socket_events import Socket
 
 SHARDS = 64
 LIFETIME = 2 * 60 * 60 + 300  # API Gateway cuts a socket after two hours
+YOUNG_SECONDS = 10
+"""A socket that has not pinged yet is young for so long: its `$connect` may not have returned, and
+posts to it are answered as if it were gone."""
 WATCH_SECONDS = 900
 RENEW_WATCH_SECONDS = 300
 CHECK_SECONDS = 55  # so that clients which ping once a minute are looked at each time
+MOST_WATCHERS = 1000
 SEEN_SECONDS = 60 * 60 * 24 * 30
 PUSHED_SECONDS = 60 * 60 * 2
 CLAIM_OF_ONE = 2
@@ -44,11 +51,11 @@ class Presence(NamedTuple):
     last_seen_at: datetime | None
 
 
-class Renewal(NamedTuple):
-    """What is due at a ping: whom to watch on, and a look at the session."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller(Identity):
+    """Who sends a frame. `in_doubt`: whether the session stands must be looked at first."""
 
-    watching: list[str]
-    check: bool
+    in_doubt: bool = False
 
 
 class Connections:
@@ -64,61 +71,59 @@ class Connections:
         """Record a socket; answers the user's others, oldest first. Sockets of programs are kept
         apart: these make nobody online, and hold back no push."""
         socket = _socket_of(identity, connection_id)
-        place, *seen = _places(socket)
-        now = int(time.time())
-        with guarded():
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.eval(lua.OPEN, 1, place, socket.entry, now, now + LIFETIME, LIFETIME)
-            key = _connection(connection_id)
-            pipe.hset(
-                key,
-                mapping={
-                    "user_id": identity.user_id,
-                    "session_id": identity.session_id,
-                    "client_id": identity.client_id or "",
-                    "scopes": " ".join(sorted(identity.scopes)),
-                    "checked_at": now,
-                },
-            )
-            pipe.expire(key, LIFETIME)
-            for key in seen:
-                pipe.set(key, now, ex=SEEN_SECONDS)
-            live: list[str] = pipe.execute()[0]
+        who = {
+            "user_id": identity.user_id,
+            "session_id": identity.session_id,
+            "client_id": identity.client_id or "",
+            "scopes": " ".join(sorted(identity.scopes)),
+        }
+        record: list[str | int] = [LIFETIME, *(text for pair in who.items() for text in pair)]
+        live, _ = self._scripts.run_all(
+            [
+                Call(lua.OPEN, _places(socket), [socket.entry, LIFETIME, SEEN_SECONDS]),
+                Call(lua.RECORD, [_connection(connection_id)], record),
+            ]
+        )
         return [Socket.read(identity.user_id, found) for found in live]
 
-    def admit(self, connection_id: str, use: Use = _DEFAULT) -> Identity:
-        """Who is calling: one round trip, and the record is the check, since revoking deletes it.
+    def admit(self, connection_id: str, use: Use = _DEFAULT) -> Caller:
+        """Who is calling: one round trip.
 
-        Takes of the socket's bucket, and of its user's for what the frame is about to do. API
-        Gateway does not say whose a frame is: the first one of a socket that this function sees
-        takes a second round trip, for the user's. Raises Unauthorized or RateLimited.
+        The record is a check, since revoking deletes it. So is the session, in case that whoever
+        revoked it died in between. Takes of the socket's bucket, and of its user's for what the
+        frame is about to do. API Gateway does not say whose a frame is: the first one of a socket
+        that this function sees takes a second round trip, for what is the user's. Raises
+        Unauthorized or RateLimited.
         """
         frame = self._settings.limits["frame"].buckets["socket"]
-        rate = frame.size / frame.seconds
-        calls = [Call(lua.ADMIT, [_connection(connection_id)], [rate, frame.size])]
+        sizes = [frame.size / frame.seconds, frame.size, CHECK_SECONDS]
+        calls = [Call(lua.ADMIT, [_connection(connection_id)], sizes)]
         known = self._callers.get(connection_id)
         own = of_caller(self._settings.limits, use, *known) if known else []
-        if own:
-            calls.append(taking(own, use.cost))
-        found, *taken = self._scripts.run_all(calls)
+        if known:
+            calls.append(admitting(known[0], known[1], own, use.cost))
+        found, *answers = self._scripts.run_all(calls)
         if not found:
             self._callers.pop(connection_id, None)
             raise Unauthorized("This socket is not signed in any more. Connect again.")
-        user_id, session_id, client_id, scopes, wait = found
-        if float(wait) > 0:
-            raise RateLimited(math.ceil(float(wait)))
-        if not known:
-            known = user_id, session_id, client_id
-            own = of_caller(self._settings.limits, use, *known)
-            taken = [self._scripts.run(taking(own, use.cost))] if own else []
-            self._remember(connection_id, known)
-        judge([(own, one) for one in taken])
-        return Identity(
+        user_id, session_id, client_id, scopes, wait, look = found
+        if not answers and float(wait) == 0:
+            own = of_caller(self._settings.limits, use, user_id, session_id, client_id)
+            answers = [self._scripts.run(admitting(user_id, session_id, own, use.cost))]
+            self._remember(connection_id, (user_id, session_id, client_id))
+        state, taken = (answers[0][0], answers[0][1:]) if answers else (None, [])
+        if state != "0":
+            if float(wait) > 0:
+                metrics.count("RateLimited")
+                raise RateLimited(math.ceil(float(wait)))
+            judge([(own, taken)])
+        return Caller(
             user_id=user_id,
             session_id=session_id,
             scopes=frozenset(scopes.split()),
             client_id=client_id or None,
             connection_id=connection_id,
+            in_doubt=bool(look) or state != "1",
         )
 
     def refused(self, connection_id: str) -> bool:
@@ -132,43 +137,61 @@ class Connections:
             del self._callers[next(iter(self._callers))]
         self._callers[connection_id] = caller
 
-    def renew(self, identity: Identity) -> Renewal:
-        """A ping: the user was seen now, the record lives on."""
-        connection_id = identity.connection_id or ""
-        now = int(time.time())
-        socket = _socket_of(identity, connection_id)
-        renew = Call(
-            lua.RENEW,
-            [_connection(connection_id)],
-            [now, LIFETIME, RENEW_WATCH_SECONDS, CHECK_SECONDS],
+    def renew(self, identity: Identity) -> list[str] | None:
+        """The user was seen now, the socket's record lives on; answers whom to watch on, if that
+        is due. None: the socket was dropped, or Redis lost it from among its user's, so that no
+        event reaches it."""
+        socket = socket_of(identity)
+        kept: list[str | int] = [socket.entry, LIFETIME, YOUNG_SECONDS, SEEN_SECONDS]
+        record = [_connection(socket.connection_id)]
+        found, stays = self._scripts.run_all(
+            [
+                Call(lua.RENEW, record, [LIFETIME, RENEW_WATCH_SECONDS]),
+                Call(lua.STAY, _places(socket), kept),
+            ]
         )
-        stay = Call(
-            lua.STAY,
-            _places(socket),
-            [socket.entry, now, now + LIFETIME, LIFETIME, SEEN_SECONDS],
-        )
-        (watching, check), _ = self._scripts.run_all([renew, stay])
-        return Renewal(json.loads(watching) if watching else [], bool(check))
+        if not found or not stays:
+            return None
+        return json.loads(found[0]) if found[0] else []
 
-    def forget(self, connection_id: str) -> tuple[str, bool] | None:
-        """Drop a socket that closed: (its user, whether they left with it), None if unknown."""
+    def forget(self, connection_id: str) -> tuple[str, datetime | None] | None:
+        """Drop a socket that closed: (its user, when they left if they left with it), None if
+        unknown."""
         with guarded():
             found: list[Any] = self._redis.hmget(
                 _connection(connection_id), ["user_id", "session_id", "client_id", "scopes"]
             )
-            user_id, session_id, client_id, scopes = found
-            if user_id is None:
-                return None
-            granted = frozenset(scopes.split()) if client_id is not None else frozenset[str]()
-            socket = Socket(user_id, connection_id, session_id, client_id or None, granted)
-            last = self._close([socket])
-        return user_id, bool(last)
+        user_id, session_id, client_id, scopes = found
+        if user_id is None:
+            return None
+        granted = frozenset(scopes.split()) if client_id is not None else frozenset[str]()
+        left = self.drop([Socket(user_id, connection_id, session_id, client_id or None, granted)])
+        return user_id, left.get(user_id)
 
-    def drop(self, sockets: Collection[Socket]) -> list[str]:
+    def drop(self, sockets: Collection[Socket]) -> dict[str, datetime]:
         """Drop sockets that are gone or revoked: their next frame is refused. Answers whose last
-        ones they were."""
-        with guarded():
-            return self._close(sockets)
+        ones they were, and when they left."""
+        return self.expel("", sockets, [])[0]
+
+    def expel(
+        self, user_id: str, sockets: Collection[Socket], also: Sequence[Call]
+    ) -> tuple[dict[str, datetime], list[Socket]]:
+        """Drop sockets and do something else, in one write: no lost answer leaves one of both
+        undone. Answers as `drop`, and which sockets the user has after all of that."""
+        calls = []
+        for one in sockets:
+            calls.append(Call(lua.FORGET, [_connection(one.connection_id)], []))
+            calls.append(Call(lua.CLOSE, _places(one), [one.entry, SEEN_SECONDS]))
+        if also:
+            calls += [*also, _reach(user_id)]
+        answers = self._scripts.run_all(calls)
+        closed = answers[1 : 2 * len(sockets) : 2]
+        left = {
+            one.user_id: datetime.fromtimestamp(at, UTC)
+            for one, at in zip(sockets, closed, strict=True)
+            if at
+        }
+        return left, _flatten([user_id], answers[-1:]) if also else []
 
     def forget_user(self, user_id: str) -> None:
         """Know nothing of a user any more, whose sockets were dropped: when they were last seen
@@ -178,22 +201,11 @@ class Connections:
                 _sockets(user_id), _programs(user_id), _last_seen(user_id), _watchers(user_id)
             )
 
-    def _close(self, sockets: Collection[Socket]) -> list[str]:
-        now = int(time.time())
-        pipe = self._redis.pipeline(transaction=False)
-        for socket in sockets:
-            pipe.delete(_connection(socket.connection_id))
-            keys = _places(socket)
-            pipe.eval(lua.CLOSE, len(keys), *keys, socket.entry, now, SEEN_SECONDS)
-        last: list[int] = pipe.execute()[1::2]
-        return [one.user_id for one, was_last in zip(sockets, last, strict=True) if was_last]
-
     def of(self, user_ids: Sequence[str], *, delivered: Owed | None = None) -> list[Socket]:
         """The sockets of users, in one round trip; it also strikes out what `delivered` covers."""
         calls = [_reach(user_id) for user_id in user_ids]
         if delivered is not None:
-            within = self._settings.delivered_within_seconds
-            calls.append(_strike(delivered, time.time() + within))
+            calls.append(_strike(delivered, self._settings.delivered_within_seconds))
         return _flatten(user_ids, self._scripts.run_all(calls))
 
     def of_owing(
@@ -208,11 +220,11 @@ class Connections:
         """The sockets of users, in one round trip; notes that each of these users who has one of
         our own clients connected, but the sender and who was `pushed` to already, owes an
         acknowledgement of `seq` within `delivered_within_seconds`."""
-        deadline = time.time() + self._settings.delivered_within_seconds
+        within = self._settings.delivered_within_seconds
         calls = [
             _reach(user_id)
             if user_id == sender_id or user_id in pushed
-            else _reach(user_id, f"{user_id} {chat_id}", deadline, seq)
+            else _reach(user_id, f"{user_id} {chat_id}", within, seq)
             for user_id in user_ids
         ]
         return _flatten(user_ids, self._scripts.run_all(calls))
@@ -221,7 +233,7 @@ class Connections:
         """Strike out what needs no acknowledgement any more. What was sent after it is owed
         within `delivered_within_seconds`, or is overdue as all of it was."""
         within = 0 if rest_is_overdue else self._settings.delivered_within_seconds
-        self._scripts.run_all([_strike(one, time.time() + within) for one in owed])
+        self._scripts.run_all([_strike(one, within) for one in owed])
 
     def note_pushed(self, message_ids: Collection[str], user_ids: Collection[str]) -> None:
         """Remember whose pushes of messages were queued, as long as these may be redelivered."""
@@ -241,15 +253,14 @@ class Connections:
     def claim_overdue(self, limit: int) -> list[Owed]:
         """Overdue acknowledgements, at most about `limit` and few of one user; unsettled ones
         come again after a while. Repeat until there are none."""
-        now = time.time()
-        again = now + 3 * self._settings.delivered_within_seconds
+        again = 3 * self._settings.delivered_within_seconds
         share = max(1, limit // SHARDS)
         found = self._scripts.run_all(
             [
                 Call(
                     lua.CLAIM,
                     [_owed(shard), _owed_seqs(shard)],
-                    [now, again, share, CLAIM_OF_ONE, CLAIM_LOOKS_AT],
+                    [again, share, CLAIM_OF_ONE, CLAIM_LOOKS_AT],
                 )
                 for shard in range(SHARDS)
             ]
@@ -265,8 +276,7 @@ class Connections:
     def watch(self, identity: Identity, user_ids: Sequence[str]) -> list[Presence]:
         """Have this socket told of these users' comings and goings for a quarter of an hour;
         answers how they are now. Replaces whom it watched before."""
-        now = int(time.time())
-        watcher = _socket_of(identity, identity.connection_id or "")
+        watcher = socket_of(identity)
         key = _connection(watcher.connection_id)
         with guarded():
             before = self._redis.hget(key, "watching")
@@ -275,14 +285,14 @@ class Connections:
         answers = self._scripts.run_all(
             [
                 *(
-                    Call(lua.WATCH, _keys(shard), [watcher.entry, now, WATCH_SECONDS])
+                    Call(lua.WATCH, _keys(shard), [watcher.entry, WATCH_SECONDS])
                     for shard in shards
                 ),
                 *(
                     Call(lua.UNWATCH, [_watchers(o) for o in shard], [watcher.entry])
                     for shard in ended
                 ),
-                Call(lua.NOTE_WATCHED, [key], [json.dumps(list(user_ids)), now]),
+                Call(lua.NOTE_WATCHED, [key], [json.dumps(list(user_ids))]),
             ]
         )
         found = {
@@ -293,44 +303,53 @@ class Connections:
         return [found[user_id] for user_id in user_ids]
 
     def watchers(self, user_ids: Collection[str]) -> list[list[Socket]]:
-        """The sockets that watch each of some users, at most 1,000; not whose they are."""
-        with guarded():
-            pipe = self._redis.pipeline(transaction=False)
-            for user_id in user_ids:
-                pipe.zrangebyscore(_watchers(user_id), time.time(), "+inf", start=0, num=1000)
-            found: list[list[str]] = pipe.execute()
+        """The sockets that watch each of some users, at most MOST_WATCHERS; not whose they are."""
+        found = self._scripts.run_all(
+            [Call(lua.WATCHERS, [_watchers(user_id)], [MOST_WATCHERS]) for user_id in user_ids]
+        )
         return [[Socket.read("", one) for one in entries] for entries in found]
 
-    def ping(self) -> None:
-        """Raises Unavailable unless Redis answers."""
+    def now(self) -> datetime:
+        """The time by the clock that all functions share."""
         with guarded():
-            self._redis.ping()
+            found: Any = self._redis.time()
+        return datetime.fromtimestamp(found[0] + found[1] / 1_000_000, UTC)
+
+    def ping(self) -> None:
+        """Raises Unavailable unless Redis answers, and takes what is written."""
+        with guarded():
+            self._redis.set("ready", "1", ex=60)
 
 
-def _reach(user_id: str, owing: str = "", deadline: float = 0, seq: int | str = "") -> Call:
+def _reach(user_id: str, owing: str = "", within: int = 0, seq: int | str = "") -> Call:
     shard = _shard(user_id)
     return Call(
         lua.REACH,
         [_sockets(user_id), _programs(user_id), _owed(shard), _owed_seqs(shard)],
-        [time.time(), owing, deadline, seq],
+        [LIFETIME, YOUNG_SECONDS, owing, within, seq],
     )
 
 
-def _strike(owed: Owed, deadline: float) -> Call:
+def _strike(owed: Owed, within: int) -> Call:
     shard = _shard(owed.user_id)
     return Call(
         lua.STRIKE,
         [_owed(shard), _owed_seqs(shard)],
-        [f"{owed.user_id} {owed.chat_id}", owed.since, owed.seq, deadline],
+        [f"{owed.user_id} {owed.chat_id}", owed.since, owed.seq, within],
     )
 
 
 def _flatten(user_ids: Sequence[str], answers: list[Any]) -> list[Socket]:
     return [
-        Socket.read(user_id, found)
+        Socket.read(user_id, entry, young=bool(young))
         for user_id, live in zip(user_ids, answers, strict=False)
-        for found in live
+        for entry, young in zip(live[::2], live[1::2], strict=True)
     ]
+
+
+def socket_of(identity: Identity) -> Socket:
+    """The socket that somebody calls on."""
+    return _socket_of(identity, identity.connection_id or "")
 
 
 def _socket_of(identity: Identity, connection_id: str) -> Socket:

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from chalicelib.broker import Broker
     from chalicelib.connections import Connections
     from chalicelib.exports.archive import Archive
+    from chalicelib.exports.links import ExportLinks
     from chalicelib.exports.service import Exports
     from chalicelib.exports.store import ExportStore
     from chalicelib.gateway import Gateway
+    from chalicelib.mail.notices import NoticeStore
     from chalicelib.mail.service import Mails
     from chalicelib.mail.store import MailStore
     from chalicelib.messages.presence import Presence
@@ -69,7 +71,8 @@ class Deps:
     def postgres(self) -> "Postgres":
         from chalicelib.postgres import Postgres
 
-        return Postgres(self.settings.postgres_url.get_secret_value())
+        settings = self.settings
+        return Postgres(settings.postgres_url.get_secret_value(), pooled=settings.postgres_pooled)
 
     @cached_property
     def broker(self) -> "Broker":
@@ -155,7 +158,7 @@ class Deps:
             store=SecondFactorStore(self.postgres),
             throttle=self.throttle,
             users=self.users,
-            confirm_password=self.accounts.confirm,
+            confirm=self.accounts.confirm,
         )
 
     @cached_property
@@ -246,6 +249,12 @@ class Deps:
         return MailStore(self.postgres)
 
     @cached_property
+    def notice_store(self) -> "NoticeStore":
+        from chalicelib.mail.notices import NoticeStore
+
+        return NoticeStore(self.postgres)
+
+    @cached_property
     def mails(self) -> "Mails":
         from chalicelib.mail.service import Mails
         from chalicelib.mail.ses import Ses
@@ -253,6 +262,7 @@ class Deps:
         return Mails(
             self.settings,
             store=self.mail_store,
+            notices=self.notice_store,
             ses=Ses(self.settings),
             throttle=self.throttle,
             recovery=self.recovery,
@@ -260,10 +270,11 @@ class Deps:
 
     @cached_property
     def users(self) -> "Users":
+        from chalicelib.users.cache import ProfileCache
         from chalicelib.users.service import Users
         from chalicelib.users.store import UserStore
 
-        return Users(store=UserStore(self.postgres))
+        return Users(store=UserStore(self.postgres), cache=ProfileCache(self.redis))
 
     @cached_property
     def admin(self) -> "Admin":
@@ -355,7 +366,14 @@ class Deps:
         return Archive(store=self.export_store, messages=self.message_store)
 
     @cached_property
+    def export_links(self) -> "ExportLinks":
+        from chalicelib.exports.links import ExportLinks
+
+        return ExportLinks(self.redis)
+
+    @cached_property
     def exports(self) -> "Exports":
+        from chalicelib.exports.models import LINK_PATH
         from chalicelib.exports.s3 import Bucket
         from chalicelib.exports.service import Exports
 
@@ -363,7 +381,10 @@ class Deps:
             store=self.export_store,
             bucket=Bucket(self.settings),
             archive=lambda: self.archive,
-            confirm_password=lambda *proof: self.accounts.confirm(*proof),
+            confirm=lambda *proof: self.accounts.confirm(*proof),
+            links=lambda: self.export_links,
+            stands=lambda identity: self.auth.still_valid(identity),
+            url=self.settings.issuer.rstrip("/") + LINK_PATH,
         )
 
     @cached_property
@@ -376,8 +397,9 @@ class Deps:
         from chalicelib.messages.store.postgres import PostgresMessages
         from chalicelib.postgres import Postgres
 
-        same = url == self.settings.postgres_url.get_secret_value()
-        return PostgresMessages(self.postgres if same else Postgres(url))
+        if url == self.settings.postgres_url.get_secret_value():
+            return PostgresMessages(self.postgres)
+        return PostgresMessages(Postgres(url, pooled=self.settings.postgres_pooled))
 
     @cached_property
     def messages(self) -> "Messages":
@@ -411,6 +433,12 @@ class Deps:
         return partial(schema.apply, self.settings)
 
     @cached_property
+    def retire_accounts(self) -> "Callable[[], list[str]]":
+        from chalicelib import schema
+
+        return partial(schema.retire, self.settings)
+
+    @cached_property
     def fcm(self) -> "Fcm":
         from chalicelib.notify.fcm import Fcm
 
@@ -425,12 +453,14 @@ class Deps:
     @cached_property
     def notifier(self) -> "Notifier":
         from chalicelib.notify.service import Notifier
+        from chalicelib.notify.strangers import Doorbell
 
         return Notifier(
             users=self.users,
             messages=self.messages,
             fcm=self.fcm,
             broker=self.broker,
+            doorbell=Doorbell(self.redis),
             canaries=lambda: self.canaries,
         )
 

@@ -44,8 +44,8 @@ class InvalidCredentials(AppError):
 
 
 class SecondFactorRequired(AppError):
-    """The password is right; sign in again with one of `methods` besides. `passkey`: what to ask a
-    passkey, where there is one."""
+    """The password is right; send the same again with one of `methods` besides. `passkey`: what to
+    ask a passkey, where there is one."""
 
     code, status, message = (
         "second_factor_required",
@@ -142,6 +142,14 @@ class ChatNotFound(AppError):
     code, status, message = "chat_not_found", 404, "There is no such chat, or you are not in it."
 
 
+class NotAnswered(AppError):
+    code, status, message = (
+        "not_answered",
+        403,
+        "They have not answered yet. You can write more as soon as they do.",
+    )
+
+
 class UserNotFound(AppError):
     code, status, message = "user_not_found", 404, "There is no such user."
 
@@ -229,3 +237,8 @@ class Unavailable(AppError):
         super().__init__(retry_after=retry_after)
         self.dependency = dependency
         metrics.unavailable(dependency)
+
+
+WRONG_SECOND_FACTOR = (SecondFactorRequired, SecondFactorInvalid, PasskeyInvalid, PasskeysOff)
+WRONG_PROOF = (InvalidCredentials, *WRONG_SECOND_FACTOR)
+"""What a request may be refused with that proves once more who asks."""

@@ -1,19 +1,22 @@
 """Frames to sockets: signed posts to API Gateway's @connections over kept connections."""
 
 import logging
+import random
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from chalicelib import metrics
 from chalicelib.config import Settings
 from chalicelib.errors import Unavailable
 from chalicelib.http import KeptConnections
 from chalicelib.messages.models import PRESENCE, Owed, PresenceOf
+from chalicelib.redis import Call
 from chalicelib.socket_events import Event, Socket
-from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.connections import Connections
@@ -25,11 +28,16 @@ POSTS_SECONDS = 6.0
 """No post begins later than this after the first; it takes three more at most. So a
 send is answered within API Gateway's 29 seconds, however many sockets hang."""
 NOT_ASKED = 504
+BACKOFF_SECONDS = (0.1, 0.2, 0.4, 0.8)
+"""Waits between tries that are answered 429, at most: a random part of each is waited."""
+FULL_SECONDS = 30.0
+"""For so long nobody waits again for a socket that was 429 to the last."""
+MOST_FULL = 1000
 
 
 class Delivery(NamedTuple):
-    """Users with no socket to take the event, and whether an open socket of somebody but the
-    sender could not be asked. Those of programs do not count: whoever has no other is pushed to."""
+    """Users with no socket to take the event, and whether an open socket could not be asked.
+    Those of programs do not count: whoever has no other is pushed to."""
 
     unreached: set[str]
     failed: bool
@@ -46,6 +54,7 @@ class Gateway:
         self._path = urlsplit(settings.ws_endpoint_url).path.rstrip("/") + "/@connections/"
         self._http = KeptConnections(settings.ws_endpoint_url)
         self._signer = settings.signer("execute-api")
+        self._full: dict[str, float] = {}
 
     def deliver(
         self,
@@ -57,13 +66,18 @@ class Gateway:
         sender_id: str,
         skip: str | None = None,
         pushed: Collection[str] = (),
+        again: bool = False,
     ) -> Delivery:
         """Send a message's event to all sockets of users but `skip`, noting that all but the
-        sender and who was `pushed` to owe an acknowledgement."""
+        sender and who was `pushed` to owe an acknowledgement.
+
+        `again`: it was tried before. A socket that still answers 429 is closed then, if that can
+        be done: its client reads nothing, and comes back to what it missed.
+        """
         sockets = self._connections.of_owing(
             user_ids, chat_id=chat_id, seq=seq, sender_id=sender_id, pushed=pushed
         )
-        gone, failed = self._send(sockets, event, skip)
+        gone, failed = self._send(sockets, event, skip, patient=True, close_full=again)
         ours = [socket for socket in sockets if socket.first_party]
         took = {s.user_id for s in ours if s not in gone and event.kind.may_reach(s)}
         unreached = set(user_ids) - took
@@ -71,8 +85,7 @@ class Gateway:
             # Whoever turned out to have no socket is pushed to now, not once more when overdue.
             # What the socket took before it went is still owed.
             self._connections.settle(Owed(user_id, chat_id, seq, since=seq) for user_id in noted)
-        # A sender's other device has to be content with the gap that it sees, or its next sync.
-        return Delivery(unreached, any(s.first_party and s.user_id != sender_id for s in failed))
+        return Delivery(unreached, any(socket.first_party for socket in failed))
 
     def tell(
         self,
@@ -86,17 +99,34 @@ class Gateway:
         In the same round trip to Redis, strike out what `delivered` covers."""
         self._send(self._connections.of(user_ids, delivered=delivered), event, skip)
 
-    def tell_presence(self, user_ids: Collection[str], *, online: bool) -> None:
-        """Tell who watches these users that they came or went, as far as that can be done."""
-        self._tell_presence(user_ids, _deadline(), online=online)
+    def tell_presence(self, changes: Mapping[str, datetime | None]) -> None:
+        """Tell who watches these users that they left at some time, or (None) came; best effort."""
+        self._tell_presence(changes, _deadline())
 
     def close(self, connection_ids: Collection[str]) -> None:
-        """Close sockets, as far as that can be done."""
-        self._each(connection_ids, "DELETE", b"", _deadline())
+        """Close sockets; best effort."""
+        self._each(connection_ids, "DELETE", b"", _deadline(), patient=True)
 
     def close_session(self, user_id: str, session_id: str) -> None:
         """Dismiss a session's sockets."""
         self.dismiss([s for s in self._connections.of([user_id]) if s.session_id == session_id])
+
+    def end_sessions(
+        self, user_id: str, session_ids: Collection[str], tombstones: Sequence[Call]
+    ) -> None:
+        """Refuse the next request and the next frame of sessions, then close their sockets.
+
+        Raises Unavailable when Redis did not answer. It was told all of it or nothing: either
+        the session still stands for a repeat, or its sockets are dropped.
+        """
+        mine = self._of_sessions(self._connections.of([user_id]), session_ids)
+        try:
+            left, others = self._connections.expel(user_id, mine, tombstones)
+        finally:
+            self.close([socket.connection_id for socket in mine])
+        self.tell_presence(left)
+        # What opened between the two; what opens from now on finds its session revoked.
+        self.dismiss(self._of_sessions(others, session_ids))
 
     def dismiss(self, sockets: Collection[Socket]) -> None:
         """Refuse the next frame of sockets, then close them. Raises Unavailable when Redis could
@@ -104,49 +134,79 @@ class Gateway:
         if sockets:
             left = self._connections.drop(sockets)
             self.close([socket.connection_id for socket in sockets])
-            self.tell_presence(left, online=False)
+            self.tell_presence(left)
+
+    def _of_sessions(self, sockets: Iterable[Socket], session_ids: Collection[str]) -> list[Socket]:
+        return [socket for socket in sockets if socket.session_id in session_ids]
 
     def _send(
-        self, sockets: list[Socket], event: Event, skip: str | None
+        self,
+        sockets: list[Socket],
+        event: Event,
+        skip: str | None,
+        *,
+        patient: bool = False,
+        close_full: bool = False,
     ) -> tuple[set[Socket], set[Socket]]:
         """Post to each that may get it; drop those that are gone. Answers (gone, failed)."""
         ends = _deadline()
-        statuses = self._post_event([s for s in sockets if s.connection_id != skip], event, ends)
-        gone = {socket for socket, status in statuses.items() if status == 410}
+        targets = [socket for socket in sockets if socket.connection_id != skip]
+        statuses = self._post_event(targets, event, ends, patient=patient)
+        # One that is young has not got its answer to $connect yet. What it misses now it gets by
+        # the sync that it begins with, and owes an acknowledgement of.
+        gone = {s for s, status in statuses.items() if status == 410 and not s.young}
+        failed = {s for s, status in statuses.items() if status not in _CLOSED}
+        if close_full:
+            gone |= self._close_full([s for s in failed if statuses[s] == 429], ends)
         if gone:
-            self._tell_presence(self._connections.drop(gone), ends, online=False)
-        # 429 says that its client reads nothing: it swallowed this as it does what the kernel took.
-        failed = {s for s, status in statuses.items() if status not in (200, 410, 429)}
-        return gone, failed
+            self._tell_presence(self._connections.drop(gone), ends)
+        return gone, failed - gone
 
-    def _tell_presence(self, user_ids: Collection[str], ends: float, *, online: bool) -> None:
-        if not user_ids:
+    def _close_full(self, sockets: Sequence[Socket], ends: float) -> set[Socket]:
+        """Those that could be closed. None can while the rate of the account is used up."""
+        ids = [socket.connection_id for socket in sockets]
+        statuses = self._each(ids, "DELETE", b"", ends)
+        return {s for s, status in zip(sockets, statuses, strict=True) if status in _CLOSED}
+
+    def _tell_presence(self, changes: Mapping[str, datetime | None], ends: float) -> None:
+        if not changes:
             return
         try:
-            watchers = self._connections.watchers(user_ids)
+            watchers = self._connections.watchers(list(changes))
         except Unavailable as error:
             log.warning("presence not told", extra={"dependency": error.dependency})
             return
-        seen = None if online else now()
-        for user_id, sockets in zip(user_ids, watchers, strict=True):
-            how = PresenceOf(user_id=user_id, online=online, last_seen_at=seen)
+        for (user_id, left_at), sockets in zip(changes.items(), watchers, strict=True):
+            how = PresenceOf(user_id=user_id, online=left_at is None, last_seen_at=left_at)
             self._post_event(sockets, PRESENCE.of(how), ends)
 
     def _post_event(
-        self, sockets: Iterable[Socket], event: Event, ends: float
+        self, sockets: Iterable[Socket], event: Event, ends: float, *, patient: bool = False
     ) -> dict[Socket, int]:
         """The one way out: posts to those of the sockets that may get the event."""
         targets = [socket for socket in sockets if event.kind.may_reach(socket)]
         ids = [socket.connection_id for socket in targets]
-        return dict(zip(targets, self._each(ids, "POST", event.to_wire(), ends), strict=True))
+        statuses = self._each(ids, "POST", event.to_wire(), ends, patient=patient)
+        return dict(zip(targets, statuses, strict=True))
 
     def _each(
-        self, connection_ids: Iterable[str], method: str, body: bytes, ends: float
+        self,
+        connection_ids: Iterable[str],
+        method: str,
+        body: bytes,
+        ends: float,
+        *,
+        patient: bool = False,
     ) -> list[int]:
+        """The status of each. `patient`: who is answered 429 tries again."""
         ids = list(connection_ids)
         if len(ids) < 2:
-            return [self._call(method, one, body, ends) for one in ids]
-        statuses = list(self._threads.map(lambda one: self._call(method, one, body, ends), ids))
+            return [self._call(method, one, body, ends, patient) for one in ids]
+
+        def call(one: str) -> int:
+            return self._call(method, one, body, ends, patient)
+
+        statuses = list(self._threads.map(call, ids))
         if late := statuses.count(NOT_ASKED):
             log.warning("sockets not asked in time", extra={"count": late, "method": method})
         return statuses
@@ -155,28 +215,59 @@ class Gateway:
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(PARALLEL, thread_name_prefix="gateway")
 
-    def _call(self, method: str, connection_id: str, body: bytes, ends: float) -> int:
-        """The status, 200 for any success; 503 when nobody answered, also the second time."""
-        path = self._path + quote(connection_id, safe="")
-        status = NOT_ASKED
-        for attempt in (1, 2):
-            if time.monotonic() > ends:
+    def _call(
+        self, method: str, connection_id: str, body: bytes, ends: float, patient: bool
+    ) -> int:
+        """The status, 200 for any success; 503 when nobody answered, also the second time.
+
+        429 says that the account's rate is used up, or that the client reads nothing: API Gateway
+        does not say which. So it is worth some tries, but not for every event to that socket.
+        """
+        waits = list(BACKOFF_SECONDS) if patient and not self._is_full(connection_id) else []
+        status = self._try(method, connection_id, body, ends)
+        if status >= 500 and status != NOT_ASKED:
+            time.sleep(0.05)
+            status = self._try(method, connection_id, body, ends, new=True)
+        while status == 429 and waits:
+            wait = random.uniform(0, waits.pop(0))  # noqa: S311, no secret
+            if time.monotonic() + wait > ends:
                 break
-            headers = self._signer.headers(method, self._http.host, path, body)
-            try:
-                status = self._http.request(method, path, headers, body)
-            except OSError:
-                status = 503
-            else:
-                if status < 300:
-                    return 200
-                if status < 500 and status != 429:
-                    break
-            if attempt == 1:
-                time.sleep(0.05)
-        if status not in (410, NOT_ASKED):
+            time.sleep(wait)
+            status = self._try(method, connection_id, body, ends)
+        if status == 429:
+            metrics.count("PostsThrottled")
+        if patient:
+            self._note(connection_id, full=status == 429)
+        if status not in (*_CLOSED, NOT_ASKED):
             log.warning("socket not reached", extra={"status": status, "method": method})
         return status
+
+    def _try(
+        self, method: str, connection_id: str, body: bytes, ends: float, *, new: bool = False
+    ) -> int:
+        if time.monotonic() > ends:
+            return NOT_ASKED
+        path = self._path + quote(connection_id, safe="")
+        headers = self._signer.headers(method, self._http.host, path, body)
+        try:
+            status = self._http.request(method, path, headers, body, new=new)
+        except OSError:
+            return 503
+        return 200 if status < 300 else status
+
+    def _is_full(self, connection_id: str) -> bool:
+        return time.monotonic() < self._full.get(connection_id, 0)
+
+    def _note(self, connection_id: str, *, full: bool) -> None:
+        if not full:
+            self._full.pop(connection_id, None)
+        elif not self._is_full(connection_id):
+            if len(self._full) >= MOST_FULL:
+                self._full.clear()
+            self._full[connection_id] = time.monotonic() + FULL_SECONDS
+
+
+_CLOSED = (200, 410)
 
 
 def _deadline() -> float:

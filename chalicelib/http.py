@@ -10,9 +10,16 @@ from urllib.parse import urlsplit
 
 from httptools import HttpParserError, HttpResponseParser
 
+from chalicelib.deadline import within
+
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
 MAX_ANSWER = 1024 * 1024
+
+IDLE_SECONDS = 20.0
+"""A connection that was idle for longer is not used again: servers and networks on the way forget
+it, and all that idled together at once. By the wall clock, since that of a frozen function's
+machine may have stood still."""
 
 
 class KeptConnections:
@@ -29,23 +36,30 @@ class KeptConnections:
         self._address = parts.hostname or "", parts.port or (443 if self._tls else 80)
         self._kept: deque[_Connection] = deque()
 
-    def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> int:
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, new: bool = False
+    ) -> int:
         """The status of the answer. Raises OSError when none comes in time."""
-        return self.ask(method, path, headers, body)[0]
+        return self.ask(method, path, headers, body, new=new)[0]
 
     def ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, new: bool = False
     ) -> tuple[int, bytes]:
-        """The status and the body of the answer. Raises OSError when none comes in time."""
+        """The status and the body of the answer. Raises OSError when none comes in time.
+
+        A second try asks for a `new` connection: what made the first one fail may have happened
+        to all that are kept.
+        """
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"{method} {path} HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n"
-        connection = self._take() or _Connection(self._open())
+        connection = (None if new else self._take()) or _Connection(self._open())
         try:
             answer = connection.exchange(head.encode() + body)
         except BaseException:
             connection.close()
             raise
         if connection.keep:
+            connection.idle_since = time.time()
             self._kept.append(connection)
         else:
             connection.close()
@@ -62,22 +76,26 @@ class KeptConnections:
                 connection = self._kept.pop()
             except IndexError:  # another thread was faster
                 return None
-            if connection.is_quiet():
+            if is_recent(connection.idle_since) and connection.is_quiet():
                 return connection
             connection.close()  # between answers a server only writes to say good-bye
         return None
 
     def _open(self) -> socket.socket:
-        opened = socket.create_connection(self._address, CONNECT_SECONDS)
+        opened = socket.create_connection(self._address, within(CONNECT_SECONDS))
         try:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 opened = self._tls.wrap_socket(opened, server_hostname=self._address[0])
-            opened.settimeout(ANSWER_SECONDS)
         except BaseException:
             opened.close()
             raise
         return opened
+
+
+def is_recent(used_at: float) -> bool:
+    """Whether a connection that was last used then may be used again."""
+    return abs(time.time() - used_at) <= IDLE_SECONDS  # the wall clock may be set back
 
 
 class _Connection:
@@ -89,13 +107,15 @@ class _Connection:
         self._poll = select.poll()
         self._poll.register(opened, select.POLLIN)
         self.keep = False
+        self.idle_since = 0.0
         self.close = opened.close
 
     def exchange(self, request: bytes) -> tuple[int, bytes]:
         """Send a request and read its answer; `keep` then says whether another one may follow."""
         self._body = b""
         self._begun = self._complete = self.keep = False
-        ends = time.monotonic() + ANSWER_SECONDS
+        ends = time.monotonic() + within(ANSWER_SECONDS)
+        self._socket.settimeout(within(ANSWER_SECONDS))
         self._socket.sendall(request)
         while not self._complete:
             data = self._socket.recv(65536)

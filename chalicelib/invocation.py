@@ -2,11 +2,12 @@
 failure says nothing that is secret."""
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from chalicelib import logs, metrics
+from chalicelib import deadline, logs, metrics
 from chalicelib.config import trace_id
 from chalicelib.deps import deps
 
@@ -20,7 +21,9 @@ class InvocationFailed(Exception):
 @contextmanager
 def invocation(context: Any, request_id: str | None = None) -> Iterator[None]:
     """Everything a function does for one event happens inside. `request_id` is API Gateway's,
-    where there is one; else it is Lambda's. Raises InvocationFailed alone."""
+    where there is one, and has to be answered in time; else it is Lambda's. Raises
+    InvocationFailed alone."""
+    deadline.begin(_seconds(context, deadline.REQUEST_SECONDS if request_id else math.inf))
     logs.enter(
         request_id=request_id or getattr(context, "aws_request_id", None),
         trace_id=trace_id(),
@@ -36,7 +39,14 @@ def invocation(context: Any, request_id: str | None = None) -> Iterator[None]:
         # Without the words of the one that is logged: drivers quote values in theirs (G8).
         raise InvocationFailed from None
     finally:
+        deadline.end()
         # Without settings there is no stage to count for, and this is no time to read them.
         if (settings := vars(deps).get("settings")) is not None:
             for line in metrics.lines(settings.stage):
                 print(line)
+
+
+def _seconds(context: Any, most: float) -> float:
+    """What an event may take, at most as long as its function runs."""
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    return min(most, remaining() / 1000 - deadline.MARGIN_SECONDS) if remaining else most

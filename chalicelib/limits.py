@@ -176,8 +176,9 @@ TABLE: Mapping[str, Limit] = {
         address=Bucket(1000, QUARTER),
     ),
     "reset": Limit(
-        covers="asking for mails about an account, and using what they bring; the target is the "
-        "mailbox, for each kind of mail",
+        covers="asking for a link by mail, and trying one that is not good; the target is a "
+        "mailbox, for mails about accounts that claim it but are not its first, and apart for "
+        "notices, which wait",
         inside=True,
         address=Bucket(30, QUARTER),
         target=Bucket(5, QUARTER),

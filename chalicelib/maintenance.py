@@ -36,7 +36,7 @@ class Order(Input):
     """What is to be done. `limit` is for `redrive`, `username` and `role` are for `grant`,
     `client` is for `oauth-client`."""
 
-    task: Literal["migrate", "redrive", "check", "canary", "grant", "oauth-client"]
+    task: Literal["migrate", "retire", "redrive", "check", "canary", "grant", "oauth-client"]
     limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
     username: Username | None = None
     role: Role | None = None
@@ -55,8 +55,10 @@ class Order(Input):
 def maintain(event: Any, context: Any) -> dict[str, Any]:
     """Do a task and answer what came of it. Each may be repeated, and run twice at once.
 
-    migrate: every server gets what the code expects -> {"done": true}. redrive: pushes that were
-    laid aside are tried again -> {"moved", "left"}. check: -> {"dependencies"} as GET /v1/ready.
+    migrate: every server gets what the code expects, accounts for functions included ->
+    {"done": true}. retire: accounts of earlier passwords go -> {"retired": [names]}.
+    redrive: pushes that were laid aside are tried again -> {"moved", "left"}. check:
+    -> {"dependencies"} as GET /v1/ready.
     canary: a push to nobody goes through each queue -> {"queues"} as CanaryResult has them.
     grant: a user gets a role, as the first admin does -> {"user_id"}. oauth-client: a program is
     registered -> as POST /v1/admin/oauth-clients, with the secret that is told once.
@@ -85,6 +87,8 @@ def _done(order: Order) -> dict[str, Any]:
     if order.task == "migrate":
         deps.apply_schema()
         return {"done": True}
+    if order.task == "retire":
+        return {"retired": deps.retire_accounts()}
     if order.task == "redrive":
         return deps.broker.redrive(order.limit)._asdict()
     if order.task == "canary":

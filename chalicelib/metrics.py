@@ -9,6 +9,7 @@ NAMESPACE = "Parley"
 Name = Literal[
     "MessagesStored",
     "LeftPending",
+    "PostsThrottled",
     "OutboxAge",
     "Redelivered",
     "OverduePushed",
@@ -20,13 +21,16 @@ Name = Literal[
     "MailsGivenUp",
     "ExportsMade",
     "ExportsGivenUp",
+    "RateLimited",
 ]
-"""MessagesStored: new messages. LeftPending: sends whose delivery was left to the job. OutboxAge:
-of the oldest message that a run of the job found, 0 if there was none. Redelivered: messages that
-the job delivered. OverduePushed: messages pushed because a socket swallowed them. PushesSent:
-to devices, taken by FCM. PushesRetried, PushesBuried: records put off, and laid aside.
+"""MessagesStored: new messages. LeftPending: sends whose delivery was left to the job.
+PostsThrottled: frames that API Gateway refused with 429, also when tried again. OutboxAge: of the
+oldest message that a run of the job found, 0 if there was none. Redelivered: messages that the job
+delivered. OverduePushed: messages pushed because a socket swallowed them. PushesSent: to devices,
+taken by FCM. PushesRetried, PushesBuried: records put off, and laid aside.
 TokensForgotten: devices that FCM no longer knows. MailsSent: mails that SES took. MailsGivenUp:
-those it never did. ExportsMade, ExportsGivenUp: archives of what is held about a user."""
+those it never did. ExportsMade, ExportsGivenUp: archives of what is held about a user.
+RateLimited: requests and frames that were refused for their rate."""
 
 _SECONDS = {"OutboxAge"}
 _UNAVAILABLE = "DependencyUnavailable"

@@ -55,7 +55,7 @@ def document(server: str) -> dict[str, Any]:
     """The API under `server`, its base URL."""
     models: list[type[BaseModel]] = [Problem]
     for one in ENDPOINTS:
-        models += [m for m in (one.hints.get("body"), _answer_model(one)) if m is not None]
+        models += [m for m in (one.hints.get("body"), *_answer_models(one)) if m is not None]
     inputs = {one.hints["body"] for one in ENDPOINTS if "body" in one.hints}
     modes: list[Any] = [
         (model, "validation" if model in inputs else "serialization")
@@ -182,8 +182,8 @@ def _success(one: Endpoint, status: int, schema_of: dict[Any, Any]) -> dict[str,
         return {"description": "Go on there."}
     if one.page:
         return {"description": "A page.", "content": {PAGE: {"schema": {"type": "string"}}}}
-    model = _answer_model(one)
-    schema = schema_of[model] if model is not None else {"type": "object"}
+    answers = [schema_of[model] for model in _answer_models(one)]
+    schema = {"anyOf": answers} if len(answers) > 1 else (answers or [{"type": "object"}])[0]
     return {"description": "Answer.", "content": {"application/json": {"schema": schema}}}
 
 
@@ -193,8 +193,8 @@ _HEADERS = {
 }
 
 
-def _answer_model(one: Endpoint) -> type[BaseModel] | None:
+def _answer_models(one: Endpoint) -> list[type[BaseModel]]:
     answer = one.hints["return"]
-    if get_origin(answer) is Reply or isinstance(answer, UnionType):
-        (answer, *_) = get_args(answer)
-    return answer if inspect.isclass(answer) and issubclass(answer, BaseModel) else None
+    within = get_origin(answer) is Reply or isinstance(answer, UnionType)
+    answers = get_args(answer) if within else (answer,)
+    return [each for each in answers if inspect.isclass(each) and issubclass(each, BaseModel)]

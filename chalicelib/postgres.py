@@ -1,25 +1,62 @@
 """One live connection to PostgreSQL: every wait has an end, a broken connection is replaced."""
 
+import logging
+import re
 import select
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, TypeVar, overload
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Self, TypeVar, overload
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from psycopg.rows import RowFactory, tuple_row
 from psycopg.types.string import TextLoader
 
+from chalicelib import deadline
 from chalicelib.errors import Unavailable
+
+log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 3
 STATEMENT_SECONDS = 5
 # The server ends a slow statement first; this is for a server that has stopped answering.
 WAIT_SECONDS = 6.0
 PING_SECONDS = 2.0
-IDLE_SECONDS = 30
+IDLE_SECONDS = 5
+
+SESSION = {
+    "timezone": "UTC",
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    "lock_timeout": "4s",
+    "idle_in_transaction_session_timeout": f"{STATEMENT_SECONDS}s",
+    "client_connection_check_interval": "1s",
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+"""What the server is to hold our sessions to: whoever vanishes, also in the middle of a
+transaction, holds no lock for longer than a request waits. See docs/decisions/0029."""
+
+_LOCAL = "; ".join(
+    f"SET LOCAL {name} = '{SESSION[name]}'"
+    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+)
+
+# That the network forgot a connection is found out here, before any timeout of ours.
+_TCP = {
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
+}
+
+_AT_REST = (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
 
 T = TypeVar("T")
 
@@ -30,42 +67,93 @@ class _Connection(psycopg.Connection[tuple[Any, ...]]):
     wait_seconds = WAIT_SECONDS
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        return super().wait(gen, interval, timeout or self.wait_seconds)
+        return super().wait(gen, interval, timeout or deadline.within(self.wait_seconds))
+
+
+class _Cursor(psycopg.Cursor[T]):
+    """Tries a statement once more over a new connection, where that can do no harm."""
+
+    def __init__(
+        self, postgres: "Postgres", connection: _Connection, rows: RowFactory[T], *, again: bool
+    ) -> None:
+        super().__init__(connection, row_factory=rows)
+        self._postgres = postgres
+        self._again = again
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        if deadline.passed():
+            raise Unavailable("postgres")
+        try:
+            return super().execute(query, params, **options)
+        except psycopg.Error as error:
+            connection = self._postgres._replaced(error, self._again or _reads(query))
+            if connection is None:
+                raise
+            super().__init__(connection, row_factory=self._row_factory)
+            return super().execute(query, params, **options)
 
 
 class Postgres:
-    """Opened on first use. Raises Unavailable where the server does not answer in time."""
+    """Opened on first use. Raises Unavailable where the server does not answer in time. Threads
+    take turns.
 
-    def __init__(self, url: str) -> None:
+    `pooled`: a pooler hands each transaction to another session of the server, so that nothing
+    is left in one: no prepared statements, and no settings but those of the role.
+    """
+
+    def __init__(self, url: str, *, pooled: bool = False) -> None:
         self._url = url
+        self._pooled = pooled
         self._connection: _Connection | None = None
+        self._turn = threading.RLock()
+        self._kept = False  # since before the statement that is under way
+        self._bounded = True  # by the server, whatever becomes of us
         self._transactions = 0  # that we are in, one inside the other
         # Wall time, because it also passes while a function's container is frozen.
         self._used_at = 0.0
 
     @overload
-    def cursor(self) -> AbstractContextManager[psycopg.Cursor[tuple[Any, ...]]]: ...
+    def cursor(self, *, again: bool = ...) -> AbstractContextManager[psycopg.Cursor[Any]]: ...
 
     @overload
-    def cursor(self, row_factory: RowFactory[T]) -> AbstractContextManager[psycopg.Cursor[T]]: ...
+    def cursor(
+        self, row_factory: RowFactory[T], *, again: bool = ...
+    ) -> AbstractContextManager[psycopg.Cursor[T]]: ...
 
     @contextmanager
-    def cursor(self, row_factory: RowFactory[Any] = tuple_row) -> Iterator[psycopg.Cursor[Any]]:
+    def cursor(
+        self, row_factory: RowFactory[Any] = tuple_row, *, again: bool = False
+    ) -> Iterator[psycopg.Cursor[Any]]:
         """A cursor; each statement commits by itself unless it is in a `transaction`.
-        UUIDs come back as `str`."""
-        with self._live() as connection, connection.cursor(row_factory=row_factory) as cursor:
+        UUIDs come back as `str`.
+
+        A statement whose answer is lost with a kept connection runs once more if it only reads,
+        or if running twice is harmless: `again`.
+        """
+        with (
+            self._live() as connection,
+            _Cursor(self, connection, row_factory, again=again) as cursor,
+        ):
             yield cursor
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """What `cursor` does inside commits as a whole, or not at all if the block raises."""
         with self._live() as connection:
-            self._transactions += 1
-            try:
-                with connection.transaction():
-                    yield
-            finally:
-                self._transactions -= 1
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(connection.transaction())
+                except psycopg.Error as error:
+                    fresh = self._replaced(error, again=True)  # nothing was done yet
+                    if fresh is None:
+                        raise
+                    connection = fresh
+                    stack.enter_context(connection.transaction())
+                self._transactions += 1
+                stack.callback(self._leave)
+                if not self._bounded:
+                    connection.execute(_LOCAL)
+                yield
             if connection.closed:
                 raise psycopg.OperationalError("the connection broke inside the transaction")
 
@@ -80,11 +168,18 @@ class Postgres:
         if connection is not None:
             connection.close()
 
+    def _leave(self) -> None:
+        self._transactions -= 1
+
     @contextmanager
     def _live(self) -> Iterator[_Connection]:
+        if deadline.passed():
+            raise Unavailable("postgres")
+        self._turn.acquire()
         try:
             if self._connection is not None and not self._alive(self._connection):
                 self.close()
+            self._kept = self._connection is not None
             if self._connection is None:
                 if self._transactions:
                     raise psycopg.OperationalError("a transaction ends with its connection")
@@ -97,8 +192,37 @@ class Postgres:
         ) as error:
             self.close()
             raise Unavailable("postgres") from error
+        except psycopg.errors.FeatureNotSupported as error:
+            if not _outdated(error):
+                raise
+            self.close()  # in a transaction; whoever repeats the request finds it well
+            raise Unavailable("postgres") from error
         finally:
             self._used_at = time.time()
+            if not self._transactions:
+                self._leave_at_rest()
+            self._turn.release()
+
+    def _leave_at_rest(self) -> None:
+        """Nobody is to find a transaction that there was no time left to roll back."""
+        connection = self._connection
+        if connection is not None and connection.pgconn.transaction_status not in _AT_REST:
+            self.close()
+
+    def _replaced(self, error: psycopg.Error, again: bool) -> _Connection | None:
+        """A new connection, where what failed so may be tried once more over it."""
+        if self._transactions or not self._kept or deadline.passed():
+            return None
+        lost = isinstance(error, psycopg.OperationalError) and (
+            error.sqlstate is None or error.sqlstate.startswith("57P")  # the server goes away
+        )
+        former = isinstance(error, psycopg.errors.ReadOnlySqlTransaction)
+        if not (_outdated(error) or former or (lost and again)):
+            return None
+        self._kept = False
+        self.close()
+        self._connection = self._connect()
+        return self._connection
 
     def _alive(self, connection: _Connection) -> bool:
         if connection.closed:
@@ -116,15 +240,50 @@ class Postgres:
         return True
 
     def _connect(self) -> _Connection:
-        given = conninfo_to_dict(self._url).get("options") or ""
-        connection = _Connection.connect(
-            self._url,
-            autocommit=True,
-            connect_timeout=CONNECT_SECONDS,
-            options=f"{given} -c timezone=UTC -c statement_timeout={STATEMENT_SECONDS}s",
-        )
+        # Two seconds are the least that PostgreSQL's library knows.
+        seconds = max(2, int(deadline.within(CONNECT_SECONDS)))
+        given: dict[str, Any] = {**_TCP, "connect_timeout": seconds}
+        if self._pooled:
+            connection = _Connection.connect(
+                self._url, autocommit=True, prepare_threshold=None, **given
+            )
+        else:
+            options = conninfo_to_dict(self._url).get("options") or ""
+            held = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+            connection = _Connection.connect(
+                self._url, autocommit=True, options=f"{options} {held}", **given
+            )
         connection.adapters.register_loader("uuid", TextLoader)
+        if self._pooled:
+            self._bounded = _is_bounded(connection)
         return connection
+
+
+def _is_bounded(connection: _Connection) -> bool:
+    """Whether the role has its settings. Without them a session is not left unbounded: each
+    transaction sets what it needs, at the cost of one more round trip."""
+    row = connection.execute("SELECT current_setting('statement_timeout')").fetchone()
+    if row is not None and row[0] != "0":
+        return True
+    log.warning("the role in PostgreSQL has no limits: run the task migrate")
+    return False
+
+
+def _outdated(error: psycopg.Error) -> bool:
+    """A table was altered under a prepared statement. The statement did nothing."""
+    return isinstance(error, psycopg.errors.FeatureNotSupported) and "cached plan" in str(error)
+
+
+def _reads(query: Any) -> bool:
+    """Whether a statement changes nothing, as far as can be told."""
+    text = query.decode() if isinstance(query, bytes) else query
+    return isinstance(text, str) and not _WRITES.search(text)
+
+
+_WRITES = re.compile(
+    r"(?i)\b(INSERT|UPDATE|DELETE|MERGE|CREATE|DROP|ALTER|TRUNCATE|SET|DO|CALL|set_config"
+    r"|nextval|pg_\w*lock\w*|pg_terminate_backend)\b"
+)
 
 
 def _readable(descriptor: int) -> bool:

@@ -2,42 +2,141 @@
 
 import functools
 import hashlib
+import socket
 import threading
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis
 from redis import exceptions
 from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
+from chalicelib import deadline
 from chalicelib.errors import Unavailable
+
+SECONDS = 1.0
+"""For a connection, and for what is asked over it in one round trip, answers included."""
 
 OUTAGES = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
     exceptions.ClusterError,
     exceptions.OutOfMemoryError,
-    exceptions.ReadOnlyError,
     exceptions.TryAgainError,
 )
 
-REFUSALS = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "BUSY", "CLUSTERDOWN", "MOVED")
+REFUSALS = ("MISCONF", "BUSY ", "MOVED")
 """How a server begins its answer that cannot do now what it is asked for. MOVED comes from a
 cluster, which this client does not follow."""
 
+ELSEWHERE = ("READONLY", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "UNBLOCKED")
+"""How a server begins its answer that is not the primary, or none that may work: after a failover,
+another one is found under the same name. LOADING ends a connection anyway."""
+
 
 def connect(url: str) -> redis.Redis:
-    """A client that connects on first use, waits one second at most for an answer, and tries
-    once more on a connection that the server has dropped meanwhile."""
+    """A client that connects on first use, waits `SECONDS` at most for an answer, and tries once
+    more on a new connection: where the server has dropped the old one meanwhile, does not answer
+    on it, or is not the primary any more. It asks nothing at connecting that may go without."""
     return redis.Redis.from_url(
         url,
+        connection_class=_TlsConnection if url.startswith("rediss://") else _Connection,
         decode_responses=True,
-        socket_timeout=1,
-        socket_connect_timeout=1,
+        socket_timeout=SECONDS,
+        socket_connect_timeout=SECONDS,
         retry=Retry(NoBackoff(), 1),
+        driver_info=None,
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
+
+
+class NotThePrimary(exceptions.ConnectionError):
+    """This server cannot work for us now; another one may, over a new connection."""
+
+
+class _Bounded:
+    """A socket on which all that is waited for between two requests shares one limit. The
+    client's own counts anew with each byte that arrives."""
+
+    def __init__(self, given: socket.socket) -> None:
+        self._socket = given
+        self._ends = 0.0
+        self._looks = False
+
+    def begin(self) -> None:
+        """What is sent now, and answered, has so much time."""
+        if deadline.passed():
+            raise exceptions.TimeoutError("the event has no time left")
+        self._ends = time.monotonic() + deadline.within(SECONDS)
+
+    def recv(self, size: int) -> bytes:
+        self._limit()
+        return self._socket.recv(size)
+
+    def sendall(self, data: bytes) -> None:
+        self._limit()
+        self._socket.sendall(data)
+
+    def settimeout(self, seconds: float | None) -> None:
+        """With 0, look what is there; else each wait has its limit already."""
+        self._looks = seconds == 0
+        if self._looks:
+            self._socket.settimeout(0)
+
+    def _limit(self) -> None:
+        if self._looks:
+            return
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer takes too long")
+        self._socket.settimeout(left)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+
+class _Connection(redis.Connection):
+    """Bounds what redis-py does, and leaves a server that is not the primary."""
+
+    if TYPE_CHECKING:
+        _sock: Any
+        socket_connect_timeout: Any
+
+    def _connect(self) -> Any:
+        if deadline.passed():
+            raise TimeoutError
+        self.socket_connect_timeout = deadline.within(SECONDS)
+        return _Bounded(super()._connect())  # type: ignore[no-untyped-call]
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if not self._sock:
+            self.connect_check_health(check_health=False)
+        self._sock.begin()
+        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*arguments, **options)
+        except exceptions.ResponseError as error:
+            # Before Redis 7, a script's error quotes that of the command which failed in it.
+            quoted = any(f"-{code} " in str(error) for code in ELSEWHERE)
+            if not (quoted or _begins(error, ELSEWHERE)):
+                raise
+            self.disconnect()  # type: ignore[no-untyped-call]
+            raise NotThePrimary(str(error)) from error
+
+
+class _TlsConnection(_Connection, redis.SSLConnection):
+    """The same over TLS."""
+
+
+def _begins(error: exceptions.ResponseError, codes: tuple[str, ...]) -> bool:
+    # redis-py takes the codes that it knows out of the text.
+    return (error.status_code or str(error)).startswith(codes)
 
 
 @contextmanager
@@ -48,7 +147,7 @@ def guarded() -> Iterator[None]:
     except OUTAGES as error:
         raise Unavailable("redis") from error
     except exceptions.ResponseError as error:
-        if not str(error).startswith(REFUSALS):
+        if not _begins(error, REFUSALS):
             raise
         raise Unavailable("redis") from error
 
@@ -96,9 +195,11 @@ class Scripts:
     def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         if self._connection is None:
             self._connection = self._pool.get_connection()
+            return self._exchange(commands)
         try:
             return self._exchange(commands)
-        except exceptions.ConnectionError:  # dropped since the last time; now it connects anew
+        except (exceptions.ConnectionError, exceptions.TimeoutError):
+            # Dropped since the last time, in silence perhaps; now it connects anew.
             return self._exchange(commands)
 
     def _exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:

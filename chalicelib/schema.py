@@ -3,20 +3,27 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from yoyo import get_backend, read_migrations
+import psycopg
+from psycopg import sql
+from yoyo import default_migration_table, read_migrations
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.connections import parse_uri
 
-from chalicelib import broker
+from chalicelib import broker, roles
+from chalicelib.broker_users import BrokerUsers
 from chalicelib.config import Settings, SettingsInvalid
 from chalicelib.errors import Unavailable
+from chalicelib.messages.models import UNANSWERED
 from chalicelib.messages.store import StoreUnfit
 from chalicelib.messages.store.mongo import MongoMessages
 from chalicelib.messages.store.mongo_fitness import require_fit
-from chalicelib.postgres import Postgres
+from chalicelib.postgres import SESSION
 
 MIGRATIONS = Path(str(files("infra") / "migrations"))  # on AWS it is in a layer
 LOCK = 0x7061726C6579  # any number that is ours alone: "parley"
@@ -32,51 +39,110 @@ def apply(settings: Settings) -> None:
     """
     accounts_url = settings.postgres_url.get_secret_value()
     messages_url = settings.messages_url.get_secret_value()
-    migrate(accounts_url)
+    if owner := settings.postgres_admin_url:
+        migrate(owner.get_secret_value(), then=lambda url: roles.ensure(url, accounts_url))
+    else:
+        migrate(accounts_url)
+    bound_role(accounts_url)
     if messages_url.startswith("mongodb"):
         require_fit(messages_url)
         messages = MongoMessages(messages_url)
         messages.create_indexes()
+        messages.look_who_wrote(UNANSWERED)
         messages.close()
     elif messages_url != accounts_url:
         migrate(messages_url)
-    broker.declare(settings.amqp_url.get_secret_value())
+        bound_role(messages_url)
+    amqp_url = settings.amqp_url.get_secret_value()
+    if settings.broker_admin:
+        BrokerUsers(settings.broker_admin.get_secret_value()).ensure(amqp_url)
+    broker.declare(amqp_url)
 
 
-def migrate(url: str) -> None:
-    """Apply the migrations that a PostgreSQL database does not have yet."""
+def retire(settings: Settings) -> list[str]:
+    """Take away the accounts of earlier generations, which no function uses any more."""
+    old = []
+    if owner := settings.postgres_admin_url:
+        url = settings.postgres_url.get_secret_value()
+        old += roles.retire(owner.get_secret_value(), url)
+    if admin := settings.broker_admin:
+        old += BrokerUsers(admin.get_secret_value()).retire(settings.amqp_url.get_secret_value())
+    return old
+
+
+def migrate(url: str, then: Callable[[str], None] = lambda url: None) -> None:
+    """Apply the migrations that a PostgreSQL database does not have yet, and do what follows from
+    them while nobody else does."""
     migrations = read_migrations(str(MIGRATIONS))
     if not migrations:
         raise FileNotFoundError(f"There are no migrations in {MIGRATIONS}.")
     os.environ.setdefault("LOGNAME", "parley")  # yoyo asks who we are; not every user has a name
     _, _, rest = url.partition("://")
-    extra = f"connect_timeout=3&options=-c%20statement_timeout%3D{STATEMENT_SECONDS}s"
-    with _alone(Postgres(url)):
-        backend = get_backend(f"postgresql+psycopg://{rest}{'&' if '?' in rest else '?'}{extra}")
+    where = f"postgresql+psycopg://{rest}{'&' if '?' in rest else '?'}connect_timeout=3"
+    with _alone(url):
+        backend = _Backend(parse_uri(where), default_migration_table)
         try:
+            backend.init_database()
             backend.break_lock()  # of a process that died: the living are kept out by ours
             backend.apply_migrations(backend.to_apply(migrations))
         finally:
             backend.connection.close()
+        then(url)
+
+
+def bound_role(url: str) -> None:
+    """Have the server hold whoever connects with this URL to `SESSION`, in this database. Sessions
+    that are open keep what they have. A role may do this to itself."""
+    with _alone(url) as connection:
+        database = sql.Identifier(connection.info.dbname)
+        for name, value in SESSION.items():
+            connection.execute(
+                sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET {} TO {}").format(
+                    database, sql.Identifier(name), sql.Literal(value)
+                )
+            )
+
+
+class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
+    """Leaves nothing in a session, which may be a pooler's, and takes its time."""
+
+    def connect(self, dburi: Any) -> Any:
+        connection = super().connect(dburi)
+        connection.prepare_threshold = None
+        return connection
+
+    def begin(self) -> None:
+        super().begin()
+        self.execute(_UNHURRIED)
+
+
+_UNHURRIED = f"""
+SELECT set_config('statement_timeout', '{STATEMENT_SECONDS}s', true),
+    set_config('lock_timeout', '{STATEMENT_SECONDS}s', true),
+    set_config('idle_in_transaction_session_timeout', '0', true)
+"""
 
 
 @contextmanager
-def _alone(postgres: Postgres) -> Iterator[None]:
-    """Hold the lock, which PostgreSQL takes back when its connection ends."""
+def _alone(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """Hold the lock in a transaction: PostgreSQL takes it back when that ends, or its connection.
+    A lock of the session would stay behind in a pooler."""
     deadline = time.monotonic() + LOCK_SECONDS
     try:
-        while not _locked(postgres):
+        opened = psycopg.connect(url, connect_timeout=3, prepare_threshold=None)
+    except psycopg.OperationalError as error:
+        raise Unavailable("postgres") from error
+    with opened as connection:
+        connection.execute(_UNHURRIED)
+        while not _locked(connection):
             if time.monotonic() > deadline:
                 raise Unavailable("postgres")
             time.sleep(0.2)
-        yield
-    finally:
-        postgres.close()
+        yield connection
 
 
-def _locked(postgres: Postgres) -> bool:
-    with postgres.cursor() as cursor:
-        row = cursor.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone()
+def _locked(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (LOCK,)).fetchone()
     return row is not None and bool(row[0])
 
 

@@ -55,7 +55,7 @@ def _ask(body: bytes, url: str, signer: Signer) -> bytes:
                 time.sleep(PAUSE_SECONDS)
             headers = signer.headers("POST", client.host, path, body, _HEADERS)
             try:
-                status, text = client.ask("POST", path, headers, body)
+                status, text = client.ask("POST", path, headers, body, new=attempt > 0)
             except OSError:
                 continue
             if status == 200:

@@ -11,13 +11,15 @@ M = TypeVar("M", bound=Model)
 
 
 class Socket(NamedTuple):
-    """An open socket of a user, with the scopes and the client that it was opened with."""
+    """An open socket of a user, with the scopes and the client that it was opened with. `young`:
+    its `$connect` may not have been answered yet."""
 
     user_id: str
     connection_id: str
     session_id: str
     client_id: str | None = None
     scopes: frozenset[str] = frozenset()
+    young: bool = False
 
     @property
     def first_party(self) -> bool:
@@ -31,14 +33,13 @@ class Socket(NamedTuple):
         return f"{self.connection_id} {','.join(grant).rstrip(',')}"
 
     @classmethod
-    def read(cls, user_id: str, entry: str) -> Self:
+    def read(cls, user_id: str, entry: str, *, young: bool = False) -> Self:
         """The socket of an entry. One that an earlier version wrote names no scopes: it has
         none, so it gets no event."""
         connection_id, _, grant = entry.partition(" ")
         session_id, client_id, *scopes = [*grant.split(","), ""]
-        return cls(
-            user_id, connection_id, session_id, client_id or None, frozenset(filter(None, scopes))
-        )
+        granted = frozenset(filter(None, scopes))
+        return cls(user_id, connection_id, session_id, client_id or None, granted, young)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,8 +146,10 @@ def _receive(event: WebsocketEvent) -> dict[str, Any]:
     try:
         raw = _read(event.body)
         reply["re"] = raw.get("id") if raw and _is_frame_id(raw.get("id")) else None
-        identity = deps.connections.admit(event.connection_id, _use(raw))
-        reply["data"] = _call(identity, raw)
+        caller = deps.connections.admit(event.connection_id, _use(raw))
+        if caller.in_doubt:
+            deps.presence.check(caller)
+        reply["data"] = _call(caller, raw)
     except Unauthorized as error:
         deps.gateway.close([event.connection_id])
         reply["error"] = error.to_wire()

@@ -238,7 +238,7 @@ class Smoke:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.smoke", description=__doc__)
     parser.add_argument("url", help="such as http://127.0.0.1:8000")
-    parser.add_argument("--push-token", default="", help="of a device that you can look at")
+    parser.add_argument("--push-token", default="", help="of a device that nobody is signed in on")
     given = parser.parse_args(arguments)
     try:
         Smoke(given.url, Console(), given.push_token).run()

@@ -9,6 +9,7 @@ from typing import Any
 
 from local import demo
 from local.limits import Limits
+from local.names import is_name
 from local.options import ROOT, CloudFailed, Options
 from local.state import State
 
@@ -30,6 +31,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N")
     run.add_argument("--demo", action=argparse.BooleanOptionalAction, default=True)
     run.add_argument("--web", type=Path, default=ROOT / "web", help="folder of the web client")
+    run.add_argument(
+        "--allow-host",
+        type=_name,
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="serve under this name too, to pages of it too; for each name once",
+    )
     run.add_argument(
         "--schedule-seconds",
         type=float,
@@ -53,6 +62,12 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
     return port
+
+
+def _name(text: str) -> str:
+    if not is_name(text.lower()):
+        raise argparse.ArgumentTypeError("a name, without scheme and port")
+    return text.lower()
 
 
 def _positive(text: str) -> int:
@@ -120,6 +135,7 @@ def main() -> None:
                 ),
                 app=given.app.resolve(),
                 web=given.web.resolve(),
+                allow_hosts=frozenset(given.allow_host),
             )
         )
     except (CloudFailed, demo.DemoFailed) as problem:

@@ -93,6 +93,7 @@ def install(purpose: str) -> None:
     }
     if purpose == "tests":
         steps["Chromium"] = chromium
+        steps["PgBouncer"] = pgbouncer
         steps["the scanner of the templates"] = lambda: environment(
             STATE / "scanner-venv", ["tests/deploy/scanner/requirements.txt"]
         )
@@ -228,6 +229,14 @@ def rabbitmq() -> bool:
             "Install it: apt-get install rabbitmq-server"
         )
     unpack_debian("rabbitmq-server", "Install it: apt-get install rabbitmq-server")
+    return True
+
+
+def pgbouncer() -> bool:
+    """Have a PgBouncer: Debian's, installed or unpacked; True if it had to be fetched."""
+    if Path("/usr/sbin/pgbouncer").exists() or (DEBIAN / "usr/sbin/pgbouncer").exists():
+        return False
+    unpack_debian("pgbouncer", "Install it: apt-get install pgbouncer")
     return True
 
 

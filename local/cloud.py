@@ -25,6 +25,7 @@ from local.http_gateway import HttpGateway
 from local.logs import WorkerLog
 from local.mails import Mails
 from local.management import ManagementApi, NoConnections, Sockets
+from local.names import Names
 from local.options import CloudFailed, Listeners, Options, url
 from local.pages import Pages
 from local.pushes import Pushes
@@ -208,11 +209,13 @@ class _Cloud:
             await self._start_stand_ins(stack)
             pool = await self._start_pool(stack)
             app = await self._describe(pool)
+            names = Names(base.listeners.http.getsockname()[1], options.allow_hosts)
             sockets = SocketGateway(
                 pool=pool,
                 functions=app.sockets,
                 limits=options.limits,
                 report=self._console.problem,
+                names=names,
             )
             await self._start_management(stack, sockets)
             stack.push_async_callback(sockets.stop)
@@ -224,6 +227,7 @@ class _Cloud:
                 limits=options.limits,
                 report=self._console.problem,
                 pages=Pages(folder=options.web, pushes=base.pushes, mails=base.mails),
+                names=names,
             )
             stack.push_async_callback(http.stop)
             await http.start(base.listeners.http)

@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from local import events
 from local.functions import Registered
 from local.limits import Limits
+from local.names import Names
 from local.router import Router
 from local.workers import Failure, Outcome, WorkerPool
 
@@ -45,18 +46,20 @@ class HttpGateway:
         limits: Limits,
         report: Callable[[str], None],
         pages: Page | None = None,
+        names: Names,
     ) -> None:
         self._pool = pool
         self._app = app
         self._limits = limits
         self._report = report
         self._pages = pages
+        self._names = names
         self._router = Router(app.routes)
         self._runner: web.ServerRunner | None = None
 
     async def start(self, listener: socket.socket) -> None:
         """Accept requests from a listening socket."""
-        self._runner = await serve(self._handle, listener)
+        self._runner = await serve(self._handle, listener, self._names)
 
     async def stop(self) -> None:
         """Stop serving; requests under way are cut off."""
@@ -130,10 +133,18 @@ class HttpGateway:
 
 
 async def serve(
-    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], listener: socket.socket
+    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    listener: socket.socket,
+    names: Names = Names(),  # noqa: B008, it never changes
 ) -> web.ServerRunner:
-    """Serve HTTP from a listening socket until the runner is cleaned up."""
-    server = web.Server(handler, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS)
+    """Serve HTTP from a listening socket until the runner is cleaned up; only under our names."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        if not names.serve(request.headers.getall("Host", [])):
+            return _refusal(421, "This name is not served here. Allow it with --allow-host.")
+        return await handler(request)
+
+    server = web.Server(handle, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS)
     runner = web.ServerRunner(server, shutdown_timeout=0.2)
     await runner.setup()
     await web.SockSite(runner, listener, backlog=1024).start()

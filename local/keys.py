@@ -1,5 +1,7 @@
-"""Development keys, made at the first run and kept in the state folder: the API's and Google's."""
+"""Development keys and passwords, made at the first run and kept in the state folder."""
 
+import datetime
+import ipaddress
 import json
 import os
 import secrets
@@ -8,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from infra.deploy import keys as signing
 
@@ -82,6 +85,20 @@ def aws(folder: Path) -> AwsKeys:
     return AwsKeys("local", _kept(folder / "aws-secret", lambda: secrets.token_urlsafe(30)))
 
 
+def password(folder: Path, owner: str) -> str:
+    """What somebody signs in to one of the servers with; fit for a URL and for a file."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return _kept(folder / f"{owner}-password", lambda: secrets.token_urlsafe(24))
+
+
+def certificate(folder: Path) -> Path:
+    """A file with a certificate and its key, for parts of a server that trust nobody else."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / "certificate.pem"
+    _kept(path, _new_certificate)
+    return path
+
+
 def _kept(path: Path, make: Callable[[], str]) -> str:
     try:
         return path.read_text()
@@ -108,3 +125,31 @@ def _new_rsa_key() -> str:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     ).decode()
+
+
+def _new_certificate() -> str:
+    """Of its own authority, for 127.0.0.1."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, PROJECT)])
+    today = datetime.datetime.now(datetime.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(today - datetime.timedelta(days=1))
+        .not_valid_after(today + datetime.timedelta(days=3650))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return (
+        made.public_bytes(serialization.Encoding.PEM).decode()
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ).decode()
+    )

@@ -18,4 +18,5 @@ class Limits:
     in_flight: int = 64
     """Frames of one connection in work at once; further ones are read when these are done."""
     outgoing: int = 1024 * 1024
-    """What may wait for a client that reads nothing; with more, its connection is dropped."""
+    """What may wait for a client that reads nothing. Posts beyond it are refused with 429; an
+    answer to one of its own frames that goes beyond it drops the connection."""

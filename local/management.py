@@ -7,7 +7,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 from urllib.parse import unquote
 
 import httptools
@@ -25,15 +25,20 @@ _REASONS = {
     404: "Not Found",
     410: "Gone",
     413: "Payload Too Large",
+    429: "Too Many Requests",
     500: "Internal Server Error",
 }
+
+
+Posted = Literal["taken", "full", "gone"]
+"""What became of a frame. "full": the client does not read, and too much waits for it already."""
 
 
 class Sockets(Protocol):
     """The connections that the API speaks of."""
 
-    def post(self, connection_id: str, data: bytes) -> bool:
-        """Queue a frame. False if the connection is gone."""
+    def post(self, connection_id: str, data: bytes) -> Posted:
+        """Queue a frame."""
 
     def describe(self, connection_id: str) -> dict[str, Any] | None:
         """What is known of a connection; None if it is gone."""
@@ -45,8 +50,8 @@ class Sockets(Protocol):
 class NoConnections:
     """For a cloud without sockets: everybody is gone."""
 
-    def post(self, connection_id: str, data: bytes) -> bool:
-        return False
+    def post(self, connection_id: str, data: bytes) -> Posted:
+        return "gone"
 
     def describe(self, connection_id: str) -> dict[str, Any] | None:
         return None
@@ -169,8 +174,11 @@ class ManagementApi:
         if connection_id is None:
             return _json(404, {"message": "Not Found"}, "NotFoundException")
         if method == "POST":
-            if self._sockets.post(connection_id, body):
+            posted = self._sockets.post(connection_id, body)
+            if posted == "taken":
                 return _OK
+            if posted == "full":
+                return _json(429, {"message": "Too Many Requests"}, "LimitExceededException")
         elif method == "DELETE":
             if self._sockets.close(connection_id):
                 return _NO_CONTENT

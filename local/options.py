@@ -28,6 +28,7 @@ class Options:
     demo: bool = True
     schedule_seconds: float | None = None
     limits: Limits = field(default_factory=Limits)
+    allow_hosts: frozenset[str] = frozenset()
     app: Path = ROOT
     web: Path = ROOT / "web"
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from local.functions import Function
 from local.limits import Limits
+from local.management import Posted
+from local.names import Names
 from local.sockets import Connection
 from local.workers import Outcome, WorkerPool
 
@@ -21,10 +23,12 @@ class SocketGateway:
         functions: Mapping[str, Function],
         limits: Limits,
         report: Callable[[str], None],
+        names: Names,
     ) -> None:
         self.pool = pool
         self.functions = functions
         self.limits = limits
+        self.names = names
         self.connections: dict[str, Connection] = {}
         self.all: set[Connection] = set()
         self.loop = asyncio.get_running_loop()
@@ -54,10 +58,14 @@ class SocketGateway:
 
     # -- what the management API asks for
 
-    def post(self, connection_id: str, data: bytes) -> bool:
-        """Queue a frame. False if the connection is gone."""
+    def post(self, connection_id: str, data: bytes) -> Posted:
+        """Queue a frame."""
         connection = self.connections.get(connection_id)
-        return connection is not None and connection.send(data)
+        if connection is None or not connection.is_open:
+            return "gone"
+        if not connection.has_room(len(data)):
+            return "full"
+        return "taken" if connection.send(data) else "gone"
 
     def describe(self, connection_id: str) -> dict[str, Any] | None:
         """What is known of a connection; None if it is gone."""

@@ -119,6 +119,12 @@ class Connection(asyncio.Protocol):
             self._protocol.send_response(response)
             self._finish_closing()
             return
+        if not self._gateway.names.serve(request.headers.get_all("Host")):
+            self._refuse(421)
+            return
+        if not self._gateway.names.trust(request.headers.get_all("Origin")):
+            self._refuse(403)
+            return
         if url.path not in ("/", f"/{STAGE}", f"/{STAGE}/"):
             self._refuse(403)
             return
@@ -246,6 +252,10 @@ class Connection(asyncio.Protocol):
         """What the client has not taken yet, beyond what the kernel holds."""
         return self._transport.get_write_buffer_size()
 
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes more may wait for the client."""
+        return self.waiting_bytes + size <= self._limits.outgoing
+
     def send(self, data: bytes) -> bool:
         """Queue a frame for the client. False if the connection is gone."""
         if not self.is_open:
@@ -257,7 +267,7 @@ class Connection(asyncio.Protocol):
         except UnicodeDecodeError:
             self._protocol.send_binary(data)
         self._flush()
-        if self.waiting_bytes > self._limits.outgoing:
+        if not self.has_room(0):
             self._close_reason = "Client does not read"
             self._transport.abort()
         return True

@@ -23,6 +23,7 @@ WINDOW_SECONDS = 0.2
 _CONNECT_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 20
 _LOOK_EVERY = 0.2
+_RENEWED_EVERY = 5.0
 _STOP_SECONDS = 2.0
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 10.0
@@ -99,6 +100,7 @@ class _Consumer(threading.Thread):
         self._parameters.blocked_connection_timeout = _CONNECT_SECONDS
         self._parameters.heartbeat = _HEARTBEAT_SECONDS
         self._arrived: list[_Message] = []
+        self._cancelled = False
 
     def run(self) -> None:
         pause = _FIRST_PAUSE
@@ -118,11 +120,15 @@ class _Consumer(threading.Thread):
     def _connect_and_consume(self) -> None:
         connection = BlockingConnection(self._parameters)
         try:
-            channel = connection.channel()
-            channel.basic_qos(prefetch_count=self._batch)
-            self._arrived.clear()
-            channel.basic_consume(self._queue, self._receive)
-            self._consume(connection, channel)
+            while not self._stopping.is_set():
+                channel = connection.channel()
+                channel.basic_qos(prefetch_count=self._batch)
+                self._arrived.clear()
+                self._cancelled = False
+                channel.add_on_cancel_callback(self._cancel)
+                channel.basic_consume(self._queue, self._receive)
+                self._consume(connection, channel)
+                channel.close()
         finally:
             with suppress(AMQPError, OSError):
                 connection.close()
@@ -130,14 +136,23 @@ class _Consumer(threading.Thread):
     def _receive(self, _: Any, method: Any, properties: pika.BasicProperties, body: bytes) -> None:
         self._arrived.append(_Message(method.delivery_tag, method.redelivered, properties, body))
 
+    def _cancel(self, _: Any) -> None:
+        self._cancelled = True
+
     def _consume(self, connection: BlockingConnection, channel: BlockingChannel) -> None:
         pause = _FIRST_PAUSE
+        quiet_until = time.monotonic() + _RENEWED_EVERY
         while not self._stopping.is_set():
             connection.process_data_events(0 if self._arrived else _LOOK_EVERY)
             if not channel.is_open:
                 return
             if not self._arrived:
+                # When its queue is deleted, the broker cancels a consumer, but not if the queue is
+                # declared again at once: it then holds what comes for one that never gets it.
+                if self._cancelled or time.monotonic() > quiet_until:
+                    return
                 continue
+            quiet_until = time.monotonic() + _RENEWED_EVERY
             messages = self._collect(connection)
             done = self._hand_over(connection, messages)
             if done is None:

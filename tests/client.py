@@ -195,6 +195,13 @@ class User(Api):
         chat_id: str = chat["id"]
         return chat_id
 
+    async def talk_with(self, other: "User") -> str:
+        """A chat in which both have written, so that nothing is kept from either."""
+        chat_id = await self.chat_with(other)
+        for one in (other, self):
+            await one.send(chat_id, "hi")
+        return chat_id
+
     async def send(self, chat_id: str, text: str, client_id: str | None = None) -> Any:
         content = {"kind": "text", "text": text}
         body = {"client_id": client_id or uuid.uuid4().hex, "content": content}

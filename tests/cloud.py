@@ -20,6 +20,7 @@ WIDE = json.dumps(
         "connect-refused": {"address": [100_000, 1]},
         "page": {"address": [100_000, 1]},
         "guess": {"address": [100_000, 1]},
+        "reset": {"address": [100_000, 1]},
     }
 )
 """RATE_LIMITS for many people who all come from one address."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.amqp import Outgoing
 from chalicelib.broker import DEAD, EVENTS, RETRY, RETRY_SECONDS, Broker
-from chalicelib.errors import Unavailable
+from chalicelib.errors import NotAnswered, Unavailable
 from chalicelib.events import MessageUnread
 from chalicelib.messages.models import (
     Changes,
@@ -38,6 +38,10 @@ class _FakeChat:
     last_rev: int = 0
     messages: list[Message] = field(default_factory=list)
 
+    @property
+    def answered(self) -> bool:
+        return len({one.sender_id for one in self.messages}) > 1
+
 
 class FakeMessageStore(MessageStore):
     """`calls` are the methods called, in order; those named in `fail_on` raise Unavailable."""
@@ -62,7 +66,7 @@ class FakeMessageStore(MessageStore):
                 raise LookupError("this chat has other members")
             return _view(chat, members[0]), made
 
-    def append(self, new: NewMessage) -> Stored | None:
+    def append(self, new: NewMessage, *, unanswered: int) -> Stored | None:
         with self._called("append"):
             chat = self._find(new.chat_id, new.sender_id)
             if chat is None:
@@ -71,6 +75,9 @@ class FakeMessageStore(MessageStore):
             for old in chat.messages:
                 if (old.sender_id, old.client_id) == (new.sender_id, new.client_id):
                     return Stored(old, member_ids, False, (old.chat_id, old.seq) in self._pending)
+            senders = [one.sender_id for one in chat.messages]
+            if senders.count(new.sender_id) == len(senders) >= unanswered:
+                raise NotAnswered()
             chat.last_rev += 1
             chat.last_activity_at = max(chat.last_activity_at, new.created_at)
             message = new.at(chat.last_rev)
@@ -162,17 +169,19 @@ class FakeMessageStore(MessageStore):
             chat.members[member] = new
             return _cursors(chat, new, moved=new != old)
 
-    def member_ids(self, chat_id: str, *, member: str) -> list[str] | None:
-        with self._called("member_ids"):
+    def observers(self, chat_id: str, *, member: str) -> list[str] | None:
+        with self._called("observers"):
             chat = self._find(chat_id, member)
-            return list(chat.members) if chat else None
+            if chat is None:
+                return None
+            return [one for one in chat.members if one != member and chat.answered]
 
-    def shares_chat(self, member: str, others: Collection[str]) -> set[str]:
-        with self._called("shares_chat"):
+    def acquainted(self, member: str, others: Collection[str]) -> set[str]:
+        with self._called("acquainted"):
             known = {
                 other
                 for chat in self._chats.values()
-                if member in chat.members
+                if member in chat.members and chat.answered
                 for other in chat.members
             }
             return (known & set(others)) - {member}
@@ -216,13 +225,14 @@ def _view(chat: _FakeChat, member: str) -> Chat:
     return Chat(
         id=chat.id,
         kind="direct",
+        answered=chat.answered,
         members=[chat.members[user_id] for user_id in sorted(chat.members)],
         last_rev=chat.last_rev,
         last_message=chat.messages[-1] if chat.messages else None,
         unread_count=sum(one.seq > after for one in _of_others(chat, member)),
         created_at=chat.created_at,
         last_activity_at=chat.last_activity_at,
-    )
+    ).seen_by(member)
 
 
 def _of_others(chat: _FakeChat, member: str) -> list[Message]:
@@ -236,7 +246,8 @@ def _cursors(chat: _FakeChat, member: Member, *, moved: bool) -> Cursors:
         read_seq=member.read_seq,
         delivered_seq=member.delivered_seq,
     )
-    return Cursors(receipt, moved, list(chat.members))
+    told = list(chat.members) if chat.answered else [member.user_id]
+    return Cursors(receipt, moved, chat.answered, told)
 
 
 class FakeBroker(Broker):

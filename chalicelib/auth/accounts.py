@@ -12,12 +12,14 @@ from chalicelib.auth.models import (
     Credentials,
     Identity,
     PasswordChange,
+    PasswordProof,
+    Proof,
     Registration,
     Session,
     SignedIn,
     Terms,
 )
-from chalicelib.auth.passkey_models import Passkey, PasskeyAnswer
+from chalicelib.auth.passkey_models import Passkey, PasskeyAnswer, PasskeySignIn
 from chalicelib.auth.refresh import RefreshToken
 from chalicelib.errors import (
     AccountSuspended,
@@ -92,7 +94,7 @@ class Accounts:
         self._refuse_weak(registration.password, user, field="password")
         session, token = self._auth.draft_session(user.id, client, registration.device_name)
         self._store.add(user, self._passwords.hash(registration.password), session)
-        self._recognise(user.username, user.id, registration.device_key)
+        self.recognise(user.username, user.id, registration.device_key)
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
     def login(self, credentials: Credentials, client: Client, terms: Terms = OURS) -> SignedIn:
@@ -119,35 +121,51 @@ class Accounts:
         session, token = self._auth.draft_session(
             found.user_id, client, credentials.device_name, terms
         )
-        surplus = self._store.open_session(session, found.password_hash)
+        known = self._throttle.knows(found.user_id, credentials.device_key)
+        surplus = self._store.open_session(session, found.password_hash, known=known)
         if surplus is None:  # the password was changed or the account suspended meanwhile
             again = self._store.credential_for(credentials.login)
             raise AccountSuspended() if _suspended_since(again, found) else InvalidCredentials()
         if self._passwords.outdated(found.password_hash):
             self._store.rehash(found, self._passwords.hash(credentials.password))
-        self._recognise(credentials.login, found.user_id, credentials.device_key)
+        # Not before: the password alone makes no device known.
+        self.recognise(credentials.login, found.user_id, credentials.device_key)
         return self._opened(session, token, surplus)
 
     def open_by_passkey(
-        self, passkey: Passkey, client: Client, device_name: str | None, terms: Terms = OURS
+        self, passkey: Passkey, client: Client, given: PasskeySignIn, terms: Terms = OURS
     ) -> SignedIn:
         """As `login`, for whoever proved to have a passkey. Raises PasskeyInvalid if it was
         removed, or its user suspended, meanwhile; RateLimited."""
-        self._throttle.signed_in(passkey.user_id)
-        session, token = self._auth.draft_session(passkey.user_id, client, device_name, terms)
-        surplus = self._store.open_by_passkey(session, passkey.id)
+        user_id = passkey.user_id
+        self._throttle.signed_in(user_id)
+        session, token = self._auth.draft_session(user_id, client, given.device_name, terms)
+        known = self._throttle.knows(user_id, given.device_key)
+        surplus = self._store.open_by_passkey(session, passkey.id, known=known)
         if surplus is None:
             raise PasskeyInvalid()
-        return self._opened(session, token, surplus)
+        signed_in = self._opened(session, token, surplus)
+        self.recognise(signed_in.user.username, user_id, given.device_key)
+        return signed_in
 
     def open_by_google(
-        self, user_id: str, subject: str, client: Client, device_name: str | None
+        self,
+        user_id: str,
+        subject: str,
+        client: Client,
+        device_name: str | None,
+        device_key: str | None,
     ) -> SignedIn | None:
         """As `login`, for whoever proved to have the Google account that is linked. None: it is
         not any more, or the user was suspended meanwhile."""
         session, token = self._auth.draft_session(user_id, client, device_name)
-        surplus = self._store.open_by_google(session, subject)
-        return None if surplus is None else self._opened(session, token, surplus)
+        known = self._throttle.knows(user_id, device_key)
+        surplus = self._store.open_by_google(session, subject, known=known)
+        if surplus is None:
+            return None
+        signed_in = self._opened(session, token, surplus)
+        self.recognise(signed_in.user.username, user_id, device_key)
+        return signed_in
 
     def check_second_factor(
         self, user_id: str, *, code: str | None, passkey: PasskeyAnswer | None
@@ -165,14 +183,19 @@ class Accounts:
         """Set a new password and end all other sessions.
 
         Raises InvalidCredentials unless the current one is right, ValidationFailed for a weak new
-        one, RateLimited. A repeat completes what an outage cut short.
+        one, what `check_second_factor` raises, RateLimited. A repeat completes what an outage cut
+        short.
         """
+        asked = False
         for _ in range(RACERS):
             checked = self._check(identity, change.current_password, or_else=change.new_password)
             if checked is None:
                 raise InvalidCredentials(_WRONG)
             user = self._users.me(identity.user_id)
             self._refuse_weak(change.new_password, user, field="new_password")
+            if not asked:  # a code is good once
+                self._ask_second_factor(identity.user_id, change)
+                asked = True
             ended = self._store.change_password(
                 identity.user_id,
                 self._passwords.hash(change.new_password),
@@ -184,32 +207,47 @@ class Accounts:
                 return self._auth.close(identity.user_id, ended)
         raise Unavailable("postgres")
 
-    def delete(self, identity: Identity, password: str) -> None:
+    def delete(self, identity: Identity, proof: PasswordProof) -> None:
         """Delete the account and end its sessions. Messages stay, as from a deleted user;
         docs/personal-data.md tells what else does.
 
-        Raises InvalidCredentials unless the password is right, LastAdmin, RateLimited. A repeat
-        completes what an outage cut short.
+        Raises what `confirm` does, LastAdmin, RateLimited. A repeat completes what an outage cut
+        short.
         """
+        asked = False
         for _ in range(RACERS):
-            checked = self._check(identity, password)
+            checked = self._check(identity, proof.password)
+            if checked is not None and not asked:
+                self._ask_second_factor(identity.user_id, proof)
+                asked = True
             # First, while it is known what the devices are kept under.
             self._throttle.forget(identity.user_id, self._logins(identity.user_id))
-            ended = self._store.erase(identity.user_id, self._clock(), checked=checked)
+            with self._users.changing(identity.user_id):
+                ended = self._store.erase(identity.user_id, self._clock(), checked=checked)
             if ended is not None:
-                self._auth.close(identity.user_id, ended)
-                return self._forget_presence(identity.user_id)
+                try:
+                    self._auth.close(identity.user_id, ended)
+                finally:  # its answer alone may be lost, and then a repeat is refused
+                    self._forget_presence(identity.user_id)
+                return
         raise Unavailable("postgres")
 
-    def confirm(self, identity: Identity, password: str) -> None:
-        """Raises InvalidCredentials unless it is the caller's password, or RateLimited."""
-        if self._check(identity, password) is None:
+    def confirm(self, identity: Identity, proof: PasswordProof) -> None:
+        """Raises InvalidCredentials unless it is the caller's password, RateLimited, and what
+        `check_second_factor` does where the caller has a second factor."""
+        if self._check(identity, proof.password) is None:
             raise InvalidCredentials(_WRONG)
+        self._ask_second_factor(identity.user_id, proof)
 
-    def _recognise(self, login: str, user_id: str, device_key: str | None) -> None:
+    def recognise(self, login: str, user_id: str, device_key: str | None) -> None:
+        """Know a device that has signed in. One that is not known has another mail written."""
         if device_key:
             with suppress(Unavailable):
                 self._throttle.recognise(login, user_id, device_key)
+
+    def _ask_second_factor(self, user_id: str, proof: Proof) -> None:
+        if self._second_factor().is_on(user_id):
+            self.check_second_factor(user_id, code=proof.second_factor, passkey=proof.passkey)
 
     def _opened(self, session: Session, token: RefreshToken, surplus: list[str]) -> SignedIn:
         self._auth.give_way(session.user_id, surplus)

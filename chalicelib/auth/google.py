@@ -95,11 +95,10 @@ class Google:
     def link(self, identity: Identity, proof: GoogleProof) -> None:
         """Have a Google account sign in to the caller's account, who is mailed about it.
 
-        Raises InvalidCredentials, IdTokenInvalid, GoogleTaken, RateLimited.
+        Raises what `Accounts.confirm` does, IdTokenInvalid, GoogleTaken.
         """
-        self._refuse_where_off()
-        self._accounts.confirm(identity, proof.password)
         account = self._verified(proof.id_token, proof.nonce)
+        self._accounts.confirm(identity, proof)
         self._use(account, proof.id_token)
         if not self._store.link(identity.user_id, account.subject, self._clock()):
             raise GoogleTaken()
@@ -107,7 +106,7 @@ class Google:
     def unlink(self, identity: Identity) -> None:
         """Have no Google account sign in to the caller's account. Safe to repeat."""
         self._refuse_where_off()
-        self._store.unlink(identity.user_id)
+        self._store.unlink(identity.user_id, self._clock())
 
     def state(self, identity: Identity) -> GoogleLink:
         """Whether one does."""
@@ -147,7 +146,7 @@ class Google:
         if not ours and not self._store.link(found.user_id, account.subject, self._clock()):
             return None
         return self._accounts.open_by_google(
-            found.user_id, account.subject, client, given.device_name
+            found.user_id, account.subject, client, given.device_name, given.device_key
         )
 
     def _register(
@@ -178,6 +177,7 @@ class Google:
         except UsernameTaken:
             self._uses.give_back(given.id_token)
             raise
+        self._accounts.recognise(user.username, user.id, given.device_key)
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
     def _use(self, account: "GoogleAccount", id_token: str) -> None:

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chalicelib.auth.models import Code, DeviceName, Password
+from chalicelib.auth.models import Code, DeviceName, PasswordProof
 from chalicelib.auth.passkey_models import PasskeyAnswer
-from chalicelib.users.models import Name, Username
+from chalicelib.users.models import DeviceKey, Name, Username
 from chalicelib.wire import Input, Model, Token, Utc
 
 IdToken = Annotated[Token, Field(min_length=1, max_length=8192, repr=False)]
@@ -34,14 +34,14 @@ class GoogleCredentials(Input):
     second_factor: Annotated[Code | None, Field(repr=False)] = None
     passkey: PasskeyAnswer | None = None
     device_name: DeviceName = None
+    device_key: DeviceKey = None
 
 
-class GoogleProof(Input):
+class GoogleProof(PasswordProof):
     """Links a Google account to one's own."""
 
     id_token: IdToken
     nonce: Nonce
-    password: Password
 
 
 class GoogleLink(Model):

@@ -6,16 +6,13 @@ from chalicelib.auth.google_models import GoogleCredentials, GoogleLink, GoogleP
 from chalicelib.auth.models import Client, Identity, SignedIn
 from chalicelib.deps import deps
 from chalicelib.errors import (
+    WRONG_PROOF,
+    WRONG_SECOND_FACTOR,
     AccountSuspended,
     GoogleOff,
     GoogleTaken,
     IdTokenInvalid,
-    InvalidCredentials,
     LinkRequired,
-    PasskeyInvalid,
-    PasskeysOff,
-    SecondFactorInvalid,
-    SecondFactorRequired,
     UsernameRequired,
     UsernameTaken,
     UserNotFound,
@@ -39,11 +36,8 @@ def how_to_sign_in_with_google() -> GoogleStart:
     bp,
     "POST /v1/auth/google",
     errors=(
+        *WRONG_SECOND_FACTOR,
         IdTokenInvalid,
-        SecondFactorRequired,
-        SecondFactorInvalid,
-        PasskeyInvalid,
-        PasskeysOff,
         AccountSuspended,
         UserNotFound,
         GoogleOff,
@@ -67,7 +61,7 @@ def get_google_link(identity: Identity) -> GoogleLink:
 @endpoint(
     bp,
     f"PUT {LINK}",
-    errors=(InvalidCredentials, IdTokenInvalid, GoogleOff, GoogleTaken),
+    errors=(*WRONG_PROOF, IdTokenInvalid, GoogleOff, GoogleTaken),
     scope="account",
     status=204,
 )
@@ -78,5 +72,5 @@ def link_google(identity: Identity, body: GoogleProof) -> None:
 
 @endpoint(bp, f"DELETE {LINK}", errors=(GoogleOff,), scope="account", status=204)
 def unlink_google(identity: Identity) -> None:
-    """Have no Google account sign in to your account."""
+    """Have no Google account sign in to your account. You are mailed about it."""
     deps.google.unlink(identity)

@@ -8,11 +8,12 @@ from psycopg.rows import args_row, scalar_row
 
 from chalicelib.auth.models import Session
 from chalicelib.auth.store import AccountStore
+from chalicelib.mail.notices import tell
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import Profile
 
 _ACCOUNT = """
-    SELECT u.id, g.subject, suspended_at IS NOT NULL, confirmed_at IS NOT NULL
+    SELECT u.id, g.subject, u.suspended_at IS NOT NULL, f.confirmed_at IS NOT NULL
     FROM users u LEFT JOIN google_accounts g ON g.user_id = u.id
     LEFT JOIN second_factors f ON f.user_id = u.id
 """
@@ -79,22 +80,18 @@ class GoogleStore:
                 [subject, now, user_id],
             ).rowcount
             if linked:
-                cursor.execute(
-                    "INSERT INTO mails (kind, subject, due_at) VALUES ('google', %s, %s)"
-                    " ON CONFLICT (kind, subject) DO UPDATE"
-                    " SET due_at = EXCLUDED.due_at, tries = 0",
-                    [user_id, now],
-                )
+                tell(cursor, user_id, "google_linked", now)
                 return True
             held: str | None = cursor.execute(
                 "SELECT subject FROM google_accounts WHERE user_id = %s", [user_id]
             ).fetchone()
         return held == subject
 
-    def unlink(self, user_id: str) -> None:
-        """Have no Google account sign in to an account any more."""
-        with self._postgres.cursor() as cursor:
-            cursor.execute("DELETE FROM google_accounts WHERE user_id = %s", [user_id])
+    def unlink(self, user_id: str, now: datetime) -> None:
+        """Have no Google account sign in to an account any more; its user is mailed if one did."""
+        with self._postgres.transaction(), self._postgres.cursor() as cursor:
+            if cursor.execute("DELETE FROM google_accounts WHERE user_id = %s", [user_id]).rowcount:
+                tell(cursor, user_id, "google_unlinked", now)
 
     def linked_at(self, user_id: str) -> datetime | None:
         """Since when a Google account signs in to an account; None: none does."""

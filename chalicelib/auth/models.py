@@ -12,8 +12,8 @@ from pydantic_core import PydanticCustomError
 from chalicelib.auth.passkey_models import PasskeyAnswer
 from chalicelib.auth.scopes import SCOPES, scopes_of
 from chalicelib.socket_events import declare
-from chalicelib.users.models import Name, Profile, Username
-from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Token, Utc
+from chalicelib.users.models import DeviceKey, Name, Profile, Username
+from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Utc
 
 LATELY = timedelta(hours=3)
 """No socket lives longer: what a session revoked before this has left open is closed by itself."""
@@ -136,12 +136,6 @@ NewPassword = Annotated[
 
 DeviceName = Name | None
 
-DeviceKey = Annotated[
-    Annotated[Token, Field(min_length=22, max_length=128)] | None, Field(repr=False)
-]
-"""What a device makes up at random, keeps, and sends whenever it signs in. An account knows the
-keys of devices that have, and nobody's guesses elsewhere keep these out."""
-
 
 def _code(value: Any) -> Any:
     return re.sub(r"[\s-]", "", value).lower() if isinstance(value, str) else value
@@ -183,7 +177,16 @@ class RefreshRequest(Input):
     refresh_token: Annotated[str, Field(min_length=1, max_length=256, repr=False)]
 
 
-class PasswordChange(Input):
+class Proof(Input):
+    """Where the account has a second factor, what asks for the password asks for that as well: give
+    a code as `second_factor`, or what a passkey makes of the `passkey` of the answer
+    `second_factor_required` as that."""
+
+    second_factor: Annotated[Code | None, Field(repr=False)] = None
+    passkey: PasskeyAnswer | None = None
+
+
+class PasswordChange(Proof):
     """Sets a new password, which signs out every other session."""
 
     current_password: Password
@@ -201,9 +204,11 @@ class EmailProof(Input):
 
 
 class ResetRequest(Input):
-    """Asks for a link to set a new password with."""
+    """Asks for a link to set a new password with. `username`: of the accounts that were given this
+    address, which nobody has verified, the one meant."""
 
     email: Email
+    username: Username | None = None
 
 
 class PasswordReset(Input):
@@ -213,13 +218,7 @@ class PasswordReset(Input):
     new_password: NewPassword
 
 
-class AccountDeletion(Input):
-    """Deletes the account; the password is asked for once more."""
-
-    password: Password
-
-
-class PasswordProof(Input):
+class PasswordProof(Proof):
     """Proves that it is the account's owner who asks."""
 
     password: Password

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field
 
-from chalicelib.users.models import Name
+from chalicelib.users.models import DeviceKey, Name
 from chalicelib.wire import Input, Model, Utc
 
 
@@ -103,6 +103,7 @@ class PasskeySignIn(Input):
 
     credential: PasskeyAnswer
     device_name: Name | None = None
+    device_key: DeviceKey = None
 
 
 class PasskeyOptions(Model):

@@ -13,8 +13,8 @@ from chalicelib.auth.passkey_models import (
 )
 from chalicelib.deps import deps
 from chalicelib.errors import (
+    WRONG_PROOF,
     AccountSuspended,
-    InvalidCredentials,
     PasskeyInvalid,
     PasskeyKnown,
     PasskeysOff,
@@ -47,7 +47,7 @@ def sign_in_by_passkey(body: PasskeySignIn, client: Client) -> SignedIn:
 @endpoint(
     bp,
     "POST /v1/auth/passkeys/begin",
-    errors=(InvalidCredentials, PasskeysOff, UserNotFound),
+    errors=(*WRONG_PROOF, UserNotFound),
     scope="account",
 )
 def begin_passkey(identity: Identity, body: PasswordProof) -> PasskeyOptions:
@@ -81,5 +81,5 @@ def rename_passkey(identity: Identity, passkey_id: Id, body: PasskeyName) -> Pas
 
 @endpoint(bp, "DELETE /v1/auth/passkeys/{passkey_id}", scope="account", status=204)
 def remove_passkey(identity: Identity, passkey_id: Id) -> None:
-    """Have one of your passkeys sign nobody in any more."""
+    """Have one of your passkeys sign nobody in any more. You are mailed about it."""
     deps.passkeys.remove(identity, passkey_id)

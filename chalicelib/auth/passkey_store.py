@@ -7,6 +7,7 @@ from psycopg.rows import args_row, kwargs_row
 
 from chalicelib.auth.passkey_models import Passkey, PasskeyInfo
 from chalicelib.errors import PasskeyKnown, TooManyPasskeys, UserNotFound
+from chalicelib.mail.notices import tell
 from chalicelib.postgres import Postgres
 
 MAX_PASSKEYS = 20
@@ -36,10 +37,7 @@ class PasskeyStore:
                 ).rowcount
                 if not added:
                     raise TooManyPasskeys()
-                cursor.execute(
-                    "INSERT INTO mails (kind, subject, due_at) VALUES ('passkey', %s, %s)",
-                    [passkey.id, now],
-                )
+                tell(cursor, passkey.user_id, "passkey_added", now)
         except UniqueViolation:
             raise PasskeyKnown() from None
 
@@ -62,9 +60,9 @@ class PasskeyStore:
     def find(self, credential_id: bytes) -> Passkey | None:
         with self._postgres.cursor(row_factory=args_row(Passkey)) as cursor:
             return cursor.execute(
-                "SELECT p.id, user_id, credential_id, public_key, sign_count,"
-                " suspended_at IS NOT NULL FROM passkeys p JOIN users u ON u.id = user_id"
-                " WHERE credential_id = %s",
+                "SELECT p.id, p.user_id, p.credential_id, p.public_key, p.sign_count,"
+                " u.suspended_at IS NOT NULL FROM passkeys p JOIN users u ON u.id = p.user_id"
+                " WHERE p.credential_id = %s",
                 [credential_id],
             ).fetchone()
 
@@ -90,11 +88,12 @@ class PasskeyStore:
                 [name, user_id, passkey_id],
             ).fetchone()
 
-    def remove(self, user_id: str, passkey_id: str) -> bool:
-        """False: this user has no such passkey."""
-        with self._postgres.cursor() as cursor:
-            return bool(
-                cursor.execute(
-                    "DELETE FROM passkeys WHERE user_id = %s AND id = %s", [user_id, passkey_id]
-                ).rowcount
-            )
+    def remove(self, user_id: str, passkey_id: str, now: datetime) -> bool:
+        """Remove one, and have its user mailed. False: this user has no such passkey."""
+        with self._postgres.transaction(), self._postgres.cursor() as cursor:
+            removed = cursor.execute(
+                "DELETE FROM passkeys WHERE user_id = %s AND id = %s", [user_id, passkey_id]
+            ).rowcount
+            if removed:
+                tell(cursor, user_id, "passkey_removed", now)
+            return bool(removed)

@@ -65,7 +65,7 @@ class Passkeys:
     def begin(self, identity: Identity, proof: PasswordProof) -> PasskeyOptions:
         """What to make a passkey with. Raises PasskeysOff, InvalidCredentials, RateLimited."""
         party = self._party()
-        self._accounts.confirm(identity, proof.password)
+        self._accounts.confirm(identity, proof)
         user = self._users.me(identity.user_id)
         options = party.creation(
             self._challenges.issue("register", identity.session_id),
@@ -110,7 +110,7 @@ class Passkeys:
 
     def remove(self, identity: Identity, passkey_id: str) -> None:
         """Have one of the caller's passkeys sign nobody in any more. Raises NotFound."""
-        if not self._store.remove(identity.user_id, passkey_id):
+        if not self._store.remove(identity.user_id, passkey_id, self._clock()):
             raise NotFound()
 
     def begin_sign_in(self) -> PasskeyOptions:
@@ -132,7 +132,7 @@ class Passkeys:
             raise
         if found.suspended:
             raise AccountSuspended()
-        return self._accounts.open_by_passkey(found, client, given.device_name, terms)
+        return self._accounts.open_by_passkey(found, client, given, terms)
 
     def offer(self, user_id: str) -> dict[str, Any] | None:
         """What a passkey of a user may answer in place of a code; None where there is none."""

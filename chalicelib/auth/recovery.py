@@ -1,16 +1,18 @@
 """What a mailbox proves: that an address is one's own, and that a forgotten password may be set."""
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import Client, Identity, PasswordReset
+from chalicelib.auth.models import Client, Identity, PasswordReset, ResetRequest
 from chalicelib.config import Settings
-from chalicelib.errors import LinkInvalid, ValidationFailed
+from chalicelib.errors import LinkInvalid, RateLimited, ValidationFailed
 from chalicelib.mail import letters
-from chalicelib.mail.models import Due, Letter, Purpose
+from chalicelib.mail.models import Due, Kind, Letter, Purpose
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
@@ -21,17 +23,24 @@ if TYPE_CHECKING:
     from chalicelib.mail.store import MailStore
     from chalicelib.users.service import Users
 
+log = logging.getLogger(__name__)
+
 GOOD_FOR: dict[Purpose, timedelta] = {
     "verify": timedelta(days=1),
     "reset": timedelta(minutes=30),
 }
 
 
+FRESH = timedelta(minutes=10)
+"""After a link was mailed, an account is mailed no other one of its kind for so long. It is good
+for longer, so whoever asks meanwhile has one that works."""
+
+
 class Recovery:
     """Asking for a mail costs the same for every address: one row, which is looked into later.
 
     A link holds 256 random bits. They are made when the mail is written, and only their digest is
-    kept. A newer mail to an account voids the older one's link.
+    kept. A newer link leaves the older ones good; while one is FRESH, there is no newer one.
     """
 
     def __init__(
@@ -54,6 +63,11 @@ class Recovery:
         self._auth = auth
         self._users = users
         self._clock = clock
+        self._writers: dict[Kind, Callable[[str], Iterator[Letter]]] = {
+            "verify": self._verification,
+            "reset": self._resets,
+            "export": self._export_ready,
+        }
 
     def request_verification(self, identity: Identity) -> None:
         """Have a link mailed to the caller's address, unless it is verified."""
@@ -71,11 +85,12 @@ class Recovery:
         if not self._store.verify(identity.user_id, _digest(token), self._clock()):
             raise LinkInvalid()
 
-    def request_reset(self, address: str, client: Client) -> None:
+    def request_reset(self, asked: ResetRequest, client: Client) -> None:
         """Have a link mailed to whoever has this address, if anybody. Raises RateLimited, by where
         the request comes from alone."""
         self._throttle.reset(client.address)
-        self._mails.add("reset", address, self._clock())
+        subject = f"{asked.email} {asked.username}" if asked.username else asked.email
+        self._mails.add("reset", subject, self._clock())
 
     def reset(self, reset: PasswordReset, client: Client) -> None:
         """Set a new password and end all sessions. A second factor stays what it was.
@@ -83,10 +98,10 @@ class Recovery:
         Raises LinkInvalid, ValidationFailed for a weak password, RateLimited. A repeat completes
         what an outage cut short.
         """
-        self._throttle.reset(client.address)
         digest, passwords = _digest(reset.token), self._passwords()
         found = self._store.reset(digest, self._clock())
-        if found is None:
+        if found is None:  # a right link needs nothing that strangers at its address can use up
+            self._throttle.reset(client.address)
             raise LinkInvalid()
         if found.used:
             if not passwords.verify(found.password_hash, reset.new_password):
@@ -105,50 +120,71 @@ class Recovery:
         self._throttle.forgive(found.user_id, [user.username, user.email], client.address)
 
     def letters(self, mail: Due) -> Iterator[Letter]:
-        """What is to be said about a row of the outbox, and to whom; often nothing."""
-        if mail.kind == "verify":
-            recipient = self._store.recipient(mail.subject)
-            if recipient is not None and not recipient.verified:
-                yield self._verification(recipient)
-        elif mail.kind == "reset":
-            for recipient in self._store.owners(mail.subject):
-                link = self._link(recipient, "reset")
-                yield letters.password_reset(
-                    recipient.address, username=recipient.username, link=link
-                )
-        elif mail.kind == "google":
-            recipient = self._store.recipient(mail.subject)
-            if recipient is not None and recipient.verified:
-                yield letters.google_linked(recipient.address, username=recipient.username)
-        elif mail.kind == "export":
-            recipient = self._store.recipient(mail.subject)
-            if recipient is not None and recipient.verified:
-                yield letters.export_ready(recipient.address, username=recipient.username)
-        elif mail.kind == "passkey":
-            if (added := self._store.passkey(mail.subject)) is not None:
-                yield letters.passkey_added(added.address, username=added.username, at=added.at)
-        elif (found := self._store.sign_in(mail.subject)) is not None:
-            yield letters.signed_in(
-                found.address, username=found.username, at=found.at, user_agent=found.user_agent
-            )
+        """What is to be said about a row of the outbox, and to whom; often nothing. Whoever asks
+        for the next one has sent the one before."""
+        if write := self._writers.get(mail.kind):
+            yield from write(mail.subject)
+        else:
+            log.warning("unknown kind of mail", extra={"kind": mail.kind})
 
     def purge(self) -> int:
         """Delete tokens that have expired; answers how many."""
         return self._store.purge(self._clock())
 
-    def _verification(self, recipient: "Recipient") -> Letter:
+    def _verification(self, user_id: str) -> Iterator[Letter]:
+        recipient = self._store.recipient(user_id)
+        if recipient is None or recipient.verified:
+            return
         address, username = recipient.address, recipient.username
         if recipient.taken:
-            return letters.address_in_use(address, username=username)
-        link = self._link(recipient, "verify")
-        return letters.verification(address, username=username, link=link)
+            if self._may_mail(recipient):
+                yield letters.address_in_use(address, username=username)
+            return
+        write = partial(letters.verification, address, username=username)
+        yield from self._with_link(recipient, "verify", write)
 
-    def _link(self, recipient: "Recipient", purpose: Purpose) -> str:
-        """In the fragment, which browsers send to no server."""
+    def _resets(self, subject: str) -> Iterator[Letter]:
+        address, _, username = subject.partition(" ")
+        for one in self._store.owners(address, username or None):
+            write = partial(letters.password_reset, one.address, username=one.username)
+            yield from self._with_link(one, "reset", write)
+
+    def _export_ready(self, user_id: str) -> Iterator[Letter]:
+        recipient = self._store.recipient(user_id)
+        if recipient is not None and recipient.verified:
+            yield letters.export_ready(recipient.address, username=recipient.username)
+
+    def _with_link(
+        self, recipient: "Recipient", purpose: Purpose, write: Callable[..., Letter]
+    ) -> Iterator[Letter]:
+        """A letter with a new link, unless there is a fresh one. Limits come first: a link that
+        is not mailed must take the place of none that was."""
+        user_id, now = recipient.user_id, self._clock()
+        since = now - FRESH
+        if self._store.has_link(user_id, purpose, since=since, now=now):
+            return
+        if not self._may_mail(recipient):
+            return
         token = secrets.token_urlsafe(32)
-        expires_at = self._clock() + GOOD_FOR[purpose]
-        self._store.keep_token(recipient, purpose, _digest(token), expires_at)
-        return f"{self._page}#{purpose}={token}"
+        digest, expires_at = _digest(token), now + GOOD_FOR[purpose]
+        if not self._store.keep_link(
+            recipient, purpose, digest, expires_at=expires_at, since=since, now=now
+        ):
+            return
+        # In the fragment, which browsers send to no server.
+        yield write(link=f"{self._page}#{purpose}={token}")
+        self._store.link_sent(digest, self._clock())
+
+    def _may_mail(self, recipient: "Recipient") -> bool:
+        """Accounts that claim an address, but for the first, share what its mailbox is sent."""
+        if recipient.first:
+            return True
+        try:
+            self._throttle.mail("claims", recipient.address)
+        except RateLimited:
+            log.warning("too many accounts claim an address")
+            return False
+        return True
 
 
 def _digest(token: str) -> bytes:

@@ -4,10 +4,10 @@ A session's key is "1" (stands) or "0" (revoked); without a key nothing is known
 must be asked. So losing what Redis holds never lets a revoked session in.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.buckets import TAKE, judge, of_caller, sizes
+from chalicelib.buckets import TAKE, Held, judge, of_caller, sizes
 from chalicelib.config import Settings
 from chalicelib.limits import Quota, Use
 from chalicelib.redis import Call, Scripts, guarded
@@ -23,6 +23,12 @@ if state == '0' then return {{state}} end
 local buckets = {{unpack(KEYS, 2)}}
 {TAKE}
 return {{state or '', wait, unpack(full)}}
+"""
+
+# Revokes sessions. KEYS: sessions. ARGV: seconds to remember it for.
+_REVOKE = """
+for i = 1, #KEYS do redis.call('SET', KEYS[i], '0', 'EX', ARGV[1]) end
+return #KEYS
 """
 
 # A rebuild must never overwrite a revocation that it raced with, however late it comes: a
@@ -51,8 +57,7 @@ class Revocation:
         """Whether the session stands, and one less in the buckets of what it is about to do: one
         round trip. `client_id`: of a program that the user let in. Raises RateLimited."""
         own = of_caller(self._settings.limits, use, user_id, session_id, client_id)
-        keys = [_session(user_id, session_id), *(one.key for one in own)]
-        state, *answer = self._scripts.run(Call(_ADMIT, keys, sizes(own)))
+        state, *answer = self._scripts.run(admitting(user_id, session_id, own))
         if state == "0":
             return Admission(False, [])
         return Admission(_STATES[state], judge([(own, answer)]))
@@ -69,14 +74,26 @@ class Revocation:
             noted = self._redis.set(key, "1", nx=True, ex=self._settings.access_token_seconds)
             return bool(noted) or self._redis.get(key) != "0"
 
-    def revoke(self, user_id: str, session_ids: Collection[str]) -> None:
-        """Refuse the next request of these sessions."""
+    def tombstones(self, user_id: str, session_ids: Collection[str]) -> list[Call]:
+        """What refuses the next request of these sessions, once it was run."""
+        keys = [_session(user_id, session_id) for session_id in session_ids]
         lifetime = self._settings.access_token_seconds + _SLOWEST_REQUEST
+        return [Call(_REVOKE, keys, [lifetime])]
+
+    def unfinished(self, sessions: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those of some revoked (user, session) whose next request would not be refused at once."""
         with guarded():
             pipe = self._redis.pipeline(transaction=False)
-            for session_id in session_ids:
-                pipe.set(_session(user_id, session_id), "0", ex=lifetime)
-            pipe.execute()
+            for user_id, session_id in sessions:
+                pipe.get(_session(user_id, session_id))
+            states: list[str | None] = pipe.execute()
+        return [one for one, state in zip(sessions, states, strict=True) if state != "0"]
+
+
+def admitting(user_id: str, session_id: str, own: Sequence[Held], cost: int = 1) -> Call:
+    """Reads how a session stands, and takes of its buckets. Answers {state, …}: see _ADMIT."""
+    keys = [_session(user_id, session_id), *(one.key for one in own)]
+    return Call(_ADMIT, keys, sizes(own, cost))
 
 
 _STATES = {"1": True, "0": False, "": None}

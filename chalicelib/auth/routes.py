@@ -26,15 +26,11 @@ from chalicelib.auth.models import (
 )
 from chalicelib.deps import deps
 from chalicelib.errors import (
+    WRONG_PROOF,
     AccountSuspended,
-    InvalidCredentials,
     LinkInvalid,
-    PasskeyInvalid,
-    PasskeysOff,
-    SecondFactorInvalid,
     SecondFactorOff,
     SecondFactorOn,
-    SecondFactorRequired,
     Unauthorized,
     UsernameTaken,
     UserNotFound,
@@ -64,14 +60,7 @@ def register(body: Registration, client: Client) -> SignedIn:
 @endpoint(
     bp,
     "POST /v1/auth/login",
-    errors=(
-        InvalidCredentials,
-        SecondFactorRequired,
-        SecondFactorInvalid,
-        PasskeyInvalid,
-        PasskeysOff,
-        AccountSuspended,
-    ),
+    errors=(*WRONG_PROOF, AccountSuspended),
     limit="login",
 )
 def login(body: Credentials, client: Client) -> SignedIn:
@@ -94,10 +83,7 @@ def logout(identity: Identity) -> None:
 @endpoint(
     bp,
     "POST /v1/auth/password",
-    errors=(
-        InvalidCredentials,
-        UserNotFound,
-    ),
+    errors=(*WRONG_PROOF, UserNotFound),
     scope="account",
     status=204,
 )
@@ -109,7 +95,7 @@ def change_password(identity: Identity, body: PasswordChange) -> None:
 @endpoint(bp, "POST /v1/auth/password/reset-request", limit="reset", status=204)
 def request_reset(body: ResetRequest, client: Client) -> None:
     """Have a link mailed to set a new password with. The answer is the same for every address."""
-    deps.recovery.request_reset(body.email, client)
+    deps.recovery.request_reset(body, client)
 
 
 @endpoint(
@@ -153,7 +139,7 @@ def get_second_factor(identity: Identity) -> SecondFactorState:
 @endpoint(
     bp,
     "POST /v1/auth/second-factor",
-    errors=(InvalidCredentials, SecondFactorOn, UserNotFound),
+    errors=(*WRONG_PROOF, SecondFactorOn, UserNotFound),
     scope="account",
     status=201,
 )
@@ -176,7 +162,7 @@ def confirm_second_factor(identity: Identity, body: SecondFactorCode) -> Recover
 @endpoint(
     bp,
     "POST /v1/auth/second-factor/recovery-codes",
-    errors=(InvalidCredentials, SecondFactorOff, UserNotFound),
+    errors=(*WRONG_PROOF, SecondFactorOff, UserNotFound),
     scope="account",
 )
 def renew_recovery_codes(identity: Identity, body: PasswordProof) -> RecoveryCodes:
@@ -187,7 +173,7 @@ def renew_recovery_codes(identity: Identity, body: PasswordProof) -> RecoveryCod
 @endpoint(
     bp,
     "POST /v1/auth/second-factor/disable",
-    errors=(InvalidCredentials, UserNotFound),
+    errors=(*WRONG_PROOF, UserNotFound),
     scope="account",
     status=204,
 )

@@ -38,7 +38,7 @@ DRIFT = 1
 
 
 class SecondFactor:
-    """`confirm_password` raises InvalidCredentials, or RateLimited, unless a password is right."""
+    """`confirm` is that of Accounts: it asks for the second factor, too, where one is on."""
 
     def __init__(
         self,
@@ -46,13 +46,13 @@ class SecondFactor:
         store: "SecondFactorStore",
         throttle: "Throttle",
         users: "Users",
-        confirm_password: Callable[[Identity, str], None],
+        confirm: Callable[[Identity, PasswordProof], None],
         clock: Callable[[], datetime] = now,
     ) -> None:
         self._store = store
         self._throttle = throttle
         self._users = users
-        self._confirm_password = confirm_password
+        self._confirm = confirm
         self._clock = clock
 
     def state(self, identity: Identity) -> SecondFactorState:
@@ -62,10 +62,17 @@ class SecondFactor:
             return SecondFactorState(enabled=False, recovery_codes_left=0)
         return SecondFactorState(enabled=True, recovery_codes_left=factor.codes_left)
 
+    def is_on(self, user_id: str) -> bool:
+        """Whether a user is asked for one."""
+        factor = self._store.factor(user_id)
+        return factor is not None and factor.confirmed
+
     def set_up(self, identity: Identity, proof: PasswordProof) -> Enrolment:
         """A secret for an authenticator app, told this once; in force when a code of it comes to
         `confirm`. Raises SecondFactorOn, InvalidCredentials, RateLimited."""
-        self._confirm_password(identity, proof.password)
+        if self.is_on(identity.user_id):
+            raise SecondFactorOn()
+        self._confirm(identity, proof)
         secret = pyotp.random_base32()
         if not self._store.propose(identity.user_id, secret):
             raise SecondFactorOn()
@@ -96,18 +103,19 @@ class SecondFactor:
         return RecoveryCodes(recovery_codes=codes)
 
     def renew_codes(self, identity: Identity, proof: PasswordProof) -> RecoveryCodes:
-        """New recovery codes, told this once; the old ones are void. Raises SecondFactorOff,
-        InvalidCredentials, RateLimited."""
-        self._confirm_password(identity, proof.password)
+        """New recovery codes, told this once; the old ones are void. Raises SecondFactorOff, and
+        what `Accounts.confirm` does."""
+        self._confirm(identity, proof)
         codes = _codes()
-        if not self._store.replace_codes(identity.user_id, [_digest(code) for code in codes]):
+        digests = [_digest(code) for code in codes]
+        if not self._store.replace_codes(identity.user_id, digests, self._clock()):
             raise SecondFactorOff()
         return RecoveryCodes(recovery_codes=codes)
 
     def disable(self, identity: Identity, proof: PasswordProof) -> None:
-        """Ask for none any more. Safe to repeat. Raises InvalidCredentials, RateLimited."""
-        self._confirm_password(identity, proof.password)
-        self._store.remove(identity.user_id)
+        """Ask for none any more. Safe to repeat. Raises what `Accounts.confirm` does."""
+        self._confirm(identity, proof)
+        self._store.remove(identity.user_id, self._clock())
 
     def check(self, user_id: str, code: str) -> None:
         """Use a code up, of the authenticator or for recovery; each is good once. Raises
@@ -119,7 +127,7 @@ class SecondFactor:
 
     def _use(self, user_id: str, code: str) -> bool:
         if not _is_totp(code):
-            return self._store.use_code(user_id, _digest(code))
+            return self._store.use_code(user_id, _digest(code), self._clock())
         factor = self._store.factor(user_id)
         step = self._step(factor.secret, code) if factor is not None else None
         return step is not None and self._store.use_step(user_id, step)

@@ -2,11 +2,15 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from psycopg.rows import args_row
+from psycopg.rows import args_row, scalar_row
 
+from chalicelib.mail.notices import tell
 from chalicelib.postgres import Postgres
+
+if TYPE_CHECKING:
+    from psycopg import Cursor
 
 
 class Factor(NamedTuple):
@@ -51,18 +55,23 @@ class SecondFactorStore:
     def confirm(
         self, user_id: str, secret: str, step: int, digests: Collection[bytes], now: datetime
     ) -> bool:
-        """Have a secret in force, with these recovery codes. False: it is not the one proposed."""
-        with self._postgres.transaction():
-            with self._postgres.cursor() as cursor:
-                confirmed = cursor.execute(
-                    "UPDATE second_factors SET confirmed_at = %s, last_step = %s"
-                    " WHERE user_id = %s AND secret = %s AND confirmed_at IS NULL",
-                    [now, step, user_id, secret],
-                ).rowcount
-            return bool(confirmed) and self.replace_codes(user_id, digests)
+        """Have a secret in force, with these recovery codes, and its user mailed. False: it is not
+        the one proposed."""
+        with self._postgres.transaction(), self._postgres.cursor() as cursor:
+            confirmed = cursor.execute(
+                "UPDATE second_factors SET confirmed_at = %s, last_step = %s"
+                " WHERE user_id = %s AND secret = %s AND confirmed_at IS NULL",
+                [now, step, user_id, secret],
+            ).rowcount
+            if not confirmed:
+                return False
+            _set_codes(cursor, user_id, digests)
+            tell(cursor, user_id, "second_factor_on", now)
+            return True
 
-    def replace_codes(self, user_id: str, digests: Collection[bytes]) -> bool:
-        """Have these recovery codes and no others. False: no second factor is in force."""
+    def replace_codes(self, user_id: str, digests: Collection[bytes], now: datetime) -> bool:
+        """Have these recovery codes and no others, and their user mailed. False: no second factor
+        is in force."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             found = cursor.execute(
                 "SELECT 1 FROM second_factors"
@@ -71,11 +80,8 @@ class SecondFactorStore:
             ).fetchone()
             if found is None:
                 return False
-            cursor.execute("DELETE FROM recovery_codes WHERE user_id = %s", [user_id])
-            cursor.execute(
-                "INSERT INTO recovery_codes (user_id, digest) SELECT %s, unnest(%s::bytea[])",
-                [user_id, list(digests)],
-            )
+            _set_codes(cursor, user_id, digests)
+            tell(cursor, user_id, "recovery_codes_made", now)
             return True
 
     def use_step(self, user_id: str, step: int) -> bool:
@@ -89,18 +95,32 @@ class SecondFactorStore:
                 ).rowcount
             )
 
-    def use_code(self, user_id: str, digest: bytes) -> bool:
-        """Use a recovery code up. False: there is none such."""
-        with self._postgres.cursor() as cursor:
-            return bool(
-                cursor.execute(
-                    "DELETE FROM recovery_codes WHERE user_id = %s AND digest = %s",
-                    [user_id, digest],
-                ).rowcount
-            )
-
-    def remove(self, user_id: str) -> None:
-        """Ask for no second factor any more."""
+    def use_code(self, user_id: str, digest: bytes, now: datetime) -> bool:
+        """Use a recovery code up, and have its user mailed. False: there is none such."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
-            cursor.execute("DELETE FROM second_factors WHERE user_id = %s", [user_id])
+            used = cursor.execute(
+                "DELETE FROM recovery_codes WHERE user_id = %s AND digest = %s",
+                [user_id, digest],
+            ).rowcount
+            if used:
+                tell(cursor, user_id, "recovery_code_used", now)
+            return bool(used)
+
+    def remove(self, user_id: str, now: datetime) -> None:
+        """Ask for no second factor any more; its user is mailed if one was in force."""
+        with self._postgres.transaction(), self._postgres.cursor(row_factory=scalar_row) as cursor:
+            was_on = cursor.execute(
+                "DELETE FROM second_factors WHERE user_id = %s RETURNING confirmed_at IS NOT NULL",
+                [user_id],
+            ).fetchone()
             cursor.execute("DELETE FROM recovery_codes WHERE user_id = %s", [user_id])
+            if was_on:
+                tell(cursor, user_id, "second_factor_off", now)
+
+
+def _set_codes(cursor: "Cursor[Any]", user_id: str, digests: Collection[bytes]) -> None:
+    cursor.execute("DELETE FROM recovery_codes WHERE user_id = %s", [user_id])
+    cursor.execute(
+        "INSERT INTO recovery_codes (user_id, digest) SELECT %s, unnest(%s::bytea[])",
+        [user_id, list(digests)],
+    )

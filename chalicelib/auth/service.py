@@ -52,6 +52,9 @@ PURGE_BATCHES = 100
 # So many grants end within a request: each costs two round trips to Redis.
 GRANT_BATCH = 100
 GRANT_BATCHES = 50
+# As long as an access token lives, and clocks may differ by minutes.
+FINISHED_WITHIN = timedelta(minutes=15)
+FINISH_BATCH = 5000
 
 
 class Auth:
@@ -104,7 +107,8 @@ class Auth:
         return identity, quotas
 
     def still_valid(self, identity: Identity) -> bool:
-        """Whether a session stands at this moment: one round trip to Redis."""
+        """Whether a session stands at this moment: one round trip to Redis. If it does not, its
+        sockets are dropped."""
         known = self._revocation.stands(identity.user_id, identity.session_id)
         return self._stands(identity, known)
 
@@ -332,13 +336,23 @@ class Auth:
     def close(self, user_id: str, session_ids: Collection[str]) -> None:
         """Refuse the next request of sessions that PostgreSQL has ended, and close their sockets.
 
-        In this order: a socket that opens meanwhile finds its session revoked.
+        What is cut short here, `finish_revoked` completes within minutes, and whoever meets the
+        session before that at once.
         """
-        if not session_ids:
-            return
-        self._revocation.revoke(user_id, session_ids)
-        for session_id in session_ids:
-            self._sockets().close_session(user_id, session_id)
+        if session_ids:
+            tombstones = self._revocation.tombstones(user_id, session_ids)
+            self._sockets().end_sessions(user_id, session_ids, tombstones)
+
+    def finish_revoked(self) -> int:
+        """Close what was revoked in the last minutes and would still be let in: whoever revoked it
+        died, or found no Redis, before it was closed. Answers how many sessions."""
+        revoked = self._store().revoked_within(FINISHED_WITHIN, FINISH_BATCH)
+        unfinished: dict[str, list[str]] = {}
+        for user_id, session_id in self._revocation.unfinished(revoked):
+            unfinished.setdefault(user_id, []).append(session_id)
+        for user_id, session_ids in unfinished.items():
+            self.close(user_id, session_ids)
+        return sum(map(len, unfinished.values()))
 
     def give_way(self, user_id: str, session_ids: Collection[str]) -> None:
         """End sessions that are too many, as far as Redis can be told now.
@@ -365,16 +379,20 @@ class Auth:
         return purged
 
     def _stands(self, identity: Identity, known: bool | None) -> bool:
-        if known is not None:
-            return known
+        if known:
+            return True
+        if known is False:
+            # Whoever revoked it may have died before its sockets were dropped.
+            self._sockets().close_session(identity.user_id, identity.session_id)
+            return False
         session = self._store().session(identity.session_id)
         stands = (
             session is not None
             and session.user_id == identity.user_id
             and session.stands(self._clock())
         )
-        if stands:
-            return self._revocation.confirm(identity.user_id, identity.session_id)
+        if stands and self._revocation.confirm(identity.user_id, identity.session_id):
+            return True
         # Perhaps Redis failed when this session was revoked, and its sockets are still open.
         self.close(identity.user_id, [identity.session_id])
         return False

@@ -1,6 +1,6 @@
 """Accounts in PostgreSQL: how users come and go, their passwords and their sessions."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from psycopg.errors import UniqueViolation
@@ -10,6 +10,8 @@ from chalicelib.auth.models import LATELY, Session
 from chalicelib.auth.scopes import ROLES_LOCK
 from chalicelib.errors import LastAdmin, UsernameTaken
 from chalicelib.exports.models import LEASE
+from chalicelib.mail import notices
+from chalicelib.mail.letters import device
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import DELETED_NAME, Profile
 
@@ -29,13 +31,11 @@ _OPEN_SESSION = """
 _OPENING = ", ".join(["%s"] * 11)
 
 # A program of others is no device: its user has just allowed it.
-_MAIL_OF_SIGN_IN = """
-    INSERT INTO mails (kind, subject, due_at)
-    SELECT 'signed_in', id, created_at FROM opened o
-    WHERE client_id IS NULL AND NOT EXISTS (
-        SELECT 1 FROM sessions s WHERE s.user_id = o.user_id AND s.user_agent = o.user_agent
-        AND s.device_name IS NOT DISTINCT FROM o.device_name
-    )
+_NOTICE_OF_SIGN_IN = f"""
+    {notices.INTO}
+    SELECT u.id, 'signed_in', u.email, u.username, %s, o.created_at, o.created_at, o.created_at
+    FROM opened o JOIN users u ON u.id = o.user_id
+    WHERE NOT %s AND o.client_id IS NULL AND u.email_verified_at IS NOT NULL {notices.AGAIN}
 """
 
 # A row if the user is an admin, and no other one can sign in.
@@ -48,11 +48,21 @@ _LAST_ADMIN = """
 """
 
 
-# Whoever changes a password by hand needs no link that was mailed before.
-_FORGET_RESET = "DELETE FROM mail_tokens WHERE user_id = %s AND purpose = 'reset'"
+# Whoever changes a password by hand needs no link that was mailed before. The second table is of
+# the version before.
+_FORGET_RESETS = (
+    "DELETE FROM mail_links WHERE user_id = %s AND purpose = 'reset'",
+    "DELETE FROM mail_tokens WHERE user_id = %s AND purpose = 'reset'",
+)
 
 
-_WAYS_IN = ("mail_tokens", "second_factors", "recovery_codes", "passkeys", "google_accounts")
+_WAYS_IN = (
+    *("mail_links", "mail_tokens", "second_factors", "recovery_codes"),
+    *("passkeys", "google_accounts"),
+)
+
+# A repeat of the deletion must not take back that it is told.
+_FORGET_NOTICES = "DELETE FROM notices WHERE user_id = %s AND kind <> 'account_deleted'"
 
 
 class Credential(NamedTuple):
@@ -67,14 +77,9 @@ class Credential(NamedTuple):
 # While an address is a claim, a reset of its password may be another claimant's.
 _FORGET_MAILS = """
 DELETE FROM mails USING users WHERE users.id = %(user_id)s AND (
-    (mails.kind IN ('verify', 'export', 'google') AND mails.subject = users.id::text)
-    OR (mails.kind = 'reset' AND mails.subject = users.email AND email_verified_at IS NOT NULL)
-    OR (mails.kind = 'signed_in' AND mails.subject IN (
-        SELECT id::text FROM sessions WHERE user_id = users.id
-    ))
-    OR (mails.kind = 'passkey' AND mails.subject IN (
-        SELECT id::text FROM passkeys WHERE user_id = users.id
-    ))
+    (mails.kind IN ('verify', 'export') AND mails.subject = users.id::text)
+    OR (mails.kind = 'reset' AND split_part(mails.subject, ' ', 1) = users.email
+        AND users.email_verified_at IS NOT NULL)
 )
 """
 
@@ -113,13 +118,13 @@ class AccountStore:
 
     def credential_for(self, login: str) -> Credential | None:
         """The password of whoever has this username, or has verified this e-mail address."""
-        by_email, by_username = "email_verified_at IS NOT NULL AND email", "username"
+        by_email, by_username = "u.email_verified_at IS NOT NULL AND u.email", "u.username"
         column = by_email if "@" in login else by_username
         with self._postgres.cursor(row_factory=args_row(Credential)) as cursor:
             return cursor.execute(
-                "SELECT c.user_id, password_hash, suspended_at IS NOT NULL,"
-                " confirmed_at IS NOT NULL FROM users JOIN credentials c ON c.user_id = id"
-                " LEFT JOIN second_factors f ON f.user_id = id"
+                "SELECT c.user_id, c.password_hash, u.suspended_at IS NOT NULL,"
+                " f.confirmed_at IS NOT NULL FROM users u JOIN credentials c ON c.user_id = u.id"
+                " LEFT JOIN second_factors f ON f.user_id = u.id"
                 f" WHERE {column} = %s",
                 [login],
             ).fetchone()
@@ -141,10 +146,11 @@ class AccountStore:
                 [password_hash, old.user_id, old.password_hash],
             )
 
-    def open_session(self, session: Session, password_hash: str) -> list[str] | None:
+    def open_session(
+        self, session: Session, password_hash: str, *, known: bool
+    ) -> list[str] | None:
         """Add a session for whoever proved this very password hash; None if it has changed since,
-        or the user was suspended. Has the user mailed if no session of theirs, now or in the last
-        month, was of such a device.
+        or the user was suspended. The user is told by mail unless the device is `known`.
 
         Answers the sessions that are to give way, least recently used, beyond MAX_SESSIONS.
         """
@@ -153,29 +159,34 @@ class AccountStore:
         return self._open(
             session,
             "credentials c JOIN users u ON u.id = c.user_id"
-            " WHERE c.user_id = %s AND password_hash = %s AND suspended_at IS NULL"
+            " WHERE c.user_id = %s AND c.password_hash = %s AND u.suspended_at IS NULL"
             " FOR SHARE",
             [session.user_id, password_hash],
+            known=known,
         )
 
-    def open_by_passkey(self, session: Session, passkey_id: str) -> list[str] | None:
+    def open_by_passkey(
+        self, session: Session, passkey_id: str, *, known: bool
+    ) -> list[str] | None:
         """As `open_session`, for whoever proved to have a passkey; None if that was removed
         meanwhile, or the user was suspended."""
         return self._open(
             session,
             "passkeys p JOIN users u ON u.id = p.user_id"
-            " WHERE p.user_id = %s AND p.id = %s AND suspended_at IS NULL FOR SHARE",
+            " WHERE p.user_id = %s AND p.id = %s AND u.suspended_at IS NULL FOR SHARE",
             [session.user_id, passkey_id],
+            known=known,
         )
 
-    def open_by_google(self, session: Session, subject: str) -> list[str] | None:
+    def open_by_google(self, session: Session, subject: str, *, known: bool) -> list[str] | None:
         """As `open_session`, for whoever proved to have a Google account; None if that does not
         sign in here any more, or the user was suspended."""
         return self._open(
             session,
             "google_accounts g JOIN users u ON u.id = g.user_id"
-            " WHERE g.user_id = %s AND g.subject = %s AND suspended_at IS NULL FOR SHARE",
+            " WHERE g.user_id = %s AND g.subject = %s AND u.suspended_at IS NULL FOR SHARE",
             [session.user_id, subject],
+            known=known,
         )
 
     def open_from(self, session: Session, opener_id: str) -> list[str] | None:
@@ -187,15 +198,19 @@ class AccountStore:
             " WHERE o.user_id = %s AND o.id = %s AND o.revoked_at IS NULL AND o.expires_at > %s"
             " AND u.suspended_at IS NULL AND k.deleted_at IS NULL FOR SHARE",
             [session.client_id, session.user_id, opener_id, session.created_at],
+            known=True,
         )
 
-    def _open(self, session: Session, proof: str, values: list[object]) -> list[str] | None:
+    def _open(
+        self, session: Session, proof: str, values: list[object], *, known: bool
+    ) -> list[str] | None:
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             opened = cursor.execute(
                 f"WITH opened AS ("
-                f"  {_OPEN_SESSION} SELECT {_OPENING} FROM {proof} RETURNING *"
-                f"), mail AS ({_MAIL_OF_SIGN_IN}) SELECT id FROM opened",
-                [*_opening(session), *values],
+                f"  {_OPEN_SESSION} SELECT {_OPENING} FROM {proof}"
+                f"  RETURNING id, user_id, user_agent, device_name, created_at, client_id"
+                f"), notice AS ({_NOTICE_OF_SIGN_IN}) SELECT id FROM opened",
+                [*_opening(session), *values, device(session.user_agent), known],
             ).fetchone()
             if opened is None:
                 return None
@@ -295,6 +310,15 @@ class AccountStore:
                 {"user_id": user_id, "but": but, "now": now, "recent": now - LATELY},
             ).fetchall()
 
+    def revoked_within(self, time: timedelta, limit: int) -> list[tuple[str, str]]:
+        """(user, session) of what was revoked lately, newest first, by PostgreSQL's clock."""
+        with self._postgres.cursor() as cursor:
+            return cursor.execute(
+                "SELECT user_id, id FROM sessions WHERE revoked_at > now() - %s"
+                " ORDER BY revoked_at DESC LIMIT %s",
+                [time, limit],
+            ).fetchall()
+
     def revoke_grants(self, client_id: str, now: datetime, limit: int) -> list[tuple[str, str]]:
         """End sessions that were granted to a program, at most `limit`; answers users and
         sessions. None of them gets pushes."""
@@ -310,8 +334,8 @@ class AccountStore:
     def change_password(
         self, user_id: str, password_hash: str, *, checked: str, but: str, now: datetime
     ) -> list[str] | None:
-        """Set a password and end all sessions but one. Answers as `revoke_all`, or None if the
-        hash that was checked is not the one in force any more: then nothing is changed."""
+        """Set a password, end all sessions but one, and tell the user. Answers as `revoke_all`, or
+        None if the hash that was checked is not in force any more: then nothing is changed."""
         with self._postgres.transaction():
             with self._postgres.cursor() as cursor:
                 changed = cursor.execute(
@@ -319,11 +343,15 @@ class AccountStore:
                     " WHERE user_id = %s AND password_hash = %s",
                     [password_hash, now, user_id, checked],
                 ).rowcount
-                cursor.execute(_FORGET_RESET, [user_id])
+                for forget in _FORGET_RESETS:
+                    cursor.execute(forget, [user_id])
+                if changed:
+                    notices.tell(cursor, user_id, "password_changed", now)
             return self.revoke_all(user_id, but=but, now=now) if changed else None
 
     def erase(self, user_id: str, now: datetime, *, checked: str | None) -> list[str] | None:
-        """Delete an account: what says who it was goes, the row stays as a sender of messages.
+        """Delete an account: what says who it was goes, the row stays as a sender of messages. One
+        notice that this was done stays until it is sent.
         Answers as `change_password`. Safe to repeat, with nothing to check any more.
 
         Raises LastAdmin if nobody could make an admin any more.
@@ -343,6 +371,8 @@ class AccountStore:
                 cursor.execute(_FORGET_MAILS, {"user_id": user_id})
                 for table in _WAYS_IN:
                     cursor.execute(f"DELETE FROM {table} WHERE user_id = %s".encode(), [user_id])
+                cursor.execute(_FORGET_NOTICES, [user_id])
+                notices.tell(cursor, user_id, "account_deleted", now)  # while the address is known
                 # An archive that is being made is deleted once nobody can be at it any more.
                 cursor.execute(
                     "UPDATE exports SET state = 'doomed', due_at ="
@@ -351,9 +381,9 @@ class AccountStore:
                     [now + LEASE, now, user_id],
                 )
                 cursor.execute(
-                    "UPDATE users SET email = NULL, email_verified_at = NULL,"
+                    "UPDATE users SET username = id::text, email = NULL, email_verified_at = NULL,"
                     " display_name = %s, about = '', avatar_url = NULL,"
-                    " push_previews = true, deleted_at = %s,"
+                    " push_previews = true, deleted_at = %s, revision = revision + 1,"
                     " suspended_at = NULL, suspension_reason = NULL"
                     " WHERE id = %s AND deleted_at IS NULL",
                     [DELETED_NAME, now, user_id],

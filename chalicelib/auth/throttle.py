@@ -150,6 +150,14 @@ class Throttle:
         """Count a sign-in that is right, by another way than a password."""
         self._take(self._successes(user_id))
 
+    def knows(self, user_id: str, device_key: str | None) -> bool:
+        """Whether a device has signed in to an account before, by the key that it shows."""
+        if not device_key:
+            return False
+        with guarded():
+            devices = self._accounts(user_id, "", None).devices
+            return self._redis.zscore(devices, digest(device_key)) is not None
+
     def recognise(self, login: str, user_id: str, device_key: str) -> None:
         """Know a device that has signed in, by the name that was used. At registering this is the
         username: the address may be somebody else's."""

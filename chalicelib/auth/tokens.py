@@ -191,9 +191,8 @@ class AccessTokens:
     @cached_property
     def _given(self) -> list[dict[str, Any]]:
         try:
-            given: list[dict[str, Any]] = json.loads(self._settings.jwt_keys.get_secret_value())[
-                "keys"
-            ]
+            text = self._settings.verifying_keys.get_secret_value()
+            given: list[dict[str, Any]] = json.loads(text)["keys"]
         except _MALFORMED:
             raise _malformed() from None
         return given

@@ -1,9 +1,11 @@
 """Exports as clients and the job see them."""
 
 from datetime import timedelta
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from chalicelib.wire import Model, Utc
+from pydantic import Field
+
+from chalicelib.wire import Input, Model, Token, Utc
 
 EVERY = timedelta(days=1)
 """So long after an export was asked for, another one can be."""
@@ -16,6 +18,11 @@ LEASE = timedelta(minutes=16)
 
 LINK = timedelta(minutes=5)
 """How long a link to an archive can be opened."""
+
+LINK_PATH = "/v1/export"
+
+OPEN = timedelta(minutes=1)
+"""How long the bucket's own link works, once ours was opened: nobody can take that one back."""
 
 
 class Export(Model):
@@ -31,10 +38,17 @@ class Export(Model):
 
 
 class ExportLink(Model):
-    """Where the archive can be fetched by whoever has the link, until `expires_at`."""
+    """Where the archive can be fetched by whoever has the link, until `expires_at` or the end of
+    the session that asked for it."""
 
-    url: str
+    url: Annotated[str, Field(repr=False)]
     expires_at: Utc
+
+
+class ExportTicket(Input):
+    """Query of a link to an archive."""
+
+    ticket: Annotated[Token, Field(min_length=1, max_length=64, repr=False)]
 
 
 class Task(NamedTuple):

@@ -4,9 +4,9 @@ from chalice import Blueprint
 
 from chalicelib.auth.models import Identity, PasswordProof
 from chalicelib.deps import deps
-from chalicelib.errors import ExportNotFound, InvalidCredentials, UserNotFound
-from chalicelib.exports.models import Export, ExportLink
-from chalicelib.rest import endpoint
+from chalicelib.errors import WRONG_PROOF, ExportNotFound, UserNotFound
+from chalicelib.exports.models import LINK_PATH, Export, ExportLink, ExportTicket
+from chalicelib.rest import Answer, endpoint
 
 bp = Blueprint(__name__)
 
@@ -14,7 +14,7 @@ bp = Blueprint(__name__)
 @endpoint(
     bp,
     "POST /v1/users/me/export",
-    errors=(InvalidCredentials, UserNotFound),
+    errors=(*WRONG_PROOF, UserNotFound),
     scope="account",
     status=202,
 )
@@ -33,10 +33,16 @@ def get_export(identity: Identity) -> Export:
 @endpoint(
     bp,
     "POST /v1/users/me/export/link",
-    errors=(InvalidCredentials, ExportNotFound),
+    errors=(*WRONG_PROOF, ExportNotFound),
     scope="account",
     status=201,
 )
 def link_to_export(identity: Identity, body: PasswordProof) -> ExportLink:
-    """A link to fetch your archive with, within minutes."""
+    """A link to fetch your archive with, within minutes and while this session lasts."""
     return deps.exports.link(identity, body)
+
+
+@endpoint(bp, f"GET {LINK_PATH}", errors=(ExportNotFound,), status=303)
+def open_export_link(query: ExportTicket) -> Answer:
+    """Go on to the archive."""
+    return Answer(status=303, headers={"Location": deps.exports.open(query.ticket)})

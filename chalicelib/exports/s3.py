@@ -6,6 +6,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from chalicelib.config import Settings
+from chalicelib.deadline import within
 from chalicelib.errors import Unavailable
 
 WAIT_SECONDS = 10.0
@@ -52,7 +53,7 @@ class Bucket:
         self, method: str, key: str, headers: dict[str, str], body: "_Bounded | None" = None
     ) -> None:
         path = self._signed(method, key, {}, int(PUT_SECONDS))
-        connection = self._open(self._host, timeout=WAIT_SECONDS)
+        connection = self._open(self._host, timeout=within(WAIT_SECONDS))
         try:
             connection.request(method, path, body, headers)
             status = connection.getresponse().status
@@ -73,7 +74,7 @@ class _Bounded:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._ends = time.monotonic() + PUT_SECONDS
+        self._ends = time.monotonic() + within(PUT_SECONDS)
 
     def read(self, size: int = -1) -> bytes:
         if time.monotonic() > self._ends:

@@ -12,12 +12,13 @@ from chalicelib import metrics
 from chalicelib.auth.models import Identity, PasswordProof
 from chalicelib.errors import ExportNotFound, RateLimited, Unavailable, UserNotFound
 from chalicelib.exports.archive import NotWritten
-from chalicelib.exports.models import EVERY, KEPT, LEASE, LINK, Export, ExportLink, Task
+from chalicelib.exports.models import EVERY, KEPT, LEASE, LINK, OPEN, Export, ExportLink, Task
 from chalicelib.ids import new_id
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.exports.archive import Archive
+    from chalicelib.exports.links import ExportLinks
     from chalicelib.exports.s3 import Bucket
     from chalicelib.exports.store import ExportStore
 
@@ -37,7 +38,7 @@ NAME = "parley-export.zip"
 
 class Exports:
     """The password is asked for twice: for the archive, and for each link to it. A stolen access
-    token alone gets neither (docs/decisions/0020)."""
+    token alone gets neither (docs/decisions/0020). `stands`: whether a session does."""
 
     def __init__(
         self,
@@ -45,24 +46,30 @@ class Exports:
         store: "ExportStore",
         bucket: "Bucket",
         archive: "Callable[[], Archive]",
-        confirm_password: Callable[[Identity, str], None],
+        confirm: Callable[[Identity, PasswordProof], None],
+        links: "Callable[[], ExportLinks]",
+        stands: Callable[[Identity], bool],
+        url: str,
         clock: Callable[[], datetime] = now,
     ) -> None:
         self._store = store
         self._bucket = bucket
         self._archive = archive
-        self._confirm_password = confirm_password
+        self._confirm = confirm
+        self._links = links
+        self._stands = stands
+        self._url = url
         self._clock = clock
 
     def request(self, identity: Identity, proof: PasswordProof) -> Export:
         """Have an archive made. While one is, that one is answered.
 
-        Raises InvalidCredentials, RateLimited within a day of the last, UserNotFound, Unavailable
-        also where the stage has no bucket.
+        Raises what `Accounts.confirm` does, RateLimited within a day of the last, UserNotFound,
+        Unavailable also where the stage has no bucket.
         """
         if not self._bucket.is_there:
             raise Unavailable("s3")
-        self._confirm_password(identity, proof.password)
+        self._confirm(identity, proof)
         at = self._clock()
         key = f"exports/{secrets.token_urlsafe(32)}.zip"
         export = self._store.request(identity.user_id, new_id(), key, at)
@@ -77,15 +84,22 @@ class Exports:
         return self._latest(identity)[0]
 
     def link(self, identity: Identity, proof: PasswordProof) -> ExportLink:
-        """A new link to the caller's archive. Raises InvalidCredentials, RateLimited, and
+        """A new link to the caller's archive. Raises what `Accounts.confirm` does, and
         ExportNotFound where none is ready."""
-        self._confirm_password(identity, proof.password)
-        export, key = self._latest(identity)
-        if export.status != "ready":
-            raise ExportNotFound()
-        seconds = int(LINK.total_seconds())
-        url = self._bucket.link(key, name=NAME, seconds=seconds)
+        self._confirm(identity, proof)
+        self._ready(identity)
+        url = f"{self._url}?ticket={self._links().issue(identity)}"
         return ExportLink(url=url, expires_at=self._clock() + LINK)
+
+    def open(self, ticket: str) -> str:
+        """Where a link leads. Raises ExportNotFound, also once the session that asked for the link
+        has ended: its user signed out, was suspended, or deleted the account."""
+        identity = self._links().holder(ticket)
+        if identity is None or not self._stands(identity):
+            raise ExportNotFound()
+        return self._bucket.link(
+            self._ready(identity), name=NAME, seconds=int(OPEN.total_seconds())
+        )
 
     def work(self) -> None:
         """Make and delete the archives that are due, one after the other."""
@@ -104,6 +118,13 @@ class Exports:
         if found is None or _is_over(found[0], self._clock()):
             raise ExportNotFound()
         return found
+
+    def _ready(self, identity: Identity) -> str:
+        """The key of the archive that is there to be fetched."""
+        export, key = self._latest(identity)
+        if export.status != "ready":
+            raise ExportNotFound()
+        return key
 
     def _do(self, task: Task) -> None:
         if task.state == "waiting" and task.tries <= len(DELAYS) + 1:

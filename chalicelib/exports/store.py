@@ -21,9 +21,9 @@ _ACCOUNT = {
     "roles": "SELECT role, granted_at FROM user_roles WHERE user_id = %s ORDER BY role",
     "sessions": "SELECT id, device_name, user_agent, created_at, last_used_at, expires_at,"
     " revoked_at, client_id, scope FROM sessions WHERE user_id = %s ORDER BY id",
-    "programs": "SELECT DISTINCT oauth_clients.id AS client_id, name, scope FROM sessions"
-    " JOIN oauth_clients ON oauth_clients.id = client_id"
-    " WHERE user_id = %s AND revoked_at IS NULL ORDER BY 1, 3",
+    "programs": "SELECT DISTINCT k.id AS client_id, k.name, s.scope FROM sessions s"
+    " JOIN oauth_clients k ON k.id = s.client_id"
+    " WHERE s.user_id = %s AND s.revoked_at IS NULL ORDER BY 1, 3",
     "devices": "SELECT device_id, platform, session_id, updated_at FROM push_tokens"
     " WHERE user_id = %s ORDER BY device_id",
     "second_factor": "SELECT confirmed_at, (SELECT count(*) FROM recovery_codes codes"
@@ -33,8 +33,8 @@ _ACCOUNT = {
     " WHERE user_id = %s ORDER BY id",
     "google": "SELECT subject, linked_at FROM google_accounts WHERE user_id = %s",
     "password": "SELECT changed_at FROM credentials WHERE user_id = %s",
-    "mailed_links": "SELECT purpose, address, expires_at, used_at FROM mail_tokens"
-    " WHERE user_id = %s ORDER BY purpose",
+    "mailed_links": "SELECT purpose, address, sent_at, expires_at, used_at FROM mail_links"
+    " WHERE user_id = %s ORDER BY purpose, expires_at",
     "exports": "SELECT id, state, created_at, ready_at, expires_at, size FROM exports"
     " WHERE user_id = %s ORDER BY created_at",
 }

@@ -1,9 +1,10 @@
 """What mails say. Of what a client chose, only usernames are quoted: a stranger may have made an
 account with this address, and must not have us deliver words of theirs."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from chalicelib.mail.models import Letter
+from chalicelib.mail.models import Letter, Notice, NoticeKind
 
 _BROWSERS = {"Edg": "Edge", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
 _SYSTEMS = {
@@ -52,18 +53,6 @@ def password_reset(address: str, *, username: str, link: str) -> Letter:
     )
 
 
-def signed_in(address: str, *, username: str, at: datetime, user_agent: str) -> Letter:
-    """Tells of a sign-in from a device that was not known."""
-    return Letter(
-        address,
-        "New sign-in to your account",
-        f"A new device signed in to the Parley account @{username}: {device(user_agent)}, on "
-        f"{at.astimezone(UTC):%d %B %Y at %H:%M} UTC.\n\n"
-        "If that was you, do nothing. If it was not, open Parley, sign that device out under "
-        "Settings, Devices, and change your password.\n",
-    )
-
-
 def export_ready(address: str, *, username: str) -> Letter:
     """Tells that an archive of what is held about a user is there; it needs the password."""
     return Letter(
@@ -75,28 +64,73 @@ def export_ready(address: str, *, username: str) -> Letter:
     )
 
 
-def passkey_added(address: str, *, username: str, at: datetime) -> Letter:
-    """Tells that there is one more way to sign in."""
-    return Letter(
-        address,
+_TOLD: dict[NoticeKind, tuple[str, str]] = {
+    "signed_in": ("New sign-in to your account", "A new device signed in"),
+    "address_verified": (
+        "Your e-mail address is verified",
+        "This e-mail address was verified, and signs in to the account",
+    ),
+    "password_changed": ("Your password was changed", "The password was changed"),
+    "password_reset": (
+        "Your password was set anew",
+        "A new password was set by a mailed link. All devices were signed out, and passkeys and a "
+        "linked Google account were removed",
+    ),
+    "second_factor_on": ("Second factor turned on", "A second factor was turned on"),
+    "second_factor_off": ("Second factor turned off", "The second factor was turned off"),
+    "recovery_codes_made": (
+        "New recovery codes",
+        "New recovery codes were made, and the old ones are void",
+    ),
+    "recovery_code_used": ("A recovery code was used", "A recovery code was used"),
+    "passkey_added": (
         "New passkey for your account",
-        f"A passkey was added to the Parley account @{username} on "
-        f"{at.astimezone(UTC):%d %B %Y at %H:%M} UTC. It signs in without the password.\n\n"
-        "If that was you, do nothing. If it was not, open Parley, remove it under Settings, "
-        "Passkeys, and change your password.\n",
-    )
-
-
-def google_linked(address: str, *, username: str) -> Letter:
-    """Tells that there is one more way to sign in."""
-    return Letter(
-        address,
+        "A passkey was added. It signs in without the password",
+    ),
+    "passkey_removed": ("A passkey was removed", "A passkey was removed"),
+    "google_linked": (
         "Google signs in to your account",
-        f"A Google account was linked to the Parley account @{username}. It signs in without the "
-        "password.\n\n"
-        "If that was you, do nothing. If it was not, open Parley, unlink it under Settings, and "
-        "change your password.\n",
+        "A Google account was linked. It signs in without the password",
+    ),
+    "google_unlinked": ("Google was unlinked", "The linked Google account was unlinked"),
+    "account_deleted": ("Your account was deleted", "The account was deleted"),
+}
+"""Of each kind of notice, the subject of a mail about it alone, and what happened."""
+
+_IF_NOT_YOU = (
+    'If that was you, do nothing. If it was not, use "Forgot password" on the sign-in page to set '
+    "a new password: that signs every device out, and removes passkeys and a linked Google "
+    "account.\n"
+)
+_IF_NOT_YOU_AND_DELETED = (
+    "If that was you, do nothing. If it was not, somebody knew your password: change it wherever "
+    "else you use it. The account cannot be brought back.\n"
+)
+
+
+def changes(notices: Sequence[Notice]) -> Letter:
+    """Tells what happened to one account. All of them are of one user and address."""
+    notices = sorted(notices, key=lambda one: one.at)
+    kinds = {one.kind for one in notices}
+    subject = _TOLD[notices[0].kind][0] if len(kinds) == 1 else "Changes to your account"
+    advice = _IF_NOT_YOU_AND_DELETED if "account_deleted" in kinds else _IF_NOT_YOU
+    lines = "".join(f"- {_TOLD[one.kind][1]}{_when(one)}.\n" for one in notices)
+    return Letter(
+        notices[0].address,
+        subject,
+        f"This happened to the Parley account @{notices[-1].username}:\n\n{lines}\n{advice}",
     )
+
+
+def _when(notice: Notice) -> str:
+    detail = f": {notice.detail}" if notice.detail else ""
+    if notice.times == 1:
+        return f"{detail}, on {_time(notice.at)}"
+    return f"{detail}, {notice.times} times from {_time(notice.since)} to {_time(notice.at)}"
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%d %B %Y at %H:%M} UTC"
 
 
 def device(user_agent: str) -> str:

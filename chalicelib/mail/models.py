@@ -1,22 +1,54 @@
 """What is to be mailed, and what a mail says."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, NamedTuple
 
-Kind = Literal["verify", "reset", "signed_in", "passkey", "export", "google"]
+Kind = Literal["verify", "reset", "export"]
 
 Purpose = Literal["verify", "reset"]
 """What a link in a mail is good for."""
 
+NoticeKind = Literal[
+    "signed_in",
+    "address_verified",
+    "password_changed",
+    "password_reset",
+    "second_factor_on",
+    "second_factor_off",
+    "recovery_codes_made",
+    "recovery_code_used",
+    "passkey_added",
+    "passkey_removed",
+    "google_linked",
+    "google_unlinked",
+    "account_deleted",
+]
+"""What a user is told about their account, whoever did it."""
+
 
 class Due(NamedTuple):
-    """A row of the outbox that was claimed. `subject` is a user's id for `verify`, `export` and
-    `google`, the address that was typed for `reset`, a session's id for `signed_in`, a passkey's
-    for `passkey`."""
+    """A row of the outbox that was claimed. `subject` is a user's id for `verify` and `export`,
+    and what was typed for `reset`: an address, with a username after a space if one was given."""
 
     id: int
     kind: Kind
     subject: str
+    tries: int  # this one included
+
+
+class Notice(NamedTuple):
+    """What happened to an account `times` times, from `since` to `at`; claimed to be told to an
+    address. `detail` says more of the last time."""
+
+    user_id: str
+    kind: NoticeKind
+    address: str
+    username: str
+    detail: str
+    times: int
+    since: datetime
+    at: datetime
     tries: int  # this one included
 
 

@@ -2,20 +2,23 @@
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib import metrics
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unavailable
-from chalicelib.mail.models import Due
+from chalicelib.mail import letters
+from chalicelib.mail.models import Due, Letter, Notice
 from chalicelib.mail.ses import MailRefused
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.auth.recovery import Recovery
     from chalicelib.auth.throttle import Throttle
+    from chalicelib.mail.notices import NoticeStore
     from chalicelib.mail.ses import Ses
     from chalicelib.mail.store import MailStore
 
@@ -31,13 +34,18 @@ BATCH = 20
 
 
 class Mails:
-    """The outbox says what a mail is about; `recovery` writes it when it is sent."""
+    """The outbox says what a mail is about; `recovery` writes it when it is sent.
+
+    A notice is never dropped for a limit: it waits. What happened to one account by then is told
+    in one mail. So nobody who uses a limit up keeps an owner from being told.
+    """
 
     def __init__(
         self,
         settings: Settings,
         *,
         store: "MailStore",
+        notices: "NoticeStore",
         ses: "Ses",
         throttle: "Throttle",
         recovery: "Recovery",
@@ -45,6 +53,7 @@ class Mails:
     ) -> None:
         self._is_on = bool(settings.mail_from)
         self._store = store
+        self._notices = notices
         self._ses = ses
         self._throttle = throttle
         self._recovery = recovery
@@ -58,34 +67,64 @@ class Mails:
             for mail in batch:
                 if time.monotonic() < ends:  # else it comes again after its delay
                     self._send(mail)
-            if len(batch) < BATCH:
+            told = self._tell_due(ends)
+            if len(batch) < BATCH and told < BATCH:
                 return
 
     def _send(self, mail: Due) -> None:
-        try:
-            if self._is_on:
-                self._send_letters(mail)
-            else:
-                log.warning("mail is off: MAIL_FROM is not set", extra={"kind": mail.kind})
-        except (MailRefused, Unavailable) as error:
-            last = mail.tries > len(DELAYS)
-            cause = {"kind": mail.kind, "tries": mail.tries, "cause": _cause(error)}
-            if not last:
-                log.warning("mail put off", extra=cause)
-                return
-            log.error("mail given up", extra=cause)
-            metrics.count("MailsGivenUp")
-        self._store.remove(mail)
+        if self._went(mail.kind, mail.tries, lambda: self._send_letters(mail)):
+            self._store.remove(mail)
 
     def _send_letters(self, mail: Due) -> None:
         for letter in self._recovery.letters(mail):
-            try:
-                self._throttle.mail(mail.kind, letter.to)
-            except RateLimited:
-                log.warning("too many mails to one address", extra={"kind": mail.kind})
-                continue
-            self._ses.send(letter)
-            metrics.count("MailsSent")
+            self._post(letter)
+
+    def _tell_due(self, ends: float) -> int:
+        """Send the notices that are due, one mail an account; answers how many there were."""
+        batch = self._notices.claim(self._clock(), delays=DELAYS, limit=BATCH)
+        accounts: dict[tuple[str, str], list[Notice]] = defaultdict(list)
+        for one in batch:
+            accounts[one.user_id, one.address].append(one)
+        for notices in accounts.values():
+            if time.monotonic() < ends:
+                self._tell(notices)
+        return len(batch)
+
+    def _tell(self, notices: list[Notice]) -> None:
+        tries = min(one.tries for one in notices)  # none is given up before its time
+        try:
+            went = self._went("notice", tries, lambda: self._send_notices(notices))
+        except RateLimited as error:
+            wait = timedelta(seconds=error.details["retry_after"])
+            self._notices.put_off(notices, self._clock() + wait)
+            return
+        if went:
+            self._notices.remove(notices)
+
+    def _send_notices(self, notices: list[Notice]) -> None:
+        self._throttle.mail("notice", notices[0].address)
+        self._post(letters.changes(notices))
+
+    def _post(self, letter: Letter) -> None:
+        self._ses.send(letter)
+        metrics.count("MailsSent")
+
+    def _went(self, kind: str, tries: int, send: Callable[[], None]) -> bool:
+        """Whether a mail needs no further try: it was sent, or is given up."""
+        try:
+            if self._is_on:
+                send()
+            else:
+                log.warning("mail is off: MAIL_FROM is not set", extra={"kind": kind})
+        except (MailRefused, Unavailable) as error:
+            last = tries > len(DELAYS)
+            cause = {"kind": kind, "tries": tries, "cause": _cause(error)}
+            if not last:
+                log.warning("mail put off", extra=cause)
+                return False
+            log.error("mail given up", extra=cause)
+            metrics.count("MailsGivenUp")
+        return True
 
 
 def _cause(error: MailRefused | Unavailable) -> str:

@@ -35,7 +35,7 @@ def delivered(identity: Identity, data: SeenIn) -> None:
 
 
 def typing(identity: Identity, data: Typing) -> None:
-    """Tell the others that you type, or stopped."""
+    """Tell the others that you type, or stopped. Nobody is told until the chat is answered."""
     deps.messages.typing(identity, data.chat_id, data.typing)
 
 
@@ -50,7 +50,10 @@ def sync(identity: Identity, data: Known) -> News:
 
 
 def watch(identity: Identity, data: Watch) -> PresenceList:
-    """How users are now and, by events, for a quarter of an hour; a ping renews that."""
+    """How users are now and, by events, for a quarter of an hour; a ping renews that.
+
+    Left out is with whom you have no answered chat: watch again when one is answered.
+    """
     return deps.presence.watch(identity, data.user_ids)
 
 

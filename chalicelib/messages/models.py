@@ -15,6 +15,10 @@ Rev = Annotated[int, Field(ge=0, le=2**53 - 1)]
 ClientId = Annotated[Token, Field(min_length=1, max_length=64)]
 
 
+UNANSWERED = 3
+"""So many messages may be written to somebody who has written none."""
+
+
 class Message(Model):
     """A message of a chat. `seq` is the `rev` it was created with and never changes."""
 
@@ -41,16 +45,30 @@ class Member(Model):
 
 
 class Chat(Model):
-    """A chat as one of its members sees it. `unread_count` counts at most 1,000."""
+    """A chat as one of its members sees it. `unread_count` counts at most 1,000.
+
+    Until it is `answered`, each member sees only their own receipts.
+    """
 
     id: str
     kind: Literal["direct"]
+    answered: bool
     members: list[Member]
     last_rev: int
     last_message: Message | None
     unread_count: int
     created_at: Utc
     last_activity_at: Utc
+
+    def seen_by(self, member: str) -> "Chat":
+        """Without what the others share only once it is answered."""
+        if self.answered:
+            return self
+        nothing = {"read_seq": 0, "delivered_seq": 0}
+        members = [
+            one if one.user_id == member else one.model_copy(update=nothing) for one in self.members
+        ]
+        return self.model_copy(update={"members": members})
 
 
 class Draft(Input):
@@ -113,11 +131,13 @@ class Receipt(Model):
 
 
 class Cursors(NamedTuple):
-    """A receipt after an attempt to move it."""
+    """A receipt after an attempt to move it. Only `seen_by` may learn of it: everyone in the chat,
+    once it is answered, and nobody but its own member until then."""
 
     receipt: Receipt
     moved: bool
-    member_ids: list[str]
+    answered: bool
+    seen_by: list[str]
 
 
 class Owed(NamedTuple):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import Identity
 from chalicelib.config import Settings
+from chalicelib.connections import socket_of
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.messages.models import PresenceList, PresenceOf
 
@@ -50,24 +51,24 @@ class Presence:
                 self.disconnected(connection_id)
             raise
         if identity.client_id is None and not others:
-            self._gateway.tell_presence([identity.user_id], online=True)
+            self._gateway.tell_presence({identity.user_id: None})
 
     def disconnected(self, connection_id: str) -> None:
         """Forget a socket."""
         found = self._connections.forget(connection_id)
         if found is None:
             return
-        user_id, last = found
-        if last:
-            self._gateway.tell_presence([user_id], online=False)
+        user_id, left_at = found
+        if left_at:
+            self._gateway.tell_presence({user_id: left_at})
 
     def watch(self, watcher: Identity, user_ids: list[str]) -> PresenceList:
         """How users are, now and, by events, for a quarter of an hour; a ping renews that.
 
-        Users one shares no chat with are left out.
+        Users with whom one has no chat in which both have written are left out.
         """
-        shared = self._store().shares_chat(watcher.user_id, user_ids) if user_ids else set()
-        visible = [user_id for user_id in dict.fromkeys(user_ids) if user_id in shared]
+        known = self._store().acquainted(watcher.user_id, user_ids) if user_ids else set()
+        visible = [user_id for user_id in dict.fromkeys(user_ids) if user_id in known]
         found = self._connections.watch(watcher, visible)
         return PresenceList(
             items=[
@@ -79,12 +80,23 @@ class Presence:
     def ping(self, pinger: Identity) -> None:
         """Keep the socket's record alive, and every few minutes renew whom it watches.
 
-        Raises Unauthorized where the session has ended: a revoke may have failed to tell sockets,
-        so a ping a minute looks.
+        Raises Unauthorized where Redis has lost the socket from among its user's: it would get no
+        event any more. Its client connects again and syncs.
         """
-        due = self._connections.renew(pinger)
-        if due.check and not self._auth().still_valid(pinger):
-            self._gateway.close_session(pinger.user_id, pinger.session_id)
+        watching = self._connections.renew(pinger)
+        if watching is None:
+            self._gateway.dismiss([socket_of(pinger)])
             raise Unauthorized()
-        if due.watching:
-            self.watch(pinger, due.watching)
+        if watching:
+            self.watch(pinger, watching)
+
+    def check(self, caller: Identity) -> None:
+        """Look at the session behind a socket, and whether events reach it: due every minute, and
+        when Redis does not say that the session stands. Raises Unauthorized.
+
+        A revoke may have died, or found no Redis, before it had dropped the session's sockets.
+        """
+        if not self._auth().still_valid(caller):
+            self._gateway.dismiss([socket_of(caller)])
+            raise Unauthorized()
+        self.ping(caller)

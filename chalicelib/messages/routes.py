@@ -4,7 +4,7 @@ from chalice import Blueprint
 
 from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
-from chalicelib.errors import ChatNotFound, UserNotFound
+from chalicelib.errors import ChatNotFound, NotAnswered, UserNotFound
 from chalicelib.messages.models import (
     Changes,
     Chat,
@@ -54,13 +54,14 @@ def get_chat(chat_id: Id, identity: Identity) -> Chat:
 @endpoint(
     bp,
     "POST /v1/chats/{chat_id}/messages",
-    errors=(ChatNotFound,),
+    errors=(ChatNotFound, NotAnswered),
     scope="chats.write",
     limit="send",
     status=(201, 200),
 )
 def send_message(chat_id: Id, identity: Identity, body: Draft) -> Reply[Message]:
-    """Send a message: 201, or 200 with the message stored first for a resend."""
+    """Send a message: 201, or 200 with the message stored first for a resend. To somebody who has
+    not written in this chat yet: three at most."""
     message, new = deps.messages.send(identity, chat_id, body)
     return Reply(message, 201 if new else 200)
 

@@ -19,6 +19,7 @@ from chalicelib.messages.models import (
     MESSAGE_NEW,
     RECEIPT,
     TYPING,
+    UNANSWERED,
     Changes,
     Chat,
     ChatNews,
@@ -102,9 +103,10 @@ class Messages:
         """Store a message and deliver it: (the message, whether it is new). Stored means sent.
 
         A resend answers with the message stored first, and completes its delivery (G2).
+        Raises NotAnswered beyond UNANSWERED messages to somebody who has written nothing.
         """
         new = NewMessage.of(draft, chat_id=chat_id, sender_id=sender.user_id)
-        stored = _found(self._store.append(new))
+        stored = _found(self._store.append(new, unanswered=UNANSWERED))
         if stored.created:
             metrics.count("MessagesStored")
         if stored.pending:
@@ -129,6 +131,7 @@ class Messages:
             sender_id=message.sender_id,
             skip=skip,
             pushed=pushed,
+            again=not stored.created,
         )
         giving_up = now() - message.created_at >= GIVE_UP_ON_SOCKETS
         absent = set(member_ids) if delivery.failed and giving_up else delivery.unreached
@@ -185,18 +188,15 @@ class Messages:
         """A device of the reader has everything up to `seq`. A program's word for it counts for
         nothing: a push that the user's own devices may need waits for it."""
         if reader.client_id is not None:
-            _found(self._store.member_ids(chat_id, member=reader.user_id))
+            _found(self._store.observers(chat_id, member=reader.user_id))
             return
         self._receipt(reader, chat_id, seq, self._move(reader, chat_id, delivered=seq))
 
     def typing(self, writer: Identity, chat_id: str, typing: bool) -> None:
-        """Tell the others that somebody types, or stopped."""
-        members = _found(self._store.member_ids(chat_id, member=writer.user_id))
+        """Tell the others, once the chat is answered, that somebody types, or stopped."""
+        others = _found(self._store.observers(chat_id, member=writer.user_id))
         data = TypingOf(chat_id=chat_id, user_id=writer.user_id, typing=typing)
-        self._gateway.tell(
-            [member for member in members if member != writer.user_id],
-            TYPING.of(data),
-        )
+        self._gateway.tell(others, TYPING.of(data))
 
     def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
         """The cursors of (chat_id, user_id) pairs that exist."""
@@ -210,8 +210,9 @@ class Messages:
         socket that sent a message is told of it too: clients drop what they know.
         """
         ends, delivered = time.monotonic() + JOB_SECONDS, 0
-        due = now() - self._pending_after
-        self._tell_age(due)
+        time_now = self._time_now()
+        due = time_now - self._pending_after
+        self._tell_age(due, time_now)
         fresh = due - FRESH
         anywhere = fresh - random.random() * GIVE_UP_ON_SOCKETS  # noqa: S311, no secret
         for before, since in ((due, fresh), (fresh, anywhere), (anywhere, None)):
@@ -239,10 +240,17 @@ class Messages:
         metrics.count("Redelivered")
         return True
 
-    def _tell_age(self, due: datetime) -> None:
+    def _time_now(self) -> datetime:
+        """By the clock of Redis: this function's may be minutes off. Its own if Redis is away."""
+        try:
+            return self._connections.now()
+        except Unavailable:
+            return now()
+
+    def _tell_age(self, due: datetime, time_now: datetime) -> None:
         """How long the oldest that is left has waited, 0 where none is."""
         oldest = self._store.pending(before=due, limit=1)
-        age = (now() - oldest[0].message.created_at).total_seconds() if oldest else 0
+        age = (time_now - oldest[0].message.created_at).total_seconds() if oldest else 0
         metrics.count("OutboxAge", age)
 
     def push_overdue(self) -> int:
@@ -310,10 +318,10 @@ class Messages:
         return _found(self._store.move_cursors(chat_id, member=reader.user_id, **cursors))
 
     def _receipt(self, reader: Identity, chat_id: str, seq: int, cursors: Cursors) -> None:
-        """Strike out what was owed; tell everyone when a cursor moved."""
+        """Strike out what was owed; tell those who may know when a cursor moved."""
         try:
             self._gateway.tell(
-                cursors.member_ids if cursors.moved else [],
+                cursors.seen_by if cursors.moved else [],
                 RECEIPT.of(cursors.receipt),
                 skip=reader.connection_id,
                 delivered=Owed(reader.user_id, chat_id, seq),

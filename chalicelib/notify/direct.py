@@ -52,7 +52,7 @@ def _notice(device: "PushTarget", tag: str, new: NewPush) -> Notice:
         tag=tag,
         title=new.title if device.previews else APP_NAME,
         body=new.body if device.previews else CONTENT_FREE,
-        extra=new.data,
+        extra=new.data if device.previews else {},  # it may say whatever the body does
     )
 
 

@@ -13,10 +13,14 @@ from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError, TransportError
 from google.auth.transport.requests import Request
 from google.oauth2.service_account import Credentials as ServiceAccount
-from requests import RequestException, Session
+from requests import RequestException, Response, Session
 from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from chalicelib import metrics
+from chalicelib.deadline import within
+from chalicelib.http import is_recent
 from chalicelib.ids import new_id
 from chalicelib.notify.models import Notification, Outcome
 
@@ -59,11 +63,13 @@ class Fcm:
         )
         _tame(self._app, url and url.format(info["project_id"]))
         self._session = Session()
+        self._session.mount("https://", _Adapter())
+        self._session.mount("http://", _Adapter())
 
     def send(self, pushes: Sequence[Notification]) -> list[Outcome]:
         """Send all; one outcome each, in their order. Never raises for what FCM or the network
         does, and returns some seconds after `seconds` at the latest."""
-        deadline = time.monotonic() + self._seconds
+        deadline = time.monotonic() + within(self._seconds)
         outcomes: list[Outcome] = []
         for start in range(0, len(pushes), AT_ONCE):
             chunk = pushes[start : start + AT_ONCE]
@@ -133,7 +139,7 @@ class _Given(credentials.Base):  # type: ignore[misc]
 
 def _ask_once(request: Request, *args: Any, **kwargs: Any) -> Any:
     """One request for a token; google-auth would try again where the answer is a 5xx."""
-    answer = request(*args, **{**kwargs, "timeout": REQUEST_SECONDS})
+    answer = request(*args, **{**kwargs, "timeout": within(REQUEST_SECONDS)})
     if answer.status >= 500:
         raise TransportError(f"The token endpoint answers {answer.status}.")
     return answer
@@ -149,8 +155,45 @@ def _tame(app: firebase_admin.App, url: str | None) -> None:
         if not hasattr(service, "_fcm_url"):
             raise RuntimeError("This firebase-admin cannot be pointed at another address.")
         service._fcm_url = url
-    adapter = HTTPAdapter(pool_maxsize=AT_ONCE, max_retries=0)
-    service._client.session.mount(service._fcm_url, adapter)
+    service._client.session.mount(service._fcm_url, _Adapter(pool_maxsize=AT_ONCE))
+
+
+class _Adapter(HTTPAdapter):
+    """Tries once, in the time that the event has, and never on a connection that has been idle for
+    long."""
+
+    def send(self, *args: Any, **kwargs: Any) -> Response:
+        return super().send(*args, **{**kwargs, "timeout": within(REQUEST_SECONDS)})
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+class _Connection(HTTPConnection):
+    """Counts as closed when it has not been used for long; its pool then opens it anew."""
+
+    used_at = 0.0
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self.used_at = time.time()
+        super().request(*args, **kwargs)
+
+    @property
+    def is_connected(self) -> bool:
+        return is_recent(self.used_at) and super().is_connected
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
 
 
 def _message(push: Notification) -> messaging.Message:

@@ -70,13 +70,14 @@ class Notification(Protocol):
 
 
 class Push(NamedTuple):
-    """The notification of a message for one device."""
+    """The notification of a message for one device. `sender_id` is None where nothing but what it
+    takes to open the app may be told."""
 
     token: str
     message_id: str
     chat_id: str
     seq: int
-    sender_id: str
+    sender_id: str | None
     title: str
     body: str
 
@@ -89,12 +90,9 @@ class Push(NamedTuple):
         return self.chat_id
 
     def data(self) -> dict[str, str]:
-        return {
-            "message_id": self.message_id,
-            "chat_id": self.chat_id,
-            "seq": str(self.seq),
-            "sender_id": self.sender_id,
-        }
+        sender = {"sender_id": self.sender_id} if self.sender_id else {}
+        found = {"message_id": self.message_id, "chat_id": self.chat_id, "seq": str(self.seq)}
+        return found | sender
 
 
 class Outcome(NamedTuple):
@@ -128,7 +126,8 @@ class Notice(NamedTuple):
 
 class NewPush(Input):
     """A program's notification. With a `collapse_key` it takes the place of the program's earlier
-    one with the same on each device. Whoever lets no previews be shown sees that there is one."""
+    one with the same on each device. Whoever lets no previews be shown sees that there is one, and
+    their app gets no `data`."""
 
     user_ids: Annotated[list[Id], Field(min_length=1, max_length=100)]
     title: Annotated[str, Field(min_length=1, max_length=100, repr=False), NFC, PRINTABLE]

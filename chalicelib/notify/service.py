@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationError
 
 from chalicelib import metrics
-from chalicelib.errors import AppError
+from chalicelib.errors import AppError, Unavailable
 from chalicelib.events import Canary, Failure
 from chalicelib.notify.canary import canary_of
 from chalicelib.notify.models import Outcome, Push, Record, Unread
+from chalicelib.notify.strangers import Knock
 
 if TYPE_CHECKING:
     from chalicelib.broker import Broker
     from chalicelib.messages.service import Messages
     from chalicelib.notify.canary import Canaries
     from chalicelib.notify.fcm import Fcm
+    from chalicelib.notify.strangers import Doorbell
     from chalicelib.users.models import PushTarget
     from chalicelib.users.service import Users
 
@@ -57,16 +59,19 @@ class Notifier:
         messages: "Messages",
         fcm: "Fcm",
         broker: "Broker",
+        doorbell: "Doorbell",
         canaries: "Callable[[], Canaries]",
     ) -> None:
         self._users = users
         self._messages = messages
         self._fcm = fcm
         self._broker = broker
+        self._doorbell = doorbell
         self._canaries = canaries
 
     def notify(self, records: list[Record]) -> None:
-        """Push to every user of every record who has not read the message meanwhile.
+        """Push to every user of every record who has not read the message meanwhile; to one who
+        has not answered in its chat, a few an hour.
 
         What fails goes to the retry queue, for the users it failed for, and holds up nothing
         else. Raises Unavailable if that queue cannot be reached: then all of the batch must
@@ -125,15 +130,34 @@ class Notifier:
             if user_id in devices
         }
         cursors = self._messages.cursors(pairs) if pairs else {}
-        return [
-            Due(letter, user_id, _push_to(device, letter.event, known.names))
+        unread = [
+            (letter, user_id, cursor.answered)
             for letter in letters
             for user_id in letter.event.user_ids
             # Who has no cursors there is not in the chat any more, and must learn nothing (G4).
             if (cursor := cursors.get((letter.event.chat_id, user_id))) is not None
             and cursor.receipt.read_seq < letter.event.seq
+        ]
+        quiet = self._too_many(
+            [_knock(letter, user_id) for letter, user_id, answered in unread if not answered]
+        )
+        return [
+            Due(letter, user_id, _push_to(device, letter.event, known.names))
+            for letter, user_id, _ in unread
+            if _knock(letter, user_id) not in quiet
             for device in devices[user_id]
         ]
+
+    def _too_many(self, knocks: list[Knock]) -> set[Knock]:
+        try:
+            quiet = self._doorbell.too_many(knocks)
+        except Unavailable as error:
+            # No reason to keep a push back: the store lets through few such messages anyway.
+            log.warning("pushes not counted", extra={"dependency": error.dependency})
+            return set()
+        if quiet:
+            log.info("not pushed: no answer yet", extra={"count": len(quiet)})
+        return quiet
 
 
 def forget(tokens: Collection[str], users: "Users") -> None:
@@ -169,13 +193,17 @@ def _read(
     return letters, canaries, again, dead
 
 
+def _knock(letter: Letter, user_id: str) -> Knock:
+    return Knock(user_id, letter.event.chat_id, letter.event.message_id)
+
+
 def _push_to(device: "PushTarget", event: Unread, names: dict[str, str]) -> Push:
     return Push(
         token=device.token,
         message_id=event.message_id,
         chat_id=event.chat_id,
         seq=event.seq,
-        sender_id=event.sender_id,
+        sender_id=event.sender_id if device.previews else None,
         title=names.get(event.sender_id, APP_NAME) if device.previews else APP_NAME,
         body=event.preview if device.previews else CONTENT_FREE,
     )

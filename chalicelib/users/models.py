@@ -1,16 +1,17 @@
 """Users as they see themselves and each other, and the devices that are pushed to."""
 
 import unicodedata
-from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from chalicelib.wire import NFC, PRINTABLE, Id, Input, Model, Token, Utc
+from chalicelib.wire import NFC, PRINTABLE, UUID_PATTERN, Id, Input, Model, Token, Utc
 
 DELETED_NAME = "Deleted user"
 MAX_DEVICES = 20
+MAX_IDS = 100
+_UUID = UUID_PATTERN.strip("^$")
 
 
 def _fold(value: Any) -> Any:
@@ -41,17 +42,6 @@ def _one_line_of_text(value: str) -> str:
     return value
 
 
-def _https(value: str) -> str:
-    try:
-        url = urlsplit(value)
-        fine = url.scheme == "https" and url.hostname and "@" not in url.netloc and url.port != 0
-    except ValueError:
-        fine = False
-    if not fine:
-        raise PydanticCustomError("avatar_url", "Use an address that begins with https://")
-    return value
-
-
 # The order in these matters: lengths come first, to be measured after what is "before".
 Username = Annotated[
     str, Field(min_length=3, max_length=32), BeforeValidator(_fold), AfterValidator(_username)
@@ -69,7 +59,10 @@ Name = Annotated[
 
 About = Annotated[str, Field(max_length=140), NFC, PRINTABLE]
 
-AvatarUrl = Annotated[Token, Field(max_length=512), AfterValidator(_https)]
+UserIds = Annotated[
+    str, Field(pattern=rf"^{_UUID}(,{_UUID}){{0,{MAX_IDS - 1}}}$", max_length=37 * MAX_IDS - 1)
+]
+"""1 to MAX_IDS ids, with commas between."""
 
 DeviceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 """What a client calls its device; its own choice, the same for every token of that device."""
@@ -89,31 +82,62 @@ class Profile(Model):
     created_at: Utc
 
 
-class PublicProfile(Model):
-    """A user as others see them. A deleted one has no username, and a stock name."""
+class Card(Model):
+    """What anybody might see of a user, as it is cached. `revision` grows with each change."""
 
     id: str
     username: str | None
     display_name: str
     about: str
-    avatar_url: str | None
     deleted: bool
+    revision: int
+
+
+class PublicProfile(Model):
+    """A user as others see them. A deleted one has no username, and a stock name. `avatar_url` is
+    null: a picture on a host of its owner's choice would tell the owner who looks at it."""
+
+    id: str
+    username: str | None
+    display_name: str
+    about: str
+    avatar_url: None
+    deleted: bool
+
+    @classmethod
+    def of(cls, card: Card) -> "PublicProfile":
+        """What a user lets others see. It is decided here, after the cache."""
+        return cls(avatar_url=None, **card.model_dump(exclude={"revision"}))
+
+
+class ProfileList(Model):
+    """Public profiles."""
+
+    items: list[PublicProfile]
 
 
 class ProfileChanges(Input):
-    """What to change of one's profile; what is left out stays. `avatar_url: null` removes it."""
+    """What to change of one's profile; what is left out stays. `avatar_url` can only be removed, by
+    null: no picture of another host is taken any more."""
 
     # The defaults are never read (only what was sent is), and keep null from being allowed.
     display_name: Name = Field(default_factory=str)
     about: About = Field(default_factory=str)
-    avatar_url: AvatarUrl | None = Field(default_factory=lambda: None)
+    avatar_url: None = None
     push_previews: bool = Field(default_factory=bool)
 
 
-class UsernameQuery(Input):
-    """Query for a user by exact username, in any case."""
+class UsersQuery(Input):
+    """Query for the user of an exact username, in any case, or for users by their ids."""
 
-    username: Username
+    username: Username | None = None
+    ids: UserIds | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.username is None) == (self.ids is None):
+            raise PydanticCustomError("query", "Give either username or ids")
+        return self
 
 
 class UsersQuestion(Input):
@@ -137,15 +161,25 @@ class UsersAnswer(Model):
     items: list[Validity]
 
 
+DeviceKey = Annotated[
+    Annotated[Token, Field(min_length=22, max_length=128)] | None, Field(repr=False)
+]
+"""What a device makes up at random, keeps, and sends whenever it signs in. An account knows the
+keys of devices that have, and nobody's guesses elsewhere keep these out."""
+
+
 class PushToken(Input):
-    """A device's address at Firebase Cloud Messaging."""
+    """A device's address at Firebase Cloud Messaging. With its `device_key`, a device that has a
+    new user ends the pushes of the one before. Without it both are pushed to, without previews."""
 
     token: Annotated[Token, Field(max_length=1024, repr=False)]
     platform: Literal["android", "ios", "web"]
+    device_key: DeviceKey = None
 
 
 class PushTarget(NamedTuple):
-    """A device to push to. `previews`: its user lets pushes show what a message says."""
+    """A device to push to. `previews`: its user lets pushes show what a message says, and no other
+    user is pushed to under this token."""
 
     user_id: str
     device_id: str

@@ -2,18 +2,19 @@
 
 from chalice import Blueprint
 
-from chalicelib.auth.models import AccountDeletion, Identity, Program
+from chalicelib.auth.models import Identity, PasswordProof, Program
 from chalicelib.deps import deps
-from chalicelib.errors import InvalidCredentials, LastAdmin, UserNotFound
+from chalicelib.errors import WRONG_PROOF, LastAdmin, UserNotFound
 from chalicelib.rest import endpoint
 from chalicelib.users.models import (
     DeviceId,
     Profile,
     ProfileChanges,
+    ProfileList,
     PublicProfile,
     PushToken,
-    UsernameQuery,
     UsersAnswer,
+    UsersQuery,
     UsersQuestion,
 )
 from chalicelib.wire import Id
@@ -36,16 +37,13 @@ def update_me(identity: Identity, body: ProfileChanges) -> Profile:
 @endpoint(
     bp,
     "POST /v1/users/me/delete",
-    errors=(
-        InvalidCredentials,
-        LastAdmin,
-    ),
+    errors=(*WRONG_PROOF, LastAdmin),
     scope="account",
     status=204,
 )
-def delete_me(identity: Identity, body: AccountDeletion) -> None:
+def delete_me(identity: Identity, body: PasswordProof) -> None:
     """Delete your account. Your messages stay, as from a deleted user."""
-    deps.accounts.delete(identity, body.password)
+    deps.accounts.delete(identity, body)
 
 
 @endpoint(bp, "GET /v1/users/{user_id}", errors=(UserNotFound,), scope="users.read")
@@ -55,9 +53,11 @@ def get_user(identity: Identity, user_id: Id) -> PublicProfile:
 
 
 @endpoint(bp, "GET /v1/users", errors=(UserNotFound,), scope="users.read", limit="search")
-def find_user(identity: Identity, query: UsernameQuery) -> PublicProfile:
-    """The public profile of the user with exactly this username."""
-    return deps.users.named(query.username)
+def find_users(identity: Identity, query: UsersQuery) -> PublicProfile | ProfileList:
+    """The user with exactly this username; or a list of those of up to 100 ids that exist."""
+    if query.username is not None:
+        return deps.users.named(query.username)
+    return deps.users.many((query.ids or "").split(","))
 
 
 @endpoint(bp, "PUT /v1/users/me/push-tokens/{device_id}", scope="account", status=204)

@@ -1,13 +1,17 @@
 """Users: their profiles, and the devices that are pushed to."""
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from chalicelib.auth.models import Identity
-from chalicelib.errors import UserNotFound
+from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.users.models import (
+    Card,
     Profile,
     ProfileChanges,
+    ProfileList,
     PublicProfile,
     PushTargets,
     PushToken,
@@ -17,7 +21,10 @@ from chalicelib.users.models import (
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
+    from chalicelib.users.cache import ProfileCache
     from chalicelib.users.store import UserStore
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -25,8 +32,9 @@ T = TypeVar("T")
 class Users:
     """Methods that look for a user raise UserNotFound."""
 
-    def __init__(self, *, store: "UserStore") -> None:
+    def __init__(self, *, store: "UserStore", cache: "ProfileCache") -> None:
         self._store = store
+        self._cache = cache
 
     def me(self, user_id: str) -> Profile:
         """A user as they see themselves."""
@@ -35,15 +43,38 @@ class Users:
     def update(self, user_id: str, changes: ProfileChanges) -> Profile:
         """Change what was sent of a profile, and nothing else."""
         sent = changes.model_dump(include=changes.model_fields_set)
-        return _found(self._store.update(user_id, sent)) if sent else self.me(user_id)
+        if not sent:
+            return self.me(user_id)
+        with self.changing(user_id):
+            return _found(self._store.update(user_id, sent))
+
+    @contextmanager
+    def changing(self, user_id: str) -> Iterator[None]:
+        """Around a change of what others see of a user: once it is over, they see nothing older.
+
+        Raises Unavailable, before anything has changed, if the cache cannot be told.
+        """
+        token = self._cache.hold(user_id)
+        yield
+        try:
+            changed = self._store.cards([user_id])
+        except Unavailable:
+            return  # it is done; and nothing is cached of this user for a while
+        self._keep(changed, token=token)
 
     def get(self, user_id: str) -> PublicProfile:
         """A user as others see them. A deleted one is shown as such: messages name them."""
-        return _found(self._store.public(user_id))
+        return PublicProfile.of(_found(self._cards([user_id]).get(user_id)))
+
+    def many(self, user_ids: Collection[str]) -> ProfileList:
+        """Users as others see them, each once, in the order of the question. Those that do not
+        exist are left out."""
+        found = self._cards(user_ids)
+        return ProfileList(items=[PublicProfile.of(card) for card in found.values()])
 
     def named(self, username: str) -> PublicProfile:
         """The user of exactly this name. Deleted ones are not found."""
-        return _found(self._store.named(username))
+        return PublicProfile.of(_found(self._store.named(username)))
 
     def require(self, user_id: str) -> None:
         """Raises UserNotFound unless there is such a user who is not deleted."""
@@ -74,8 +105,35 @@ class Users:
             self._store.drop_push_tokens(tokens)
 
     def push_targets(self, user_ids: Collection[str], sender_ids: Collection[str]) -> PushTargets:
-        """The devices to push to, and the senders' display names: one round trip."""
-        return self._store.push_targets(user_ids, sender_ids, now())
+        """The devices to push to, and the senders' display names."""
+        return PushTargets(
+            targets=self._store.push_targets(user_ids, now()),
+            names={one.id: one.display_name for one in self._cards(sender_ids).values()},
+        )
+
+    def _cards(self, user_ids: Collection[str]) -> dict[str, Card]:
+        """Of users that exist: from the cache, and the others from PostgreSQL, in one round trip
+        to each. A third keeps what was not cached."""
+        ids = list(dict.fromkeys(user_ids))
+        try:
+            found = self._cache.find(ids) if ids else {}
+        except Unavailable as error:
+            log.warning("profiles not read from the cache", extra={"dependency": error.dependency})
+            found = self._fresh(ids)
+        else:
+            fresh = self._fresh([one for one in ids if one not in found])
+            self._keep(fresh.values())
+            found |= fresh
+        return {one: found[one] for one in ids if one in found}
+
+    def _fresh(self, user_ids: Collection[str]) -> dict[str, Card]:
+        return {card.id: card for card in self._store.cards(user_ids)} if user_ids else {}
+
+    def _keep(self, cards: Collection[Card], *, token: str = "") -> None:
+        try:
+            self._cache.keep(cards, token=token)
+        except Unavailable as error:
+            log.warning("profiles not cached", extra={"dependency": error.dependency})
 
 
 def _found(value: T | None) -> T:

@@ -1,5 +1,6 @@
 """Users and their devices in PostgreSQL."""
 
+import hashlib
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
@@ -10,10 +11,9 @@ from psycopg.rows import class_row
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import (
     MAX_DEVICES,
+    Card,
     Profile,
-    PublicProfile,
     PushTarget,
-    PushTargets,
     PushToken,
 )
 
@@ -21,9 +21,9 @@ _PROFILE = (
     "id, username, display_name, about, avatar_url, email,"
     " email_verified_at IS NOT NULL AS email_verified, push_previews, created_at"
 )
-_PUBLIC = (
+_CARD = (
     "id, CASE WHEN deleted_at IS NULL THEN username END AS username, display_name, about,"
-    " avatar_url, deleted_at IS NOT NULL AS deleted"
+    " deleted_at IS NOT NULL AS deleted, revision"
 )
 
 
@@ -46,24 +46,24 @@ class UserStore:
         with self._postgres.cursor(row_factory=class_row(Profile)) as cursor:
             return cursor.execute(
                 sql.SQL(
-                    f"UPDATE users SET {{}} WHERE id = %s AND deleted_at IS NULL"
-                    f" RETURNING {_PROFILE}"
+                    "UPDATE users SET {}, revision = revision + 1"
+                    f" WHERE id = %s AND deleted_at IS NULL RETURNING {_PROFILE}"
                 ).format(sql.SQL(", ").join(pairs)),
                 [*changes.values(), user_id],
             ).fetchone()
 
-    def public(self, user_id: str) -> PublicProfile | None:
-        """A user as others see them, also a deleted one."""
-        with self._postgres.cursor(row_factory=class_row(PublicProfile)) as cursor:
+    def cards(self, user_ids: Collection[str]) -> list[Card]:
+        """Users as others may see them, also deleted ones."""
+        with self._postgres.cursor(row_factory=class_row(Card)) as cursor:
             return cursor.execute(
-                f"SELECT {_PUBLIC} FROM users WHERE id = %s", [user_id]
-            ).fetchone()
+                f"SELECT {_CARD} FROM users WHERE id = ANY(%s::uuid[])", [list(user_ids)]
+            ).fetchall()
 
-    def named(self, username: str) -> PublicProfile | None:
+    def named(self, username: str) -> Card | None:
         """The user of this name, unless deleted."""
-        with self._postgres.cursor(row_factory=class_row(PublicProfile)) as cursor:
+        with self._postgres.cursor(row_factory=class_row(Card)) as cursor:
             return cursor.execute(
-                f"SELECT {_PUBLIC} FROM users WHERE username = %s AND deleted_at IS NULL",
+                f"SELECT {_CARD} FROM users WHERE username = %s AND deleted_at IS NULL",
                 [username],
             ).fetchone()
 
@@ -90,14 +90,17 @@ class UserStore:
     def add_push_token(
         self, user_id: str, session_id: str, device_id: str, push: PushToken, now: datetime
     ) -> None:
-        """Set a device's token; it is taken from whichever other device had it, and the devices
-        set longest ago beyond MAX_DEVICES are dropped."""
+        """Set a device's token. It is taken from the user's other devices, and from other users
+        only where the device shows the same key as theirs did: who merely knows a token silences
+        nobody. The devices set longest ago beyond MAX_DEVICES are dropped."""
+        key = push.device_key
         values = {
             "user_id": user_id,
             "session_id": session_id,
             "device_id": device_id,
             "token": push.token,
             "platform": push.platform,
+            "device": hashlib.sha256(key.encode()).digest() if key else None,
             "now": now,
             "devices": MAX_DEVICES,
         }
@@ -106,17 +109,19 @@ class UserStore:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(token)s, 0))", values)
             cursor.execute(
                 "DELETE FROM push_tokens WHERE token = %(token)s"
-                " AND (user_id, device_id) <> (%(user_id)s, %(device_id)s)",
+                " AND (user_id, device_id) <> (%(user_id)s, %(device_id)s)"
+                " AND (user_id = %(user_id)s OR device_digest = %(device)s)",
                 values,
             )
             cursor.execute(
                 "INSERT INTO push_tokens"
-                " (user_id, device_id, session_id, token, platform, updated_at)"
-                " SELECT %(user_id)s, %(device_id)s, id, %(token)s, %(platform)s, %(now)s"
+                " (user_id, device_id, session_id, token, platform, device_digest, updated_at)"
+                " SELECT %(user_id)s, %(device_id)s, id, %(token)s, %(platform)s, %(device)s,"
+                " %(now)s"
                 " FROM sessions WHERE id = %(session_id)s AND revoked_at IS NULL FOR SHARE"
                 " ON CONFLICT (user_id, device_id) DO UPDATE SET session_id = EXCLUDED.session_id,"
                 " token = EXCLUDED.token, platform = EXCLUDED.platform,"
-                " updated_at = EXCLUDED.updated_at",
+                " device_digest = EXCLUDED.device_digest, updated_at = EXCLUDED.updated_at",
                 values,
             )
             cursor.execute(
@@ -140,30 +145,18 @@ class UserStore:
         with self._postgres.cursor() as cursor:
             cursor.execute("DELETE FROM push_tokens WHERE token = ANY(%s)", [list(tokens)])
 
-    def push_targets(
-        self, user_ids: Collection[str], sender_ids: Collection[str], now: datetime
-    ) -> PushTargets:
-        """The devices of users whose session stands, and the names of senders."""
-        senders = set(sender_ids)
+    def push_targets(self, user_ids: Collection[str], now: datetime) -> list[PushTarget]:
+        """The devices of users whose session stands."""
         with self._postgres.cursor() as cursor:
             rows = cursor.execute(
-                "SELECT u.id, u.display_name, u.push_previews, p.device_id, p.token, p.platform"
-                " FROM users u LEFT JOIN ("
-                "  push_tokens p JOIN sessions s"
-                "  ON s.id = p.session_id AND s.revoked_at IS NULL AND s.expires_at > %(now)s"
-                " ) ON p.user_id = u.id AND u.id = ANY(%(users)s::uuid[])"
-                " WHERE u.id = ANY(%(all)s::uuid[]) ORDER BY u.id, p.device_id",
-                {
-                    "users": list(user_ids),
-                    "all": list(senders.union(user_ids)),
-                    "now": now,
-                },
+                "SELECT u.id, p.device_id, p.token, p.platform, u.push_previews AND NOT EXISTS ("
+                "  SELECT 1 FROM push_tokens o JOIN sessions t"
+                "  ON t.id = o.session_id AND t.revoked_at IS NULL AND t.expires_at > %(now)s"
+                "  WHERE o.token = p.token AND o.user_id <> u.id"
+                " ) FROM users u JOIN push_tokens p ON p.user_id = u.id"
+                " JOIN sessions s ON s.id = p.session_id"
+                " AND s.revoked_at IS NULL AND s.expires_at > %(now)s"
+                " WHERE u.id = ANY(%(users)s::uuid[]) ORDER BY u.id, p.device_id",
+                {"users": list(user_ids), "now": now},
             ).fetchall()
-        return PushTargets(
-            targets=[
-                PushTarget(user_id, device_id, token, platform, previews)
-                for user_id, _, previews, device_id, token, platform in rows
-                if token is not None
-            ],
-            names={user_id: name for user_id, name, *_ in rows if user_id in senders},
-        )
+        return [PushTarget(*row) for row in rows]

@@ -30,7 +30,7 @@ class Aws:
     def __init__(self, region: str, pause: Callable[[float], None] = time.sleep) -> None:
         self.region = region
         self._session: Any = boto3.Session(region_name=region)
-        self._pause = pause
+        self.pause = pause
         self.client = cache(self._client)
 
     @cached_property
@@ -52,7 +52,7 @@ class Aws:
         for _ in range(max(1, round(seconds / every))):
             if until():
                 return
-            self._pause(every)
+            self.pause(every)
         raise Stopped(late)
 
     @cached_property

@@ -7,12 +7,24 @@ from functools import cached_property
 from pathlib import Path
 
 from chalicelib.events import PUSH_QUEUES
-from infra.deploy import answers, canary, chalice, functions, logs, maintenance, readiness
+from infra.deploy import (
+    answers,
+    canary,
+    chalice,
+    first,
+    functions,
+    logs,
+    maintenance,
+    readiness,
+    throttles,
+)
 from infra.deploy.apis import Apis
 from infra.deploy.mappings import Mappings
-from infra.deploy.place import Place, check_concurrency, check_target
+from infra.deploy.place import Place, check_concurrency, check_target, concurrency
 from infra.deploy.template import Template
 from infra.deploy.vault import Vault
+from infra.package import zips
+from infra.package.staging import staged
 
 STACKS = ("network", "data", "watch")
 
@@ -40,6 +52,8 @@ class Deploy:
         self._folder = place.root / "build" / place.stage.name
         self._again = f"make deploy STAGE={place.stage.name}"
         self._held = ExitStack()
+        self._reserves = True
+        self._migrated = False
 
     def run(self) -> None:
         """Do all steps. Raises at the first that fails."""
@@ -63,19 +77,22 @@ class Deploy:
             ("package", self._pack),
             ("APIs", self._make_apis),
             ("log groups", self._log_groups),
+            ("migrations", self._migrate),
             ("functions", self._functions),
             ("socket answers", self._answers),
-            ("migrations", self._migrate),
+            ("throttles", self._throttle),
+            ("first migrations", self._migrate_first),
             ("queue triggers", self._triggers),
             ("alarms", self._watch),
             ("ready", self._look),
             ("canary", self._canary),
+            ("old accounts", self._retire),
         ]
 
     def _check(self) -> str:
         outcome = self._place.check()
         check_target(self._stage, self._console.progress)
-        check_concurrency(self._place)
+        self._reserves = check_concurrency(self._place)
         return f"{outcome}, python{self._stage.python} on {self._stage.architecture}"
 
     def _network(self) -> str:
@@ -89,9 +106,16 @@ class Deploy:
 
     def _secrets(self) -> str:
         vault = Vault(self._aws)
-        made = vault.fill_jwt(self._place.data["JwtSecretArn"], time.time())
-        stored = vault.fill_fcm(self._place.data["FcmSecretArn"], self._fcm, self._again)
-        return f"{made}, {stored}"
+        data = self._place.data
+        made = vault.fill_jwt(data["JwtSecretArn"], data["JwtPublicSecretArn"], time.time())
+        stored = vault.fill_fcm(data["FcmSecretArn"], self._fcm, self._again)
+        broker = vault.fill_broker(
+            data["BrokerAdminSecretArn"],
+            data["BrokerSecretArn"],
+            data["BrokerConsoleUrl"],
+            int(data["PasswordGeneration"]),
+        )
+        return f"{made}, {stored}, {broker}"
 
     def _pack(self) -> str:
         self._package(
@@ -114,15 +138,51 @@ class Deploy:
             key_arn=self._place.network["KeyArn"],
         )
 
+    def _migrate(self) -> str:
+        """With the new `maintain`, while the other functions are the old ones: they understand
+        what a migration adds, and the new ones rely on it."""
+        project = self._place.project
+        maintain = project.function("maintain")
+        if not first.is_there(self._aws, maintain):
+            return "nothing serves yet: they follow the functions"
+        first.update(
+            self._aws,
+            maintain,
+            zips=zips.build(self._folder),
+            layer=project.named("managed-layer"),
+            role=project.named(maintain.key),
+            policy=project.filled_policy(maintain, self._blanks()),
+            environment=self._environments()[maintain.key],
+            runtime=self._runtime,
+            architecture=self._stage.architecture,
+        )
+        self._migrated = True
+        return self._apply_migrations()
+
+    def _migrate_first(self) -> str:
+        return "done before" if self._migrated else self._apply_migrations()
+
+    def _apply_migrations(self) -> str:
+        function = self._place.project.function("maintain").name
+        maintenance.invoke(self._aws, function, {"task": "migrate"})
+        Vault(self._aws).settle_broker(self._place.data["BrokerAdminSecretArn"])
+        return "applied"
+
+    def _retire(self) -> str:
+        function = self._place.project.function("maintain").name
+        answer = maintenance.invoke(self._aws, function, {"task": "retire"})
+        return ", ".join(answer["retired"]) or "none"
+
     def _functions(self) -> str:
         stage, network = self._stage.name, self._place.network
         self._place.project.fill(
             self._folder,
             values=self._blanks(),
-            environment=self._environment(),
+            environments=self._environments(),
             architecture=self._stage.architecture,
             subnet_ids=network["PrivateSubnetIds"].split(","),
             security_group_ids=[network["FunctionSecurityGroupId"]],
+            reserve=self._reserves,
         )
         chalice.keep(self._folder, stage, self._place.artifacts.read())
         try:
@@ -145,16 +205,15 @@ class Deploy:
     def _answers(self) -> str:
         return answers.ensure(self._aws, self._api_ids[1], redeployed=True)
 
-    def _migrate(self) -> str:
-        function = self._place.project.function("maintain").name
-        maintenance.invoke(self._aws, function, {"task": "migrate"})
-        return "applied"
+    def _throttle(self) -> str:
+        rest, socket = self._api_ids
+        return throttles.ensure(self._aws, rest, socket, self._stage.throttles)
 
     def _triggers(self) -> str:
         function = self._place.project.function("notify").name
         return Mappings(self._aws, function, self._console.progress).ensure(
             broker_arn=self._place.data["BrokerArn"],
-            secret_arn=self._place.data["BrokerSecretArn"],
+            secret_arn=self._place.data["BrokerUserSecretArn"],
             queues=PUSH_QUEUES,
         )
 
@@ -164,7 +223,9 @@ class Deploy:
             **self._place.data,
             "Stage": self._stage.name,
             "RestApiName": "parley",
+            "RestApiId": self._api_ids[0],
             "WebSocketApiId": self._api_ids[1],
+            "AccountConcurrency": str(concurrency(self._aws)),
             "AlarmEmail": self._stage.alarm_email,
         }
         return self._apply("watch", found, self._stage.watch)
@@ -195,6 +256,7 @@ class Deploy:
         )
 
     def _blanks(self) -> dict[str, str]:
+        sender = self._stage.settings.get("MAIL_FROM", "")
         return {
             **self._place.network,
             **self._place.data,
@@ -203,17 +265,33 @@ class Deploy:
             "REGION": self._stage.region,
             "ACCOUNT": self._stage.account,
             "WEBSOCKET_API_ID": self._api_ids[1],
+            "MAIL_FROM": sender,
+            "MAIL_DOMAIN": sender.rpartition("@")[2],
         }
 
-    def _environment(self) -> dict[str, str]:
+    def _environments(self) -> dict[str, dict[str, str]]:
+        """By function: what all are told, and which secrets are its own."""
         rest, socket = self._api_ids
-        return {
+        common = {
             **self._stage.settings,
             "STAGE": self._stage.name,
             "ISSUER": self._apis.http_url(rest),
             "WS_URL": self._apis.socket_url(socket),
             "WS_ENDPOINT_URL": self._apis.http_url(socket),
             "EXPORTS_BUCKET": self._place.data["ExportsBucket"],
-            "SECRETS": ",".join(self._place.secret_arns),
-            "SECRETS_VERSION": Vault(self._aws).version(self._place.secret_arns),
         }
+        versions = self._place.secrets_versions
+        return {
+            each.key: {
+                **common,
+                "SECRETS": ",".join(self._place.secret_arns(each)),
+                "SECRETS_VERSION": versions[each.key],
+            }
+            for each in self._place.project.functions
+        }
+
+    @property
+    def _runtime(self) -> str:
+        about = staged(self._folder)
+        assert about is not None, "packaged by a step before"
+        return about.target.runtime

@@ -45,9 +45,9 @@ class Destroy:
         return [
             ("check", self._check),
             ("queue triggers", self._triggers),
+            ("alarms", self._place.stack("watch").delete),  # and what guards the API, while it is
             ("functions", self._functions),
             ("log groups", self._log_groups),
-            ("alarms", self._place.stack("watch").delete),
             ("network interfaces", self._interfaces),
             ("data", self._data.delete),
             ("artifacts", self._empty),

@@ -4,7 +4,7 @@
 somebody deleted before; a teardown must be able to go on after both.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -53,22 +53,23 @@ def prune_layers(aws: Aws, project: Project, *, keep: str) -> int:
     return count
 
 
-def have_secrets(aws: Aws, project: Project, version: str) -> bool:
-    """Whether every function runs with this version of the secrets."""
+def have_secrets(aws: Aws, project: Project, versions: Mapping[str, str]) -> bool:
+    """Whether every function runs with this version of its secrets."""
     return all(
-        _variables(aws, each.name).get("SECRETS_VERSION") == version for each in project.functions
+        _variables(aws, each.name).get("SECRETS_VERSION") == versions[each.key]
+        for each in project.functions
     )
 
 
-def take_secrets(aws: Aws, project: Project, version: str) -> None:
-    """Tell each function that secrets changed, which gives it new containers; wait for that."""
+def take_secrets(aws: Aws, project: Project, versions: Mapping[str, str]) -> None:
+    """Tell functions whose secrets changed, which gives them new containers; wait for that."""
     api = aws.client("lambda")
     for function in project.functions:
         variables = _variables(aws, function.name)
-        if variables.get("SECRETS_VERSION") != version:
+        if variables.get("SECRETS_VERSION") != versions[function.key]:
             api.update_function_configuration(
                 FunctionName=function.name,
-                Environment={"Variables": {**variables, "SECRETS_VERSION": version}},
+                Environment={"Variables": {**variables, "SECRETS_VERSION": versions[function.key]}},
             )
     for function in project.functions:
         api.get_waiter("function_updated_v2").wait(FunctionName=function.name)

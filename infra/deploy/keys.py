@@ -21,6 +21,12 @@ MARGIN_SECONDS = 10 * 60
 
 ADDED, FIRST = "parley_added_at", "parley_first_at"
 
+PUBLIC = {
+    "EC": ("kty", "crv", "x", "y", "alg", "use", "kid"),
+    "RSA": ("kty", "n", "e", "alg", "use", "kid"),
+}
+"""Members of a key that say nothing of its private half (RFC 7518, section 6)."""
+
 Key = dict[str, Any]
 
 
@@ -61,6 +67,12 @@ def read(jwks: str) -> list[Key]:
 def write(keys: list[Key]) -> str:
     """A key set as JWT_KEYS holds it."""
     return json.dumps({"keys": keys})
+
+
+def public(keys: list[Key]) -> str:
+    """The public halves of a key set, as JWT_PUBLIC_KEYS holds them."""
+    halves = [{name: key[name] for name in PUBLIC[key["kty"]] if name in key} for key in keys]
+    return json.dumps({"keys": halves})
 
 
 def advance(keys: list[Key], now: float, token_seconds: int) -> Rotation:

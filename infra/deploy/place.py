@@ -10,15 +10,25 @@ from infra.deploy.apis import TAG
 from infra.deploy.aws import Aws
 from infra.deploy.console import Console
 from infra.deploy.errors import Stopped
-from infra.deploy.project import ROOT, Project
+from infra.deploy.project import ROOT, Function, Project
 from infra.deploy.stacks import Stack
 from infra.deploy.stages import Stage
 from infra.deploy.state import Artifacts
+from infra.deploy.vault import Vault, digest
 from infra.package import TargetRefused, bytecode
 from infra.package.targets import Target
 
-SECRETS = ("SettingsSecretArn", "JwtSecretArn", "FcmSecretArn")
-"""What functions read their settings from, as outputs of the data stack."""
+SECRETS = {
+    "SettingsSecretArn": ("POSTGRES_URL", "MESSAGES_URL", "REDIS_URL"),
+    "PublishSecretArn": ("AMQP_URL",),
+    "JwtSecretArn": ("JWT_KEYS",),
+    "JwtPublicSecretArn": ("JWT_PUBLIC_KEYS",),
+    "FcmSecretArn": ("FCM_CREDENTIALS",),
+    "AdminSecretArn": ("POSTGRES_ADMIN_URL",),
+    "BrokerAdminSecretArn": ("BROKER_ADMIN",),
+}
+"""What functions read settings from: outputs of the data stack, and the settings in each. Which
+function reads which of them is what its policy allows."""
 
 
 class Place:
@@ -74,10 +84,19 @@ class Place:
     def artifacts(self) -> Artifacts:
         return Artifacts(self.aws, self.network["ArtifactsBucket"], self.stage.name)
 
+    def secret_arns(self, function: Function) -> list[str]:
+        """The secrets that a function reads."""
+        return [self.data[each] for each in self.project.secrets(function)]
+
     @property
-    def secret_arns(self) -> list[str]:
-        """The secrets that functions read."""
-        return [self.data[each] for each in SECRETS]
+    def secrets_versions(self) -> Mapping[str, str]:
+        """By function: changes whenever one of its secrets does."""
+        vault = Vault(self.aws)
+        versions = {arn: vault.version(arn) for each in SECRETS if (arn := self.data[each])}
+        return {
+            each.key: digest([versions[arn] for arn in self.secret_arns(each)])
+            for each in self.project.functions
+        }
 
     def _outputs(self, what: str) -> Mapping[str, str]:
         outputs = self.stack(what).outputs
@@ -98,15 +117,35 @@ def check_target(stage: Stage, warn: Callable[[str], None]) -> None:
         warn("functions will start up to four times more slowly (docs/cold-starts.md).")
 
 
-def check_concurrency(place: Place) -> None:
-    """Refuse reservations that the account cannot give, before anything is half done."""
+FEW = 50
+"""Below this, an account runs so few functions at once that requests are refused in daily use."""
+
+
+def concurrency(aws: Aws) -> int:
+    """How many functions the account may run at once."""
+    limit = aws.client("lambda").get_account_settings()["AccountLimit"]
+    return int(limit["ConcurrentExecutions"])
+
+
+def check_concurrency(place: Place) -> bool:
+    """Whether functions get the shares that .chalice/config.json reserves for them.
+
+    A protected stage that cannot have them is refused, before anything is half done. Another one
+    does without: it shares what the account has.
+    """
     reserved = sum(each.concurrency or 0 for each in place.project.functions)
-    if not reserved:
-        return
-    limit = place.aws.client("lambda").get_account_settings()["AccountLimit"]
-    if reserved + 100 > limit["ConcurrentExecutions"]:
+    limit = concurrency(place.aws)
+    ask = "Ask for more: Service Quotas, AWS Lambda, Concurrent executions"
+    if limit < FEW:
+        place.console.progress(f"This account runs only {limit} functions at once. {ask}.")
+    if reserved + 100 <= limit:
+        return True
+    if place.stage.is_protected:
         raise Stopped(
             f"{place.stage.name} reserves {reserved} concurrent executions and AWS keeps 100 "
-            f"unreserved; this account has {limit['ConcurrentExecutions']}. Ask for more: Service "
-            "Quotas, AWS Lambda, Concurrent executions; or lower .chalice/config.json."
+            f"unreserved; this account has {limit}. {ask}; or lower .chalice/config.json."
         )
+    place.console.progress(
+        f"{place.stage.name} reserves none of the {limit}: AWS wants 100 to stay unreserved."
+    )
+    return False

@@ -26,11 +26,21 @@ def lines(place: Place) -> Iterator[str]:
         yield f"  {name} = {stage.name if name == 'STAGE' else '(...)'}"
     for name, value in sorted(stage.settings.items()):
         yield f"  {name} = {value}"
-    yield f"  and, read by the functions themselves, what these secrets hold: {', '.join(SECRETS)}"
+    yield "  and, read by the functions themselves, what their secrets hold:"
+    for secret, settings in SECRETS.items():
+        users = _users(place, secret)
+        yield f"  {', '.join(settings)}: {', '.join(users)}"
+    rates = stage.throttles
+    yield f"Throttles: {rates.http_rate} requests, {rates.socket_rate} frames a second"
     yield ""
     yield f"Triggers of {place.project.function('notify').name}: {', '.join(PUSH_QUEUES)}"
     yield ""
     yield from _policies(place)
+
+
+def _users(place: Place, secret: str) -> list[str]:
+    project = place.project
+    return [each.key for each in project.functions if secret in project.secrets(each)]
 
 
 def _stack(place: Place, what: str) -> Iterator[str]:

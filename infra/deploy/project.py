@@ -68,6 +68,22 @@ class Project:
         """A function's policy, with its blanks."""
         return dict(json.loads((self._folder / function.policy).read_text()))
 
+    def secrets(self, function: Function) -> list[str]:
+        """The secrets that a function reads its settings from, as its policy names them."""
+        (statement,) = (
+            each for each in self.policy(function)["Statement"] if each["Sid"] == "OurSecrets"
+        )
+        return [each.strip("${}") for each in statement["Resource"]]
+
+    def filled_policy(self, function: Function, values: Mapping[str, str]) -> str:
+        """A function's policy without blanks. Raises Stopped where a value is missing."""
+        text = Template((self._folder / function.policy).read_text())
+        quoted = {name: json.dumps(value)[1:-1] for name, value in values.items()}
+        try:
+            return text.substitute(quoted, FUNCTION=function.name)
+        except KeyError as error:
+            raise Stopped(f".chalice/{function.policy}: nothing fills in {error}.") from None
+
     def blanks(self) -> set[str]:
         """All blanks of the policies."""
         texts = ((self._folder / each.policy).read_text() for each in self.functions)
@@ -78,30 +94,29 @@ class Project:
         folder: Path,
         *,
         values: Mapping[str, str],
-        environment: Mapping[str, str],
+        environments: Mapping[str, Mapping[str, str]],
         architecture: str,
         subnet_ids: Sequence[str],
         security_group_ids: Sequence[str],
+        reserve: bool = True,
     ) -> None:
-        """Write the configuration and a policy for each function into a packaged project."""
+        """Write the configuration, and for each function an environment and a policy, into a
+        packaged project. `reserve`: whether concurrency is reserved as it says."""
         target = folder / ".chalice"
         target.mkdir(parents=True, exist_ok=True)
         config = json.loads(json.dumps(self._config))
         config["stages"] = {self.stage: config["stages"][self.stage]}
         config["stages"][self.stage] |= {
-            "environment_variables": dict(environment),
             "lambda_architecture": architecture,
             "subnet_ids": list(subnet_ids),
             "security_group_ids": list(security_group_ids),
         }
         for function in self.functions:
             name = f"policy-{function.key}.json"
-            text = Template((self._folder / function.policy).read_text())
-            try:
-                filled = text.substitute(values, FUNCTION=function.name)
-            except KeyError as error:
-                raise Stopped(f".chalice/{function.policy}: nothing fills in {error}.") from None
-            (target / name).write_text(filled)
+            (target / name).write_text(self.filled_policy(function, values))
             own = config["stages"][self.stage]["lambda_functions"][function.key]
             own["iam_policy_file"] = name
+            own["environment_variables"] = dict(environments[function.key])
+            if not reserve:
+                own.pop("reserved_concurrency", None)
         (target / "config.json").write_text(json.dumps(config, indent=2))

@@ -42,15 +42,11 @@ class Rotate:
             stamped = keys.stamped(current, now)
             again = f"make rotate-keys STAGE={self._place.stage.name}"
             rotation = keys.Rotation(stamped, "the phase before is finished", f"Then: {again}")
-        if rotation.keys != current:
-            self._vault.write(arn, {**held, JWT: keys.write(rotation.keys)})
-        functions.take_secrets(self._place.aws, self._place.project, self._version)
+        self._vault.write_jwt(arn, self._place.data["JwtPublicSecretArn"], rotation.keys)
+        functions.take_secrets(self._place.aws, self._place.project, self._place.secrets_versions)
         self._following = rotation.following
         return rotation.done
 
     def _all_have_it(self) -> bool:
-        return functions.have_secrets(self._place.aws, self._place.project, self._version)
-
-    @property
-    def _version(self) -> str:
-        return self._vault.version(self._place.secret_arns)
+        versions = self._place.secrets_versions
+        return functions.have_secrets(self._place.aws, self._place.project, versions)

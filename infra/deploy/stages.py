@@ -18,8 +18,11 @@ GIVEN = frozenset({"STAGE", "ISSUER", "WS_URL", "WS_ENDPOINT_URL", "SECRETS", "S
 """Settings whose values the deploy knows better."""
 
 SECRET = frozenset(
-    {"POSTGRES_URL", "MESSAGES_URL", "REDIS_URL", "AMQP_URL", "JWT_KEYS", "FCM_CREDENTIALS"}
-)
+    {
+        "POSTGRES_URL", "MESSAGES_URL", "REDIS_URL", "AMQP_URL", "JWT_KEYS", "JWT_PUBLIC_KEYS",
+        "FCM_CREDENTIALS", "POSTGRES_ADMIN_URL", "BROKER_ADMIN",
+    }
+)  # fmt: skip
 """Settings that come from Secrets Manager."""
 
 
@@ -31,6 +34,20 @@ def _text(value: object) -> object:
 
 
 Text = Annotated[str, BeforeValidator(_text)]
+
+
+class Throttles(BaseModel):
+    """Requests and frames that the two APIs take: a second, and at once.
+
+    Posts to sockets come out of the same 10,000 a second of the account: these must leave room.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    http_rate: Annotated[int, Field(ge=1, le=8000)] = 200
+    http_burst: Annotated[int, Field(ge=1, le=5000)] = 400
+    socket_rate: Annotated[int, Field(ge=1, le=8000)] = 500
+    socket_burst: Annotated[int, Field(ge=1, le=5000)] = 1000
 
 
 class Stage(BaseModel):
@@ -45,6 +62,7 @@ class Stage(BaseModel):
     python: Literal["3.11", "3.12", "3.13"] = "3.13"
     alarm_email: Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+)?$")] = ""
     log_retention_days: Days = 14
+    throttles: Throttles = Throttles()
     network: dict[str, Text] = {}
     data: dict[str, Text] = {}
     watch: dict[str, Text] = {}

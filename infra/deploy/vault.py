@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from infra.deploy import keys
 from infra.deploy.aws import Aws, code_of
 from infra.deploy.errors import Stopped
 
-JWT, FCM = "JWT_KEYS", "FCM_CREDENTIALS"
+JWT, JWT_PUBLIC, FCM = "JWT_KEYS", "JWT_PUBLIC_KEYS", "FCM_CREDENTIALS"
+ADMIN = "BROKER_ADMIN"
 _ACCOUNT_KEYS = ("type", "project_id", "private_key", "client_email", "token_uri")
 
 
@@ -42,15 +44,48 @@ class Vault:
         """Put a new version into a secret."""
         self._api.put_secret_value(SecretId=arn, SecretString=json.dumps(held))
 
-    def fill_jwt(self, arn: str, now: float) -> str:
-        """Put signing keys into the secret where there are none."""
+    def fill_jwt(self, arn: str, public_arn: str, now: float) -> str:
+        """Put signing keys into the secret where there are none; publish what verifies them."""
         held = self.read(arn)
         given = keys.read(held[JWT]) if held.get(JWT) else []
         whole = keys.completed(given, now)
-        if whole == given:
-            return "JWT keys kept"
-        self.write(arn, {**held, JWT: keys.write(whole)})
-        return "JWT keys made"
+        if whole != given:
+            self.write_jwt(arn, public_arn, whole)
+            return "JWT keys made"
+        self.publish_jwt(public_arn, whole)
+        return "JWT keys kept"
+
+    def write_jwt(self, arn: str, public_arn: str, whole: list[keys.Key]) -> None:
+        """Keep a key set. Functions that only verify tokens get its public halves."""
+        self.write(arn, {**self.read(arn), JWT: keys.write(whole)})
+        self.publish_jwt(public_arn, whole)
+
+    def publish_jwt(self, public_arn: str, whole: list[keys.Key]) -> None:
+        """Finishes what an earlier run may have begun."""
+        held, halves = self.read(public_arn), keys.public(whole)
+        if held.get(JWT_PUBLIC) != halves:
+            self.write(public_arn, {**held, JWT_PUBLIC: halves})
+
+    def fill_broker(self, arn: str, first_arn: str, url: str, generation: int) -> str:
+        """Say who administers the broker: at first the user that AWS made with it. A later
+        generation gets a new password, which `maintain` sets; until it has, both are kept."""
+        held = json.loads(self.read(arn).get(ADMIN) or "{}")
+        if not held:
+            first = self.read(first_arn)
+            held = {"username": first["username"], "passwords": [first["password"]]}
+        elif held["generation"] < generation:
+            held["passwords"].append(secrets.token_hex(20))
+        told = {**held, "url": url, "generation": generation}
+        if self.read(arn).get(ADMIN) == json.dumps(told):
+            return "broker administrator kept"
+        self.write(arn, {ADMIN: json.dumps(told)})
+        return "broker administrator stored"
+
+    def settle_broker(self, arn: str) -> None:
+        """Forget the administrator's passwords of before: the broker has taken the last one."""
+        held = json.loads(self.read(arn)[ADMIN])
+        if len(held["passwords"]) > 1:
+            self.write(arn, {ADMIN: json.dumps({**held, "passwords": held["passwords"][-1:]})})
 
     def fill_fcm(self, arn: str, given: Path | None, again: str) -> str:
         """Put the given service account into the secret; without one, it must be there."""
@@ -69,13 +104,16 @@ class Vault:
         self.write(arn, {**held, FCM: account})
         return "FCM credentials stored"
 
-    def version(self, arns: Sequence[str]) -> str:
-        """Changes whenever one of the secrets does: a new value makes new containers."""
-        current = []
-        for arn in arns:
-            versions = self._api.describe_secret(SecretId=arn).get("VersionIdsToStages", {})
-            current += [f"{arn} {each}" for each in versions if "AWSCURRENT" in versions[each]]
-        return hashlib.sha256("\n".join(current).encode()).hexdigest()[:16]
+    def version(self, arn: str) -> str:
+        """Which version of a secret is read now."""
+        versions = self._api.describe_secret(SecretId=arn).get("VersionIdsToStages", {})
+        current = (each for each in versions if "AWSCURRENT" in versions[each])
+        return f"{arn} {next(current, '')}"
+
+
+def digest(versions: Sequence[str]) -> str:
+    """Changes whenever one of the secrets does: a new value makes new containers."""
+    return hashlib.sha256("\n".join(versions).encode()).hexdigest()[:16]
 
 
 def service_account(path: Path) -> str:

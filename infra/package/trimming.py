@@ -31,6 +31,19 @@ UNUSED = {
         )
     },
     "google/auth/aio": "asynchronous sign-in",
+    **{
+        f"google/{name}.py": "other ways to sign in to Google than a service account's key"
+        for name in (
+            *("auth/_credentials_async", "auth/_default_async", "auth/_jwt_async"),
+            *("auth/_oauth2client", "auth/api_key", "auth/app_engine", "auth/aws"),
+            *("auth/downscoped", "auth/external_account", "auth/external_account_authorized_user"),
+            *("auth/identity_pool", "auth/impersonated_credentials", "auth/pluggable"),
+            *("auth/transport/_aiohttp_requests", "auth/transport/grpc"),
+            *("auth/transport/urllib3", "oauth2/_client_async", "oauth2/_credentials_async"),
+            *("oauth2/_id_token_async", "oauth2/_reauth_async", "oauth2/_service_account_async"),
+            "oauth2/gdch_credentials",
+        )
+    },
     "gridfs": "files in MongoDB",
     "pika/adapters/gevent_connection.py": "another event loop than ours",
     "pika/adapters/tornado_connection.py": "another event loop than ours",

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from local.servers.data import generation
 from local.servers.embedded import READY_WITHIN, Embedded, Report, ServerUnavailable
 from local.servers.ports import HOST, remembered_port
 
@@ -54,12 +55,13 @@ class Container:
         self._state = state
         self._port = remembered_port(state / "ports.json", kind.name, report)
         checkout = hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:8]
-        self._volume = f"parley-{checkout}-{kind.folder}"
+        # What a volume holds knows the passwords of its time.
+        self._volume = f"parley-{checkout}-{generation(state)}-{kind.folder}"
         self._container: Any = None
 
     @property
     def url(self) -> str:
-        return self._kind.url_at(self._port)
+        return self._kind.url_at(self._port, self._state)
 
     def start(self) -> None:
         """Return when the server answers. Raises ServerUnavailable."""
@@ -67,8 +69,8 @@ class Container:
 
         given = {**self._kind.image_environment, **self._kind.secrets(self._state)}
         container = DockerContainer(self._kind.image).with_envs(**given)
-        if self._kind.image_command is not None:
-            container.with_command(self._kind.image_command)
+        if (command := self._kind.image_command(self._state)) is not None:
+            container.with_command(command)
         container.with_volume_mapping(self._volume, self._kind.image_data, "rw")
         # A node finds its data by its host's name.
         container.with_kwargs(hostname=self._kind.folder)
@@ -79,8 +81,8 @@ class Container:
         deadline = time.monotonic() + READY_WITHIN
         while True:
             try:
-                self._kind.check(self.url)
-                return
+                self._kind.check_new(self._port, self._state)
+                break
             except Exception as error:
                 if time.monotonic() > deadline:
                     output = b"\n".join(container.get_logs()).decode(errors="replace")
@@ -89,6 +91,7 @@ class Container:
                         + "\n".join(output.splitlines()[-15:])
                     ) from error
             time.sleep(0.1)
+        self._kind.complete(self._port, self._state)
 
     def stop(self) -> None:
         """Remove the container, keep its volume."""

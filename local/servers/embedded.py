@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+from local import keys
 from local.options import CloudFailed
 from local.servers.ports import remembered_port, taken_by
 
@@ -42,9 +43,9 @@ class Embedded:
     image_port: ClassVar[int]
     image_data: ClassVar[str]
     image_environment: ClassVar[Mapping[str, str]] = {}
-    image_command: ClassVar[str | None] = None
 
     def __init__(self, state: Path, report: Report, *, lock: int) -> None:
+        self.state = state
         self.data = state / self.folder
         self.log = state / "logs" / f"{self.folder}.log"
         self._ports = state / "ports.json"
@@ -56,15 +57,30 @@ class Embedded:
         self._log_start = 0
         self.port = self.choose_port(self.name)
 
-    @staticmethod
-    def url_at(port: int) -> str:
-        """The URL of this kind of server when it listens on a local port."""
+    @classmethod
+    def url_at(cls, port: int, state: Path) -> str:
+        """The URL of this kind of server on a local port, with the password of a state folder."""
         raise NotImplementedError
 
     @staticmethod
     def check(url: str) -> None:
         """Ask the server something small; raise if it does not answer."""
         raise NotImplementedError
+
+    @classmethod
+    def check_new(cls, port: int, state: Path) -> None:
+        """The same before `complete` has made what the URL names."""
+        cls.check(cls.url_at(port, state))
+
+    @classmethod
+    def password(cls, state: Path) -> str:
+        """What the app signs in with."""
+        return keys.password(state / "keys", cls.folder)
+
+    @classmethod
+    def image_command(cls, state: Path) -> str | None:
+        """What to run in Docker, where it is not what the image would run."""
+        return None
 
     @classmethod
     def secrets(cls, state: Path) -> Mapping[str, str]:
@@ -82,12 +98,13 @@ class Embedded:
     def prepare(self) -> None:
         """Make what must exist before the server starts."""
 
-    def complete(self) -> None:
+    @classmethod
+    def complete(cls, port: int, state: Path) -> None:
         """Make what must exist before the server is used."""
 
     @property
     def url(self) -> str:
-        return self.url_at(self.port)
+        return self.url_at(self.port, self.state)
 
     @property
     def pid(self) -> int | None:
@@ -106,8 +123,9 @@ class Embedded:
         """Return when the server answers. Raises ServerUnavailable."""
         with self._busy:
             self._should_run = True
-            self.data.mkdir(parents=True, exist_ok=True)
-            self.log.parent.mkdir(parents=True, exist_ok=True)
+            for folder in (self.data, self.log.parent):
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o700)
             if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
                 self.log.unlink()
             self._log_start = self.log.stat().st_size if self.log.exists() else 0
@@ -119,7 +137,7 @@ class Embedded:
             self._process = self.spawn(self.command())
         try:
             self._wait_until_ready(self._process)
-            self.complete()
+            self.complete(self.port, self.state)
         except BaseException:
             self._process.stop()
             raise
@@ -169,7 +187,7 @@ class Embedded:
         deadline = time.monotonic() + READY_WITHIN
         while True:
             try:
-                self.check(self.url)
+                self.check_new(self.port, self.state)
             except Exception as error:
                 # What "not yet" looks like differs with each driver.
                 reason = error
@@ -239,6 +257,14 @@ class Guarded:
         except subprocess.TimeoutExpired:
             self._guard.kill()
             self._guard.wait()
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that only we can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(text)
 
 
 def package_file(pattern: str) -> Path:

@@ -15,6 +15,7 @@ import psutil
 
 from local.options import CloudFailed
 from local.servers.containers import Container, engine_answers
+from local.servers.data import set_aside
 from local.servers.embedded import Embedded, Report, ServerUnavailable
 from local.servers.given import Given
 from local.servers.mongo import Mongo
@@ -96,6 +97,7 @@ class Servers:
         self._stopping = threading.Event()
         self._watchers: list[threading.Thread] = []
         self._lock = _hold(self._state / "servers.lock", report)
+        set_aside(self._state, [kind.folder for kind in KINDS.values()], report)
 
     def __getitem__(self, name: str) -> Server:
         return self._servers[name]

@@ -4,13 +4,19 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 import psycopg
+from psycopg import sql
 
+from local import keys
 from local.servers.embedded import ANSWER_WITHIN, Embedded, ServerUnavailable, package_file
 
-DATABASE = "parley"
+DATABASE = ROLE = "parley"
+SUPERUSER = "postgres"
+_SUPERUSERS = "postgres-superuser"
 NOBODY = 65534
 INIT_WITHIN = 60
 
@@ -23,24 +29,29 @@ class Postgres(Embedded):
     image = "postgres:18"
     image_port = 5432
     image_data = "/var/lib/postgresql"
-    image_environment: ClassVar = {
-        "POSTGRES_USER": DATABASE,
-        "POSTGRES_DB": DATABASE,
-        "POSTGRES_HOST_AUTH_METHOD": "trust",
-    }
+    image_environment: ClassVar = {"POSTGRES_USER": SUPERUSER}
 
-    @staticmethod
-    def url_at(port: int) -> str:
-        return f"postgresql://{DATABASE}@127.0.0.1:{port}/{DATABASE}"
+    @classmethod
+    def url_at(cls, port: int, state: Path) -> str:
+        return f"postgresql://{ROLE}:{cls.password(state)}@127.0.0.1:{port}/{DATABASE}"
+
+    @classmethod
+    def secrets(cls, state: Path) -> Mapping[str, str]:
+        return {"POSTGRES_PASSWORD": keys.password(state / "keys", _SUPERUSERS)}
+
+    @classmethod
+    def administration(cls, port: int, state: Path) -> str:
+        """The URL of whoever may do anything, the app not being that."""
+        password = keys.password(state / "keys", _SUPERUSERS)
+        return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/postgres"
 
     @staticmethod
     def check(url: str) -> None:
-        try:
-            psycopg.connect(url, connect_timeout=ANSWER_WITHIN).close()
-        except psycopg.OperationalError as error:
-            # A new cluster has no database of ours yet, which is an answer too.
-            if f'database "{DATABASE}" does not exist' not in str(error):
-                raise
+        psycopg.connect(url, connect_timeout=ANSWER_WITHIN).close()
+
+    @classmethod
+    def check_new(cls, port: int, state: Path) -> None:
+        cls.check(cls.administration(port, state))
 
     def prepare(self) -> None:
         cluster = self.data / "cluster"
@@ -51,8 +62,11 @@ class Postgres(Embedded):
         shutil.rmtree(cluster, ignore_errors=True)  # an earlier initdb was interrupted
         unfinished = cluster.with_suffix(".new")
         shutil.rmtree(unfinished, ignore_errors=True)
-        command = [_program("initdb"), "-D", str(unfinished), "-U", DATABASE]
-        command += ["--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"]
+        keys.password(self.state / "keys", _SUPERUSERS)
+        password = self.state / "keys" / f"{_SUPERUSERS}-password"
+        command = [_program("initdb"), "-D", str(unfinished), "-U", SUPERUSER]
+        command += ["--auth=scram-sha-256", f"--pwfile={password}"]
+        command += ["--encoding=UTF8", "--no-locale", "--no-sync"]
         made = subprocess.run(
             [*as_nobody(), *command],
             cwd=self.data,
@@ -76,16 +90,20 @@ class Postgres(Embedded):
         server = [_program("postgres"), "-D", str(self.data / "cluster"), "-p", str(self.port)]
         return [*as_nobody(), *server, *options]
 
-    def complete(self) -> None:
-        administration = self.url.removesuffix(DATABASE) + "postgres"
+    @classmethod
+    def complete(cls, port: int, state: Path) -> None:
         with psycopg.connect(
-            administration, connect_timeout=ANSWER_WITHIN, autocommit=True
+            cls.administration(port, state), connect_timeout=ANSWER_WITHIN, autocommit=True
         ) as connection:
-            found = connection.execute(
-                "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
-            ).fetchone()
-            if not found:
-                connection.execute(f"CREATE DATABASE {DATABASE}")
+            known = "SELECT 1 FROM pg_roles WHERE rolname = %s"
+            if not connection.execute(known, [ROLE]).fetchone():
+                # Tests make databases of their own.
+                made = sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}")
+                password = sql.Literal(cls.password(state))
+                connection.execute(made.format(sql.Identifier(ROLE), password))
+            known = "SELECT 1 FROM pg_database WHERE datname = %s"
+            if not connection.execute(known, [DATABASE]).fetchone():
+                connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
 
 
 def _program(name: str) -> str:

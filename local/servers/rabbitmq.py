@@ -1,9 +1,12 @@
 """RabbitMQ, and the port mapper that Erlang wants beside it."""
 
+import json
 import logging
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pika
 
@@ -14,6 +17,7 @@ from local.servers.embedded import (
     Guarded,
     Report,
     ServerUnavailable,
+    write_secret,
 )
 
 MAPPER_WITHIN = 10.0
@@ -25,7 +29,9 @@ disk_free_limit.absolute = 50MB
 log.file = false
 log.console = true
 log.console.level = warning
+load_definitions = {definitions}
 """
+USER = "parley"
 
 
 class RabbitMQ(Embedded):
@@ -43,9 +49,13 @@ class RabbitMQ(Embedded):
         self._mapper: Guarded | None = None
         self._system = _system()
 
-    @staticmethod
-    def url_at(port: int) -> str:
-        return f"amqp://guest:guest@127.0.0.1:{port}/%2F"
+    @classmethod
+    def url_at(cls, port: int, state: Path) -> str:
+        return f"amqp://{USER}:{cls.password(state)}@127.0.0.1:{port}/%2F"
+
+    @classmethod
+    def secrets(cls, state: Path) -> Mapping[str, str]:
+        return {"RABBITMQ_DEFAULT_USER": USER, "RABBITMQ_DEFAULT_PASS": cls.password(state)}
 
     @staticmethod
     def check(url: str) -> None:
@@ -85,7 +95,10 @@ class RabbitMQ(Embedded):
         )
 
     def prepare(self) -> None:
-        (self.data / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port))
+        definitions = self.data / "definitions.json"
+        write_secret(definitions, json.dumps(_definitions(self.password(self.state))))
+        configuration = CONFIGURATION.format(port=self.port, definitions=definitions)
+        (self.data / "rabbitmq.conf").write_text(configuration)
         (self.data / "enabled_plugins").write_text("[].\n")
         if self._mapper and self._mapper.running:
             return
@@ -114,6 +127,16 @@ class RabbitMQ(Embedded):
                 time.sleep(0.02)
         mapper.stop()
         raise ServerUnavailable(f"RabbitMQ's port mapper does not start:\n{self.log_tail()}")
+
+
+def _definitions(password: str) -> dict[str, Any]:
+    """One user that may use the virtual host, and not the well-known guest."""
+    rights = dict.fromkeys(("configure", "write", "read"), ".*")
+    return {
+        "users": [{"name": USER, "password": password, "tags": ""}],
+        "vhosts": [{"name": "/"}],
+        "permissions": [{"user": USER, "vhost": "/", **rights}],
+    }
 
 
 def program(name: str) -> Path:

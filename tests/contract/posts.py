@@ -26,17 +26,26 @@ EVENT = MESSAGE_NEW.of(
 
 
 class Posts(Gateway):
-    """Keeps what sockets took. `statuses`: what posts to a connection are answered, if not 200."""
+    """Keeps what sockets took. `statuses`: what posts to a connection are answered, if not 200; one
+    that is `stuck` cannot be closed either."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.statuses: dict[str, int] = {}
+        self.stuck: set[str] = set()
 
     def _each(
-        self, connection_ids: Iterable[str], method: str, body: bytes, ends: float
+        self,
+        connection_ids: Iterable[str],
+        method: str,
+        body: bytes,
+        ends: float,
+        *,
+        patient: bool = False,
     ) -> list[int]:
         event = from_json(body) if method == "POST" else {"closed": True}
         ids = list(connection_ids)
-        self.sent += [(one, event) for one in ids if one not in self.statuses]
-        return [self.statuses.get(one, 200) for one in ids]
+        refused = self.statuses if method == "POST" else self.stuck
+        self.sent += [(one, event) for one in ids if one not in refused]
+        return [self.statuses.get(one, 200) if one in refused else 200 for one in ids]

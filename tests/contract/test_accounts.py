@@ -15,7 +15,7 @@ from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
 from chalicelib.errors import AppError, Unavailable, UsernameTaken
 from chalicelib.ids import new_id
 from chalicelib.postgres import Postgres
-from chalicelib.users.models import PushToken
+from chalicelib.users.models import PublicProfile, PushToken
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import MONTH, NOW, Stores, migrated, profile, session_of
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
@@ -107,14 +107,14 @@ class TestOpenSession:
         user, _ = stores.account()
         session = session_of(user.id, device_name="Tablet")
 
-        assert stores.accounts.open_session(session, "hash") == []
+        assert stores.accounts.open_session(session, "hash", known=False) == []
         assert stores.accounts.session(session.id) == session
 
     def test_needs_the_password_of_now(self, stores: Stores) -> None:
         user, _ = stores.account()
         session = session_of(user.id)
 
-        assert stores.accounts.open_session(session, "other") is None
+        assert stores.accounts.open_session(session, "other", known=False) is None
         assert stores.accounts.session(session.id) is None
 
     def test_those_used_longest_ago_are_to_give_way(self, stores: Stores) -> None:
@@ -124,9 +124,9 @@ class TestOpenSession:
             stores.login(user, created_at=later, last_used_at=later)
 
         newest = session_of(user.id, created_at=later, last_used_at=later)
-        assert stores.accounts.open_session(newest, "hash") == [first.id]
+        assert stores.accounts.open_session(newest, "hash", known=False) == [first.id]
         another = session_of(user.id, created_at=later, last_used_at=later)
-        surplus = stores.accounts.open_session(another, "hash")
+        surplus = stores.accounts.open_session(another, "hash", known=False)
         assert surplus is not None
         assert len(surplus) == 2
         assert first.id in surplus, "until it has ended, it is named again"
@@ -207,7 +207,7 @@ class TestRevoke:
         stores.users.add_push_token(user_id, session_id, device_id, push, NOW)
 
     def pushed(self, stores: Stores, user_id: str) -> list[str]:
-        return [one.device_id for one in stores.users.push_targets([user_id], [], NOW).targets]
+        return [one.device_id for one in stores.users.push_targets([user_id], NOW)]
 
     def revoked(self, stores: Stores, session_id: str) -> Any:
         session = stores.accounts.session(session_id)
@@ -314,9 +314,8 @@ class TestErase:
 
         assert stores.accounts.erase(user.id, NOW, checked="hash") == [session.id]
 
-        shown = stores.users.public(user.id)
-        assert shown is not None
-        assert shown.model_dump() == {
+        (card,) = stores.users.cards([user.id])
+        assert PublicProfile.of(card).model_dump() == {
             "id": user.id,
             "username": None,
             "display_name": "Deleted user",
@@ -331,7 +330,7 @@ class TestErase:
         assert stores.accounts.credential_for(user.email) is None
         assert stores.users.profile(user.id) is None
         assert stores.users.named(user.username) is None
-        assert stores.users.push_targets([user.id], [], NOW).targets == []
+        assert stores.users.push_targets([user.id], NOW) == []
 
     def test_needs_the_password_that_was_checked(self, stores: Stores) -> None:
         user, session = stores.account()
@@ -349,19 +348,21 @@ class TestErase:
             session.id
         ]
 
-    def test_frees_the_address_not_the_username(self, stores: Stores) -> None:
+    def test_frees_the_address_and_the_username(self, stores: Stores) -> None:
         user, _ = stores.account()
         stores.accounts.erase(user.id, NOW, checked="hash")
 
-        with pytest.raises(UsernameTaken):
-            stores.account(username=user.username)
-        assert stores.account(email=user.email)
+        again, _ = stores.account(username=user.username, email=user.email)
+
+        found = stores.users.named(user.username)
+        assert found is not None
+        assert found.id == again.id
 
     def test_a_deleted_user_cannot_sign_in(self, stores: Stores) -> None:
         user, _ = stores.account()
         stores.accounts.erase(user.id, NOW, checked="hash")
 
-        assert stores.accounts.open_session(session_of(user.id), "hash") is None
+        assert stores.accounts.open_session(session_of(user.id), "hash", known=False) is None
 
 
 class TestPurge:
@@ -467,12 +468,12 @@ class TestRaces:
         with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
             watch.autocommit = True
             with ours.accounts._postgres.transaction():
-                assert ours.accounts.open_session(late, "hash") == []
+                assert ours.accounts.open_session(late, "hash", known=False) == []
                 ended = pool.submit(finish)
                 wait_until_blocked(watch)
             assert late.id in ended.result(10)
 
-        assert ours.accounts.open_session(session_of(user.id), "hash") is None
+        assert ours.accounts.open_session(session_of(user.id), "hash", known=False) is None
 
     @pytest.mark.parametrize("end", ["change", "erase"])
     def test_g5_who_checked_the_password_before_it_changed_can_do_nothing_with_it(

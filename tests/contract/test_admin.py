@@ -26,7 +26,13 @@ from chalicelib.users.service import Users
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of
 from tests.contract.test_accounts import wait_until_blocked
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeAdminStore, FakeUserStore, Tables
+from tests.unit.auth.fake_tables import (
+    FakeAccountStore,
+    FakeAdminStore,
+    FakeProfileCache,
+    FakeUserStore,
+    Tables,
+)
 from tests.unit.auth.fakes import (
     FakeRevocation,
     FakeSockets,
@@ -72,7 +78,9 @@ class Staffed(Stores):
             throttle=lambda: throttle,
             sockets=FakeSockets,
         )
-        return Admin(store=self.admin, auth=auth, users=Users(store=self.users))
+        return Admin(
+            store=self.admin, auth=auth, users=Users(store=self.users, cache=FakeProfileCache())
+        )
 
 
 def over(postgres: Postgres) -> Staffed:
@@ -176,11 +184,11 @@ class TestSuspend:
         assert found.suspended
         session = session_of(ana.id)
 
-        assert stores.accounts.open_session(session, "hash") is None
+        assert stores.accounts.open_session(session, "hash", known=False) is None
         assert stores.accounts.session(session.id) is None
         with stores.admin.act(None, ana.id):
             stores.admin.restore(ana.id)
-        assert stores.accounts.open_session(session, "hash") == []
+        assert stores.accounts.open_session(session, "hash", known=False) == []
 
 
 class TestAccounts:
@@ -355,7 +363,7 @@ class TestRaces:
         with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
             watch.autocommit = True
             with ours.accounts._postgres.transaction():
-                assert ours.accounts.open_session(late, "hash") == []
+                assert ours.accounts.open_session(late, "hash", known=False) == []
                 done = pool.submit(self.act, theirs, act, admin, mod)
                 wait_until_blocked(watch, "users")
             done.result(10)
@@ -374,7 +382,7 @@ class TestRaces:
         late = session_of(mod.id)
 
         def sign_in() -> tuple[list[str] | None, frozenset[str]]:
-            opened = theirs.accounts.open_session(late, "hash")
+            opened = theirs.accounts.open_session(late, "hash", known=False)
             return opened, theirs.accounts.roles(mod.id)
 
         with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:

@@ -3,18 +3,20 @@
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pika
 import pytest
 
+from chalicelib import amqp
 from chalicelib import broker as module
-from chalicelib.broker import DEAD, EVENTS, Broker, declare
+from chalicelib.broker import DEAD, EVENTS, RETRY, Broker, declare
 from chalicelib.errors import Unavailable
 from chalicelib.events import PUSH_QUEUES, Canary, Failure, MessageUnread, shard_of
 from chalicelib.ids import new_id
@@ -91,7 +93,7 @@ def _address(url: str) -> tuple[str, int]:
 
 def _through(url: str, port: int, user: str | None = None) -> str:
     parts = urlsplit(url)
-    account = user or parts.netloc.rpartition("@")[0] or "guest:guest"
+    account = user or parts.netloc.rpartition("@")[0]
     return urlunsplit(parts._replace(netloc=f"{account}@127.0.0.1:{port}"))
 
 
@@ -109,6 +111,13 @@ def unread(*user_ids: str) -> MessageUnread:
 
 def user_of(shard: int) -> str:
     return next(user for user in iter(new_id, "") if shard_of(user) == shard)
+
+
+def eventually(check: Callable[[], bool], within: float) -> None:
+    deadline = time.monotonic() + within
+    while not check():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
 
 
 def failure(attempt: int = 0, shard: int = 1) -> Failure:
@@ -154,16 +163,6 @@ class TestPublishing:
                 reached += [(part.message_id, user_id) for user_id in part.user_ids]
         assert sorted(reached) == sorted((e.message_id, u) for e in events for u in e.user_ids)
 
-    def test_fails_where_no_queue_takes_the_message(self, broker: Broker, queues: Queues) -> None:
-        queues.channel.queue_unbind("push.2", EVENTS, "message.unread.2")
-        try:
-            with pytest.raises(Unavailable):
-                broker.publish(unread(user_of(2)))
-        finally:
-            queues.channel.queue_bind("push.2", EVENTS, "message.unread.2")
-
-        broker.publish(unread(user_of(2)))
-
     def test_fails_where_a_queue_is_full(self, broker: Broker, queues: Queues) -> None:
         arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
         queue = queues.channel.queue_declare("", exclusive=True, arguments=arguments).method.queue
@@ -200,6 +199,149 @@ class TestTopology:
             queues.channel.basic_nack(method.delivery_tag, requeue=True)
 
         assert MessageUnread.model_validate_json(queues.wait_for(DEAD)[2]) == event
+
+
+class TestALostTopology:
+    """As of a broker that was set up anew, or whose queues somebody deleted."""
+
+    @pytest.fixture(autouse=True)
+    def whole_again(self, amqp_url: str, queues: Queues) -> Iterator[None]:
+        yield
+        declare(amqp_url)
+
+    @pytest.mark.parametrize("queue", PUSH_QUEUES)
+    def test_c6_a_deleted_queue_is_declared_again(
+        self, broker: Broker, queues: Queues, queue: str
+    ) -> None:
+        queues.channel.queue_delete(queue)
+
+        broker.publish(unread(user_of(PUSH_QUEUES.index(queue))))
+
+        assert queues.take(queue) is not None
+
+    @pytest.mark.parametrize("warm", [True, False])
+    @pytest.mark.parametrize("exchange", [EVENTS, RETRY])
+    def test_c6_a_deleted_exchange_is_declared_again(
+        self, broker: Broker, queues: Queues, exchange: str, warm: bool
+    ) -> None:
+        if warm:
+            broker.ping()
+        queues.channel.exchange_delete(exchange)
+
+        broker.publish(unread(user_of(1)))
+        broker.retry([failure(shard=2)])
+
+        assert queues.take("push.1") is not None
+        queues.wait_for("push.2")
+
+    def test_c6_a_lost_binding_is_made_again(self, broker: Broker, queues: Queues) -> None:
+        queues.channel.queue_unbind("push.2", EVENTS, "message.unread.2")
+
+        broker.publish(unread(user_of(2)))
+
+        assert queues.take("push.2") is not None
+
+    def test_c6_an_empty_broker_gets_all_of_it(self, broker: Broker, queues: Queues) -> None:
+        for queue in QUEUES:
+            queues.channel.queue_delete(queue)
+        for exchange in (EVENTS, RETRY):
+            queues.channel.exchange_delete(exchange)
+
+        broker.bury([failure(shard=0)])
+
+        queues.wait_for(DEAD)
+        for queue in QUEUES:
+            assert queues.take(queue) is None, "it must be there, and empty"
+        queues.channel.exchange_declare(EVENTS, passive=True)
+        queues.channel.exchange_declare(RETRY, passive=True)
+
+    def test_c6_is_well_again_for_who_asks(self, broker: Broker, queues: Queues) -> None:
+        queues.channel.exchange_delete(EVENTS)
+
+        broker.ping()
+
+        queues.channel.exchange_declare(EVENTS, passive=True)
+
+    def test_c6_under_load_costs_no_push_that_came_later(
+        self, amqp_url: str, queues: Queues
+    ) -> None:
+        lost = threading.Event()
+        stop = threading.Event()
+        promised: list[str] = []
+
+        def publish(_: int) -> None:
+            with closing(Broker(amqp_url)) as broker:
+                while not stop.is_set():
+                    after = lost.is_set()
+                    event = unread(user_of(3))
+                    try:
+                        broker.publish(event)
+                    except Unavailable:
+                        continue  # the outbox keeps it
+                    if after:
+                        promised.append(event.message_id)
+
+        with ThreadPoolExecutor() as pool:
+            published = pool.map(publish, range(3))
+            queues.channel.exchange_delete(EVENTS)
+            queues.channel.queue_delete("push.3")
+            lost.set()
+            deadline = time.monotonic() + 30
+            while len(promised) < 20 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            stop.set()
+            list(published)
+
+        came = set()
+        while (found := queues.take("push.3")) is not None:
+            came.add(MessageUnread.model_validate_json(found[2]).message_id)
+        assert len(promised) >= 20
+        assert set(promised) <= came
+
+    def test_c6_is_not_declared_for_every_message(
+        self, broker: Broker, queues: Queues, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        declared = count_declarations(monkeypatch)
+        for _ in range(5):
+            queues.channel.queue_delete("push.0")
+            with suppress(Unavailable):
+                broker.publish(unread(user_of(0)))
+        assert len(declared) == 1
+
+        later = time.time() + module.RESTORE_SECONDS + 1
+        monkeypatch.setattr(time, "time", lambda: later)
+        broker.publish(unread(user_of(0)))
+
+        assert len(declared) == 2
+
+    def test_c6_that_we_may_not_declare_is_told_and_left(
+        self, broker: Broker, queues: Queues, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Refused as by permissions: such a queue cannot be ours."""
+        declared = count_declarations(monkeypatch)
+        queues.channel.queue_delete("push.1")
+        queues.channel.queue_declare("push.1", durable=False, exclusive=True)
+        try:
+            for _ in range(3):
+                with pytest.raises(Unavailable):
+                    broker.publish(unread(user_of(1)))
+            assert len(declared) == 1
+
+            broker.publish(unread(user_of(0)))
+        finally:
+            queues.channel.queue_delete("push.1")
+
+
+def count_declarations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    urls: list[str] = []
+    genuine = module._declare
+
+    def count(url: str, deadline: float) -> None:
+        urls.append(url)
+        genuine(url, deadline)
+
+    monkeypatch.setattr(module, "_declare", count)
+    return urls
 
 
 class TestRetries:
@@ -370,7 +512,7 @@ class TestASickBroker:
 
         self.fails_in_time(lambda: behind.publish(unread(new_id())))
         monkeypatch.setattr(module, "REST_SECONDS", 0.5)
-        behind._rests_until = 0
+        behind._rests_since = 0
         self.fails_in_time(lambda: behind.publish(unread(new_id())))
         again = time.monotonic()
         self.fails_in_time(lambda: behind.publish(unread(new_id())))
@@ -408,6 +550,51 @@ class TestASickBroker:
         behind.publish(unread(user_of(1)))
 
         assert queues.take("push.1") is not None
+
+    def test_that_hangs_up_on_the_silent_is_connected_to_again(
+        self, behind: Broker, proxy: Proxy, queues: Queues, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is frozen, or gone, holds no connection at the broker."""
+        monkeypatch.setattr(amqp, "HEARTBEAT_SECONDS", 1)
+        behind.publish(unread(user_of(0)))
+        assert proxy.carried == 1
+
+        eventually(lambda: proxy.carried == 0, within=20)
+        behind.publish(unread(user_of(1)))
+
+        assert queues.take("push.1") is not None
+        assert proxy.carried == 1
+
+    def test_that_may_have_hung_up_unheard_is_connected_to_again_at_once(
+        self, behind: Broker, proxy: Proxy, queues: Queues, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        behind.publish(unread(user_of(0)))
+        proxy.forget()
+        later = time.time() + 2 * amqp.HEARTBEAT_SECONDS + 1
+        monkeypatch.setattr(time, "time", lambda: later)
+
+        before = time.monotonic()
+        behind.publish(unread(user_of(1)))
+
+        assert time.monotonic() - before < amqp.SECONDS / 2, "the old one was not tried"
+        assert queues.take("push.1") is not None
+
+    def test_that_speaks_meanwhile_is_no_news(
+        self, behind: Broker, proxy: Proxy, queues: Queues, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Its heartbeats wait for us while we are frozen, and pika has nothing to say to them."""
+        behind.publish(unread(user_of(0)))
+        link = behind._link
+        assert link is not None
+        due = [one for one in link._loop._timer._timeout_heap if one.callback is not None]
+        assert due == [], "pika would act on waking up"
+        for _ in range(10):
+            proxy.inject(pika.frame.Heartbeat().marshal())
+
+        behind.publish(unread(user_of(1)))
+
+        assert behind._link is link
+        assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
 
     def test_that_is_gone_is_told_at_once(self, queues: Queues, amqp_url: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as unused:

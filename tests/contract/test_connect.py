@@ -11,7 +11,7 @@ from chalicelib import ws
 from chalicelib.auth.models import Identity
 from chalicelib.auth.scopes import SIGN_IN
 from chalicelib.deps import deps
-from chalicelib.redis import connect
+from chalicelib.redis import Scripts, connect
 from tests.unit.auth.fakes import auth_settings
 from tests.unit.settings import rates
 
@@ -33,7 +33,7 @@ def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
         patch.setitem(vars(deps), "redis", client)
         patch.setitem(vars(deps), "settings", auth_settings(rate_limits=limits))
         deps.revocation.confirm(ANA, "stands")
-        deps.revocation.revoke(ANA, ["ended"])
+        Scripts(client).run_all(deps.revocation.tombstones(ANA, ["ended"]))
         yield client
     client.close()
 

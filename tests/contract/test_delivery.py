@@ -76,25 +76,67 @@ def world(redis_url: str) -> Iterator[World]:
 
 
 @pytest.mark.parametrize("status", [429, 500])
-def test_g6_a_sick_device_of_the_sender_leads_to_one_push(world: World, status: int) -> None:
+def test_g1_g6_a_sick_device_of_the_sender_gets_the_message_later_and_its_user_no_push(
+    world: World, status: int
+) -> None:
     world.open(world.room.ana, "a1")
     world.open(world.room.ana, "a2", status)
+    world.gateway.stuck.add("a2")
 
     message = world.send()
-    assert world.pending == []
+    assert world.pending == [message]
     world.minutes(2)
+    world.gateway.statuses.clear()
+    world.minutes(1)
 
+    assert "a2" in [to for to, event in world.gateway.sent if event["event"] == "message.new"]
+    assert world.pending == []
     assert world.pushed == [(message.id, [world.room.bo])]
 
 
-def test_g1_g6_who_reads_nothing_from_a_socket_is_pushed_to_once(world: World) -> None:
+def test_g1_g6_who_reads_nothing_from_a_socket_is_pushed_to_once_and_loses_that_socket(
+    world: World,
+) -> None:
     """API Gateway answers 429 when its buffer for a socket is full."""
     world.open(world.room.bo, "b1", 429)
 
     message = world.send()
-    assert (world.pending, world.pushed) == ([], [])
+    assert (world.pending, world.pushed) == ([message], [])
     world.minutes(3)
 
+    assert world.gateway.sent == [("b1", {"closed": True})]
+    assert world.connections.of([world.room.bo]) == []
+    assert world.pending == []
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+
+def test_g1_g6_nothing_is_lost_and_nobody_closed_while_the_accounts_rate_is_used_up(
+    world: World,
+) -> None:
+    """Then API Gateway answers everything 429."""
+    world.open(world.room.bo, "b1", 429)
+    world.gateway.stuck.add("b1")
+
+    message = world.send()
+    world.minutes(3)
+    assert world.pending == [message]
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+    world.gateway.statuses.clear()
+    world.minutes(1)
+    assert [to for to, event in world.gateway.sent if event["data"]["id"] == message.id] == ["b1"]
+    assert (world.pending, len(world.pushed)) == ([], 1)
+
+
+def test_g6_a_message_that_comes_during_connect_is_owed_and_not_pushed_at_once(
+    world: World,
+) -> None:
+    world.open(world.room.bo, "b1", 410)
+
+    message = world.send()
+
+    assert (world.pending, world.pushed) == ([], [])
+    world.minutes(1)
     assert world.pushed == [(message.id, [world.room.bo])]
 
 
@@ -153,3 +195,31 @@ def test_g6_a_message_that_could_not_be_settled_is_not_pushed_again(world: World
 
     assert world.pending == []
     assert world.pushed == [(message.id, [world.room.bo])]
+
+
+@pytest.mark.parametrize("minutes", [-5, 5], ids=["behind", "ahead"])
+def test_g1_what_is_pending_is_redelivered_in_time_whatever_clock_the_job_has(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    client = connect(redis_url)
+    client.flushdb()
+    world = World(Connections(client, settings()))
+    world.messages = Messages(
+        settings(pending_after_seconds=30),
+        store=world.store,
+        connections=world.connections,
+        gateway=world.gateway,
+        broker=lambda: world.broker,
+        users=cast(Any, None),
+    )
+    world.store.fail_on = {"settle"}
+    world.send()
+    world.store.fail_on = set()
+    with monkeypatch.context() as patch:
+        patch.setattr("chalicelib.messages.service.now", lambda: now() + timedelta(minutes=minutes))
+        assert world.messages.redeliver_pending() == 0
+
+        half_a_minute = now() + timedelta(seconds=31)
+        patch.setattr(world.connections, "now", lambda: half_a_minute)
+        assert world.messages.redeliver_pending() == 1
+    client.close()

@@ -17,10 +17,12 @@ from zipfile import ZipFile
 import pytest
 
 from chalicelib import schema
+from chalicelib.auth.models import Identity
 from chalicelib.auth.store import AccountStore
 from chalicelib.errors import Unavailable
 from chalicelib.exports.archive import Archive
-from chalicelib.exports.models import EVERY, KEPT, LEASE, Task
+from chalicelib.exports.links import ExportLinks
+from chalicelib.exports.models import EVERY, KEPT, LEASE, LINK, Task
 from chalicelib.exports.s3 import Bucket
 from chalicelib.exports.service import NAME
 from chalicelib.exports.store import ExportStore
@@ -31,12 +33,13 @@ from chalicelib.messages.store import MessageStore
 from chalicelib.messages.store.mongo import MongoMessages
 from chalicelib.messages.store.postgres import PostgresMessages
 from chalicelib.postgres import Postgres
+from chalicelib.redis import connect
 from chalicelib.users.store import UserStore
 from local import keys
 from local.servers import start_all
 from tests.contract.accounts import NOW, Stores, migrated
 from tests.proxy import Proxy
-from tests.unit.exports.fakes import FakeExportStore
+from tests.unit.exports.fakes import FakeExportLinks, FakeExportStore
 from tests.unit.settings import settings
 
 
@@ -236,7 +239,7 @@ def test_an_archive_holds_what_the_stores_hold(postgres_url: str, messages: Mess
             content=TextContent(kind="text", text=f"number {number}"),
             created_at=NOW,
         )
-        found = messages.append(sent)
+        found = messages.append(sent, unanswered=3)
         assert found is not None
         messages.settle(found.message)
     with postgres.cursor() as cursor:
@@ -347,3 +350,31 @@ class TestBucket:
                 with pytest.raises(Unavailable) as caught:
                     bucket.put("exports/f.zip", io.BytesIO(b"x"), 1)
                 assert caught.value.dependency == "s3"
+
+
+class TestLinks:
+    @pytest.fixture(params=["fake", "redis"])
+    def links(self, request: pytest.FixtureRequest) -> ExportLinks:
+        if request.param == "fake":
+            return FakeExportLinks()
+        return ExportLinks(connect(request.getfixturevalue("redis_url")))
+
+    def test_say_whose_they_are_as_often_as_they_are_opened(self, links: ExportLinks) -> None:
+        ana = Identity(user_id=new_id(), session_id=new_id(), scopes=frozenset())
+
+        ticket = links.issue(ana)
+
+        assert [links.holder(ticket) for _ in range(2)] == [ana, ana]
+        assert links.holder("unknown") is None
+        assert links.issue(ana) != ticket
+
+    def test_end_by_themselves_and_redis_sees_no_ticket(self, redis_url: str) -> None:
+        client = connect(redis_url)
+        client.flushdb()
+        ana = Identity(user_id=new_id(), session_id=new_id())
+
+        ticket = ExportLinks(client).issue(ana)
+
+        (key,) = client.keys()
+        assert ticket not in f"{key!r} {client.get(key)!r}"
+        assert 0 < client.ttl(key) <= LINK.total_seconds()

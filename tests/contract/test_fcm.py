@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chalicelib import metrics
+from chalicelib.http import IDLE_SECONDS
 from chalicelib.ids import new_id
 from chalicelib.notify import fcm as module
 from chalicelib.notify.fcm import AT_ONCE, Fcm
@@ -293,6 +294,26 @@ class TestASickGoogle:
 
         assert states(outcomes) == ["retry"] * 20
         assert time.monotonic() - before < 5
+
+    @pytest.mark.parametrize("what", ["token", "send"])
+    def test_whose_connections_idled_too_long_is_asked_over_new_ones(
+        self, google: Google, monkeypatch: pytest.MonkeyPatch, what: str
+    ) -> None:
+        monkeypatch.setattr(module, "REQUEST_SECONDS", 0.5)
+        with Proxy(*google.listener.getsockname()) as proxy:
+            where = {"token": google.stand_in.credentials(), "send": google.stand_in.send_url}
+            port = google.listener.getsockname()[1]
+            where[what] = where[what].replace(f"127.0.0.1:{port}", f"127.0.0.1:{proxy.port}")
+            fcm = Fcm(where["token"], where["send"])
+            assert set(states(fcm.send([push(f"slow-0.2-{n}") for n in range(8)]))) == {"sent"}
+            proxy.forget()
+            later = time.time() + IDLE_SECONDS + 1
+            monkeypatch.setattr(time, "time", lambda: later)
+            fcm._bearer.token = None
+
+            found = [fcm.send([push()]) for _ in range(8)]
+
+        assert found == [[Outcome("sent")]] * 8
 
     def test_is_given_up_on_when_time_is_over(
         self, google: Google, monkeypatch: pytest.MonkeyPatch

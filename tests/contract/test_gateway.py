@@ -15,16 +15,20 @@ from urllib.parse import unquote
 import pytest
 from pydantic_core import from_json
 
+from chalicelib import http, metrics
 from chalicelib.auth.models import SIGNED_IN, Identity, NewSession
-from chalicelib.connections import Connections
+from chalicelib.auth.revocation import Revocation
+from chalicelib.connections import YOUNG_SECONDS, Connections, _sockets
 from chalicelib.connections import _shard as shard_of
-from chalicelib.gateway import Gateway
+from chalicelib.errors import Unauthorized, Unavailable
+from chalicelib.gateway import BACKOFF_SECONDS, Gateway
 from chalicelib.messages.models import Owed
 from chalicelib.redis import connect
 from chalicelib.wire import now
 from local.sigv4 import SignatureRefused, Verifier
 from tests.contract.accounts import RoundTrips
 from tests.contract.posts import EVENT
+from tests.proxy import Proxy
 from tests.unit.settings import settings
 
 CHAT = "00000000-0000-7000-8000-00000000000c"
@@ -33,7 +37,8 @@ SENT = from_json(EVENT.to_wire())
 
 class Management(ThreadingHTTPServer):
     """`gone…` is gone, `sick…` fails, `full…` has a full buffer, `once…` fails the first time,
-    `slow…` takes its time, `hung…` longer than anybody waits."""
+    `busy…` is 429 twice, `slow…` takes its time, `hung…` longer than anybody waits. Where the
+    account's rate is `used_up`, everything is 429."""
 
     daemon_threads = True
 
@@ -42,6 +47,7 @@ class Management(ThreadingHTTPServer):
         self.verifier = Verifier("test", "test")
         self.calls: list[tuple[str, str, Any]] = []
         self.lock = threading.Lock()
+        self.used_up = False
 
     def answer(self, method: str, name: str, body: bytes) -> int:
         with self.lock:
@@ -53,7 +59,9 @@ class Management(ThreadingHTTPServer):
             time.sleep(3)
         if name.startswith("gone"):
             return 410
-        if name.startswith("full"):
+        if (name.startswith("full") and method == "POST") or self.used_up:
+            return 429
+        if name.startswith("busy") and len(seen) < 2:
             return 429
         if name.startswith("sick") or (name.startswith("once") and not seen):
             return 500
@@ -104,13 +112,28 @@ def gateway(management: Management, connections: Connections) -> Gateway:
     return Gateway(settings(ws_endpoint_url=url), connections=connections)
 
 
-def deliver(gateway: Gateway, *users: str, skip: str | None = None, seq: int = 3) -> Any:
-    return gateway.deliver(users, EVENT, chat_id=CHAT, seq=seq, sender_id="ana", skip=skip)
+def deliver(
+    gateway: Gateway, *users: str, skip: str | None = None, seq: int = 3, again: bool = False
+) -> Any:
+    return gateway.deliver(
+        users, EVENT, chat_id=CHAT, seq=seq, sender_id="ana", skip=skip, again=again
+    )
 
 
 def online(connections: Connections, user_id: str, *names: str) -> None:
+    """With sockets that have pinged since they were opened."""
     for name in names:
-        connections.open(Identity(user_id=user_id, session_id="s1"), name)
+        young(connections, user_id, name)
+        connections.renew(connections.admit(name))
+
+
+def wait_until_overdue() -> None:
+    """An acknowledgement is overdue after a second here, by the clock of Redis."""
+    time.sleep(1.1)
+
+
+def young(connections: Connections, user_id: str, name: str) -> None:
+    connections.open(Identity(user_id=user_id, session_id="s1"), name)
 
 
 def test_every_socket_but_the_skipped_one_gets_the_event(
@@ -215,7 +238,7 @@ def test_only_who_took_it_owes_an_acknowledgement(
     online(connections, "bo", "gone1")
     online(connections, "cy", "c1")
     deliver(gateway, "ana", "bo", "cy", "dan")
-    time.sleep(1.1)
+    wait_until_overdue()
 
     assert connections.claim_overdue(100) == [Owed("cy", CHAT, 3, since=3)]
 
@@ -228,7 +251,7 @@ def test_g1_what_a_socket_took_before_it_was_gone_is_still_owed(
     connections.drop(connections.of(["bo"]))
     online(connections, "bo", "gone1")
     assert deliver(gateway, "bo", seq=3).unreached == {"bo"}
-    time.sleep(1.1)
+    wait_until_overdue()
 
     assert connections.claim_overdue(100) == [Owed("bo", CHAT, 2, since=2)]
 
@@ -245,30 +268,130 @@ def test_a_post_that_fails_is_tried_once_more(
     assert len([call for call in management.calls if call[1] == "sick1"]) == 2
 
 
-def test_a_socket_whose_buffer_is_full_swallowed_the_event(
+def test_a_post_that_is_429_is_tried_again_after_a_while(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    online(connections, "bo", "busy1")
+
+    assert deliver(gateway, "bo") == (set(), False)
+    assert len(management.calls) == 3
+
+
+def test_one_that_stays_429_fails_and_is_counted_and_the_event_is_still_owed(
     gateway: Gateway, connections: Connections, management: Management
 ) -> None:
     online(connections, "bo", "full1")
+    metrics.begin()
 
-    assert deliver(gateway, "bo") == (set(), False)
-    assert len(management.calls) == 2
-    time.sleep(1.1)
+    assert deliver(gateway, "bo") == (set(), True)
+
+    assert len(management.calls) == 1 + len(BACKOFF_SECONDS)
+    assert '"PostsThrottled":1' in "".join(metrics.lines("dev"))
+    wait_until_overdue()
     assert connections.claim_overdue(100) == [Owed("bo", CHAT, 3, since=3)]
 
 
-def test_the_senders_other_devices_fail_no_delivery(
+def test_nobody_waits_twice_for_a_client_that_reads_nothing(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    online(connections, "bo", "full1")
+    deliver(gateway, "bo")
+    management.calls.clear()
+
+    for seq in range(4, 9):
+        assert deliver(gateway, "bo", seq=seq).failed
+
+    assert len(management.calls) == 5
+
+
+def test_events_that_need_no_acknowledgement_wait_for_nobody(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    online(connections, "bo", "full1", "b1")
+
+    gateway.tell(["bo"], EVENT)
+
+    assert sorted(management.calls) == [("POST", "b1", SENT), ("POST", "full1", SENT)]
+
+
+def test_a_client_that_reads_nothing_also_at_the_second_delivery_is_closed(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    online(connections, "bo", "full1")
+    online(connections, "cy", "full2", "c1")
+    deliver(gateway, "bo", "cy")
+
+    delivery = deliver(gateway, "bo", "cy", again=True)
+
+    assert delivery == ({"bo"}, False)
+    assert {name for method, name, _ in management.calls if method == "DELETE"} == {
+        "full1",
+        "full2",
+    }
+    assert [s.connection_id for s in connections.of(["bo", "cy"])] == ["c1"]
+
+
+def test_none_is_closed_or_dropped_while_the_rate_of_the_account_is_used_up(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    online(connections, "bo", "b1", "b2")
+    management.used_up = True
+    assert deliver(gateway, "bo") == (set(), True)
+
+    assert deliver(gateway, "bo", again=True) == (set(), True)
+    assert len(connections.of(["bo"])) == 2
+
+    management.used_up = False
+    assert deliver(gateway, "bo", again=True) == (set(), False)
+
+
+def test_a_socket_that_is_young_is_not_dropped_for_a_410(
+    gateway: Gateway, connections: Connections
+) -> None:
+    """During `$connect` a socket is recorded, and cannot be posted to."""
+    young(connections, "bo", "gone1")
+
+    assert deliver(gateway, "bo") == (set(), False)
+    gateway.tell(["bo"], EVENT)
+
+    assert connections.admit("gone1").user_id == "bo"
+    assert [s.connection_id for s in connections.of(["bo"])] == ["gone1"]
+    wait_until_overdue()
+    assert connections.claim_overdue(100) == [Owed("bo", CHAT, 3, since=3)]
+
+
+def test_a_socket_that_has_pinged_is_not_young_any_more(
+    gateway: Gateway, connections: Connections
+) -> None:
+    young(connections, "bo", "gone1")
+    connections.renew(connections.admit("gone1"))
+
+    assert deliver(gateway, "bo") == ({"bo"}, False)
+
+
+def test_nor_is_one_that_was_opened_a_while_ago(gateway: Gateway, connections: Connections) -> None:
+    young(connections, "bo", "gone1")
+    [socket] = connections.of(["bo"])
+    connections._redis.zincrby(_sockets("bo"), -YOUNG_SECONDS, socket.entry)
+
+    assert deliver(gateway, "bo") == ({"bo"}, False)
+
+
+def test_g1_the_senders_other_devices_count_as_everybody_elses(
     gateway: Gateway, connections: Connections
 ) -> None:
     online(connections, "ana", "sick1")
     online(connections, "bo", "b1")
 
-    assert deliver(gateway, "ana", "bo") == (set(), False)
+    assert deliver(gateway, "ana", "bo") == (set(), True)
+    wait_until_overdue()
+    assert [owed.user_id for owed in connections.claim_overdue(100)] == ["bo"]
 
 
 def test_who_was_pushed_to_owes_nothing(gateway: Gateway, connections: Connections) -> None:
     online(connections, "bo", "b1")
     gateway.deliver(["bo"], EVENT, chat_id=CHAT, seq=3, sender_id="ana", pushed={"bo"})
-    time.sleep(1.1)
+    wait_until_overdue()
 
     assert connections.claim_overdue(100) == []
 
@@ -327,3 +450,98 @@ def test_g5_closing_a_session_refuses_its_sockets_and_leaves_the_others(
 
     assert [s.connection_id for s in connections.of(["bo"])] == ["b2"]
     assert {call[:2] for call in management.calls} == {("DELETE", "b1"), ("DELETE", "gone1")}
+
+
+def test_posts_arrive_after_all_kept_connections_went_silent_together(
+    management: Management, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "ANSWER_SECONDS", 0.5)
+    names = [f"slow{number}" for number in range(16)]
+    with Proxy("127.0.0.1", management.server_port) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}/api"
+        gateway = Gateway(settings(ws_endpoint_url=url), connections=connections)
+        online(connections, "bo", *names)
+        assert not deliver(gateway, "bo").failed
+        proxy.forget()
+
+        online(connections, "cy", "c1")
+        found = [deliver(gateway, "cy", seq=seq) for seq in range(8)]
+
+    assert [each.failed for each in found] == [False] * 8
+
+
+def test_g5_ending_sessions_refuses_and_closes_all_of_theirs_in_two_round_trips(
+    gateway: Gateway,
+    connections: Connections,
+    management: Management,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = connections._redis
+    revocation = Revocation(client, settings())
+    online(connections, "bo", "b1", "b2")
+    for session_id, name in (("s2", "b3"), ("s3", "b4")):
+        connections.open(Identity(user_id="bo", session_id=session_id), name)
+    ended = ["s1", "s2"]
+    gateway.end_sessions("bo", ended, revocation.tombstones("bo", ended))  # loads the scripts
+    online(connections, "bo", "b1", "b2")
+    management.calls.clear()
+    trips = RoundTrips(client, monkeypatch)
+
+    gateway.end_sessions("bo", ended, revocation.tombstones("bo", ended))
+
+    assert trips.count == 2
+    assert [revocation.stands("bo", one) for one in ("s1", "s2", "s3")] == [False, False, None]
+    assert [s.connection_id for s in connections.of(["bo"])] == ["b4"]
+    assert sorted(call[:2] for call in management.calls) == [("DELETE", "b1"), ("DELETE", "b2")]
+    for name in ("b1", "b2", "b3"):
+        with pytest.raises(Unauthorized):
+            connections.admit(name)
+
+
+def test_g5_a_socket_that_opens_while_its_session_ends_is_closed_too(
+    gateway: Gateway,
+    connections: Connections,
+    management: Management,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    online(connections, "bo", "b1")
+    late = Identity(user_id="bo", session_id="s1")
+    expel = connections.expel
+    opened: list[object] = []
+
+    def racing(*arguments: Any) -> Any:
+        if not opened:
+            opened.append(connections.open(late, "b2"))
+        return expel(*arguments)
+
+    monkeypatch.setattr(connections, "expel", racing)
+    tombstones = Revocation(connections._redis, settings()).tombstones("bo", ["s1"])
+    gateway.end_sessions("bo", ["s1"], tombstones)
+
+    assert connections.of(["bo"]) == []
+    assert {call[:2] for call in management.calls} == {("DELETE", "b1"), ("DELETE", "b2")}
+
+
+def test_g5_a_lost_answer_of_redis_leaves_no_socket_signed_in(
+    gateway: Gateway,
+    connections: Connections,
+    management: Management,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    online(connections, "bo", "b1")
+    expel = connections.expel
+
+    def lost(*arguments: Any) -> Any:
+        expel(*arguments)
+        raise Unavailable("redis")
+
+    revocation = Revocation(connections._redis, settings())
+    tombstones = revocation.tombstones("bo", ["s1"])
+    monkeypatch.setattr(connections, "expel", lost)
+    with pytest.raises(Unavailable):
+        gateway.end_sessions("bo", ["s1"], tombstones)
+
+    assert revocation.stands("bo", "s1") is False
+    with pytest.raises(Unauthorized):
+        connections.admit("b1")
+    assert [call[:2] for call in management.calls] == [("DELETE", "b1")]

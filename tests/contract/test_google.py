@@ -13,7 +13,7 @@ from chalicelib.auth.google_store import GoogleStore
 from chalicelib.auth.google_uses import IdTokenUses
 from chalicelib.auth.passkey_models import Passkey
 from chalicelib.auth.passkey_store import PasskeyStore
-from chalicelib.auth.recovery_store import Recipient, RecoveryStore
+from chalicelib.auth.recovery_store import RecoveryStore
 from chalicelib.auth.second_factor_store import SecondFactorStore
 from chalicelib.auth.store import AccountStore
 from chalicelib.errors import Unavailable, UsernameTaken
@@ -41,8 +41,9 @@ class Linked(Stores):
     def reset(self, user: Profile, now: datetime = NOW) -> list[str] | None:
         """Set a new password by mail."""
         digest, until = secrets.token_bytes(32), NOW + timedelta(hours=1)
-        recipient = Recipient(user.id, user.username, user.email, user.email_verified, False)
-        self.recovery.keep_token(recipient, "reset", digest, until)
+        recipient = self.recovery.recipient(user.id)
+        assert recipient is not None
+        self.recovery.keep_link(recipient, "reset", digest, expires_at=until, since=until, now=NOW)
         return self.recovery.reset_password(digest, "new hash", now)
 
 
@@ -120,8 +121,8 @@ class TestLinks:
         assert stores.google.linked_at(user.id) == NOW
         assert not stores.google.link(other.id, sub, NOW)
         assert not stores.google.link(user.id, subject(), NOW)
-        stores.google.unlink(user.id)
-        stores.google.unlink(user.id)
+        stores.google.unlink(user.id, NOW)
+        stores.google.unlink(user.id, NOW)
 
         assert stores.google.linked_at(user.id) is None
         assert stores.google.link(other.id, sub, NOW)
@@ -131,10 +132,10 @@ class TestLinks:
         (user, _), sub = stores.account(), subject()
         stores.google.link(user.id, sub, NOW)
 
-        assert stores.accounts.open_by_google(session_of(user.id), sub) == []
-        assert stores.accounts.open_by_google(session_of(user.id), "another") is None
-        stores.google.unlink(user.id)
-        assert stores.accounts.open_by_google(session_of(user.id), sub) is None
+        assert stores.accounts.open_by_google(session_of(user.id), sub, known=True) == []
+        assert stores.accounts.open_by_google(session_of(user.id), "another", known=True) is None
+        stores.google.unlink(user.id, NOW)
+        assert stores.accounts.open_by_google(session_of(user.id), sub, known=True) is None
 
     def test_go_with_the_account_and_are_not_made_after_it(self, stores: Linked) -> None:
         (user, _), sub = stores.account(), subject()

@@ -5,6 +5,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib import http
-from chalicelib.http import KeptConnections
+from chalicelib.http import IDLE_SECONDS, KeptConnections
+from tests.proxy import Proxy
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Answers = Callable[[socket.socket, bytes], None]
@@ -164,6 +166,78 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_not_used() -> None:
             closed.clear()
             assert post(client) == 200
             assert closed.wait(5)
+
+
+class TestConnectionsThatIdled:
+    """Together, as after a fan-out and a pause."""
+
+    COUNT = 8
+
+    @pytest.fixture
+    def server(self) -> Iterator[Server]:
+        everybody = threading.Barrier(self.COUNT)
+
+        def answer(connection: socket.socket, request: bytes) -> None:
+            if request.endswith(b"together"):
+                everybody.wait(5)
+            connection.sendall(OK)
+
+        with serving(answer) as server:
+            yield server
+
+    @pytest.fixture
+    def proxy(self, server: Server) -> Iterator[Proxy]:
+        with Proxy("127.0.0.1", server.port) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def client(self, server: Server, proxy: Proxy) -> KeptConnections:
+        client = KeptConnections(f"http://127.0.0.1:{proxy.port}")
+        threads = [
+            threading.Thread(target=post, args=[client, b"together"]) for _ in range(self.COUNT)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert server.connections == self.COUNT
+        return client
+
+    @pytest.mark.parametrize("direction", [1, -1])
+    def test_for_long_by_the_wall_clock_are_not_used_again(
+        self,
+        direction: int,
+        client: KeptConnections,
+        server: Server,
+        proxy: Proxy,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        later = time.time() + direction * (IDLE_SECONDS + 1)
+        monkeypatch.setattr(time, "time", lambda: later)
+        proxy.forget()
+
+        started = time.monotonic()
+        assert [post(client) for _ in range(self.COUNT)] == [200] * self.COUNT
+
+        assert time.monotonic() - started < http.ANSWER_SECONDS, "nothing was sent into the dark"
+        assert server.connections == self.COUNT + 1
+
+    def test_for_a_short_time_are_used_again(
+        self, client: KeptConnections, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        later = time.time() + IDLE_SECONDS - 1
+        monkeypatch.setattr(time, "time", lambda: later)
+
+        assert post(client) == 200
+        assert server.connections == self.COUNT
+
+    def test_are_left_alone_by_who_wants_a_new_one(
+        self, client: KeptConnections, server: Server, proxy: Proxy
+    ) -> None:
+        proxy.forget()
+
+        assert client.request("POST", "/x", {}, b"", new=True) == 200
+        assert server.connections == self.COUNT + 1
 
 
 @pytest.mark.parametrize("answer", [b"220 ready\r\n", b"HTTP/1.1 2", b""])

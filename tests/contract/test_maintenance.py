@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
@@ -40,7 +41,7 @@ def servers(
         yield {
             **ENVIRONMENT,
             "POSTGRES_URL": postgres_url.rpartition("/")[0] + f"/{name}",
-            "MESSAGES_URL": mongo_url.rpartition("/")[0] + f"/{name}",
+            "MESSAGES_URL": urlsplit(mongo_url)._replace(path=f"/{name}").geturl(),
             "REDIS_URL": redis_url,
             "AMQP_URL": amqp_url,
         }

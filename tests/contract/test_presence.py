@@ -1,16 +1,15 @@
 """Coming and going, on a real Redis."""
 
-import time
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from chalicelib.auth.models import Identity
-from chalicelib.connections import Connections
+from chalicelib.auth.revocation import Revocation
+from chalicelib.connections import Connections, _connection, _sockets
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.messages.models import TYPING, TypingOf
 from chalicelib.messages.presence import Presence
@@ -30,12 +29,12 @@ class FakeSessions:
 
 
 class FakeChats:
-    """Everybody shares a chat with everybody but strangers."""
+    """Everybody has written with everybody but strangers."""
 
     def __init__(self) -> None:
         self.strangers: set[str] = set()
 
-    def shares_chat(self, member: str, others: Collection[str]) -> set[str]:
+    def acquainted(self, member: str, others: Collection[str]) -> set[str]:
         return set(others) - self.strangers
 
 
@@ -120,6 +119,7 @@ def deliver(gateway: Posts, bo: Identity) -> None:
 def test_watchers_are_told_once_whoever_ends_the_last_socket(
     presence: Presence,
     watcher: Identity,
+    connections: Connections,
     gateway: Posts,
     end: Callable[[Posts, Identity], None],
 ) -> None:
@@ -127,6 +127,7 @@ def test_watchers_are_told_once_whoever_ends_the_last_socket(
     presence.watch(watcher, [bo.user_id])
     for name in ("b1", "b2"):
         presence.connected(bo, name)
+        presence.ping(connections.admit(name))
     gateway.statuses = {"b1": 410}
     tell(gateway, bo)
     assert told(gateway) == [("w1", True)]
@@ -231,47 +232,67 @@ def test_g4_a_ping_stops_watching_who_became_a_stranger(
     connections: Connections,
     gateway: Posts,
     chats: FakeChats,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bo = someone()
     presence.watch(watcher, [bo.user_id])
     chats.strangers = {bo.user_id}
 
-    later(monkeypatch, seconds=310)
+    age(connections, "w1", "watched_at", seconds=310)
     presence.ping(watcher)
 
     presence.connected(bo, "b1")
     assert told(gateway) == []
-    later(monkeypatch, seconds=620)
-    assert connections.renew(watcher).watching == []
+    age(connections, "w1", "watched_at", seconds=310)
+    assert connections.renew(watcher) == []
 
 
-def test_g5_a_ping_notices_a_revoke_that_could_not_tell_the_socket(
-    presence: Presence,
-    connections: Connections,
-    gateway: Posts,
-    sessions: FakeSessions,
-    monkeypatch: pytest.MonkeyPatch,
+def test_g5_a_frame_notices_a_revoke_that_could_not_tell_the_socket(
+    presence: Presence, connections: Connections, gateway: Posts, sessions: FakeSessions
 ) -> None:
     bo = someone()
     presence.connected(bo, "b1")
+    assert connections.admit("b1").in_doubt  # Redis does not know the session
+    Revocation(connections._redis, settings()).confirm(bo.user_id, bo.session_id)
+    assert not connections.admit("b1").in_doubt
+    age(connections, "b1", "checked_at", seconds=60)
     caller = connections.admit("b1")
-    sessions.valid = False
-    presence.ping(caller)
+    assert caller.in_doubt
+    presence.check(caller)
+    assert not connections.admit("b1").in_doubt
 
-    later(monkeypatch, seconds=60)
+    sessions.valid = False
     with pytest.raises(Unauthorized):
-        presence.ping(caller)
+        presence.check(caller)
 
     assert gateway.sent == [("b1", {"closed": True})]
     with pytest.raises(Unauthorized):
         connections.admit("b1")
 
 
-def later(monkeypatch: pytest.MonkeyPatch, *, seconds: int) -> None:
-    """A ping does most of its work every few minutes only."""
-    then = time.time() + seconds
-    monkeypatch.setattr("chalicelib.connections.time", SimpleNamespace(time=lambda: then))
+@pytest.mark.parametrize("look", [Presence.ping, Presence.check])
+def test_g1_a_socket_that_redis_lost_from_its_list_is_told_to_come_back(
+    presence: Presence,
+    connections: Connections,
+    gateway: Posts,
+    look: Callable[[Presence, Identity], None],
+) -> None:
+    bo = someone()
+    presence.connected(bo, "b1")
+    caller = connections.admit("b1")
+    look(presence, caller)
+    connections._redis.delete(_sockets(bo.user_id))
+
+    with pytest.raises(Unauthorized):
+        look(presence, caller)
+
+    assert gateway.sent == [("b1", {"closed": True})]
+    with pytest.raises(Unauthorized):
+        connections.admit("b1")
+
+
+def age(connections: Connections, connection_id: str, field: str, *, seconds: int) -> None:
+    """Have something that a socket's record tells have happened earlier."""
+    connections._redis.hincrby(_connection(connection_id), field, -seconds)
 
 
 def test_g5_a_session_revoked_while_connecting_gets_no_socket(

@@ -5,7 +5,7 @@ And G5 on real servers: who is revoked stays out, whatever Redis forgets.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -24,7 +24,7 @@ from chalicelib.errors import RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
 from chalicelib.limits import Use
 from chalicelib.postgres import Postgres
-from chalicelib.redis import connect
+from chalicelib.redis import Call, Scripts, connect
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import RoundTrips, Slots, Stores, migrated, profile
 from tests.unit.auth.fakes import (
@@ -35,6 +35,11 @@ from tests.unit.auth.fakes import (
 )
 
 DEFAULT = Use()
+
+
+def revoke(revocation: Revocation, user_id: str, session_ids: list[str]) -> None:
+    if calls := revocation.tombstones(user_id, session_ids):
+        revocation._scripts.run_all(calls)
 
 
 @pytest.fixture
@@ -66,14 +71,14 @@ class TestRevocation:
 
     def test_remembers_what_was_revoked(self, revocation: Revocation) -> None:
         revocation.confirm("ana", "s1")
-        revocation.revoke("ana", ["s1", "s2"])
+        revoke(revocation, "ana", ["s1", "s2"])
 
         for session_id in ("s1", "s2"):
             assert revocation.admit("ana", session_id, DEFAULT).stands is False
             assert revocation.stands("ana", session_id) is False
 
     def test_a_late_confirmation_does_not_undo_a_revoke(self, revocation: Revocation) -> None:
-        revocation.revoke("ana", ["s1"])
+        revoke(revocation, "ana", ["s1"])
 
         assert not revocation.confirm("ana", "s1")
         assert revocation.stands("ana", "s1") is False
@@ -121,7 +126,7 @@ class TestRevocationOnRedis:
         revocation = Revocation(client, auth_settings(access_token_seconds=900))
         revocation.confirm("ana", "s1")
         revocation.admit("ana", "s1", DEFAULT)
-        revocation.revoke("ana", ["s2"])
+        revoke(revocation, "ana", ["s2"])
 
         assert 0 < client.ttl("session:{ana}:s1") <= 900
         assert 900 < client.ttl("session:{ana}:s2") <= 960
@@ -136,7 +141,7 @@ class TestRevocationOnRedis:
             with pytest.raises(Unavailable):
                 ask("ana", "s1")
         with pytest.raises(Unavailable):
-            revocation.revoke("ana", ["s1"])
+            revocation.unfinished([("ana", "s1")])
 
 
 class TestRateLimit:
@@ -192,7 +197,7 @@ class TestRateLimit:
     def test_a_revoked_session_is_told_so_even_then(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 0.001, 1)
         revocation.admit("ana", "s1", DEFAULT)
-        revocation.revoke("ana", ["s1"])
+        revoke(revocation, "ana", ["s1"])
 
         assert revocation.admit("ana", "s1", DEFAULT).stands is False
 
@@ -315,12 +320,26 @@ class TestClassesOfLimits:
         assert all(0 < client.pttl(key) <= 1000 for key in keys)
 
 
+class Sockets(FakeSockets):
+    """None is open."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        super().__init__()
+        self._scripts = Scripts(client)
+
+    def end_sessions(
+        self, user_id: str, session_ids: Collection[str], tombstones: Sequence[Call]
+    ) -> None:
+        super().end_sessions(user_id, session_ids, tombstones)
+        self._scripts.run_all(tombstones)
+
+
 class World:
     """`Auth` on real servers, with an account whose sessions are opened as asked."""
 
     def __init__(self, given: Settings, client: redis.Redis, postgres: Postgres) -> None:
         self.stores = Stores(AccountStore(postgres), UserStore(postgres))
-        self.sockets = FakeSockets()
+        self.sockets = Sockets(client)
         tokens, throttle = AccessTokens(given), Throttle(client, given)
         self.auth = Auth(
             given,
@@ -338,7 +357,7 @@ class World:
 
     def login(self) -> Tokens:
         draft, refresh_token = self.auth.draft_session(self.user.id, PHONE, None)
-        assert self.stores.accounts.open_session(draft, "hash") == []
+        assert self.stores.accounts.open_session(draft, "hash", known=False) == []
         return self.auth.tokens(draft, refresh_token)
 
     def refresh(self, token: str) -> Tokens:

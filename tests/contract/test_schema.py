@@ -16,7 +16,7 @@ from chalicelib.broker import Broker
 from chalicelib.errors import Unavailable
 from chalicelib.messages.store.mongo import MongoMessages
 from chalicelib.messages.store.postgres import PostgresMessages
-from chalicelib.postgres import Postgres
+from chalicelib.postgres import SESSION, Postgres
 from tests.contract.message_store.room import Room
 from tests.unit.settings import ENVIRONMENT, settings
 
@@ -53,6 +53,11 @@ def test_takes_messages_to_a_postgresql_of_their_own(
 ) -> None:
     schema.apply(settings(postgres_url=postgres_url, messages_url=second_url, amqp_url=amqp_url))
 
+    for url in (postgres_url, second_url):  # as whoever connects without saying anything
+        with psycopg.connect(url) as connection:
+            for name, value in SESSION.items():
+                held = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
+                assert held == (value,)
     postgres = Postgres(second_url)
     room = Room(PostgresMessages(postgres))
     assert room.say(room.ana).rev == 1

@@ -78,7 +78,7 @@ def test_one_that_was_proposed_is_not_asked_for(stores: Guarded) -> None:
     assert stores.factors.factor(user.id) == Factor("SECRET", confirmed=False, codes_left=0)
     assert not stores.asked(user.id)
     assert not stores.factors.use_step(user.id, 1)
-    assert not stores.factors.replace_codes(user.id, [b"a"])
+    assert not stores.factors.replace_codes(user.id, [b"a"], NOW)
 
 
 def test_only_the_secret_that_was_proposed_last_is_confirmed(stores: Guarded) -> None:
@@ -111,28 +111,28 @@ def test_a_step_is_used_once_and_none_before_it(stores: Guarded) -> None:
 def test_a_recovery_code_is_used_once_by_its_owner(stores: Guarded) -> None:
     user_id, other = stores.holder(), stores.account()[0].id
 
-    assert not stores.factors.use_code(other, b"a")
-    assert stores.factors.use_code(user_id, b"a")
-    assert not stores.factors.use_code(user_id, b"a")
+    assert not stores.factors.use_code(other, b"a", NOW)
+    assert stores.factors.use_code(user_id, b"a", NOW)
+    assert not stores.factors.use_code(user_id, b"a", NOW)
     assert stores.factors.factor(user_id) == Factor("SECRET", confirmed=True, codes_left=1)
 
 
 def test_new_recovery_codes_void_the_old_ones(stores: Guarded) -> None:
     user_id = stores.holder()
 
-    assert stores.factors.replace_codes(user_id, [b"c"])
+    assert stores.factors.replace_codes(user_id, [b"c"], NOW)
 
-    assert not stores.factors.use_code(user_id, b"a")
-    assert stores.factors.use_code(user_id, b"c")
+    assert not stores.factors.use_code(user_id, b"a", NOW)
+    assert stores.factors.use_code(user_id, b"c", NOW)
 
 
 def test_removing_it_leaves_nothing(stores: Guarded) -> None:
     user_id = stores.holder()
     for _ in range(2):
-        stores.factors.remove(user_id)
+        stores.factors.remove(user_id, NOW)
 
     assert stores.factors.factor(user_id) is None
-    assert not stores.factors.use_code(user_id, b"a")
+    assert not stores.factors.use_code(user_id, b"a", NOW)
     assert not stores.asked(user_id)
 
 
@@ -142,7 +142,7 @@ def test_it_goes_with_the_account(stores: Guarded) -> None:
     stores.accounts.erase(user_id, NOW, checked="hash")
 
     assert stores.factors.factor(user_id) is None
-    assert not stores.factors.use_code(user_id, b"a")
+    assert not stores.factors.use_code(user_id, b"a", NOW)
 
 
 def test_of_two_who_use_a_step_or_a_code_at_once_one_succeeds(
@@ -153,7 +153,7 @@ def test_of_two_who_use_a_step_or_a_code_at_once_one_succeeds(
 
     with ThreadPoolExecutor(2) as pool:
         steps = list(pool.map(lambda who: who.factors.use_step(user_id, 101), [one, two]))
-        codes = list(pool.map(lambda who: who.factors.use_code(user_id, b"a"), [one, two]))
+        codes = list(pool.map(lambda who: who.factors.use_code(user_id, b"a", NOW), [one, two]))
 
     assert sorted(steps) == sorted(codes) == [False, True]
 

@@ -83,8 +83,8 @@ class TestReading:
     def test_one_that_is_not_filled_yet_is_told_as_what_it_will_hold(
         self, url: str, keep: Callable[[str], str]
     ) -> None:
-        with pytest.raises(SettingsInvalid, match="FCM_CREDENTIALS: Field required") as caught:
-            load(url, keep(stored(*SECRET_NAMES, "JWT_KEYS")), keep("{}"))
+        with pytest.raises(SettingsInvalid, match="REDIS_URL: Field required") as caught:
+            load(url, keep(stored("POSTGRES_URL", "MESSAGES_URL")), keep("{}"))
 
         assert "POSTGRES_URL" not in str(caught.value)
 

@@ -175,6 +175,20 @@ class TestThrottle:
         with pytest.raises(RateLimited):
             tried(throttle, "ana", "192.0.2.1", "key")
 
+    def test_is_known_once_it_has_signed_in_and_not_by_a_right_password(
+        self, throttle: Throttle
+    ) -> None:
+        attempt = throttle.login("ana", "192.0.2.1", "key")
+        throttle.account(attempt, "id of ana")
+        throttle.logged_in(attempt)
+        assert not throttle.knows("id of ana", "key")
+
+        throttle.recognise("ana", "id of ana", "key")
+
+        assert throttle.knows("id of ana", "key")
+        assert not any(throttle.knows("id of ana", other) for other in ("another", "", None))
+        assert not throttle.knows("id of bo", "key")
+
     def test_and_is_not_kept_out_by_its_address(self, throttle: Throttle) -> None:
         throttle.recognise("ana", "id of ana", "key")
         for n in range(4):

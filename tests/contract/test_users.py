@@ -13,7 +13,7 @@ from chalicelib.auth.store import AccountStore
 from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
 from chalicelib.postgres import Postgres
-from chalicelib.users.models import MAX_DEVICES, Profile, PushTarget, PushToken
+from chalicelib.users.models import MAX_DEVICES, Profile, PublicProfile, PushTarget, PushToken
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import MONTH, NOW, Stores, migrated
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
@@ -36,7 +36,7 @@ def push(token: str | None = None) -> PushToken:
 
 def devices(stores: Stores, *users: Profile) -> dict[str, str]:
     """The tokens pushed to, by device."""
-    found = stores.users.push_targets([user.id for user in users], [], NOW).targets
+    found = stores.users.push_targets([user.id for user in users], NOW)
     return {target.device_id: target.token for target in found}
 
 
@@ -75,9 +75,10 @@ class TestProfiles:
     def test_others_see_no_address(self, stores: Stores) -> None:
         user, _ = stores.account()
 
-        for shown in (stores.users.public(user.id), stores.users.named(user.username)):
+        (card,) = stores.users.cards([user.id])
+        for shown in (card, stores.users.named(user.username)):
             assert shown is not None
-            assert shown.model_dump() == {
+            assert PublicProfile.of(shown).model_dump() == {
                 "id": user.id,
                 "username": user.username,
                 "display_name": "Ana",
@@ -100,7 +101,28 @@ class TestProfiles:
             assert stores.users.profile(user_id) is None
             assert stores.users.update(user_id, {"about": "hi"}) is None
             assert not stores.users.exists(user_id)
-        assert stores.users.public(new_id()) is None
+        assert stores.users.cards([new_id()]) == []
+
+    def test_each_change_has_a_higher_revision(self, stores: Stores) -> None:
+        (user, _), (other, _) = stores.account(), stores.account()
+        seen = []
+        for change in (
+            lambda: None,
+            lambda: stores.users.update(user.id, {"about": "hi"}),
+            lambda: stores.users.update(user.id, {"about": "ho", "push_previews": False}),
+            lambda: stores.accounts.erase(user.id, NOW, checked="hash"),
+        ):
+            change()
+            seen.append({card.id: card for card in stores.users.cards([user.id, other.id])})
+
+        assert [(one[user.id].revision, one[user.id].about) for one in seen] == [
+            (0, ""),
+            (1, "hi"),
+            (2, "ho"),
+            (3, ""),
+        ]
+        assert (seen[3][user.id].username, seen[3][user.id].deleted) == (None, True)
+        assert {one[other.id].revision for one in seen} == {0}
 
     def test_others_are(self, stores: Stores) -> None:
         user, _ = stores.account()
@@ -115,7 +137,7 @@ class TestPushTokens:
         given = push()
         stores.users.add_push_token(user.id, session.id, "d1", given, NOW)
 
-        assert stores.users.push_targets([user.id], [], NOW).targets == [
+        assert stores.users.push_targets([user.id], NOW) == [
             PushTarget(user.id, "d1", given.token, "android", False)
         ]
 
@@ -126,14 +148,44 @@ class TestPushTokens:
 
         assert devices(stores, user) == {"d1": "new" + user.id}
 
-    def test_move_with_a_phone_that_changes_hands(self, stores: Stores) -> None:
+    def test_move_with_a_phone_that_changes_hands_and_shows_its_key(self, stores: Stores) -> None:
         (old, old_session), (new, new_session) = stores.account(), stores.account()
-        given = push()
+        given = push().model_copy(update={"device_key": "k" * 22})
         stores.users.add_push_token(old.id, old_session.id, "d1", given, NOW)
         stores.users.add_push_token(new.id, new_session.id, "d1", given, NOW)
 
         assert devices(stores, old) == {}
         assert devices(stores, new) == {"d1": given.token}
+
+    @pytest.mark.parametrize(
+        ("owners", "strangers"), [("k" * 22, None), (None, "x" * 22), (None, None), ("k", "x")]
+    )
+    def test_are_taken_by_nobody_who_merely_knows_them(
+        self, stores: Stores, owners: str | None, strangers: str | None
+    ) -> None:
+        (ana, session), (eve, other) = stores.account(), stores.account()
+        given = push()
+        with_key = [given.model_copy(update={"device_key": key}) for key in (owners, strangers)]
+        stores.users.add_push_token(ana.id, session.id, "d1", with_key[0], NOW)
+        stores.users.add_push_token(eve.id, other.id, "d1", with_key[1], NOW)
+
+        for user in (ana, eve):
+            (target,) = stores.users.push_targets([user.id], NOW)
+            assert (target.token, target.previews) == (given.token, False)
+        stores.accounts.revoke(eve.id, other.id, NOW)
+        (target,) = stores.users.push_targets([ana.id], NOW)
+        assert target.previews
+
+    def test_that_a_session_which_is_over_had_are_nobodys(self, stores: Stores) -> None:
+        (ana, session), (eve, _) = stores.account(), stores.account()
+        given = push()
+        short = stores.login(eve, expires_at=NOW + timedelta(seconds=1))
+        stores.users.add_push_token(eve.id, short.id, "d1", given, NOW)
+        stores.users.add_push_token(ana.id, session.id, "d1", given, NOW)
+
+        (target,) = stores.users.push_targets([ana.id], NOW + timedelta(seconds=1))
+
+        assert target.previews
 
     def test_move_between_devices_of_one_user(self, stores: Stores) -> None:
         user, session = stores.account()
@@ -157,7 +209,7 @@ class TestPushTokens:
         stores.users.add_push_token(user.id, session.id, "d1", push(), NOW)
         stores.users.add_push_token(user.id, short.id, "d2", push(), NOW)
 
-        later = stores.users.push_targets([user.id], [], NOW + timedelta(seconds=1)).targets
+        later = stores.users.push_targets([user.id], NOW + timedelta(seconds=1))
         assert [target.device_id for target in later] == ["d1"]
         stores.accounts.revoke(user.id, session.id, NOW)
         assert set(devices(stores, user)) == {"d2"}
@@ -212,34 +264,21 @@ class TestPushTargets:
         for user, session in (one, other, sender):
             stores.users.add_push_token(user.id, session.id, "d" + user.id[-12:], push(), NOW)
 
-        found = stores.users.push_targets([one[0].id, other[0].id], [sender[0].id], NOW)
+        found = stores.users.push_targets([one[0].id, other[0].id], NOW)
 
-        assert {target.user_id for target in found.targets} == {one[0].id, other[0].id}
+        assert {target.user_id for target in found} == {one[0].id, other[0].id}
 
-    def test_come_with_the_senders_names(self, stores: Stores) -> None:
+    def test_are_in_the_order_of_devices(self, stores: Stores) -> None:
         user, session = stores.account()
-        sender, _ = stores.account(display_name="Bo")
-        gone, _ = stores.account(display_name="Cy")
-        stores.accounts.erase(gone.id, NOW, checked="hash")
         for n in range(2):
             stores.users.add_push_token(user.id, session.id, f"d{n}", push(), NOW)
 
-        found = stores.users.push_targets([user.id], [sender.id, gone.id, new_id()], NOW)
+        found = stores.users.push_targets([user.id], NOW)
 
-        assert found.names == {sender.id: "Bo", gone.id: "Deleted user"}
-        assert [target.device_id for target in found.targets] == ["d0", "d1"]
-
-    def test_one_may_send_and_receive(self, stores: Stores) -> None:
-        user, session = stores.account()
-        stores.users.add_push_token(user.id, session.id, "d1", push(), NOW)
-
-        found = stores.users.push_targets([user.id], [user.id], NOW)
-
-        assert found.names == {user.id: "Ana"}
-        assert len(found.targets) == 1
+        assert [target.device_id for target in found] == ["d0", "d1"]
 
     def test_of_nobody_are_none(self, stores: Stores) -> None:
-        assert stores.users.push_targets([], [], NOW) == ([], {})
+        assert stores.users.push_targets([], NOW) == []
 
 
 class TestOnPostgres:
@@ -260,17 +299,17 @@ class TestOnPostgres:
 
         monkeypatch.setattr(psycopg.Cursor, "execute", counted)
         ids = [user.id for user, _ in people]
-        found = stores.users.push_targets(ids, ids, NOW + MONTH / 2)
+        found = stores.users.push_targets(ids, NOW + MONTH / 2)
         postgres.close()
 
-        assert len(found.targets) == len(found.names) == 5
+        assert len(found) == 5
         assert len(statements) == 1
 
     def test_devices_that_claim_one_token_at_once_take_turns(self, postgres_url: str) -> None:
         first = Postgres(migrated(postgres_url))
         stores = Stores(AccountStore(first), UserStore(first))
         people = [stores.account() for _ in range(6)]
-        given = push()
+        given = push().model_copy(update={"device_key": "k" * 22})
         barrier = Barrier(6)
 
         def claim(n: int) -> None:
@@ -283,7 +322,7 @@ class TestOnPostgres:
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(claim, range(6)))
 
-        holders = stores.users.push_targets([user.id for user, _ in people], [], NOW).targets
+        holders = stores.users.push_targets([user.id for user, _ in people], NOW)
         first.close()
         assert [target.token for target in holders] == [given.token]
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from infra.deploy.aws import Aws
 from infra.deploy.console import Console
 from infra.deploy.deploy import Deploy
 from infra.deploy.destroy import Destroy
-from infra.deploy.place import Place
+from infra.deploy.place import SECRETS, Place
 from infra.deploy.project import ROOT
 from infra.deploy.stages import Stage
+from infra.package.staging import RECORD, Staged, code_digest
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 
@@ -49,15 +51,18 @@ Parameters:
   Stage: {Type: String}
   KeyArn: {Type: String}
   DeletionProtection: {Type: String, Default: "true"}
+  PasswordGeneration: {Type: String, Default: "1"}
 Resources: {Database: {Type: AWS::SNS::Topic}}
 Outputs:
   BrokerArn: {Value: "arn:aws:mq:eu-central-1:123456789012:broker:parley:b-1"}
+  BrokerConsoleUrl: {Value: "https://b-1.example"}
+  PasswordGeneration: {Value: !Ref PasswordGeneration}
   MediaBucket: {Value: some-media}
   ExportsBucket: {Value: some-exports}
 """
 """moto's CloudFormation makes no secrets: they are made beforehand, and told as outputs."""
 
-SECRETS = ("SettingsSecretArn", "JwtSecretArn", "FcmSecretArn", "BrokerSecretArn")
+FIRST_USER = {"username": "parley", "password": "not-to-be-shown-either"}
 
 WATCH = """
 Parameters: {Stage: {Type: String}, WebSocketApiId: {Type: String}, AlarmEmail: {Type: String}}
@@ -129,8 +134,11 @@ class Checkout:
         shutil.copytree(ROOT / ".chalice", root / ".chalice")
         (root / "infra").mkdir()
         self.secrets = {
-            name: client("secretsmanager").create_secret(Name=name, SecretString="{}")["ARN"]
-            for name in SECRETS
+            name: client("secretsmanager").create_secret(Name=name, SecretString=text)["ARN"]
+            for name, text in (
+                *((name, "{}") for name in (*SECRETS, "BrokerUserSecretArn")),
+                ("BrokerSecretArn", json.dumps(FIRST_USER)),
+            )
         }
         outputs = "".join(f'  {name}: {{Value: "{arn}"}}\n' for name, arn in self.secrets.items())
         for name, text in (("network", NETWORK), ("data", DATA + outputs), ("watch", WATCH)):
@@ -139,7 +147,8 @@ class Checkout:
         self.fcm.write_text(json.dumps(SERVICE_ACCOUNT))
 
     def package(self, folder: Path, *, architecture: str, python: str) -> None:
-        """The app with a dependency that weighs nothing: what it needs, the tests have."""
+        """The app with a dependency that weighs nothing: what it needs, the tests have. For the
+        Python that runs the tests, whatever the stage wants."""
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(
             ROOT / "chalicelib", folder / "chalicelib", ignore=shutil.ignore_patterns("__pycache__")
@@ -148,6 +157,9 @@ class Checkout:
         (folder / "requirements.txt").write_text("")
         (folder / "vendor" / "tiny").mkdir(parents=True)
         (folder / "vendor" / "tiny" / "__init__.py").write_text("TINY = True\n")
+        here = f"3.{sys.version_info.minor}"
+        about = Staged(architecture, here, False, code_digest(folder), {})
+        (folder / RECORD).write_text(json.dumps(asdict(about)))
 
 
 class Operator:

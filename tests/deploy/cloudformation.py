@@ -11,6 +11,7 @@ INFRA = Path(__file__).resolve().parents[2] / "infra"
 REGION = "us-east-1"
 ACCOUNT = "111122223333"
 LISTS = ("CommaDelimitedList", "List<")
+STACK = "6c3a1f00-0000-11ef-8000-0a1b2c3d4e5f"
 ABSENT = object()
 
 
@@ -131,7 +132,12 @@ class Evaluated:
             return ABSENT
         if name in self.parameters:
             return self.parameters[name]
-        known = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::Partition": "aws"}
+        known = {
+            "AWS::Region": REGION,
+            "AWS::AccountId": ACCOUNT,
+            "AWS::Partition": "aws",
+            "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/parley-dev-x/{STACK}",
+        }
         return known[name] if name in known else self._attribute(name)
 
     def _attribute(self, name: str) -> Any:
@@ -139,7 +145,9 @@ class Evaluated:
         one = self.template.resources[resource]
         assert "Condition" not in one or self.holds(one["Condition"]), f"there is no {resource}"
         if one["Type"].endswith("::Secret"):
-            return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{resource}-AbCdEf"
+            # One with another name is another secret.
+            called = self.value(one["Properties"].get("Name", resource))
+            return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{called}-AbCdEf"
         if attribute == "AmqpEndpoints":
             return [f"amqps://b-1.mq.{REGION}.on.aws:5671"]
         if "Endpoint" in attribute or "EndPoint" in attribute:

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from bench import function as events
+from infra.deploy.place import SECRETS
+from infra.deploy.project import Project
+from infra.deploy.stages import SECRET
 from tests.client import PASSWORD
 from tests.deploy.function import Function, Unpacked
 
@@ -16,6 +19,15 @@ class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
     body: Any
+
+
+def own(name: str, environment: dict[str, str]) -> dict[str, str]:
+    """Of an environment with all secrets, what a function of this name is told."""
+    project = Project("dev")
+    readable = {
+        setting for secret in project.secrets(project.function(name)) for setting in SECRETS[secret]
+    }
+    return {k: v for k, v in environment.items() if k not in SECRET or k in readable}
 
 
 class Deployment:
@@ -36,12 +48,12 @@ class Deployment:
         self._functions: dict[str, Function] = {}
 
     def function(self, name: str, handler: str = "") -> Function:
-        """The function of this name, as `.chalice/config.json` has it."""
+        """The function of this name, as `.chalice/config.json` has it: with its secrets alone."""
         if name not in self._functions:
             self._functions[name] = Function(
                 name,
                 self._container,
-                self._environment,
+                own(name, self._environment),
                 self._logs / f"{name}.log",
                 handler=handler,
                 trace_imports=self._trace_imports,

@@ -26,6 +26,7 @@ from moto.server import main
 CONCURRENCY = 1000
 ANSWERS = {
     "migrate": {"done": True},
+    "retire": {"retired": ["parley_app_1"]},
     "canary": {"queues": {"push.0": "ok"}},
     "redrive": {"moved": 2, "left": 1},
     "grant": {"user_id": "u1"},
@@ -77,8 +78,9 @@ class Deployments(ApiGatewayV2Response):
 
     def update_stage(self) -> tuple[int, dict[str, Any], str]:
         api_id, name = self.path.split("/")[-3], self.path.split("/")[-1]
-        stage = self.apigatewayv2_backend.get_stage(api_id, name)
-        return self._serving(stage, json.loads(self.body)["deploymentId"])
+        stage, asked = self.apigatewayv2_backend.get_stage(api_id, name), json.loads(self.body)
+        stage.default_route_settings |= asked.get("defaultRouteSettings", {})
+        return self._serving(stage, asked.get("deploymentId", self.served.get(stage)))
 
     def get_stages(self) -> tuple[int, dict[str, Any], str]:
         api_id = self.path.split("/")[-2]

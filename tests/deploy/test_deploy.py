@@ -13,14 +13,16 @@ import pytest
 
 from chalicelib.auth.models import Identity
 from chalicelib.auth.tokens import AccessTokens
+from chalicelib.config import SettingsInvalid
 from chalicelib.events import PUSH_QUEUES
 from infra.deploy import __main__ as commands
-from infra.deploy import chalice, logs
+from infra.deploy import chalice, deploy, first, logs, maintenance, place
 from infra.deploy.errors import Stopped
 from infra.deploy.project import Project
 from infra.deploy.rotate import Rotate
 from tests.deploy.account import (
     ACCOUNT,
+    FIRST_USER,
     REGION,
     SERVICE_ACCOUNT,
     Checkout,
@@ -29,9 +31,10 @@ from tests.deploy.account import (
     serve,
     stage,
 )
-from tests.unit.settings import settings
+from tests.unit.settings import settings, settings_without
 
-FUNCTIONS = {each.key: each for each in Project("dev").functions}
+PROJECT = Project("dev")
+FUNCTIONS = {each.key: each for each in PROJECT.functions}
 BROKER = f"arn:aws:mq:{REGION}:{ACCOUNT}:broker:parley:b-1"
 CHANGED = '@app.route("/v1/changed")\ndef changed(): ...\n'
 
@@ -109,6 +112,11 @@ def answering_routes() -> list[str]:
     return str(deployment["DeploymentStatusMessage"]).split(",")
 
 
+def own_secrets(checkout: Checkout, key: str) -> list[str]:
+    """The ARNs of the secrets that a function reads its settings from."""
+    return [checkout.secrets[each] for each in PROJECT.secrets(FUNCTIONS[key])]
+
+
 def fail(*_: Any, **__: Any) -> str:
     raise Stopped("enough")
 
@@ -159,8 +167,10 @@ class TestDeploy(Deployed):
                 "WS_URL": f"wss://{socket}.execute-api.{where}",
                 "WS_ENDPOINT_URL": f"https://{socket}.execute-api.{where}",
                 "EXPORTS_BUCKET": "some-exports",
-                "SECRETS": ",".join(list(checkout.secrets.values())[:3]),
+                "SECRETS": ",".join(own_secrets(checkout, key)),
             }
+            reserved = client("lambda").get_function_concurrency(FunctionName=function.name)
+            assert reserved.get("ReservedConcurrentExecutions") == function.concurrency, key
         assert configuration("maintain")["Handler"].endswith("maintain")
         assert configuration("notify")["Handler"] == "chalicelib.notify.worker.notify"
 
@@ -191,9 +201,17 @@ class TestDeploy(Deployed):
             text = json.dumps(policy)
             assert "${" not in text
             assert f"{ACCOUNT}:log-group:{function.log_group}:*" in text
-            assert all(arn in text for arn in list(checkout.secrets.values())[:3])
+            named = {arn for arn in checkout.secrets.values() if arn in text}
+            of_trigger = {checkout.secrets["BrokerUserSecretArn"]} if key == "notify" else set()
+            assert named == {*own_secrets(checkout, key), *of_trigger}, key
             assert (f"{socket}/api/POST/@connections/*" in text) == (
-                function.policy in ("policy-api.json", "policy-posts.json")
+                function.policy
+                in (
+                    "policy-api.json",
+                    "policy-connect.json",
+                    "policy-deliver.json",
+                    "policy-disconnect.json",
+                )
             )
             assert (":s3:::some-exports/exports/*" in text) == (
                 function.policy in ("policy-api.json", "policy-exports.json")
@@ -217,9 +235,24 @@ class TestDeploy(Deployed):
             )
 
         keys = held("JwtSecretArn")["JWT_KEYS"]
+        public = held("JwtPublicSecretArn")["JWT_PUBLIC_KEYS"]
         tokens = AccessTokens(settings(jwt_keys=keys))
         ana = Identity(user_id="ana", session_id="s")
         assert tokens.verify(tokens.issue(ana)) == ana
+        verifier = AccessTokens(settings_without("JWT_KEYS", jwt_public_keys=public))
+        assert verifier.verify(tokens.issue(ana)) == ana
+        assert all(
+            {"d", "p", "q", "dp", "dq", "qi"}.isdisjoint(k) for k in json.loads(public)["keys"]
+        )
+        with pytest.raises(SettingsInvalid, match="cannot sign"):
+            verifier.issue(ana)
+        assert json.loads(held("BrokerAdminSecretArn")["BROKER_ADMIN"]) == {
+            "username": "parley",
+            "passwords": [FIRST_USER["password"]],
+            "url": "https://b-1.example",
+            "generation": 1,
+        }
+        assert FIRST_USER["password"] not in output
         assert json.loads(held("FcmSecretArn")["FCM_CREDENTIALS"]) == SERVICE_ACCOUNT
         assert json.loads(keys)["keys"][0]["d"] not in output
         assert SERVICE_ACCOUNT["private_key"] not in output
@@ -229,6 +262,26 @@ class TestDeploy(Deployed):
     ) -> None:
         assert sorted(queue for each in mappings() for queue in each["Queues"]) == PUSH_QUEUES
         assert {each["EventSourceArn"] for each in mappings()} == {BROKER}
+        assert {
+            access["URI"]
+            for each in mappings()
+            for access in each["SourceAccessConfigurations"]
+            if access["Type"] == "BASIC_AUTH"
+        } == {checkout.secrets["BrokerUserSecretArn"]}
+
+    def test_both_apis_take_only_so_much_of_what_the_account_has(
+        self, checkout: Checkout, output: str
+    ) -> None:
+        wanted = stage().throttles
+
+        served = client("apigateway").get_stage(restApiId=rest_api(), stageName="api")
+        (sockets,) = client("apigatewayv2").get_stages(ApiId=socket_api())["Items"]
+
+        settings_of_all = served["methodSettings"]["*/*"]
+        assert settings_of_all["throttlingRateLimit"] == wanted.http_rate
+        assert settings_of_all["throttlingBurstLimit"] == wanted.http_burst
+        assert sockets["DefaultRouteSettings"]["ThrottlingRateLimit"] == wanted.socket_rate
+        assert sockets["DefaultRouteSettings"]["ThrottlingBurstLimit"] == wanted.socket_burst
 
     def test_dead_pushes_can_be_tried_again(self, checkout: Checkout, output: str) -> None:
         operator = Operator(checkout)
@@ -295,6 +348,111 @@ class TestDeployAgain:
         assert len(layers["LayerVersions"]) == 1
 
 
+class TestOrder:
+    """New code serves only when what it relies on is there."""
+
+    def test_migrates_with_the_new_maintain_before_any_other_function_is_new(
+        self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Operator(checkout).deploy()
+        before = {key: configuration(key) for key in FUNCTIONS}
+        checkout.routes = CHANGED
+        seen: list[dict[str, Any]] = []
+        invoke = maintenance.invoke
+
+        def look(aws: Any, function: str, order: dict[str, Any]) -> dict[str, Any]:
+            seen.append({"order": order["task"], **{k: configuration(k) for k in FUNCTIONS}})
+            return invoke(aws, function, order)
+
+        monkeypatch.setattr(maintenance, "invoke", look)
+        operator = Operator(checkout, stage=stage(settings={"LOG_LEVEL": "INFO"}))
+        output = operator.deploy(fcm=None)
+
+        assert [each["order"] for each in seen] == ["migrate", "canary", "retire"]
+        for key in FUNCTIONS:
+            assert (seen[0][key]["CodeSha256"] == before[key]["CodeSha256"]) == (key != "maintain")
+            told = seen[0][key]["Environment"]["Variables"]["LOG_LEVEL"]
+            assert told == ("INFO" if key == "maintain" else "DEBUG")
+            assert seen[1][key]["CodeSha256"] == seen[0]["maintain"]["CodeSha256"]
+        assert seen[0]["maintain"]["Layers"] != before["maintain"]["Layers"]
+        assert "] first migrations: done before" in output
+        assert "] old accounts: parley_app_1" in output
+
+    def test_a_migration_that_fails_leaves_the_functions_as_they_were(
+        self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Operator(checkout).deploy()
+        before = {k: configuration(k)["CodeSha256"] for k in FUNCTIONS if k != "maintain"}
+        checkout.routes = CHANGED
+        monkeypatch.setattr(maintenance, "invoke", fail)
+
+        with pytest.raises(Stopped, match="enough"):
+            Operator(checkout).deploy(fcm=None)
+
+        assert before == {k: configuration(k)["CodeSha256"] for k in before}
+
+    def test_maintain_may_read_what_is_new_before_it_is_called(self, checkout: Checkout) -> None:
+        Operator(checkout).deploy()
+        role = "parley-dev-maintain"
+        older = {"Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": "*"}
+        client("iam").put_role_policy(
+            RoleName=role,
+            PolicyName=role,
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [older]}),
+        )
+        operator = Operator(checkout)
+        pauses: list[float] = []
+        operator.place.aws.pause = pauses.append
+
+        operator.deploy(fcm=None)
+
+        policy = client("iam").get_role_policy(RoleName=role, PolicyName=role)["PolicyDocument"]
+        assert checkout.secrets["AdminSecretArn"] in json.dumps(policy)
+        assert first.POLICY_SECONDS in pauses
+
+
+class TestPasswords:
+    def test_a_new_generation_is_kept_beside_the_old_one_until_the_broker_has_taken_it(
+        self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def passwords() -> list[str]:
+            held = client("secretsmanager").get_secret_value(
+                SecretId=checkout.secrets["BrokerAdminSecretArn"]
+            )
+            administrator = json.loads(json.loads(held["SecretString"])["BROKER_ADMIN"])
+            return list(administrator["passwords"])
+
+        Operator(checkout).deploy()
+        newer = stage(data={"DeletionProtection": "false", "PasswordGeneration": 2})
+        with monkeypatch.context() as patch:
+            patch.setattr(maintenance, "invoke", fail)
+            for _ in range(2):  # the second time makes no third password
+                with pytest.raises(Stopped, match="enough"):
+                    Operator(checkout, stage=newer).deploy(fcm=None)
+        old, new = passwords()
+        output = Operator(checkout, stage=newer).deploy(fcm=None)
+
+        assert old == FIRST_USER["password"]
+        assert passwords() == [new]
+        assert new not in output
+
+
+class TestAccountsWithFewFunctions:
+    def test_a_stage_for_trying_out_does_without_reservations_and_says_so(
+        self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in (place, deploy):
+            monkeypatch.setattr(module, "concurrency", lambda _: 10)
+
+        output = Operator(checkout).deploy()
+
+        assert "This account runs only 10 functions at once. Ask for more" in output
+        assert "dev reserves none of the 10" in output
+        for function in FUNCTIONS.values():
+            found = client("lambda").get_function_concurrency(FunctionName=function.name)
+            assert "ReservedConcurrentExecutions" not in found
+
+
 class TestFailure:
     @pytest.mark.parametrize("code", ["sys.exit('no such role')", "print('no such role')"])
     def test_ends_at_the_step_and_says_what_was_not_done(
@@ -307,7 +465,7 @@ class TestFailure:
 
         output = operator.output.getvalue()
         assert "] functions: failed" in output
-        assert "not done: socket answers, migrations, queue triggers, alarms, ready" in output
+        assert "not done: socket answers, throttles, first migrations, queue triggers" in output
 
     def test_goes_on_after_chalice_died_with_functions_made_and_nothing_written_down(
         self, checkout: Checkout
@@ -377,13 +535,15 @@ class TestRefusal:
         assert client("cloudformation").describe_stacks()["Stacks"] == []
         assert client("apigateway").get_rest_apis()["items"] == []
 
-    def test_more_concurrency_than_the_account_has(self, checkout: Checkout) -> None:
-        config = checkout.root / ".chalice" / "config.json"
-        text = config.read_text().replace('"lambda_timeout": 60', '"reserved_concurrency": 901')
-        config.write_text(text.replace("901,", '901, "lambda_timeout": 60,'))
+    def test_more_concurrency_than_the_account_has(
+        self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(place, "concurrency", lambda _: 100)
 
-        with pytest.raises(Stopped, match="this account has 1000"):
-            Operator(checkout).deploy()
+        with pytest.raises(Stopped, match="this account has 100"):
+            Operator(checkout, stage=stage(data={})).deploy()
+
+        assert client("cloudformation").describe_stacks()["Stacks"] == []
 
 
 class TestDestroy:
@@ -456,19 +616,24 @@ class TestRotateKeys(Deployed):
             Rotate(operator.place, clock=lambda: now).run()
             return operator.output.getvalue()
 
-        def versions() -> set[str]:
+        def versions() -> dict[str, str]:
+            """Of the functions that sign or verify tokens."""
             return {
-                configuration(k)["Environment"]["Variables"]["SECRETS_VERSION"] for k in FUNCTIONS
+                key: configuration(key)["Environment"]["Variables"]["SECRETS_VERSION"]
+                for key in ("api_handler", "websocket_connect", "notify")
             }
 
         old = kids()
         assert len(old) == 2
-        (first,) = versions()
+        first = versions()
         assert "1 of 3" in rotate(0)
         assert len(kids()) == 4
         assert kids()[::2] == old
-        (second,) = versions()
-        assert second != first
+        second = versions()
+        assert {key for key in first if first[key] != second[key]} == {
+            "api_handler",
+            "websocket_connect",
+        }
         with pytest.raises(Stopped, match="Too early"):
             rotate(60)
         assert "2 of 3" in rotate(2 * 3600)
@@ -478,16 +643,20 @@ class TestRotateKeys(Deployed):
         assert "3 of 3" in rotate(3600)
         assert len(kids()) == 2
         assert not {*old} & {*kids()}
-        assert len(versions()) == 1
+        public = client("secretsmanager").get_secret_value(
+            SecretId=checkout.secrets["JwtPublicSecretArn"]
+        )
+        published = json.loads(json.loads(public["SecretString"])["JWT_PUBLIC_KEYS"])["keys"]
+        assert [each["kid"] for each in published] == kids()
 
     def test_a_phase_that_a_function_did_not_take_is_finished_first(
         self, checkout: Checkout, output: str
     ) -> None:
         Rotate(Operator(checkout).place, clock=lambda: 3_000_000_000.0).run()
         api = client("lambda")
-        variables = configuration("notify")["Environment"]["Variables"]
+        variables = configuration("websocket_connect")["Environment"]["Variables"]
         api.update_function_configuration(
-            FunctionName=FUNCTIONS["notify"].name,
+            FunctionName=FUNCTIONS["websocket_connect"].name,
             Environment={"Variables": {**variables, "SECRETS_VERSION": "old"}},
         )
 

@@ -17,11 +17,13 @@ import psycopg
 import pytest
 
 from bench.function import Caller, failure, message
+from infra.deploy import keys
 from local import events
+from local.servers.postgres import Postgres
 from tests.client import PASSWORD, User, register
 from tests.cloud import WIDE, Cloud
 from tests.deploy.callers import Ana, batch, typical_events
-from tests.deploy.deployment import Deployment
+from tests.deploy.deployment import Deployment, own
 from tests.deploy.function import Unpacked
 from tests.deploy.runtime_api import FunctionFailed
 from tests.unit.auth.authenticator import Authenticator
@@ -42,7 +44,7 @@ USES = {
     "$disconnect": {"redis"},
     "notify": CHATS
     | {"firebase_admin", "google.auth", "httpx", "pika", "psycopg", "redis", "requests"},
-    "redeliver_pending": CHATS | {"redis"},
+    "redeliver_pending": CHATS | {"psycopg", "redis"},
     "push_overdue": CHATS | {"redis"},
     "purge_sessions": {"psycopg", "redis"},
     "send_mails": {"psycopg", "redis"},
@@ -81,6 +83,7 @@ def start(
             container,
             {
                 **cloud.about["environment"],
+                "JWT_PUBLIC_KEYS": keys.public(keys.read(cloud.about["environment"]["JWT_KEYS"])),
                 "STAGE": "dev",
                 "RATE_LIMITS": WIDE,
                 **settings,
@@ -256,6 +259,19 @@ class TestSockets:
     def test_one_without_a_ticket_is_refused(self, deployed: Deployment) -> None:
         assert deployed.connect(Caller("stranger="), "made-up") == 401
 
+    def test_one_with_a_bearer_is_let_in_by_a_function_that_cannot_sign(
+        self, deployed: Deployment, ana: Ana
+    ) -> None:
+        event = Caller(f"{uuid.uuid4().hex}=").connect("")
+        del event["queryStringParameters"]
+        event["headers"] = {"Authorization": f"Bearer {ana.token}"}
+        connect = deployed.function("websocket_connect")
+
+        assert "JWT_KEYS" not in own("websocket_connect", {"JWT_KEYS": "{}"})
+        assert connect.invoke(event)["statusCode"] == 200
+        event["headers"] = {"Authorization": f"Bearer {ana.token}x"}
+        assert connect.invoke(event)["statusCode"] == 401
+
     def test_one_that_is_open_is_answered(self, deployed: Deployment, ana: Ana) -> None:
         answer = deployed.ask(ana.connect(), "ping", {})
 
@@ -352,6 +368,29 @@ class TestMaintenance:
         with psycopg.connect(empty["POSTGRES_URL"]) as connection:
             assert connection.execute("SELECT count(*) FROM users").fetchone() == (0,)
 
+    def test_functions_get_an_account_that_owns_nothing(
+        self, empty: dict[str, str], start: Start, cloud: Cloud
+    ) -> None:
+        owner = empty["POSTGRES_URL"]
+        administration = Postgres.administration(urlsplit(owner).port or 5432, cloud.state)
+        with psycopg.connect(administration, autocommit=True) as connection:
+            connection.execute(f"ALTER ROLE {urlsplit(owner).username} CREATEROLE".encode())
+        host = urlsplit(owner).netloc.rpartition("@")[2]
+        url = urlsplit(owner)._replace(netloc=f"parley_app_9:secret@{host}").geturl()
+        given = {**empty, "POSTGRES_URL": url, "POSTGRES_ADMIN_URL": owner}
+        maintain = start(**given).function("maintain")
+
+        assert maintain.invoke({"task": "migrate"}) == {"done": True}
+        api = start(**{**given, "MESSAGES_URL": url})
+        assert api.register(f"gil_{secrets.token_hex(5)}")["access_token"]
+        assert maintain.invoke({"task": "retire"}) == {"retired": []}
+
+        with (
+            psycopg.connect(url) as connection,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
+            connection.execute("DROP TABLE push_tokens")
+
     def test_servers_are_checked(self, deployed: Deployment) -> None:
         checked = deployed.function("maintain").invoke({"task": "check"})
 
@@ -379,7 +418,12 @@ def empty(cloud: Cloud) -> Iterator[dict[str, str]]:
             variable: urlsplit(urls[variable])._replace(path=f"/{name}").geturl()
             for variable in ("POSTGRES_URL", "MESSAGES_URL")
         }
+    port = urlsplit(urls["POSTGRES_URL"]).port or 5432
+    administration = Postgres.administration(port, cloud.state)
+    with psycopg.connect(administration, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        connection.execute("DROP ROLE IF EXISTS parley_app_9")
+        connection.execute("DROP ROLE IF EXISTS parley_app")
 
 
 def test_no_function_imports_an_sdk_that_it_does_not_use(start: Start, ana: Ana) -> None:

@@ -20,6 +20,8 @@ from app import app
 from chalicelib import broker
 from chalicelib.config import Settings
 from chalicelib.events import PUSH_QUEUES
+from infra.deploy import stages
+from infra.deploy.place import SECRETS
 from local import bootstrap
 from tests.deploy.cloudformation import Template
 
@@ -39,6 +41,9 @@ GIVEN: dict[str, dict[str, object]] = {
     },
     "watch": {
         "Stage": "dev",
+        "RestApiId": "rest123",
+        "AccountConcurrency": 1000,
+        "FirstNatId": "nat-1",
         "WebSocketApiId": "abc123",
         "BrokerName": "parley-dev",
         "PostgresId": "parley-dev",
@@ -59,11 +64,18 @@ CHOICES: dict[str, list[dict[str, object]]] = {
         MONGODB,
         {"RedisNodes": 2, "BrokerMode": "CLUSTER_MULTI_AZ", "BrokerClass": "mq.m7g.large"},
         {"MediaOrigins": "https://chat.example.org", "PostgresVersion": "16.9"},
+        {"PostgresVersion": "16", "PasswordGeneration": 7},
     ],
     "watch": [
         {},
         {"PostgresKind": "aurora", "BrokerVersion": "4.2"},
-        {"AlarmEmail": "ops@example.org"},
+        {
+            "AlarmEmail": "ops@example.org",
+            "PostgresClass": "db.m7g.large",
+            "SecondNatId": "nat-2",
+            "ThirdNatId": "nat-3",
+            "FloodRequests": 20000,
+        },
     ],
 }
 STACKS = [
@@ -76,7 +88,7 @@ WATCHED = [stack for stack in STACKS if stack.template is WATCH]
 OURS = {
     "MessagesStored", "LeftPending", "OutboxAge", "Redelivered", "OverduePushed", "PushesSent",
     "PushesRetried", "PushesBuried", "TokensForgotten", "MailsSent", "MailsGivenUp",
-    "ExportsMade", "ExportsGivenUp",
+    "PostsThrottled", "ExportsMade", "ExportsGivenUp", "RateLimited",
     "DependencyUnavailable",
 }  # fmt: skip
 FUNCTIONS = {
@@ -85,6 +97,9 @@ FUNCTIONS = {
     "parley-dev-push_overdue", "parley-dev-purge_sessions", "parley-dev-send_mails",
     "parley-dev-make_exports", "parley-dev-maintain",
 }  # fmt: skip
+
+MADE = {"PostgresPassword", "PostgresAppPassword", "RedisPassword", "BrokerUserSecret"}
+"""Secrets with a password that CloudFormation makes, one for each generation."""
 
 BROKEN = """
 Resources:
@@ -152,23 +167,26 @@ class TestContract:
     def test_outputs_are_those_that_the_deploy_reads(self) -> None:
         assert NETWORK.outputs.keys() == {
             "VpcId", "PrivateSubnetIds", "FunctionSecurityGroupId", "ArtifactsBucket", "KeyArn",
+            "FirstNatId", "SecondNatId", "ThirdNatId",
         }  # fmt: skip
         assert DATA.outputs.keys() == {
-            "SettingsSecretArn", "JwtSecretArn", "FcmSecretArn", "BrokerSecretArn", "BrokerArn",
-            "BrokerName", "BrokerVersion", "ExportsBucket", "MediaBucket",
-            "PostgresId", "PostgresKind", "RedisId",
+            *SECRETS, "BrokerSecretArn", "BrokerUserSecretArn", "BrokerArn", "BrokerConsoleUrl",
+            "BrokerName", "BrokerVersion", "ExportsBucket", "MediaBucket", "PasswordGeneration",
+            "PostgresClass", "PostgresId", "PostgresKind", "RedisId",
         }  # fmt: skip
         assert WATCH.outputs.keys() == {"DashboardUrl", "AlarmTopicArn"}
 
     def test_what_has_no_default_comes_from_an_output_or_the_deploy(self) -> None:
         assert _required(NETWORK) == {"Stage"}
-        assert _required(DATA) == {"Stage"} | NETWORK.outputs.keys() - {"ArtifactsBucket"}
-        assert _required(WATCH) <= {"Stage", "WebSocketApiId", "KeyArn"} | DATA.outputs.keys()
+        for_watch = {"ArtifactsBucket", "FirstNatId", "SecondNatId", "ThirdNatId"}
+        assert _required(DATA) == {"Stage"} | NETWORK.outputs.keys() - for_watch
+        known = {"Stage", "WebSocketApiId", "RestApiId", "AccountConcurrency"}
+        assert _required(WATCH) <= known | DATA.outputs.keys() | NETWORK.outputs.keys()
 
     def test_an_output_means_the_same_as_the_parameter_of_its_name(self) -> None:
         assert NETWORK.outputs.keys() & DATA.parameters.keys() == _required(DATA) - {"Stage"}
         assert DATA.outputs.keys() & WATCH.parameters.keys() == {
-            "BrokerName", "BrokerVersion", "PostgresId", "PostgresKind", "RedisId",
+            "BrokerName", "BrokerVersion", "PostgresClass", "PostgresId", "PostgresKind", "RedisId",
         }  # fmt: skip
 
     @each_template
@@ -228,7 +246,7 @@ class TestState:
         untagged = {
             "Alarm", "Alias", "VPCGatewayAttachment", "Route", "SubnetRouteTableAssociation",
             "BucketPolicy", "SecurityGroupIngress", "SecurityGroupEgress", "TopicPolicy",
-            "Subscription", "Dashboard", "VPCEndpoint",
+            "Subscription", "Dashboard", "VPCEndpoint", "WebACLAssociation",
         }  # fmt: skip
         for name, one in template.resources.items():
             if one["Type"].rpartition("::")[2] not in untagged:
@@ -248,6 +266,32 @@ class TestDoors:
             if stack.template is DATA:
                 sources = {_source(one) for one in _ingress(stack)}
                 assert sources == {"sg-functions", "<BrokerSecurityGroup.GroupId>"}
+
+    def test_the_brokers_management_answers_functions(self) -> None:
+        stack = DATA.with_parameters(**GIVEN["data"])
+        rules = stack.of_type("::SecurityGroup")["BrokerSecurityGroup"]["SecurityGroupIngress"]
+
+        assert {(rule["FromPort"], rule["SourceSecurityGroupId"]) for rule in rules} == {
+            (5671, "sg-functions"),
+            (443, "sg-functions"),
+        }
+
+    def test_floods_from_one_address_are_refused_where_a_stage_wants_that(self) -> None:
+        without, _, guarded = WATCHED
+        assert without.of_type("::WebACL", "::WebACLAssociation") == {}
+
+        found = guarded.of_type("::WebACL", "::WebACLAssociation")
+
+        (rule,) = found["Guard"]["Rules"]
+        assert rule["Statement"] == {
+            "RateBasedStatement": {"AggregateKeyType": "IP", "Limit": 20000}
+        }
+        assert rule["Action"] == {"Block": {"CustomResponse": {"ResponseCode": 429}}}
+        assert found["GuardOfTheApi"]["ResourceArn"] == (
+            "arn:aws:apigateway:us-east-1::/restapis/rest123/stages/api"
+        )
+        assert int(stages.load("prod").watch["FloodRequests"]) > 0
+        assert "FloodRequests" not in stages.load("dev").watch
 
     def test_functions_go_out_to_https_and_to_the_data_stores_alone(self) -> None:
         stack = NETWORK.with_parameters(Stage="dev")
@@ -297,21 +341,57 @@ class TestSecrets:
 
         assert made
         assert all(one["ExcludePunctuation"] and one["PasswordLength"] >= 32 for one in made)
-        assert all(json.loads(one["SecretStringTemplate"])["username"] == "parley" for one in made)
+        for one in made:
+            name = json.loads(one["SecretStringTemplate"])["username"]
+            assert re.fullmatch(r"parley|parley_app_[17]", name)
 
     def test_keys_that_the_deploy_puts_in_stay(self) -> None:
         """A secret gets a new version only if its text here changes: it must depend on nothing."""
-        for name in ("JwtSecret", "FcmSecret"):
+        for name in ("JwtSecret", "JwtPublicSecret", "FcmSecret", "BrokerAdminSecret"):
             assert DATA.resources[name]["Properties"]["SecretString"] == "{}"
 
-    def test_a_new_generation_changes_everything_that_has_a_password(self) -> None:
-        """CloudFormation reads a secret again only for a resource that changes."""
-        old = DATA.with_parameters(**GIVEN["data"], **AURORA).resources()
-        new = DATA.with_parameters(**GIVEN["data"], **AURORA, PasswordGeneration=2).resources()
+    @pytest.mark.parametrize("choice", [{}, AURORA])
+    def test_a_new_generation_changes_every_reference_to_a_password(
+        self, choice: dict[str, object]
+    ) -> None:
+        """CloudFormation reads a secret again where the reference itself is another one."""
+        old = DATA.with_parameters(**GIVEN["data"], **choice).resources()
+        new = DATA.with_parameters(**GIVEN["data"], **choice, PasswordGeneration=2).resources()
 
-        assert {name for name in old if old[name] != new[name]} == {
-            "PostgresPassword", "RedisPassword", "SettingsSecret", "PostgresCluster", "RedisUser",
-        }  # fmt: skip
+        changed = {name for name in old if old[name] != new[name]}
+        server = "PostgresCluster" if choice else "PostgresInstance"
+        assert changed == {
+            *MADE,
+            "SettingsSecret",
+            "PublishSecret",
+            "AdminSecret",
+            "RedisUser",
+            server,
+        }
+        for name in changed - MADE:
+            before, after = _references(old[name]), _references(new[name])
+            assert before
+            assert not before & after, name
+
+    def test_the_brokers_first_user_never_changes(self) -> None:
+        """Amazon MQ takes it once: all later ones are made over the management API."""
+        old = DATA.with_parameters(**GIVEN["data"]).resources()
+        new = DATA.with_parameters(**GIVEN["data"], PasswordGeneration=2).resources()
+
+        assert old["BrokerSecret"] == new["BrokerSecret"]
+        assert old["Broker"] == new["Broker"]
+
+    def test_each_generation_is_a_secret_of_its_own_and_of_its_own_stack(self) -> None:
+        names = [
+            DATA.with_parameters(**GIVEN["data"], PasswordGeneration=n).resources()[name][
+                "Properties"
+            ]["Name"]
+            for n in (1, 2)
+            for name in sorted(MADE)
+        ]
+
+        assert len(set(names)) == 2 * len(MADE)
+        assert all(re.fullmatch(r"parley-dev-[a-z-]+-[12]-0a1b2c3d4e5f", name) for name in names)
 
 
 class TestUrls:
@@ -322,14 +402,22 @@ class TestUrls:
         urls = _urls(**choice)
 
         assert {name.lower() for name in urls} <= Settings.model_fields.keys()
-        assert urls.keys() == {"POSTGRES_URL", "MESSAGES_URL", "REDIS_URL", "AMQP_URL"}
+        assert urls.keys() == {
+            "POSTGRES_URL", "MESSAGES_URL", "REDIS_URL", "AMQP_URL", "POSTGRES_ADMIN_URL",
+        }  # fmt: skip
+        for secret, settings in SECRETS.items():
+            text = DATA.resources[secret.removesuffix("Arn")]["Properties"]["SecretString"]
+            held = re.findall(r'"([A-Z_]+)":', json.dumps(text).replace('\\"', '"'))
+            assert held == ([] if text == "{}" else list(settings)), secret
 
     @pytest.mark.parametrize("choice", [{}, AURORA])
     def test_postgresql_is_checked_by_its_certificate(self, choice: dict[str, object]) -> None:
         url = _urls(**choice)["POSTGRES_URL"]
 
         read = conninfo_to_dict(url)
-        assert (read["user"], read["password"]) == ("parley", "Pa55word")
+        owner = conninfo_to_dict(_urls(**choice)["POSTGRES_ADMIN_URL"])
+        assert (read["user"], read["password"]) == ("parley_app_1", "Pa55word")
+        assert owner == {**read, "user": "parley"}
         assert (read["dbname"], read["port"]) == ("parley", "5432")
         assert read["sslmode"] == "verify-full"
         assert read["sslrootcert"] == "/var/task/chalicelib/rds-ca.pem"
@@ -360,7 +448,10 @@ class TestUrls:
         assert (read.host, read.port) == ("b-1.mq.us-east-1.on.aws", 5671)
         assert read.virtual_host == "/"
         assert read.ssl_options.context.check_hostname
-        assert (read.credentials.username, read.credentials.password) == ("parley", "Pa55word")
+        assert read.credentials.username == "parley_app_1"
+        assert read.credentials.password == "Pa55word"
+        console = DATA.with_parameters(**GIVEN["data"]).outputs()["BrokerConsoleUrl"]
+        assert console == f"https://{read.host}"
 
     def test_the_certificates_are_in_the_package(self) -> None:
         path = DATA.parameters["CaFile"]["Default"]
@@ -386,6 +477,7 @@ class TestAlarms:
         assert {name for namespace, name, _ in used if namespace == "Parley"} <= OURS
         assert {namespace for namespace, _, _ in used} == {
             "Parley", "AWS/Lambda", "AWS/ApiGateway", "AWS/AmazonMQ", "AWS/RDS", "AWS/ElastiCache",
+            "AWS/NATGateway",
         }  # fmt: skip
         for namespace, name, dimensions in used:
             if namespace == "Parley":
@@ -400,6 +492,19 @@ class TestAlarms:
         }
 
         assert queues == {*PUSH_QUEUES, broker.DEAD}
+
+    def test_each_queue_has_a_consumer(self) -> None:
+        for stack in WATCHED:
+            alarm = stack.of_type("CloudWatch::Alarm")["PushConsumers"]
+            assert (alarm["MetricName"], alarm["Threshold"]) == ("ConsumerCount", len(PUSH_QUEUES))
+            assert alarm["TreatMissingData"] == "breaching"
+
+    def test_credits_are_watched_where_there_are_some_and_every_nat_gateway_is(self) -> None:
+        names = [set(stack.of_type("CloudWatch::Alarm")) for stack in WATCHED]
+        nat = {"FirstNatPorts", "SecondNatPorts", "ThirdNatPorts"}
+
+        assert ["PostgresCredits" in each for each in names] == [True, False, False]
+        assert [len(each & nat) for each in names] == [1, 1, 3]
 
     @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
     def test_watch_every_function(self, metric: str) -> None:
@@ -502,11 +607,18 @@ def _find(place: Any, names: tuple[str, ...]) -> list[str]:
 
 
 def _urls(**choice: object) -> dict[str, str]:
-    """The settings secret as CloudFormation would write it, with `Pa55word` for every secret."""
+    """What the secrets with URLs would hold, with `Pa55word` for every password."""
     stack = DATA.with_parameters(**{**GIVEN["data"], **choice})
-    text = stack.of_type("::Secret")["SettingsSecret"]["SecretString"]
-    urls: dict[str, str] = json.loads(re.sub(r"\{\{resolve:[^{}]+\}\}", "Pa55word", text))
+    urls: dict[str, str] = {}
+    for name in ("SettingsSecret", "PublishSecret", "AdminSecret"):
+        text = stack.of_type("::Secret")[name]["SecretString"]
+        urls |= json.loads(re.sub(r"\{\{resolve:[^{}]+\}\}", "Pa55word", text))
     return urls
+
+
+def _references(place: Any) -> set[str]:
+    """The dynamic references in a resource."""
+    return set(re.findall(r"\{\{resolve:[^{}]+\}\}", json.dumps(place)))
 
 
 Metric = tuple[str, str, tuple[tuple[str, str], ...]]
@@ -520,7 +632,7 @@ def _metrics(stack: Any) -> set[Metric]:
             one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one
         ]
         for one in inner or [alarm]:
-            where = tuple((each["Name"], each["Value"]) for each in one["Dimensions"])
+            where = tuple((each["Name"], each["Value"]) for each in one.get("Dimensions", []))
             found.add((one["Namespace"], one["MetricName"], where))
     return found
 

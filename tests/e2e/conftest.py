@@ -57,21 +57,47 @@ class People:
         await asyncio.to_thread(self.cloud.maintain, **grant)
         return await user.sign_in()
 
-    async def mailed(self, user: User, count: int = 1) -> list[str]:
-        """The tokens in the mails to somebody, newest first, once there are so many mails."""
+    async def mails(self, user: User) -> list[dict[str, str]]:
+        """What was mailed to somebody by now, newest first."""
         to = user.signed_in["user"]["email"]
+        items = (await self.anonymous.ok("GET /_local/mails"))["items"]
+        return [mail for mail in items if mail["to"] == to]
+
+    async def mailed(self, user: User, count: int = 1) -> list[str]:
+        """The tokens of links mailed to somebody, newest first, once there are so many."""
         async with asyncio.timeout(20):
             while True:
-                items = (await self.anonymous.ok("GET /_local/mails"))["items"]
-                texts = [mail["text"] for mail in items if mail["to"] == to]
-                if len(texts) >= count:
-                    return [text.partition("=")[2].partition("\n")[0] for text in texts]
+                texts = [mail["text"] for mail in await self.mails(user)]
+                links = [text for text in texts if "#verify=" in text or "#reset=" in text]
+                if len(links) >= count:
+                    return [text.partition("=")[2].partition("\n")[0] for text in links]
                 await asyncio.sleep(0.1)
+
+    async def told(self, user: User, what: str) -> str:
+        """The mail that tells somebody of something, once it is there."""
+        async with asyncio.timeout(20):
+            while True:
+                for mail in await self.mails(user):
+                    if what in mail["text"]:
+                        return mail["text"]
+                await asyncio.sleep(0.1)
+
+    async def verified(self, name: str = "user") -> User:
+        """Somebody who has followed the link to their address."""
+        user = await self.new(name)
+        (link,) = await self.mailed(user)
+        await user.ok("POST /v1/auth/email/verify", {"token": link})
+        return user
 
     async def pair(self) -> tuple[User, User, str]:
         """Two people and their chat."""
         ana, bo = await asyncio.gather(self.new("ana"), self.new("bo"))
         return ana, bo, await ana.chat_with(bo)
+
+    async def friends(self) -> tuple[User, User, str]:
+        """Two people and their chat, in which both have written."""
+        ana, bo = await asyncio.gather(self.new("ana"), self.new("bo"))
+        return ana, bo, await ana.talk_with(bo)
 
 
 Run = Callable[[Callable[[People], Awaitable[Any]]], Any]

@@ -43,6 +43,7 @@ def test_only_these_routes_are_open_to_anonymous(run: Run) -> None:
             "GET /oauth2/authorize",
             "GET /oauth2/logout",
             "GET /v1/auth/google",
+            "GET /v1/export",
             "GET /v1/health",
             "GET /v1/openapi.json",
             "GET /v1/ready",
@@ -256,7 +257,7 @@ def test_every_event_reaches_whom_the_table_says(run: Run) -> None:
         owner = caller.owner if isinstance(caller, Session) else caller
         assert isinstance(owner, User)
         friend = await people.new("friend")
-        chat = await owner.chat_with(friend)
+        chat = await owner.talk_with(friend)
         await socket.ask("presence.watch", {"user_ids": [friend.id]})
         await owner.sign_in()
         async with friend.socket() as other:
@@ -376,7 +377,7 @@ def test_a_phone_that_changed_hands_is_pushed_to_for_its_new_owner_alone(run: Ru
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         cy = await people.new("cy")
-        token = {"token": f"phone-{bo.id}", "platform": "android"}
+        token = {"token": f"phone-{bo.id}", "platform": "android", "device_key": "k" * 22}
         await bo.ok("PUT /v1/users/me/push-tokens/phone", token)
         await cy.ok("PUT /v1/users/me/push-tokens/phone", token)
         other = await ana.chat_with(cy)
@@ -391,8 +392,37 @@ def test_a_phone_that_changed_hands_is_pushed_to_for_its_new_owner_alone(run: Ru
             "for cy"
         }
 
-    async def pushes(api: Api, token: str) -> list[Any]:
-        items = (await api.ok("GET /_local/pushes"))["items"]
-        return [push for push in items if push["token"] == token]
+    run(scenario)
+
+
+def test_who_knows_the_token_of_another_neither_silences_nor_reads_their_pushes(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana, bo, chat = await people.pair()
+        eve = await people.new("eve")
+        token = {"token": f"phone-{bo.id}", "platform": "android"}
+        await bo.ok("PUT /v1/users/me/push-tokens/phone", {**token, "device_key": "k" * 22})
+        stolen = {**token, "device_key": "e" * 22}
+        await eve.ok("PUT /v1/users/me/push-tokens/phone", stolen)
+        chats = {chat, await ana.chat_with(eve)}
+        for one in chats:
+            await ana.send(one, "a word")
+
+        async with asyncio.timeout(20):
+            while len(shown := await pushes(people.anonymous, token["token"])) < 2:
+                await asyncio.sleep(0.1)
+        assert {push["data"]["chat_id"] for push in shown} == chats
+        assert {(push["title"], push["body"]) for push in shown} == {("Parley", "New message")}
+        await eve.ok("POST /v1/auth/logout")
+        await ana.send(chat, "for bo")
+        async with asyncio.timeout(20):
+            while "for bo" not in {
+                push["body"] for push in await pushes(people.anonymous, token["token"])
+            }:
+                await asyncio.sleep(0.1)
 
     run(scenario)
+
+
+async def pushes(api: Api, token: str) -> list[Any]:
+    items = (await api.ok("GET /_local/pushes"))["items"]
+    return [push for push in items if push["token"] == token]

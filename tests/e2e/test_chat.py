@@ -38,7 +38,7 @@ async def with_phone(people: People, user: Any) -> str:
 
 def test_a_message_arrives_at_once_and_its_ticks_come_back(run: Run) -> None:
     async def scenario(people: People) -> None:
-        ana, bo, chat = await people.pair()
+        ana, bo, chat = await people.friends()
         async with ana.socket() as a, bo.socket() as b:
             sent = await a.send(chat, "hello")
             got = await b.event("message.new")
@@ -175,8 +175,10 @@ def test_g3_both_see_one_order_however_they_write(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         async with ana.socket() as a, bo.socket() as b:
+            for socket in (a, b):
+                await socket.send(chat, "first")
             await asyncio.gather(
-                *(socket.send(chat, f"{n}") for n in range(15) for socket in (a, b))
+                *(socket.send(chat, f"{n}") for n in range(14) for socket in (a, b))
             )
             one = await ana.ok(f"GET /v1/chats/{chat}/messages")
             other = await bo.ok(f"GET /v1/chats/{chat}/messages")
@@ -246,7 +248,7 @@ def test_a_race_opens_one_chat(run: Run) -> None:
 
 def test_typing_and_presence_reach_the_other(run: Run) -> None:
     async def scenario(people: People) -> None:
-        ana, bo, chat = await people.pair()
+        ana, bo, chat = await people.friends()
         stranger = await people.new()
         async with ana.socket() as a:
             watched = await a.ask("presence.watch", {"user_ids": [bo.id, stranger.id]})
@@ -284,7 +286,7 @@ def test_g5_logout_closes_the_sockets_of_that_session_alone(run: Run) -> None:
 
 def test_g5_a_frame_on_its_way_during_a_logout_is_refused(run: Run) -> None:
     async def scenario(people: People) -> None:
-        ana, _, chat = await people.pair()
+        ana, _, chat = await people.friends()
         acknowledged: list[float] = []  # when each send that was acknowledged had begun
         async with ana.socket() as socket:
             floods = [asyncio.create_task(flood(socket, chat, acknowledged)) for _ in range(4)]

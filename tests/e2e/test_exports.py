@@ -6,6 +6,8 @@ import json
 from typing import Any
 from zipfile import ZipFile
 
+import pytest
+
 from tests.client import PASSWORD, User
 from tests.e2e.conftest import People, Run
 
@@ -25,6 +27,12 @@ async def ready(user: User) -> dict[str, Any]:
 async def fetched(people: People, url: str) -> tuple[int, bytes]:
     async with people.http.get(url) as answer:
         return answer.status, await answer.read()
+
+
+async def leads_to(people: People, url: str) -> str:
+    async with people.http.get(url, allow_redirects=False) as answer:
+        assert answer.status == 303
+        return answer.headers["Location"]
 
 
 def test_an_archive_is_asked_for_made_and_fetched_by_its_owner_alone(run: Run) -> None:
@@ -56,8 +64,37 @@ def test_an_archive_is_asked_for_made_and_fetched_by_its_owner_alone(run: Run) -
         assert account["profile"][0]["email"] == ana.signed_in["user"]["email"]
         assert message["content"]["text"] == "for ana"
         assert bo.signed_in["user"]["email"].encode() not in body
-        assert (await fetched(people, link["url"].partition("?")[0]))[0] == 403
-        assert (await fetched(people, link["url"] + "0"))[0] == 403
+        assert (await fetched(people, link["url"].partition("?")[0]))[0] == 422
+        assert (await fetched(people, link["url"] + "0"))[0] == 404
+        at_s3 = await leads_to(people, link["url"])
+        assert (await fetched(people, at_s3.partition("?")[0]))[0] == 403
+        assert (await fetched(people, at_s3 + "0"))[0] == 403
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("end", ["suspended", "signed out", "revoked", "new password"])
+def test_a_link_ends_with_the_session_that_asked_for_it(run: Run, end: str) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        other = await ana.sign_in()
+        await ana.ok("POST /v1/users/me/export", PROOF)
+        await ready(ana)
+        link = await ana.ok("POST /v1/users/me/export/link", PROOF)
+        assert (await fetched(people, link["url"]))[0] == 200
+
+        if end == "suspended":
+            moderator = await people.staff("moderator")
+            await moderator.ok(f"POST /v1/admin/users/{ana.id}/suspend", {"reason": "Spam"})
+        elif end == "signed out":
+            await ana.ok("POST /v1/auth/logout")
+        elif end == "revoked":
+            await other.ok("DELETE /v1/auth/sessions")
+        else:
+            change = {"current_password": PASSWORD, "new_password": WRONG["password"]}
+            await other.ok("POST /v1/auth/password", change)
+
+        assert (await fetched(people, link["url"]))[0] == 404
 
     run(scenario)
 
@@ -68,12 +105,14 @@ def test_a_deleted_account_leaves_no_archive(run: Run) -> None:
         await ana.ok("POST /v1/users/me/export", PROOF)
         await ready(ana)
         link = await ana.ok("POST /v1/users/me/export/link", PROOF)
-        assert (await fetched(people, link["url"]))[0] == 200
+        at_s3 = await leads_to(people, link["url"])
+        assert (await fetched(people, at_s3))[0] == 200
 
         await ana.ok("POST /v1/users/me/delete", PROOF)
 
+        assert (await fetched(people, link["url"]))[0] == 404
         async with asyncio.timeout(20):
-            while (await fetched(people, link["url"]))[0] != 404:
+            while (await fetched(people, at_s3))[0] != 404:
                 await asyncio.sleep(0.2)
 
     run(scenario)

@@ -1,5 +1,6 @@
 """Addresses are verified and forgotten passwords set by mail, through the local cloud."""
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -134,11 +135,84 @@ def test_a_sign_in_is_told_by_event_and_from_a_new_device_by_mail(run: Run) -> N
             told = await socket.event("account.signed_in")
         assert told["session_id"] == signed_in["session_id"]
         assert told["device_name"] == "Desk"
-        await people.mailed(ana, 2)
-        mails = (await people.anonymous.ok("GET /_local/mails"))["items"]
-        subjects = [
-            mail["subject"] for mail in mails if mail["to"] == ana.signed_in["user"]["email"]
-        ]
-        assert subjects[0] == "New sign-in to your account"
+        await people.told(ana, "- A new device signed in")
+
+    run(scenario)
+
+
+def test_asking_again_and_again_voids_no_link(run: Run) -> None:
+    """Anybody can ask for anybody's."""
+
+    async def scenario(people: People) -> None:
+        ana = await people.verified("ana")
+        email = {"email": ana.signed_in["user"]["email"]}
+        await people.anonymous.ok("POST /v1/auth/password/reset-request", email)
+        token = (await people.mailed(ana, 2))[0]
+        for _ in range(5):
+            await people.anonymous.ok("POST /v1/auth/password/reset-request", email)
+        other = await people.new("bo")
+        await people.mailed(other)  # so those before it were looked into
+
+        assert len(await people.mailed(ana)) == 2
+        reset = {"token": token, "new_password": NEW}
+        await people.anonymous.ok("POST /v1/auth/password/reset", reset)
+
+    run(scenario)
+
+
+def test_strangers_who_claim_an_address_keep_its_owner_out_of_nothing(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        email = ana.signed_in["user"]["email"]
+        (link,) = await people.mailed(ana)
+        for _ in range(7):
+            name = f"eve_{uuid.uuid4().hex[:8]}"
+            claim = {"email": email, "username": name, "display_name": "E", "password": NEW}
+            await people.anonymous.ok("POST /v1/auth/register", claim)
+        assert len(await people.mailed(ana, 6)) == 6
+
+        await people.anonymous.ok("POST /v1/auth/password/reset-request", {"email": email})
+        reset = await people.told(ana, f"a new password of the Parley account @{ana.username}.")
+        await ana.ok("POST /v1/auth/email/verify", {"token": link})
+
+        assert "#reset=" in reset
+        assert await login(people.anonymous, email) == 200
+
+    run(scenario)
+
+
+def test_every_change_of_how_one_signs_in_is_told(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.verified("ana")
+        await people.told(ana, "- This e-mail address was verified")
+        change = {"current_password": PASSWORD, "new_password": NEW}
+        await ana.ok("POST /v1/auth/password", change)
+        await people.told(ana, "- The password was changed")
+        await ana.ok("POST /v1/users/me/delete", {"password": NEW})
+
+        text = await people.told(ana, "- The account was deleted")
+        assert f"@{ana.username}" in text
+
+    run(scenario)
+
+
+def test_who_copies_what_a_device_says_of_itself_is_told_of(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.verified("ana")
+        known = {"login": ana.username, "password": PASSWORD, "device_name": "Desk"}
+        known["device_key"] = uuid.uuid4().hex
+        await people.anonymous.ok("POST /v1/auth/login", known)
+        await people.told(ana, "- A new device signed in")
+        mails = len(await people.mails(ana))
+        await people.anonymous.ok("POST /v1/auth/login", known)
+        await people.mailed(await people.new("bo"))  # so what came before was looked into
+        assert len(await people.mails(ana)) == mails
+
+        copied = {**known, "device_key": uuid.uuid4().hex}
+        await people.anonymous.ok("POST /v1/auth/login", copied)
+
+        async with asyncio.timeout(20):
+            while len(await people.mails(ana)) == mails:
+                await asyncio.sleep(0.1)
 
     run(scenario)

@@ -18,8 +18,8 @@ def device(people: People) -> Authenticator:
     return Authenticator(origin=origin, rp_id="localhost", counts=True)
 
 
-async def add(user: User, key: Authenticator, name: str = "Laptop") -> dict[str, Any]:
-    begun = await user.ok(f"POST {ROUTE}/begin", {"password": PASSWORD})
+async def add(user: User, key: Authenticator, name: str = "Laptop", **more: str) -> dict[str, Any]:
+    begun = await user.ok(f"POST {ROUTE}/begin", {"password": PASSWORD, **more})
     new = {"name": name, "credential": key.make(begun["options"])}
     made: dict[str, Any] = await user.ok(f"POST {ROUTE}", new)
     return made

@@ -41,7 +41,8 @@ def test_g3_what_both_write_is_one_history_and_one_list_of_changes(run: Run) -> 
 def test_what_was_missed_comes_with_the_next_sync_and_is_counted_as_unread(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
-        sent = [await ana.send(chat, text) for text in ("one", "two")]
+        sent = [await bo.send(chat, "zero")]
+        sent += [await ana.send(chat, text) for text in ("one", "two")]
         async with ana.socket() as a, bo.socket() as b:
             (item,) = (await b.ask("sync", {"chats": {}}))["items"]
             assert (item["changes"], item["rev"]) == (sent, sent[-1]["rev"])

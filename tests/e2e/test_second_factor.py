@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pyotp
+import pytest
 
 from tests.client import PASSWORD, Answer, User
 from tests.e2e.conftest import People, Run
@@ -104,15 +105,47 @@ def test_guesses_are_limited_whoever_knows_the_password(run: Run) -> None:
     run(scenario)
 
 
-def test_it_is_taken_away_with_the_password(run: Run) -> None:
+def test_it_is_taken_away_with_the_password_and_a_code(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.new("ana")
-        await protect(ana)
+        app, _ = await protect(ana)
         wrong = await ana.call(f"POST {ROUTE}/disable", {"password": "wrong wrong wrong"})
         assert (wrong.status, wrong.code) == (401, "invalid_credentials")
+        alone = await ana.call(f"POST {ROUTE}/disable", {"password": PASSWORD})
+        assert (alone.status, alone.code) == (401, "second_factor_required")
 
-        await ana.ok(f"POST {ROUTE}/disable", {"password": PASSWORD})
+        both = {"password": PASSWORD, "second_factor": app.now()}
+        await ana.ok(f"POST {ROUTE}/disable", both)
 
         assert (await login(people, ana.username)).status == 200
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        (f"{ROUTE}/disable", {"password": PASSWORD}),
+        (f"{ROUTE}/recovery-codes", {"password": PASSWORD}),
+        ("/v1/auth/password", {"current_password": PASSWORD, "new_password": NEW}),
+        ("/v1/auth/passkeys/begin", {"password": PASSWORD}),
+        ("/v1/users/me/export", {"password": PASSWORD}),
+        ("/v1/users/me/export/link", {"password": PASSWORD}),
+        ("/v1/users/me/delete", {"password": PASSWORD}),
+    ],
+)
+def test_a_session_and_the_password_are_not_enough(
+    run: Run, route: str, body: dict[str, str]
+) -> None:
+    async def scenario(people: People) -> None:
+        ana = await people.new("ana")
+        _, codes = await protect(ana)
+
+        refused = await ana.call(f"POST {route}", body)
+        assert (refused.status, refused.code) == (401, "second_factor_required")
+        guessed = await ana.call(f"POST {route}", {**body, "second_factor": "aaaa-aaaa-aaaa-aaaa"})
+        assert (guessed.status, guessed.code) == (401, "second_factor_invalid")
+        proven = await ana.call(f"POST {route}", {**body, "second_factor": codes[0]})
+        assert proven.status in (200, 202, 204, 404), proven.body
 
     run(scenario)

@@ -71,6 +71,10 @@ def test_a_program_reads_along_and_makes_its_user_neither_online_nor_reached(
 ) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
+        early = await with_phone(people, bo)
+        for one in (bo, ana):  # once both have written, Ana may watch Bo
+            await one.send(chat, "hi")
+        await pushes_for(people, early)
         phone = await with_phone(people, bo)
         _, tokens = await grant(people, bo, "openid chats.read chats.write")
         if way == "token":

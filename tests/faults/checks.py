@@ -47,7 +47,11 @@ def check_what_was_sent(crowd: Crowd, chat_id: str, history: list[Any]) -> None:
     """G1, G2: each is stored once, as it was acknowledged, and in its sender's order."""
     stored = {(m["sender_id"], m["client_id"]): m for m in history}
     assert len(stored) == len(history)
-    wanted = {}
+    wanted = {
+        (m["sender_id"], m["client_id"]): m["content"]["text"]
+        for m in crowd.greetings
+        if m["chat_id"] == chat_id
+    }
     for speaker in crowd.speakers:
         if speaker.chat_id != chat_id:
             continue

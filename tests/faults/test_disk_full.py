@@ -82,7 +82,7 @@ def append(store: PostgresMessages, chat_id: str, sender_id: str) -> Message | N
         content=TextContent(kind="text", text=os.urandom(2000).hex()),
         created_at=now(),
     )
-    stored = store.append(new)
+    stored = store.append(new, unanswered=2**31)
     return stored.message if stored else None
 
 

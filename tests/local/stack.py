@@ -25,6 +25,7 @@ from local.limits import Limits
 from local.logs import WorkerLog
 from local.mails import Mails
 from local.management import ManagementApi
+from local.names import Names
 from local.pages import Pages
 from local.pushes import Pushes
 from local.sigv4 import Verifier
@@ -65,6 +66,7 @@ class Stack:
     limits: Limits = field(default_factory=Limits)
     workers: int = 2
     config: dict[str, Any] = field(default_factory=dict)
+    allow_hosts: frozenset[str] = frozenset()
     reports: list[str] = field(default_factory=list)
 
     def start(self) -> "Stack":
@@ -100,11 +102,13 @@ class Stack:
         await self.pool.start(self.workers)
         description = await self.pool.invoke(Function("describe", "describe"), b"{}")
         self.app: Registered = registered(description.result, self.config)
+        names = Names(self.http_port, self.allow_hosts)
         self.sockets = SocketGateway(
             pool=self.pool,
             functions=self.app.sockets,
             limits=self.limits,
             report=self.reports.append,
+            names=names,
         )
         self.management = ManagementApi(
             sockets=self.sockets,
@@ -119,6 +123,7 @@ class Stack:
             limits=self.limits,
             report=self.reports.append,
             pages=Pages(folder=web, pushes=self.pushes, mails=self.mails),
+            names=names,
         )
         await self.http.start(self._listeners[0])
         await self.sockets.start(self._listeners[1])

@@ -73,20 +73,25 @@ class TestPost:
                 assert client.recv(PATIENCE) == "x"
                 time.sleep(0.5)
 
-    def test_to_who_never_reads_succeeds_until_too_much_waits(self, make_stack: MakeStack) -> None:
+    def test_to_who_never_reads_succeeds_until_too_much_waits_and_the_socket_can_be_closed(
+        self, make_stack: MakeStack
+    ) -> None:
         stack = make_stack(limits=Limits(outgoing=256 * 1024), workers=1)
         deaf = stack.connect_raw()
         (connected,) = eventually(lambda: stack.records("connect"))
         connection_id = connected["requestContext"]["connectionId"]
         eventually(lambda: call(stack, "GET", connection_id).status_code == 200)
 
-        statuses: list[int] = []
-        while not statuses or statuses[-1] == 200:
-            statuses.append(call(stack, "POST", connection_id, b"x" * MAX_POST).status_code)
-            assert len(statuses) < 200
+        answers = [call(stack, "POST", connection_id, b"x" * MAX_POST)]
+        while answers[-1].status_code == 200:
+            answers.append(call(stack, "POST", connection_id, b"x" * MAX_POST))
+            assert len(answers) < 200
 
-        assert statuses[0] == 200
-        assert statuses[-1] == 410
+        assert answers[0].status_code == 200
+        assert answers[-1].status_code == 429
+        assert answers[-1].headers["x-amzn-ErrorType"] == "LimitExceededException"
+        assert call(stack, "GET", connection_id).status_code == 200
+        assert call(stack, "DELETE", connection_id).status_code == 204
         (event,) = eventually(lambda: stack.records("disconnect"))
         assert event["requestContext"]["connectionId"] == connection_id
         deaf.close()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,16 +13,23 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
+import pika
 import psutil
 import psycopg
+import pymongo
 import pytest
 import redis
 
+from chalicelib.sigv4 import Signer
+from local import keys
 from local.servers import Servers, ServerUnavailable, StateInUse, start_all
 from local.servers.containers import engine_answers
 from local.servers.ports import taken_by
-from local.servers.postgres import as_nobody
+from local.servers.postgres import Postgres, as_nobody
+from local.servers.rabbitmq import RabbitMQ
 from tests.local.stack import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,7 +160,7 @@ class TestWhenTheParentDies:
     ) -> None:
         parent = in_a_parent("postgres")
         port = json.loads((tmp_path / "ports.json").read_text())["PostgreSQL"]
-        url = f"postgresql://parley@127.0.0.1:{port}/parley"
+        url = Postgres.url_at(port, tmp_path)
         with psycopg.connect(url) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
 
@@ -336,7 +344,184 @@ class TestTheMessageStore:
     def test_is_mongodb_otherwise(self, start: Start) -> None:
         servers = start("mongo")
 
-        assert servers.env["MESSAGES_URL"].startswith("mongodb://127.0.0.1:")
+        assert servers.env["MESSAGES_URL"].startswith("mongodb://parley:")
+
+
+@pytest.fixture(scope="module")
+def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    servers = start_all(tmp_path_factory.mktemp("strangers"), ALL, print, given={})
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture(scope="module")
+def export(all_servers: Servers) -> str:
+    """The path of a file that lies in S3."""
+    url = all_servers["s3"].url
+    known = keys.aws(state_of(all_servers) / "keys")
+    signer = Signer(
+        "s3",
+        "us-east-1",
+        access_key=known.access_key,
+        secret_key=known.secret_key,
+        token=None,
+    )
+    path = "/exports/ana.zip"
+    query = signer.query("PUT", urlsplit(url).netloc, path, {}, seconds=60)
+    assert httpx.put(f"{url}{path}?{query}", content=b"her messages").status_code == 200
+    query = signer.query("GET", urlsplit(url).netloc, path, {}, seconds=60)
+    assert httpx.get(f"{url}{path}?{query}").content == b"her messages"
+    return path
+
+
+class TestStrangers:
+    """Whoever can reach the ports: other accounts of the machine, and pages in a browser."""
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_see_nothing_at_any_port_of_s3(
+        self, all_servers: Servers, export: str, scheme: str
+    ) -> None:
+        ports = listening(all_servers.pids()["s3"])
+        assert len(ports) >= 8
+        paths = [f"/buckets{export}", export, "/", "/dir/status", "/dir/assign", "/vol/status"]
+        for port in ports:
+            for path in [*paths, "/status", "/cluster/status", "/ui/index.html", "/1,01"]:
+                try:
+                    answer = httpx.get(
+                        f"{scheme}://127.0.0.1:{port}{path}",
+                        headers={"Origin": "https://evil.example"},
+                        verify=False,
+                    )
+                except httpx.TransportError:
+                    continue
+                said = (port, path, answer.status_code, answer.text)
+                assert b"her messages" not in answer.content, said
+                healthy = urlsplit(all_servers["s3"].url).port == port and not answer.content
+                assert healthy or answer.status_code >= 400, said
+
+    @pytest.mark.parametrize("kind", ["postgres", "mongo", "redis", "rabbitmq"])
+    @pytest.mark.parametrize("account", ["", "{user}:wrong@", "guest:guest@", "postgres:postgres@"])
+    def test_do_not_get_in_without_the_password(
+        self, all_servers: Servers, kind: str, account: str
+    ) -> None:
+        parts = urlsplit(all_servers[kind].url)
+        host = f"{account.format(user=parts.username)}127.0.0.1:{parts.port}"
+
+        with pytest.raises(REFUSALS):
+            try_out(kind, parts._replace(netloc=host).geturl())
+
+        try_out(kind, all_servers[kind].url)
+
+    def test_find_no_password_in_a_command_line_or_a_file(self, all_servers: Servers) -> None:
+        passwords = {urlsplit(all_servers[kind].url).password for kind in ALL if kind != "s3"}
+        assert len(passwords) == 4
+        for pid in all_servers.pids().values():
+            for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+                assert not any(str(password) in str(process.cmdline()) for password in passwords)
+        open_to_all = [
+            path
+            for path in (state_of(all_servers)).iterdir()
+            if path.is_dir() and path.stat().st_mode & 0o077 and path.name != "postgres"
+        ]
+        assert open_to_all == []
+
+    def test_of_the_app_cannot_use_postgresql_as_a_superuser(self, all_servers: Servers) -> None:
+        with psycopg.connect(all_servers.env["POSTGRES_URL"], autocommit=True) as connection:
+            may = "SELECT rolsuper OR rolcreaterole OR rolreplication FROM pg_roles"
+            asked = connection.execute(f"{may} WHERE rolname = current_user")
+            assert asked.fetchone() == (False,)
+            for statement in (
+                "COPY (SELECT 1) TO PROGRAM 'id'",
+                "SELECT pg_read_file('/etc/passwd')",
+                "CREATE ROLE mine SUPERUSER",
+                "ALTER SYSTEM SET listen_addresses = '*'",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(statement)
+
+    def test_of_another_folder_have_other_passwords(
+        self, all_servers: Servers, start: Start
+    ) -> None:
+        assert (
+            urlsplit(start("redis")["redis"].url).password
+            != urlsplit(all_servers["redis"].url).password
+        )
+
+
+REFUSALS = (
+    psycopg.OperationalError,
+    pymongo.errors.OperationFailure,
+    pymongo.errors.ConfigurationError,
+    redis.RedisError,
+    pika.exceptions.AMQPError,
+)
+
+
+def state_of(servers: Servers) -> Path:
+    return servers._state
+
+
+def try_out(kind: str, url: str) -> None:
+    """Do something that needs a right."""
+    if kind == "postgres":
+        psycopg.connect(url, connect_timeout=5).close()
+    elif kind == "redis":
+        with redis.Redis.from_url(url) as connection:
+            connection.ping()
+    elif kind == "mongo":
+        client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
+            url, serverSelectionTimeoutMS=5000
+        )
+        with client:
+            client.parley.chats.find_one()
+    else:
+        RabbitMQ.check(url)
+
+
+def listening(pid: int) -> set[int]:
+    """The ports of a process and of those that it started."""
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return {
+        connection.laddr.port
+        for process in processes
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+class TestDataWithoutPasswords:
+    """Of an older checkout, or whose keys somebody deleted."""
+
+    @pytest.mark.parametrize("how", ["older", "keys deleted"])
+    def test_are_set_aside_with_a_word(
+        self, start: Start, tmp_path: Path, reports: list[str], how: str
+    ) -> None:
+        if how == "older":
+            (tmp_path / "postgres/cluster").mkdir(parents=True)
+            (tmp_path / "postgres/cluster/PG_VERSION").write_text("18\n")
+        else:
+            start("postgres").stop()
+            shutil.rmtree(tmp_path / "keys")
+
+        servers = start("postgres")
+
+        psycopg.connect(servers.env["POSTGRES_URL"]).close()
+        (told,) = [report for report in reports if "set aside" in report or "begin anew" in report]
+        (place,) = tmp_path.glob("before-*")
+        assert str(place) in told
+        assert (place / "postgres/cluster/PG_VERSION").exists()
+
+    def test_are_no_matter_where_they_have_them(
+        self, start: Start, tmp_path: Path, reports: list[str]
+    ) -> None:
+        servers = start("postgres", "redis")
+        with psycopg.connect(servers.env["POSTGRES_URL"]) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
+        servers.stop()
+
+        with psycopg.connect(start("postgres").env["POSTGRES_URL"]) as connection:
+            assert connection.execute("SELECT value FROM kept").fetchone() == (7,)
+        assert not list(tmp_path.glob("before-*"))
 
 
 def test_all_state_is_in_the_state_folder_and_ports_are_on_loopback_only(

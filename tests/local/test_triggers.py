@@ -11,6 +11,7 @@ from uuid import uuid4
 import pika
 import pytest
 
+from local import triggers as module
 from local.functions import Function
 from local.servers import Servers
 from local.triggers import Triggers
@@ -212,6 +213,33 @@ def test_a_queue_that_appears_later_is_found(stack: Stack, broker: Broker) -> No
         broker.publish("found")
 
         eventually(lambda: batches(stack, broker) == [["found"]])
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.2, 1.5])
+def test_c6_a_queue_that_is_deleted_and_declared_again_is_consumed_again(
+    stack: Stack, broker: Broker, pause: float
+) -> None:
+    with triggered(stack, broker):
+        broker.publish("before")
+        eventually(lambda: batches(stack, broker) == [["before"]])
+        broker.delete()
+        time.sleep(pause)
+        broker.declare()
+        broker.publish("after")
+
+        eventually(lambda: batches(stack, broker) == [["before"], ["after"]])
+
+
+def test_a_queue_with_nothing_in_it_is_consumed_for_ever(
+    stack: Stack, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RENEWED_EVERY", 0.3)
+    with triggered(stack, broker):
+        for number in range(4):
+            time.sleep(0.5)
+            broker.publish(str(number))
+
+        eventually(lambda: sum(map(len, batches(stack, broker))) == 4)
 
 
 def test_the_broker_may_go_away_and_come_back(

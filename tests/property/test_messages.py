@@ -4,7 +4,6 @@ import logging
 import os
 import random
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -72,11 +71,10 @@ def machine(
 
 @pytest.fixture
 def sockets(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sockets]:
+    """No socket is young: what is gone stays gone."""
+    monkeypatch.setattr("chalicelib.connections.YOUNG_SECONDS", -1)
     client = connect_redis(redis_url)
-    sockets = Sockets(client)
-    clock = SimpleNamespace(time=lambda: sockets.clock)
-    monkeypatch.setattr("chalicelib.connections.time", clock)
-    yield sockets
+    yield Sockets(client)
     client.close()
 
 

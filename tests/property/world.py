@@ -1,8 +1,8 @@
 """What surrounds the messages service, in memory, and how each part of it may fail."""
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 import redis
@@ -17,6 +17,7 @@ from chalicelib.messages.models import Message, Owed
 from chalicelib.messages.service import Messages
 from chalicelib.messages.store import MessageStore
 from chalicelib.socket_events import Socket
+from chalicelib.wire import now
 from tests.unit.messages.fakes import FakeBroker
 from tests.unit.settings import settings
 
@@ -87,28 +88,27 @@ class Frail:
 
 
 class Line:
-    """One socket: what was posted to it and not yet taken by the client, and which messages of
-    its own user could not be posted to it."""
+    """One socket: what was posted to it and not yet taken by the client."""
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
         self.arrived: list[Message] = []
-        self.missed: list[Message] = []
         self.open = True
         self.swallows = False
 
 
 class Sockets(Connections):
-    """Records of sockets and of owed acknowledgements in a Redis whose clock stands still."""
+    """Records of sockets and of owed acknowledgements in a Redis."""
 
     def __init__(self, client: redis.Redis) -> None:
         super().__init__(client, settings())
         self._client = client
-        self.clock = time.time()
 
     def wait(self) -> None:
         """Until everything that is owed is overdue, also what was claimed before."""
-        self.clock += 61
+        for key in self._client.scan_iter("owed:*"):
+            deadlines: Any = self._client.zrange(key, 0, -1, withscores=True)
+            self._client.zadd(key, {owing: deadline - 61 for owing, deadline in deadlines})
 
     def lose(self) -> None:
         """All that Redis knows."""
@@ -158,7 +158,7 @@ class Model(Sockets):
         self.records[connection_id] = socket
         return []
 
-    def forget(self, connection_id: str) -> tuple[str, bool] | None:
+    def forget(self, connection_id: str) -> tuple[str, datetime | None] | None:
         self.records.pop(connection_id, None)
         return None
 
@@ -182,10 +182,10 @@ class Model(Sockets):
             self.owed[user_id, chat_id] = (min(since, seq), max(last, seq))
         return found
 
-    def drop(self, sockets: Collection[Socket]) -> list[str]:
+    def drop(self, sockets: Collection[Socket]) -> dict[str, datetime]:
         for socket in sockets:
             self.records.pop(socket.connection_id, None)
-        return []
+        return {}
 
     def settle(self, owed: Iterable[Owed], *, rest_is_overdue: bool = False) -> None:
         for user_id, chat_id, seq, since in owed:
@@ -205,6 +205,9 @@ class Model(Sockets):
     def pushed(self, message_id: str) -> set[str]:
         return set(self.was_pushed[message_id])
 
+    def now(self) -> datetime:
+        return now()
+
     def claim_overdue(self, limit: int) -> list[Owed]:
         found = [one for one in self.owed if one not in self.claimed][:limit]
         self.claimed |= set(found)
@@ -220,11 +223,17 @@ class Wires(Gateway):
         self.lines: dict[str, Line] = {}
 
     def _each(
-        self, connection_ids: Iterable[str], method: str, body: bytes, ends: float
+        self,
+        connection_ids: Iterable[str],
+        method: str,
+        body: bytes,
+        ends: float,
+        *,
+        patient: bool = False,
     ) -> list[int]:
-        return [self._post(self.lines[one], body) for one in connection_ids]
+        return [self._carry(self.lines[one], body) for one in connection_ids]
 
-    def _post(self, line: Line, body: bytes) -> int:
+    def _carry(self, line: Line, body: bytes) -> int:
         event = from_json(body)
         message = event["data"] if event["event"] == "message.new" else None
         try:
@@ -235,8 +244,6 @@ class Wires(Gateway):
                 line.arrived.append(Message.model_validate(message))
             self._fate.meet("after post")
         except Unavailable:
-            if message is not None and message["sender_id"] == line.user_id:
-                line.missed.append(Message.model_validate(message))
             return 503
         return 200
 

@@ -29,6 +29,13 @@ def settings(**changes: Any) -> Settings:
     return Settings.load({**ENVIRONMENT, **given})
 
 
+def settings_without(*names: str, **changes: Any) -> Settings:
+    """Settings of a function that was not given all."""
+    given = {name.upper(): str(value) for name, value in changes.items()}
+    left = {name: value for name, value in ENVIRONMENT.items() if name not in names}
+    return Settings.load({**left, **given})
+
+
 def rates(sizes: dict[str, int], seconds: int = 900) -> dict[str, dict[str, tuple[int, int]]]:
     """Buckets of other sizes, by "class.kind", for the setting `rate_limits`."""
     changes: dict[str, dict[str, tuple[int, int]]] = {}

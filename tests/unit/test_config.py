@@ -18,6 +18,14 @@ def test_a_missing_setting_is_named() -> None:
         Settings.load({k: v for k, v in ENVIRONMENT.items() if k != "REDIS_URL"})
 
 
+@pytest.mark.parametrize("name", ["AMQP_URL", "JWT_KEYS", "JWT_PUBLIC_KEYS", "FCM_CREDENTIALS"])
+def test_a_function_starts_without_what_it_has_no_use_for(name: str) -> None:
+    settings = Settings.load({k: v for k, v in ENVIRONMENT.items() if k != name})
+
+    with pytest.raises(SettingsInvalid, match=f"{name} was not given to this function"):
+        getattr(settings, name.lower()).get_secret_value()
+
+
 def test_a_malformed_setting_is_named_without_its_value() -> None:
     with pytest.raises(SettingsInvalid) as caught:
         Settings.load({**ENVIRONMENT, "ISSUER": "hunter2", "SOCKETS_PER_SESSION": "hunter2"})
@@ -42,7 +50,10 @@ def test_secrets_do_not_show_when_printed() -> None:
         ("AMQP_URL", "//hunter2"),
         ("JWT_KEYS", "hunter2"),
         ("JWT_KEYS", '["hunter2"]'),
+        ("JWT_PUBLIC_KEYS", "hunter2"),
         ("FCM_CREDENTIALS", '{"hunter2'),
+        ("BROKER_ADMIN", '["hunter2"]'),
+        ("POSTGRES_ADMIN_URL", "mysql://hunter2"),
         ("LOG_LEVEL", "hunter2"),
         ("SECRETS_URL", "hunter2"),
     ],

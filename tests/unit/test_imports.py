@@ -72,20 +72,20 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "a frame that sends": (
         REDIS | MONGODB,
-        "deps.connections.admit = lambda *_: identity; deps.message_store.append = store;"
+        "deps.connections.admit = caller; deps.message_store.append = store;"
         "deps.message_store.settle = nothing; deps.gateway.deliver = delivery(set())",
         "app.ws_message(frame('message.send', SEND), None)",
     ),
     "a frame that sends to somebody absent": (
         REDIS | MONGODB | {"pika"},
-        "deps.connections.admit = lambda *_: identity; deps.message_store.append = store;"
+        "deps.connections.admit = caller; deps.message_store.append = store;"
         "deps.message_store.settle = nothing; deps.gateway.deliver = delivery({B});"
         "deps.broker.publish = nothing",
         "app.ws_message(frame('message.send', SEND), None)",
     ),
     "redeliver_pending": (
-        REDIS | MONGODB,
-        "deps.message_store.pending = nothing",
+        REDIS | MONGODB | {"psycopg"},
+        "deps.account_store.revoked_within = nothing; deps.message_store.pending = nothing",
         "chalicelib.messages.jobs.redeliver_pending(SCHEDULED, None)",
     ),
     "push_overdue": (
@@ -101,7 +101,7 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "send_mails": (
         REDIS | {"psycopg"},
-        "deps.mail_store.claim = nothing",
+        "deps.mail_store.claim = deps.notice_store.claim = nothing",
         "chalicelib.mail.jobs.send_mails(SCHEDULED, None)",
     ),
     "make_exports": (
@@ -153,7 +153,10 @@ identity = Identity(user_id=A, session_id="s", connection_id="c",
                     scopes=frozenset({"chats.read", "chats.write"}))
 
 def nothing(*_, **__): return []
-def store(new): return Stored(new.at(1), [A, B], created=True, pending=True)
+def caller(*_):
+    from chalicelib.connections import Caller
+    return Caller(user_id=A, session_id="s", connection_id="c", scopes=identity.scopes)
+def store(new, **_): return Stored(new.at(1), [A, B], created=True, pending=True)
 def delivery(unreached):
     from chalicelib.gateway import Delivery
     return lambda *_, **__: Delivery(unreached, False)

@@ -5,7 +5,8 @@ import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,9 +15,9 @@ import pytest
 import app as application
 from chalicelib import logs, metrics
 from chalicelib.auth.jobs import purge_sessions
-from chalicelib.auth.models import Identity
-from chalicelib.connections import Connections
+from chalicelib.connections import Caller, Connections
 from chalicelib.deps import deps
+from chalicelib.errors import Unavailable
 from chalicelib.events import shard_of
 from chalicelib.invocation import InvocationFailed
 from chalicelib.messages.jobs import push_overdue, redeliver_pending
@@ -45,9 +46,12 @@ class FakeConnections(Connections):
     def __init__(self) -> None:
         self.overdue: list[Owed] = []
 
-    def admit(self, connection_id: str, use: Any = None) -> Identity:
+    def admit(self, connection_id: str, use: Any = None) -> Caller:
         scopes = frozenset({"chats.read", "chats.write"})
-        return Identity(user_id=ANA_ID, session_id="s", connection_id="c1", scopes=scopes)
+        return Caller(user_id=ANA_ID, session_id="s", connection_id="c1", scopes=scopes)
+
+    def now(self) -> datetime:
+        return now()
 
     def claim_overdue(self, limit: int) -> list[Owed]:
         claimed, self.overdue = self.overdue, []
@@ -63,6 +67,9 @@ class FakeConnections(Connections):
 
 class FakeAuth:
     """Lets everybody in, as the same one."""
+
+    def finish_revoked(self) -> int:
+        return 0
 
     def admit(self, authorization: str, use: Any) -> Any:
         return FakeConnections().admit(""), []
@@ -265,7 +272,7 @@ class TestASchedule:
         metrics.begin()
         later = now() + timedelta(minutes=1)
         (left,) = world.store.pending(before=later, limit=9)
-        monkeypatch.setattr("chalicelib.messages.service.now", lambda: later)
+        monkeypatch.setattr(world.connections, "now", lambda: later)
 
         redeliver_pending(SCHEDULED, CONTEXT)
 
@@ -285,6 +292,21 @@ class TestASchedule:
 
         assert printed().metrics == [Point("OverduePushed", 1, "Count", STAGE)]
 
+    @pytest.mark.parametrize("error", [Unavailable("postgres"), ValueError()])
+    def test_delivers_although_revoked_sessions_cannot_be_looked_for(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        def fail() -> int:
+            raise error
+
+        monkeypatch.setitem(vars(deps), "auth", SimpleNamespace(finish_revoked=fail))
+        world.store.calls.clear()
+
+        with suppress(InvocationFailed):
+            redeliver_pending(SCHEDULED, CONTEXT)
+
+        assert "pending" in world.store.calls
+
     def test_that_fails_counts_too(self, world: World, printed: Any) -> None:
         world.store.fail_on.add("pending")
 
@@ -300,7 +322,7 @@ class TestASchedule:
         world.messages.send(world.ana, world.chat.id, draft(TEXT))
         printed()
         later = now() + timedelta(minutes=1)
-        monkeypatch.setattr("chalicelib.messages.service.now", lambda: later)
+        monkeypatch.setattr(world.connections, "now", lambda: later)
 
         redeliver_pending(SCHEDULED, CONTEXT)
 

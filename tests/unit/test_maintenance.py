@@ -36,6 +36,10 @@ class Servers:
         self.ping()
         self.applied += 1
 
+    def retire(self) -> list[str]:
+        self.ping()
+        return ["parley_app_1"]
+
     def redrive(self, limit: int) -> Redriven:
         self.ping()
         self.limits.append(limit)
@@ -67,6 +71,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     monkeypatch.setitem(vars(deps), "settings", settings())
     monkeypatch.setitem(vars(deps), "apply_schema", servers.apply_schema)
+    monkeypatch.setitem(vars(deps), "retire_accounts", servers.retire)
     for name in (
         "admin",
         "oauth_clients",
@@ -84,6 +89,10 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
 def test_migrate_applies_the_schema(servers: Servers) -> None:
     assert maintain({"task": "migrate"}, CONTEXT) == {"done": True}
     assert servers.applied == 1
+
+
+def test_retire_tells_which_accounts_went(servers: Servers) -> None:
+    assert maintain({"task": "retire"}, CONTEXT) == {"retired": ["parley_app_1"]}
 
 
 def test_redrive_tells_how_much_it_moved(servers: Servers) -> None:

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from pydantic import SecretStr
 
 from chalicelib.config import Settings
+from infra.deploy.stages import SECRET
 from local.environment import app_environment
 from local.keys import AwsKeys, Keys, ServiceAccount
 
@@ -62,11 +62,13 @@ def test_its_default_is_told(name: str) -> None:
 def test_where_it_comes_from_on_aws_is_told(name: str) -> None:
     if name.startswith("AWS_"):
         expected = {"Lambda"}
+    elif name in SECRET:
+        expected = {"secret"}
     elif not FIELDS[name].is_required():
         deployed = ("STAGE", "LOG_LEVEL", "SECRETS", "EXPORTS_BUCKET")
         expected = {"deploy"} if name in deployed else {"stage"}
     else:
-        expected = {"secret"} if FIELDS[name].annotation is SecretStr else {"deploy"}
+        expected = {"deploy"}
 
     assert {ROWS[name].on_aws} == expected
 

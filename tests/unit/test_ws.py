@@ -11,13 +11,14 @@ from chalice.app import WebsocketEvent
 from chalicelib import ws
 from chalicelib.auth.models import Identity
 from chalicelib.auth.scopes import SIGN_IN
+from chalicelib.connections import Caller
 from chalicelib.deps import deps
 from chalicelib.errors import AppError, ChatNotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.limits import Use
 from chalicelib.messages.models import Seen
 from tests.unit.settings import settings
 
-ANA = Identity(
+ANA = Caller(
     user_id="ana", session_id="s", connection_id="c1", scopes=frozenset({"chats", "chats.read"})
 )
 
@@ -32,11 +33,13 @@ class FakeConnections:
             raise Unavailable("redis")
         return self.too_many
 
-    def admit(self, connection_id: str, use: Use) -> Identity:
+    in_doubt = False
+
+    def admit(self, connection_id: str, use: Use) -> Caller:
         self.use = use
         if self.refusal:
             raise self.refusal
-        return ANA
+        return replace(ANA, in_doubt=self.in_doubt)
 
 
 class FakeGateway:
@@ -51,6 +54,11 @@ class FakePresence:
     def __init__(self) -> None:
         self.open: list[tuple[str, str]] = []
         self.broken: AppError | None = None
+        self.ended = False
+
+    def check(self, identity: Identity) -> None:
+        if self.ended:
+            raise Unauthorized()
 
     def connected(self, identity: Identity, connection_id: str) -> None:
         if identity.session_id == "revoked":

@@ -29,6 +29,8 @@ async function fetchJson(base, method, path, { body, token } = {}) {
   throw await fromAnswer(answer);
 }
 
+const PROOF_CODES = new Set(["invalid_credentials", "second_factor_required", "second_factor_invalid", "passkey_invalid"]);
+
 const DEVICE = { device_name: "Web browser" };
 
 /** `more`: a code as `second_factor`, or an answer as `passkey`, where the server asked for one. */
@@ -40,7 +42,7 @@ export function signIn(base, login, password, more = {}) {
 /** `answer(options)`: what a passkey says to them. */
 export async function signInByPasskey(base, answer) {
   const { options } = await fetchJson(base, "POST", "/v1/auth/login/passkey/begin");
-  const body = { credential: await answer(options), ...DEVICE };
+  const body = { credential: await answer(options), ...DEVICE, device_key: deviceKey(base) };
   return fetchJson(base, "POST", "/v1/auth/login/passkey", { body });
 }
 
@@ -50,7 +52,8 @@ export function googleStart(base) {
 }
 
 export function signInWithGoogle(base, given) {
-  return fetchJson(base, "POST", "/v1/auth/google", { body: { ...given, ...DEVICE } });
+  const body = { ...given, ...DEVICE, device_key: deviceKey(base) };
+  return fetchJson(base, "POST", "/v1/auth/google", { body });
 }
 
 export function register(base, { email, username, display_name, password }) {
@@ -58,8 +61,10 @@ export function register(base, { email, username, display_name, password }) {
   return fetchJson(base, "POST", "/v1/auth/register", { body });
 }
 
-export function requestReset(base, email) {
-  return fetchJson(base, "POST", "/v1/auth/password/reset-request", { body: { email } });
+/** `username`: which of the accounts with this address is meant; "" leaves it open. */
+export function requestReset(base, email, username) {
+  const body = username ? { email, username } : { email };
+  return fetchJson(base, "POST", "/v1/auth/password/reset-request", { body });
 }
 
 export function resetPassword(base, token, new_password) {
@@ -108,14 +113,14 @@ export class Api {
     try {
       return await fetchJson(session.api, method, path, { body, token });
     } catch (error) {
-      // A wrong password in a form is no reason to doubt the session.
-      if (error.status !== 401 || error.code === "invalid_credentials") throw error;
+      // A wrong password or code in a form is no reason to doubt the session.
+      if (error.status !== 401 || PROOF_CODES.has(error.code)) throw error;
     }
     await this.#refresh(token);
     try {
       return await fetchJson(session.api, method, path, { body, token: session.access_token });
     } catch (error) {
-      if (error.status === 401 && error.code !== "invalid_credentials") this.#end();
+      if (error.status === 401 && !PROOF_CODES.has(error.code)) this.#end();
       throw error;
     }
   }

@@ -6,6 +6,8 @@ export class Chat {
   /** Complete down to this seq; 0 when there is nothing earlier. */
   floor;
   messages = [];
+  /** Whether both have written: until then, nobody sees what the other does. */
+  answered = false;
   #ahead = new Set();
   #counted = { unread: 0, upTo: 0 };
 
@@ -27,6 +29,7 @@ export class Chat {
   }
 
   apply(snapshot) {
+    this.answered ||= snapshot.answered ?? true;
     for (const member of snapshot.members) this.receipt(member.user_id, member);
     if (snapshot.last_message) this.merge(snapshot.last_message);
     this.activityAt = later(this.activityAt, snapshot.last_activity_at ?? snapshot.created_at);

@@ -15,7 +15,8 @@ function deviceOf(username) {
 }
 
 /** What makes this browser known to the accounts that sign in with it on a server: guesses at their
- * passwords from elsewhere do not keep it out. Each server has one of its own. */
+ * passwords from elsewhere do not keep it out, and no mail tells of its sign-ins. Each server has
+ * one of its own. */
 export function deviceKey(base) {
   const key = `parley.device-key.${base}`;
   const known = localStorage.getItem(key);
@@ -29,7 +30,8 @@ export function deviceKey(base) {
 export function registerDevice(api, user) {
   const device = deviceOf(user.username);
   const token = `web-${user.username}-${device.slice(0, 8)}`;
-  return api.put(`/v1/users/me/push-tokens/${device}`, { token, platform: "web" });
+  const body = { token, platform: "web", device_key: deviceKey(api.session.api) };
+  return api.put(`/v1/users/me/push-tokens/${device}`, body);
 }
 
 /** Whose phone a push went to, if it was one of ours. */

@@ -9,7 +9,7 @@ import { backoff, pause } from "./timing.js";
 
 const HISTORY_PAGE = 50;
 const MOST_WATCHED = 100;
-const PROFILES_AT_ONCE = 4;
+const PROFILES_AT_ONCE = 100;
 const MOST_TRIES = 5;
 const TYPING_EVERY = 3000;
 
@@ -21,7 +21,7 @@ export class Messenger {
   #typing = { chatId: null, at: 0 };
   #visible = null;
   #asked = new Map();
-  #asking = 0;
+  #asking = false;
   #arrival = 0;
   #receipts;
   #socket;
@@ -158,7 +158,7 @@ export class Messenger {
         if (!current()) return;
         this.everOnline = true;
         for (const chat of this.store.chats.values()) chat.loadError = null;
-        for (const [id, tries] of this.#asked) if (tries >= MOST_TRIES && tries < Infinity) this.#asked.delete(id);
+        this.#asked.clear();
         this.#setStatus("online");
         this.#watchPresence();
         this.#receipts.check();
@@ -192,10 +192,21 @@ export class Messenger {
       return;
     }
     const news = this.store.applyMessage(message) || !known;
+    if (!chat.answered) this.#lookWhetherAnswered(chat);
     this.outbox.settle(message.client_id);
     this.#catchUp.watchGap(chat);
     if (!known) this.#watchPresence();
     if (news && message.sender_id !== this.store.me) this.onMessage?.(chat, message);
+  }
+
+  /** Receipts and presence are ours to see once both have written. */
+  async #lookWhetherAnswered(chat) {
+    try {
+      this.store.applyChat(await this.api.get(`/v1/chats/${encodeURIComponent(chat.id)}`));
+    } catch {
+      return; // The next message or connection looks again.
+    }
+    if (chat.answered) this.#watchPresence();
   }
 
   async #watchPresence() {
@@ -210,25 +221,23 @@ export class Messenger {
     }
   }
 
-  #lookUpPeople() {
-    for (const { partnerId: id } of this.store.sortedChats()) {
-      if (this.#asking >= PROFILES_AT_ONCE) return;
-      const tries = this.#asked.get(id) ?? 0;
-      if (!this.store.people.has(id) && tries < MOST_TRIES) this.#lookUp(id, tries);
-    }
-  }
-
-  async #lookUp(id, tries) {
-    this.#asked.set(id, Infinity); // Not twice at a time.
-    this.#asking += 1;
+  /** Asks for all who are not known yet, the newest chats first, in one question at a time. */
+  async #lookUpPeople() {
+    const { people } = this.store;
+    const due = (id) => !people.has(id) && (this.#asked.get(id) ?? 0) < MOST_TRIES;
+    const ids = this.store.sortedChats().map((chat) => chat.partnerId).filter(due).slice(0, PROFILES_AT_ONCE);
+    if (this.#asking || !ids.length) return;
+    this.#asking = true;
     try {
-      this.store.applyPerson(await this.api.get(`/v1/users/${encodeURIComponent(id)}`));
-    } catch (error) {
-      if (error.status === 404) this.store.applyPerson({ id, deleted: true });
+      const { items } = await this.api.get(`/v1/users?ids=${ids.join(",")}`);
+      items.forEach((person) => this.store.applyPerson(person));
+      for (const id of ids) if (!people.has(id)) this.store.applyPerson({ id, deleted: true });
+    } catch {
+      const tries = Math.max(...ids.map((id) => this.#asked.get(id) ?? 0));
+      for (const id of ids) this.#asked.set(id, tries + 1);
       await pause(backoff(tries));
-      this.#asked.set(id, tries + 1);
     }
-    this.#asking -= 1;
+    this.#asking = false;
     this.store.changed();
   }
 

@@ -25,6 +25,9 @@ class MessageStore(Protocol):
 
     Every method raises Unavailable when the server does not answer in time. `None` means that
     there is no such chat or that `member` is not in it: the caller cannot tell which (G4).
+
+    A direct chat is answered once both members have written. Until then neither learns of the
+    other's receipts, typing and presence.
     """
 
     def open_direct(
@@ -35,8 +38,11 @@ class MessageStore(Protocol):
         Raises LookupError where a chat of this id has other members.
         """
 
-    def append(self, new: NewMessage) -> Stored | None:
+    def append(self, new: NewMessage, *, unanswered: int) -> Stored | None:
         """Check membership, take the next rev, store the message pending: all or nothing.
+
+        Raises NotAnswered where the sender has stored `unanswered` messages and nobody else has
+        written yet.
 
         A (sender_id, client_id) known in this chat stores nothing and answers with the message
         stored first. Once this returns, no reader can be told that it is complete past the
@@ -51,7 +57,8 @@ class MessageStore(Protocol):
         `after`. None is `created`."""
 
     def chat(self, chat_id: str, *, member: str) -> Chat | None:
-        """A chat with its members' cursors, last message, and `member`'s unread count."""
+        """A chat with the cursors that `member` may see, last message, and `member`'s unread
+        count."""
 
     def chats(
         self, member: str, *, limit: int, before: tuple[datetime, str] | None = None
@@ -78,11 +85,11 @@ class MessageStore(Protocol):
         """Move `member`'s cursors forward, never back and never past the chat's last rev.
         Reading is receiving: `read` moves both."""
 
-    def member_ids(self, chat_id: str, *, member: str) -> list[str] | None:
-        """Everyone in the chat."""
+    def observers(self, chat_id: str, *, member: str) -> list[str] | None:
+        """The others, who may see what `member` does; nobody until the chat is answered."""
 
-    def shares_chat(self, member: str, others: Collection[str]) -> set[str]:
-        """Those of `others` who are in a chat with `member`."""
+    def acquainted(self, member: str, others: Collection[str]) -> set[str]:
+        """Those of `others` with whom `member` is in an answered chat."""
 
     def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
         """The cursors of (chat_id, user_id) pairs; what is not found is left out.

@@ -13,7 +13,7 @@ from typing import ClassVar
 from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from chalicelib.errors import Unavailable
+from chalicelib.errors import NotAnswered, Unavailable
 from chalicelib.messages.models import (
     Changes,
     Chat,
@@ -28,8 +28,10 @@ from chalicelib.messages.store.mongo_documents import (
     SHORT,
     Document,
     Documents,
-    bounded,
+    again,
+    cursors,
     insert_new,
+    may_be_sent,
     sent_as,
     stored,
     take_out,
@@ -39,7 +41,7 @@ from chalicelib.messages.store.mongo_documents import (
 INDEX_SECONDS = 120.0
 OUTBOX_LIMIT = 200
 """So many unsettled messages of 16 KB keep a chat far below MongoDB's 16 MB a document."""
-
+LOOK_AT = 200
 
 NEWEST_FIRST = [("last_activity_at", DESCENDING), ("_id", DESCENDING)]
 
@@ -64,9 +66,9 @@ class MongoMessages(MessageStore):
 
     def __init__(self, url: str, *, prefix: str = "") -> None:
         """`prefix` goes before the names of all collections."""
-        # What bounds a call is `bounded`; the time to connect also bounds looking after the server.
-        # Whatever is answered or read is on disk, on most servers of a replica set: a crash or a
-        # failover takes nothing back. Arguments win over what the URL says.
+        # What bounds a call is `Documents.bounded`; the time to connect also bounds looking after
+        # the server. Whatever is answered or read is on disk, on most servers of a replica set: a
+        # crash or a failover takes nothing back. Arguments win over what the URL says.
         self._client: MongoClient[Document] = MongoClient(
             url,
             tz_aware=True,
@@ -80,14 +82,26 @@ class MongoMessages(MessageStore):
 
     def create_indexes(self) -> None:
         """Safe to repeat, and to run twice at once."""
-        with bounded(INDEX_SECONDS):
+        with self._db.bounded(INDEX_SECONDS):
             for name, indexes in self.INDEXES.items():
                 self._db.chats.database[name].create_indexes(indexes)
+
+    def look_who_wrote(self, unanswered: int) -> None:
+        """Have each chat know whether it is answered that an older version of us has made. Safe to
+        repeat, and to run twice at once."""
+        unknown: Document = {"_id": {"$gt": ""}, "asked": {"$exists": False}, "answered": None}
+        while True:
+            with self._db.bounded(INDEX_SECONDS):
+                page = list(self._db.chats.find(unknown).sort("_id", ASCENDING).limit(LOOK_AT))
+                if not page:
+                    return
+                self._db.look_who_wrote(page, unanswered)
+            unknown["_id"] = {"$gt": page[-1]["_id"]}
 
     def open_direct(
         self, chat_id: str, *, members: tuple[str, str], at: datetime
     ) -> tuple[Chat, bool]:
-        with bounded():
+        with self._db.bounded():
             made = False
             chat = self._db.chat(chat_id, members[0])
             if chat is None:
@@ -97,23 +111,25 @@ class MongoMessages(MessageStore):
                 raise LookupError("this chat has other members")
             return self._db.views([chat], members[0])[0], made
 
-    def append(self, new: NewMessage) -> Stored | None:
+    @again
+    def append(self, new: NewMessage, *, unanswered: int) -> Stored | None:
         entry = {"_id": new.id, **new.model_dump(exclude={"id"})}
         same = {"sender_id": new.sender_id, "client_id": new.client_id}
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chats.find_one_and_update(
                 {
                     "_id": new.chat_id,
                     "member_ids": new.sender_id,
                     "outbox": {"$not": {"$elemMatch": same}},
                     f"outbox.{OUTBOX_LIMIT - 1}": {"$exists": False},
+                    "$or": may_be_sent(new, unanswered),
                 },
                 take_place(entry),
                 projection={"member_ids": 1, "last_rev": 1},
                 return_document=ReturnDocument.AFTER,
             )
             if chat is None:
-                return self._refused(new)
+                return self._refused(new, unanswered)
             message = new.at(chat["last_rev"])
             try:
                 self._db.messages.insert_one({**entry, "seq": message.seq, "rev": message.rev})
@@ -129,10 +145,11 @@ class MongoMessages(MessageStore):
                 # else a reader was faster than we are
             return Stored(message, chat["member_ids"], created=True, pending=True)
 
+    @again
     def settle(self, message: Message) -> None:
         last = {"$literal": {"id": message.id, "seq": message.seq}}
         newer = {"$gt": [message.seq, {"$ifNull": ["$last.seq", 0]}]}
-        with bounded():
+        with self._db.bounded():
             self._db.chats.update_one(
                 {"_id": message.chat_id, "outbox._id": message.id},
                 [
@@ -141,6 +158,7 @@ class MongoMessages(MessageStore):
                 ],
             )
 
+    @again
     def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
         created: Document = {"$lt": before}
         later: Document = {}
@@ -152,7 +170,7 @@ class MongoMessages(MessageStore):
                 {"_id": {"$gt": chat_id}},
                 {"_id": chat_id, "outbox.seq": {"$gt": seq}},
             ]
-        with bounded():
+        with self._db.bounded():
             found = list(
                 self._db.chats.aggregate(
                     [
@@ -182,11 +200,13 @@ class MongoMessages(MessageStore):
             if chat["outbox"]["_id"] in landed
         ]
 
+    @again
     def chat(self, chat_id: str, *, member: str) -> Chat | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chats.find_one({"_id": chat_id, "member_ids": member}, SHORT)
             return self._db.views([chat], member)[0] if chat else None
 
+    @again
     def chats(
         self, member: str, *, limit: int, before: tuple[datetime, str] | None = None
     ) -> list[Chat]:
@@ -197,13 +217,14 @@ class MongoMessages(MessageStore):
                 {"last_activity_at": {"$lt": at}},
                 {"last_activity_at": at, "_id": {"$lt": chat_id}},
             ]
-        with bounded():
+        with self._db.bounded():
             found = self._db.chats.find(wanted, SHORT).sort(NEWEST_FIRST).limit(limit)
             return self._db.views(list(found), member)
 
+    @again
     def news(self, member: str, known: Mapping[str, int], *, limit: int) -> list[Chat]:
         """Looks at the revs of all chats first: they are small, and most have no news."""
-        with bounded():
+        with self._db.bounded():
             revs = self._db.chats.find({"member_ids": member}, {"last_rev": 1}).sort(NEWEST_FIRST)
             fresh = (one["_id"] for one in revs if one["last_rev"] > known.get(one["_id"], 0))
             ids = list(islice(fresh, limit))
@@ -212,10 +233,11 @@ class MongoMessages(MessageStore):
             found = self._db.chats.find({"_id": {"$in": ids}, "member_ids": member}, SHORT)
             return self._db.views(list(found.sort(NEWEST_FIRST)), member)
 
+    @again
     def history(
         self, chat_id: str, *, member: str, before: int | None, limit: int
     ) -> list[Message] | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
@@ -225,8 +247,9 @@ class MongoMessages(MessageStore):
                 {"chat_id": chat_id}, "seq", DESCENDING, low=0, high=newest, limit=limit
             )
 
+    @again
     def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> Changes | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
@@ -242,7 +265,7 @@ class MongoMessages(MessageStore):
     def move_cursors(
         self, chat_id: str, *, member: str, read: int = 0, delivered: int = 0
     ) -> Cursors | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
@@ -262,20 +285,26 @@ class MongoMessages(MessageStore):
             delivered_seq=max(old["delivered_seq"], delivered),
         )
         moved = read > old["read_seq"] or delivered > old["delivered_seq"]
-        return Cursors(receipt, moved, chat["member_ids"])
+        return cursors(receipt, chat, moved=moved)
 
-    def member_ids(self, chat_id: str, *, member: str) -> list[str] | None:
-        with bounded():
+    @again
+    def observers(self, chat_id: str, *, member: str) -> list[str] | None:
+        with self._db.bounded():
             chat = self._db.chats.find_one(
-                {"_id": chat_id, "member_ids": member}, {"member_ids": 1}
+                {"_id": chat_id, "member_ids": member}, {"member_ids": 1, "answered": 1}
             )
-        return chat["member_ids"] if chat else None
+        if chat is None:
+            return None
+        return [one for one in chat["member_ids"] if one != member and chat.get("answered")]
 
-    def shares_chat(self, member: str, others: Collection[str]) -> set[str]:
+    @again
+    def acquainted(self, member: str, others: Collection[str]) -> set[str]:
         wanted = [other for other in others if other != member]
-        together = {"$and": [{"member_ids": member}, {"member_ids": {"$in": wanted}}]}
+        together = {
+            "$and": [{"member_ids": member}, {"member_ids": {"$in": wanted}}, {"answered": True}]
+        }
         known = {"$setIntersection": ["$member_ids", {"$literal": wanted}]}
-        with bounded():
+        with self._db.bounded():
             found = self._db.chats.aggregate(
                 [
                     {"$match": together},
@@ -286,26 +315,34 @@ class MongoMessages(MessageStore):
             )
             return {one["_id"] for one in found}
 
+    @again
     def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
         chat_ids = list({chat_id for chat_id, _ in pairs})
-        with bounded():
+        with self._db.bounded():
             chats = {
-                chat["_id"]: chat["member_ids"]
-                for chat in self._db.chats.find({"_id": {"$in": chat_ids}}, {"member_ids": 1})
+                chat["_id"]: chat
+                for chat in self._db.chats.find(
+                    {"_id": {"$in": chat_ids}}, {"member_ids": 1, "answered": 1}
+                )
             }
-            there = [pair for pair in pairs if pair[1] in chats.get(pair[0], ())]
+            there = [
+                (chat_id, user_id)
+                for chat_id, user_id in pairs
+                if chat_id in chats and user_id in chats[chat_id]["member_ids"]
+            ]
             members = self._db.members(there)
         return {
-            (one["chat_id"], one["user_id"]): Cursors(
-                Receipt.model_validate(one), False, chats[one["chat_id"]]
+            (one["chat_id"], one["user_id"]): cursors(
+                Receipt.model_validate(one), chats[one["chat_id"]], moved=False
             )
             for one in members
         }
 
+    @again
     def undelivered(
         self, chat_id: str, *, member: str, since: int, until: int, limit: int
     ) -> list[Message] | None:
-        with bounded():
+        with self._db.bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
@@ -317,12 +354,13 @@ class MongoMessages(MessageStore):
 
     def drop(self) -> None:
         """Forget everything. For stores that were made to try something."""
-        with bounded():
+        with self._db.bounded():
             for collection in (self._db.chats, self._db.memberships, self._db.messages):
                 collection.drop()
 
+    @again
     def ping(self) -> None:
-        with bounded():
+        with self._db.bounded():
             self._client.admin.command("ping")
 
     def close(self) -> None:
@@ -344,6 +382,7 @@ class MongoMessages(MessageStore):
             "kind": "direct",
             "member_ids": list(members),
             "last_rev": 0,
+            "asked": [],
             "created_at": at,
             "last_activity_at": at,
         }
@@ -353,16 +392,25 @@ class MongoMessages(MessageStore):
             return False
         return True
 
-    def _refused(self, new: NewMessage) -> Stored | None:
-        """Why a chat took no message: a stranger, a resend, or too much that is not settled."""
+    def _refused(self, new: NewMessage, unanswered: int) -> Stored | None:
+        """Why a chat took no message: a stranger, a resend, too much that nobody answered, or too
+        much that is not settled."""
         chat = self._db.chat(new.chat_id, new.sender_id)
         if chat is None:
             return None
-        outbox = chat.get("outbox", [])
+        outbox, same = chat.get("outbox", []), (new.sender_id, new.client_id)
         self._db.landed(entry for entry in outbox if entry["client_id"] == new.client_id)
         first = self._db.messages.find_one(sent_as(new))
-        if first is None:
+        waits = any((one["sender_id"], one["client_id"]) == same for one in outbox)
+        if first is None and (waits or len(outbox) >= OUTBOX_LIMIT):
             raise Unavailable("messages")
+        if first is None:
+            self._db.look_who_wrote([chat], unanswered)
+            if not self._db.chats.find_one(
+                {"_id": new.chat_id, "$or": may_be_sent(new, unanswered)}
+            ):
+                raise NotAnswered()
+            return self.append(new, unanswered=unanswered)  # an answer has just come
         return Stored(
             stored(first),
             chat["member_ids"],

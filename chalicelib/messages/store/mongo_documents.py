@@ -1,22 +1,31 @@
 """Chats and messages as MongoDB keeps them: how they are read, and repaired while reading."""
 
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
+import functools
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import pymongo
-from pymongo import ASCENDING
+from pymongo import ASCENDING, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError, WriteConcernError
 
+from chalicelib.deadline import passed, within
 from chalicelib.errors import Unavailable
-from chalicelib.messages.models import Chat, Member, Message, NewMessage
+from chalicelib.messages.models import Chat, Cursors, Member, Message, NewMessage, Receipt
 from chalicelib.messages.store import UNREAD_WINDOW
 
 Document = dict[str, Any]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S", bound="Keeper")
+
 CALL_SECONDS = 5.0
+PING_SECONDS = 2.0
+IDLE_SECONDS = 5
 DUPLICATE_KEY = 11000
 # Enough of an outbox to know the last message of a chat, in lists of many chats.
 SHORT: Document = {"outbox": {"$slice": -3}}
@@ -25,10 +34,41 @@ SHORT: Document = {"outbox": {"$slice": -3}}
 class Documents:
     """The collections, and what several methods of the store have in common."""
 
+    # Wall time, because it also passes while a function's container is frozen.
+    _used_at = 0.0
+    well = False
+    """Whether the server answered the last time."""
+
+    trying = False
+    """Whether a call that fails is repeated: it has half of its time."""
+
     def __init__(self, database: Database[Document], prefix: str = "") -> None:
         self.chats = database[f"{prefix}chats"]
         self.memberships = database[f"{prefix}memberships"]  # _id is "chat_id:user_id"
         self.messages = database[f"{prefix}messages"]
+
+    @contextmanager
+    def bounded(self, seconds: float = CALL_SECONDS) -> Iterator[None]:
+        """All round trips of a call share one deadline. Before the first, a connection that was
+        idle is tried: a network that forgot it says nothing, and it would take all the time."""
+        try:
+            with pymongo.timeout(within(seconds / 2 if self.trying else seconds)):
+                if self._used_at and time.time() - self._used_at > IDLE_SECONDS:
+                    with suppress(PyMongoError), pymongo.timeout(PING_SECONDS):
+                        self.chats.database.client.admin.command("ping")
+                yield
+            self.well = True
+        except PyMongoError as error:
+            if (
+                error.timeout
+                or isinstance(error, ConnectionFailure | WriteConcernError)
+                or error.has_error_label("RetryableWriteError")
+            ):
+                self.well = False
+                raise Unavailable("messages") from error
+            raise
+        finally:
+            self._used_at = time.time()
 
     def landed(self, entries: Iterable[Document], also: Iterable[str] = ()) -> dict[str, Document]:
         """The messages of outbox entries by id, stored now where their sender did not get to it;
@@ -85,6 +125,7 @@ class Documents:
             Chat(
                 id=chat["_id"],
                 kind=chat["kind"],
+                answered=chat.get("answered", False),
                 members=sorted(
                     (Member.model_validate(one) for one in members[chat["_id"]]),
                     key=lambda one: one.user_id,
@@ -94,9 +135,36 @@ class Documents:
                 unread_count=unread.get(chat["_id"], 0),
                 created_at=chat["created_at"],
                 last_activity_at=chat["last_activity_at"],
-            )
+            ).seen_by(member)
             for chat in chats
         ]
+
+    def look_who_wrote(self, chats: list[Document], unanswered: int) -> None:
+        """Find out from the messages of chats who has written, and note it in the chats."""
+        self.landed(entry for chat in chats for entry in chat.get("outbox", []))
+        found = self.messages.aggregate(
+            [
+                {"$match": {"chat_id": {"$in": [chat["_id"] for chat in chats]}}},
+                {"$group": {"_id": {"chat_id": "$chat_id", "sender_id": "$sender_id"}}},
+            ]
+        )
+        writers: dict[str, list[str]] = {chat["_id"]: [] for chat in chats}
+        for one in found:
+            writers[one["_id"]["chat_id"]].append(one["_id"]["sender_id"])
+        notes = []
+        for chat_id, wrote in writers.items():
+            if len(wrote) > 1:
+                notes.append(UpdateOne({"_id": chat_id}, {"$set": {"answered": True}}))
+                continue
+            asked: Document = {"asked": []}
+            if wrote:
+                mine = {"chat_id": chat_id, "sender_id": wrote[0]}
+                sent = self.messages.find(mine, {"client_id": 1}).limit(unanswered)
+                asked = {"asked_by": wrote[0], "asked": [one["client_id"] for one in sent]}
+            unknown = {"_id": chat_id, "asked": {"$exists": False}, "answered": None}
+            notes.append(UpdateOne(unknown, {"$set": asked}))
+        if notes:
+            self.chats.bulk_write(notes, ordered=False)
 
     def _unread(
         self, chats: list[Document], members: dict[str, list[Document]], member: str
@@ -119,20 +187,30 @@ class Documents:
         return {one["_id"]: one["count"] for one in counted}
 
 
-@contextmanager
-def bounded(seconds: float = CALL_SECONDS) -> Iterator[None]:
-    """All round trips of a call share one deadline."""
-    try:
-        with pymongo.timeout(seconds):
-            yield
-    except PyMongoError as error:
-        if (
-            error.timeout
-            or isinstance(error, ConnectionFailure | WriteConcernError)
-            or error.has_error_label("RetryableWriteError")
-        ):
-            raise Unavailable("messages") from error
-        raise
+class Keeper(Protocol):
+    """Who keeps documents."""
+
+    _db: Documents
+
+
+def again(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """A call that is harmless to repeat, and is repeated once if the server was well before: its
+    connection may have been lost in silence."""
+
+    @functools.wraps(method)
+    def wrapped(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        documents = self._db
+        documents.trying = documents.well
+        try:
+            return method(self, *args, **kwargs)
+        except Unavailable:
+            if documents.well or not documents.trying or passed():
+                raise
+        finally:
+            documents.trying = False
+        return method(self, *args, **kwargs)
+
+    return wrapped
 
 
 def insert_new(collection: MongoCollection[Document], documents: list[Document]) -> None:
@@ -152,7 +230,12 @@ def take_place(entry: Document) -> list[Document]:
     from people is a $literal: nothing in it is taken for an expression."""
     placed = {"$mergeObjects": [{"$literal": entry}, {"seq": "$last_rev", "rev": "$last_rev"}]}
     outbox = {"$concatArrays": [{"$ifNull": ["$outbox", []]}, [placed]]}
+    asked = {"$setUnion": [{"$ifNull": ["$asked", []]}, [{"$literal": entry["client_id"]}]]}
+    answered = {"$or": ["$answered", {"$ne": ["$asked_by", {"$literal": entry["sender_id"]}]}]}
     return [
+        {"$set": {"asked_by": {"$ifNull": ["$asked_by", {"$literal": entry["sender_id"]}]}}},
+        {"$set": {"answered": answered}},
+        {"$set": {"asked": {"$cond": ["$answered", "$asked", asked]}}},
         {
             "$set": {
                 "last_rev": {"$add": ["$last_rev", 1]},
@@ -161,6 +244,15 @@ def take_place(entry: Document) -> list[Document]:
         },
         {"$set": {"outbox": outbox}},
     ]
+
+
+def may_be_sent(new: NewMessage, unanswered: int) -> list[Document]:
+    """In which chats a message may take a place. A chat keeps who wrote first (`asked_by`), the
+    client_ids of what they wrote (`asked`) and, once another has written, that it is `answered`.
+    Sent again, a message takes the same entry of `asked`, so it counts once."""
+    others = {"asked": {"$exists": True}, "asked_by": {"$ne": new.sender_id}}
+    few = {"asked_by": new.sender_id, f"asked.{unanswered - 1}": {"$exists": False}}
+    return [{"answered": True}, others, few]
 
 
 def take_out(message_id: str) -> list[Document]:
@@ -175,6 +267,12 @@ def take_out(message_id: str) -> list[Document]:
 
 def sent_as(new: NewMessage) -> Document:
     return {"chat_id": new.chat_id, "sender_id": new.sender_id, "client_id": new.client_id}
+
+
+def cursors(receipt: Receipt, chat: Document, *, moved: bool) -> Cursors:
+    answered = chat.get("answered", False)
+    told = chat["member_ids"] if answered else [receipt.user_id]
+    return Cursors(receipt, moved, answered, told)
 
 
 def stored(document: Document) -> Message:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pydantic import ValidationError
 from pymongo.errors import OperationFailure
 
-from chalicelib.errors import Unavailable
+from chalicelib.errors import NotAnswered, Unavailable
 from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Draft, NewMessage
@@ -50,7 +50,7 @@ def _differences(store: MongoMessages) -> Iterator[str]:
     # In an expression, each of these would be something else than text.
     draft = Draft(client_id="$last_rev", content=TextContent(kind="text", text="$$ROOT"))
     new = NewMessage.of(draft, chat_id=chat_id, sender_id=ana)
-    sent = store.append(new)
+    sent = store.append(new, unanswered=1)
     if sent is None or sent.message != new.at(1):
         yield "sending"
         return
@@ -72,5 +72,11 @@ def _differences(store: MongoMessages) -> Iterator[str]:
     moved = store.move_cursors(chat_id, member=bo, read=1)
     if moved is None or not moved.moved:
         yield "receipts"
-    if store.shares_chat(ana, [bo, new_id()]) != {bo}:
+    with suppress(NotAnswered):
+        store.append(new.model_copy(update={"id": new_id(), "client_id": "2"}), unanswered=1)
+        yield "what nobody answered"
+    if store.acquainted(ana, [bo]):
+        yield "who does not know whom"
+    answer = NewMessage.of(draft, chat_id=chat_id, sender_id=bo)
+    if store.append(answer, unanswered=1) is None or store.acquainted(ana, [bo, new_id()]) != {bo}:
         yield "who knows whom"

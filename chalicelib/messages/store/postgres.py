@@ -8,6 +8,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from chalicelib.errors import NotAnswered
 from chalicelib.messages.models import (
     Changes,
     Chat,
@@ -24,6 +25,26 @@ Row = dict[str, Any]
 
 _MESSAGE = "id, chat_id, seq, rev, sender_id, client_id, content, created_at, edited_at, deleted_at"
 
+
+def _columns(table: str) -> str:
+    """A message's columns in one of several tables. Columns are always named: a `*` that grows
+    breaks whoever prepared the statement before."""
+    return ", ".join(f"{table}.{name}" for name in _MESSAGE.split(", "))
+
+
+# Whether a member has written. The LIMIT has it planned for one row, however many there are.
+_WROTE = """(
+    SELECT true FROM messages
+    WHERE messages.chat_id = writer.chat_id AND messages.sender_id = writer.user_id LIMIT 1
+)"""
+
+# Whether two of a chat's members have. It is derived: nothing has to be kept in step with it.
+_ANSWERED = f"""(
+    SELECT count(*) > 1 FROM memberships writer WHERE writer.chat_id = {{}}.{{}} AND {_WROTE}
+)"""
+
+# Who has to wait for another append sees the chat's new row, but messages as they were before.
+# So `free_until` is a rev: what came between takes of what may still be sent.
 _APPEND = f"""
 WITH members AS (
     SELECT array_agg(user_id) AS member_ids FROM memberships WHERE chat_id = %(chat_id)s
@@ -31,10 +52,21 @@ WITH members AS (
 ), old AS (
     SELECT {_MESSAGE} FROM messages
     WHERE chat_id = %(chat_id)s AND sender_id = %(sender_id)s AND client_id = %(client_id)s
+), standing AS (
+    SELECT CASE WHEN EXISTS (
+        SELECT FROM memberships writer
+        WHERE chat_id = %(chat_id)s AND user_id <> %(sender_id)s AND {_WROTE}
+    ) THEN 9223372036854775807 ELSE last_rev + %(unanswered)s - (
+        SELECT count(*) FROM (
+            SELECT FROM messages WHERE chat_id = %(chat_id)s AND sender_id = %(sender_id)s
+            LIMIT %(unanswered)s
+        ) asked
+    ) END AS free_until FROM chats WHERE id = %(chat_id)s
 ), place AS (
     UPDATE chats SET last_rev = last_rev + 1, last_seq = last_rev + 1,
         last_activity_at = greatest(last_activity_at, %(created_at)s)
     WHERE id = %(chat_id)s AND EXISTS (SELECT FROM members) AND NOT EXISTS (SELECT FROM old)
+        AND last_rev < (SELECT free_until FROM standing)
     RETURNING id AS chat_id, last_rev
 ), added AS (
     INSERT INTO messages (id, chat_id, seq, rev, sender_id, client_id, content, created_at)
@@ -45,7 +77,7 @@ WITH members AS (
     INSERT INTO outbox (chat_id, seq, created_at)
     SELECT chat_id, last_rev, %(created_at)s FROM place
 )
-SELECT member_ids, place.last_rev AS place, old.*,
+SELECT member_ids, place.last_rev AS place, {_columns("old")},
     CASE WHEN old.id IS NOT NULL THEN
         EXISTS (SELECT FROM outbox WHERE chat_id = old.chat_id AND seq = old.seq)
     END AS pending
@@ -63,19 +95,26 @@ WITH made AS (
 SELECT EXISTS (SELECT FROM made) AS made
 """
 
-_CHATS = """
-SELECT chat.*,
-    (SELECT json_agg(other ORDER BY other.user_id) FROM memberships other
-     WHERE other.chat_id = chat.id) AS members,
-    (SELECT row_to_json(newest) FROM messages newest
-     WHERE newest.chat_id = chat.id AND newest.seq = chat.last_seq) AS last_message,
+_CHATS = f"""
+SELECT chat.id, chat.kind, chat.last_rev, chat.created_at, chat.last_activity_at,
+    {_ANSWERED.format("chat", "id")} AS answered,
+    (SELECT json_agg(other ORDER BY other.user_id) FROM (
+        SELECT user_id, role, joined_rev, read_seq, delivered_seq FROM memberships
+        WHERE memberships.chat_id = chat.id
+     ) other) AS members,
+    (SELECT row_to_json(newest) FROM (
+        SELECT {_MESSAGE} FROM messages
+        WHERE messages.chat_id = chat.id AND messages.seq = chat.last_seq
+     ) newest) AS last_message,
     (SELECT count(*) FROM messages unread
      WHERE unread.chat_id = chat.id
         AND unread.seq > greatest(chat.read_seq, chat.last_rev - %(window)s)
         AND unread.sender_id <> %(member)s AND unread.deleted_at IS NULL) AS unread_count
 FROM (
-    SELECT chats.*, mine.read_seq FROM memberships mine JOIN chats ON chats.id = mine.chat_id
-    WHERE mine.user_id = %(member)s {}
+    SELECT chats.id, chats.kind, chats.last_rev, chats.last_seq, chats.created_at,
+        chats.last_activity_at, mine.read_seq
+    FROM memberships mine JOIN chats ON chats.id = mine.chat_id
+    WHERE mine.user_id = %(member)s {{}}
     ORDER BY chats.last_activity_at DESC, chats.id DESC LIMIT %(limit)s
 ) chat
 ORDER BY chat.last_activity_at DESC, chat.id DESC
@@ -90,7 +129,7 @@ _NEWS = _CHATS.format(
 
 # One row at least for a member, so that an empty answer is told from no answer at all.
 _IN_CHAT = f"""
-SELECT chats.last_rev AS chat_rev, found.*
+SELECT chats.last_rev AS chat_rev, {_columns("found")}
 FROM memberships mine JOIN chats ON chats.id = mine.chat_id
 LEFT JOIN LATERAL (
     SELECT {_MESSAGE} FROM messages WHERE chat_id = chats.id AND {{}} LIMIT %(limit)s
@@ -107,12 +146,18 @@ _UNDELIVERED = _IN_CHAT.format(
     "seq",
 )
 
-_MOVE = """
+_SEEN_BY = f"""
+CASE WHEN {_ANSWERED.format("mine", "chat_id")}
+    THEN ARRAY(SELECT user_id FROM memberships WHERE chat_id = mine.chat_id)
+END AS answered_to
+"""
+
+_MOVE = f"""
 WITH mine AS (
-    SELECT chat_id, user_id, read_seq, delivered_seq,
-        least(%(read)s, last_rev) AS read, least(%(delivered)s, last_rev) AS delivered
-    FROM memberships JOIN chats ON chats.id = chat_id
-    WHERE chat_id = %(chat_id)s AND user_id = %(member)s
+    SELECT m.chat_id, m.user_id, m.read_seq, m.delivered_seq,
+        least(%(read)s, chats.last_rev) AS read, least(%(delivered)s, chats.last_rev) AS delivered
+    FROM memberships m JOIN chats ON chats.id = m.chat_id
+    WHERE m.chat_id = %(chat_id)s AND m.user_id = %(member)s
 ), moved AS (
     UPDATE memberships SET read_seq = greatest(memberships.read_seq, mine.read),
         delivered_seq = greatest(memberships.delivered_seq, mine.delivered)
@@ -123,16 +168,25 @@ WITH mine AS (
 )
 SELECT mine.chat_id, mine.user_id, coalesce(moved.read_seq, mine.read_seq) AS read_seq,
     coalesce(moved.delivered_seq, mine.delivered_seq) AS delivered_seq,
-    moved.read_seq IS NOT NULL AS moved,
-    ARRAY(SELECT user_id FROM memberships WHERE chat_id = mine.chat_id) AS member_ids
+    moved.read_seq IS NOT NULL AS moved, {_SEEN_BY}
 FROM mine LEFT JOIN moved ON true
 """
 
-_CURSORS = """
-SELECT mine.*, false AS moved,
-    ARRAY(SELECT user_id FROM memberships WHERE chat_id = mine.chat_id) AS member_ids
+_CURSORS = f"""
+SELECT mine.chat_id, mine.user_id, mine.read_seq, mine.delivered_seq, false AS moved, {_SEEN_BY}
 FROM unnest(%(chat_ids)s::uuid[], %(user_ids)s::uuid[]) AS wanted (chat_id, user_id)
 JOIN memberships mine USING (chat_id, user_id)
+"""
+
+_OBSERVERS = f"""
+SELECT {_SEEN_BY} FROM memberships mine
+WHERE mine.chat_id = %(chat_id)s AND mine.user_id = %(member)s
+"""
+
+_ACQUAINTED = f"""
+SELECT DISTINCT other.user_id FROM memberships other JOIN memberships mine USING (chat_id)
+WHERE mine.user_id = %(member)s AND other.user_id <> %(member)s
+    AND other.user_id = ANY(%(others)s::uuid[]) AND {_ANSWERED.format("mine", "chat_id")}
 """
 
 _PENDING = f"""
@@ -171,21 +225,29 @@ class PostgresMessages(MessageStore):
             raise LookupError("this chat has other members")
         return chat, row["made"]
 
-    def append(self, new: NewMessage) -> Stored | None:
-        values = {**dict(new), "content": Jsonb(new.content.model_dump(mode="json"))}
+    def append(self, new: NewMessage, *, unanswered: int) -> Stored | None:
+        values = {
+            **dict(new),
+            "content": Jsonb(new.content.model_dump(mode="json")),
+            "unanswered": unanswered,
+        }
         try:
-            rows = self._rows(_APPEND, **values)
+            rows = self._rows(_APPEND, again=True, **values)
         except UniqueViolation:  # the same client_id at the same time: now it is there to be read
+            rows = self._rows(_APPEND, **values)
+        if rows and _refused(rows[0]):  # unless an answer, or the same message, has just come
             rows = self._rows(_APPEND, **values)
         if not rows:
             return None
         [row] = rows
+        if _refused(row):
+            raise NotAnswered()
         if row["place"] is not None:
             return Stored(new.at(row["place"]), row["member_ids"], created=True, pending=True)
         return Stored(_message(row), row["member_ids"], created=False, pending=row["pending"])
 
     def settle(self, message: Message) -> None:
-        with self._postgres.cursor() as cursor:
+        with self._postgres.cursor(again=True) as cursor:
             cursor.execute(_SETTLE, (message.chat_id, message.seq))
 
     def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
@@ -235,24 +297,12 @@ class PostgresMessages(MessageStore):
         )
         return _cursors(rows[0]) if rows else None
 
-    def member_ids(self, chat_id: str, *, member: str) -> list[str] | None:
-        rows = self._rows(
-            "SELECT array_agg(user_id) AS member_ids FROM memberships WHERE chat_id = %(chat_id)s"
-            " HAVING bool_or(user_id = %(member)s)",
-            chat_id=chat_id,
-            member=member,
-        )
-        return rows[0]["member_ids"] if rows else None
+    def observers(self, chat_id: str, *, member: str) -> list[str] | None:
+        rows = self._rows(_OBSERVERS, chat_id=chat_id, member=member)
+        return [one for one in rows[0]["answered_to"] or () if one != member] if rows else None
 
-    def shares_chat(self, member: str, others: Collection[str]) -> set[str]:
-        rows = self._rows(
-            "SELECT DISTINCT other.user_id FROM memberships other"
-            " JOIN memberships mine USING (chat_id)"
-            " WHERE mine.user_id = %(member)s AND other.user_id <> %(member)s"
-            " AND other.user_id = ANY(%(others)s::uuid[])",
-            member=member,
-            others=list(others),
-        )
+    def acquainted(self, member: str, others: Collection[str]) -> set[str]:
+        rows = self._rows(_ACQUAINTED, member=member, others=list(others))
         return {row["user_id"] for row in rows}
 
     def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
@@ -266,7 +316,7 @@ class PostgresMessages(MessageStore):
     def undelivered(
         self, chat_id: str, *, member: str, since: int, until: int, limit: int
     ) -> list[Message] | None:
-        asked = {"chat_id": chat_id, "member": member, "since": since, "until": until}
+        asked: Row = {"chat_id": chat_id, "member": member, "since": since, "until": until}
         rows = self._rows(_UNDELIVERED, **asked, limit=limit)
         return _messages(rows) if rows else None
 
@@ -275,10 +325,10 @@ class PostgresMessages(MessageStore):
 
     def _chats(self, query: str, **values: Any) -> list[Chat]:
         rows = self._rows(query, window=UNREAD_WINDOW, **values)
-        return [Chat.model_validate(row) for row in rows]
+        return [Chat.model_validate(row).seen_by(values["member"]) for row in rows]
 
-    def _rows(self, query: str, **values: Any) -> list[Row]:
-        with self._postgres.cursor(row_factory=dict_row) as cursor:
+    def _rows(self, query: str, *, again: bool = False, **values: Any) -> list[Row]:
+        with self._postgres.cursor(row_factory=dict_row, again=again) as cursor:
             return cursor.execute(query, values).fetchall()
 
 
@@ -290,5 +340,16 @@ def _messages(rows: list[Row]) -> list[Message]:
     return [_message(row) for row in rows if row["id"] is not None]
 
 
+def _refused(row: Row) -> bool:
+    """Neither stored now nor before."""
+    return row["place"] is None and row["id"] is None
+
+
 def _cursors(row: Row) -> Cursors:
-    return Cursors(Receipt.model_validate(row), row["moved"], row["member_ids"])
+    told = row["answered_to"]
+    return Cursors(
+        Receipt.model_validate(row),
+        row["moved"],
+        answered=told is not None,
+        seen_by=told or [row["user_id"]],
+    )

@@ -97,7 +97,7 @@ class TestAppend:
         assert chat.last_message == late
 
     def test_refuses_a_stranger_and_stores_nothing(self, room: Room) -> None:
-        assert room.store.append(room.new(room.zoe)) is None
+        assert room.store.append(room.new(room.zoe), unanswered=3) is None
 
         assert room.all() == []
         assert room.store.chat(room.id, member=room.ana) == room.chat
@@ -106,7 +106,7 @@ class TestAppend:
     def test_refuses_an_unknown_chat(self, store: MessageStore, room: Room) -> None:
         new = room.new(room.ana).model_copy(update={"chat_id": new_id()})
 
-        assert store.append(new) is None
+        assert store.append(new, unanswered=3) is None
 
 
 class TestResend:
@@ -177,7 +177,7 @@ class TestResend:
     def test_a_stranger_cannot_fish_for_client_ids(self, room: Room) -> None:
         room.append(room.new(room.ana, client_id="x"))
 
-        assert room.store.append(room.new(room.zoe, client_id="x")) is None
+        assert room.store.append(room.new(room.zoe, client_id="x"), unanswered=3) is None
 
 
 class TestSettle:
@@ -288,7 +288,7 @@ def test_the_fake_tells_what_was_called_and_fails_on_demand() -> None:
     store.fail_on.add("append")
 
     with pytest.raises(Unavailable):
-        store.append(room.new(room.ana))
+        store.append(room.new(room.ana), unanswered=3)
     store.fail_on.clear()
     room.append(room.new(room.ana))
 

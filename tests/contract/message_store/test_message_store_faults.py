@@ -21,7 +21,7 @@ StoreAt = Callable[[str], MessageStore]
 
 CALLS: dict[str, Callable[[MessageStore, Room], object]] = {
     "open_direct": lambda s, r: s.open_direct(r.id, members=(r.ana, r.bo), at=now()),
-    "append": lambda s, r: s.append(r.new(r.ana)),
+    "append": lambda s, r: s.append(r.new(r.ana), unanswered=3),
     "settle": lambda s, r: s.settle(r.new(r.ana).at(1)),
     "pending": lambda s, r: s.pending(before=now(), limit=9),
     "chat": lambda s, r: s.chat(r.id, member=r.ana),
@@ -30,8 +30,8 @@ CALLS: dict[str, Callable[[MessageStore, Room], object]] = {
     "changes": lambda s, r: s.changes(r.id, member=r.ana, since=0, limit=9),
     "news": lambda s, r: s.news(r.ana, known={}, limit=9),
     "move_cursors": lambda s, r: s.move_cursors(r.id, member=r.ana, read=1),
-    "member_ids": lambda s, r: s.member_ids(r.id, member=r.ana),
-    "shares_chat": lambda s, r: s.shares_chat(r.ana, [r.bo]),
+    "observers": lambda s, r: s.observers(r.id, member=r.ana),
+    "acquainted": lambda s, r: s.acquainted(r.ana, [r.bo]),
     "cursors": lambda s, r: s.cursors([(r.id, r.ana)]),
     "undelivered": lambda s, r: s.undelivered(r.id, member=r.ana, since=1, until=9, limit=9),
     "ping": lambda s, r: s.ping(),
@@ -111,7 +111,7 @@ def test_a_send_cut_off_by_a_freeze_is_stored_once_when_repeated(
     new = room.new(room.ana)
     proxy.freeze()
     with pytest.raises(Unavailable):
-        far.append(new)
+        far.append(new, unanswered=3)
     proxy.thaw()
 
     again = _until_available(lambda: room.append(new.model_copy(update={"id": new_id()}), far))
@@ -130,6 +130,24 @@ def test_hanging_up_is_survived_by_the_next_call(
     stored = room.append(room.new(room.ana), far)
 
     assert room.all() == [stored.message]
+
+
+def test_g9_a_silent_network_costs_no_send_and_nothing_that_reads(
+    url: str, proxy: Proxy, store_at: StoreAt, room: Room
+) -> None:
+    """It forgot the connection, and does not tell."""
+    said = room.say(room.ana)
+    names = set(CALLS) - {"open_direct", "move_cursors"}
+    stores = {name: store_at(_at_port(url, proxy.port)) for name in names}
+    for store in stores.values():
+        store.ping()
+    proxy.forget()
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: CALLS[name](stores[name], room), names))
+
+    assert len(room.all()) == 2
+    assert said in room.all()
 
 
 def _at_port(url: str, port: int) -> str:

@@ -187,8 +187,8 @@ class TestChanges:
 
 class TestCursors:
     def test_reading_is_receiving(self, room: Room) -> None:
-        for _ in range(3):
-            room.say(room.bo)
+        for sender in (room.bo, room.ana, room.bo):
+            room.say(sender)
 
         moved = room.store.move_cursors(room.id, member=room.ana, read=2)
 
@@ -196,10 +196,11 @@ class TestCursors:
         assert moved.moved
         assert (moved.receipt.chat_id, moved.receipt.user_id) == (room.id, room.ana)
         assert (moved.receipt.read_seq, moved.receipt.delivered_seq) == (2, 2)
-        assert sorted(moved.member_ids) == sorted([room.ana, room.bo])
+        assert sorted(moved.seen_by) == sorted([room.ana, room.bo])
 
     def test_receiving_is_not_reading(self, room: Room) -> None:
         room.say(room.bo)
+        room.say(room.ana)
 
         moved = room.store.move_cursors(room.id, member=room.ana, delivered=1)
 
@@ -236,6 +237,7 @@ class TestCursors:
         rooms = [Room(store), Room(store)]
         for room in rooms:
             room.say(room.bo)
+            room.say(room.ana)
         store.move_cursors(rooms[0].id, member=rooms[0].ana, read=1)
         here, there = (rooms[0].id, rooms[0].ana), (rooms[1].id, rooms[1].bo)
 
@@ -245,31 +247,37 @@ class TestCursors:
         assert (found[here].receipt.read_seq, found[there].receipt.read_seq) == (1, 0)
         assert not any(one.moved for one in found.values())
         assert found[here].receipt.user_id == rooms[0].ana
-        assert sorted(found[here].member_ids) == sorted([rooms[0].ana, rooms[0].bo])
+        assert sorted(found[here].seen_by) == sorted([rooms[0].ana, rooms[0].bo])
         assert store.cursors([]) == {}
 
 
 class TestMembers:
     def test_are_known_to_members_only(self, room: Room) -> None:
-        found = room.store.member_ids(room.id, member=room.bo)
+        room.say(room.ana)
+        room.say(room.bo)
 
-        assert found is not None
-        assert sorted(found) == sorted([room.ana, room.bo])
-        assert room.store.member_ids(room.id, member=room.zoe) is None
-        assert room.store.member_ids(new_id(), member=room.ana) is None
+        assert room.store.observers(room.id, member=room.bo) == [room.ana]
+        assert room.store.observers(room.id, member=room.zoe) is None
+        assert room.store.observers(new_id(), member=room.ana) is None
 
-    def test_share_a_chat(self, store: MessageStore, room: Room) -> None:
-        other = Room(store)
-        store.open_direct(
-            direct_chat_id(room.ana, room.zoe), members=(room.zoe, room.ana), at=now()
-        )
+    def test_are_acquainted(self, store: MessageStore, room: Room) -> None:
+        other, ana_and_zoe = Room(store), Room(store)
+        ana_and_zoe.id = direct_chat_id(room.ana, room.zoe)
+        store.open_direct(ana_and_zoe.id, members=(room.zoe, room.ana), at=now())
+        for one, writers in (
+            (room, (room.ana, room.bo)),
+            (ana_and_zoe, (room.zoe, room.ana)),
+            (other, (other.ana, other.bo)),
+        ):
+            for writer in writers:
+                one.say(writer)
 
-        assert store.shares_chat(room.ana, [room.bo, room.zoe, other.ana, room.ana]) == {
+        assert store.acquainted(room.ana, [room.bo, room.zoe, other.ana, room.ana]) == {
             room.bo,
             room.zoe,
         }
-        assert store.shares_chat(room.bo, [room.zoe]) == set()
-        assert store.shares_chat(room.ana, []) == set()
+        assert store.acquainted(room.bo, [room.zoe]) == set()
+        assert store.acquainted(room.ana, []) == set()
 
 
 class TestUndelivered:

@@ -68,16 +68,40 @@ def database(mongo_store_url: str) -> Iterator[Database[dict[str, Any]]]:
         yield client.get_default_database()
 
 
-def dies_before_storing(store: MongoMessages, new: NewMessage) -> None:
-    """Its place is taken and it is in the outbox; then the connection breaks."""
+class Death(Exception):
+    """Of the process that sends."""
 
-    def broken(document: object) -> None:
-        raise AutoReconnect("connection reset")
+
+def dies_before_storing(store: MongoMessages, new: NewMessage) -> None:
+    """Its place is taken and it is in the outbox; then it dies."""
+
+    def die(document: object) -> None:
+        raise Death
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store._db.messages, "insert_one", broken)
-        with pytest.raises(Unavailable):
-            store.append(new)
+        patch.setattr(store._db.messages, "insert_one", die)
+        with pytest.raises(Death):
+            store.append(new, unanswered=3)
+
+
+def test_a_send_whose_connection_breaks_in_the_middle_completes_itself(
+    room: Room, store: MongoMessages, other: MongoMessages
+) -> None:
+    new = room.new(room.ana)
+    insert, broken = store._db.messages.insert_one, ["once"]
+
+    def insert_one(document: dict[str, Any]) -> object:
+        if broken:
+            raise AutoReconnect(broken.pop())
+        return insert(document)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store._db.messages, "insert_one", insert_one)
+        sent = store.append(new, unanswered=3)
+
+    assert sent is not None
+    assert (sent.created, sent.pending) == (True, True)
+    assert room.all(other) == [sent.message]
 
 
 class TestASenderThatDied:
@@ -239,9 +263,9 @@ def test_a_chat_with_too_much_unsettled_takes_no_more_until_it_is(
     stored = [room.append(new).message for new in news]
 
     with pytest.raises(Unavailable):
-        store.append(room.new(room.bo))
+        store.append(room.new(room.bo), unanswered=3)
     assert room.append(news[0]).message == stored[0]
-    assert store.append(room.new(room.zoe)) is None
+    assert store.append(room.new(room.zoe), unanswered=3) is None
     chat = store.chat(room.id, member=room.bo)
     assert chat is not None
     assert (chat.last_rev, chat.last_message) == (5, stored[-1])
@@ -273,7 +297,7 @@ def test_g1_a_message_whose_place_is_taken_is_not_acknowledged_until_it_has_anot
 
     for _ in range(2):
         with pytest.raises(Unavailable):
-            store.append(new)
+            store.append(new, unanswered=3)
     assert store.pending(before=now() + LATER, limit=9) == []
 
     assert room.append(new).message == new.at(2)
@@ -364,7 +388,7 @@ def test_a_forked_child_uses_the_store_of_its_parent(room: Room, store: MongoMes
     if child == 0:
         signal.alarm(30)
         found = store.chat(room.id, member=room.ana) is not None
-        os._exit(0 if found and store.append(room.new(room.ana)) else 1)
+        os._exit(0 if found and store.append(room.new(room.ana), unanswered=3) else 1)
     _, status = os.waitpid(child, 0)
 
     assert os.waitstatus_to_exitcode(status) == 0

@@ -25,6 +25,7 @@ from playwright.sync_api import (
 from tests.cloud import Cloud
 
 PASSWORD = "correct horse battery 42"
+GREETING = "Hi, here is"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 780},
@@ -136,8 +137,9 @@ class Person:
         return self.page.locator(".message", has=self.page.get_by_text(text, exact=True))
 
     def texts(self) -> list[str]:
-        """What the conversation says, from the top."""
-        return self.page.locator(".message .text").all_inner_texts()
+        """What the conversation says, from the top, but for how a `pair` greets each other."""
+        found = self.page.locator(".message .text").all_inner_texts()
+        return [text for text in found if not text.startswith(GREETING)]
 
     def expect_tick(self, text: str, state: str) -> None:
         expect(self.message(text).locator(".tick")).to_have_attribute("data-state", state)
@@ -175,15 +177,26 @@ class World:
         return Person(username, name, self.call("POST", "/v1/auth/register", body), self)
 
     def pair(self) -> tuple[Person, Person, str]:
-        """Two people with a chat."""
+        """Two people with a chat in which both have written, and read it."""
+        ada, ben, chat = self.strangers()
+        for one in (ada, ben):
+            one.post(chat, f"{GREETING} {one.name}")
+        for one in (ada, ben):
+            one.api("POST", f"/v1/chats/{chat}/read", {"seq": 2})
+        return ada, ben, chat
+
+    def strangers(self) -> tuple[Person, Person, str]:
+        """Two people with an empty chat."""
         ada, ben = self.person("Ada Okafor"), self.person("Ben Lindqvist")
         return ada, ben, ada.chat_with(ben)
 
+    def new_context(self, **options: Any) -> BrowserContext:
+        context = self._browser.new_context(locale="en-GB", **options)
+        self._contexts.append(context)
+        return context
+
     def new_page(self, context: BrowserContext | None = None, **options: Any) -> Page:
-        if context is None:
-            context = self._browser.new_context(locale="en-GB", **options)
-            self._contexts.append(context)
-        page = context.new_page()
+        page = (context or self.new_context(**options)).new_page()
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", lambda said: self._heard(said.type, said.text))
         return page

@@ -194,7 +194,7 @@ def test_history_comes_while_scrolling_up_and_nothing_jumps(world: World) -> Non
 
 
 def test_what_people_write_is_text_and_never_markup(world: World) -> None:
-    ada, ben, chat = world.pair()
+    ada, ben, chat = world.strangers()
     text = "<img src=x onerror=alert(1)> <b>bold</b> javascript:alert(1) https://example.org/a?b=1."
     ben.post(chat, text)
     ada.open().talk_to(ben)

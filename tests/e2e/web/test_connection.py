@@ -106,7 +106,7 @@ def test_many_messages_sent_at_once_keep_their_order(world: World) -> None:
 
 
 def test_unsent_messages_and_the_session_survive_a_reload(world: World) -> None:
-    ada, ben, chat = world.pair()
+    ada, ben, chat = world.strangers()
     ada.open().talk_to(ben)
     ada.wire.cut()
     expect(ada.status).to_have_text(re.compile("Reconnecting…"))
@@ -122,7 +122,7 @@ def test_unsent_messages_and_the_session_survive_a_reload(world: World) -> None:
 
 
 def test_a_lost_answer_makes_no_duplicate(world: World) -> None:
-    ada, ben, chat = world.pair()
+    ada, ben, chat = world.strangers()
     ada.open().talk_to(ben)
     ada.wire.losing_answers = True
     ada.write("only once")

@@ -61,7 +61,7 @@ def test_an_unreachable_server_is_told(world: World) -> None:
 
 def test_another_address_of_the_api_works_too(world: World) -> None:
     """The page on one origin, the API on another, as with a deployed one."""
-    ada, ben, chat = world.pair()
+    ada, ben, chat = world.strangers()
     ben.post(chat, "hello over there")
     page = world.new_page()
     page.goto(world.url.replace("127.0.0.1", "localhost"))
@@ -155,7 +155,7 @@ def test_a_phone_shows_one_thing_at_a_time(world: World) -> None:
 
 
 def test_the_keyboard_is_enough(world: World) -> None:
-    ada, ben, chat = world.pair()
+    ada, ben, chat = world.strangers()
     cleo = world.person("Cleo Marsh")
     ben.post(chat, "from ben")
     cleo.post(cleo.chat_with(ada), "from cleo")
@@ -183,7 +183,7 @@ def test_the_keyboard_is_enough(world: World) -> None:
 
 
 def test_a_message_that_is_too_long_is_told_before_it_is_sent(world: World) -> None:
-    ada, ben, _ = world.pair()
+    ada, ben, _ = world.strangers()
     ada.open().talk_to(ben)
     write = ada.page.get_by_label("Write a message")
     write.fill("é" * 4097)

@@ -6,6 +6,7 @@ import pyotp
 from playwright.sync_api import expect
 
 from tests.e2e.web.conftest import PASSWORD, World, sign_in
+from tests.e2e.web.test_passkeys import add, opened, settings
 
 
 def test_it_is_set_up_asked_for_and_turned_off(world: World) -> None:
@@ -43,4 +44,47 @@ def test_it_is_set_up_asked_for_and_turned_off(world: World) -> None:
     off = section.locator("details", has_text="Turn it off")
     off.get_by_label("Password, to be sure").fill(PASSWORD)
     off.get_by_role("button", name="Turn off the second factor").click()
+    off.get_by_label("Code").fill(codes[0])
+    off.get_by_role("button", name="Turn off the second factor").click()
+    expect(off.get_by_text("This code is wrong, or was used before.")).to_be_visible()
+    off.get_by_label("Code").fill(codes[1])
+    off.get_by_role("button", name="Turn off the second factor").click()
+    expect(section.get_by_role("button", name="Set up a second factor")).to_be_visible()
+
+
+def test_changes_ask_for_it_as_well(world: World) -> None:
+    ada = world.person("Ada").open()
+    secret = ada.api("POST", "/v1/auth/second-factor", {"password": PASSWORD})["secret"]
+    code = {"code": pyotp.TOTP(secret).at(int(time.time()), counter_offset=-1)}
+    codes = ada.api("POST", "/v1/auth/second-factor/confirm", code)["recovery_codes"]
+    ada.page.get_by_role("button", name="Settings", exact=True).last.click()
+    section = ada.page.get_by_role("dialog").locator("section", has_text="Change password")
+    section.get_by_label("Current password").fill(PASSWORD)
+    section.get_by_label("New password").fill(PASSWORD + "!")
+    section.get_by_role("button", name="Change password").click()
+    section.get_by_role("button", name="Cancel").click()
+    section.get_by_role("button", name="Change password").click()
+    section.get_by_label("Code").fill(codes[0])
+    section.get_by_role("button", name="Change password").click()
+
+    expect(section.get_by_text("Changed. Your other devices are signed out.")).to_be_visible()
+    expect(section.get_by_label("Current password")).to_have_value("")
+
+
+def test_a_passkey_takes_the_place_of_a_code_there_too(world: World) -> None:
+    ada = world.person("Ada")
+    page = opened(world, ada)
+    add(settings(page))
+    secret = ada.api("POST", "/v1/auth/second-factor", {"password": PASSWORD})["secret"]
+    code = {"code": pyotp.TOTP(secret).at(int(time.time()))}
+    ada.api("POST", "/v1/auth/second-factor/confirm", code)
+    page.reload()
+    page.get_by_role("button", name="Settings", exact=True).last.click()
+    section = page.get_by_role("dialog").locator(".second-factor")
+    section.get_by_text("Turn it off").click()
+    off = section.locator("details", has_text="Turn it off")
+    off.get_by_label("Password, to be sure").fill(PASSWORD)
+    off.get_by_role("button", name="Turn off the second factor").click()
+    off.get_by_role("button", name="Use a passkey").click()
+
     expect(section.get_by_role("button", name="Set up a second factor")).to_be_visible()

@@ -13,7 +13,16 @@ from chalicelib.auth.accounts import Accounts
 from chalicelib.auth.google import Google
 from chalicelib.auth.google_models import GoogleStart
 from chalicelib.auth.google_tokens import GoogleKeys, GoogleTokens
-from chalicelib.auth.models import Credentials, Identity, Registration, SignedIn, Tokens
+from chalicelib.auth.models import (
+    Client,
+    Credentials,
+    Identity,
+    PasswordProof,
+    Registration,
+    ResetRequest,
+    SignedIn,
+    Tokens,
+)
 from chalicelib.auth.passkeys import Passkeys
 from chalicelib.auth.passwords import Passwords
 from chalicelib.auth.recovery import Recovery
@@ -28,10 +37,16 @@ from chalicelib.mail.models import Letter
 from chalicelib.mail.service import Mails
 from chalicelib.users.service import Users
 from tests.unit.auth.fake_google import FakeGoogleStore, FakeUses
-from tests.unit.auth.fake_mail import FakeMailStore, FakeRecoveryStore, FakeSes
+from tests.unit.auth.fake_mail import FakeMailStore, FakeNoticeStore, FakeRecoveryStore, FakeSes
 from tests.unit.auth.fake_passkeys import FakeChallenges, FakePasskeyStore
 from tests.unit.auth.fake_second_factor import FakeSecondFactorStore
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeAdminStore, FakeUserStore, Tables
+from tests.unit.auth.fake_tables import (
+    FakeAccountStore,
+    FakeAdminStore,
+    FakeProfileCache,
+    FakeUserStore,
+    Tables,
+)
 from tests.unit.auth.fakes import (
     PHONE,
     Clock,
@@ -104,6 +119,16 @@ class World:
         credentials = Credentials(login=login, password=password, second_factor=code)
         return self.accounts.login(credentials, PHONE)
 
+    def delete(self, identity: Identity, password: str = PASSWORD) -> None:
+        self.accounts.delete(identity, PasswordProof(password=password))
+
+    def request_reset(self, email: str, client: Client = PHONE, **more: str) -> None:
+        self.recovery.request_reset(ResetRequest(email=email, **more), client)
+
+    def told(self) -> list[str]:
+        """Send what is due; the subjects of what was sent by that."""
+        return [letter.subject for letter in self.mailed()]
+
     def mailed(self) -> list[Letter]:
         """Send what is due; what was sent by that."""
         before = len(self.ses.sent)
@@ -115,6 +140,9 @@ class World:
         signed_in = self.register(username, email)
         (letter,) = self.mailed()
         self.recovery.verify(self.identity(signed_in), token_in(letter))
+        self.mailed()  # that it is
+        self.clock.go(hours=1)  # that mail counts no more
+        self.throttle.taken.clear()
         return signed_in
 
     def staff(self, role: Role) -> SignedIn:
@@ -141,7 +169,7 @@ def make_world(given: Settings) -> World:
     revocation, sockets, throttle = FakeRevocation(), FakeSockets(), FakeThrottle(given)
     passwords = CountingPasswords(given)
     store, tokens = FakeAccountStore(tables), AccessTokens(given)
-    users = Users(store=FakeUserStore(tables))
+    users = Users(store=FakeUserStore(tables), cache=FakeProfileCache())
     auth = Auth(
         given,
         revocation=revocation,
@@ -167,7 +195,7 @@ def make_world(given: Settings) -> World:
         store=FakeSecondFactorStore(tables),
         throttle=throttle,
         users=users,
-        confirm_password=accounts.confirm,
+        confirm=accounts.confirm,
         clock=clock,
     )
     challenges = FakeChallenges()
@@ -208,7 +236,13 @@ def make_world(given: Settings) -> World:
         clock=clock,
     )
     mails = Mails(
-        given, store=mail_store, ses=ses, throttle=throttle, recovery=recovery, clock=clock
+        given,
+        store=mail_store,
+        notices=FakeNoticeStore(tables),
+        ses=ses,
+        throttle=throttle,
+        recovery=recovery,
+        clock=clock,
     )
     return World(
         settings=given,

@@ -45,13 +45,14 @@ class FakeGoogleStore(GoogleStore):
                 return False
             if user_id not in self._tables.google and self.find(subject) is None:
                 self._tables.google[user_id] = subject, now
-                self._tables.mail("google", user_id, now)
+                self._tables.tell(user_id, "google_linked", now)
             held = self._tables.google.get(user_id)
             return held is not None and held[0] == subject
 
-    def unlink(self, user_id: str) -> None:
+    def unlink(self, user_id: str, now: datetime) -> None:
         with self._tables:
-            self._tables.google.pop(user_id, None)
+            if self._tables.google.pop(user_id, None):
+                self._tables.tell(user_id, "google_unlinked", now)
 
     def linked_at(self, user_id: str) -> datetime | None:
         with self._tables:

@@ -3,18 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from chalicelib.auth.recovery_store import (
-    MAX_CLAIMS,
-    PasskeyAdded,
-    Recipient,
-    RecoveryStore,
-    Reset,
-    SignIn,
-)
-from chalicelib.mail.models import Due, Kind, Letter, Purpose
+from chalicelib.auth.recovery_store import MAX_CLAIMS, Recipient, RecoveryStore, Reset
+from chalicelib.mail.models import Due, Kind, Letter, Notice, Purpose
+from chalicelib.mail.notices import NoticeStore
 from chalicelib.mail.ses import MailRefused, Ses
 from chalicelib.mail.store import MailStore
-from tests.unit.auth.fake_tables import FakeAccountStore, Tables, Token, User
+from tests.unit.auth.fake_tables import FakeAccountStore, Link, Tables, Told, User
 
 
 class FakeMailStore(MailStore):
@@ -52,102 +46,151 @@ class FakeRecoveryStore(RecoveryStore):
             user = self._tables.users.get(user_id)
             return self._recipient(user) if user and not user.deleted else None
 
-    def owners(self, address: str) -> list[Recipient]:
+    def owners(self, address: str, username: str | None = None) -> list[Recipient]:
         with self._tables:
             found = [
                 self._recipient(user)
                 for user in self._tables.users.values()
-                if not user.deleted and user.profile.email == address
+                if not user.deleted
+                and user.profile.email == address
+                and username in (None, user.profile.username)
             ]
-            found.sort(key=lambda one: one.user_id, reverse=True)
-            found.sort(key=lambda one: not one.verified)
+            found.sort(key=lambda one: (not one.verified, one.user_id))
             return [one for one in found[:MAX_CLAIMS] if not one.taken]
 
-    def sign_in(self, session_id: str) -> SignIn | None:
+    def has_link(self, user_id: str, purpose: Purpose, *, since: datetime, now: datetime) -> bool:
         with self._tables:
-            session = self._tables.sessions.get(session_id)
-            if session is None:
-                return None
-            profile = self._tables.users[session.user_id].profile
-            if not profile.email_verified:
-                return None
-            return SignIn(profile.username, profile.email, session.created_at, session.user_agent)
+            return any(
+                (one.user_id, one.purpose, one.used) == (user_id, purpose, False)
+                and one.sent_at is not None
+                and one.sent_at > since
+                and one.expires_at > now
+                for one in self._tables.links.values()
+            )
 
-    def passkey(self, passkey_id: str) -> PasskeyAdded | None:
+    def keep_link(
+        self,
+        recipient: Recipient,
+        purpose: Purpose,
+        digest: bytes,
+        *,
+        expires_at: datetime,
+        since: datetime,
+        now: datetime,
+    ) -> bool:
         with self._tables:
-            held = self._tables.passkeys.get(passkey_id)
-            user = self._tables.users.get(held.passkey.user_id) if held else None
-            if held is None or user is None or not user.profile.email_verified:
-                return None
-            return PasskeyAdded(user.profile.username, user.profile.email, held.created_at)
+            user_id, address = recipient.user_id, recipient.address
+            if self._tables.users[user_id].profile.email != address:
+                return False
+            if self.has_link(user_id, purpose, since=since, now=now):
+                return False
+            for known, link in list(self._tables.links.items()):
+                if (link.user_id, link.purpose, link.sent_at) == (user_id, purpose, None):
+                    del self._tables.links[known]
+            self._tables.links[digest] = Link(user_id, purpose, address, expires_at)
+            return True
 
-    def keep_token(
-        self, recipient: Recipient, purpose: Purpose, digest: bytes, expires_at: datetime
-    ) -> None:
+    def link_sent(self, digest: bytes, now: datetime) -> None:
         with self._tables:
-            token = Token(digest, recipient.address, expires_at)
-            self._tables.tokens[recipient.user_id, purpose] = token
+            if digest in self._tables.links:
+                self._tables.links[digest].sent_at = now
 
     def verify(self, user_id: str, digest: bytes, now: datetime) -> bool:
         with self._tables:
-            token = self._tables.tokens.get((user_id, "verify"))
-            if token is None or token.digest != digest or token.expires_at <= now:
-                return False
+            link = self._good(digest, "verify", now)
             user = self._tables.users[user_id]
-            if self._recipient(user).taken:
+            if link is None or link.user_id != user_id or self._recipient(user).taken:
                 return False
-            del self._tables.tokens[user_id, "verify"]
+            self._tables.drop_links(user_id, "verify")
             self._tables.verify(user_id)
+            self._tables.tell(user_id, "address_verified", now)
             return True
 
     def reset(self, digest: bytes, now: datetime) -> Reset | None:
         with self._tables:
-            found = self._token(digest, now)
-            if found is None:
+            link = self._good(digest, "reset", now)
+            if link is None:
                 return None
-            user_id, token = found
-            return Reset(user_id, self._tables.passwords[user_id], token.used)
+            return Reset(link.user_id, self._tables.passwords[link.user_id], link.used)
 
     def reset_password(self, digest: bytes, password_hash: str, now: datetime) -> list[str] | None:
         with self._tables:
-            found = self._token(digest, now)
-            if found is None or found[1].used:
+            link = self._good(digest, "reset", now)
+            if link is None or link.used:
                 return None
-            user_id, token = found
+            user_id = link.user_id
             user = self._tables.users[user_id]
             if self._recipient(user).taken:
                 return None
-            token.used = True
+            link.used = True
+            self._tables.drop_links(user_id, "verify", "reset", but=digest)
             if not user.profile.email_verified:
                 self._tables.factors.pop(user_id, None)
             self._tables.google.pop(user_id, None)
             self._tables.drop_passkeys(user_id)
             self._tables.verify(user_id)
             self._tables.passwords[user_id] = password_hash
+            self._tables.tell(user_id, "password_reset", now)
             return self._accounts.revoke_all(user_id, but=None, now=now)
 
     def purge(self, now: datetime) -> int:
         with self._tables:
-            tokens = self._tables.tokens
-            expired = [key for key, token in tokens.items() if token.expires_at < now]
+            links = self._tables.links
+            expired = [key for key, link in links.items() if link.expires_at < now]
             for key in expired:
-                del tokens[key]
+                del links[key]
             return len(expired)
 
-    def _token(self, digest: bytes, now: datetime) -> tuple[str, Token] | None:
-        for (user_id, purpose), token in self._tables.tokens.items():
-            if (purpose, token.digest) == ("reset", digest) and token.expires_at > now:
-                return user_id, token
-        return None
+    def _good(self, digest: bytes, purpose: Purpose, now: datetime) -> Link | None:
+        link = self._tables.links.get(digest)
+        return link if link and link.purpose == purpose and link.expires_at > now else None
 
     def _recipient(self, user: User) -> Recipient:
         profile = user.profile
-        taken = any(
-            other.profile.email == profile.email and other.profile.email_verified
-            for other in self._tables.users.values()
-            if other is not user and not other.deleted
+        others = [
+            one.profile
+            for one in self._tables.users.values()
+            if one is not user and not one.deleted and one.profile.email == profile.email
+        ]
+        return Recipient(
+            profile.id,
+            profile.username,
+            profile.email,
+            profile.email_verified,
+            taken=any(one.email_verified for one in others),
+            oldest=not any(one.id < profile.id and not one.email_verified for one in others),
         )
-        return Recipient(profile.id, profile.username, profile.email, profile.email_verified, taken)
+
+
+class FakeNoticeStore(NoticeStore):
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def claim(self, now: datetime, *, delays: Sequence[int], limit: int) -> list[Notice]:
+        with self._tables:
+            due = [one for one in self._tables.notices.values() if one.due_at <= now]
+            due.sort(key=lambda one: one.due_at)
+            for one in due[:limit]:
+                one.notice = one.notice._replace(tries=one.notice.tries + 1)
+                delay = delays[min(one.notice.tries, len(delays)) - 1]
+                one.due_at = now + timedelta(seconds=delay)
+            return [one.notice for one in due[:limit]]
+
+    def put_off(self, notices: Sequence[Notice], until: datetime) -> None:
+        with self._tables:
+            for told in map(self._claimed, notices):
+                if told is not None:
+                    told.notice, told.due_at = told.notice._replace(tries=0), until
+
+    def remove(self, notices: Sequence[Notice]) -> None:
+        with self._tables:
+            for one in notices:
+                if self._claimed(one) is not None:
+                    del self._tables.notices[one.user_id, one.kind, one.address]
+
+    def _claimed(self, one: Notice) -> Told | None:
+        told = self._tables.notices.get((one.user_id, one.kind, one.address))
+        return told if told is not None and told.notice == one else None
 
 
 class FakeSes(Ses):

@@ -22,7 +22,7 @@ class FakePasskeyStore(PasskeyStore):
             if self.find(passkey.credential_id) is not None:
                 raise PasskeyKnown()
             self._tables.passkeys[passkey.id] = Held(passkey, name, now)
-            self._tables.mail("passkey", passkey.id, now)
+            self._tables.tell(passkey.user_id, "passkey_added", now)
 
     def of(self, user_id: str) -> list[PasskeyInfo]:
         with self._tables:
@@ -62,12 +62,13 @@ class FakePasskeyStore(PasskeyStore):
             held.name = name
             return _info(held)
 
-    def remove(self, user_id: str, passkey_id: str) -> bool:
+    def remove(self, user_id: str, passkey_id: str, now: datetime) -> bool:
         with self._tables:
             held = self._tables.passkeys.get(passkey_id)
             if held is None or held.passkey.user_id != user_id:
                 return False
             del self._tables.passkeys[passkey_id]
+            self._tables.tell(user_id, "passkey_removed", now)
             return True
 
     def _of(self, user_id: str) -> list[Held]:

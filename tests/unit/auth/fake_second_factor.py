@@ -30,15 +30,17 @@ class FakeSecondFactorStore(SecondFactorStore):
             found = self._tables.factors.get(user_id)
             if found is None or found.secret != secret or found.confirmed:
                 return False
-            found.confirmed, found.last_step = True, step
-            return self.replace_codes(user_id, digests)
+            found.confirmed, found.last_step, found.codes = True, step, set(digests)
+            self._tables.tell(user_id, "second_factor_on", now)
+            return True
 
-    def replace_codes(self, user_id: str, digests: Collection[bytes]) -> bool:
+    def replace_codes(self, user_id: str, digests: Collection[bytes], now: datetime) -> bool:
         with self._tables:
             found = self._confirmed(user_id)
             if found is None:
                 return False
             found.codes = set(digests)
+            self._tables.tell(user_id, "recovery_codes_made", now)
             return True
 
     def use_step(self, user_id: str, step: int) -> bool:
@@ -49,17 +51,20 @@ class FakeSecondFactorStore(SecondFactorStore):
             found.last_step = step
             return True
 
-    def use_code(self, user_id: str, digest: bytes) -> bool:
+    def use_code(self, user_id: str, digest: bytes, now: datetime) -> bool:
         with self._tables:
             found = self._tables.factors.get(user_id)
             if found is None or digest not in found.codes:
                 return False
             found.codes.remove(digest)
+            self._tables.tell(user_id, "recovery_code_used", now)
             return True
 
-    def remove(self, user_id: str) -> None:
+    def remove(self, user_id: str, now: datetime) -> None:
         with self._tables:
-            self._tables.factors.pop(user_id, None)
+            found = self._tables.factors.pop(user_id, None)
+            if found is not None and found.confirmed:
+                self._tables.tell(user_id, "second_factor_off", now)
 
     def _confirmed(self, user_id: str) -> Shared | None:
         found = self._tables.factors.get(user_id)

@@ -1,10 +1,10 @@
 """Accounts and users in memory, held to the same contract as the stores in PostgreSQL."""
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -24,14 +24,16 @@ from chalicelib.auth.passkey_models import Passkey
 from chalicelib.auth.scopes import Role
 from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
 from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken
-from chalicelib.mail.models import Due, Kind
+from chalicelib.ids import new_id
+from chalicelib.mail.letters import device
+from chalicelib.mail.models import Due, Kind, Notice, NoticeKind, Purpose
+from chalicelib.users.cache import ProfileCache
 from chalicelib.users.models import (
     DELETED_NAME,
     MAX_DEVICES,
+    Card,
     Profile,
-    PublicProfile,
     PushTarget,
-    PushTargets,
     PushToken,
 )
 from chalicelib.users.store import UserStore
@@ -40,6 +42,7 @@ from chalicelib.users.store import UserStore
 @dataclass
 class User:
     profile: Profile
+    revision: int = 0
     deleted: bool = False
     suspended_at: datetime | None = None
     suspension_reason: str | None = None
@@ -54,10 +57,12 @@ class _Push:
 
 
 @dataclass
-class Token:
-    digest: bytes
+class Link:
+    user_id: str
+    purpose: Purpose
     address: str
     expires_at: datetime
+    sent_at: datetime | None = None
     used: bool = False
 
 
@@ -84,6 +89,12 @@ class Waiting:
 
 
 @dataclass
+class Told:
+    notice: Notice
+    due_at: datetime
+
+
+@dataclass
 class Tables:
     """What PostgreSQL would hold; `down` makes it fail to answer."""
 
@@ -93,7 +104,8 @@ class Tables:
     pushes: dict[tuple[str, str], _Push] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
     mails: dict[tuple[str, str], Waiting] = field(default_factory=dict)
-    tokens: dict[tuple[str, str], Token] = field(default_factory=dict)
+    links: dict[bytes, Link] = field(default_factory=dict)
+    notices: dict[tuple[str, str, str], Told] = field(default_factory=dict)
     factors: dict[str, Shared] = field(default_factory=dict)
     passkeys: dict[str, Held] = field(default_factory=dict)
     google: dict[str, tuple[str, datetime]] = field(default_factory=dict)
@@ -114,15 +126,28 @@ class Tables:
         self.mails[kind, subject] = Waiting(Due(number, kind, subject, 0), now)
 
     def forget_mails(self, user: Profile) -> None:
-        own = {("verify", user.id), ("export", user.id), ("google", user.id)}
-        own |= {("signed_in", one.id) for one in self.sessions.values() if one.user_id == user.id}
-        own |= {
-            ("passkey", key) for key, one in self.passkeys.items() if one.passkey.user_id == user.id
-        }
-        if user.email_verified:
-            own.add(("reset", user.email))
-        for mail in own:
-            self.mails.pop(mail, None)
+        for kind, subject in list(self.mails):
+            reset = kind == "reset" and subject.partition(" ")[0] == user.email
+            if subject == user.id or (reset and user.email_verified):
+                del self.mails[kind, subject]
+
+    def tell(self, user_id: str, kind: NoticeKind, now: datetime, detail: str = "") -> None:
+        profile = self.users[user_id].profile
+        if not profile.email_verified:
+            return
+        key = user_id, kind, profile.email
+        known = self.notices.get(key)
+        times, since = (known.notice.times, known.notice.since) if known else (0, now)
+        told = Notice(
+            *(user_id, kind, profile.email, profile.username, detail),
+            *(times + 1, since, now, 0),
+        )
+        self.notices[key] = Told(told, now)
+
+    def drop_links(self, user_id: str, *purposes: Purpose, but: bytes = b"") -> None:
+        for digest, link in list(self.links.items()):
+            if link.user_id == user_id and link.purpose in purposes and digest != but:
+                del self.links[digest]
 
     def verify(self, user_id: str) -> None:
         user = self.users[user_id]
@@ -178,43 +203,45 @@ class FakeAccountStore(AccountStore):
             if self._tables.passwords.get(old.user_id) == old.password_hash:
                 self._tables.passwords[old.user_id] = password_hash
 
-    def open_session(self, session: Session, password_hash: str) -> list[str] | None:
+    def open_session(
+        self, session: Session, password_hash: str, *, known: bool
+    ) -> list[str] | None:
         with self._tables:
             if self._tables.passwords.get(session.user_id) != password_hash:
                 return None
-            return self._add(session)
+            return self._add(session, known=known)
 
-    def open_by_passkey(self, session: Session, passkey_id: str) -> list[str] | None:
+    def open_by_passkey(
+        self, session: Session, passkey_id: str, *, known: bool
+    ) -> list[str] | None:
         with self._tables:
             held = self._tables.passkeys.get(passkey_id)
             if held is None or held.passkey.user_id != session.user_id:
                 return None
-            return self._add(session)
+            return self._add(session, known=known)
 
-    def open_by_google(self, session: Session, subject: str) -> list[str] | None:
+    def open_by_google(self, session: Session, subject: str, *, known: bool) -> list[str] | None:
         with self._tables:
             held = self._tables.google.get(session.user_id)
-            return self._add(session) if held and held[0] == subject else None
+            return self._add(session, known=known) if held and held[0] == subject else None
 
     def open_from(self, session: Session, opener_id: str) -> list[str] | None:
         with self._tables:
             opener = self._tables.sessions.get(opener_id)
             if opener is None or opener.user_id != session.user_id:
                 return None
-            return self._add(session) if opener.stands(session.created_at) else None
+            if not opener.stands(session.created_at):
+                return None
+            return self._add(session, known=True)
 
-    def _add(self, session: Session) -> list[str] | None:
+    def _add(self, session: Session, *, known: bool) -> list[str] | None:
         if self._tables.users[session.user_id].suspended_at is not None:
             return None
         others = self._standing(session.user_id, session.created_at)
         others.sort(key=lambda one: one.last_used_at, reverse=True)
-        known = {
-            (one.user_agent, one.device_name)
-            for one in self._tables.sessions.values()
-            if one.user_id == session.user_id
-        }
-        if session.client_id is None and (session.user_agent, session.device_name) not in known:
-            self._tables.mail("signed_in", session.id, session.created_at)
+        if session.client_id is None and not known:
+            said = device(session.user_agent)
+            self._tables.tell(session.user_id, "signed_in", session.created_at, said)
         self._tables.sessions[session.id] = session
         return [one.id for one in others[MAX_SESSIONS - 1 :]]
 
@@ -284,6 +311,12 @@ class FakeAccountStore(AccountStore):
                 self._end(session_id, now)
             return ended
 
+    def revoked_within(self, time: timedelta, limit: int) -> list[tuple[str, str]]:
+        """However long ago: time stands still here."""
+        with self._tables:
+            revoked = [one for one in self._tables.sessions.values() if one.revoked_at]
+            return [(one.user_id, one.id) for one in revoked][:limit]
+
     def revoke_grants(self, client_id: str, now: datetime, limit: int) -> list[tuple[str, str]]:
         with self._tables:
             granted = [
@@ -302,7 +335,8 @@ class FakeAccountStore(AccountStore):
             if self._tables.passwords.get(user_id) != checked:
                 return None
             self._tables.passwords[user_id] = password_hash
-            self._tables.tokens.pop((user_id, "reset"), None)
+            self._tables.drop_links(user_id, "reset")
+            self._tables.tell(user_id, "password_changed", now)
             return self.revoke_all(user_id, but=but, now=now)
 
     def erase(self, user_id: str, now: datetime, *, checked: str | None) -> list[str] | None:
@@ -315,8 +349,12 @@ class FakeAccountStore(AccountStore):
             if checked is not None:
                 del self._tables.passwords[user_id]
             user.deleted = True
-            for purpose in ("verify", "reset"):
-                self._tables.tokens.pop((user_id, purpose), None)
+            user.revision += 1
+            self._tables.drop_links(user_id, "verify", "reset")
+            for key in list(self._tables.notices):
+                if key[0] == user_id and key[1] != "account_deleted":
+                    del self._tables.notices[key]
+            self._tables.tell(user_id, "account_deleted", now)
             self._tables.factors.pop(user_id, None)
             self._tables.forget_mails(user.profile)
             self._tables.google.pop(user_id, None)
@@ -324,6 +362,7 @@ class FakeAccountStore(AccountStore):
             user.roles, user.suspended_at, user.suspension_reason = frozenset(), None, None
             user.profile = user.profile.model_copy(
                 update={
+                    "username": user_id,
                     "email": "",
                     "email_verified": False,
                     "display_name": DELETED_NAME,
@@ -465,8 +504,11 @@ class FakeAdminStore(AdminStore):
 
 
 class FakeUserStore(UserStore):
+    """`asked`: for whose cards, each time."""
+
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self.asked: list[list[str]] = []
 
     def profile(self, user_id: str) -> Profile | None:
         with self._tables:
@@ -479,18 +521,20 @@ class FakeUserStore(UserStore):
             if user is None or user.deleted:
                 return None
             user.profile = user.profile.model_copy(update=changes)
+            user.revision += 1
             return user.profile
 
-    def public(self, user_id: str) -> PublicProfile | None:
+    def cards(self, user_ids: Collection[str]) -> list[Card]:
+        self.asked.append(list(user_ids))
         with self._tables:
-            user = self._tables.users.get(user_id)
-            return _public(user) if user else None
+            users = self._tables.users
+            return [_card(users[user_id]) for user_id in user_ids if user_id in users]
 
-    def named(self, username: str) -> PublicProfile | None:
+    def named(self, username: str) -> Card | None:
         with self._tables:
             for user in self._tables.users.values():
                 if user.profile.username == username and not user.deleted:
-                    return _public(user)
+                    return _card(user)
         return None
 
     def exists(self, user_id: str) -> bool:
@@ -500,7 +544,11 @@ class FakeUserStore(UserStore):
         self, user_id: str, session_id: str, device_id: str, push: PushToken, now: datetime
     ) -> None:
         with self._tables:
-            self.drop_push_tokens([push.token])
+            for key, row in list(self._tables.pushes.items()):
+                ours, other = row.push, key != (user_id, device_id)
+                same_device = push.device_key is not None and ours.device_key == push.device_key
+                if ours.token == push.token and other and (key[0] == user_id or same_device):
+                    del self._tables.pushes[key]
             session = self._tables.sessions.get(session_id)
             if session is None or session.revoked_at:
                 return
@@ -520,39 +568,70 @@ class FakeUserStore(UserStore):
                 if row.push.token in tokens:
                     del self._tables.pushes[key]
 
-    def push_targets(
-        self, user_ids: Collection[str], sender_ids: Collection[str], now: datetime
-    ) -> PushTargets:
+    def push_targets(self, user_ids: Collection[str], now: datetime) -> list[PushTarget]:
         with self._tables:
             users = self._tables.users
-            return PushTargets(
-                targets=[
-                    PushTarget(
-                        user_id,
-                        device_id,
-                        row.push.token,
-                        row.push.platform,
-                        users[user_id].profile.push_previews,
-                    )
-                    for (user_id, device_id), row in sorted(
-                        self._tables.pushes.items(), key=lambda item: item[0]
-                    )
-                    if user_id in user_ids and self._tables.sessions[row.session_id].stands(now)
-                ],
-                names={
-                    user_id: users[user_id].profile.display_name
-                    for user_id in sender_ids
-                    if user_id in users
-                },
-            )
+            return [
+                PushTarget(
+                    user_id,
+                    device_id,
+                    row.push.token,
+                    row.push.platform,
+                    users[user_id].profile.push_previews
+                    and not self._shared(user_id, row.push.token, now),
+                )
+                for (user_id, device_id), row in sorted(
+                    self._tables.pushes.items(), key=lambda item: item[0]
+                )
+                if user_id in user_ids and self._tables.sessions[row.session_id].stands(now)
+            ]
+
+    def _shared(self, user_id: str, token: str, now: datetime) -> bool:
+        return any(
+            key[0] != user_id
+            and row.push.token == token
+            and self._tables.sessions[row.session_id].stands(now)
+            for key, row in self._tables.pushes.items()
+        )
 
 
-def _public(user: User) -> PublicProfile:
-    return PublicProfile(
+class FakeProfileCache(ProfileCache):
+    """`sick`: raises Unavailable."""
+
+    def __init__(self) -> None:
+        self.sick = False
+        self._kept: dict[str, Card | str] = {}
+
+    def find(self, user_ids: Collection[str]) -> dict[str, Card]:
+        self._check()
+        kept = (self._kept.get(user_id) for user_id in user_ids)
+        return {card.id: card for card in kept if isinstance(card, Card)}
+
+    def hold(self, user_id: str) -> str:
+        self._check()
+        token = new_id()
+        self._kept[user_id] = token
+        return token
+
+    def keep(self, cards: Iterable[Card], *, token: str = "") -> None:
+        self._check()
+        for card in cards:
+            there = self._kept.get(card.id)
+            older = isinstance(there, Card) and there.revision < card.revision
+            if there is None or there == token or older:
+                self._kept[card.id] = card
+
+    def _check(self) -> None:
+        if self.sick:
+            raise Unavailable("redis")
+
+
+def _card(user: User) -> Card:
+    return Card(
         id=user.profile.id,
         username=None if user.deleted else user.profile.username,
         display_name=user.profile.display_name,
         about=user.profile.about,
-        avatar_url=user.profile.avatar_url,
         deleted=user.deleted,
+        revision=user.revision,
     )

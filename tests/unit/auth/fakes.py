@@ -11,12 +11,13 @@ from chalicelib.auth.models import Client, Identity
 from chalicelib.auth.revocation import Admission, Revocation
 from chalicelib.auth.throttle import Answer, Guess, Throttle
 from chalicelib.auth.tickets import Tickets
-from chalicelib.buckets import Held
+from chalicelib.buckets import Held, digest
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.gateway import Gateway
 from chalicelib.limits import Use
 from chalicelib.messages.models import Owed
+from chalicelib.redis import Call
 from chalicelib.socket_events import Event
 from infra.deploy.keys import ADDED, new_keys
 from tests.unit.settings import settings
@@ -78,10 +79,15 @@ class FakeRevocation(Revocation):
         self._ask()
         return self.states.setdefault((user_id, session_id), True)
 
-    def revoke(self, user_id: str, session_ids: Collection[str]) -> None:
+    def tombstones(self, user_id: str, session_ids: Collection[str]) -> list[Call]:
         self._ask()
         for session_id in session_ids:
             self.states[user_id, session_id] = False
+        return []
+
+    def unfinished(self, sessions: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+        self._ask()
+        return [one for one in sessions if self.states.get(one) is not False]
 
     def _ask(self) -> None:
         if self.down:
@@ -136,6 +142,10 @@ class FakeThrottle(Throttle):
         for guess in guesses:
             self.known.setdefault(guess.devices, set()).add(guess.mark)
 
+    def knows(self, user_id: str, device_key: str | None) -> bool:
+        devices = self._accounts(user_id, "", None).devices
+        return bool(device_key) and digest(device_key or "") in self.known.get(devices, ())
+
     def _forget(self, keys: Sequence[str]) -> None:
         for key in keys:
             self.taken.pop(key, None)
@@ -143,10 +153,12 @@ class FakeThrottle(Throttle):
 
 
 class FakeSockets(Gateway):
-    """Remembers whose sockets were closed, and what they were told."""
+    """Remembers whose sockets were closed, and what they were told. `met`: sessions that were
+    found to be revoked already, whose sockets are closed if any are left."""
 
     def __init__(self) -> None:
         self.closed: list[tuple[str, str]] = []
+        self.met: list[tuple[str, str]] = []
         self.forgotten: list[str] = []
         self.told: list[tuple[Sequence[str], Event]] = []
         self.down = False
@@ -164,4 +176,9 @@ class FakeSockets(Gateway):
         self.told.append((user_ids, event))
 
     def close_session(self, user_id: str, session_id: str) -> None:
-        self.closed.append((user_id, session_id))
+        self.met.append((user_id, session_id))
+
+    def end_sessions(
+        self, user_id: str, session_ids: Collection[str], tombstones: Sequence[Call]
+    ) -> None:
+        self.closed += [(user_id, session_id) for session_id in session_ids]

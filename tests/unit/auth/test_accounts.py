@@ -244,20 +244,59 @@ class TestLogin:
 
         assert world.sockets.told == []
 
-    def test_from_a_new_kind_of_device_is_mailed_to_a_verified_address(self, world: World) -> None:
+    def test_from_a_device_that_shows_no_known_key_is_mailed_to_a_verified_address(
+        self, world: World
+    ) -> None:
         world.verified()
         firefox = Client(address="192.0.2.1", user_agent="X11; Linux Firefox/128")
-        credentials = Credentials(login="ana", password=PASSWORD)
-        world.login()
-        assert world.mailed() == []
+        credentials = Credentials(login="ana", password=PASSWORD, device_key="k" * 22)
 
         world.accounts.login(credentials, firefox)
         (letter,) = world.mailed()
         world.accounts.login(credentials, firefox)
 
         assert letter.to == "ana@example.org"
-        assert "Firefox on Linux, on 01 January 2026 at 00:00 UTC" in letter.text
+        assert letter.subject == "New sign-in to your account"
+        assert "signed in: Firefox on Linux, on 01 January 2026 at 01:00 UTC" in letter.text
         assert world.mailed() == []
+
+    @pytest.mark.parametrize("key", [None, "x" * 22])
+    def test_whoever_copies_what_a_device_says_of_itself_is_no_known_device(
+        self, world: World, key: str | None
+    ) -> None:
+        world.verified()
+        named = Credentials(login="ana", password=PASSWORD, device_name="Desk")
+        world.accounts.login(named.model_copy(update={"device_key": "k" * 22}), PHONE)
+        world.mailed()
+
+        world.accounts.login(named.model_copy(update={"device_key": key}), PHONE)
+
+        assert world.told() == ["New sign-in to your account"]
+
+    def test_a_password_without_the_second_factor_makes_no_device_known(self, world: World) -> None:
+        identity = world.identity(world.verified())
+        secret = world.second_factor.set_up(identity, PasswordProof(password=PASSWORD)).secret
+        code = pyotp.TOTP(secret).at(world.clock())
+        world.second_factor.confirm(identity, SecondFactorCode(code=code))
+        world.mailed()
+        thief = Credentials(login="ana", password=PASSWORD, device_key="k" * 22)
+        with pytest.raises(SecondFactorRequired):
+            world.accounts.login(thief, PHONE)
+        world.clock.go(seconds=30)
+
+        code = pyotp.TOTP(secret).at(world.clock())
+        world.accounts.login(thief.model_copy(update={"second_factor": code}), PHONE)
+
+        assert world.told() == ["New sign-in to your account"]
+
+    def test_many_are_told_in_one_mail(self, world: World) -> None:
+        world.verified()
+        for _ in range(30):
+            world.login()
+
+        (letter,) = world.mailed()
+
+        assert "30 times from 01 January 2026" in letter.text
 
     def test_is_not_mailed_to_an_address_that_may_be_anybodys(self, world: World) -> None:
         world.register()
@@ -542,8 +581,9 @@ class TestLogin:
         def down(*_: object) -> None:
             raise Unavailable(sick)
 
-        broken = world.revocation if sick == "redis" else world.auth._store()
-        monkeypatch.setattr(broken, "revoke", down)
+        redis, postgres = (world.revocation, "tombstones"), (world.auth._store(), "revoke")
+        broken, method = redis if sick == "redis" else postgres
+        monkeypatch.setattr(broken, method, down)
         assert world.stands(world.login())
         assert world.tables.sessions[ana.session_id].revoked_at is None
         monkeypatch.undo()
@@ -595,7 +635,7 @@ class TestChangePassword:
         with pytest.raises(RateLimited):
             world.accounts.change_password(identity, self.change())
         with pytest.raises(RateLimited):
-            world.accounts.delete(identity, PASSWORD)
+            world.delete(identity)
 
     @pytest.mark.parametrize("weak", ["password123", "ana@example.org"])
     def test_refuses_weak_ones(self, world: World, weak: str) -> None:
@@ -662,7 +702,7 @@ class TestDelete:
     def test_leaves_a_nameless_sender(self, world: World) -> None:
         ana = world.register()
 
-        world.accounts.delete(world.identity(ana), PASSWORD)
+        world.delete(world.identity(ana))
 
         shown = world.users.get(ana.user.id)
         assert (shown.deleted, shown.username, shown.display_name) == (True, None, "Deleted user")
@@ -671,12 +711,11 @@ class TestDelete:
 
     def test_forgets_devices_presence_and_mails_that_wait(self, world: World) -> None:
         ana = world.accounts.register(registration(device_key="k" * 22), PHONE)
-        world.tables.mail("signed_in", ana.session_id, world.clock())
         world.tables.mail("export", ana.user.id, world.clock())
         assert world.throttle.known
-        assert len(world.tables.mails) == 3
+        assert len(world.tables.mails) == 2
 
-        world.accounts.delete(world.identity(ana), PASSWORD)
+        world.delete(world.identity(ana))
 
         assert not world.throttle.known
         assert not world.tables.mails
@@ -686,7 +725,7 @@ class TestDelete:
         eve = world.register()
         world.tables.mail("reset", "ana@example.org", world.clock())
 
-        world.accounts.delete(world.identity(eve), PASSWORD)
+        world.delete(world.identity(eve))
 
         assert set(world.tables.mails) == {("reset", "ana@example.org")}
 
@@ -695,7 +734,7 @@ class TestDelete:
         identity = world.identity(ana)
         world.users.set_push_token(identity, "d1", PushToken(token="t1", platform="ios"))
 
-        world.accounts.delete(identity, PASSWORD)
+        world.delete(identity)
 
         assert not world.stands(ana)
         assert not world.stands(tablet)
@@ -709,7 +748,7 @@ class TestDelete:
         ana = world.register()
 
         with pytest.raises(InvalidCredentials):
-            world.accounts.delete(world.identity(ana), "wrong")
+            world.delete(world.identity(ana), "wrong")
         assert not world.users.get(ana.user.id).deleted
 
     def test_g5_one_that_was_overtaken_by_a_change_of_the_password_is_refused(
@@ -720,30 +759,54 @@ class TestDelete:
         once_verified(world, monkeypatch, lambda: world.accounts.change_password(owner, change))
 
         with pytest.raises(InvalidCredentials):
-            world.accounts.delete(thief, PASSWORD)
+            world.delete(thief)
 
         assert world.login(password=NEW)
 
-    def test_keeps_the_username_but_frees_the_address(self, world: World) -> None:
-        world.accounts.delete(world.identity(world.register()), PASSWORD)
-
+    def test_frees_the_username_and_the_address(self, world: World) -> None:
+        """An answer that the name is taken would tell that there once was such an account."""
+        ana = world.register()
+        world.delete(world.identity(ana))
         with pytest.raises(UserNotFound):
             world.users.named("ana")
-        with pytest.raises(UsernameTaken):
-            world.accounts.register(registration(email="b@example.org"), PHONE)
-        again = world.accounts.register(registration(username="ana_2"), PHONE)
+
+        again = world.register()
+
         assert again.user.email == "ana@example.org"
+        assert world.users.named("ana").id == again.user.id != ana.user.id
+        assert world.users.get(ana.user.id).username is None
+
+    def test_is_told_once_to_the_address_that_was_verified(self, world: World) -> None:
+        ana = world.verified()
+        world.login()
+        identity = world.identity(ana)
+        world.revocation.down = True
+        with pytest.raises(Unavailable):
+            world.delete(identity)
+        world.revocation.down = False
+        world.delete(identity)
+
+        (letter,) = world.mailed()
+
+        assert (letter.to, letter.subject) == ("ana@example.org", "Your account was deleted")
+        assert "@ana" in letter.text
+        assert "ana@example.org" not in repr(world.tables)
+
+    def test_of_one_that_never_verified_its_address_nobody_is_told(self, world: World) -> None:
+        world.delete(world.identity(world.register()))
+
+        assert world.mailed() == []
 
     def test_a_repeat_completes_what_an_outage_cut_short(self, world: World) -> None:
         ana = world.register()
         identity = world.identity(ana)
         world.revocation.down = True
         with pytest.raises(Unavailable):
-            world.accounts.delete(identity, PASSWORD)
+            world.delete(identity)
         world.revocation.down = False
         assert world.stands(ana)
 
-        world.accounts.delete(identity, PASSWORD)
+        world.delete(identity)
 
         assert not world.stands(ana)
         assert world.sockets.closed == [(ana.user.id, ana.session_id)]

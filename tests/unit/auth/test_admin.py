@@ -19,7 +19,7 @@ from chalicelib.errors import (
     UserNotFound,
 )
 from chalicelib.ids import new_id
-from tests.unit.auth.conftest import PASSWORD, World
+from tests.unit.auth.conftest import World
 
 DESK = Client(address="192.0.2.77", user_agent="Desk/1")
 SPAM = "Sends spam"
@@ -225,7 +225,7 @@ class TestLastAdmin:
         admin = world.staff("admin")
 
         with pytest.raises(LastAdmin):
-            world.accounts.delete(world.identity(admin), PASSWORD)
+            world.delete(world.identity(admin))
 
         assert world.stands(admin)
         assert world.login(admin.user.username)
@@ -235,17 +235,17 @@ class TestLastAdmin:
         suspend(world, ana, bo)
 
         with pytest.raises(LastAdmin):
-            world.accounts.delete(world.identity(ana), PASSWORD)
+            world.delete(world.identity(ana))
 
     def test_others_can_and_leave_their_role(self, world: World) -> None:
         ana, bo = world.staff("admin"), world.staff("admin")
 
-        world.accounts.delete(world.identity(ana), PASSWORD)
+        world.delete(world.identity(ana))
 
         with pytest.raises(UserNotFound):
             world.admin.view(ana.user.id)
         with pytest.raises(LastAdmin):
-            world.accounts.delete(world.identity(bo), PASSWORD)
+            world.delete(world.identity(bo))
 
 
 class TestSessionsOfOthers:
@@ -389,7 +389,7 @@ class TestSearch:
 
     def test_of_deleted_users_there_is_nothing(self, world: World) -> None:
         ana = world.register()
-        world.accounts.delete(world.identity(ana), PASSWORD)
+        world.delete(world.identity(ana))
 
         assert self.found(world) == []
         with pytest.raises(UserNotFound):

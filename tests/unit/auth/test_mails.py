@@ -3,17 +3,18 @@
 import logging
 from types import SimpleNamespace
 
+import pyotp
 import pytest
 from chalice import Chalice
 
 from chalicelib import metrics
-from chalicelib.auth.models import Client
+from chalicelib.auth.models import Client, PasswordChange, PasswordProof, SecondFactorCode
 from chalicelib.errors import Unavailable
 from chalicelib.mail import letters, service
 from chalicelib.mail.jobs import send_mails
 from chalicelib.mail.service import DELAYS
-from tests.unit.auth.conftest import World, make_world, token_in
-from tests.unit.auth.fakes import PHONE, auth_settings
+from tests.unit.auth.conftest import PASSWORD, World, make_world, token_in
+from tests.unit.auth.fakes import auth_settings
 from tests.unit.auth.test_jobs import EVENT
 from tests.unit.settings import rates
 
@@ -64,18 +65,107 @@ def test_a_mail_that_was_asked_for_again_is_sent_once_and_soon(world: World) -> 
     assert world.tables.mails == {}
 
 
-def test_one_mailbox_gets_few_mails_of_a_kind(world: World) -> None:
+def test_one_mailbox_gets_few_mails_about_those_who_claim_it(world: World) -> None:
     world.register()
-    world.mailed()
-    sent = 0
-    for _ in range(9):
-        world.recovery.request_reset("ana@example.org", PHONE)
-        sent += len(world.mailed())
+    for n in range(9):
+        world.register(f"eve_{n}", "ana@example.org")
 
-    assert sent == 5
+    assert len(world.mailed()) == 1 + 5
     assert world.tables.mails == {}
-    world.register("eve", "ana@example.org")
-    assert len(world.mailed()) == 1
+    assert len(world.tables.links) == 1 + 5
+
+
+def test_a_verified_owner_is_mailed_whatever_strangers_claim(world: World) -> None:
+    world.verified()
+    for n in range(9):
+        world.register(f"eve_{n}", "ana@example.org")
+    assert [one.subject for one in world.mailed()] == ["Your e-mail address was given again"] * 5
+
+    world.request_reset("ana@example.org")
+
+    assert world.told() == ["Set a new password"]
+
+
+def test_what_happens_to_an_account_is_told_at_most_so_often_and_none_is_dropped(
+    world: World,
+) -> None:
+    """A thief who has all that it takes cannot use up what is to be told of them."""
+    ana = world.verified()
+    identity = world.identity(ana)
+    for _ in range(5):
+        world.login()
+        assert len(world.mailed()) == 1
+    change = PasswordChange(current_password=PASSWORD, new_password="battery staple")
+    world.login()
+    world.accounts.change_password(identity, change)
+    assert world.mailed() == []
+    world.throttle.taken.clear()
+    world.clock.go(minutes=15)
+
+    (letter,) = world.mailed()
+
+    assert letter.subject == "Changes to your account"
+    assert "- A new device signed in" in letter.text
+    assert "- The password was changed, on 01 January 2026" in letter.text
+    assert world.tables.notices == {}
+
+
+def test_a_notice_that_fails_comes_again_with_what_happened_since(world: World) -> None:
+    identity = world.identity(world.verified())
+    world.login()
+    world.ses.refusing = 1
+    assert world.mailed() == []
+    enrolled = world.second_factor.set_up(identity, PasswordProof(password=PASSWORD))
+    code = pyotp.TOTP(enrolled.secret).at(world.clock())
+    world.second_factor.confirm(identity, SecondFactorCode(code=code))
+    world.clock.go(seconds=DELAYS[0])
+
+    (letter,) = world.mailed()
+
+    assert "A new device signed in" in letter.text
+    assert "A second factor was turned on" in letter.text
+
+
+def test_a_notice_that_always_fails_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    world = make_world(auth_settings(rate_limits=rates({"reset.target": 99})))
+    world.verified()
+    world.login()
+    world.ses.refusing = 1000
+    for delay in (*DELAYS, 0):
+        assert world.tables.notices
+        world.mails.send_due()
+        world.clock.go(seconds=delay)
+
+    assert world.tables.notices == {}
+    assert caplog.records[-1].message == "mail given up"
+
+
+def test_a_notice_is_not_given_up_with_an_older_one() -> None:
+    world = make_world(auth_settings(rate_limits=rates({"reset.target": 99})))
+    identity = world.identity(world.verified())
+    world.login()
+    world.ses.refusing = len(DELAYS) + 1
+    for delay in DELAYS:
+        world.mails.send_due()
+        world.clock.go(seconds=delay)
+    change = PasswordChange(current_password=PASSWORD, new_password="battery staple")
+    world.accounts.change_password(identity, change)
+    world.mails.send_due()
+    world.clock.go(seconds=DELAYS[-1])
+
+    (letter,) = world.mailed()
+
+    assert "- The password was changed" in letter.text
+
+
+def test_a_kind_of_the_version_before_is_passed_over(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.tables.mail("passkey", "some id", world.clock())  # type: ignore[arg-type]
+
+    assert world.mailed() == []
+    assert world.tables.mails == {}
+    assert caplog.records[-1].message == "unknown kind of mail"
 
 
 def test_without_an_address_of_ours_nothing_is_sent_and_nothing_piles_up() -> None:
@@ -84,13 +174,15 @@ def test_without_an_address_of_ours_nothing_is_sent_and_nothing_piles_up() -> No
 
     assert world.mailed() == []
     assert world.tables.mails == {}
-    assert world.tables.tokens == {}
+    assert world.tables.links == {}
 
 
 def test_what_cannot_be_looked_up_now_comes_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.register()
+    world.mailed()
+    world.register("eve", "ana@example.org")
 
     def down(*_: object) -> None:
         raise Unavailable("redis")
@@ -126,7 +218,7 @@ def test_g8_neither_addresses_nor_links_reach_the_log(
             world.clock.go(seconds=DELAYS[0])
             send_mails(EVENT, SimpleNamespace(aws_request_id="r1", function_name="mails"))
         for _ in range(9):
-            world.recovery.request_reset("ana@example.org", PHONE)
+            world.request_reset("ana@example.org")
         world.mailed()
     (letter, *_) = world.ses.sent
 
@@ -165,7 +257,7 @@ def test_a_device_is_told_in_words_of_ours(user_agent: str, said: str) -> None:
 def test_a_mail_to_a_stranger_carries_no_words_of_whoever_registered(world: World) -> None:
     client = Client(address="192.0.2.1", user_agent="BUY NOW")
     world.register("eve", "stranger@example.org")
-    world.recovery.request_reset("stranger@example.org", client)
+    world.request_reset("stranger@example.org", client)
 
     for letter in world.mailed():
         assert "Eve" not in letter.text

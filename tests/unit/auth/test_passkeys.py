@@ -53,12 +53,13 @@ class Holder:
         made = {"name": "Laptop", "credential": device.make(options, **changes)}
         return self.world.passkeys.add(self.identity, NewPasskey.model_validate(made))
 
-    def sign_in(self, **changes: Any) -> SignedIn:
+    def sign_in(self, device_key: str | None = None, **changes: Any) -> SignedIn:
         options = self.world.passkeys.begin_sign_in().options
-        return self.send(self.device.answer(options, **changes))
+        return self.send(self.device.answer(options, **changes), device_key)
 
-    def send(self, answer: dict[str, Any]) -> SignedIn:
-        given = PasskeySignIn.model_validate({"credential": answer, "device_name": "Laptop"})
+    def send(self, answer: dict[str, Any], device_key: str | None = None) -> SignedIn:
+        sent = {"credential": answer, "device_name": "Laptop", "device_key": device_key}
+        given = PasskeySignIn.model_validate(sent)
         return self.world.passkeys.sign_in(given, PHONE)
 
     def protect(self) -> pyotp.TOTP:
@@ -181,12 +182,15 @@ class TestMaking:
             ana.add(Authenticator())
 
     def test_its_user_is_mailed(self, world: World) -> None:
-        ana = Holder(world)
+        world.verified("ana")
+        ana = Holder(world, "bo_")
         world.tables.verify(ana.identity.user_id)
+        world.mailed()
+        second = ana.add(Authenticator())
 
-        letters = {letter.subject for letter in world.mailed()}
-
-        assert "New passkey for your account" in letters
+        assert world.told() == ["New passkey for your account"]
+        world.passkeys.remove(ana.identity, second.id)
+        assert world.told() == ["A passkey was removed"]
 
 
 class TestSigningIn:
@@ -227,8 +231,16 @@ class TestSigningIn:
         assert world.tables.sessions[signed_in.session_id].device_name == "Laptop"
         ((told, event),) = world.sockets.told
         assert (told, event.kind.name) == ([ana.identity.user_id], "account.signed_in")
-        assert ("signed_in", signed_in.session_id) in world.tables.mails
         assert world.passkeys.all(ana.identity).items[0].last_used_at == world.clock()
+
+    def test_is_mailed_unless_the_device_shows_a_key_that_is_known(
+        self, world: World, ana: Holder
+    ) -> None:
+        world.tables.verify(ana.identity.user_id)
+        world.mailed()
+        told = [ana.sign_in(device_key=key) and world.told() for key in ("k" * 22, "k" * 22, None)]
+
+        assert told == [["New sign-in to your account"], [], ["New sign-in to your account"]]
 
     def test_needs_no_second_factor(self, world: World, ana: Holder) -> None:
         ana.protect()
@@ -298,8 +310,8 @@ class TestSigningIn:
             ana.send(ana.device.answer({"challenge": text(bytes(32))}))
 
     def test_a_challenge_for_another_purpose_is_refused(self, world: World, ana: Holder) -> None:
-        ana.protect()
         making = world.passkeys.begin(ana.identity, PROOF).options
+        ana.protect()
 
         for options in (making, ana.offered()):
             with pytest.raises(PasskeyInvalid):
@@ -336,7 +348,7 @@ class TestSigningIn:
             ana.sign_in()
 
     def test_one_of_a_deleted_account_is_unknown(self, world: World, ana: Holder) -> None:
-        world.accounts.delete(ana.identity, PASSWORD)
+        world.delete(ana.identity)
 
         with pytest.raises(PasskeyInvalid):
             ana.sign_in()

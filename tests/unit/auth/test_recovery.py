@@ -1,5 +1,6 @@
 """Proving an address by mail, and setting a forgotten password."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from chalicelib.errors import (
     Unavailable,
     ValidationFailed,
 )
+from chalicelib.mail.models import Letter
 from tests.unit.auth.conftest import PASSWORD, World, call, make_world, token_in
 from tests.unit.auth.fakes import PHONE, auth_settings
 from tests.unit.settings import rates
@@ -23,8 +25,12 @@ ANA = "ana@example.org"
 
 def ask(world: World, address: str = ANA) -> list[str]:
     """Ask for a reset; the tokens that are mailed."""
-    world.recovery.request_reset(address, PHONE)
+    world.request_reset(address)
     return [token_in(letter) for letter in world.mailed()]
+
+
+def digest_of(letter: Letter) -> bytes:
+    return hashlib.sha256(token_in(letter).encode()).digest()
 
 
 def reset(world: World, token: str, password: str = NEW) -> None:
@@ -78,15 +84,54 @@ class TestVerification:
 
         assert not world.users.me(eve.user.id).email_verified
 
-    def test_the_newest_link_replaces_the_older(self, world: World) -> None:
+    def test_a_newer_link_leaves_the_older_good(self, world: World) -> None:
         ana = world.register()
         (older,) = world.mailed()
+        world.clock.go(minutes=10)
         world.recovery.request_verification(world.identity(ana))
         (newer,) = world.mailed()
 
-        with pytest.raises(LinkInvalid):
-            world.recovery.verify(world.identity(ana), token_in(older))
-        world.recovery.verify(world.identity(ana), token_in(newer))
+        world.recovery.verify(world.identity(ana), token_in(older))
+
+        assert token_in(newer) != token_in(older)
+        assert world.tables.links == {}
+
+    def test_while_a_link_is_fresh_there_is_no_other(self, world: World) -> None:
+        ana = world.register()
+        (fresh,) = world.mailed()
+        for _ in range(3):
+            world.recovery.request_verification(world.identity(ana))
+            assert world.mailed() == []
+
+        world.recovery.verify(world.identity(ana), token_in(fresh))
+
+    def test_strangers_who_claim_an_address_void_no_link_of_its_first_claim(
+        self, world: World
+    ) -> None:
+        ana = world.register()
+        (first,) = world.mailed()
+        for n in range(7):
+            world.register(f"eve_{n}", ANA)
+        assert len(world.mailed()) == 5
+        world.clock.go(minutes=10)
+        world.recovery.request_verification(world.identity(ana))
+
+        (second,) = world.mailed()
+
+        for letter in (first, second):
+            assert world.tables.links[digest_of(letter)].user_id == ana.user.id
+        world.recovery.verify(world.identity(ana), token_in(first))
+
+    def test_a_link_whose_mail_was_not_taken_is_replaced(self, world: World) -> None:
+        ana = world.register()
+        world.ses.refusing = 1
+        assert world.mailed() == []
+        world.clock.go(minutes=1)
+
+        (letter,) = world.mailed()
+
+        assert list(world.tables.links) == [digest_of(letter)]
+        world.recovery.verify(world.identity(ana), token_in(letter))
 
     def test_a_link_is_good_for_a_day(self, world: World) -> None:
         ana = world.register()
@@ -126,7 +171,7 @@ class TestVerification:
 
     def test_a_deleted_account_is_not_mailed(self, world: World) -> None:
         ana = world.register()
-        world.accounts.delete(world.identity(ana), PASSWORD)
+        world.delete(world.identity(ana))
 
         assert world.mailed() == []
         assert world.tables.mails == {}
@@ -149,7 +194,7 @@ class TestReset:
         world.register()
         world.mailed()
         for address in (ANA, "nobody@example.org"):
-            world.recovery.request_reset(address, PHONE)
+            world.request_reset(address)
 
         assert [kind for kind, _ in world.tables.mails] == ["reset", "reset"]
         assert len(world.mailed()) == 1
@@ -164,13 +209,37 @@ class TestReset:
             reset(world, token, "another battery")
         assert world.login(password=NEW)
 
-    def test_the_newest_link_replaces_the_older(self, world: World) -> None:
+    def test_asking_every_minute_leaves_a_link_that_is_good(self) -> None:
+        """Anybody can ask, for any address."""
+        world = make_world(auth_settings(rate_limits=rates({"reset.address": 99})))
         world.verified()
-        (older,), (newer,) = ask(world), ask(world)
+        tokens = []
+        for _ in range(31):
+            tokens += ask(world)
+            world.clock.go(minutes=1)
+
+        assert len(tokens) == 4
+        with pytest.raises(LinkInvalid):
+            reset(world, tokens[0])
+        reset(world, tokens[1])
+
+    def test_using_a_link_voids_the_others(self, world: World) -> None:
+        world.verified()
+        (older,) = ask(world)
+        world.clock.go(minutes=10)
+        (newer,) = ask(world)
+
+        reset(world, older)
 
         with pytest.raises(LinkInvalid):
-            reset(world, older)
-        reset(world, newer)
+            reset(world, newer, "another battery")
+
+    def test_is_told_to_its_user(self, world: World) -> None:
+        world.verified()
+        (token,) = ask(world)
+        reset(world, token)
+
+        assert world.told() == ["Your password was set anew"]
 
     def test_a_link_is_good_for_half_an_hour(self, world: World) -> None:
         world.verified()
@@ -234,11 +303,12 @@ class TestReset:
         assert world.login("ana", NEW)
         assert world.login("eve")
 
-    def test_while_nobody_verified_it_the_three_newest_claims_are_mailed(
+    def test_while_nobody_verified_it_the_three_oldest_claims_are_mailed(
         self, world: World
     ) -> None:
         people = [world.register(f"ana_{n}", ANA).user.id for n in range(4)]
         world.mailed()
+        world.throttle.taken.clear()
 
         tokens = ask(world)
         reset(world, tokens[0])
@@ -248,7 +318,51 @@ class TestReset:
             with pytest.raises(LinkInvalid):
                 reset(world, token)
         verified = [user_id for user_id in people if world.users.me(user_id).email_verified]
-        assert verified == [max(people)]
+        assert verified == [min(people)]
+
+    def test_strangers_push_nobody_out_who_claimed_it_before_them(self, world: World) -> None:
+        ana = world.register()
+        for n in range(9):
+            world.register(f"eve_{n}", ANA)
+        world.mailed()
+
+        (token,) = ask(world)
+        reset(world, token)
+
+        assert world.users.me(ana.user.id).email_verified
+
+    def test_who_was_not_the_first_says_which_account_is_meant(self, world: World) -> None:
+        for n in range(4):
+            world.register(f"eve_{n}", ANA)
+        ana = world.register()
+        world.mailed()
+        world.throttle.taken.clear()
+
+        world.request_reset(ANA, username="ana")
+        (letter,) = world.mailed()
+        reset(world, token_in(letter))
+
+        assert "@ana" in letter.text
+        assert world.users.me(ana.user.id).email_verified
+
+    def test_a_username_does_not_tell_whose_address_it_is(self, world: World) -> None:
+        world.verified("ana")
+        world.verified("bo_")
+
+        world.request_reset("bo_@example.org", username="ana")
+
+        assert world.mailed() == []
+
+    def test_a_right_link_needs_nothing_that_others_can_use_up(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"reset.address": 2})))
+        world.verified()
+        (token,) = ask(world)
+        with pytest.raises(LinkInvalid):
+            reset(world, "made up")
+        with pytest.raises(RateLimited):
+            reset(world, "made up")
+
+        reset(world, token)
 
     def test_forgives_the_guesses_of_others(self, world: World) -> None:
         world.verified()
@@ -290,11 +404,11 @@ class TestReset:
     def test_requests_are_limited_by_where_they_come_from(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"reset.address": 2})))
         for address in ("a@example.org", "b@example.org"):
-            world.recovery.request_reset(address, PHONE)
+            world.request_reset(address)
 
         with pytest.raises(RateLimited):
-            world.recovery.request_reset("c@example.org", PHONE)
-        world.recovery.request_reset("c@example.org", Client(address="192.0.2.9", user_agent=""))
+            world.request_reset("c@example.org")
+        world.request_reset("c@example.org", Client(address="192.0.2.9", user_agent=""))
 
     def test_tokens_of_no_account_are_limited_before_any_password_is_hashed(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"reset.address": 2})))

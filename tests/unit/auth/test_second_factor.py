@@ -8,11 +8,13 @@ from chalice import Chalice
 
 from chalicelib.auth.models import (
     Credentials,
+    PasswordChange,
     PasswordProof,
     PasswordReset,
     SecondFactorCode,
     SignedIn,
 )
+from chalicelib.auth.passkey_models import NewPasskey, PasskeyAnswer
 from chalicelib.errors import (
     AccountSuspended,
     InvalidCredentials,
@@ -23,6 +25,7 @@ from chalicelib.errors import (
     SecondFactorRequired,
     ValidationFailed,
 )
+from tests.unit.auth.authenticator import Authenticator
 from tests.unit.auth.conftest import PASSWORD, World, call, token_in
 from tests.unit.auth.fakes import PHONE
 
@@ -32,10 +35,14 @@ PROOF = PasswordProof(password=PASSWORD)
 class Holder:
     """Somebody with an authenticator app."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, device: Authenticator | None = None) -> None:
         self.world = world
         self.session = world.verified()
         self.identity = world.identity(self.session)
+        if device is not None:
+            options = world.passkeys.begin(self.identity, PROOF).options
+            made = {"name": "Laptop", "credential": device.make(options)}
+            world.passkeys.add(self.identity, NewPasskey.model_validate(made))
         enrolment = world.second_factor.set_up(self.identity, PROOF)
         self.app = pyotp.parse_uri(enrolment.uri)
         assert isinstance(self.app, pyotp.TOTP)
@@ -43,6 +50,9 @@ class Holder:
         given = SecondFactorCode(code=self.code())
         self.codes = world.second_factor.confirm(self.identity, given).recovery_codes
         world.clock.go(seconds=30)
+
+    def proof(self) -> PasswordProof:
+        return PasswordProof(password=PASSWORD, second_factor=self.code())
 
     def code(self, steps: int = 0) -> str:
         """What the app shows, so many steps from now."""
@@ -219,7 +229,8 @@ class TestSigningIn:
                 world.login(code=code)
 
     def test_a_reset_password_does_not_go_around_it(self, world: World, ana: Holder) -> None:
-        world.recovery.request_reset("ana@example.org", PHONE)
+        world.mailed()
+        world.request_reset("ana@example.org")
         (letter,) = world.mailed()
         reset = PasswordReset(token=token_in(letter), new_password="battery staple")
         world.recovery.reset(reset, PHONE)
@@ -241,20 +252,27 @@ class TestSigningIn:
 
 
 class TestTakingItAway:
-    def test_needs_the_password_alone_and_can_be_repeated(self, world: World, ana: Holder) -> None:
+    def test_needs_the_password_and_a_code_and_can_be_repeated(
+        self, world: World, ana: Holder
+    ) -> None:
         with pytest.raises(InvalidCredentials):
             world.second_factor.disable(ana.identity, PasswordProof(password="wrong"))
         with pytest.raises(SecondFactorRequired):
-            world.login()
-        for _ in range(2):
             world.second_factor.disable(ana.identity, PROOF)
+        with pytest.raises(SecondFactorRequired):
+            world.login()
+        proof = ana.proof()
+        for _ in range(2):
+            world.second_factor.disable(ana.identity, proof)
 
         assert world.login()
         state = world.second_factor.state(ana.identity)
         assert (state.enabled, state.recovery_codes_left) == (False, 0)
 
     def test_recovery_codes_are_renewed(self, world: World, ana: Holder) -> None:
-        new = world.second_factor.renew_codes(ana.identity, PROOF).recovery_codes
+        with pytest.raises(SecondFactorRequired):
+            world.second_factor.renew_codes(ana.identity, PROOF)
+        new = world.second_factor.renew_codes(ana.identity, ana.proof()).recovery_codes
 
         assert set(new).isdisjoint(ana.codes)
         with pytest.raises(SecondFactorInvalid):
@@ -268,9 +286,83 @@ class TestTakingItAway:
             world.second_factor.renew_codes(identity, PROOF)
 
     def test_a_deleted_account_leaves_nothing_of_it(self, world: World, ana: Holder) -> None:
-        world.accounts.delete(ana.identity, PASSWORD)
+        with pytest.raises(SecondFactorRequired):
+            world.delete(ana.identity)
+        world.accounts.delete(ana.identity, ana.proof())
 
         assert world.tables.factors == {}
+
+
+class TestProvingOnceMore:
+    """Where a second factor is on, what asks for the password asks for it as well."""
+
+    def test_a_password_is_changed_with_a_code(self, world: World, ana: Holder) -> None:
+        change = PasswordChange(current_password=PASSWORD, new_password="battery staple")
+        with pytest.raises(SecondFactorRequired):
+            world.accounts.change_password(ana.identity, change)
+        weak = change.model_copy(update={"new_password": "password123"})
+        code = {"second_factor": ana.code()}
+        with pytest.raises(ValidationFailed):  # which leaves the code good
+            world.accounts.change_password(ana.identity, weak.model_copy(update=code))
+
+        world.accounts.change_password(ana.identity, change.model_copy(update=code))
+
+        world.clock.go(seconds=30)
+        assert world.login(password="battery staple", code=ana.code())
+
+    def test_a_passkey_is_added_with_a_code(self, world: World, ana: Holder) -> None:
+        with pytest.raises(SecondFactorRequired):
+            world.passkeys.begin(ana.identity, PROOF)
+
+        assert world.passkeys.begin(ana.identity, ana.proof())
+
+    def test_a_wrong_password_is_told_first_and_uses_no_code_up(
+        self, world: World, ana: Holder
+    ) -> None:
+        code = ana.code()
+        wrong = PasswordProof(password="wrong", second_factor=code)
+
+        with pytest.raises(InvalidCredentials):
+            world.accounts.confirm(ana.identity, wrong)
+        world.accounts.confirm(ana.identity, PasswordProof(password=PASSWORD, second_factor=code))
+
+    def test_a_code_is_good_once_also_after_signing_in(self, world: World, ana: Holder) -> None:
+        proof = ana.proof()
+        world.login(code=proof.second_factor)
+
+        with pytest.raises(SecondFactorInvalid):
+            world.accounts.confirm(ana.identity, proof)
+
+    def test_a_recovery_code_will_do_and_its_use_is_told(self, world: World, ana: Holder) -> None:
+        world.mailed()
+        proof = PasswordProof(password=PASSWORD, second_factor=ana.codes[0])
+
+        world.second_factor.disable(ana.identity, proof)
+
+        (letter,) = world.mailed()
+        assert "- A recovery code was used" in letter.text
+        assert "- The second factor was turned off" in letter.text
+
+    def test_guesses_at_codes_are_limited(self, world: World, ana: Holder) -> None:
+        wrong = PasswordProof(password=PASSWORD, second_factor="a" * 16)
+        for _ in range(5):
+            with pytest.raises(SecondFactorInvalid):
+                world.second_factor.disable(ana.identity, wrong)
+
+        with pytest.raises(RateLimited):
+            world.second_factor.disable(ana.identity, ana.proof())
+
+    def test_a_passkey_will_do(self, world: World) -> None:
+        device = Authenticator()
+        ana = Holder(world, device)
+        with pytest.raises(SecondFactorRequired) as asked:
+            world.second_factor.disable(ana.identity, PROOF)
+        answer = PasskeyAnswer.model_validate(device.answer(asked.value.details["passkey"]))
+        proof = PasswordProof(password=PASSWORD, passkey=answer)
+
+        world.second_factor.disable(ana.identity, proof)
+
+        assert world.login()
 
 
 class TestRoutes:
@@ -290,14 +382,19 @@ class TestRoutes:
         assert answer["methods"] == ["totp", "recovery_code"]
         status, answer = call(app, "POST /v1/auth/login", {**login, "second_factor": "000000"})
         assert (status, answer["code"]) == (401, "second_factor_invalid")
-        status, made = call(app, f"POST {route}/recovery-codes", password, by=ana)
+        status, answer = call(app, f"POST {route}/recovery-codes", password, by=ana)
+        assert (status, answer["code"]) == (401, "second_factor_required")
+        assert call(app, f"POST {route}/disable", password, by=ana)[0] == 401
+        proof = {**password, "second_factor": made["recovery_codes"][0]}
+        status, made = call(app, f"POST {route}/recovery-codes", proof, by=ana)
         login["second_factor"] = made["recovery_codes"][0]
         assert call(app, "POST /v1/auth/login", login)[0] == 200
         assert call(app, f"GET {route}", by=ana) == (
             200,
             {"enabled": True, "recovery_codes_left": 9},
         )
-        assert call(app, f"POST {route}/disable", password, by=ana)[0] == 204
+        proof["second_factor"] = made["recovery_codes"][1]
+        assert call(app, f"POST {route}/disable", proof, by=ana)[0] == 204
         assert call(app, f"GET {route}", by=ana)[1]["enabled"] is False
 
     @pytest.mark.parametrize("code", ["", "12345", "1234567", "abcdef", "x" * 17, 123456])

@@ -128,6 +128,39 @@ class TestRevoke:
         assert not world.stands(tablet)
         assert world.sockets.closed == [(ana.user.id, tablet.session_id)]
 
+    def test_g5_whoever_is_refused_has_what_sockets_are_left_closed(self, world: World) -> None:
+        """Whoever ended the session may have died, or had no answer, before it closed them."""
+        ana = world.register()
+        identity = world.identity(ana)
+        world.auth.logout(identity)
+
+        with pytest.raises(Unauthorized):
+            world.identity(ana)
+        assert not world.auth.still_valid(identity)
+
+        assert world.sockets.met == [(ana.user.id, ana.session_id)] * 2
+
+    def test_g5_a_job_completes_what_nobody_repeats(self, world: World) -> None:
+        ana, tablet, phone = world.register(), world.login(), world.login()
+        for one in (ana, tablet, phone):
+            world.identity(one)
+        world.revocation.down = True
+        caller = Identity(user_id=ana.user.id, session_id=ana.session_id)
+        with pytest.raises(Unavailable):
+            world.auth.revoke_others(caller)
+        with pytest.raises(Unavailable):
+            world.auth.finish_revoked()
+        world.revocation.down = False
+
+        assert world.auth.finish_revoked() == 2
+        assert world.auth.finish_revoked() == 0
+
+        assert world.stands(ana)
+        assert not world.stands(tablet)
+        assert not world.stands(phone)
+        closed = {(ana.user.id, one.session_id) for one in (tablet, phone)}
+        assert set(world.sockets.closed) == closed
+
     def test_the_refused_request_completes_it_too(self, world: World) -> None:
         """PostgreSQL knew, Redis did not, and what Redis had has expired since."""
         ana, tablet = world.register(), world.login()

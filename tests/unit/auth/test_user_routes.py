@@ -35,6 +35,49 @@ class TestUsers:
         assert call(app, "GET /v1/users/{user_id}", by=bo, user_id=ana.user.id) == (200, seen)
         assert call(app, "GET /v1/users", by=bo, query={"username": ["ANA"]}) == (200, seen)
 
+    def test_others_are_found_by_their_ids_in_one_question(
+        self, app: Chalice, world: World
+    ) -> None:
+        ana, bo, cy = (world.register(name) for name in ("ana", "bo_", "cy_"))
+        asked = [bo.user.id, new_id(), ana.user.id, bo.user.id]
+
+        status, answer = call(app, "GET /v1/users", by=cy, query={"ids": [",".join(asked)]})
+
+        assert status == 200
+        assert [one["username"] for one in answer["items"]] == ["bo_", "ana"]
+        assert set(answer["items"][0]) == {
+            "id",
+            "username",
+            "display_name",
+            "about",
+            "avatar_url",
+            "deleted",
+        }
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            {"ids": [""]},
+            {"ids": [","]},
+            {"ids": ["ana"]},
+            {"ids": [new_id().upper()]},
+            {"ids": [new_id() + ","]},
+            {"ids": [f"{new_id()}, {new_id()}"]},
+            {"ids": [",".join(new_id() for _ in range(101))]},
+            {"ids": [new_id()], "username": ["ana"]},
+        ],
+        ids=lambda query: str(query)[:40],
+    )
+    def test_a_hundred_ids_at_most_and_nothing_else(
+        self, app: Chalice, world: World, query: Any
+    ) -> None:
+        hundred = {"ids": [",".join(new_id() for _ in range(100))]}
+        by = world.register()
+
+        assert call(app, "GET /v1/users", by=by, query=hundred) == (200, {"items": []})
+        status, answer = call(app, "GET /v1/users", by=by, query=query)
+        assert (status, answer["code"]) == (422, "validation_failed")
+
     def test_unknown_users_are_not_found(self, app: Chalice, world: World) -> None:
         bo = world.register("bo_")
         answers = [
@@ -61,6 +104,7 @@ class TestUsers:
             {"email": "b@example.org"},
             {"about": "x" * 141},
             {"avatar_url": "http://example.org/a"},
+            {"avatar_url": "https://example.org/a.png"},
             {"push_previews": "no"},
             {"id": "1"},
         ],

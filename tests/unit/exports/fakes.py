@@ -4,7 +4,9 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import IO, Any, Literal
 
+from chalicelib.auth.models import Identity
 from chalicelib.errors import Unavailable
+from chalicelib.exports.links import ExportLinks
 from chalicelib.exports.models import EVERY, LEASE, Export, Task
 from chalicelib.exports.s3 import Bucket
 from chalicelib.exports.store import ExportStore
@@ -98,6 +100,21 @@ class FakeExportStore(ExportStore):
             return False
         row |= changes
         return True
+
+
+class FakeExportLinks(ExportLinks):
+    """Remembers for ever."""
+
+    def __init__(self) -> None:
+        self._issued: dict[str, Identity] = {}
+
+    def issue(self, identity: Identity) -> str:
+        ticket = f"ticket{len(self._issued)}"
+        self._issued[ticket] = identity
+        return ticket
+
+    def holder(self, ticket: str) -> Identity | None:
+        return self._issued.get(ticket)
 
 
 class FakeBucket(Bucket):

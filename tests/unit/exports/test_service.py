@@ -17,10 +17,10 @@ from chalicelib.errors import (
     UserNotFound,
 )
 from chalicelib.exports.archive import Archive, NotWritten
-from chalicelib.exports.models import KEPT, LEASE, LINK
+from chalicelib.exports.models import KEPT, LEASE, LINK, ExportLink
 from chalicelib.exports.service import DELAYS, Exports
 from chalicelib.ids import new_id
-from tests.unit.exports.fakes import FakeBucket, FakeExportStore
+from tests.unit.exports.fakes import FakeBucket, FakeExportLinks, FakeExportStore
 
 RIGHT = PasswordProof(password="correct horse battery 42")
 WRONG = PasswordProof(password="wrong horse battery 42")
@@ -48,12 +48,16 @@ class World:
 
     def __init__(self) -> None:
         self.store, self.bucket, self.archive = FakeExportStore(), FakeBucket(), FakeArchive()
-        self.now = NOW
+        self.now, self.links = NOW, FakeExportLinks()
+        self.ended: set[str] = set()
         self.exports = Exports(
             store=self.store,
             bucket=self.bucket,
             archive=lambda: self.archive,
-            confirm_password=self._confirm,
+            confirm=self._confirm,
+            links=lambda: self.links,
+            stands=lambda identity: identity.session_id not in self.ended,
+            url="https://api/v1/export",
             clock=lambda: self.now,
         )
 
@@ -72,8 +76,11 @@ class World:
         self.now += span
         self.exports.work()
 
-    def _confirm(self, identity: Identity, password: str) -> None:
-        if password != RIGHT.password:
+    def open(self, link: ExportLink) -> str:
+        return self.exports.open(link.url.partition("?ticket=")[2])
+
+    def _confirm(self, identity: Identity, proof: PasswordProof) -> None:
+        if proof != RIGHT:
             raise InvalidCredentials()
 
 
@@ -113,10 +120,34 @@ def test_a_link_ends_soon_and_its_key_cannot_be_guessed(world: World) -> None:
     link = world.exports.link(ana, RIGHT)
 
     assert link.expires_at == NOW + LINK
-    assert key in link.url
-    assert f"seconds={LINK.total_seconds():.0f}" in link.url
+    assert link.url.startswith("https://api/v1/export?ticket=")
+    assert "ticket=" not in repr(link)
+    opened = world.open(link)
+    assert key in opened
+    assert "seconds=60" in opened
     assert ana.user_id not in key
     assert len(key) > len("exports/.zip") + 40
+
+
+def test_a_link_ends_with_the_session_that_asked_for_it(world: World) -> None:
+    ana = world.ready()
+    link = world.exports.link(ana, RIGHT)
+    assert world.open(link) == world.open(link)
+
+    world.ended.add(ana.session_id)
+
+    with pytest.raises(ExportNotFound):
+        world.open(link)
+
+
+def test_a_link_opens_no_archive_that_is_over_and_no_other_ticket_does(world: World) -> None:
+    ana = world.ready()
+    link = world.exports.link(ana, RIGHT)
+    world.store.erase(ana.user_id, NOW)
+
+    for one in (link, link.model_copy(update={"url": "https://api/v1/export?ticket=made-up"})):
+        with pytest.raises(ExportNotFound):
+            world.open(one)
 
 
 def test_a_stranger_finds_no_export_and_gets_no_link(world: World) -> None:

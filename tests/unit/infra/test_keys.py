@@ -9,10 +9,11 @@ import pytest
 
 from chalicelib.auth.models import Identity
 from chalicelib.auth.tokens import AccessTokens
+from chalicelib.config import SettingsInvalid
 from chalicelib.headers import PUBLIC_SECONDS
 from infra.deploy import keys
 from infra.deploy.errors import Stopped
-from tests.unit.settings import settings
+from tests.unit.settings import settings, settings_without
 
 ANA = Identity(user_id="ana", session_id="s")
 TOKEN = 900
@@ -173,3 +174,20 @@ def test_a_program_that_caches_our_keys_believes_every_id_token_of_a_rotation() 
     assert len({jwt.get_unverified_header(one)["kid"] for one in issued}) == 2
     assert program.fetched == 2
     assert CachingProgram().believes(issued[-1], tokens(held))
+
+
+def test_public_halves_verify_and_hold_nothing_else() -> None:
+    made = keys.new_keys(1_000_000.0)
+
+    halves = json.loads(keys.public(made))["keys"]
+
+    assert [set(half) for half in halves] == [
+        {"kty", "crv", "x", "y", "alg", "use", "kid"},
+        {"kty", "n", "e", "alg", "use", "kid"},
+    ]
+    signer = AccessTokens(settings(jwt_keys=keys.write(made)))
+    verifier = AccessTokens(settings_without("JWT_KEYS", jwt_public_keys=keys.public(made)))
+    assert verifier.public == signer.public
+    assert verifier.verify(signer.issue(ANA)) == ANA
+    with pytest.raises(SettingsInvalid, match="the first key cannot sign"):
+        verifier.issue(ANA)

@@ -9,7 +9,9 @@ import pytest
 
 from app import app
 from infra.deploy.errors import Stopped
+from infra.deploy.place import SECRETS
 from infra.deploy.project import ROOT, Project
+from infra.deploy.stages import SECRET
 
 DEV, PROD = Project("dev"), Project("prod")
 DOCUMENT = (ROOT / "docs" / "functions.md").read_text()
@@ -18,6 +20,17 @@ POSTING = {
     "api_handler", "websocket_connect", "websocket_message", "websocket_disconnect",
     "redeliver_pending",
 }  # fmt: skip
+PUBLISHING = {"api_handler", "websocket_message", "notify", "redeliver_pending", "push_overdue"}
+USERS = {
+    "SettingsSecretArn": {each.key for each in DEV.functions},
+    "PublishSecretArn": PUBLISHING | {"maintain"},
+    "JwtSecretArn": {"api_handler"},
+    "JwtPublicSecretArn": {"websocket_connect"},
+    "FcmSecretArn": {"api_handler", "notify"},
+    "AdminSecretArn": {"maintain"},
+    "BrokerAdminSecretArn": {"maintain"},
+}
+"""Which functions read which secret, and no other."""
 
 
 def listed(value: str | list[str]) -> list[str]:
@@ -52,7 +65,8 @@ def test_the_document_tells_what_the_configuration_says() -> None:
         + ["-" if each.concurrency is None else str(each.concurrency) for each in (dev, prod)]
         for dev, prod in zip(DEV.functions, PROD.functions, strict=True)
     }
-    assert f"The\n{sum(each.concurrency or 0 for each in PROD.functions)} of `prod`" in DOCUMENT
+    shares = [sum(each.concurrency or 0 for each in one.functions) for one in (DEV, PROD)]
+    assert "`dev` reserves {}, `prod` {}".format(*shares) in " ".join(DOCUMENT.split())
 
 
 def test_the_document_tells_which_function_has_which_policy() -> None:
@@ -88,11 +102,50 @@ class TestPolicy:
         by_sid = {each["Sid"]: each for each in statements(path)}
 
         assert by_sid["OwnLogs"]["Resource"].endswith("log-group:/aws/lambda/${FUNCTION}:*")
-        secrets = {"${SettingsSecretArn}", "${JwtSecretArn}", "${FcmSecretArn}"}
-        if path.stem == "policy-notify":
-            secrets.add("${BrokerSecretArn}")
-        assert set(by_sid["OurSecrets"]["Resource"]) == secrets
+        allowed = [
+            resource
+            for each in by_sid.values()
+            if "secretsmanager:GetSecretValue" in listed(each["Action"])
+            for resource in listed(each["Resource"])
+        ]
+        of_trigger = ["${BrokerUserSecretArn}"] if path.stem == "policy-notify" else []
+        assert sorted(allowed) == sorted([*by_sid["OurSecrets"]["Resource"], *of_trigger])
         assert by_sid["DecryptSecrets"]["Condition"]["StringEquals"].keys() == {"kms:ViaService"}
+
+
+def test_each_function_reads_only_the_secrets_that_it_uses() -> None:
+    for project in (DEV, PROD):
+        for secret, functions in USERS.items():
+            readers = {each.key for each in project.functions if secret in project.secrets(each)}
+            assert readers == functions, secret
+    assert USERS.keys() == SECRETS.keys()
+
+
+def test_mail_is_sent_as_our_own_identity_and_from_our_own_address() -> None:
+    (statement,) = (
+        each
+        for each in statements(ROOT / ".chalice" / "policy-mail.json")
+        if "ses:SendEmail" in listed(each["Action"])
+    )
+
+    identities = [each for each in statement["Resource"] if ":identity/" in each]
+    assert [each.rpartition("/")[2] for each in identities] == ["${MAIL_FROM}", "${MAIL_DOMAIN}"]
+    assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": "${MAIL_FROM}"}}
+
+
+def test_every_secret_setting_is_in_one_secret() -> None:
+    assert sorted(setting for held in SECRETS.values() for setting in held) == sorted(SECRET)
+
+
+@pytest.mark.parametrize(("project", "connections"), [(DEV, 80), (PROD, 850)])
+def test_functions_of_before_and_after_a_deploy_fit_into_postgresql_together(
+    project: Project, connections: int
+) -> None:
+    """Numbers of connections as infra/stages.toml tells them for the class of each stage."""
+    reserved = {each.key: each.concurrency for each in project.functions}
+
+    assert [key for key, share in reserved.items() if share is None] == ["maintain"]
+    assert 2 * sum(share or 0 for share in reserved.values()) < connections
 
 
 def test_only_functions_that_post_may_post_and_only_to_our_api() -> None:
@@ -113,7 +166,7 @@ class TestFill:
         DEV.fill(
             tmp_path,
             values={blank: f"<{blank}>" for blank in DEV.blanks() - {"FUNCTION"}},
-            environment={"STAGE": "dev"},
+            environments={each.key: {"SECRETS": each.key} for each in DEV.functions},
             architecture="arm64",
             subnet_ids=["subnet-1", "subnet-2"],
             security_group_ids=["sg-1"],
@@ -136,18 +189,27 @@ class TestFill:
         assert stage["subnet_ids"] == ["subnet-1", "subnet-2"]
         assert stage["security_group_ids"] == ["sg-1"]
         assert stage["lambda_architecture"] == "arm64"
-        assert stage["environment_variables"] == {"STAGE": "dev"}
         for key, given in stage["lambda_functions"].items():
             assert given["iam_policy_file"] == f"policy-{key}.json"
+            assert given["environment_variables"] == {"SECRETS": key}
         notify = (filled / "policy-notify.json").read_text()
         assert "/aws/lambda/parley-dev-notify:*" in notify
+
+    def test_a_value_cannot_become_more_than_a_value(self) -> None:
+        values = {blank: f"<{blank}>" for blank in DEV.blanks()} | {
+            "MAIL_FROM": '", "x": "${KeyArn}'
+        }
+        policy = json.loads(DEV.filled_policy(DEV.function("send_mails"), values))
+
+        sending = policy["Statement"][-1]
+        assert sending["Condition"]["StringEquals"] == {"ses:FromAddress": '", "x": "${KeyArn}'}
 
     def test_what_nothing_fills_in_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(Stopped, match="nothing fills in"):
             DEV.fill(
                 tmp_path,
                 values={},
-                environment={},
+                environments={},
                 architecture="arm64",
                 subnet_ids=[],
                 security_group_ids=[],

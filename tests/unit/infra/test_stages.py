@@ -38,6 +38,15 @@ def test_prod_is_protected_and_dev_is_not() -> None:
     assert not stages.load("dev").is_protected
 
 
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_throttles_leave_half_of_the_accounts_requests_to_posts(name: str) -> None:
+    """10,000 a second, as AWS gives them; a burst of 5,000."""
+    throttles = stages.load(name).throttles
+
+    assert throttles.http_rate + throttles.socket_rate <= 5000
+    assert throttles.http_burst + throttles.socket_burst <= 5000
+
+
 def test_values_become_text_as_cloudformation_wants_it(tmp_path: Path) -> None:
     stage = load(tmp_path, GOOD + "[dev.data]\nA = true\nB = 3\nC = 0.5\nD = 'text'\n")
 
@@ -55,6 +64,9 @@ def test_values_become_text_as_cloudformation_wants_it(tmp_path: Path) -> None:
         (GOOD + "python = '3.9'\n", r"dev\.python"),
         (GOOD + "alarm_email = 'nobody'\n", r"dev\.alarm_email"),
         (GOOD + "log_retention_days = 12\n", r"dev\.log_retention_days"),
+        (GOOD + "[dev.throttles]\nhttp_rate = 0\n", r"dev\.throttles\.http_rate"),
+        (GOOD + "[dev.throttles]\nrate = 5\n", r"dev\.throttles\.rate"),
+        (GOOD + "[dev.settings]\nPOSTGRES_ADMIN_URL = 'x'\n", "POSTGRES_ADMIN_URL is secret"),
         (GOOD + "[dev.settings]\nNO_SUCH = 1\n", "NO_SUCH is no setting"),
         (GOOD + "[dev.settings]\nlog_level = 'INFO'\n", "log_level is no setting"),
         (GOOD + "[dev.settings]\nJWT_KEYS = '{}'\n", "JWT_KEYS is secret"),

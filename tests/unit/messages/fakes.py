@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from pydantic_core import from_json
@@ -13,6 +14,7 @@ from chalicelib.events import MessageUnread
 from chalicelib.gateway import Delivery, Gateway
 from chalicelib.messages.models import Owed
 from chalicelib.socket_events import Event
+from chalicelib.wire import now
 
 
 class FakeGateway(Gateway):
@@ -36,6 +38,7 @@ class FakeGateway(Gateway):
         sender_id: str,
         skip: str | None = None,
         pushed: Collection[str] = (),
+        again: bool = False,
     ) -> Delivery:
         self.tell(user_ids, event, skip=skip)
         return Delivery(set(user_ids) - self.online, self.failed)
@@ -95,6 +98,9 @@ class FakeOwing(Connections):
 
     def pushed(self, message_id: str) -> set[str]:
         return self.was_pushed[message_id]
+
+    def now(self) -> datetime:
+        return now()
 
     def claim_overdue(self, limit: int) -> list[Owed]:
         claimed, self.overdue = self.overdue[:limit], self.overdue[limit:]

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from chalicelib.auth.models import Identity
-from chalicelib.errors import AppError, ChatNotFound, Unavailable, UserNotFound, ValidationFailed
+from chalicelib.errors import (
+    AppError,
+    ChatNotFound,
+    NotAnswered,
+    Unavailable,
+    UserNotFound,
+    ValidationFailed,
+)
 from chalicelib.messages import models, service
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Chat, Draft, Message, Owed, Page
@@ -73,10 +80,11 @@ def chat(messages: Messages) -> Chat:
 
 
 @pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+def later(monkeypatch: pytest.MonkeyPatch, owing: FakeOwing) -> Callable[[timedelta], None]:
     def move(by: timedelta) -> None:
         there = now() + by
         monkeypatch.setattr(service, "now", lambda: there)
+        monkeypatch.setattr(owing, "now", lambda: there)
 
     return move
 
@@ -238,6 +246,7 @@ class TestReceipts:
     def test_a_moved_cursor_is_told_to_everyone_and_strikes_out_what_was_owed(
         self, messages: Messages, chat: Chat, gateway: FakeGateway
     ) -> None:
+        messages.send(BO, chat.id, draft())
         message, _ = messages.send(ANA, chat.id, draft())
         gateway.sent.clear()
 
@@ -294,15 +303,74 @@ class TestReceipts:
     def test_typing_goes_to_the_others(
         self, messages: Messages, chat: Chat, gateway: FakeGateway
     ) -> None:
+        for one in (ANA, BO):
+            messages.send(one, chat.id, draft())
+        gateway.sent.clear()
+
         messages.typing(ANA, chat.id, True)
 
         assert [(to, event["event"]) for to, event in gateway.sent] == [(BO_ID, "chat.typing")]
 
 
+class TestStrangers:
+    """Who has not written is told what was written, and gives nothing away."""
+
+    def test_somebody_who_has_not_answered_gets_three_messages(
+        self, messages: Messages, chat: Chat, gateway: FakeGateway, broker: FakeBroker
+    ) -> None:
+        gateway.online = {ANA_ID}
+        for number in range(3):
+            messages.send(ANA, chat.id, draft(client_id=f"m{number}"))
+        gateway.sent.clear()
+
+        with pytest.raises(NotAnswered) as refused:
+            messages.send(ANA, chat.id, draft(client_id="m3"))
+        again, new = messages.send(ANA, chat.id, draft(client_id="m1"))
+
+        assert (refused.value.code, refused.value.status) == ("not_answered", 403)
+        assert (again.client_id, new) == ("m1", False)
+        assert len(broker.published) == 3
+        assert gateway.sent == []
+        messages.send(BO, chat.id, draft())
+        assert messages.send(ANA, chat.id, draft(client_id="m3"))[1]
+
+    def test_receipts_are_told_to_ones_own_sockets_only(
+        self, messages: Messages, chat: Chat, gateway: FakeGateway
+    ) -> None:
+        message, _ = messages.send(ANA, chat.id, draft())
+        gateway.sent.clear()
+
+        messages.read(BO, chat.id, message.seq)
+        messages.delivered(BO, chat.id, message.seq)
+
+        assert [(to, event["event"]) for to, event in gateway.sent] == [(BO_ID, "chat.receipt")]
+        assert gateway.struck == [Owed(BO_ID, chat.id, message.seq)] * 2
+
+    @pytest.mark.parametrize("typist", [ANA, BO])
+    def test_typing_is_told_to_nobody(
+        self, messages: Messages, chat: Chat, gateway: FakeGateway, typist: Identity
+    ) -> None:
+        messages.send(ANA, chat.id, draft())
+        gateway.sent.clear()
+
+        messages.typing(typist, chat.id, True)
+
+        assert gateway.sent == []
+
+    def test_sync_tells_of_no_receipts(self, messages: Messages, chat: Chat) -> None:
+        message, _ = messages.send(ANA, chat.id, draft())
+        messages.read(BO, chat.id, message.seq)
+
+        (item,) = messages.sync(ANA, {}).items
+
+        assert not item.chat.answered
+        assert {one.user_id: one.read_seq for one in item.chat.members} == {ANA_ID: 0, BO_ID: 0}
+
+
 class TestCatchUp:
     def send(self, messages: Messages, chat: Chat, count: int, size: int = 2) -> list[Message]:
         return [
-            messages.send(ANA, chat.id, draft("é" * size, client_id=f"m{n}"))[0]
+            messages.send((ANA, BO)[n % 2], chat.id, draft("é" * size, client_id=f"m{n}"))[0]
             for n in range(count)
         ]
 
@@ -451,7 +519,7 @@ class TestJobs:
         gateway.sick = True
         monkeypatch.setattr(service, "JOB_BATCH", 3)
         for number in range(7):
-            messages.send(ANA, chat.id, draft("bad", client_id=f"bad{number}"))
+            messages.send((ANA, BO)[number % 2], chat.id, draft("bad", client_id=f"bad{number}"))
         good, _ = messages.send(ANA, chat.id, draft("good", client_id="good"))
         gateway.sick = False
         deliver = gateway.deliver
@@ -481,7 +549,7 @@ class TestJobs:
             sent_at = now() - timedelta(minutes=minutes)
             monkeypatch.setattr(models, "now", lambda at=sent_at: at)
             text = "good" if minutes == 31 else "bad"
-            messages.send(ANA, chat.id, draft(text, client_id=f"m{minutes}"))
+            messages.send((ANA, BO)[minutes % 2], chat.id, draft(text, client_id=f"m{minutes}"))
         clock = count(step=service.JOB_SECONDS)
         told = []
 
@@ -569,6 +637,7 @@ class TestJobs:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(service, "PUSH_PAGE", 2)
+        messages.send(BO, chat.id, draft())
         sent = [messages.send(ANA, chat.id, draft(client_id=f"x{n}"))[0] for n in range(5)]
         owing.overdue = [Owed(BO_ID, chat.id, sent[3].seq, since=sent[0].seq)]
 

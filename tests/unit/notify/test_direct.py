@@ -66,11 +66,11 @@ def test_every_device_is_told_and_counted(world: World) -> None:
     assert shown["ana-phone"] == ("Shop", "Your shoes are here", {"order": "17"})
 
 
-def test_who_lets_no_previews_be_shown_sees_neither_title_nor_body(world: World) -> None:
-    world.send(BO)
+def test_with_previews_off_nothing_goes_out_that_can_be_read(world: World) -> None:
+    world.send(BO, data={"order": "17", "text": "Your shoes are here"})
 
     (shown,) = world.fcm.sent
-    assert (shown.title, shown.body) == ("Parley", "New notification")
+    assert (shown.title, shown.body, shown.data()) == ("Parley", "New notification", {})
 
 
 def test_a_program_replaces_its_own_notifications_and_nobody_elses(world: World) -> None:

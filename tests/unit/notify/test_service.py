@@ -15,6 +15,7 @@ from chalicelib.messages.service import Messages
 from chalicelib.notify.canary import Canaries
 from chalicelib.notify.models import Outcome, Record
 from chalicelib.notify.service import Notifier
+from chalicelib.notify.strangers import Doorbell, Knock
 from chalicelib.users.models import PushTarget, PushTargets
 from chalicelib.users.service import Users
 from chalicelib.wire import now
@@ -61,6 +62,7 @@ class FakeMessages(Messages):
     def __init__(self) -> None:
         self.read_seq = {BO: 0, CY: 0}
         self.asked: list[set[tuple[str, str]]] = []
+        self.answered = True
         self.error: Exception | None = None
 
     def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
@@ -71,11 +73,27 @@ class FakeMessages(Messages):
             (chat_id, user_id): Cursors(
                 Receipt(chat_id=chat_id, user_id=user_id, read_seq=read_seq, delivered_seq=0),
                 moved=False,
-                member_ids=[],
+                answered=self.answered,
+                seen_by=[],
             )
             for chat_id, user_id in pairs
             if (read_seq := self.read_seq.get(user_id)) is not None
         }
+
+
+class FakeDoorbell(Doorbell):
+    """Lets nobody through but those who are `let_in`."""
+
+    def __init__(self) -> None:
+        self.rung: list[list[Knock]] = []
+        self.let_in: set[str] = set()
+        self.sick = False
+
+    def too_many(self, knocks: Collection[Knock]) -> set[Knock]:
+        self.rung.append(list(knocks))
+        if self.sick:
+            raise Unavailable("redis")
+        return {one for one in knocks if one.user_id not in self.let_in}
 
 
 class FakeCanaries(Canaries):
@@ -96,6 +114,7 @@ class World:
         self.messages = FakeMessages()
         self.fcm = FakeFcm()
         self.broker = FakeBroker()
+        self.doorbell = FakeDoorbell()
         self.notifier = self.with_users(self.users)
 
     def with_users(self, users: Users) -> Notifier:
@@ -105,6 +124,7 @@ class World:
             fcm=self.fcm,
             broker=self.broker,
             canaries=lambda: self.canaries,
+            doorbell=self.doorbell,
         )
 
     def notify(self, *records: Record) -> None:
@@ -140,6 +160,36 @@ def record(*user_ids: str, attempt: int = 0, **changes: Any) -> Record:
     return Record(unread(*user_ids, **changes).model_dump_json().encode(), 2, attempt)
 
 
+class TestStrangers:
+    """Of a chat in which both have not written yet, few messages ring a phone."""
+
+    def test_what_is_too_much_is_neither_pushed_nor_tried_again(self, world: World) -> None:
+        world.messages.answered = False
+        world.doorbell.let_in = {CY}
+
+        event = unread(BO, CY)
+        world.notify(Record(event.model_dump_json().encode()))
+
+        assert world.told == ["token-cy"]
+        assert world.broker.retried == world.broker.dead == []
+        (rung,) = world.doorbell.rung
+        assert set(rung) == {Knock(one, CHAT, event.message_id) for one in (BO, CY)}
+
+    def test_those_who_answered_are_not_counted(self, world: World) -> None:
+        world.notify(record(BO))
+
+        assert world.told == ["token-bo"]
+        assert world.doorbell.rung == [[]]
+
+    def test_g1_pushes_that_cannot_be_counted_go_out(self, world: World) -> None:
+        world.messages.answered = False
+        world.doorbell.sick = True
+
+        world.notify(record(BO))
+
+        assert world.told == ["token-bo"]
+
+
 class TestWhatIsShown:
     def test_the_sender_and_a_preview(self, world: World) -> None:
         event = unread(BO)
@@ -162,6 +212,8 @@ class TestWhatIsShown:
 
         shown = {push.token: (push.title, push.body) for push in world.fcm.sent}
         assert shown == {"token-bo": ("Parley", "New message"), "token-cy": ("Ana", SECRET)}
+        (data,) = [push.data() for push in world.fcm.sent if push.token == "token-bo"]
+        assert set(data) == {"message_id", "chat_id", "seq"}
 
     def test_a_sender_without_a_name_is_the_app(self, world: World) -> None:
         world.users.names = {}

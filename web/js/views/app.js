@@ -98,7 +98,7 @@ export function showApp(root, { config, messenger, leave }) {
 
   function render() {
     const { user } = session;
-    showAvatar(face, user.id, user.display_name, user.avatar_url);
+    showAvatar(face, user.id, user.display_name);
     name.textContent = user.display_name;
     handle.textContent = `@${user.username}`;
     document.title = store.unread ? `(${store.unread}) Parley` : "Parley";

@@ -55,7 +55,7 @@ export function chatList({ messenger, onOpen }) {
     const { face, dot, name, time, preview, badge, button } = row.parts;
     const person = store.people.get(chat.partnerId);
     const title = store.titleOf(chat);
-    showAvatar(face, chat.partnerId, title, person?.avatar_url);
+    showAvatar(face, chat.partnerId, title);
     dot.hidden = !store.presence.get(chat.partnerId)?.online;
     setText(name, title);
     const last = newest(chat);

@@ -80,7 +80,7 @@ export function conversation({ messenger, onClose }) {
     if (!chat) return;
     const name = store.titleOf(chat);
     const person = store.people.get(chat.partnerId);
-    showAvatar(face, chat.partnerId, name, person?.avatar_url);
+    showAvatar(face, chat.partnerId, name);
     setText(title, name);
     showPresence();
     scroller.hold(() => {
@@ -146,7 +146,7 @@ export function conversation({ messenger, onClose }) {
       start.replaceChildren(h("p", { class: "loading" }, "Loading earlier messages…"));
     } else {
       const big = avatar("large");
-      showAvatar(big, chat.partnerId, name, person?.avatar_url);
+      showAvatar(big, chat.partnerId, name);
       const about = [person?.username ? `@${person.username}` : null, person?.about].filter(Boolean).join(" · ");
       start.replaceChildren(big, h("strong", {}, name), h("p", {}, about), h("p", { class: "beginning" }, "This is where your chat begins."));
     }

@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { exactTime } from "../format.js";
-import { field, form } from "./fields.js";
+import { passwordForm } from "./proof.js";
 
 const LOOK_EVERY = 5000;
 
@@ -46,9 +46,4 @@ export function ownData(api) {
 
   load();
   return node;
-}
-
-function passwordForm(submitLabel, onSubmit) {
-  const fields = { password: field("Password, to be sure", { type: "password", autocomplete: "current-password", required: true }) };
-  return form(fields, { submitLabel, busyLabel: "Checking…", submitClass: "quiet", onSubmit }).node;
 }

@@ -5,7 +5,8 @@ import { h } from "../dom.js";
 import { exactTime } from "../format.js";
 import { goToGoogle, takeForSettings } from "../google.js";
 import { field, form } from "./fields.js";
-import { secondStep } from "./second-factor.js";
+import { proofForm } from "./proof.js";
+import { secondStep } from "./second-step.js";
 
 /** A button, once the server says that it knows Google. */
 export function googleButton(api) {
@@ -29,7 +30,7 @@ export function googleStep(api, proof, { onSignedIn, onBack }) {
 
   function ask(error, more) {
     if (error.code === "username_required") show(usernameForm());
-    else if (error.code === "second_factor_required") show(secondStep({ again: (code) => attempt({ ...more, ...code }), refused: error, onSignedIn }));
+    else if (error.code === "second_factor_required") show(secondStep({ again: (code) => attempt({ ...more, ...code }), refused: error, onDone: onSignedIn }));
     else {
       note.textContent = error.message;
       note.classList.add("is-problem");
@@ -90,12 +91,12 @@ export function googleLink(api) {
 
   function finish(proof) {
     const fields = { password: field("Password, to be sure", { type: "password", autocomplete: "current-password", required: true }) };
-    const { node: asking } = form(fields, {
+    const { node: asking } = proofForm(fields, {
       submitLabel: "Finish linking Google",
       busyLabel: "Linking…",
       submitClass: "quiet",
-      onSubmit: async ({ password }) => {
-        await api.put("/v1/users/me/google", { ...proof, password });
+      onSubmit: async (values) => {
+        await api.put("/v1/users/me/google", { ...proof, ...values });
         await load();
       },
     });

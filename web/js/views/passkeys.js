@@ -1,15 +1,11 @@
-/** Passkeys: used at sign-in, listed, added and removed in the settings. */
+/** Passkeys: listed, added and removed in the settings. */
 
 import { h } from "../dom.js";
 import { exactTime, shortTime } from "../format.js";
 import { make, namedAddress } from "../passkeys.js";
 import { field, form } from "./fields.js";
-
-/** A button that has a passkey answer, or says where that works. */
-export function passkeyButton(onSubmit) {
-  if (namedAddress()) return moved();
-  return form({}, { submitLabel: "Use a passkey", busyLabel: "Waiting for your passkey…", submitClass: "quiet", onSubmit }).node;
-}
+import { moved } from "./passkey-button.js";
+import { proofForm } from "./proof.js";
 
 /** The part of the settings that loads itself. */
 export function passkeys(api) {
@@ -69,12 +65,12 @@ export function passkeys(api) {
     name: field("Name of the new passkey", { value: "My passkey", maxlength: 64 }),
     password: field("Password, to be sure", { type: "password", autocomplete: "current-password" }),
   };
-  const { node: adding } = form(fields, {
+  const { node: adding } = proofForm(fields, {
     submitLabel: "Add a passkey",
     busyLabel: "Waiting for your device…",
     submitClass: "quiet",
-    onSubmit: async ({ name, password }) => {
-      const { options } = await api.post("/v1/auth/passkeys/begin", { password });
+    onSubmit: async ({ name, ...proof }) => {
+      const { options } = await api.post("/v1/auth/passkeys/begin", proof);
       const credential = await make(options);
       list.append(row(await api.post("/v1/auth/passkeys", { name, credential })));
       fields.password.input.value = "";
@@ -85,8 +81,4 @@ export function passkeys(api) {
   load();
   const explained = "A passkey signs you in by your fingerprint, face or PIN, without a password or a code.";
   return h("div", { class: "device-list passkeys" }, h("p", { class: "hint" }, explained), list, note, namedAddress() ? moved() : adding);
-}
-
-function moved() {
-  return h("p", { class: "hint" }, "Passkeys need a name in the address: open ", h("a", { href: namedAddress() }, namedAddress()), " to use them.");
 }

@@ -6,13 +6,16 @@ import { field, form } from "./fields.js";
 
 /** Asks for a mail. */
 export function forgottenForm(api, { onBack }) {
-  const fields = { email: field("E-mail", { type: "email", autocomplete: "email", required: true }) };
+  const fields = {
+    email: field("E-mail", { type: "email", autocomplete: "email", required: true }),
+    username: field("Username, if you know it", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: 32 }),
+  };
   const { node } = form(fields, {
     submitLabel: "Mail me a link",
     busyLabel: "Asking…",
-    onSubmit: async ({ email }) => {
-      await requestReset(api, email.trim());
-      return "If an account has this address, a link is on its way to it. It takes up to a minute.";
+    onSubmit: async ({ email, username }) => {
+      await requestReset(api, email.trim(), username.trim());
+      return "If an account has this address, a link is on its way to it. It takes up to a minute. If one was mailed within the last 10 minutes, use that.";
     },
   });
   node.append(h("button", { type: "button", class: "link", onclick: onBack }, "Back to signing in"));

@@ -1,36 +1,9 @@
-/** The second factor: asked for at sign-in, set up and taken away in the settings. */
+/** The second factor: set up and taken away in the settings. */
 
 import { h } from "../dom.js";
-import { answer } from "../passkeys.js";
 import { field, form } from "./fields.js";
-import { passkeyButton } from "./passkeys.js";
-
-const CODE = { autocomplete: "one-time-code", autocapitalize: "none", spellcheck: "false", maxlength: 32, required: true };
-
-/** Asks for a code, or a passkey where there is one. `again(more)` signs in with either; `refused`
- * is how the server asked for it. */
-export function secondStep({ again, refused, onSignedIn }) {
-  const fields = { second_factor: field("Code", { ...CODE, hint: "Of your authenticator app, or one of your recovery codes." }) };
-  const { node } = form(fields, {
-    submitLabel: "Sign in",
-    busyLabel: "Signing in…",
-    onSubmit: async ({ second_factor }) => onSignedIn(await again({ second_factor: second_factor.trim() })),
-  });
-  return h("div", { class: "sign-in-ways" }, node, refused.passkey ? passkeyButton(byPasskey) : null);
-
-  // What is asked of a passkey is good once: at a second try, the server is asked anew.
-  async function byPasskey() {
-    const asked = refused;
-    refused = null;
-    const { passkey } = asked ?? (await again({}).catch(onlyAsked));
-    onSignedIn(await again({ passkey: await answer(passkey) }));
-  }
-}
-
-function onlyAsked(error) {
-  if (!error.passkey) throw error;
-  return error;
-}
+import { passwordForm } from "./proof.js";
+import { CODE } from "./second-step.js";
 
 /** The part of the settings that loads itself. */
 export function secondFactor(api) {
@@ -95,9 +68,4 @@ export function secondFactor(api) {
 
   load();
   return node;
-}
-
-function passwordForm(submitLabel, onSubmit) {
-  const fields = { password: field("Password, to be sure", { type: "password", autocomplete: "current-password", required: true }) };
-  return form(fields, { submitLabel, busyLabel: "Checking…", submitClass: "quiet", onSubmit }).node;
 }

@@ -7,6 +7,7 @@ import { devices } from "./devices.js";
 import { field, form } from "./fields.js";
 import { googleLink } from "./google.js";
 import { passkeys } from "./passkeys.js";
+import { proofForm } from "./proof.js";
 import { secondFactor } from "./second-factor.js";
 
 /** Opens the dialog. `leave(reason)` is called when the account is gone. */
@@ -79,7 +80,7 @@ function password(messenger) {
     current_password: field("Current password", { type: "password", autocomplete: "current-password" }),
     new_password: field("New password", { type: "password", autocomplete: "new-password", hint: "At least 10 characters." }),
   };
-  const { node } = form(fields, {
+  const { node } = proofForm(fields, {
     submitLabel: "Change password",
     busyLabel: "Changing…",
     submitClass: "quiet",
@@ -94,7 +95,7 @@ function password(messenger) {
 
 function goodbye(messenger, leave) {
   const fields = { password: field("Password, to be sure", { type: "password", autocomplete: "current-password" }) };
-  const { node } = form(fields, {
+  const { node } = proofForm(fields, {
     submitLabel: "Delete my account",
     busyLabel: "Deleting…",
     submitClass: "danger",

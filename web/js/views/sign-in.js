@@ -7,9 +7,9 @@ import { answer } from "../passkeys.js";
 import { field, form } from "./fields.js";
 import { googleButton, googleStep } from "./google.js";
 import { mailbox } from "./mailbox.js";
-import { passkeyButton } from "./passkeys.js";
+import { passkeyButton } from "./passkey-button.js";
 import { forgottenForm, newPasswordForm } from "./recovery.js";
-import { secondStep } from "./second-factor.js";
+import { secondStep } from "./second-step.js";
 
 export function showSignIn(root, { config, notice, reset = null, google = null, onSignedIn }) {
   document.title = "Parley";
@@ -73,7 +73,7 @@ function signInForm(api, onSignedIn, { onForgotten }) {
       } catch (error) {
         if (error.code !== "second_factor_required") throw error;
         const again = (more) => signIn(api, login.trim(), password, more);
-        ways.replaceWith(secondStep({ again, refused: error, onSignedIn }));
+        ways.replaceWith(secondStep({ again, refused: error, onDone: onSignedIn }));
         document.querySelector(".sign-in-panel input").focus();
       }
     },

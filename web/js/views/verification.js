@@ -15,7 +15,7 @@ export function verificationLine({ messenger }) {
     again.disabled = true;
     try {
       await api.post("/v1/auth/email/verify-request");
-      say(`A new link is on its way to ${session.user.email}.`);
+      say(`A new link is on its way to ${session.user.email}, unless one was mailed within the last 10 minutes.`);
     } catch (error) {
       say(error.message);
     }

@@ -1,0 +1,42 @@
+"""Links to archives: good for minutes, and no longer than the session that asked for them."""
+
+import hashlib
+import json
+import secrets
+from typing import TYPE_CHECKING
+
+from chalicelib.auth.models import Identity
+from chalicelib.exports.models import LINK
+from chalicelib.redis import guarded
+
+if TYPE_CHECKING:
+    import redis
+
+
+class ExportLinks:
+    """A ticket in each link says whose it is; Redis sees its digest only. It may be used again: a
+    download that broke off is begun anew."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._redis = client
+
+    def issue(self, identity: Identity) -> str:
+        """A ticket for the archive of the caller."""
+        ticket = secrets.token_urlsafe(32)
+        who = json.dumps([identity.user_id, identity.session_id])
+        with guarded():
+            self._redis.set(_key(ticket), who, ex=int(LINK.total_seconds()))
+        return ticket
+
+    def holder(self, ticket: str) -> Identity | None:
+        """Who was given a ticket, and in which session. None if it is unknown or expired."""
+        with guarded():
+            found = self._redis.get(_key(ticket))
+        if found is None:
+            return None
+        user_id, session_id = json.loads(found)
+        return Identity(user_id=user_id, session_id=session_id, scopes=frozenset())
+
+
+def _key(ticket: str) -> str:
+    return f"export-link:{hashlib.sha256(ticket.encode(errors='replace')).hexdigest()}"

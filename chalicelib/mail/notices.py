@@ -1,0 +1,84 @@
+"""Notices wait in PostgreSQL: what changed about how an account is signed in to."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import args_row
+
+from chalicelib.mail.models import Notice, NoticeKind
+from chalicelib.postgres import Postgres
+
+if TYPE_CHECKING:
+    from psycopg import Cursor
+
+INTO = "INSERT INTO notices (user_id, kind, address, username, detail, since, at, due_at)"
+
+AGAIN = """
+    ON CONFLICT (user_id, kind, address) DO UPDATE
+    SET times = notices.times + 1, detail = EXCLUDED.detail, at = EXCLUDED.at,
+        due_at = EXCLUDED.due_at, tries = 0
+"""
+
+# An address that is not verified may be somebody else's: nothing is told to it.
+_TELL = f"""
+    {INTO} SELECT id, %(kind)s, email, username, %(detail)s, %(now)s, %(now)s, %(now)s
+    FROM users WHERE id = %(user_id)s AND email_verified_at IS NOT NULL {AGAIN}
+"""
+
+_CLAIM = """
+WITH due AS (
+    SELECT user_id, kind, address FROM notices WHERE due_at <= %(now)s
+    ORDER BY due_at, user_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+UPDATE notices n SET tries = tries + 1, due_at = %(now)s + make_interval(secs =>
+    (%(delays)s::int[])[LEAST(tries + 1, cardinality(%(delays)s::int[]))])
+FROM due WHERE (n.user_id, n.kind, n.address) = (due.user_id, due.kind, due.address)
+RETURNING n.user_id, n.kind, n.address, n.username, n.detail, n.times, n.since, n.at, n.tries
+"""
+
+# Unless it happened again since it was claimed.
+_CLAIMED = "user_id = %s AND kind = %s AND address = %s AND times = %s AND tries = %s"
+
+
+def tell(
+    cursor: "Cursor[Any]", user_id: str, kind: NoticeKind, now: datetime, detail: str = ""
+) -> None:
+    """Have a user told, in the transaction of what happened; nothing where their address is not
+    verified."""
+    cursor.execute(_TELL, {"user_id": user_id, "kind": kind, "now": now, "detail": detail})
+
+
+class NoticeStore:
+    """Raises Unavailable from every method when PostgreSQL does not answer."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def claim(self, now: datetime, *, delays: Sequence[int], limit: int) -> list[Notice]:
+        """What is due, oldest first. Each comes again after its next delay, in seconds, unless it
+        is removed; with no delay left, after the last one."""
+        with self._postgres.cursor(row_factory=args_row(Notice)) as cursor:
+            return cursor.execute(
+                _CLAIM, {"now": now, "delays": list(delays), "limit": limit}
+            ).fetchall()
+
+    def put_off(self, notices: Sequence[Notice], until: datetime) -> None:
+        """Have them told later; this try does not count."""
+        with self._postgres.cursor() as cursor:
+            cursor.executemany(
+                f"UPDATE notices SET due_at = %s, tries = 0 WHERE {_CLAIMED}".encode(),
+                [[until, *_claimed(one)] for one in notices],
+            )
+
+    def remove(self, notices: Sequence[Notice]) -> None:
+        """Forget what was told."""
+        with self._postgres.cursor() as cursor:
+            cursor.executemany(
+                f"DELETE FROM notices WHERE {_CLAIMED}".encode(),
+                [_claimed(one) for one in notices],
+            )
+
+
+def _claimed(one: Notice) -> list[object]:
+    return [one.user_id, one.kind, one.address, one.times, one.tries]

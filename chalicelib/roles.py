@@ -1,0 +1,110 @@
+"""The role that functions use in PostgreSQL: it reads and writes rows, and changes no table.
+
+Each generation of passwords has a login of its own, `<group>_<generation>`, in a group that holds
+the rights. So a new generation can sign in before the functions take it, and the old one can until
+they have.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from chalicelib.config import SettingsInvalid
+from chalicelib.postgres import Postgres
+
+GROUP = "parley_app"
+LOGIN = re.compile(rf"^{GROUP}_[0-9]+$")
+
+IDLE_SESSION_SECONDS = 120
+"""A function that is replaced keeps its connection until Lambda takes its container away. Those
+that are called more rarely connect again, which takes some milliseconds."""
+
+SETTINGS: Mapping[str, str] = {"idle_session_timeout": f"{IDLE_SESSION_SECONDS}s"}
+"""What holds for every connection of the role, also through a pooler."""
+
+_RIGHTS = (
+    "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+    "REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC",
+    "GRANT CONNECT ON DATABASE {database} TO {group}",
+    "GRANT USAGE ON SCHEMA public TO {group}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {group}",
+    # A table that a migration makes can be used from its first moment on.
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
+    " GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {group}",
+    # The audit log is added to; its addresses alone are forgotten in time.
+    "REVOKE UPDATE, DELETE ON audit_log FROM {group}",
+    "GRANT UPDATE (address) ON audit_log TO {group}",
+)
+_OF_MIGRATIONS = ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock")
+
+
+def ensure(owner_url: str, url: str) -> None:
+    """Have the role that a URL names, with its rights, its settings and its password.
+
+    Safe to repeat. Raises Unavailable where PostgreSQL does not answer in time.
+    """
+    login = _name(url)
+    with (
+        closing(Postgres(owner_url)) as postgres,
+        postgres.transaction(),
+        postgres.cursor() as cursor,
+    ):
+        _make(cursor, GROUP)
+        names = {
+            "database": sql.Identifier(cursor.connection.info.dbname),
+            "group": sql.Identifier(GROUP),
+        }
+        for right in _RIGHTS:
+            cursor.execute(sql.SQL(right).format(**names))
+        for table in map(sql.Identifier, _OF_MIGRATIONS):
+            cursor.execute(sql.SQL("REVOKE ALL ON {} FROM {group}").format(table, **names))
+        _make(cursor, login)
+        for statement in _account(login, _digest(cursor.connection, url)):
+            cursor.execute(statement)
+
+
+def retire(owner_url: str, url: str) -> list[str]:
+    """Drop the roles of other generations than the URL's. Their open connections last on until
+    they are closed."""
+    with closing(Postgres(owner_url)) as postgres, postgres.cursor() as cursor:
+        found = cursor.execute("SELECT rolname FROM pg_roles ORDER BY rolname").fetchall()
+        old = [name for (name,) in found if LOGIN.match(name) and name != _name(url)]
+        for name in old:
+            cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+    return old
+
+
+def _make(cursor: "psycopg.Cursor[Any]", name: str) -> None:
+    if cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone() is None:
+        cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+
+
+def _account(login: str, digest: str) -> Iterator[sql.Composed]:
+    role = sql.Identifier(login)
+    yield sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(digest))
+    yield sql.SQL("GRANT {} TO {}").format(sql.Identifier(GROUP), role)
+    for name, value in SETTINGS.items():
+        yield sql.SQL("ALTER ROLE {} SET {} = {}").format(
+            role, sql.Identifier(name), sql.Literal(value)
+        )
+
+
+def _digest(connection: "psycopg.Connection[Any]", url: str) -> str:
+    """The password as PostgreSQL keeps it: what is in a statement may be logged."""
+    password = conninfo_to_dict(url).get("password") or ""
+    encrypted = connection.pgconn.encrypt_password(
+        str(password).encode(), _name(url).encode(), b"scram-sha-256"
+    )
+    return encrypted.decode()
+
+
+def _name(url: str) -> str:
+    name = str(conninfo_to_dict(url).get("user") or "")
+    if not LOGIN.match(name):
+        raise SettingsInvalid(f"Settings are malformed: POSTGRES_URL: its user is not {GROUP}_<n>")
+    return name

@@ -1,0 +1,75 @@
+"""Public profiles in Redis, in front of PostgreSQL: never an older one after a newer one."""
+
+import secrets
+from collections.abc import Collection, Iterable
+
+import redis
+from pydantic_core import to_json
+
+from chalicelib.redis import Call, Scripts, guarded
+from chalicelib.users.models import Card
+
+SHAPE = 1
+"""Of what is kept. It is in the key: a version of the code that keeps a Card of another shape
+counts up, and reads nothing that another version has written."""
+
+KEEP_SECONDS = 60 * 60
+HOLD_SECONDS = 60
+"""Longer than a request may take: a change is over by then, and so is a read that began before."""
+
+# Keeps a profile, unless one as new is there, or a change holds the key that is not the caller's.
+# A key holds "<revision> <profile>" or "held <token>".
+# KEYS: a profile. ARGV: revision, profile, for how long, the caller's token or ''.
+_KEEP = """
+local found = redis.call('GET', KEYS[1])
+if found and found ~= 'held ' .. ARGV[4] then
+  local revision = tonumber(found:match('^%d+'))
+  if not revision or revision >= tonumber(ARGV[1]) then return 0 end
+end
+redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+
+
+class ProfileCache:
+    """Raises Unavailable from every method when Redis does not answer. Each is one round trip, and
+    each of its commands has one key: on a cluster, users are on different slots."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._scripts = Scripts(client)
+
+    def find(self, user_ids: Collection[str]) -> dict[str, Card]:
+        """The profiles that are kept; none that is being changed."""
+        with guarded():
+            pipe = self._redis.pipeline(transaction=False)
+            for user_id in user_ids:
+                pipe.get(_profile(user_id))
+            found: list[str | None] = pipe.execute()
+        kept = [one.partition(" ")[2] for one in found if one and not one.startswith("held ")]
+        return {card.id: card for card in map(Card.model_validate_json, kept)}
+
+    def hold(self, user_id: str) -> str:
+        """Forget a profile that is about to change, and keep none that was read before `keep` is
+        called with the token, or until HOLD_SECONDS are over."""
+        token = secrets.token_hex(8)
+        with guarded():
+            self._redis.set(_profile(user_id), f"held {token}", ex=HOLD_SECONDS)
+        return token
+
+    def keep(self, cards: Iterable[Card], *, token: str = "") -> None:
+        """Keep profiles that were read just now, where nothing newer is kept."""
+        self._scripts.run_all(
+            [
+                Call(
+                    _KEEP,
+                    [_profile(card.id)],
+                    [card.revision, to_json(card).decode(), KEEP_SECONDS, token],
+                )
+                for card in cards
+            ]
+        )
+
+
+def _profile(user_id: str) -> str:
+    return f"profile:{{{user_id}}}:{SHAPE}"

@@ -1,0 +1,76 @@
+"""The function `maintain`, brought up to date before all others: it migrates for them.
+
+Chalice deploys all functions at once, so new code would serve before its tables are there. This
+does to the one function what Chalice then does to all.
+"""
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.deploy.aws import Aws, code_of
+from infra.deploy.project import Function
+from infra.package.zips import Zips
+
+POLICY_SECONDS = 15.0
+"""How long a change of a role takes to be known everywhere, as a rule."""
+
+
+def is_there(aws: Aws, function: Function) -> bool:
+    """Whether an earlier deploy has made the function."""
+    try:
+        aws.client("lambda").get_function_configuration(FunctionName=function.name)
+    except ClientError as error:
+        if code_of(error) != "ResourceNotFoundException":
+            raise
+        return False
+    return True
+
+
+def update(
+    aws: Aws,
+    function: Function,
+    *,
+    zips: Zips,
+    layer: str,
+    role: str,
+    policy: str,
+    environment: dict[str, str],
+    runtime: str,
+    architecture: str,
+) -> None:
+    """Give the function the new code, its dependencies, settings and rights; wait for that."""
+    _permit(aws, role, json.loads(policy))
+    api = aws.client("lambda")
+    published = api.publish_layer_version(
+        LayerName=layer,
+        Content={"ZipFile": zips.layer.read_bytes()},
+        CompatibleRuntimes=[runtime],
+        CompatibleArchitectures=[architecture],
+    )
+    updated = api.get_waiter("function_updated_v2")
+    updated.wait(FunctionName=function.name)
+    api.update_function_configuration(
+        FunctionName=function.name,
+        Runtime=runtime,
+        Timeout=function.timeout,
+        MemorySize=function.memory,
+        Environment={"Variables": environment},
+        Layers=[published["LayerVersionArn"]],
+    )
+    updated.wait(FunctionName=function.name)
+    api.update_function_code(
+        FunctionName=function.name,
+        ZipFile=zips.code.read_bytes(),
+        Architectures=[architecture],
+    )
+    updated.wait(FunctionName=function.name)
+
+
+def _permit(aws: Aws, role: str, policy: dict[str, Any]) -> None:
+    api = aws.client("iam")
+    known = api.get_role_policy(RoleName=role, PolicyName=role)["PolicyDocument"]
+    if known != policy:
+        api.put_role_policy(RoleName=role, PolicyName=role, PolicyDocument=json.dumps(policy))
+        aws.pause(POLICY_SECONDS)

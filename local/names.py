@@ -1,0 +1,46 @@
+"""Under which names the local cloud is served, and to whose pages: not to those of a stranger who
+has pointed a name of his at this machine (DNS rebinding)."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]+)?", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Those of this machine, and `more` that whoever started it has named.
+
+    Any port will do in a request: the way here may be a tunnel, and the name is what a stranger
+    cannot choose. `page_port` is where our own pages come from.
+    """
+
+    page_port: int = 0
+    more: frozenset[str] = frozenset()
+
+    def serve(self, hosts: Sequence[str]) -> bool:
+        """Whether a request with these `Host` headers is for us."""
+        return len(hosts) == 1 and _name(hosts[0]) in LOOPBACK | self.more
+
+    def trust(self, origins: Sequence[str]) -> bool:
+        """Whether a page of these `Origin` headers is ours; what is no browser sends none."""
+        if not origins:
+            return True
+        scheme, _, host = origins[0].partition("://")
+        if len(origins) > 1 or scheme not in ("http", "https"):
+            return False
+        if (name := _name(host)) in self.more:
+            return True
+        return name in LOOPBACK and host.rpartition(":")[2] == str(self.page_port)
+
+
+def is_name(text: str) -> bool:
+    """Whether this is a name as `more` has them, without scheme and port."""
+    return _name(text) == text
+
+
+def _name(host: str) -> str | None:
+    found = _HOST.fullmatch(host)
+    return found[1].lower() if found else None

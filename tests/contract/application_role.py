@@ -1,0 +1,54 @@
+"""Stores sign in as functions do: with a role that reads and writes rows, and nothing else.
+
+So every contract test also shows that the role may do what the application does.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from chalicelib import roles, schema
+from chalicelib.postgres import Postgres
+
+LOGIN = f"{roles.GROUP}_1"
+PASSWORD = "of-the-application"
+
+
+def application(url: str) -> str:
+    """The same database, for the role of functions."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{LOGIN}:{PASSWORD}@{host}").geturl()
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """After `schema.migrate`, whoever opens that database through `Postgres` is the application."""
+    opened, migrate = Postgres.__init__, schema.migrate
+    migrated: set[str] = set()
+    owner = threading.local()
+
+    def open_(self: Postgres, url: str, *rest: Any, **more: Any) -> None:
+        ours = url in migrated and not getattr(owner, "at_work", False)
+        opened(self, application(url) if ours else url, *rest, **more)
+
+    def migrate_(url: str, then: Callable[[str], None] = lambda url: None) -> None:
+        owner.at_work = True
+        try:
+            migrate(url, then=lambda url: roles.ensure(url, application(url)))
+            then(url)
+        finally:
+            owner.at_work = False
+        migrated.add(url)
+
+    # Whoever changes the defaults of the one changes those of the other.
+    setattr(open_, "__kwdefaults__", opened.__kwdefaults__)  # noqa: B010
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Postgres, "__init__", open_)
+        patch.setattr(schema, "migrate", migrate_)
+        yield

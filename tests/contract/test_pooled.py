@@ -1,0 +1,120 @@
+"""The stores through a pooler that hands each transaction to another session."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from chalicelib import postgres as module
+from chalicelib import schema
+from chalicelib.postgres import Postgres
+from tests.contract.pooler import POOLED, pooler
+
+HERE = Path(__file__).parent
+PLACES = (
+    "message_store",
+    "test_accounts.py",
+    "test_admin.py",
+    "test_exports.py",
+    "test_google.py",
+    "test_oauth.py",
+    "test_passkeys.py",
+    "test_personal_data.py",
+    "test_recovery.py",
+    "test_second_factor.py",
+    "test_users.py",
+)
+"""Where stores on PostgreSQL are tested."""
+
+
+@pytest.fixture
+def url(postgres_url: str, tmp_path: Path) -> Iterator[str]:
+    with pooler(postgres_url, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def connect(url: str) -> Iterator[Callable[[], Postgres]]:
+    made: list[Postgres] = []
+
+    def connect() -> Postgres:
+        made.append(Postgres(url, pooled=True))
+        return made[-1]
+
+    yield connect
+    for one in made:
+        one.close()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_contract_of_a_store_holds(place: str, url: str) -> None:
+    # Without the message stores that are no PostgreSQL, which the plain run has tried.
+    chosen = ["-k", "not mongo and not fake", str(HERE / place)]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *chosen],
+        env={**os.environ, POOLED: "1"},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stdout[-5000:]
+
+
+def test_sessions_are_shared(connect: Callable[[], Postgres]) -> None:
+    """Or these tests would prove nothing."""
+    postgres, pids = connect(), set()
+    for _ in range(20):
+        with postgres.cursor() as cursor:
+            pids.add(cursor.execute("SELECT pg_backend_pid()").fetchone())
+
+    assert len(pids) > 1
+
+
+def test_migrations_run_through_it(postgres_url: str, url: str) -> None:
+    schema.migrate(url)
+    schema.migrate(url)
+
+    with psycopg.connect(postgres_url) as connection:
+        held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        assert connection.execute(held).fetchone() == (0,)
+
+
+def test_g9_without_settings_of_the_role_a_transaction_is_bounded_by_its_own(
+    connect: Callable[[], Postgres], caplog: pytest.LogCaptureFixture
+) -> None:
+    postgres = connect()
+
+    with postgres.transaction(), postgres.cursor() as cursor:
+        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            cursor.execute("SELECT current_setting(%s)", [name])
+            assert cursor.fetchone() == (module.SESSION[name],)
+    assert "run the task migrate" in caplog.text
+    for _ in range(10):
+        with postgres.cursor() as cursor:
+            cursor.execute("SELECT current_setting('statement_timeout')")
+            assert cursor.fetchone() == ("0",)
+
+
+def test_g9_the_settings_of_the_role_hold_without_more(
+    postgres_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    schema.bound_role(postgres_url)
+    try:
+        with pooler(postgres_url, tmp_path) as url:
+            postgres = Postgres(url, pooled=True)
+            with postgres.cursor() as cursor:
+                for name, value in module.SESSION.items():
+                    cursor.execute("SELECT current_setting(%s)", [name])
+                    assert cursor.fetchone() == (value,)
+            postgres.close()
+        assert caplog.text == ""
+    finally:
+        with psycopg.connect(postgres_url) as connection:
+            database = connection.info.dbname
+            connection.execute(f"ALTER ROLE CURRENT_USER IN DATABASE {database} RESET ALL".encode())

@@ -1,0 +1,34 @@
+/** The second step of signing in, or of a change that asks who is there once more. */
+
+import { h } from "../dom.js";
+import { answer } from "../passkeys.js";
+import { field, form } from "./fields.js";
+import { passkeyButton } from "./passkey-button.js";
+
+export const CODE = { autocomplete: "one-time-code", autocapitalize: "none", spellcheck: "false", maxlength: 32, required: true };
+
+/** Asks for a code, or a passkey where there is one. `again(more)` tries once more with either, and
+ * what comes of it goes to `onDone`; `refused` is how the server asked. */
+export function secondStep({ again, refused, onDone, submitLabel = "Sign in", submitClass = "primary" }) {
+  const fields = { second_factor: field("Code", { ...CODE, hint: "Of your authenticator app, or one of your recovery codes." }) };
+  const { node } = form(fields, {
+    submitLabel,
+    busyLabel: "Checking…",
+    submitClass,
+    onSubmit: async ({ second_factor }) => onDone(await again({ second_factor: second_factor.trim() })),
+  });
+  return h("div", { class: "sign-in-ways" }, node, refused.passkey ? passkeyButton(byPasskey) : null);
+
+  // What is asked of a passkey is good once: at a second try, the server is asked anew.
+  async function byPasskey() {
+    const asked = refused;
+    refused = null;
+    const { passkey } = asked ?? (await again({}).catch(onlyAsked));
+    onDone(await again({ passkey: await answer(passkey) }));
+  }
+}
+
+function onlyAsked(error) {
+  if (!error.passkey) throw error;
+  return error;
+}
