@@ -53,7 +53,7 @@ class Presence(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller(Identity):
-    """Who sends a frame. `in_doubt`: whether the session stands must be looked at first."""
+    """Who sends a frame. `in_doubt`: check first that the session stands."""
 
     in_doubt: bool = False
 
@@ -89,10 +89,10 @@ class Connections:
     def admit(self, connection_id: str, use: Use = _DEFAULT) -> Caller:
         """Who is calling: one round trip.
 
-        The record is a check, since revoking deletes it. So is the session, in case that whoever
-        revoked it died in between. Takes of the socket's bucket, and of its user's for what the
-        frame is about to do. API Gateway does not say whose a frame is: the first one of a socket
-        that this function sees takes a second round trip, for what is the user's. Raises
+        The record is a check, since revoking deletes it. So is the session, in case the function
+        that revoked it died in between. Takes of the socket's bucket, and of its user's buckets for
+        what the frame is about to do. API Gateway does not say whose a frame is: the first frame of
+        a socket on this function takes a second round trip, for the user's buckets. Raises
         Unauthorized or RateLimited.
         """
         frame = self._settings.limits["frame"].buckets["socket"]
@@ -127,7 +127,7 @@ class Connections:
         )
 
     def refused(self, connection_id: str) -> bool:
-        """Count a frame that was refused by a limit; whether there have been too many."""
+        """Count a frame that a limit refused. Answers whether there have been too many."""
         bucket = self._settings.limits["refused"].buckets["socket"]
         sizes = [bucket.interval, bucket.size]
         return bool(self._scripts.run(Call(lua.REFUSE, [_connection(connection_id)], sizes)))
@@ -138,9 +138,9 @@ class Connections:
         self._callers[connection_id] = caller
 
     def renew(self, identity: Identity) -> list[str] | None:
-        """The user was seen now, the socket's record lives on; answers whom to watch on, if that
-        is due. None: the socket was dropped, or Redis lost it from among its user's, so that no
-        event reaches it."""
+        """Note that the user was seen now, and keep the socket's record. Answers whom to watch
+        again, if that is due. None: the socket was dropped, or Redis lost it from its user's list,
+        so that no event reaches it."""
         socket = socket_of(identity)
         kept: list[str | int] = [socket.entry, LIFETIME, YOUNG_SECONDS, SEEN_SECONDS]
         record = [_connection(socket.connection_id)]
@@ -176,8 +176,8 @@ class Connections:
     def expel(
         self, user_id: str, sockets: Collection[Socket], also: Sequence[Call]
     ) -> tuple[dict[str, datetime], list[Socket]]:
-        """Drop sockets and do something else, in one write: no lost answer leaves one of both
-        undone. Answers as `drop`, and which sockets the user has after all of that."""
+        """Drop sockets and run other scripts in one write, so that a lost answer cannot leave one
+        of the two undone. Answers like `drop`, with the sockets that the user has afterwards."""
         calls = []
         for one in sockets:
             calls.append(Call(lua.FORGET, [_connection(one.connection_id)], []))
@@ -194,8 +194,8 @@ class Connections:
         return left, _flatten([user_id], answers[-1:]) if also else []
 
     def forget_user(self, user_id: str) -> None:
-        """Know nothing of a user any more, whose sockets were dropped: when they were last seen
-        neither, nor who wants to know."""
+        """Forget a user whose sockets were dropped: their lists, when they were last seen, and who
+        watches them."""
         with guarded():
             self._redis.delete(
                 _sockets(user_id), _programs(user_id), _last_seen(user_id), _watchers(user_id)
@@ -217,9 +217,9 @@ class Connections:
         sender_id: str,
         pushed: Collection[str] = (),
     ) -> list[Socket]:
-        """The sockets of users, in one round trip; notes that each of these users who has one of
-        our own clients connected, but the sender and who was `pushed` to already, owes an
-        acknowledgement of `seq` within `delivered_within_seconds`."""
+        """The sockets of users, in one round trip. Each of these users with one of our own clients
+        connected now owes an acknowledgement of `seq` within `delivered_within_seconds`; the
+        sender and those in `pushed` do not."""
         within = self._settings.delivered_within_seconds
         calls = [
             _reach(user_id)
@@ -245,7 +245,7 @@ class Connections:
             pipe.execute()
 
     def pushed(self, message_id: str) -> set[str]:
-        """To whom a message was pushed already, as far as that is remembered."""
+        """To whom a message was pushed in the last PUSHED_SECONDS."""
         with guarded():
             found: Any = self._redis.smembers(_pushed(message_id))
         return set(found)
@@ -274,8 +274,8 @@ class Connections:
         return overdue
 
     def watch(self, identity: Identity, user_ids: Sequence[str]) -> list[Presence]:
-        """Have this socket told of these users' comings and goings for a quarter of an hour;
-        answers how they are now. Replaces whom it watched before."""
+        """Send this socket the presence of these users for a quarter of an hour; answers their
+        presence now. Replaces whom it watched before."""
         watcher = socket_of(identity)
         key = _connection(watcher.connection_id)
         with guarded():
@@ -303,7 +303,7 @@ class Connections:
         return [found[user_id] for user_id in user_ids]
 
     def watchers(self, user_ids: Collection[str]) -> list[list[Socket]]:
-        """The sockets that watch each of some users, at most MOST_WATCHERS; not whose they are."""
+        """The sockets that watch each of some users, at most MOST_WATCHERS, without their users."""
         found = self._scripts.run_all(
             [Call(lua.WATCHERS, [_watchers(user_id)], [MOST_WATCHERS]) for user_id in user_ids]
         )
@@ -316,7 +316,7 @@ class Connections:
         return datetime.fromtimestamp(found[0] + found[1] / 1_000_000, UTC)
 
     def ping(self) -> None:
-        """Raises Unavailable unless Redis answers, and takes what is written."""
+        """Raises Unavailable unless Redis answers and accepts a write."""
         with guarded():
             self._redis.set("ready", "1", ex=60)
 

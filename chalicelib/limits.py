@@ -59,7 +59,7 @@ TABLE: Mapping[str, Limit] = {
         user=Bucket(100, 5),
     ),
     "page": Limit(
-        covers="the pages that programs send people to, for whoever is not signed in on them",
+        covers="the pages that programs send people to, while nobody is signed in on them",
         inside=True,
         address=Bucket(3000, 30),
     ),

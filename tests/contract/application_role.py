@@ -45,7 +45,7 @@ def installed() -> Iterator[None]:
             owner.at_work = False
         migrated.add(url)
 
-    # Whoever changes the defaults of the one changes those of the other.
+    # The defaults of the two must stay the same.
     setattr(open_, "__kwdefaults__", opened.__kwdefaults__)  # noqa: B010
 
     with pytest.MonkeyPatch.context() as patch:

@@ -129,7 +129,8 @@ class TestRevoke:
         assert world.sockets.closed == [(ana.user.id, tablet.session_id)]
 
     def test_g5_whoever_is_refused_has_what_sockets_are_left_closed(self, world: World) -> None:
-        """Whoever ended the session may have died, or had no answer, before it closed them."""
+        """The function that ended the session may have died, or Redis not have answered, before it
+        closed them."""
         ana = world.register()
         identity = world.identity(ana)
         world.auth.logout(identity)
