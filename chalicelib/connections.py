@@ -19,7 +19,7 @@ from chalicelib import connection_scripts as lua
 from chalicelib import metrics
 from chalicelib.auth.models import Identity
 from chalicelib.auth.revocation import admitting
-from chalicelib.buckets import Held, digest, held, judge
+from chalicelib.buckets import judge, of_caller
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unauthorized
 from chalicelib.limits import Use
@@ -65,7 +65,7 @@ class Connections:
         self._redis = client
         self._scripts = Scripts(client)
         self._settings = settings
-        self._callers: dict[str, tuple[str, str]] = {}
+        self._callers: dict[str, tuple[str, str, str]] = {}
 
     def open(self, identity: Identity, connection_id: str) -> list[Socket]:
         """Record a socket; answers the user's others, oldest first. Sockets of programs are kept
@@ -99,18 +99,18 @@ class Connections:
         sizes = [frame.size / frame.seconds, frame.size, CHECK_SECONDS]
         calls = [Call(lua.ADMIT, [_connection(connection_id)], sizes)]
         known = self._callers.get(connection_id)
-        own = self._buckets(known, use) if known else []
+        own = of_caller(self._settings.limits, use, *known) if known else []
         if known:
-            calls.append(admitting(*known, own, use.cost))
+            calls.append(admitting(known[0], known[1], own, use.cost))
         found, *answers = self._scripts.run_all(calls)
         if not found:
             self._callers.pop(connection_id, None)
             raise Unauthorized("This socket is not signed in any more. Connect again.")
         user_id, session_id, client_id, scopes, wait, look = found
         if not answers and float(wait) == 0:
-            own = self._buckets((user_id, session_id), use)
+            own = of_caller(self._settings.limits, use, user_id, session_id, client_id)
             answers = [self._scripts.run(admitting(user_id, session_id, own, use.cost))]
-            self._remember(connection_id, user_id, session_id)
+            self._remember(connection_id, (user_id, session_id, client_id))
         state, taken = (answers[0][0], answers[0][1:]) if answers else (None, [])
         if state != "0":
             if float(wait) > 0:
@@ -132,16 +132,10 @@ class Connections:
         sizes = [bucket.interval, bucket.size]
         return bool(self._scripts.run(Call(lua.REFUSE, [_connection(connection_id)], sizes)))
 
-    def _buckets(self, caller: tuple[str, str], use: Use) -> list[Held]:
-        user_id, session_id = caller
-        limit = use.limit, self._settings.limits[use.limit]
-        target = digest(use.target) if use.target else None
-        return held(limit, user_id, user="", session=session_id, target=target)
-
-    def _remember(self, connection_id: str, user_id: str, session_id: str) -> None:
+    def _remember(self, connection_id: str, caller: tuple[str, str, str]) -> None:
         if len(self._callers) >= CALLERS:
             del self._callers[next(iter(self._callers))]
-        self._callers[connection_id] = user_id, session_id
+        self._callers[connection_id] = caller
 
     def renew(self, identity: Identity) -> list[str] | None:
         """Note that the user was seen now, and keep the socket's record. Answers whom to watch

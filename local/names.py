@@ -25,7 +25,7 @@ class Names:
         return len(hosts) == 1 and _name(hosts[0]) in LOOPBACK | self.more
 
     def trust(self, origins: Sequence[str]) -> bool:
-        """Whether these `Origin` headers are of our page. Only browsers send any."""
+        """Whether these `Origin` headers name our page. Only browsers send them."""
         if not origins:
             return True
         scheme, _, host = origins[0].partition("://")

@@ -99,7 +99,9 @@ class Auth:
         if scheme.lower() != "bearer":
             raise Unauthorized()
         identity = self._tokens().verify(token.strip())
-        known, quotas = self._revocation.admit(identity.user_id, identity.session_id, use)
+        known, quotas = self._revocation.admit(
+            identity.user_id, identity.session_id, use, identity.client_id
+        )
         if not self._stands(identity, known):
             raise Unauthorized()
         return identity, quotas
@@ -119,12 +121,13 @@ class Auth:
         )
 
     def redeem_ticket(self, ticket: str) -> Identity:
-        """Whose ticket it is; it is used up. Raises Unauthorized.
+        """Whose ticket it is; it is used up. Raises Unauthorized, also where its session has ended:
+        nobody must be seen to come and go by a ticket that opens nothing.
 
-        Says nothing of the session: ask `still_valid` once the socket is recorded.
+        The session may end at this moment: ask `still_valid` once the socket is recorded.
         """
         identity = self._tickets.redeem(ticket)
-        if identity is None:
+        if identity is None or not self.still_valid(identity):
             raise Unauthorized("The ticket is not valid any more. Ask for a new one.")
         return identity
 
