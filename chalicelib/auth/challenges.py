@@ -23,8 +23,8 @@ _EXPIRY, _RANDOM = 8, 16
 
 class Challenges:
     """Each says when it ends, and proves that we made it, for what and for whom. So anybody may
-    ask for any number of them, and nothing is kept but the digests of those that were answered
-    rightly, until they end."""
+    ask for any number of them. Only the digests of those with a right answer are kept, until they
+    end."""
 
     def __init__(self, client: "redis.Redis", keys: Callable[[], Sequence[bytes]]) -> None:
         """`keys`: the first makes challenges, all recognise them."""
@@ -32,7 +32,7 @@ class Challenges:
         self._keys = keys
 
     def issue(self, purpose: Purpose, owner: str = "") -> bytes:
-        """`owner`: whose answer alone will do, a session or a user."""
+        """`owner`: the session or user that must answer it."""
         ends = int(time.time()) + SECONDS
         head = ends.to_bytes(_EXPIRY, "big") + secrets.token_bytes(_RANDOM)
         return head + _proof(self._keys()[0], head, purpose, owner)
