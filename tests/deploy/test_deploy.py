@@ -4,9 +4,6 @@ import json
 import re
 import shutil
 import sys
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,73 +15,32 @@ from chalicelib.events import PUSH_QUEUES
 from infra.deploy import __main__ as commands
 from infra.deploy import chalice, deploy, first, logs, maintenance, place
 from infra.deploy.errors import Stopped
-from infra.deploy.project import Project
 from infra.deploy.rotate import Rotate
 from tests.deploy.account import (
     ACCOUNT,
     FIRST_USER,
+    FUNCTIONS,
+    PROJECT,
     REGION,
     SERVICE_ACCOUNT,
     Checkout,
     Operator,
     client,
-    serve,
+    configuration,
+    new,
+    rest_api,
+    socket_api,
     stage,
 )
 from tests.unit.settings import settings, settings_without
 
-PROJECT = Project("dev")
-FUNCTIONS = {each.key: each for each in PROJECT.functions}
 BROKER = f"arn:aws:mq:{REGION}:{ACCOUNT}:broker:parley:b-1"
 CHANGED = '@app.route("/v1/changed")\ndef changed(): ...\n'
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Credentials of an account of moto's; answers where its interface to tests is."""
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        serve(tmp_path_factory.mktemp("moto") / "log") as at,
-    ):
-        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        patch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-        patch.setenv("AWS_ENDPOINT_URL", at)
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        yield f"{at}/moto-api"
-
-
-def new(account: str, root: Path) -> Checkout:
-    """A checkout, and nothing in the account."""
-    urllib.request.urlopen(
-        urllib.request.Request(f"{account}/reset", method="POST"), timeout=30
-    ).close()
-    return Checkout(root)
-
-
-@pytest.fixture
-def checkout(account: str, tmp_path: Path) -> Checkout:
-    return new(account, tmp_path)
-
-
-def configuration(name: str) -> dict[str, Any]:
-    return dict(client("lambda").get_function_configuration(FunctionName=FUNCTIONS[name].name))
 
 
 def outputs(stack: str) -> dict[str, str]:
     found = client("cloudformation").describe_stacks(StackName=f"parley-dev-{stack}")["Stacks"][0]
     return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
-
-
-def rest_api() -> str:
-    (api,) = client("apigateway").get_rest_apis()["items"]
-    return str(api["id"])
-
-
-def socket_api() -> str:
-    (api,) = client("apigatewayv2").get_apis()["Items"]
-    return str(api["ApiId"])
 
 
 def routes() -> set[tuple[str, str]]:
