@@ -16,6 +16,7 @@ from infra.deploy.deploy import Deploy
 from infra.deploy.destroy import Destroy
 from infra.deploy.errors import Stopped
 from infra.deploy.place import Place
+from infra.deploy.rollback import Rollback
 from infra.deploy.rotate import Rotate
 from infra.smoke import Smoke
 
@@ -46,6 +47,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     console.say(f"{place.project.named()}: {given.command}")
     if given.command == "deploy":
         Deploy(place, fcm=given.fcm).run()
+    elif given.command == "rollback":
+        Rollback(place).run()
     elif given.command == "destroy":
         Destroy(place).run()
     elif given.command == "rotate-keys":
@@ -107,7 +110,9 @@ def _client(given: argparse.Namespace) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("deploy", "destroy", "rotate-keys", "redrive", "grant", "oauth-client", "smoke"):
+    for name in (
+        "deploy", "rollback", "destroy", "rotate-keys", "redrive", "grant", "oauth-client", "smoke"
+    ):  # fmt: skip
         command = commands.add_parser(name)
         command.add_argument("--stage", required=True)
         if name == "deploy":

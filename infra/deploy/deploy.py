@@ -11,7 +11,6 @@ from infra.deploy import (
     canary,
     chalice,
     first,
-    functions,
     logs,
     maintenance,
     readiness,
@@ -20,6 +19,7 @@ from infra.deploy import (
 from infra.deploy.domains import CustomDomains, resolves
 from infra.deploy.mappings import Mappings
 from infra.deploy.place import Place, check_concurrency, check_target, concurrency
+from infra.deploy.releases import Releases
 from infra.deploy.template import Template
 from infra.deploy.vault import Vault
 from infra.package import zips
@@ -209,8 +209,8 @@ class Deploy:
             deployed = chalice.deployed(self._folder, stage)
             self._place.artifacts.write(deployed)
         made = deployed["resources"]
-        for layer in (each["layer_version_arn"] for each in made if "layer_version_arn" in each):
-            functions.prune_layers(self._aws, self._place.project, keep=layer)
+        releases = Releases(self._aws, self._place.artifacts, self._place.project)
+        releases.add(zips.build(self._folder).code.read_bytes())
         return f"{sum('lambda_arn' in each for each in made)} deployed"
 
     def _answers(self) -> str:

@@ -128,9 +128,9 @@ class DomainNames(ApiGatewayV2Response):
         rest = apigateway_backends[self.current_account][self.region]
         served = backend.apis if api_id in known else rest.apis
         assert asked["stage"] in served[api_id].stages, "AWS maps no stage that is not there"
-        backend.apis = {**known, api_id: served[api_id]}
+        backend.apis = {**known, api_id: served[api_id]}  # type: ignore[dict-item]
         try:
-            return super().create_api_mapping()
+            return super().create_api_mapping()  # type: ignore[return-value]
         finally:
             backend.apis = known
 

@@ -144,7 +144,9 @@ def test_waits_where_api_gateway_makes_one_name_in_30_seconds(
     operator = Operator(checkout, stage=with_names())
     api = operator.place.aws.client("apigatewayv2")
     refused = type(api.exceptions.TooManyRequestsException({}, "CreateDomainName"))
-    create, calls, pauses = api.create_domain_name, [], []
+    create = api.create_domain_name
+    calls: list[str] = []
+    pauses: list[float] = []
 
     def busy(**given: Any) -> Any:
         calls.append(given["DomainName"])
