@@ -23,8 +23,8 @@ SECONDS = 3.5
 """What one call may take in all, connecting included."""
 
 HEARTBEAT_SECONDS = 60
-"""RabbitMQ hangs up on who says nothing for two to three times as long: on a function that is
-frozen or gone, which would else hold one of its connections for ever (docs/decisions)."""
+"""RabbitMQ closes a connection on which nothing came for two to three times as long. Otherwise a
+function that is frozen or gone would hold it for ever (docs/decisions/0030)."""
 
 _NOT_FOUND = 404
 
@@ -63,8 +63,8 @@ class _Unroutable(Exception):
 
 
 class _Silence(HeartbeatChecker):  # type: ignore[misc]
-    """Asks for nothing between calls. pika's own looks at what it missed while the function was
-    frozen, and would give up a connection that is well."""
+    """Never checks between calls. pika's own check would see no traffic from the time when the
+    function was frozen, and give up a healthy connection."""
 
     def _start_send_timer(self) -> None: ...
 
@@ -118,8 +118,8 @@ class Link:
 
     @property
     def is_stale(self) -> bool:
-        """Whether RabbitMQ may have hung up by now. By the wall clock: the other one may have
-        stood still. The news of it may never come."""
+        """Whether RabbitMQ may have closed the connection by now, without our noticing. By the wall
+        clock: the monotonic one may have stood still."""
         return abs(time.time() - self._used_at) > 2 * HEARTBEAT_SECONDS
 
     def open(self, deadline: float) -> None:

@@ -174,7 +174,7 @@ class Broker:
             except TopologyMissing:
                 if _within(RESTORE_SECONDS, self._restored_at):
                     raise
-                log.warning("rabbitmq misses exchanges or queues of ours, which are declared again")
+                log.warning("exchanges or queues are missing, and are declared again")
                 self._restored_at = time.time()
                 _declare(self._url, deadline)
                 self._ask_new(ask, deadline)
@@ -282,7 +282,7 @@ def _revived(dead: Incoming) -> Outgoing:
 
 
 def _within(seconds: float, since: float) -> bool:
-    """By the wall clock, because a frozen function's other one may stand still."""
+    """By the wall clock, because the monotonic clock of a frozen function may stand still."""
     return 0 <= time.time() - since < seconds
 
 

@@ -1,4 +1,4 @@
-"""RabbitMQ's users: the administrator, and one for functions that may use our queues alone.
+"""RabbitMQ's users: the administrator, and one for functions that may only use our queues.
 
 Amazon MQ makes one user, an administrator. All others are made over the management API, which
 answers inside the network only.
@@ -26,7 +26,7 @@ LOGIN = re.compile(r"^parley_app_[0-9]+$")
 OURS = r"^(parley\..+|push\..+)$"
 RIGHTS = {
     "configure": OURS,
-    # Records are laid aside over the exchange without a name, by us and by dead-lettering.
+    # Dead records go through the default exchange, from us and from RabbitMQ.
     "write": r"^(parley\..+|push\..+|amq\.default)$",
     "read": OURS,
 }
@@ -43,7 +43,7 @@ class Administrator(BaseModel):
 
 
 class BrokerUsers:
-    """Every method may be repeated, and raises Unavailable where RabbitMQ does not do it."""
+    """Every method may be repeated, and raises Unavailable if RabbitMQ fails or refuses."""
 
     def __init__(self, administrator: str) -> None:
         """`administrator` is the setting BROKER_ADMIN. Raises SettingsInvalid."""
@@ -55,7 +55,7 @@ class BrokerUsers:
             ) from None
 
     def ensure(self, amqp_url: str) -> None:
-        """Have the administrator's newest password, and the user that a URL names."""
+        """Set the administrator's newest password, and make the user that a URL names."""
         with closing(KeptConnections(self._admin.url)) as http:
             password = self._admin.passwords[-1]
             if (used := self._password(http)) != password:

@@ -7,12 +7,12 @@ algorithm). A full one has no key.
 import hashlib
 import ipaddress
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from chalicelib import metrics
 from chalicelib.errors import RateLimited
-from chalicelib.limits import Bucket, Limit, Quota
+from chalicelib.limits import Bucket, Limit, Quota, Use
 from chalicelib.redis import Call
 
 _LEVELS = """
@@ -83,6 +83,17 @@ def held(limits: tuple[str, Limit], owner: str, **parts: str | None) -> list[Hel
         for kind, bucket in limit.buckets.items()
         if parts.get(kind) is not None
     ]
+
+
+def of_caller(
+    limits: Mapping[str, Limit], use: Use, user_id: str, session_id: str, client_id: str | None
+) -> list[Held]:
+    """The buckets that somebody's use takes of. A program has its own of each user: what it uses
+    up, the user's own clients and other programs do not miss."""
+    program = client_id or ""
+    target = program + digest(use.target) if use.target else None
+    limit = use.limit, limits[use.limit]
+    return held(limit, user_id, user=program, session=session_id, target=target)
 
 
 def sizes(buckets: Sequence[Held], cost: int = 1) -> list[int | float]:

@@ -26,7 +26,7 @@ class SettingsInvalid(Exception):
 
 
 class NotGiven(SecretStr):
-    """A secret that this function has no use for, and so was not given. Says so when it is used.
+    """A secret that this function does not need, and so was not given. Using it raises an error.
 
     Each function reads only its own secrets, so no function has all of them.
     """

@@ -1,8 +1,8 @@
 """What Redis does for `Connections` in one step, with nothing coming between: scripts in Lua."""
 
-# Checks that the connection exists and takes one token of its bucket. A record that does not say
-# which client's it is was made by an earlier version, and counts as none: its client connects
-# again. KEYS: connection. ARGV: tokens a second, bucket size, seconds between looks at its session.
+# Checks that the connection exists and takes one token of its bucket. A record without `client_id`
+# is from an earlier version and counts as none: its client connects again.
+# KEYS: connection. ARGV: tokens a second, bucket size, seconds between looks at its session.
 # Answers {user, session, client or '', scopes, seconds to wait, 1 if it is to be looked at} or {}.
 ADMIT = """
 local fields = {'user_id', 'session_id', 'client_id', 'scopes', 'tokens', 'at', 'checked_at'}
@@ -113,8 +113,7 @@ return redis.call('ZRANGEBYSCORE', KEYS[1], now, '+inf', 'LIMIT', 0, ARGV[1])
 FORGET = "return redis.call('DEL', KEYS[1])"
 
 # Takes a socket from its user's. KEYS: the user's sockets, and last seen unless it is a program's.
-# ARGV: socket, how long last seen is kept. Answers the time to whoever took the last one that makes
-# its user online, and 0 to everybody else.
+# ARGV: socket, how long last seen is kept. Answers the time if the user is offline now, else 0.
 CLOSE = """
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 or not KEYS[2] then return 0 end
 local now = tonumber(redis.call('TIME')[1])
@@ -122,8 +121,8 @@ redis.call('SET', KEYS[2], now, 'EX', ARGV[2])
 return redis.call('ZCOUNT', KEYS[1], now, '+inf') == 0 and now or 0
 """
 
-# Lists a user's sockets, those of programs last; with a seq, notes that whoever has one that is no
-# program's owes an acknowledgement of it. What is owed of a chat is kept as "first last".
+# Lists a user's sockets, those of programs last. With a seq, a user with one of our own clients
+# connected owes an acknowledgement of it. What is owed of a chat is kept as "first last".
 # KEYS: the user's sockets, those of programs, owed deadlines, owed seqs. ARGV: lifetime, how long a
 # socket is young, owing, within how many seconds, seq. Answers {socket, 1 if it is young or 0, …}.
 REACH = """
@@ -152,7 +151,7 @@ return found
 """
 
 # Strikes out what was owed from one seq to another. What was sent after it stays owed, with a new
-# deadline; what was sent before it stays owed as it is. Where Redis lost the seqs, nothing is owed.
+# deadline; what was sent before it stays owed as it is. If Redis lost the seqs, nothing is owed.
 # KEYS: owed deadlines, owed seqs. ARGV: owing, first, last, within how many seconds.
 STRIKE = """
 local owed = redis.call('HGET', KEYS[2], ARGV[1])

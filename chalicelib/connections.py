@@ -19,7 +19,7 @@ from chalicelib import connection_scripts as lua
 from chalicelib import metrics
 from chalicelib.auth.models import Identity
 from chalicelib.auth.revocation import admitting
-from chalicelib.buckets import Held, digest, held, judge
+from chalicelib.buckets import judge, of_caller
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unauthorized
 from chalicelib.limits import Use
@@ -53,7 +53,7 @@ class Presence(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller(Identity):
-    """Who sends a frame. `in_doubt`: whether the session stands must be looked at first."""
+    """Who sends a frame. `in_doubt`: check first that the session stands."""
 
     in_doubt: bool = False
 
@@ -65,7 +65,7 @@ class Connections:
         self._redis = client
         self._scripts = Scripts(client)
         self._settings = settings
-        self._callers: dict[str, tuple[str, str]] = {}
+        self._callers: dict[str, tuple[str, str, str]] = {}
 
     def open(self, identity: Identity, connection_id: str) -> list[Socket]:
         """Record a socket; answers the user's others, oldest first. Sockets of programs are kept
@@ -89,28 +89,28 @@ class Connections:
     def admit(self, connection_id: str, use: Use = _DEFAULT) -> Caller:
         """Who is calling: one round trip.
 
-        The record is a check, since revoking deletes it. So is the session, in case that whoever
-        revoked it died in between. Takes of the socket's bucket, and of its user's for what the
-        frame is about to do. API Gateway does not say whose a frame is: the first one of a socket
-        that this function sees takes a second round trip, for what is the user's. Raises
+        The record is a check, since revoking deletes it. So is the session, in case the function
+        that revoked it died in between. Takes of the socket's bucket, and of its user's buckets for
+        what the frame is about to do. API Gateway does not say whose a frame is: the first frame of
+        a socket on this function takes a second round trip, for the user's buckets. Raises
         Unauthorized or RateLimited.
         """
         frame = self._settings.limits["frame"].buckets["socket"]
         sizes = [frame.size / frame.seconds, frame.size, CHECK_SECONDS]
         calls = [Call(lua.ADMIT, [_connection(connection_id)], sizes)]
         known = self._callers.get(connection_id)
-        own = self._buckets(known, use) if known else []
+        own = of_caller(self._settings.limits, use, *known) if known else []
         if known:
-            calls.append(admitting(*known, own, use.cost))
+            calls.append(admitting(known[0], known[1], own, use.cost))
         found, *answers = self._scripts.run_all(calls)
         if not found:
             self._callers.pop(connection_id, None)
             raise Unauthorized("This socket is not signed in any more. Connect again.")
         user_id, session_id, client_id, scopes, wait, look = found
         if not answers and float(wait) == 0:
-            own = self._buckets((user_id, session_id), use)
+            own = of_caller(self._settings.limits, use, user_id, session_id, client_id)
             answers = [self._scripts.run(admitting(user_id, session_id, own, use.cost))]
-            self._remember(connection_id, user_id, session_id)
+            self._remember(connection_id, (user_id, session_id, client_id))
         state, taken = (answers[0][0], answers[0][1:]) if answers else (None, [])
         if state != "0":
             if float(wait) > 0:
@@ -127,26 +127,20 @@ class Connections:
         )
 
     def refused(self, connection_id: str) -> bool:
-        """Count a frame that was refused by a limit; whether there have been too many."""
+        """Count a frame that a limit refused. Answers whether there have been too many."""
         bucket = self._settings.limits["refused"].buckets["socket"]
         sizes = [bucket.interval, bucket.size]
         return bool(self._scripts.run(Call(lua.REFUSE, [_connection(connection_id)], sizes)))
 
-    def _buckets(self, caller: tuple[str, str], use: Use) -> list[Held]:
-        user_id, session_id = caller
-        limit = use.limit, self._settings.limits[use.limit]
-        target = digest(use.target) if use.target else None
-        return held(limit, user_id, user="", session=session_id, target=target)
-
-    def _remember(self, connection_id: str, user_id: str, session_id: str) -> None:
+    def _remember(self, connection_id: str, caller: tuple[str, str, str]) -> None:
         if len(self._callers) >= CALLERS:
             del self._callers[next(iter(self._callers))]
-        self._callers[connection_id] = user_id, session_id
+        self._callers[connection_id] = caller
 
     def renew(self, identity: Identity) -> list[str] | None:
-        """The user was seen now, the socket's record lives on; answers whom to watch on, if that
-        is due. None: the socket was dropped, or Redis lost it from among its user's, so that no
-        event reaches it."""
+        """Note that the user was seen now, and keep the socket's record. Answers whom to watch
+        again, if that is due. None: the socket was dropped, or Redis lost it from its user's list,
+        so that no event reaches it."""
         socket = socket_of(identity)
         kept: list[str | int] = [socket.entry, LIFETIME, YOUNG_SECONDS, SEEN_SECONDS]
         record = [_connection(socket.connection_id)]
@@ -182,8 +176,8 @@ class Connections:
     def expel(
         self, user_id: str, sockets: Collection[Socket], also: Sequence[Call]
     ) -> tuple[dict[str, datetime], list[Socket]]:
-        """Drop sockets and do something else, in one write: no lost answer leaves one of both
-        undone. Answers as `drop`, and which sockets the user has after all of that."""
+        """Drop sockets and run other scripts in one write, so that a lost answer cannot leave one
+        of the two undone. Answers like `drop`, with the sockets that the user has afterwards."""
         calls = []
         for one in sockets:
             calls.append(Call(lua.FORGET, [_connection(one.connection_id)], []))
@@ -200,8 +194,8 @@ class Connections:
         return left, _flatten([user_id], answers[-1:]) if also else []
 
     def forget_user(self, user_id: str) -> None:
-        """Know nothing of a user any more, whose sockets were dropped: when they were last seen
-        neither, nor who wants to know."""
+        """Forget a user whose sockets were dropped: their lists, when they were last seen, and who
+        watches them."""
         with guarded():
             self._redis.delete(
                 _sockets(user_id), _programs(user_id), _last_seen(user_id), _watchers(user_id)
@@ -223,9 +217,9 @@ class Connections:
         sender_id: str,
         pushed: Collection[str] = (),
     ) -> list[Socket]:
-        """The sockets of users, in one round trip; notes that each of these users who has one of
-        our own clients connected, but the sender and who was `pushed` to already, owes an
-        acknowledgement of `seq` within `delivered_within_seconds`."""
+        """The sockets of users, in one round trip. Each of these users with one of our own clients
+        connected now owes an acknowledgement of `seq` within `delivered_within_seconds`; the
+        sender and those in `pushed` do not."""
         within = self._settings.delivered_within_seconds
         calls = [
             _reach(user_id)
@@ -251,7 +245,7 @@ class Connections:
             pipe.execute()
 
     def pushed(self, message_id: str) -> set[str]:
-        """To whom a message was pushed already, as far as that is remembered."""
+        """To whom a message was pushed in the last PUSHED_SECONDS."""
         with guarded():
             found: Any = self._redis.smembers(_pushed(message_id))
         return set(found)
@@ -280,8 +274,8 @@ class Connections:
         return overdue
 
     def watch(self, identity: Identity, user_ids: Sequence[str]) -> list[Presence]:
-        """Have this socket told of these users' comings and goings for a quarter of an hour;
-        answers how they are now. Replaces whom it watched before."""
+        """Send this socket the presence of these users for a quarter of an hour; answers their
+        presence now. Replaces whom it watched before."""
         watcher = socket_of(identity)
         key = _connection(watcher.connection_id)
         with guarded():
@@ -309,7 +303,7 @@ class Connections:
         return [found[user_id] for user_id in user_ids]
 
     def watchers(self, user_ids: Collection[str]) -> list[list[Socket]]:
-        """The sockets that watch each of some users, at most MOST_WATCHERS; not whose they are."""
+        """The sockets that watch each of some users, at most MOST_WATCHERS, without their users."""
         found = self._scripts.run_all(
             [Call(lua.WATCHERS, [_watchers(user_id)], [MOST_WATCHERS]) for user_id in user_ids]
         )
@@ -322,7 +316,7 @@ class Connections:
         return datetime.fromtimestamp(found[0] + found[1] / 1_000_000, UTC)
 
     def ping(self) -> None:
-        """Raises Unavailable unless Redis answers, and takes what is written."""
+        """Raises Unavailable unless Redis answers and accepts a write."""
         with guarded():
             self._redis.set("ready", "1", ex=60)
 

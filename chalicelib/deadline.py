@@ -11,9 +11,9 @@ REQUEST_SECONDS = 15.0
 """What a request or a frame may take. API Gateway waits for 29."""
 
 MARGIN_SECONDS = 2.0
-"""What a function keeps of its time, to say that it ran out of it."""
+"""What a function keeps of its time, to answer that it ran out."""
 
-_LEAST = 0.001  # no driver takes a timeout of nothing for one
+_LEAST = 0.001
 
 _ends = math.inf
 
@@ -25,17 +25,17 @@ def begin(seconds: float) -> None:
 
 
 def end() -> None:
-    """No event is under way: nothing but their own limits bounds what waits."""
+    """No event is under way: each driver has its own limit only."""
     global _ends
     _ends = math.inf
 
 
 def within(seconds: float) -> float:
-    """How long to wait for what may take so many seconds, or less where the event has less left.
-    Never nothing: who waits a moment fails as whoever waited in vain."""
+    """How long to wait for a call that may take so many seconds: less if the event has less left.
+    Never 0, which drivers take for no limit."""
     return max(_LEAST, min(seconds, _ends - time.monotonic()))
 
 
 def passed() -> bool:
-    """Whether nothing new is to be begun."""
+    """Whether the time is over: begin nothing new."""
     return time.monotonic() >= _ends

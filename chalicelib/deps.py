@@ -163,13 +163,13 @@ class Deps:
 
     @cached_property
     def passkeys(self) -> "Passkeys":
-        from chalicelib.auth.challenges import Challenges
+        from chalicelib.auth.challenges import KEYS_FOR, Challenges
         from chalicelib.auth.passkey_store import PasskeyStore
         from chalicelib.auth.passkeys import Passkeys
 
         return Passkeys(
             store=PasskeyStore(self.postgres),
-            challenges=Challenges(self.redis),
+            challenges=Challenges(self.redis, lambda: self.access_tokens.keys_for(KEYS_FOR)),
             relying_party=lambda: self.relying_party,
             accounts=self.accounts,
             throttle=self.throttle,

@@ -155,7 +155,7 @@ class UserNotFound(AppError):
 
 
 class ExportNotFound(AppError):
-    code, status, message = "export_not_found", 404, "There is no export to be had."
+    code, status, message = "export_not_found", 404, "No export is available."
 
 
 class UsernameTaken(AppError):
@@ -178,7 +178,7 @@ class IdTokenInvalid(AppError):
     code, status, message = (
         "id_token_invalid",
         400,
-        "This sign-in with Google is not valid any more. Begin anew.",
+        "This sign-in with Google is not valid any more. Start again.",
     )
 
 

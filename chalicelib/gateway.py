@@ -37,7 +37,7 @@ MOST_FULL = 1000
 
 class Delivery(NamedTuple):
     """Users with no socket to take the event, and whether an open socket could not be asked.
-    Those of programs do not count: whoever has no other is pushed to."""
+    Sockets of programs do not count: a user with no others gets a push."""
 
     unreached: set[str]
     failed: bool
@@ -68,11 +68,11 @@ class Gateway:
         pushed: Collection[str] = (),
         again: bool = False,
     ) -> Delivery:
-        """Send a message's event to all sockets of users but `skip`, noting that all but the
-        sender and who was `pushed` to owe an acknowledgement.
+        """Send a message's event to all sockets of users except `skip`. The users owe an
+        acknowledgement, except the sender and those in `pushed`.
 
-        `again`: it was tried before. A socket that still answers 429 is closed then, if that can
-        be done: its client reads nothing, and comes back to what it missed.
+        `again`: it was tried before. A socket that still answers 429 is then closed, if API Gateway
+        allows it: its client reads nothing. It connects again and syncs.
         """
         sockets = self._connections.of_owing(
             user_ids, chat_id=chat_id, seq=seq, sender_id=sender_id, pushed=pushed
@@ -82,8 +82,8 @@ class Gateway:
         took = {s.user_id for s in ours if s not in gone and event.kind.may_reach(s)}
         unreached = set(user_ids) - took
         if noted := unreached.intersection(socket.user_id for socket in ours):
-            # Whoever turned out to have no socket is pushed to now, not once more when overdue.
-            # What the socket took before it went is still owed.
+            # Their sockets turned out to be gone, so they get a push now and none when overdue.
+            # What a socket took before it went is still owed.
             self._connections.settle(Owed(user_id, chat_id, seq, since=seq) for user_id in noted)
         return Delivery(unreached, any(socket.first_party for socket in failed))
 
@@ -100,7 +100,8 @@ class Gateway:
         self._send(self._connections.of(user_ids, delivered=delivered), event, skip)
 
     def tell_presence(self, changes: Mapping[str, datetime | None]) -> None:
-        """Tell who watches these users that they left at some time, or (None) came; best effort."""
+        """Tell those who watch these users when each left, or (None) that each came; best
+        effort."""
         self._tell_presence(changes, _deadline())
 
     def close(self, connection_ids: Collection[str]) -> None:
@@ -116,8 +117,8 @@ class Gateway:
     ) -> None:
         """Refuse the next request and the next frame of sessions, then close their sockets.
 
-        Raises Unavailable when Redis did not answer. It was told all of it or nothing: either
-        the session still stands for a repeat, or its sockets are dropped.
+        Raises Unavailable when Redis did not answer. Redis did all of it or nothing: either the
+        session still stands and the call can be repeated, or its sockets are dropped.
         """
         mine = self._of_sessions(self._connections.of([user_id]), session_ids)
         try:
@@ -129,8 +130,8 @@ class Gateway:
         self.dismiss(self._of_sessions(others, session_ids))
 
     def dismiss(self, sockets: Collection[Socket]) -> None:
-        """Refuse the next frame of sockets, then close them. Raises Unavailable when Redis could
-        not be told; the closing itself is best effort."""
+        """Refuse the next frame of sockets, then close them. Raises Unavailable when Redis does not
+        answer; the closing itself is best effort."""
         if sockets:
             left = self._connections.drop(sockets)
             self.close([socket.connection_id for socket in sockets])
@@ -198,7 +199,7 @@ class Gateway:
         *,
         patient: bool = False,
     ) -> list[int]:
-        """The status of each. `patient`: who is answered 429 tries again."""
+        """The status of each. `patient`: a post that is answered 429 is tried again."""
         ids = list(connection_ids)
         if len(ids) < 2:
             return [self._call(method, one, body, ends, patient) for one in ids]

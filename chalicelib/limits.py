@@ -59,7 +59,7 @@ TABLE: Mapping[str, Limit] = {
         user=Bucket(100, 5),
     ),
     "page": Limit(
-        covers="the pages that programs send people to, for whoever is not signed in on them",
+        covers="the pages that programs send people to, while nobody is signed in on them",
         inside=True,
         address=Bucket(3000, 30),
     ),
@@ -80,13 +80,8 @@ TABLE: Mapping[str, Limit] = {
         covers="looking for users",
         user=Bucket(120, MINUTE),
         session=Bucket(60, MINUTE),
-        address=Bucket(600, MINUTE),
     ),
-    "chats": Limit(
-        covers="opening chats",
-        user=Bucket(60, 10 * MINUTE),
-        address=Bucket(600, 10 * MINUTE),
-    ),
+    "chats": Limit(covers="opening chats", user=Bucket(60, 10 * MINUTE)),
     "send": Limit(
         covers="sending messages, by route and by socket; the target is the chat",
         user=Bucket(400, 40),
@@ -160,10 +155,6 @@ TABLE: Mapping[str, Limit] = {
         covers="a code of a second factor, with the right password, if it is wrong",
         inside=True,
         user=Bucket(5, QUARTER),
-    ),
-    "passkey": Limit(
-        covers="asking what a passkey is to answer",
-        address=Bucket(3000, QUARTER),
     ),
     "passkey-answer": Limit(
         covers="signing in by a passkey, if it fails",

@@ -15,7 +15,7 @@ from chalicelib.wire import Model
 bp = Blueprint(__name__)
 
 LOOK_SECONDS = 1.0
-"""Anyone may ask whether we are ready, and however often: so long a look at the servers is good."""
+"""Anyone may ask often whether we are ready, so checks are cached for so long."""
 
 T = TypeVar("T")
 

@@ -39,15 +39,15 @@ SESSION = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
-"""What the server is to hold our sessions to: whoever vanishes, also in the middle of a
-transaction, holds no lock for longer than a request waits. See docs/decisions/0029."""
+"""The server ends our sessions by these limits. So a function that vanishes, also in the middle of
+a transaction, holds no lock for longer than a request waits. See docs/decisions/0029."""
 
 _LOCAL = "; ".join(
     f"SET LOCAL {name} = '{SESSION[name]}'"
     for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 )
 
-# That the network forgot a connection is found out here, before any timeout of ours.
+# These find out that the network forgot a connection, before our own timeouts do.
 _TCP = {
     "keepalives": 1,
     "keepalives_idle": 30,
@@ -163,7 +163,7 @@ class Postgres:
             cursor.execute("SELECT 1")
 
     def close(self) -> None:
-        """Safe to repeat; the next use connects anew."""
+        """Safe to repeat; the next use connects again."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -195,7 +195,7 @@ class Postgres:
         except psycopg.errors.FeatureNotSupported as error:
             if not _outdated(error):
                 raise
-            self.close()  # in a transaction; whoever repeats the request finds it well
+            self.close()  # in a transaction, which only the client can repeat
             raise Unavailable("postgres") from error
         finally:
             self._used_at = time.time()
@@ -204,13 +204,13 @@ class Postgres:
             self._turn.release()
 
     def _leave_at_rest(self) -> None:
-        """Nobody is to find a transaction that there was no time left to roll back."""
+        """Close a connection whose transaction could not be rolled back in time."""
         connection = self._connection
         if connection is not None and connection.pgconn.transaction_status not in _AT_REST:
             self.close()
 
     def _replaced(self, error: psycopg.Error, again: bool) -> _Connection | None:
-        """A new connection, where what failed so may be tried once more over it."""
+        """A new connection, if a statement that failed in this way may be tried again on it."""
         if self._transactions or not self._kept or deadline.passed():
             return None
         lost = isinstance(error, psycopg.OperationalError) and (
@@ -228,7 +228,7 @@ class Postgres:
         if connection.closed:
             return False
         if self._transactions:
-            return True  # or the statement will tell
+            return True  # if not, the statement fails
         if time.time() - self._used_at < IDLE_SECONDS and not _readable(connection.fileno()):
             return True
         try:
@@ -260,8 +260,8 @@ class Postgres:
 
 
 def _is_bounded(connection: _Connection) -> bool:
-    """Whether the role has its settings. Without them a session is not left unbounded: each
-    transaction sets what it needs, at the cost of one more round trip."""
+    """Whether the role has its settings. Without them each transaction sets its limits itself, at
+    the cost of one more round trip."""
     row = connection.execute("SELECT current_setting('statement_timeout')").fetchone()
     if row is not None and row[0] != "0":
         return True
@@ -275,7 +275,7 @@ def _outdated(error: psycopg.Error) -> bool:
 
 
 def _reads(query: Any) -> bool:
-    """Whether a statement changes nothing, as far as can be told."""
+    """Whether a statement surely changes nothing, by its words."""
     text = query.decode() if isinstance(query, bytes) else query
     return isinstance(text, str) and not _WRITES.search(text)
 

@@ -30,12 +30,12 @@ OUTAGES = (
 )
 
 REFUSALS = ("MISCONF", "BUSY ", "MOVED")
-"""How a server begins its answer that cannot do now what it is asked for. MOVED comes from a
-cluster, which this client does not follow."""
+"""How the answer of a server begins that cannot do now what was asked. MOVED comes from a cluster,
+which this client does not follow."""
 
 ELSEWHERE = ("READONLY", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "UNBLOCKED")
-"""How a server begins its answer that is not the primary, or none that may work: after a failover,
-another one is found under the same name. LOADING ends a connection anyway."""
+"""How the answer of a server begins that is not the primary, or a primary that may not work. After
+a failover, the same name leads to another server. LOADING ends a connection anyway."""
 
 
 def connect(url: str) -> redis.Redis:
@@ -59,8 +59,8 @@ class NotThePrimary(exceptions.ConnectionError):
 
 
 class _Bounded:
-    """A socket on which all that is waited for between two requests shares one limit. The
-    client's own counts anew with each byte that arrives."""
+    """A socket with one limit for a request and all of its answer. redis-py's own limit starts
+    again with each byte that arrives."""
 
     def __init__(self, given: socket.socket) -> None:
         self._socket = given
@@ -68,7 +68,7 @@ class _Bounded:
         self._looks = False
 
     def begin(self) -> None:
-        """What is sent now, and answered, has so much time."""
+        """The time of a request and its answer starts now."""
         if deadline.passed():
             raise exceptions.TimeoutError("the event has no time left")
         self._ends = time.monotonic() + deadline.within(SECONDS)
@@ -82,7 +82,7 @@ class _Bounded:
         self._socket.sendall(data)
 
     def settimeout(self, seconds: float | None) -> None:
-        """With 0, look what is there; else each wait has its limit already."""
+        """With 0, only look what is there. Other values are ignored: `begin` set the limit."""
         self._looks = seconds == 0
         if self._looks:
             self._socket.settimeout(0)
@@ -199,7 +199,7 @@ class Scripts:
         try:
             return self._exchange(commands)
         except (exceptions.ConnectionError, exceptions.TimeoutError):
-            # Dropped since the last time, in silence perhaps; now it connects anew.
+            # The connection was lost since the last time; now it connects again.
             return self._exchange(commands)
 
     def _exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:

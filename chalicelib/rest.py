@@ -320,8 +320,8 @@ def _sent(request: Any) -> Sent:
 
 
 def _raw(request: Any, kind: str) -> bytes:
-    """The body, if it says that it is of a kind. One that says nothing is refused as well: other
-    sites can have a browser send it without asking us first (CORS)."""
+    """The body, if its Content-Type is `kind`. A body without one is refused as well: other sites
+    can have a browser send it without asking us first (CORS)."""
     content_type = request.headers.get("content-type", "")
     try:
         raw: bytes = request.raw_body

@@ -36,7 +36,7 @@ _RIGHTS = (
     # A table that a migration makes can be used from its first moment on.
     "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
     " GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {group}",
-    # The audit log is added to; its addresses alone are forgotten in time.
+    # Rows are added to the audit log, and only their addresses are changed.
     "REVOKE UPDATE, DELETE ON audit_log FROM {group}",
     "GRANT UPDATE (address) ON audit_log TO {group}",
 )
@@ -44,7 +44,7 @@ _OF_MIGRATIONS = ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock")
 
 
 def ensure(owner_url: str, url: str) -> None:
-    """Have the role that a URL names, with its rights, its settings and its password.
+    """Make the role that a URL names, with its rights, its settings and its password.
 
     Safe to repeat. Raises Unavailable where PostgreSQL does not answer in time.
     """
@@ -69,8 +69,7 @@ def ensure(owner_url: str, url: str) -> None:
 
 
 def retire(owner_url: str, url: str) -> list[str]:
-    """Drop the roles of other generations than the URL's. Their open connections last on until
-    they are closed."""
+    """Drop the roles of other generations than the URL's. Their open connections stay open."""
     with closing(Postgres(owner_url)) as postgres, postgres.cursor() as cursor:
         found = cursor.execute("SELECT rolname FROM pg_roles ORDER BY rolname").fetchall()
         old = [name for (name,) in found if LOGIN.match(name) and name != _name(url)]
@@ -95,7 +94,7 @@ def _account(login: str, digest: str) -> Iterator[sql.Composed]:
 
 
 def _digest(connection: "psycopg.Connection[Any]", url: str) -> str:
-    """The password as PostgreSQL keeps it: what is in a statement may be logged."""
+    """The password as PostgreSQL keeps it, since statements may be logged."""
     password = conninfo_to_dict(url).get("password") or ""
     encrypted = connection.pgconn.encrypt_password(
         str(password).encode(), _name(url).encode(), b"scram-sha-256"

@@ -71,8 +71,8 @@ def retire(settings: Settings) -> list[str]:
 
 
 def migrate(url: str, then: Callable[[str], None] = lambda url: None) -> None:
-    """Apply the migrations that a PostgreSQL database does not have yet, and do what follows from
-    them while nobody else does."""
+    """Apply the migrations that a PostgreSQL database does not have yet, then call `then`, all
+    under the lock."""
     migrations = read_migrations(str(MIGRATIONS))
     if not migrations:
         raise FileNotFoundError(f"There are no migrations in {MIGRATIONS}.")
@@ -91,8 +91,8 @@ def migrate(url: str, then: Callable[[str], None] = lambda url: None) -> None:
 
 
 def bound_role(url: str) -> None:
-    """Have the server hold whoever connects with this URL to `SESSION`, in this database. Sessions
-    that are open keep what they have. A role may do this to itself."""
+    """Give the role of this URL the settings in `SESSION`, in this database. Open sessions keep
+    what they have. A role may do this to itself."""
     with _alone(url) as connection:
         database = sql.Identifier(connection.info.dbname)
         for name, value in SESSION.items():

@@ -37,8 +37,8 @@ class Frame(Input):
 
 
 class Entrance(NamedTuple):
-    """What opening a socket needs: the scope, the class of its limits, the class that whoever is
-    refused takes of, and the errors that it may be refused with."""
+    """What opening a socket needs: its scope, its class of limits, the class that a refusal takes
+    of, and the errors of refusals."""
 
     scope: str
     limit: str
@@ -119,7 +119,7 @@ def _connect(event: WebsocketEvent) -> int:
                 raise Forbidden()
             deps.presence.connected(identity, event.connection_id)
         except (Unauthorized, Forbidden):
-            # Only now: what is good must not wait for what strangers of its address have used up.
+            # Only now, so that strangers at an address cannot keep a valid socket out.
             address = raw["requestContext"].get("identity", {}).get("sourceIp", "")
             deps.throttle.anonymous(Use(limit=CONNECT.refused, address=address))
             raise
@@ -167,7 +167,7 @@ def _receive(event: WebsocketEvent) -> dict[str, Any]:
 
 
 def _use(raw: dict[str, Any] | None) -> Use:
-    """What a frame is about to do, as far as that can be told before it is looked at closely."""
+    """What a frame is about to do, by its action and data, which are not validated yet."""
     name, data = (raw.get("action"), raw.get("data")) if raw else (None, None)
     action = ACTIONS.get(name) if isinstance(name, str) else None
     if action is None or not isinstance(data, dict):

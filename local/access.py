@@ -31,8 +31,8 @@ others are answered. Made by `python -m local.access` from the scopes that these
 [roles](../chalicelib/auth/scopes.py) have; a test compares it with the code, others make every call
 and cause every event as everybody.
 
-*granted* is a program that a user let do all that a program can be let do, *openid* one that was
-only told who the user is. So is a token that was narrowed when it was refreshed. *sign-in page* is
+*granted* is a program with every scope that a user can grant, *openid* one that may only learn who
+the user is. So is a token that was narrowed when it was refreshed. *sign-in page* is
 the session of the page that asks users whether they agree. *service* is a program in its own name,
 by client credentials.
 
@@ -43,7 +43,7 @@ A scope opens the door. Behind it these rules hold:
 - Moderators suspend and restore users without a role only: else 403 `forbidden`.
 - Nobody suspends themselves, and no admin takes their own admin role: 409 `not_yourself`. The last
   admin cannot delete their account: 409 `last_admin`. So an admin always remains.
-- Whoever acts must still have the role when the act commits, whatever their access token says.
+- The actor must still have the role when the act commits, whatever the access token says.
 - A program may do what its user agreed to and may still do themselves.
 - Suspending a user, and taking a role, ends all of their sessions at once. Signing in to a
   suspended account is answered with 403 `account_suspended`, if the password is right.

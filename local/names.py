@@ -1,5 +1,5 @@
-"""Under which names the local cloud is served, and to whose pages: not to those of a stranger who
-has pointed a name of his at this machine (DNS rebinding)."""
+"""The names that the local cloud answers to, and the pages that may use it. A stranger who points
+their own name at this machine (DNS rebinding) is refused."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]+)?", re.ASCII | re.I
 
 @dataclass(frozen=True)
 class Names:
-    """Those of this machine, and `more` that whoever started it has named.
+    """Those of this machine, and `more` from `--allow-host`.
 
     Any port will do in a request: the way here may be a tunnel, and the name is what a stranger
     cannot choose. `page_port` is where our own pages come from.
@@ -25,7 +25,7 @@ class Names:
         return len(hosts) == 1 and _name(hosts[0]) in LOOPBACK | self.more
 
     def trust(self, origins: Sequence[str]) -> bool:
-        """Whether a page of these `Origin` headers is ours; what is no browser sends none."""
+        """Whether these `Origin` headers name our page. Only browsers send them."""
         if not origins:
             return True
         scheme, _, host = origins[0].partition("://")

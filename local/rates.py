@@ -22,11 +22,16 @@ each action and `$connect` has a class there; a test compares the two. `RATE_LIM
 buckets of a stage, as JSON: `{"register": {"address": [100, 900]}}`.
 
 "100 / 5 s" is a token bucket: 100 at once, and an empty one is full again after 5 seconds. Each
-request takes one token of every bucket that its class has for the caller, or of none: what is
-refused writes nothing. Which these are is in Redis, and asked for in the round trip that also
-checks the session; classes with a bucket of the address look first, and take a second one.
-Without an answer, requests are refused with 503. An address is an IPv4 address or an IPv6 network
-(/64), as API Gateway saw it.
+request takes one token of every bucket that its class has for the caller, or of none: a refusal
+writes nothing. The buckets are in Redis, and the round trip that checks the session also takes of
+them. Without an answer, requests are refused with 503. An address is an IPv4 address or an IPv6
+network (/64), as API Gateway saw it.
+
+A program has buckets of its own for each user who let it in. What it uses up does not count against
+the user's own clients or other programs.
+
+No class of a route or an action with a session has a bucket of the address: a signed-in user never
+waits for what others at the same address have used up.
 
 A class with a target counts whom or what is meant: a chat for each sender apart, so that nobody
 uses up what others need, or an account that somebody tries to sign in to.

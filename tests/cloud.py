@@ -18,8 +18,6 @@ WIDE = json.dumps(
         "login": {"address": [100_000, 1]},
         "refresh": {"address": [100_000, 1]},
         "connect-refused": {"address": [100_000, 1]},
-        "search": {"address": [100_000, 1]},
-        "chats": {"address": [100_000, 1]},
         "page": {"address": [100_000, 1]},
         "guess": {"address": [100_000, 1]},
         "reset": {"address": [100_000, 1]},

@@ -76,8 +76,8 @@ class Accounts:
     def register(self, registration: Registration, client: Client) -> SignedIn:
         """Make an account and sign in to it.
 
-        The address is noted as a claim, whoever has it, and a link to verify it is mailed. Raises
-        ValidationFailed for a weak password, UsernameTaken, RateLimited.
+        The address is noted as a claim, even if another account has it, and a link to verify it is
+        mailed. Raises ValidationFailed for a weak password, UsernameTaken, RateLimited.
         """
         self._throttle.registration(client.address)
         user = Profile(
@@ -135,8 +135,8 @@ class Accounts:
     def open_by_passkey(
         self, passkey: Passkey, client: Client, given: PasskeySignIn, terms: Terms = OURS
     ) -> SignedIn:
-        """As `login`, for whoever proved to have a passkey. Raises PasskeyInvalid if it was
-        removed, or its user suspended, meanwhile; RateLimited."""
+        """Like `login`, after a passkey was proved. Raises PasskeyInvalid if it was removed, or its
+        user suspended, meanwhile; RateLimited."""
         user_id = passkey.user_id
         self._throttle.signed_in(user_id)
         session, token = self._auth.draft_session(user_id, client, given.device_name, terms)
@@ -156,8 +156,8 @@ class Accounts:
         device_name: str | None,
         device_key: str | None,
     ) -> SignedIn | None:
-        """As `login`, for whoever proved to have the Google account that is linked. None: it is
-        not any more, or the user was suspended meanwhile."""
+        """Like `login`, after the linked Google account was proved. None: it is no longer linked,
+        or the user was suspended meanwhile."""
         session, token = self._auth.draft_session(user_id, client, device_name)
         known = self._throttle.knows(user_id, device_key)
         surplus = self._store.open_by_google(session, subject, known=known)
@@ -227,7 +227,7 @@ class Accounts:
             if ended is not None:
                 try:
                     self._auth.close(identity.user_id, ended)
-                finally:  # its answer alone may be lost, and then a repeat is refused
+                finally:  # only the answer may be lost, and then a repeat is refused
                     self._forget_presence(identity.user_id)
                 return
         raise Unavailable("postgres")
@@ -240,7 +240,7 @@ class Accounts:
         self._ask_second_factor(identity.user_id, proof)
 
     def recognise(self, login: str, user_id: str, device_key: str | None) -> None:
-        """Know a device that has signed in. One that is not known has another mail written."""
+        """Know a device that has signed in. Sign-ins on an unknown device are mailed."""
         if device_key:
             with suppress(Unavailable):
                 self._throttle.recognise(login, user_id, device_key)
@@ -259,13 +259,13 @@ class Accounts:
     def _check(
         self, identity: Identity, password: str, *, or_else: str | None = None
     ) -> str | None:
-        """The hash that a password, or else another one, was found to fit; None where there is
-        none any more, since the account is deleted. Raises InvalidCredentials."""
+        """The stored hash, which `password` or else `or_else` matched; None if the account is
+        deleted. Raises InvalidCredentials."""
         self._throttle.password(identity.user_id)
         password_hash = self._store.password_hash(identity.user_id)
         if password_hash is None:
             return None
-        # A repeated change finds its new password in force: who knows that one may go on.
+        # A repeated change finds its new password in force already, so that one counts too.
         for one in filter(None, (password, or_else)):
             if self._passwords.verify(password_hash, one):
                 self._throttle.password_right(identity.user_id)

@@ -1,8 +1,10 @@
 """What an authenticator is to sign: random, good once, for one purpose and one caller."""
 
 import hashlib
-import json
+import hmac
 import secrets
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from chalicelib.redis import guarded
@@ -11,29 +13,44 @@ if TYPE_CHECKING:
     import redis
 
 SECONDS = 300
+KEYS_FOR = b"parley passkey challenges 1"
+"""What the keys of Challenges are derived for."""
 
 Purpose = Literal["register", "sign_in", "second_factor"]
 
+_EXPIRY, _RANDOM = 8, 16
+
 
 class Challenges:
-    """Each is good once, for `SECONDS`; Redis sees its digest only."""
+    """Each says when it ends, and proves that we made it, for what and for whom. So anybody may
+    ask for any number of them, and nothing is kept but the digests of those that were answered
+    rightly, until they end."""
 
-    def __init__(self, client: "redis.Redis") -> None:
+    def __init__(self, client: "redis.Redis", keys: Callable[[], Sequence[bytes]]) -> None:
+        """`keys`: the first makes challenges, all recognise them."""
         self._redis = client
+        self._keys = keys
 
     def issue(self, purpose: Purpose, owner: str = "") -> bytes:
         """`owner`: whose answer alone will do, a session or a user."""
-        challenge = secrets.token_bytes(32)
+        ends = int(time.time()) + SECONDS
+        head = ends.to_bytes(_EXPIRY, "big") + secrets.token_bytes(_RANDOM)
+        return head + _proof(self._keys()[0], head, purpose, owner)
+
+    def good(self, challenge: bytes, purpose: Purpose, owner: str = "") -> bool:
+        """Whether it was issued for this, lately. No server is asked."""
+        head, proof = challenge[: _EXPIRY + _RANDOM], challenge[_EXPIRY + _RANDOM :]
+        made = [_proof(key, head, purpose, owner) for key in self._keys()]
+        if not any(hmac.compare_digest(one, proof) for one in made):
+            return False
+        return int.from_bytes(head[:_EXPIRY], "big") > time.time()
+
+    def use(self, challenge: bytes) -> bool:
+        """Use one up that is good. False: it was used before."""
+        key = f"challenge:{hashlib.sha256(challenge).hexdigest()}"
         with guarded():
-            self._redis.set(_key(challenge), json.dumps([purpose, owner]), ex=SECONDS)
-        return challenge
-
-    def redeem(self, challenge: bytes, purpose: Purpose, owner: str = "") -> bool:
-        """Whether it was issued for this, lately. It is used up either way."""
-        with guarded():
-            found = self._redis.getdel(_key(challenge))
-        return found is not None and json.loads(found) == [purpose, owner]
+            return bool(self._redis.set(key, "1", ex=SECONDS, nx=True))
 
 
-def _key(challenge: bytes) -> str:
-    return f"challenge:{hashlib.sha256(challenge).hexdigest()}"
+def _proof(key: bytes, head: bytes, purpose: Purpose, owner: str) -> bytes:
+    return hmac.digest(key, b"\0".join([purpose.encode(), owner.encode(), head]), "sha256")

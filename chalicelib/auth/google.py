@@ -72,8 +72,7 @@ class Google:
 
         Raises IdTokenInvalid, also for a token that was used; LinkRequired, UsernameRequired,
         UsernameTaken, AccountSuspended, SecondFactorRequired, SecondFactorInvalid, PasskeyInvalid,
-        RateLimited. A token that is wrong counts by address once that is known, so it is in
-        nobody's way who has a right one.
+        RateLimited. Only wrong tokens count by address, so right ones never wait for it.
         """
         try:
             account = self._verified(given.id_token, given.nonce)

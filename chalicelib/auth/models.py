@@ -204,8 +204,8 @@ class EmailProof(Input):
 
 
 class ResetRequest(Input):
-    """Asks for a link to set a new password with. `username`: of the accounts that were given this
-    address, which nobody has verified, the one meant."""
+    """Asks for a link to set a new password with. `username` picks one of several accounts that
+    claim this address, while nobody has verified it."""
 
     email: Email
     username: Username | None = None

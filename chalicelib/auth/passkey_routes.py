@@ -27,7 +27,7 @@ from chalicelib.wire import Id
 bp = Blueprint(__name__)
 
 
-@endpoint(bp, "POST /v1/auth/login/passkey/begin", errors=(PasskeysOff,), limit="passkey")
+@endpoint(bp, "POST /v1/auth/login/passkey/begin", errors=(PasskeysOff,), limit="open")
 def begin_passkey_sign_in() -> PasskeyOptions:
     """What to ask a passkey, to sign in by it alone."""
     return deps.passkeys.begin_sign_in()

@@ -84,10 +84,11 @@ class Passkeys:
         """
         party, answer = self._party(), new.credential
         try:
-            challenge = self._redeem(
+            challenge = self._asked(
                 party, answer.response.client_data, "register", identity.session_id
             )
             made = party.registered(challenge, answer.standard())
+            self._use(challenge)
         except Unacceptable:
             problem = "This does not answer what was asked. Begin again."
             raise ValidationFailed([{"field": "credential", "message": problem}]) from None
@@ -150,7 +151,7 @@ class Passkeys:
         """The passkey that answered. Without an `owner`, it must say itself whose it is."""
         party = self._party()
         try:
-            challenge = self._redeem(party, answer.response.client_data, purpose, owner)
+            challenge = self._asked(party, answer.response.client_data, purpose, owner)
             found = self._store.find(answer.credential_id)
             if found is None or (owner and found.user_id != owner):
                 raise Unacceptable
@@ -159,6 +160,7 @@ class Passkeys:
             count = party.asserted(
                 challenge, found.credential_id, found.public_key, answer.standard()
             )
+            self._use(challenge)
         except Unacceptable:
             raise PasskeyInvalid() from None
         if not self._store.use(found.id, count, self._clock()):
@@ -167,13 +169,19 @@ class Passkeys:
             raise PasskeyInvalid()
         return found
 
-    def _redeem(
+    def _asked(
         self, party: "RelyingParty", client_data: str, purpose: "Purpose", owner: str
     ) -> bytes:
+        """The challenge that an answer is for, if we made it for this."""
         challenge = party.challenge_in(client_data)
-        if not self._challenges.redeem(challenge, purpose, owner):
+        if not self._challenges.good(challenge, purpose, owner):
             raise Unacceptable
         return challenge
+
+    def _use(self, challenge: bytes) -> None:
+        """Only now that the answer is right: what is wrong writes nothing."""
+        if not self._challenges.use(challenge):
+            raise Unacceptable
 
     def _party(self) -> "RelyingParty":
         if (party := self._relying_party()) is None:

@@ -32,8 +32,8 @@ GOOD_FOR: dict[Purpose, timedelta] = {
 
 
 FRESH = timedelta(minutes=10)
-"""After a link was mailed, an account is mailed no other one of its kind for so long. It is good
-for longer, so whoever asks meanwhile has one that works."""
+"""For so long after a link was mailed, its account gets no other link of its kind. The link is good
+for longer, so anybody who asks meanwhile has one that works."""
 
 
 class Recovery:
@@ -75,10 +75,10 @@ class Recovery:
             self._mails.add("verify", identity.user_id, self._clock())
 
     def verify(self, identity: Identity, token: str) -> None:
-        """Know the address of the caller for theirs. Safe to repeat. Raises LinkInvalid.
+        """Note that the caller's address is theirs. Safe to repeat. Raises LinkInvalid.
 
-        The link alone is not enough: a stranger may have registered with this address, and whoever
-        has the mailbox must not give it to the stranger's account by following a link.
+        The link alone is not enough: a stranger may have registered with this address, and the
+        mailbox's owner must not verify it for the stranger's account by following a link.
         """
         if self._users.me(identity.user_id).email_verified:
             return
@@ -86,8 +86,8 @@ class Recovery:
             raise LinkInvalid()
 
     def request_reset(self, asked: ResetRequest, client: Client) -> None:
-        """Have a link mailed to whoever has this address, if anybody. Raises RateLimited, by where
-        the request comes from alone."""
+        """Have a link mailed to the owner of this address, if there is one. Raises RateLimited,
+        only by the address that the request comes from."""
         self._throttle.reset(client.address)
         subject = f"{asked.email} {asked.username}" if asked.username else asked.email
         self._mails.add("reset", subject, self._clock())
@@ -100,7 +100,7 @@ class Recovery:
         """
         digest, passwords = _digest(reset.token), self._passwords()
         found = self._store.reset(digest, self._clock())
-        if found is None:  # a right link needs nothing that strangers at its address can use up
+        if found is None:  # only wrong links count: strangers at an address block no right one
             self._throttle.reset(client.address)
             raise LinkInvalid()
         if found.used:
@@ -120,8 +120,8 @@ class Recovery:
         self._throttle.forgive(found.user_id, [user.username, user.email], client.address)
 
     def letters(self, mail: Due) -> Iterator[Letter]:
-        """What is to be said about a row of the outbox, and to whom; often nothing. Whoever asks
-        for the next one has sent the one before."""
+        """The letters of a row of the outbox; often none. The caller sends each one before it asks
+        for the next: then its link counts as mailed."""
         if write := self._writers.get(mail.kind):
             yield from write(mail.subject)
         else:
@@ -157,8 +157,8 @@ class Recovery:
     def _with_link(
         self, recipient: "Recipient", purpose: Purpose, write: Callable[..., Letter]
     ) -> Iterator[Letter]:
-        """A letter with a new link, unless there is a fresh one. Limits come first: a link that
-        is not mailed must take the place of none that was."""
+        """A letter with a new link, unless there is a fresh one. Limits come first, so that no link
+        is kept that is not mailed."""
         user_id, now = recipient.user_id, self._clock()
         since = now - FRESH
         if self._store.has_link(user_id, purpose, since=since, now=now):

@@ -29,7 +29,7 @@ class RefreshToken:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """None for what cannot be one of ours."""
+        """None if the text does not have the form of our tokens."""
         match = _FORM.fullmatch(text)
         return cls(match[1], bytes.fromhex(match[2])) if match else None
 
@@ -58,8 +58,8 @@ class RefreshTokens:
         return _made(session_id, secrets.token_bytes(_HALF), self._keys[0])
 
     def issued(self, token: RefreshToken) -> bool:
-        """Whether we made it, with a key that is still in use. False says nothing of tokens from
-        before there were proofs, or of a key that has gone since."""
+        """Whether we made it, with a key that is still in use. False also for tokens from before
+        there were proofs, and for those of a key that was removed since."""
         half = token.secret[:_HALF]
         return any(
             hmac.compare_digest(_made(token.session_id, half, key).secret, token.secret)
@@ -73,9 +73,8 @@ class RefreshTokens:
     def repeated(
         self, token: RefreshToken, seed: bytes, current: bytes | None
     ) -> RefreshToken | None:
-        """The token that one was traded for, once more, although we keep its digest alone: whoever
-        has both the token and the seed gets the same again. None if it was made in a way that is
-        not known any more."""
+        """The token that one was traded for, once more. We keep only its digest, but token and seed
+        give the same successor again. None if its key was removed."""
         made = self._successors(token, seed)
         return next((one for one in made if one.matches(current)), None)
 

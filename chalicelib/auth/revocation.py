@@ -7,18 +7,7 @@ must be asked. So losing what Redis holds never lets a revoked session in.
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.buckets import (
-    LOOK,
-    TAKE,
-    Held,
-    digest,
-    held,
-    judge,
-    looking,
-    network,
-    sizes,
-    taking,
-)
+from chalicelib.buckets import TAKE, Held, judge, of_caller, sizes
 from chalicelib.config import Settings
 from chalicelib.limits import Quota, Use
 from chalicelib.redis import Call, Scripts, guarded
@@ -26,20 +15,15 @@ from chalicelib.redis import Call, Scripts, guarded
 if TYPE_CHECKING:
     import redis
 
-
-def _admit(of_its_buckets: str) -> str:
-    return f"""
-    local state = redis.call('GET', KEYS[1])
-    if state == '0' then return {{state}} end
-    local buckets = {{unpack(KEYS, 2)}}
-    {of_its_buckets}
-    return {{state or '', wait, unpack(full)}}
-    """
-
-
-# Read a session's key and, unless it is revoked, its buckets. KEYS: session, buckets. ARGV: see
-# LOOK. Answer {state, µs to wait, µs until each bucket is full}.
-_LOOK, _ADMIT = _admit(LOOK), _admit(TAKE)
+# Reads a session's key and, unless it is revoked, takes of its buckets. KEYS: session, buckets.
+# ARGV: see TAKE. Answers {state, µs to wait, µs until each bucket is full}.
+_ADMIT = f"""
+local state = redis.call('GET', KEYS[1])
+if state == '0' then return {{state}} end
+local buckets = {{unpack(KEYS, 2)}}
+{TAKE}
+return {{state or '', wait, unpack(full)}}
+"""
 
 # Revokes sessions. KEYS: sessions. ARGV: seconds to remember it for.
 _REVOKE = """
@@ -67,29 +51,16 @@ class Revocation:
         self._settings = settings
         self._scripts = Scripts(client)
 
-    def admit(self, user_id: str, session_id: str, use: Use) -> Admission:
+    def admit(
+        self, user_id: str, session_id: str, use: Use, client_id: str | None = None
+    ) -> Admission:
         """Whether the session stands, and one less in the buckets of what it is about to do: one
-        round trip. Raises RateLimited.
-
-        Two, where its address has a bucket as well: that is on another slot, and what either of
-        them refuses must not cost the other.
-        """
-        limit = use.limit, self._settings.limits[use.limit]
-        target = digest(use.target) if use.target else None
-        own = held(limit, user_id, user="", session=session_id, target=target)
-        own_call = admitting(user_id, session_id, own)
-        of_address = held(limit, network(use.address), address="") if use.address else []
-        if not of_address:
-            state, *answer = self._scripts.run(own_call)
-            return self._admission(state, [(own, answer)])
-        (state, *answer), found = self._scripts.run_all(
-            [own_call._replace(script=_LOOK), looking(of_address)]
-        )
+        round trip. `client_id`: of a program that the user let in. Raises RateLimited."""
+        own = of_caller(self._settings.limits, use, user_id, session_id, client_id)
+        state, *answer = self._scripts.run(admitting(user_id, session_id, own))
         if state == "0":
             return Admission(False, [])
-        judge([(own, answer), (of_address, found)])
-        (state, *answer), found = self._scripts.run_all([own_call, taking(of_address)])
-        return self._admission(state, [(own, answer), (of_address, found)])
+        return Admission(_STATES[state], judge([(own, answer)]))
 
     def stands(self, user_id: str, session_id: str) -> bool | None:
         """Whether the session stands; None: unknown."""
@@ -117,12 +88,6 @@ class Revocation:
                 pipe.get(_session(user_id, session_id))
             states: list[str | None] = pipe.execute()
         return [one for one, state in zip(sessions, states, strict=True) if state != "0"]
-
-    @staticmethod
-    def _admission(state: str, taken: list[tuple[list[Held], list[int]]]) -> Admission:
-        if state == "0":
-            return Admission(False, [])
-        return Admission(_STATES[state], judge(taken))
 
 
 def admitting(user_id: str, session_id: str, own: Sequence[Held], cost: int = 1) -> Call:

@@ -86,12 +86,12 @@ class Auth:
         self._clock = clock
 
     def authenticate(self, authorization: str, use: Use = _DEFAULT) -> Identity:
-        """As `admit`, without what is left."""
+        """Like `admit`, without the quotas."""
         return self.admit(authorization, use)[0]
 
     def admit(self, authorization: str, use: Use) -> tuple[Identity, list[Quota]]:
-        """Who calls, from the Authorization header, and what they have left for such a use: one
-        round trip to Redis.
+        """Who calls, from the Authorization header, and their quotas for such a use: one round trip
+        to Redis.
 
         Raises Unauthorized, RateLimited, or Unavailable where Redis cannot answer.
         """
@@ -99,7 +99,9 @@ class Auth:
         if scheme.lower() != "bearer":
             raise Unauthorized()
         identity = self._tokens().verify(token.strip())
-        known, quotas = self._revocation.admit(identity.user_id, identity.session_id, use)
+        known, quotas = self._revocation.admit(
+            identity.user_id, identity.session_id, use, identity.client_id
+        )
         if not self._stands(identity, known):
             raise Unauthorized()
         return identity, quotas
@@ -119,12 +121,13 @@ class Auth:
         )
 
     def redeem_ticket(self, ticket: str) -> Identity:
-        """Whose ticket it is; it is used up. Raises Unauthorized.
+        """Whose ticket it is; it is used up. Raises Unauthorized, also where its session has ended:
+        nobody must be seen to come and go by a ticket that opens nothing.
 
-        Says nothing of the session: ask `still_valid` once the socket is recorded.
+        The session may end at this moment: ask `still_valid` once the socket is recorded.
         """
         identity = self._tickets.redeem(ticket)
-        if identity is None:
+        if identity is None or not self.still_valid(identity):
             raise Unauthorized("The ticket is not valid any more. Ask for a new one.")
         return identity
 
@@ -176,7 +179,7 @@ class Auth:
         )
 
     def announce(self, session: Session) -> None:
-        """Tell the user's open sockets of a sign-in, as far as that can be done."""
+        """Tell the user's open sockets of a sign-in; best effort."""
         data = NewSession(
             session_id=session.id,
             device_name=session.device_name,
@@ -203,8 +206,8 @@ class Auth:
         return self.tokens(session, token)
 
     def session_behind(self, text: str) -> Session | None:
-        """The session that a refresh token was issued for, be it good or not any more; None for a
-        guess."""
+        """The session that a refresh token was issued for, also when the token is no longer good;
+        None for a guess."""
         token = RefreshToken.parse(text)
         if token is None:
             return None
@@ -220,7 +223,7 @@ class Auth:
         return session if _fits(token, session) else None
 
     def end(self, user_id: str, session_id: str) -> None:
-        """End a session, whoever asks. Safe to repeat, as `revoke` is."""
+        """End a session without asking who wants it. Safe to repeat, as `revoke` is."""
         self._store().revoke(user_id, session_id, self._clock())
         self.close(user_id, [session_id])
 
@@ -250,8 +253,8 @@ class Auth:
     def trade(
         self, text: str, *, client_id: str | None, only: Collection[str] | None = None
     ) -> Tokens:
-        """As `refresh`, for the program that the token was given to; whoever asks counts guesses.
-        `only`: the scopes that the access token is to have, of those it may."""
+        """Like `refresh`, for the program that the token was given to. The caller counts guesses.
+        `only`: the access token gets no other scopes than these."""
         token = RefreshToken.parse(text)
         if token is None:
             raise _sign_in_again()
@@ -333,16 +336,16 @@ class Auth:
     def close(self, user_id: str, session_ids: Collection[str]) -> None:
         """Refuse the next request of sessions that PostgreSQL has ended, and close their sockets.
 
-        What is cut short here, `finish_revoked` completes within minutes, and whoever meets the
-        session before that at once.
+        If this is cut short, the next request or frame of the session completes it, or
+        `finish_revoked` does within minutes.
         """
         if session_ids:
             tombstones = self._revocation.tombstones(user_id, session_ids)
             self._sockets().end_sessions(user_id, session_ids, tombstones)
 
     def finish_revoked(self) -> int:
-        """Close what was revoked in the last minutes and would still be let in: whoever revoked it
-        died, or found no Redis, before it was closed. Answers how many sessions."""
+        """Close sessions that were revoked in the last minutes and would still be let in: the
+        function that revoked them died, or Redis did not answer. Answers how many."""
         revoked = self._store().revoked_within(FINISHED_WITHIN, FINISH_BATCH)
         unfinished: dict[str, list[str]] = {}
         for user_id, session_id in self._revocation.unfinished(revoked):
@@ -352,10 +355,10 @@ class Auth:
         return sum(map(len, unfinished.values()))
 
     def give_way(self, user_id: str, session_ids: Collection[str]) -> None:
-        """End sessions that are too many, as far as Redis can be told now.
+        """End sessions beyond the limit; best effort.
 
-        Redis is told first: so none is ended in PostgreSQL that would still be let in. What stays
-        for want of an answer stands, and gives way at the next login.
+        Redis comes first, so that no session has ended in PostgreSQL and would still be let in. If
+        Redis does not answer, they stay valid and give way at the next login.
         """
         try:
             self.close(user_id, session_ids)
@@ -379,7 +382,7 @@ class Auth:
         if known:
             return True
         if known is False:
-            # Whoever revoked it may have died before its sockets were dropped.
+            # The function that revoked it may have died before it dropped the sockets.
             self._sockets().close_session(identity.user_id, identity.session_id)
             return False
         session = self._store().session(identity.session_id)
@@ -399,8 +402,8 @@ class Auth:
         return RefreshTokens(self._tokens().keys_for(PURPOSE))
 
     def _complete(self, session: Session | None) -> None:
-        """Close a session again that was revoked lately: whoever revoked it may have died, or
-        found no Redis, before it was closed. It has ended, so this needs no proof."""
+        """Close a session again that was revoked lately: the function that revoked it may have
+        died, or Redis did not answer. The session has ended, so this needs no proof."""
         if session is not None and session.revoked_lately(self._clock()):
             self.close(session.user_id, [session.id])
 

@@ -48,8 +48,8 @@ _LAST_ADMIN = """
 """
 
 
-# Whoever changes a password by hand needs no link that was mailed before. The second table is of
-# the version before.
+# A changed password voids the links that were mailed before. The second table is the one of the
+# version before.
 _FORGET_RESETS = (
     "DELETE FROM mail_links WHERE user_id = %s AND purpose = 'reset'",
     "DELETE FROM mail_tokens WHERE user_id = %s AND purpose = 'reset'",
@@ -61,7 +61,7 @@ _WAYS_IN = (
     *("passkeys", "google_accounts"),
 )
 
-# A repeat of the deletion must not take back that it is told.
+# A repeated deletion must not remove the notice of the deletion.
 _FORGET_NOTICES = "DELETE FROM notices WHERE user_id = %s AND kind <> 'account_deleted'"
 
 
@@ -117,7 +117,7 @@ class AccountStore:
             raise UsernameTaken() from None
 
     def credential_for(self, login: str) -> Credential | None:
-        """The password of whoever has this username, or has verified this e-mail address."""
+        """The password of the user with this username, or with this verified e-mail address."""
         by_email, by_username = "u.email_verified_at IS NOT NULL AND u.email", "u.username"
         column = by_email if "@" in login else by_username
         with self._postgres.cursor(row_factory=args_row(Credential)) as cursor:
@@ -149,10 +149,10 @@ class AccountStore:
     def open_session(
         self, session: Session, password_hash: str, *, known: bool
     ) -> list[str] | None:
-        """Add a session for whoever proved this very password hash; None if it has changed since,
-        or the user was suspended. The user is told by mail unless the device is `known`.
+        """Add a session after this password hash was proved; None if the hash has changed since, or
+        the user was suspended. Unless the device is `known`, the user gets a mail.
 
-        Answers the sessions that are to give way, least recently used, beyond MAX_SESSIONS.
+        Answers the sessions beyond MAX_SESSIONS that are to end, least recently used first.
         """
         # The locks let a change of password, a suspension or the taking of a role that runs
         # meanwhile see this session, and revoke it.
@@ -168,8 +168,8 @@ class AccountStore:
     def open_by_passkey(
         self, session: Session, passkey_id: str, *, known: bool
     ) -> list[str] | None:
-        """As `open_session`, for whoever proved to have a passkey; None if that was removed
-        meanwhile, or the user was suspended."""
+        """Like `open_session`, after a passkey was proved; None if it was removed meanwhile, or the
+        user was suspended."""
         return self._open(
             session,
             "passkeys p JOIN users u ON u.id = p.user_id"
@@ -179,8 +179,8 @@ class AccountStore:
         )
 
     def open_by_google(self, session: Session, subject: str, *, known: bool) -> list[str] | None:
-        """As `open_session`, for whoever proved to have a Google account; None if that does not
-        sign in here any more, or the user was suspended."""
+        """Like `open_session`, after a Google account was proved; None if it is no longer linked,
+        or the user was suspended."""
         return self._open(
             session,
             "google_accounts g JOIN users u ON u.id = g.user_id"
@@ -228,8 +228,8 @@ class AccountStore:
             ).fetchall()
 
     def roles(self, user_id: str) -> frozenset[str]:
-        """What was granted to a user. Asked once a session is stored: whoever takes a role before
-        that is seen, whoever takes one later ends the session."""
+        """The roles of a user. Ask after the session is stored: a role that was taken before is
+        missing here, and taking one later ends the session."""
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             return frozenset(
                 cursor.execute(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 KNOWN_DEVICES = 20
 KNOWN_SECONDS = 60 * 60 * 24 * 180
 
-# Looks at the device's bucket where it is known, else at all but that. KEYS: known devices, the
+# Looks at the device's bucket if the device is known, else at the others. KEYS: known devices, the
 # device's bucket, the others. ARGV: of the device's and the others see LOOK, then the device or ''.
 # Answers {1 if it is known, µs to wait, µs until each bucket is full}. Writes nothing.
 _LOOK = f"""
@@ -85,11 +85,11 @@ class Attempt:
 
 
 class Throttle:
-    """Every method that counts raises RateLimited beyond the limit, but for `account`; what is
-    refused writes nothing.
+    """Every method that counts, except `account`, raises RateLimited beyond the limit. A refusal
+    writes nothing.
 
-    An attempt counts before it is known to fail, since parallel guesses would else all pass; one
-    that succeeds is taken back. Subjects are kept as digests: they are people's names.
+    An attempt counts before its result is known: otherwise parallel guesses would all pass. If it
+    succeeds, the count is taken back. Subjects are kept as digests: they are people's names.
     """
 
     def __init__(self, client: "redis.Redis", settings: Settings) -> None:
@@ -108,19 +108,19 @@ class Throttle:
         of_address = self._addresses("login", address)
         known, own, found = self._look(guess, of_address)
         counted = [(guess.own(known), own)]
-        # What of an address is gone keeps no device out that is known, nor does it cost it any.
+        # Known devices ignore the address limit, and take nothing of it.
         counted += [] if known else [(of_address, found)]
         judge(counted)
         by_name = [buckets for buckets, _ in counted]
         return Attempt(login, address, device_key, by_name=by_name)
 
     def account(self, attempt: Attempt, user_id: str | None) -> bool:
-        """Count an attempt by all that `login` looked at and by account, or by what was typed
-        where that is nobody's. Answers whether it may be tried. Raises RateLimited where too many
-        were right lately: that needs the password, so no stranger can bring it about.
+        """Count an attempt by all that `login` looked at and by account; by what was typed if no
+        account has that name. Answers whether it may be tried. Raises RateLimited after too many
+        right passwords: those need the password, so no stranger can cause it.
 
-        An account has two names. RateLimited for the one, after guesses at the other, would tell
-        that both belong to the same person.
+        An account has two names. RateLimited for one name, after guesses at the other, would show
+        that both belong to the same person. So that case answers False.
         """
         subject = user_id or attempt.login
         guess = self._accounts(subject, attempt.address, attempt.device_key)
@@ -141,8 +141,8 @@ class Throttle:
         return len(attempt.taken) == len(attempt.by_name) + 1
 
     def logged_in(self, attempt: Attempt) -> None:
-        """Count an attempt that was right, and take back that it counted as a guess, and nothing
-        else: a guesser would log in to an account of their own every now and then."""
+        """Count an attempt that was right, and take back this attempt alone: earlier guesses stay
+        counted, or a guesser would log in to their own account now and then."""
         self._take(attempt.successes)
         self._give_back(attempt.taken)
 
@@ -164,8 +164,8 @@ class Throttle:
         self._learn([self._logins(login, "", device_key), self._accounts(user_id, "", device_key)])
 
     def forgive(self, user_id: str, logins: Sequence[str], address: str) -> None:
-        """Forget an account's attempts from this address, and what others' keep it from: its owner
-        has come back by another way."""
+        """Forget the attempts at an account, from this address and from everywhere: its owner has
+        come back by another way."""
         guesses = [self._accounts(user_id, address, None)]
         guesses += [self._logins(login, address, None) for login in logins]
         self._drop(
@@ -178,7 +178,7 @@ class Throttle:
         )
 
     def forget(self, user_id: str, logins: Sequence[str]) -> None:
-        """Know none of an account's devices any more, by any of its names."""
+        """Forget all devices of an account, under each of its names."""
         guesses = [self._accounts(user_id, "", None)]
         guesses += [self._logins(login, "", None) for login in logins]
         self._forget([one.devices for one in guesses])
@@ -206,16 +206,15 @@ class Throttle:
         self._drop(self._codes(user_id))
 
     def mail(self, kind: str, recipient: str) -> None:
-        """Count a mail by kind and mailbox: nobody's is flooded, and no kind keeps another away."""
+        """Count a mail by kind and mailbox: no mailbox is flooded, and no kind blocks another."""
         self._take(held(self._limit("reset"), digest(f"{kind} {recipient}"), target=""))
 
     def refresh_from(self, address: str) -> None:
-        """Count a refresh by address, before PostgreSQL is asked about a token that proves
-        nothing."""
+        """Count a refresh by address, before PostgreSQL is asked about a token without a proof."""
         self._take(self._addresses("refresh", address))
 
     def refreshed_from(self, address: str) -> None:
-        """Take it back: the token was right, or nobody could tell."""
+        """Take `refresh_from` back: the token was right, or a server did not answer."""
         self._give_back([self._addresses("refresh", address)])
 
     def refresh(self, session_id: str) -> None:
@@ -223,7 +222,7 @@ class Throttle:
         self._take(held(self._limit("refresh"), session_id, session=""))
 
     def program(self, client_id: str) -> None:
-        """Count what a program asks that has shown its secret."""
+        """Count a request of a program that has shown its secret."""
         self._take(held(self._limit("token"), client_id, user=""))
 
     def program_guess(self, address: str) -> None:
@@ -275,12 +274,13 @@ class Throttle:
         return judge([(buckets, answer)])
 
     def _take_each(self, wanted: Sequence[list[Held]]) -> list[Answer]:
-        """Of each list, which is on one slot, one of all or of none: one round trip."""
+        """For each list: one token of each bucket, or of none. A list is on one slot. One round
+        trip for all lists."""
         return self._scripts.run_all([taking(buckets) for buckets in wanted])
 
     def _look(self, guess: Guess, others: list[Held]) -> tuple[bool, Answer, Answer]:
-        """Whether the device is known, and what its own buckets and others hold: one round trip,
-        which changes nothing."""
+        """Whether the device is known, and what its own buckets and `others` hold: one round trip
+        that changes nothing."""
         buckets = guess.of_device + guess.of_strangers
         keys = [guess.devices, *(one.key for one in buckets)]
         look = Call(_LOOK, keys, [*sizes(buckets), guess.mark])

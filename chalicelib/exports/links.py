@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class ExportLinks:
-    """A ticket in each link says whose it is; Redis sees its digest only. It may be used again: a
-    download that broke off is begun anew."""
+    """Each link holds a ticket; Redis keeps only its digest. A link may be opened again, since
+    downloads break off."""
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis = client

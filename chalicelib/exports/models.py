@@ -38,8 +38,8 @@ class Export(Model):
 
 
 class ExportLink(Model):
-    """Where the archive can be fetched by whoever has the link, until `expires_at` or the end of
-    the session that asked for it."""
+    """A link to the archive. It opens without signing in, until `expires_at` or the end of the
+    session that asked for it."""
 
     url: Annotated[str, Field(repr=False)]
     expires_at: Utc

@@ -72,7 +72,7 @@ _TOLD: dict[NoticeKind, tuple[str, str]] = {
     ),
     "password_changed": ("Your password was changed", "The password was changed"),
     "password_reset": (
-        "Your password was set anew",
+        "Your password was reset",
         "A new password was set by a mailed link. All devices were signed out, and passkeys and a "
         "linked Google account were removed",
     ),

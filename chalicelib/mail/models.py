@@ -24,7 +24,7 @@ NoticeKind = Literal[
     "google_unlinked",
     "account_deleted",
 ]
-"""What a user is told about their account, whoever did it."""
+"""Changes of an account that its user gets a mail about."""
 
 
 class Due(NamedTuple):
@@ -38,8 +38,8 @@ class Due(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """What happened to an account `times` times, from `since` to `at`; claimed to be told to an
-    address. `detail` says more of the last time."""
+    """A claimed row: what happened to an account, `times` times, from `since` to `at`. It is mailed
+    to `address`. `detail` describes the last time."""
 
     user_id: str
     kind: NoticeKind

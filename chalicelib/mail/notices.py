@@ -20,7 +20,7 @@ AGAIN = """
         due_at = EXCLUDED.due_at, tries = 0
 """
 
-# An address that is not verified may be somebody else's: nothing is told to it.
+# An address that is not verified may be somebody else's: it gets no notice.
 _TELL = f"""
     {INTO} SELECT id, %(kind)s, email, username, %(detail)s, %(now)s, %(now)s, %(now)s
     FROM users WHERE id = %(user_id)s AND email_verified_at IS NOT NULL {AGAIN}
@@ -44,8 +44,8 @@ _CLAIMED = "user_id = %s AND kind = %s AND address = %s AND times = %s AND tries
 def tell(
     cursor: "Cursor[Any]", user_id: str, kind: NoticeKind, now: datetime, detail: str = ""
 ) -> None:
-    """Have a user told, in the transaction of what happened; nothing where their address is not
-    verified."""
+    """Queue a notice to a user, in the transaction of the change. Does nothing if their address is
+    not verified."""
     cursor.execute(_TELL, {"user_id": user_id, "kind": kind, "now": now, "detail": detail})
 
 
@@ -64,7 +64,7 @@ class NoticeStore:
             ).fetchall()
 
     def put_off(self, notices: Sequence[Notice], until: datetime) -> None:
-        """Have them told later; this try does not count."""
+        """Send them later; this try does not count."""
         with self._postgres.cursor() as cursor:
             cursor.executemany(
                 f"UPDATE notices SET due_at = %s, tries = 0 WHERE {_CLAIMED}".encode(),
@@ -72,7 +72,7 @@ class NoticeStore:
             )
 
     def remove(self, notices: Sequence[Notice]) -> None:
-        """Forget what was told."""
+        """Delete notices that were sent."""
         with self._postgres.cursor() as cursor:
             cursor.executemany(
                 f"DELETE FROM notices WHERE {_CLAIMED}".encode(),

@@ -36,8 +36,8 @@ BATCH = 20
 class Mails:
     """The outbox says what a mail is about; `recovery` writes it when it is sent.
 
-    A notice is never dropped for a limit: it waits. What happened to one account by then is told
-    in one mail. So nobody who uses a limit up keeps an owner from being told.
+    A notice beyond the limit waits and is never dropped. One mail then lists all that happened to
+    the account. So nobody can hide a change from its owner by using up the limit.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Mails:
         return len(batch)
 
     def _tell(self, notices: list[Notice]) -> None:
-        tries = min(one.tries for one in notices)  # none is given up before its time
+        tries = min(one.tries for one in notices)  # so that each gets all of its tries
         try:
             went = self._went("notice", tries, lambda: self._send_notices(notices))
         except RateLimited as error:

@@ -1,4 +1,4 @@
-"""Sockets come and go: who is online, and who is told."""
+"""Sockets come and go: who is online, and who sees that."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Presence:
-    """A user is online while a socket of theirs is open that is no program's."""
+    """A user is online while they have a socket of one of our own clients open."""
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class Presence:
             self._gateway.tell_presence({user_id: left_at})
 
     def watch(self, watcher: Identity, user_ids: list[str]) -> PresenceList:
-        """How users are, now and, by events, for a quarter of an hour; a ping renews that.
+        """The presence of users now and, by events, for a quarter of an hour; a ping renews that.
 
-        Users with whom one has no chat in which both have written are left out.
+        Leaves out users with whom the watcher has no chat in which both have written.
         """
         known = self._store().acquainted(watcher.user_id, user_ids) if user_ids else set()
         visible = [user_id for user_id in dict.fromkeys(user_ids) if user_id in known]
@@ -80,8 +80,8 @@ class Presence:
     def ping(self, pinger: Identity) -> None:
         """Keep the socket's record alive, and every few minutes renew whom it watches.
 
-        Raises Unauthorized where Redis has lost the socket from among its user's: it would get no
-        event any more. Its client connects again and syncs.
+        Raises Unauthorized if Redis has lost the socket from its user's list: it would get no more
+        events. Its client connects again and syncs.
         """
         watching = self._connections.renew(pinger)
         if watching is None:
@@ -91,10 +91,10 @@ class Presence:
             self.watch(pinger, watching)
 
     def check(self, caller: Identity) -> None:
-        """Look at the session behind a socket, and whether events reach it: due every minute, and
-        when Redis does not say that the session stands. Raises Unauthorized.
+        """Check that a socket's session stands and that events reach it: every minute, and when
+        Redis does not know the session. Raises Unauthorized.
 
-        A revoke may have died, or found no Redis, before it had dropped the session's sockets.
+        A revoke may have died, or Redis not have answered, before it dropped the session's sockets.
         """
         if not self._auth().still_valid(caller):
             self._gateway.dismiss([socket_of(caller)])

@@ -119,8 +119,8 @@ class Messages:
         return stored.message, stored.created
 
     def deliver(self, stored: Stored, *, skip: str | None = None) -> None:
-        """Send to open sockets, have the absent pushed to, settle. Safe to repeat; nobody is
-        pushed to again for having been so before."""
+        """Send to open sockets, queue pushes to absent members, settle. Safe to repeat: nobody is
+        pushed to twice."""
         message, member_ids = stored.message, stored.member_ids
         pushed = set() if stored.created else self._connections.pushed(message.id)
         delivery = self._gateway.deliver(
@@ -160,9 +160,9 @@ class Messages:
         return self._changes(reader, chat_id, since, limit, ANSWER_BYTES)
 
     def sync(self, reader: Identity, known: dict[str, int]) -> News:
-        """Every chat that has news for a client that knows `known`, as far as an answer holds.
+        """Every chat that has news for a client that knows `known`, as many as fit into an answer.
 
-        Of a chat that the client does not know it gets the newest messages; the rest is history.
+        For a chat that the client does not know, it gets the newest messages; the rest is history.
         """
         items: list[ChatNews] = []
         room = ANSWER_BYTES
@@ -185,15 +185,15 @@ class Messages:
         self._receipt(reader, chat_id, seq, self._move(reader, chat_id, read=seq))
 
     def delivered(self, reader: Identity, chat_id: str, seq: int) -> None:
-        """A device of the reader has everything up to `seq`. A program's word for it counts for
-        nothing: a push that the user's own devices may need waits for it."""
+        """A device of the reader has everything up to `seq`. From a program this changes nothing:
+        the user's own devices may still need the push."""
         if reader.client_id is not None:
             _found(self._store.observers(chat_id, member=reader.user_id))
             return
         self._receipt(reader, chat_id, seq, self._move(reader, chat_id, delivered=seq))
 
     def typing(self, writer: Identity, chat_id: str, typing: bool) -> None:
-        """Tell the others, once the chat is answered, that somebody types, or stopped."""
+        """Tell the others that somebody types, or stopped; nobody until the chat is answered."""
         others = _found(self._store.observers(chat_id, member=writer.user_id))
         data = TypingOf(chat_id=chat_id, user_id=writer.user_id, typing=typing)
         self._gateway.tell(others, TYPING.of(data))
@@ -203,11 +203,11 @@ class Messages:
         return self._store.cursors(pairs)
 
     def redeliver_pending(self) -> int:
-        """Deliver what stayed pending, because somebody died in mid-send. Answers how many.
+        """Deliver what stayed pending because a send broke off. Answers how many.
 
-        Tries each message once, until JOB_SECONDS are over. The newest come first, then those
-        from anywhere on: many that fail slowly must not keep it from what is behind them. The
-        socket that sent a message is told of it too: clients drop what they know.
+        Tries each message once, until JOB_SECONDS are over. The newest come first, then the others
+        from a random place on, so that many which fail slowly do not keep it from those behind
+        them. The socket that sent a message gets it too: clients drop what they know.
         """
         ends, delivered = time.monotonic() + JOB_SECONDS, 0
         time_now = self._time_now()
@@ -254,8 +254,8 @@ class Messages:
         metrics.count("OutboxAge", age)
 
     def push_overdue(self) -> int:
-        """Push to members whose socket took a message and never acknowledged it; answers how
-        many claims that were.
+        """Push to members whose socket took a message and never acknowledged it; answers the number
+        of claims.
 
         Goes on until nothing is overdue or JOB_SECONDS are over.
         """

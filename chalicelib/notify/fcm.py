@@ -171,7 +171,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _Connection(HTTPConnection):
-    """Counts as closed when it has not been used for long; its pool then opens it anew."""
+    """Counts as closed after a long time without use; its pool then opens it again."""
 
     used_at = 0.0
 

@@ -70,8 +70,8 @@ class Notification(Protocol):
 
 
 class Push(NamedTuple):
-    """The notification of a message for one device. `sender_id` is None where nothing but what it
-    takes to open the app may be told."""
+    """The notification of a message for one device. `sender_id` is None where previews are off:
+    then it holds only what the app needs to open the chat."""
 
     token: str
     message_id: str
@@ -125,9 +125,9 @@ class Notice(NamedTuple):
 
 
 class NewPush(Input):
-    """A program's notification. With a `collapse_key` it takes the place of the program's earlier
-    one with the same on each device. Whoever lets no previews be shown sees that there is one, and
-    their app gets no `data`."""
+    """A program's notification. With a `collapse_key` it replaces the program's earlier one with
+    the same key on each device. Where previews are off, the device shows only that there is one,
+    and the app gets no `data`."""
 
     user_ids: Annotated[list[Id], Field(min_length=1, max_length=100)]
     title: Annotated[str, Field(min_length=1, max_length=100, repr=False), NFC, PRINTABLE]

@@ -1,4 +1,4 @@
-"""Push to people who are away: a record ends on their devices, in a later try, or with the dead."""
+"""Pushes to people who are away: each record is sent, retried or dead-lettered."""
 
 import logging
 from collections import Counter, defaultdict
@@ -97,7 +97,7 @@ class Notifier:
             try:
                 self._canaries().record(canaries)
             except AppError as error:
-                # Whoever sent it says that it is missing.
+                # The deploy then reports it as missing.
                 log.warning("canary not recorded", extra={"code": error.code})
 
     def _push(self, letters: list[Letter]) -> list[Failure]:
@@ -134,7 +134,7 @@ class Notifier:
             (letter, user_id, cursor.answered)
             for letter in letters
             for user_id in letter.event.user_ids
-            # Who has no cursors there is not in the chat any more, and must learn nothing (G4).
+            # Users without cursors have left the chat, and must learn nothing (G4).
             if (cursor := cursors.get((letter.event.chat_id, user_id))) is not None
             and cursor.receipt.read_seq < letter.event.seq
         ]
@@ -152,7 +152,7 @@ class Notifier:
         try:
             quiet = self._doorbell.too_many(knocks)
         except Unavailable as error:
-            # No reason to keep a push back: the store lets through few such messages anyway.
+            # Push all the same: the store lets only few such messages through anyway.
             log.warning("pushes not counted", extra={"dependency": error.dependency})
             return set()
         if quiet:
@@ -161,7 +161,7 @@ class Notifier:
 
 
 def forget(tokens: Collection[str], users: "Users") -> None:
-    """Drop tokens that FCM says are dead, as far as that can be done."""
+    """Drop tokens that FCM says are dead; best effort."""
     if tokens:
         try:
             users.forget_push_tokens(tokens)

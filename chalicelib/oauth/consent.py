@@ -189,8 +189,7 @@ class Consent:
         return identity if SIGN_IN in identity.scopes else None
 
     def count(self, visitor: Visitor) -> None:
-        """Count a page by the address of who asks, unless it is known who that is: a session has
-        buckets of its own."""
+        """Count a page by address, unless the user is signed in: a session has its own buckets."""
         if visitor.identity is None:
             self._throttle.anonymous(Use(limit="page", address=visitor.client.address))
 

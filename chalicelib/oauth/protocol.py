@@ -117,7 +117,7 @@ class Server(AuthorizationServer):
         return Party(client, self._count)
 
     def _count(self, client: OAuthClient) -> None:
-        """Count for a program what it asks, before anything else is looked up."""
+        """Count a program's request, before anything else is looked up."""
         if not self.secret_shown:
             self.secret_shown = True
             self._throttle.program(client.id)

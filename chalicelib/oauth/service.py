@@ -72,7 +72,7 @@ class OAuth:
         return claims
 
     def client(self, client_id: str, caller: Client) -> OAuthClient | None:
-        """A program by its id. Who asks for ones that are not there is slowed down, and nobody
+        """A program by its id. Unknown ids count against the rate limit of the address, and nobody
         else: it is looked for first."""
         if not is_client_id(client_id):
             return None
@@ -97,8 +97,8 @@ class OAuth:
         return self._clients.get(client_id) if is_client_id(client_id) else None
 
     def _counted(self, sent: Sent, caller: Client, respond: Respond) -> Outcome:
-        """Answer. What was wrong counts by address once that is known, so it is in nobody's way
-        who is right; a program that has shown its secret is counted for itself."""
+        """Answer. Only what turned out wrong counts by address, so right requests never wait for
+        it. A program that has shown its secret has buckets of its own."""
         server = self.server(caller)
         try:
             question = self._question(sent)

@@ -10,8 +10,8 @@ from chalicelib.redis import Call, Scripts, guarded
 from chalicelib.users.models import Card
 
 SHAPE = 1
-"""Of what is kept. It is in the key: a version of the code that keeps a Card of another shape
-counts up, and reads nothing that another version has written."""
+"""The version of what is kept, and part of the key. Count it up when Card changes: then no version
+of the code reads what another one wrote."""
 
 KEEP_SECONDS = 60 * 60
 HOLD_SECONDS = 60
@@ -50,8 +50,8 @@ class ProfileCache:
         return {card.id: card for card in map(Card.model_validate_json, kept)}
 
     def hold(self, user_id: str) -> str:
-        """Forget a profile that is about to change, and keep none that was read before `keep` is
-        called with the token, or until HOLD_SECONDS are over."""
+        """Forget a profile that is about to change. Until `keep` is called with the token, or
+        HOLD_SECONDS are over, no other profile is kept."""
         token = secrets.token_hex(8)
         with guarded():
             self._redis.set(_profile(user_id), f"held {token}", ex=HOLD_SECONDS)

@@ -95,7 +95,7 @@ class Card(Model):
 
 class PublicProfile(Model):
     """A user as others see them. A deleted one has no username, and a stock name. `avatar_url` is
-    null: a picture on a host of its owner's choice would tell the owner who looks at it."""
+    always null: a picture on a host that its owner chose would show the owner who looks at it."""
 
     id: str
     username: str | None

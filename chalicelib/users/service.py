@@ -50,16 +50,16 @@ class Users:
 
     @contextmanager
     def changing(self, user_id: str) -> Iterator[None]:
-        """Around a change of what others see of a user: once it is over, they see nothing older.
+        """Around a change of what others see of a user: after it, nobody sees the older profile.
 
-        Raises Unavailable, before anything has changed, if the cache cannot be told.
+        Raises Unavailable, before anything has changed, if Redis does not answer.
         """
         token = self._cache.hold(user_id)
         yield
         try:
             changed = self._store.cards([user_id])
         except Unavailable:
-            return  # it is done; and nothing is cached of this user for a while
+            return  # the change is stored, and the hold keeps older profiles out of the cache
         self._keep(changed, token=token)
 
     def get(self, user_id: str) -> PublicProfile:
@@ -112,8 +112,8 @@ class Users:
         )
 
     def _cards(self, user_ids: Collection[str]) -> dict[str, Card]:
-        """Of users that exist: from the cache, and the others from PostgreSQL, in one round trip
-        to each. A third keeps what was not cached."""
+        """Users that exist: one round trip to the cache, one to PostgreSQL for the others, and one
+        that caches those."""
         ids = list(dict.fromkeys(user_ids))
         try:
             found = self._cache.find(ids) if ids else {}

@@ -91,8 +91,8 @@ class UserStore:
         self, user_id: str, session_id: str, device_id: str, push: PushToken, now: datetime
     ) -> None:
         """Set a device's token. It is taken from the user's other devices, and from other users
-        only where the device shows the same key as theirs did: who merely knows a token silences
-        nobody. The devices set longest ago beyond MAX_DEVICES are dropped."""
+        only if the device shows the same key as theirs did: knowing a token is not enough to
+        silence anybody. Beyond MAX_DEVICES, the devices set longest ago are dropped."""
         key = push.device_key
         values = {
             "user_id": user_id,

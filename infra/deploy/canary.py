@@ -1,4 +1,4 @@
-"""The last step of a deploy: a push to nobody comes out of every queue, and FCM knows us."""
+"""A step of a deploy: a push to nobody goes through every queue, and FCM accepts our account."""
 
 from collections.abc import Callable
 

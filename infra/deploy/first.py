@@ -1,7 +1,7 @@
 """The function `maintain`, brought up to date before all others: it migrates for them.
 
 Chalice deploys all functions at once, so new code would serve before its tables are there. This
-does to the one function what Chalice then does to all.
+updates the one function as Chalice then updates all.
 """
 
 import json
@@ -15,7 +15,7 @@ from infra.deploy.project import Function
 from infra.package.zips import Zips
 
 POLICY_SECONDS = 15.0
-"""How long a change of a role takes to be known everywhere, as a rule."""
+"""How long a change of a role usually takes to be known everywhere."""
 
 
 def is_there(aws: Aws, function: Function) -> bool:

@@ -1,7 +1,7 @@
 """How much one stage may take of what API Gateway gives the account.
 
-Requests, frames and posts to sockets share one rate of the account, 10,000 a second as a rule.
-Without these limits anybody could use it up by an open route, and nobody would be reached.
+Requests, frames and posts to sockets share one rate of the account, usually 10,000 a second.
+Without these limits anybody could use it up over an open route, and no frame would be posted.
 """
 
 from infra.deploy.apis import API_STAGE
@@ -10,7 +10,7 @@ from infra.deploy.stages import Throttles
 
 
 def ensure(aws: Aws, rest_id: str, socket_id: str, wanted: Throttles) -> str:
-    """Have both APIs refuse with 429 what is beyond these rates."""
+    """Have both APIs answer 429 beyond these rates."""
     aws.client("apigateway").update_stage(
         restApiId=rest_id,
         stageName=API_STAGE,

@@ -1,4 +1,4 @@
-"""Data of servers fit the passwords that they were made with: others are set aside."""
+"""Data that were made with other passwords than today's are set aside."""
 
 import secrets
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ def generation(state: Path) -> str:
 
 
 def set_aside(state: Path, folders: Iterable[str], report: Report) -> None:
-    """Move data away that no password of ours opens: from before there were any, or from before
+    """Move data away that our passwords do not open: from before there were any, or from before
     the keys were deleted."""
     mark = state / "keys" / _NAME
     if mark.exists():
@@ -29,7 +29,7 @@ def set_aside(state: Path, folders: Iterable[str], report: Report) -> None:
             folder.rename(place / folder.name)
         report(
             f"The servers' data have no passwords of {mark.parent}. They are in {place} now, and "
-            "the servers begin anew. Delete that folder if you do not need it."
+            "the servers start empty. Delete that folder if you do not need it."
         )
     mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     mark.write_text(new)

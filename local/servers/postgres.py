@@ -41,7 +41,7 @@ class Postgres(Embedded):
 
     @classmethod
     def administration(cls, port: int, state: Path) -> str:
-        """The URL of whoever may do anything, the app not being that."""
+        """The URL of the superuser, which the app is not."""
         password = keys.password(state / "keys", _SUPERUSERS)
         return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/postgres"
 

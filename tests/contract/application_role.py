@@ -14,6 +14,8 @@ import pytest
 from chalicelib import roles, schema
 from chalicelib.postgres import Postgres
 
+_migrated: set[str] = set()
+
 LOGIN = f"{roles.GROUP}_1"
 PASSWORD = "of-the-application"
 
@@ -29,11 +31,10 @@ def application(url: str) -> str:
 def installed() -> Iterator[None]:
     """After `schema.migrate`, whoever opens that database through `Postgres` is the application."""
     opened, migrate = Postgres.__init__, schema.migrate
-    migrated: set[str] = set()
     owner = threading.local()
 
     def open_(self: Postgres, url: str, *rest: Any, **more: Any) -> None:
-        ours = url in migrated and not getattr(owner, "at_work", False)
+        ours = url in _migrated and not getattr(owner, "at_work", False)
         opened(self, application(url) if ours else url, *rest, **more)
 
     def migrate_(url: str, then: Callable[[str], None] = lambda url: None) -> None:
@@ -43,9 +44,9 @@ def installed() -> Iterator[None]:
             then(url)
         finally:
             owner.at_work = False
-        migrated.add(url)
+        _migrated.add(url)
 
-    # Whoever changes the defaults of the one changes those of the other.
+    # The defaults of the two must stay the same.
     setattr(open_, "__kwdefaults__", opened.__kwdefaults__)  # noqa: B010
 
     with pytest.MonkeyPatch.context() as patch:

@@ -20,13 +20,16 @@ from tests.contract.altered import ALTERED, altered
 from tests.contract.pooler import POOLED, pooler
 
 Start = Callable[[str], str]
+HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="session", autouse=True)
-def as_functions() -> Iterator[None]:
-    """Stores sign in as functions do."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Stores sign in as functions do; in these tests, not in others that run in this process."""
+    if HERE not in item.path.parents:
+        return (yield)
     with application_role.installed():
-        yield
+        return (yield)
 
 
 @pytest.fixture(scope="session")

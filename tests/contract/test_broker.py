@@ -202,7 +202,7 @@ class TestTopology:
 
 
 class TestALostTopology:
-    """As of a broker that was set up anew, or whose queues somebody deleted."""
+    """As on a broker that was set up again, or whose queues somebody deleted."""
 
     @pytest.fixture(autouse=True)
     def whole_again(self, amqp_url: str, queues: Queues) -> Iterator[None]:
@@ -210,7 +210,7 @@ class TestALostTopology:
         declare(amqp_url)
 
     @pytest.mark.parametrize("queue", PUSH_QUEUES)
-    def test_c6_a_deleted_queue_is_declared_again(
+    def test_a_deleted_queue_is_declared_again(
         self, broker: Broker, queues: Queues, queue: str
     ) -> None:
         queues.channel.queue_delete(queue)
@@ -221,7 +221,7 @@ class TestALostTopology:
 
     @pytest.mark.parametrize("warm", [True, False])
     @pytest.mark.parametrize("exchange", [EVENTS, RETRY])
-    def test_c6_a_deleted_exchange_is_declared_again(
+    def test_a_deleted_exchange_is_declared_again(
         self, broker: Broker, queues: Queues, exchange: str, warm: bool
     ) -> None:
         if warm:
@@ -234,14 +234,14 @@ class TestALostTopology:
         assert queues.take("push.1") is not None
         queues.wait_for("push.2")
 
-    def test_c6_a_lost_binding_is_made_again(self, broker: Broker, queues: Queues) -> None:
+    def test_a_lost_binding_is_made_again(self, broker: Broker, queues: Queues) -> None:
         queues.channel.queue_unbind("push.2", EVENTS, "message.unread.2")
 
         broker.publish(unread(user_of(2)))
 
         assert queues.take("push.2") is not None
 
-    def test_c6_an_empty_broker_gets_all_of_it(self, broker: Broker, queues: Queues) -> None:
+    def test_an_empty_broker_gets_all_of_it(self, broker: Broker, queues: Queues) -> None:
         for queue in QUEUES:
             queues.channel.queue_delete(queue)
         for exchange in (EVENTS, RETRY):
@@ -255,14 +255,16 @@ class TestALostTopology:
         queues.channel.exchange_declare(EVENTS, passive=True)
         queues.channel.exchange_declare(RETRY, passive=True)
 
-    def test_c6_is_well_again_for_who_asks(self, broker: Broker, queues: Queues) -> None:
+    def test_a_ping_declares_an_exchange_that_is_missing(
+        self, broker: Broker, queues: Queues
+    ) -> None:
         queues.channel.exchange_delete(EVENTS)
 
         broker.ping()
 
         queues.channel.exchange_declare(EVENTS, passive=True)
 
-    def test_c6_under_load_costs_no_push_that_came_later(
+    def test_exchanges_lost_under_load_cost_no_push_that_comes_later(
         self, amqp_url: str, queues: Queues
     ) -> None:
         lost = threading.Event()
@@ -298,7 +300,7 @@ class TestALostTopology:
         assert len(promised) >= 20
         assert set(promised) <= came
 
-    def test_c6_is_not_declared_for_every_message(
+    def test_nothing_is_declared_for_every_message(
         self, broker: Broker, queues: Queues, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         declared = count_declarations(monkeypatch)
@@ -314,7 +316,7 @@ class TestALostTopology:
 
         assert len(declared) == 2
 
-    def test_c6_that_we_may_not_declare_is_told_and_left(
+    def test_a_refused_declaration_is_logged_and_not_repeated(
         self, broker: Broker, queues: Queues, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Refused as by permissions: such a queue cannot be ours."""

@@ -110,6 +110,7 @@ def test_a_ticket_of_a_session_that_ended_is_refused(client: redis.Redis) -> Non
 
     assert by_ticket(ticket) == 401
     assert not client.keys("conn*")
+    assert not client.keys("seen:*")  # nobody was online, and nobody's account may be deleted
 
 
 def test_a_ticket_opens_what_its_client_may(client: redis.Redis) -> None:

@@ -334,6 +334,21 @@ def test_a_user_has_the_same_bucket_on_all_sockets_and_over_http(client: redis.R
             connections.admit(name, SEND)
 
 
+def test_a_socket_of_a_program_uses_up_nothing_of_its_users(client: redis.Redis) -> None:
+    given = settings(rate_limits={"send": {"user": (2, 900), "target": (1, 900)}})
+    connections, ana = Connections(client, given), someone()
+    connections.open(program_of(ana), "p1")
+    connections.open(ana, "c1")
+    connections.admit("p1", SEND)
+    for _ in range(2):  # of a socket that the function has not seen before, and of one that it has
+        with pytest.raises(RateLimited):
+            connections.admit("p1", SEND)
+
+    connections.admit("c1", SEND)
+    with pytest.raises(RateLimited):
+        Revocation(client, given).admit(ana.user_id, "another", SEND, "board")
+
+
 def test_a_frame_is_one_round_trip_but_for_the_first_that_a_function_sees(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

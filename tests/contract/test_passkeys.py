@@ -1,11 +1,13 @@
 """Passkeys and challenges: the servers, and the stand-ins for them, held to the same."""
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import pytest
+import redis
 
 from chalicelib.auth import challenges
 from chalicelib.auth.challenges import Challenges
@@ -202,41 +204,67 @@ class TestChallenges:
     def challenges(self, request: pytest.FixtureRequest) -> Challenges:
         if request.param == "fake":
             return FakeChallenges()
-        return Challenges(connect(request.getfixturevalue("redis_url")))
+        return made_with(connect(request.getfixturevalue("redis_url")))
 
     def test_are_good_once(self, challenges: Challenges) -> None:
         challenge = challenges.issue("register", "ana")
 
-        redeemed = [challenges.redeem(challenge, "register", "ana") for _ in range(2)]
+        assert challenges.good(challenge, "register", "ana")
+        assert [challenges.use(challenge) for _ in range(2)] == [True, False]
 
-        assert redeemed == [True, False]
+    def test_are_good_for_nothing_else(self, challenges: Challenges) -> None:
+        challenge = challenges.issue("register", "ana")
 
-    def test_are_used_up_also_for_what_they_are_not_for(self, challenges: Challenges) -> None:
         for purpose, owner in (("sign_in", "ana"), ("register", "bo"), ("register", "")):
-            challenge = challenges.issue("register", "ana")
+            assert not challenges.good(challenge, purpose, owner)  # type: ignore[arg-type]
 
-            assert not challenges.redeem(challenge, purpose, owner)  # type: ignore[arg-type]
-            assert not challenges.redeem(challenge, "register", "ana")
-
-    @pytest.mark.parametrize("challenge", [b"", b"x", b"*" * 3000])
+    @pytest.mark.parametrize("challenge", [b"", b"x", b"*" * 24, b"*" * 56, b"*" * 3000])
     def test_unknown_ones_are_good_for_nothing(
         self, challenges: Challenges, challenge: bytes
     ) -> None:
-        assert not challenges.redeem(challenge, "sign_in")
+        assert not challenges.good(challenge, "sign_in")
 
-    def test_only_one_of_many_redeems(self, redis_url: str) -> None:
-        of_redis = Challenges(connect(redis_url))
+    def test_only_one_of_many_uses_one(self, redis_url: str) -> None:
+        of_redis = made_with(connect(redis_url))
         challenge = of_redis.issue("sign_in")
 
         with ThreadPoolExecutor(8) as pool:
-            redeemed = list(pool.map(lambda _: of_redis.redeem(challenge, "sign_in"), range(16)))
+            used = list(pool.map(lambda _: of_redis.use(challenge), range(16)))
 
-        assert redeemed.count(True) == 1
+        assert used.count(True) == 1
 
     def test_end_by_themselves(self, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         client = connect(redis_url)
         client.flushdb()
-        Challenges(client).issue("sign_in")
+        of_redis = made_with(client)
+        challenge = of_redis.issue("sign_in")
+        assert client.keys() == []  # whoever asks, and however often
+        of_redis.use(challenge)
 
         (key,) = client.keys()
         assert 0 < client.ttl(key) <= challenges.SECONDS
+        later = time.time() + challenges.SECONDS
+        monkeypatch.setattr(time, "time", lambda: later)
+        assert not of_redis.good(challenge, "sign_in")
+
+    def test_are_known_to_whoever_has_the_key_and_as_long_as_there_is_one(
+        self, redis_url: str
+    ) -> None:
+        client = connect(redis_url)
+        challenge = made_with(client).issue("sign_in")
+
+        assert made_with(client, b"new", b"key").good(challenge, "sign_in")
+        assert not made_with(client, b"new").good(challenge, "sign_in")
+
+    def test_are_not_to_be_changed(self, redis_url: str) -> None:
+        of_redis = made_with(connect(redis_url))
+        challenge = of_redis.issue("sign_in")
+
+        for place in range(len(challenge)):
+            changed = bytearray(challenge)
+            changed[place] ^= 1
+            assert not of_redis.good(bytes(changed), "sign_in")
+
+
+def made_with(client: redis.Redis, *keys: bytes) -> Challenges:
+    return Challenges(client, lambda: keys or (b"key",))

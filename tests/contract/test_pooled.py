@@ -76,7 +76,11 @@ def test_sessions_are_shared(connect: Callable[[], Postgres]) -> None:
     assert len(pids) > 1
 
 
-def test_migrations_run_through_it(postgres_url: str, url: str) -> None:
+def test_migrations_run_through_it(
+    postgres_url: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(Postgres.__init__.__kwdefaults__ or {}, "pooled", True)
+
     schema.migrate(url)
     schema.migrate(url)
 

@@ -142,19 +142,6 @@ def test_nor_a_request_that_its_user_or_its_session_refuses(client: redis.Redis)
     refused(client, lambda: revocation.admit("ana", "s2", Use()))
 
 
-def test_nor_one_that_only_one_of_user_and_address_refuses(client: redis.Redis) -> None:
-    sizes = {"search.user": 2, "search.address": 3}
-    revocation = Revocation(client, auth_settings(rate_limits=rates(sizes)))
-    search = Use(limit="search", address=HERE)
-    for _ in range(2):
-        revocation.admit("ana", "s1", search)
-
-    refused(client, lambda: revocation.admit("ana", "s1", search), times=5)
-    revocation.admit("bo", "s2", search)
-    refused(client, lambda: revocation.admit("bo", "s2", search))
-    refused(client, lambda: revocation.admit("eve", "s3", search))
-
-
 def test_nor_does_anything_that_was_met_under_a_slower_limit(client: redis.Redis) -> None:
     slow, fast = (
         Throttle(client, auth_settings(rate_limits=rates({"register.address": 2}, seconds)))

@@ -213,7 +213,7 @@ class TestRest:
         deployed.function("make_exports").invoke(events.schedule("make_exports"))
 
         link = deployed.rest(f"{route}/link", proof, token=token)
-        archive = httpx.get(link.body["url"])
+        archive = httpx.get(link.body["url"], follow_redirects=True)
         assert archive.status_code == 200
         with ZipFile(io.BytesIO(archive.content)) as files:
             (profile,) = json.loads(files.read("account.json"))["profile"]

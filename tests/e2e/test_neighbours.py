@@ -18,6 +18,7 @@ SMALL = {
     "passkey-answer": {"address": [2, 900]},
     "google": {"address": [2, 900]},
     "sign-in": {"user": [8, 900]},
+    "chats": {"user": [3, 900]},
 }
 
 
@@ -104,6 +105,21 @@ def page_of(browser: Browser, program: Program, ana: Neighbour) -> Page:
         page = browser.submit(page, "sign_in", login=ana.username, password=PASSWORD)
     assert page.title.startswith("Allow"), page.text
     return page
+
+
+def test_a_program_that_may_nothing_keeps_its_user_from_nothing(cloud: Cloud) -> None:
+    cy, program = Neighbour(cloud), registered(cloud)
+    browser = Browser(cy.url)
+    page = browser.visit(asking(cy.url, program, scope="openid"))
+    page = browser.submit(page, "sign_in", login=cy.username, password=PASSWORD)
+    code = browser.submit(page, "allow").back["code"]
+    token = trade(cy.url, program, code).json()["access_token"]
+
+    answers = [call(cy.url, "/v1/chats", token, "POST").status_code for _ in range(4)]
+
+    assert answers == [403, 403, 403, 429]
+    own = call(cy.url, "/v1/chats", cy.tokens["access_token"], "POST")
+    assert own.status_code == 400  # it has no body
 
 
 def test_what_strangers_at_an_address_use_up_is_missed_by_nobody_who_is_right(

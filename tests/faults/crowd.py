@@ -118,7 +118,7 @@ class Crowd:
         await self.until(lambda: all(device.is_online for device in self.devices))
 
     async def greet(self) -> None:
-        """Whoever would else be sent three messages at most writes once."""
+        """The other member writes once: otherwise only three messages could be sent to them."""
         if not self.greetings:
             for user, chat_id in (
                 (self.ana, self.lively),

@@ -14,6 +14,7 @@ def test_g9_the_first_request_of_each_container_after_servers_restarted_is_answe
     """Each container holds connections that died while it was frozen."""
 
     async def scenario(crowd: Crowd) -> None:
+        await crowd.greet()
         servers = sorted(set(trouble.servers) - {"s3"})
         sent = [Sent.new(crowd.lively, crowd.ana, f"woken {n}") for n in range(3 * WORKERS)]
         with trouble.frozen_workers():
@@ -28,6 +29,6 @@ def test_g9_the_first_request_of_each_container_after_servers_restarted_is_answe
         assert [answer.status for answer in answers] == [201] * len(sent)
         assert "unavailable" not in crowd.calls.outcomes()
         history = await pages(crowd.bo, crowd.lively)
-        assert {m["client_id"] for m in history} == {one.client_id for one in sent}
+        assert {m["client_id"] for m in history} >= {one.client_id for one in sent}
 
     run(scenario)

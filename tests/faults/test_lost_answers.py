@@ -29,7 +29,7 @@ NEW = "battery staple 24 horse"
 
 
 class Place(NamedTuple):
-    """A cloud whose functions reach Redis through a network of ours."""
+    """A cloud whose functions reach Redis through a proxy of the test."""
 
     cloud: Cloud
     redis: LossyProxy

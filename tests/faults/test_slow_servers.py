@@ -1,4 +1,4 @@
-"""Servers that are slow, or drip: whoever asks is answered in time, and nothing is half done (G9).
+"""Servers that are slow, or drip: requests are answered in time, and nothing is half done (G9).
 
 On this machine each limit of a single call is met a few times in a row, which is what one deadline
 for all of them is for.

@@ -1,4 +1,4 @@
-"""RabbitMQ loses its exchanges and queues, as a broker does that is set up anew."""
+"""RabbitMQ loses its exchanges and queues, like a broker that is set up again."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ QUEUES = [*PUSH_QUEUES, DEAD, *(f"push.retry.{n + 1}" for n in range(len(RETRY_S
 
 
 @on_one_store
-def test_g1_c6_exchanges_that_are_deleted_under_load_cost_no_push(run: Run, cloud: Cloud) -> None:
+def test_g1_exchanges_that_are_deleted_under_load_cost_no_push(run: Run, cloud: Cloud) -> None:
     async def scenario(crowd: Crowd) -> None:
         async with crowd.talking():
             await asyncio.sleep(1)
@@ -29,7 +29,7 @@ def test_g1_c6_exchanges_that_are_deleted_under_load_cost_no_push(run: Run, clou
 
 @on_one_store
 @pytest.mark.parametrize("exchanges", [[], [EVENTS, RETRY]])
-def test_g1_c6_queues_that_are_deleted_cost_no_push_of_what_is_sent_then(
+def test_g1_queues_that_are_deleted_cost_no_push_of_what_is_sent_then(
     run: Run, cloud: Cloud, exchanges: list[str]
 ) -> None:
     async def scenario(crowd: Crowd) -> None:

@@ -375,7 +375,7 @@ def export(all_servers: Servers) -> str:
 
 
 class TestStrangers:
-    """Whoever can reach the ports: other accounts of the machine, and pages in a browser."""
+    """All that can reach the ports: other accounts of the machine, and pages in a browser."""
 
     @pytest.mark.parametrize("scheme", ["http", "https"])
     def test_see_nothing_at_any_port_of_s3(
@@ -506,7 +506,7 @@ class TestDataWithoutPasswords:
         servers = start("postgres")
 
         psycopg.connect(servers.env["POSTGRES_URL"]).close()
-        (told,) = [report for report in reports if "set aside" in report or "begin anew" in report]
+        (told,) = [report for report in reports if "set aside" in report or "start empty" in report]
         (place,) = tmp_path.glob("before-*")
         assert str(place) in told
         assert (place / "postgres/cluster/PG_VERSION").exists()

@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 import time
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -218,7 +219,8 @@ class TestLimits:
 
     def test_a_larger_message_closes(self, stack: Stack) -> None:
         with stack.connect() as client:
-            client.send(["x" * 32768] * 4 + ["y"])
+            with suppress(ConnectionClosed):  # it may close before all is sent
+                client.send(["x" * 32768] * 4 + ["y"])
 
             assert closing(client)[0] == 1009
 

@@ -216,7 +216,7 @@ def test_a_queue_that_appears_later_is_found(stack: Stack, broker: Broker) -> No
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.2, 1.5])
-def test_c6_a_queue_that_is_deleted_and_declared_again_is_consumed_again(
+def test_a_queue_that_is_deleted_and_declared_again_is_consumed_again(
     stack: Stack, broker: Broker, pause: float
 ) -> None:
     with triggered(stack, broker):

@@ -32,6 +32,12 @@ def test_every_action_is_limited_by_user_and_session_and_none_by_address() -> No
         assert {"user", "session"} <= set(TABLE[action.limit].buckets) <= KINDS_OF_A_FRAME, name
 
 
+def test_who_is_signed_in_never_waits_for_an_address() -> None:
+    """Accounts are free: a few of one neighbour could use up what all others there need."""
+    counted = {one.limit for one in ENDPOINTS if one.scope} | {CONNECT.limit}
+    assert {name for name in counted if TABLE[name].address} == set()
+
+
 def test_an_action_shares_the_buckets_of_its_twin() -> None:
     twins = {
         "message.send": "POST /v1/chats/{chat_id}/messages",
@@ -82,6 +88,7 @@ def test_only_what_is_answered_from_memory_is_open() -> None:
         "/.well-known/oauth-authorization-server",
         "/.well-known/openid-configuration",
         "/v1/auth/google",
+        "/v1/auth/login/passkey/begin",
     }
 
 

@@ -33,7 +33,7 @@ def statements(source: str) -> list[str]:
 
 @pytest.mark.parametrize("path", sorted(CODE.rglob("*.py")), ids=lambda path: path.stem)
 def test_columns_are_named(path: Path) -> None:
-    """A column more would break whoever prepared the statement, or reads its rows by place."""
+    """With a new column, prepared statements fail, and rows that are read by place are wrong."""
     assert [text for text in statements(path.read_text()) if STAR.search(text)] == []
 
 

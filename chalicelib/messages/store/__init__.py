@@ -26,8 +26,8 @@ class MessageStore(Protocol):
     Every method raises Unavailable when the server does not answer in time. `None` means that
     there is no such chat or that `member` is not in it: the caller cannot tell which (G4).
 
-    A direct chat is answered once both members have written. Until then neither learns of the
-    other's receipts, typing and presence.
+    A direct chat is answered once both members have written. Until then neither sees the other's
+    receipts, typing and presence.
     """
 
     def open_direct(

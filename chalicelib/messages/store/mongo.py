@@ -66,9 +66,9 @@ class MongoMessages(MessageStore):
 
     def __init__(self, url: str, *, prefix: str = "") -> None:
         """`prefix` goes before the names of all collections."""
-        # What bounds a call is `Documents.bounded`; the time to connect also bounds looking after
-        # the server. Whatever is answered or read is on disk, on most servers of a replica set: a
-        # crash or a failover takes nothing back. Arguments win over what the URL says.
+        # `Documents.bounded` limits a call; the time to connect also limits checks of the server.
+        # What is acknowledged or read is on disk on most servers of a replica set: a crash or a
+        # failover takes nothing back. Arguments win over what the URL says.
         self._client: MongoClient[Document] = MongoClient(
             url,
             tz_aware=True,
@@ -87,8 +87,8 @@ class MongoMessages(MessageStore):
                 self._db.chats.database[name].create_indexes(indexes)
 
     def look_who_wrote(self, unanswered: int) -> None:
-        """Have each chat know whether it is answered that an older version of us has made. Safe to
-        repeat, and to run twice at once."""
+        """Note in each chat of an older version whether it is answered. Safe to repeat, and to run
+        twice at once."""
         unknown: Document = {"_id": {"$gt": ""}, "asked": {"$exists": False}, "answered": None}
         while True:
             with self._db.bounded(INDEX_SECONDS):

@@ -49,8 +49,8 @@ class Documents:
 
     @contextmanager
     def bounded(self, seconds: float = CALL_SECONDS) -> Iterator[None]:
-        """All round trips of a call share one deadline. Before the first, a connection that was
-        idle is tried: a network that forgot it says nothing, and it would take all the time."""
+        """All round trips of a call share one deadline. A connection that was idle is tested first:
+        if the network forgot it, the call would wait on it for all of its time."""
         try:
             with pymongo.timeout(within(seconds / 2 if self.trying else seconds)):
                 if self._used_at and time.time() - self._used_at > IDLE_SECONDS:
@@ -188,14 +188,14 @@ class Documents:
 
 
 class Keeper(Protocol):
-    """Who keeps documents."""
+    """A store whose methods `again` can repeat."""
 
     _db: Documents
 
 
 def again(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """A call that is harmless to repeat, and is repeated once if the server was well before: its
-    connection may have been lost in silence."""
+    """For a call that is harmless to repeat: it is repeated once if the server answered the last
+    time. Then only its connection may have been lost."""
 
     @functools.wraps(method)
     def wrapped(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -247,9 +247,9 @@ def take_place(entry: Document) -> list[Document]:
 
 
 def may_be_sent(new: NewMessage, unanswered: int) -> list[Document]:
-    """In which chats a message may take a place. A chat keeps who wrote first (`asked_by`), the
-    client_ids of what they wrote (`asked`) and, once another has written, that it is `answered`.
-    Sent again, a message takes the same entry of `asked`, so it counts once."""
+    """Which chats take a message. A chat keeps who wrote first (`asked_by`), the client_ids of
+    their messages (`asked`) and, once another member has written, that it is `answered`. A resend
+    has the same entry of `asked`, so it counts once."""
     others = {"asked": {"$exists": True}, "asked_by": {"$ne": new.sender_id}}
     few = {"asked_by": new.sender_id, f"asked.{unanswered - 1}": {"$exists": False}}
     return [{"answered": True}, others, few]

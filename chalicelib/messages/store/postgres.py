@@ -27,24 +27,24 @@ _MESSAGE = "id, chat_id, seq, rev, sender_id, client_id, content, created_at, ed
 
 
 def _columns(table: str) -> str:
-    """A message's columns in one of several tables. Columns are always named: a `*` that grows
-    breaks whoever prepared the statement before."""
+    """A message's columns in one of several tables. Columns are always named: when a column is
+    added, a prepared statement with `*` fails."""
     return ", ".join(f"{table}.{name}" for name in _MESSAGE.split(", "))
 
 
-# Whether a member has written. The LIMIT has it planned for one row, however many there are.
+# Whether a member has written. LIMIT makes PostgreSQL plan for one row, however many there are.
 _WROTE = """(
     SELECT true FROM messages
     WHERE messages.chat_id = writer.chat_id AND messages.sender_id = writer.user_id LIMIT 1
 )"""
 
-# Whether two of a chat's members have. It is derived: nothing has to be kept in step with it.
+# Whether two members of a chat have written. It is computed, so nothing has to be kept up to date.
 _ANSWERED = f"""(
     SELECT count(*) > 1 FROM memberships writer WHERE writer.chat_id = {{}}.{{}} AND {_WROTE}
 )"""
 
-# Who has to wait for another append sees the chat's new row, but messages as they were before.
-# So `free_until` is a rev: what came between takes of what may still be sent.
+# An append that waits for another one sees the chat's new row, but the messages from before it.
+# So `free_until` is a rev: messages that came in between also use up what may be sent.
 _APPEND = f"""
 WITH members AS (
     SELECT array_agg(user_id) AS member_ids FROM memberships WHERE chat_id = %(chat_id)s

@@ -80,17 +80,22 @@ class FakeChallenges(Challenges):
     """Challenges that never expire, numbered."""
 
     def __init__(self) -> None:
-        self.waiting: dict[bytes, tuple[Purpose, str]] = {}
-        self._issued = 0
+        self.issued: dict[bytes, tuple[Purpose, str]] = {}
+        self.used: set[bytes] = set()
 
     def issue(self, purpose: Purpose, owner: str = "") -> bytes:
-        self._issued += 1
-        challenge = self._issued.to_bytes(32, "big")
-        self.waiting[challenge] = (purpose, owner)
+        challenge = (len(self.issued) + 1).to_bytes(32, "big")
+        self.issued[challenge] = (purpose, owner)
         return challenge
 
-    def redeem(self, challenge: bytes, purpose: Purpose, owner: str = "") -> bool:
-        return self.waiting.pop(challenge, None) == (purpose, owner)
+    def good(self, challenge: bytes, purpose: Purpose, owner: str = "") -> bool:
+        return self.issued.get(challenge) == (purpose, owner)
+
+    def use(self, challenge: bytes) -> bool:
+        if challenge in self.used:
+            return False
+        self.used.add(challenge)
+        return True
 
 
 def _info(held: Held) -> PasskeyInfo:

@@ -63,7 +63,9 @@ class FakeRevocation(Revocation):
         self.down = False
         self.limited = False
 
-    def admit(self, user_id: str, session_id: str, use: Use) -> Admission:
+    def admit(
+        self, user_id: str, session_id: str, use: Use, client_id: str | None = None
+    ) -> Admission:
         known = self.stands(user_id, session_id)
         if self.limited and known is not False:
             raise RateLimited(1)

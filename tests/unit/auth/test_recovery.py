@@ -239,7 +239,7 @@ class TestReset:
         (token,) = ask(world)
         reset(world, token)
 
-        assert world.told() == ["Your password was set anew"]
+        assert world.told() == ["Your password was reset"]
 
     def test_a_link_is_good_for_half_an_hour(self, world: World) -> None:
         world.verified()

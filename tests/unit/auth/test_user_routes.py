@@ -66,7 +66,16 @@ class TestUsers:
             {"ids": [",".join(new_id() for _ in range(101))]},
             {"ids": [new_id()], "username": ["ana"]},
         ],
-        ids=lambda query: str(query)[:40],
+        ids=[
+            "nothing",
+            "a comma",
+            "no id",
+            "in capitals",
+            "a comma too many",
+            "a space",
+            "too many",
+            "a name as well",
+        ],
     )
     def test_a_hundred_ids_at_most_and_nothing_else(
         self, app: Chalice, world: World, query: Any

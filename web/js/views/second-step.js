@@ -19,7 +19,7 @@ export function secondStep({ again, refused, onDone, submitLabel = "Sign in", su
   });
   return h("div", { class: "sign-in-ways" }, node, refused.passkey ? passkeyButton(byPasskey) : null);
 
-  // What is asked of a passkey is good once: at a second try, the server is asked anew.
+  // A challenge of a passkey is good once: a second try asks the server for another one.
   async function byPasskey() {
     const asked = refused;
     refused = null;
