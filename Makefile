@@ -45,6 +45,10 @@ bench: setup ## measure, and print the figures as a table and as JSON
 deploy: cloud ## bring STAGE to AWS; DRY_RUN=1 only says what would be done
 	@exec $(CLOUD) deploy --stage "$(STAGE)" $(if $(DRY_RUN),--dry-run) $(if $(FCM),--fcm "$(FCM)")
 
+.PHONY: rollback
+rollback: cloud ## put back the functions of STAGE as the deploy before left them
+	@exec $(CLOUD) rollback --stage "$(STAGE)"
+
 .PHONY: destroy
 destroy: cloud ## take STAGE away from AWS
 	@exec $(CLOUD) destroy --stage "$(STAGE)"

@@ -10,13 +10,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.auth.scopes import Role
 from infra.deploy import maintenance, plan, stages
-from infra.deploy.apis import Apis
 from infra.deploy.aws import told
 from infra.deploy.console import Console
 from infra.deploy.deploy import Deploy
 from infra.deploy.destroy import Destroy
 from infra.deploy.errors import Stopped
 from infra.deploy.place import Place
+from infra.deploy.rollback import Rollback
 from infra.deploy.rotate import Rotate
 from infra.smoke import Smoke
 
@@ -47,6 +47,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
     console.say(f"{place.project.named()}: {given.command}")
     if given.command == "deploy":
         Deploy(place, fcm=given.fcm).run()
+    elif given.command == "rollback":
+        Rollback(place).run()
     elif given.command == "destroy":
         Destroy(place).run()
     elif given.command == "rotate-keys":
@@ -81,9 +83,7 @@ def grant(place: Place, username: str, role: str) -> None:
 def smoke(place: Place, push_token: str) -> None:
     """Have two people chat on the stage, from outside."""
     place.check()
-    apis = Apis(place.aws, place.stage.name)
-    rest, _ = apis.ids(place.artifacts.read())
-    Smoke(apis.http_url(rest), place.console, push_token).run()
+    Smoke(place.addresses["ISSUER"], place.console, push_token).run()
 
 
 def register(place: Place, client: dict[str, Any]) -> None:
@@ -110,7 +110,9 @@ def _client(given: argparse.Namespace) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("deploy", "destroy", "rotate-keys", "redrive", "grant", "oauth-client", "smoke"):
+    for name in (
+        "deploy", "rollback", "destroy", "rotate-keys", "redrive", "grant", "oauth-client", "smoke"
+    ):  # fmt: skip
         command = commands.add_parser(name)
         command.add_argument("--stage", required=True)
         if name == "deploy":

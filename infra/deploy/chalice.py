@@ -83,9 +83,11 @@ def deployed(folder: Path, stage: str) -> dict[str, Any]:
 
 
 def keep(folder: Path, stage: str, resources: dict[str, Any]) -> None:
-    """Give Chalice the list of what is deployed already."""
+    """Give Chalice the list of what is deployed already, without the layer: Chalice would delete
+    the version that it knows, which a rollback needs."""
+    others = [e for e in resources["resources"] if e["resource_type"] != "lambda_layer"]
     _list(folder, stage).parent.mkdir(parents=True, exist_ok=True)
-    _list(folder, stage).write_text(json.dumps(resources))
+    _list(folder, stage).write_text(json.dumps({**resources, "resources": others}))
 
 
 def _list(folder: Path, stage: str) -> Path:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import cached_property
 from pathlib import Path
 
 from chalicelib.events import PUSH_QUEUES
@@ -12,15 +11,15 @@ from infra.deploy import (
     canary,
     chalice,
     first,
-    functions,
     logs,
     maintenance,
     readiness,
     throttles,
 )
-from infra.deploy.apis import Apis
+from infra.deploy.domains import CustomDomains, resolves
 from infra.deploy.mappings import Mappings
 from infra.deploy.place import Place, check_concurrency, check_target, concurrency
+from infra.deploy.releases import Releases
 from infra.deploy.template import Template
 from infra.deploy.vault import Vault
 from infra.package import zips
@@ -40,6 +39,7 @@ class Deploy:
         package: Callable[..., None] = chalice.package,
         command: list[str] = chalice.COMMAND,
         ready: Callable[..., str] = readiness.wait,
+        resolves: Callable[[str], bool] = resolves,
     ) -> None:
         self._place = place
         self._stage = place.stage
@@ -49,6 +49,7 @@ class Deploy:
         self._package = package
         self._command = command
         self._ready = ready
+        self._resolves = resolves
         self._folder = place.root / "build" / place.stage.name
         self._again = f"make deploy STAGE={place.stage.name}"
         self._held = ExitStack()
@@ -59,10 +60,10 @@ class Deploy:
         """Do all steps. Raises at the first that fails."""
         with self._held:
             self._console.run(self.steps)
-        rest, socket = self._api_ids
+        addresses = self._place.addresses
         self._console.say()
-        self._console.say(f"  HTTPS      {self._apis.http_url(rest)}")
-        self._console.say(f"  WSS        {self._apis.socket_url(socket)}")
+        self._console.say(f"  HTTPS      {addresses['ISSUER']}")
+        self._console.say(f"  WSS        {addresses['WS_URL']}")
         if dashboard := self._place.stack("watch").outputs.get("DashboardUrl"):
             self._console.say(f"  dashboard  {dashboard}")
 
@@ -76,10 +77,12 @@ class Deploy:
             ("secrets", self._secrets),
             ("package", self._pack),
             ("APIs", self._make_apis),
+            ("domain names", self._domains),
             ("log groups", self._log_groups),
             ("migrations", self._migrate),
             ("functions", self._functions),
             ("socket answers", self._answers),
+            ("domain mappings", self._connect),
             ("throttles", self._throttle),
             ("first migrations", self._migrate_first),
             ("queue triggers", self._triggers),
@@ -125,10 +128,18 @@ class Deploy:
 
     def _make_apis(self) -> str:
         before = self._place.artifacts.read()
-        after = self._apis.ensure(before)
+        after = self._place.apis.ensure(before)
         self._place.artifacts.write(after)
         known = all(each in before["resources"] for each in after["resources"])
         return "unchanged" if known else "created"
+
+    def _domains(self) -> str:
+        domains = CustomDomains(self._aws, self._stage.name)
+        return domains.ensure(self._stage.domains, *self._place.api_ids, self._resolves)
+
+    def _connect(self) -> str:
+        domains = CustomDomains(self._aws, self._stage.name)
+        return domains.connect(self._stage.domains, *self._place.api_ids)
 
     def _log_groups(self) -> str:
         return logs.ensure(
@@ -198,15 +209,15 @@ class Deploy:
             deployed = chalice.deployed(self._folder, stage)
             self._place.artifacts.write(deployed)
         made = deployed["resources"]
-        for layer in (each["layer_version_arn"] for each in made if "layer_version_arn" in each):
-            functions.prune_layers(self._aws, self._place.project, keep=layer)
+        releases = Releases(self._aws, self._place.artifacts, self._place.project)
+        releases.add(zips.build(self._folder).code.read_bytes())
         return f"{sum('lambda_arn' in each for each in made)} deployed"
 
     def _answers(self) -> str:
-        return answers.ensure(self._aws, self._api_ids[1], redeployed=True)
+        return answers.ensure(self._aws, self._place.api_ids[1], redeployed=True)
 
     def _throttle(self) -> str:
-        rest, socket = self._api_ids
+        rest, socket = self._place.api_ids
         return throttles.ensure(self._aws, rest, socket, self._stage.throttles)
 
     def _triggers(self) -> str:
@@ -223,15 +234,15 @@ class Deploy:
             **self._place.data,
             "Stage": self._stage.name,
             "RestApiName": "parley",
-            "RestApiId": self._api_ids[0],
-            "WebSocketApiId": self._api_ids[1],
+            "RestApiId": self._place.api_ids[0],
+            "WebSocketApiId": self._place.api_ids[1],
             "AccountConcurrency": str(concurrency(self._aws)),
             "AlarmEmail": self._stage.alarm_email,
         }
         return self._apply("watch", found, self._stage.watch)
 
     def _look(self) -> str:
-        issuer = self._apis.http_url(self._api_ids[0])
+        issuer = self._place.addresses["ISSUER"]
         return self._ready(self._aws, issuer, self._console.progress)
 
     def _canary(self) -> str:
@@ -239,14 +250,6 @@ class Deploy:
         maintain = self._place.project.function("maintain").name
         mappings = Mappings(self._aws, function, self._console.progress)
         return canary.send(self._aws, maintain, mappings.problems)
-
-    @property
-    def _apis(self) -> Apis:
-        return Apis(self._aws, self._stage.name)
-
-    @cached_property
-    def _api_ids(self) -> tuple[str, str]:
-        return self._apis.ids(self._place.artifacts.read())
 
     def _apply(self, what: str, found: dict[str, str], chosen: dict[str, str]) -> str:
         template = Template.read(self._place.root / "infra" / f"{what}.yaml")
@@ -264,20 +267,17 @@ class Deploy:
             "DOMAIN": self._aws.domain,
             "REGION": self._stage.region,
             "ACCOUNT": self._stage.account,
-            "WEBSOCKET_API_ID": self._api_ids[1],
+            "WEBSOCKET_API_ID": self._place.api_ids[1],
             "MAIL_FROM": sender,
             "MAIL_DOMAIN": sender.rpartition("@")[2],
         }
 
     def _environments(self) -> dict[str, dict[str, str]]:
         """By function: what all are told, and which secrets are its own."""
-        rest, socket = self._api_ids
         common = {
             **self._stage.settings,
             "STAGE": self._stage.name,
-            "ISSUER": self._apis.http_url(rest),
-            "WS_URL": self._apis.socket_url(socket),
-            "WS_ENDPOINT_URL": self._apis.http_url(socket),
+            **self._place.addresses,
             "EXPORTS_BUCKET": self._place.data["ExportsBucket"],
         }
         versions = self._place.secrets_versions

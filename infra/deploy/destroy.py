@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from infra.deploy import functions, logs
 from infra.deploy.aws import code_of
+from infra.deploy.domains import CustomDomains
 from infra.deploy.errors import Stopped
 from infra.deploy.mappings import Mappings
 from infra.deploy.place import Place
@@ -46,6 +47,7 @@ class Destroy:
             ("check", self._check),
             ("queue triggers", self._triggers),
             ("alarms", self._place.stack("watch").delete),  # and what guards the API, while it is
+            ("domain names", CustomDomains(self._aws, self._place.stage.name).delete),
             ("functions", self._functions),
             ("log groups", self._log_groups),
             ("network interfaces", self._interfaces),

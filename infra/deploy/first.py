@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.deploy import functions
 from infra.deploy.aws import Aws, code_of
 from infra.deploy.project import Function
 from infra.package.zips import Zips
@@ -49,23 +50,17 @@ def update(
         CompatibleRuntimes=[runtime],
         CompatibleArchitectures=[architecture],
     )
-    updated = api.get_waiter("function_updated_v2")
-    updated.wait(FunctionName=function.name)
-    api.update_function_configuration(
-        FunctionName=function.name,
+    functions.put(
+        aws,
+        function.name,
+        code=zips.code.read_bytes(),
+        architectures=[architecture],
         Runtime=runtime,
         Timeout=function.timeout,
         MemorySize=function.memory,
         Environment={"Variables": environment},
         Layers=[published["LayerVersionArn"]],
     )
-    updated.wait(FunctionName=function.name)
-    api.update_function_code(
-        FunctionName=function.name,
-        ZipFile=zips.code.read_bytes(),
-        Architectures=[architecture],
-    )
-    updated.wait(FunctionName=function.name)
 
 
 def _permit(aws: Aws, role: str, policy: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@
 somebody deleted before; a teardown must be able to go on after both.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -34,20 +34,20 @@ def delete(aws: Aws, project: Project, deployed: dict[str, Any]) -> str:
         + _each(sockets, lambda api: gateway2.delete_api(ApiId=api)),
         "schedules": _each(rules, lambda rule: _delete_rule(aws, rule)),
         "functions": _each(functions, lambda name: lambdas.delete_function(FunctionName=name)),
-        "layers": prune_layers(aws, project, keep=""),
+        "layers": prune_layers(aws, project, keep=()),
         "roles": _each(roles, lambda role: _delete_role(aws, role)),
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items()) + " deleted"
 
 
-def prune_layers(aws: Aws, project: Project, *, keep: str) -> int:
-    """Delete all versions of the stage's layer but one; functions keep what they use."""
+def prune_layers(aws: Aws, project: Project, *, keep: Collection[str]) -> int:
+    """Delete all other versions of the stage's layer; functions keep what they use."""
     api, name = aws.client("lambda"), project.named("managed-layer")
     pages = api.get_paginator("list_layer_versions").paginate(LayerName=name)
     count = 0
     with suppress(api.exceptions.ResourceNotFoundException):
         for version in [each for page in pages for each in page["LayerVersions"]]:
-            if version["LayerVersionArn"] != keep:
+            if version["LayerVersionArn"] not in keep:
                 api.delete_layer_version(LayerName=name, VersionNumber=version["Version"])
                 count += 1
     return count
@@ -56,7 +56,7 @@ def prune_layers(aws: Aws, project: Project, *, keep: str) -> int:
 def have_secrets(aws: Aws, project: Project, versions: Mapping[str, str]) -> bool:
     """Whether every function runs with this version of its secrets."""
     return all(
-        _variables(aws, each.name).get("SECRETS_VERSION") == versions[each.key]
+        variables(aws, each.name).get("SECRETS_VERSION") == versions[each.key]
         for each in project.functions
     )
 
@@ -65,17 +65,31 @@ def take_secrets(aws: Aws, project: Project, versions: Mapping[str, str]) -> Non
     """Tell functions whose secrets changed, which gives them new containers; wait for that."""
     api = aws.client("lambda")
     for function in project.functions:
-        variables = _variables(aws, function.name)
-        if variables.get("SECRETS_VERSION") != versions[function.key]:
+        now = variables(aws, function.name)
+        if now.get("SECRETS_VERSION") != versions[function.key]:
             api.update_function_configuration(
                 FunctionName=function.name,
-                Environment={"Variables": {**variables, "SECRETS_VERSION": versions[function.key]}},
+                Environment={"Variables": {**now, "SECRETS_VERSION": versions[function.key]}},
             )
     for function in project.functions:
         api.get_waiter("function_updated_v2").wait(FunctionName=function.name)
 
 
-def _variables(aws: Aws, name: str) -> dict[str, str]:
+def put(
+    aws: Aws, name: str, *, code: bytes, architectures: Sequence[str], **configuration: Any
+) -> None:
+    """Give a function another configuration and other code; wait for that."""
+    api = aws.client("lambda")
+    updated = api.get_waiter("function_updated_v2")
+    updated.wait(FunctionName=name)
+    api.update_function_configuration(FunctionName=name, **configuration)
+    updated.wait(FunctionName=name)
+    api.update_function_code(FunctionName=name, ZipFile=code, Architectures=list(architectures))
+    updated.wait(FunctionName=name)
+
+
+def variables(aws: Aws, name: str) -> dict[str, str]:
+    """The environment variables of a function."""
     found = aws.client("lambda").get_function_configuration(FunctionName=name)
     return dict(found.get("Environment", {}).get("Variables", {}))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import boto3
 
-from infra.deploy.apis import TAG
+from infra.deploy.apis import TAG, Apis
 from infra.deploy.aws import Aws
 from infra.deploy.console import Console
 from infra.deploy.errors import Stopped
@@ -83,6 +83,27 @@ class Place:
     @property
     def artifacts(self) -> Artifacts:
         return Artifacts(self.aws, self.network["ArtifactsBucket"], self.stage.name)
+
+    @property
+    def apis(self) -> Apis:
+        return Apis(self.aws, self.stage.name)
+
+    @cached_property
+    def api_ids(self) -> tuple[str, str]:
+        """The ids of the REST API and the WebSocket API, once they are made."""
+        return self.apis.ids(self.artifacts.read())
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The settings that hold addresses. Events are posted to the API's own address: only
+        functions use it, and it needs no DNS."""
+        rest, socket = self.api_ids
+        domains = self.stage.domains
+        return {
+            "ISSUER": f"https://{domains.http}" if domains else self.apis.http_url(rest),
+            "WS_URL": f"wss://{domains.socket}" if domains else self.apis.socket_url(socket),
+            "WS_ENDPOINT_URL": self.apis.http_url(socket),
+        }
 
     def secret_arns(self, function: Function) -> list[str]:
         """The secrets that a function reads."""

@@ -4,7 +4,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from chalicelib.config import Settings
 from infra.deploy.errors import Stopped
@@ -50,6 +58,33 @@ class Throttles(BaseModel):
     socket_burst: Annotated[int, Field(ge=1, le=5000)] = 1000
 
 
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+Host = Annotated[str, Field(pattern=rf"^({_LABEL}\.)+[a-z]{{2,63}}$", max_length=253)]
+
+
+class Domains(BaseModel):
+    """Domain names for the two APIs, and the certificate in ACM that covers both."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    http: Host
+    socket: Host
+    certificate: Annotated[
+        str, Field(pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+$")
+    ]
+
+    @model_validator(mode="after")
+    def _two_names(self) -> "Domains":
+        if self.http == self.socket:
+            raise ValueError("http and socket must differ: one name serves one kind of API")
+        return self
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Of the REST API, and of the WebSocket API."""
+        return self.http, self.socket
+
+
 class Stage(BaseModel):
     """One stage: where it lives, and what differs from the defaults there."""
 
@@ -63,6 +98,7 @@ class Stage(BaseModel):
     alarm_email: Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+)?$")] = ""
     log_retention_days: Days = 14
     throttles: Throttles = Throttles()
+    domains: Domains | None = None
     network: dict[str, Text] = {}
     data: dict[str, Text] = {}
     watch: dict[str, Text] = {}
@@ -79,6 +115,14 @@ class Stage(BaseModel):
             if name != name.upper() or name.lower() not in Settings.model_fields:
                 raise ValueError(f"{name} is no setting; README.md lists them")
         return given
+
+    @model_validator(mode="after")
+    def _certificate_is_here(self) -> "Stage":
+        if self.domains:
+            region, account = self.domains.certificate.split(":")[3:5]
+            if region != self.region or account != self.account:
+                raise ValueError("domains.certificate must be in the stage's account and region")
+        return self
 
     @property
     def is_protected(self) -> bool:

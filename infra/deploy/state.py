@@ -18,7 +18,7 @@ EMPTY: dict[str, Any] = {"schema_version": "2.0", "backend": "api", "resources":
 
 
 class Artifacts:
-    """The bucket: Chalice's list of what it deployed, templates, and the lock."""
+    """The bucket: Chalice's list of what it deployed, releases, templates, and the lock."""
 
     def __init__(self, aws: Aws, bucket: str, stage: str) -> None:
         self.bucket = bucket
@@ -40,6 +40,24 @@ class Artifacts:
         self._put(f"templates/{name}", text)
         where = f"s3.{self._aws.region}.{self._aws.domain}"
         return f"https://{self.bucket}.{where}/templates/{name}"
+
+    def load(self, key: str) -> bytes:
+        """What is kept under a key; nothing if there is none."""
+        try:
+            body = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"]
+        except ClientError as error:
+            if code_of(error) in {"NoSuchKey", "404"}:
+                return b""
+            raise
+        return bytes(body.read())
+
+    def save(self, key: str, content: bytes) -> None:
+        """Keep something for other machines."""
+        self._s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def drop(self, key: str) -> None:
+        """Keep it no longer."""
+        self._s3.delete_object(Bucket=self.bucket, Key=key)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -91,13 +109,7 @@ class Artifacts:
         return count
 
     def _get(self, key: str) -> str:
-        try:
-            body = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"]
-        except ClientError as error:
-            if code_of(error) in {"NoSuchKey", "404"}:
-                return ""
-            raise
-        return str(body.read().decode())
+        return self.load(key).decode()
 
     def _put(self, key: str, text: str, **more: str) -> None:
         self._s3.put_object(

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -21,11 +22,13 @@ from infra.deploy.console import Console
 from infra.deploy.deploy import Deploy
 from infra.deploy.destroy import Destroy
 from infra.deploy.place import SECRETS, Place
-from infra.deploy.project import ROOT
+from infra.deploy.project import ROOT, Project
 from infra.deploy.stages import Stage
 from infra.package.staging import RECORD, Staged, code_digest
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
+PROJECT = Project("dev")
+FUNCTIONS = {each.key: each for each in PROJECT.functions}
 
 NETWORK = """
 Parameters: {Stage: {Type: String}}
@@ -180,6 +183,7 @@ class Operator:
             "fcm": self._checkout.fcm,
             "package": self._checkout.package,
             "ready": lambda *_: "ready",
+            "resolves": lambda _: True,
             **changes,
         }
         Deploy(self.place, **given).run()
@@ -204,3 +208,25 @@ def client(service: str) -> Any:
         return made.client(service, region_name=REGION)
     except BotoCoreError as error:
         raise AssertionError(f"no client of {service}") from error
+
+
+def new(account: str, root: Path) -> Checkout:
+    """A checkout, and nothing in the account."""
+    urllib.request.urlopen(
+        urllib.request.Request(f"{account}/reset", method="POST"), timeout=30
+    ).close()
+    return Checkout(root)
+
+
+def configuration(name: str) -> dict[str, Any]:
+    return dict(client("lambda").get_function_configuration(FunctionName=FUNCTIONS[name].name))
+
+
+def rest_api() -> str:
+    (api,) = client("apigateway").get_rest_apis()["items"]
+    return str(api["id"])
+
+
+def socket_api() -> str:
+    (api,) = client("apigatewayv2").get_apis()["Items"]
+    return str(api["ApiId"])

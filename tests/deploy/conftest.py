@@ -1,5 +1,6 @@
 """Packages, built once a run: the one that deployments have by default, and one that runs here."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import pytest
 
 from infra.package import TargetRefused, stage, zips
 from infra.package.zips import Zips
+from tests.deploy.account import Checkout, new, serve
 from tests.deploy.function import HERE, VERSION, Unpacked, unpack
 
 
@@ -46,3 +48,24 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Package:
 def container(here: Package, tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
     """The package laid out as in a Lambda container of this machine."""
     return unpack(here.zips, tmp_path_factory.mktemp("container"))
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Credentials of an account of moto's; answers where its interface to tests is."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        serve(tmp_path_factory.mktemp("moto") / "log") as at,
+    ):
+        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+        patch.setenv("AWS_ENDPOINT_URL", at)
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        yield f"{at}/moto-api"
+
+
+@pytest.fixture
+def checkout(account: str, tmp_path: Path) -> Checkout:
+    return new(account, tmp_path)

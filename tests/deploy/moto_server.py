@@ -1,9 +1,10 @@
 """A moto server that takes what Chalice and the deploy send: `python -m tests.deploy.moto_server`.
 
 Stock moto fails at Swagger 2.0 documents, their missing description, integrations without an
-address, deployments, stages and route responses of WebSocket APIs, outputs of stacks that a change
-set made, the protection of stacks, triggers by Amazon MQ, layers by their ARN, and account
-settings; and it runs no functions. Each of these is taken over here, and nothing else.
+address, deployments, stages and route responses of WebSocket APIs, domain names of REST APIs,
+outputs of stacks that a change set made, the protection of stacks, triggers by Amazon MQ, layers by
+their ARN, and account settings; and it runs no functions. Each of these is taken over here, and
+nothing else.
 """
 
 import copy
@@ -12,7 +13,7 @@ import sys
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from moto.apigateway.models import APIGatewayBackend
+from moto.apigateway.models import APIGatewayBackend, apigateway_backends
 from moto.apigatewayv2 import urls as socket_urls
 from moto.apigatewayv2.responses import ApiGatewayV2Response
 from moto.awslambda import urls as lambda_urls
@@ -104,6 +105,36 @@ class Deployments(ApiGatewayV2Response):
         return 200, {}, json.dumps({**told, "deploymentStatus": "DEPLOYED"})
 
 
+class DomainNames(ApiGatewayV2Response):
+    """Domain names with the target that a DNS record needs, and mappings to REST APIs too."""
+
+    def create_domain_name(self) -> tuple[int, dict[str, Any], str]:
+        status, headers, text = super().create_domain_name()
+        name = json.loads(text)["domainName"]
+        domain = self.apigatewayv2_backend.get_domain_name(name)
+        (chosen,) = domain.domain_name_configurations
+        chosen["apiGatewayDomainName"] = f"d-{name.split('.')[0]}.execute-api.example"
+        return status, headers, json.dumps(domain.to_json())
+
+    def update_domain_name(self) -> tuple[int, dict[str, Any], str]:
+        domain = self.apigatewayv2_backend.get_domain_name(self.path.split("/")[-1])
+        (chosen,) = json.loads(self.body)["domainNameConfigurations"]
+        domain.domain_name_configurations[0] |= chosen
+        return 200, {}, json.dumps(domain.to_json())
+
+    def create_api_mapping(self) -> tuple[int, dict[str, Any], str]:
+        backend, asked = self.apigatewayv2_backend, json.loads(self.body)
+        api_id, known = asked["apiId"], dict(backend.apis)
+        rest = apigateway_backends[self.current_account][self.region]
+        served = backend.apis if api_id in known else rest.apis
+        assert asked["stage"] in served[api_id].stages, "AWS maps no stage that is not there"
+        backend.apis = {**known, api_id: served[api_id]}  # type: ignore[dict-item]
+        try:
+            return super().create_api_mapping()  # type: ignore[return-value]
+        finally:
+            backend.apis = known
+
+
 class Lambdas(LambdaResponse):
     """What moto's Lambda does not answer."""
 
@@ -188,6 +219,9 @@ def patch() -> None:
     ):
         assert f"{apis}/{path}" in socket_urls.url_paths
         socket_urls.url_paths[f"{apis}/{path}"] = Deployments.dispatch
+    for path in ("$", "/(?P<domain_name>[^/]+)$", "/(?P<domain_name>[^/]+)/apimappings$"):
+        assert f"{{0}}/v2/domainnames{path}" in socket_urls.url_paths
+        socket_urls.url_paths[f"{{0}}/v2/domainnames{path}"] = DomainNames.dispatch
     for path in ("account-settings/?$", "layers$"):
         lambda_urls.url_paths[f"{{0}}/(?P<api_version>[^/]+)/{path}"] = Lambdas.dispatch
 

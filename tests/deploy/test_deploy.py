@@ -4,9 +4,6 @@ import json
 import re
 import shutil
 import sys
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,73 +15,32 @@ from chalicelib.events import PUSH_QUEUES
 from infra.deploy import __main__ as commands
 from infra.deploy import chalice, deploy, first, logs, maintenance, place
 from infra.deploy.errors import Stopped
-from infra.deploy.project import Project
 from infra.deploy.rotate import Rotate
 from tests.deploy.account import (
     ACCOUNT,
     FIRST_USER,
+    FUNCTIONS,
+    PROJECT,
     REGION,
     SERVICE_ACCOUNT,
     Checkout,
     Operator,
     client,
-    serve,
+    configuration,
+    new,
+    rest_api,
+    socket_api,
     stage,
 )
 from tests.unit.settings import settings, settings_without
 
-PROJECT = Project("dev")
-FUNCTIONS = {each.key: each for each in PROJECT.functions}
 BROKER = f"arn:aws:mq:{REGION}:{ACCOUNT}:broker:parley:b-1"
 CHANGED = '@app.route("/v1/changed")\ndef changed(): ...\n'
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Credentials of an account of moto's; answers where its interface to tests is."""
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        serve(tmp_path_factory.mktemp("moto") / "log") as at,
-    ):
-        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        patch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-        patch.setenv("AWS_ENDPOINT_URL", at)
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        yield f"{at}/moto-api"
-
-
-def new(account: str, root: Path) -> Checkout:
-    """A checkout, and nothing in the account."""
-    urllib.request.urlopen(
-        urllib.request.Request(f"{account}/reset", method="POST"), timeout=30
-    ).close()
-    return Checkout(root)
-
-
-@pytest.fixture
-def checkout(account: str, tmp_path: Path) -> Checkout:
-    return new(account, tmp_path)
-
-
-def configuration(name: str) -> dict[str, Any]:
-    return dict(client("lambda").get_function_configuration(FunctionName=FUNCTIONS[name].name))
 
 
 def outputs(stack: str) -> dict[str, str]:
     found = client("cloudformation").describe_stacks(StackName=f"parley-dev-{stack}")["Stacks"][0]
     return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
-
-
-def rest_api() -> str:
-    (api,) = client("apigateway").get_rest_apis()["items"]
-    return str(api["id"])
-
-
-def socket_api() -> str:
-    (api,) = client("apigatewayv2").get_apis()["Items"]
-    return str(api["ApiId"])
 
 
 def routes() -> set[tuple[str, str]]:
@@ -325,8 +281,6 @@ class TestDeployAgain:
         assert serves["DeploymentId"] != served["DeploymentId"]
         groups = client("logs").describe_log_groups()["logGroups"]
         assert {each["retentionInDays"] for each in groups} == {30}
-        layers = client("lambda").list_layer_versions(LayerName="parley-dev-managed-layer")
-        assert len(layers["LayerVersions"]) == 1
         for unchanged in ("network", "data", "APIs", "queue triggers", "alarms"):
             assert f"] {unchanged}: unchanged" in output
         assert "JWT keys kept, FCM credentials kept" in output
@@ -345,7 +299,7 @@ class TestDeployAgain:
 
         assert before == (rest_api(), socket_api())
         layers = client("lambda").list_layer_versions(LayerName="parley-dev-managed-layer")
-        assert len(layers["LayerVersions"]) == 1
+        assert len(layers["LayerVersions"]) == 2
 
 
 class TestOrder:
@@ -465,7 +419,10 @@ class TestFailure:
 
         output = operator.output.getvalue()
         assert "] functions: failed" in output
-        assert "not done: socket answers, throttles, first migrations, queue triggers" in output
+        assert (
+            "not done: socket answers, domain mappings, throttles, first migrations, queue triggers"
+            in output
+        )
 
     def test_goes_on_after_chalice_died_with_functions_made_and_nothing_written_down(
         self, checkout: Checkout

@@ -12,6 +12,17 @@ from infra.deploy.template import Template
 GOOD = '[dev]\nregion = "eu-central-1"\n'
 
 
+def names(region: str = "eu-central-1", **changes: str) -> str:
+    """The table of domain names."""
+    given = {
+        "http": "api.example.org",
+        "socket": "ws.example.org",
+        "certificate": f"arn:aws:acm:{region}:123456789012:certificate/1-2",
+        **changes,
+    }
+    return "[dev.domains]\n" + "".join(f"{key} = '{value}'\n" for key, value in given.items())
+
+
 def load(tmp_path: Path, text: str) -> stages.Stage:
     path = tmp_path / "stages.toml"
     path.write_text(text)
@@ -47,6 +58,13 @@ def test_throttles_leave_half_of_the_accounts_requests_to_posts(name: str) -> No
     assert throttles.http_burst + throttles.socket_burst <= 5000
 
 
+def test_a_stage_may_have_two_domain_names(tmp_path: Path) -> None:
+    stage = load(tmp_path, GOOD + "account = '123456789012'\n" + names())
+
+    assert stage.domains
+    assert stage.domains.names == ("api.example.org", "ws.example.org")
+
+
 def test_values_become_text_as_cloudformation_wants_it(tmp_path: Path) -> None:
     stage = load(tmp_path, GOOD + "[dev.data]\nA = true\nB = 3\nC = 0.5\nD = 'text'\n")
 
@@ -72,6 +90,19 @@ def test_values_become_text_as_cloudformation_wants_it(tmp_path: Path) -> None:
         (GOOD + "[dev.settings]\nJWT_KEYS = '{}'\n", "JWT_KEYS is secret"),
         (GOOD + "[dev.settings]\nSECRETS = 'a'\n", "SECRETS is set by the deploy"),
         (GOOD + "[dev.settings]\nAWS_REGION = 'a'\n", "AWS_REGION is set by the deploy"),
+        (GOOD + "[dev.domains]\nhttp = 'a.example.org'\n", r"dev\.domains\.socket"),
+        (GOOD + names(http="https://a.example.org"), r"dev\.domains\.http"),
+        (GOOD + names(http="a.example.org/"), r"dev\.domains\.http"),
+        (GOOD + names(http="-a.example.org"), r"dev\.domains\.http"),
+        (GOOD + names(http="localhost"), r"dev\.domains\.http"),
+        (GOOD + names(http="A.example.org"), r"dev\.domains\.http"),
+        (GOOD + names(http="ws.example.org"), "http and socket must differ"),
+        (GOOD + names(certificate="x"), r"dev\.domains\.certificate"),
+        (GOOD + names(), "must be in the stage's account and region"),
+        (
+            GOOD + "account = '123456789012'\n" + names(region="us-east-1"),
+            "must be in the stage's account and region",
+        ),
         ("[prod]\nregion = 'eu-central-1'\n", "no stage 'dev', only: prod"),
         ("[dev", "is not TOML"),
     ],

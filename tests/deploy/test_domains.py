@@ -1,0 +1,168 @@
+"""A stage with domain names of its own, in moto's account."""
+
+from typing import Any
+
+import pytest
+
+from infra.deploy.domains import CustomDomains
+from infra.deploy.errors import Stopped
+from tests.deploy.account import (
+    ACCOUNT,
+    REGION,
+    Checkout,
+    Operator,
+    client,
+    configuration,
+    rest_api,
+    socket_api,
+    stage,
+)
+
+CERTIFICATE = f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/1234-abcd"
+NAMES = {"http": "api.example.org", "socket": "ws.example.org", "certificate": CERTIFICATE}
+
+
+def with_names(**changes: Any) -> Any:
+    return stage(domains={**NAMES, **changes})
+
+
+def mapped(name: str) -> list[tuple[str, str]]:
+    found = client("apigatewayv2").get_api_mappings(DomainName=name)["Items"]
+    assert all(not each.get("ApiMappingKey") for each in found), "the root, so that RFC 8414 works"
+    return [(each["ApiId"], each["Stage"]) for each in found]
+
+
+def names() -> list[str]:
+    return [each["DomainName"] for each in client("apigatewayv2").get_domain_names()["Items"]]
+
+
+def addresses() -> tuple[str, str, str]:
+    told = configuration("api_handler")["Environment"]["Variables"]
+    return told["ISSUER"], told["WS_URL"], told["WS_ENDPOINT_URL"]
+
+
+def test_programs_see_the_names_and_never_an_apis_id(checkout: Checkout) -> None:
+    asked: list[str] = []
+
+    def ready(_: Any, issuer: str, __: Any) -> str:
+        asked.append(issuer)
+        return "ready"
+
+    output = Operator(checkout, stage=with_names()).deploy(ready=ready)
+
+    assert mapped("api.example.org") == [(rest_api(), "api")]
+    assert mapped("ws.example.org") == [(socket_api(), "api")]
+    assert addresses() == (
+        "https://api.example.org",
+        "wss://ws.example.org",
+        f"https://{socket_api()}.execute-api.{REGION}.amazonaws.com/api",
+    )
+    assert asked == ["https://api.example.org"]
+    resources = client("apigateway").get_resources(restApiId=rest_api(), limit=500)["items"]
+    assert "/.well-known/oauth-authorization-server" in {each["path"] for each in resources}
+    assert "api.example.org CNAME d-api.execute-api.example" in output
+    assert "ws.example.org CNAME d-ws.execute-api.example" in output
+
+
+def test_repeats_nothing_and_follows_a_new_api_and_a_new_certificate(checkout: Checkout) -> None:
+    Operator(checkout, stage=with_names()).deploy()
+    Operator(checkout, stage=with_names()).deploy(fcm=None)
+    old = rest_api()
+    client("apigateway").delete_rest_api(restApiId=old)
+    newer = f"{CERTIFICATE}-2"
+
+    Operator(checkout, stage=with_names(certificate=newer)).deploy(fcm=None)
+
+    assert old != rest_api()
+    assert mapped("api.example.org") == [(rest_api(), "api")]
+    assert addresses()[0] == "https://api.example.org"
+    for name in names():
+        (found,) = client("apigatewayv2").get_domain_name(DomainName=name)[
+            "DomainNameConfigurations"
+        ]
+        assert found["CertificateArn"] == newer
+        assert found["SecurityPolicy"] == "TLS_1_2"
+
+
+def test_a_stage_in_use_keeps_its_addresses_until_dns_knows_the_names(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Operator(checkout).deploy()
+    before = addresses()
+
+    with pytest.raises(Stopped, match=r"DNS does not know ws\.example\.org(.|\n)*ws\S* CNAME d-ws"):
+        Operator(checkout, stage=with_names()).deploy(
+            fcm=None, resolves=lambda name: name != "ws.example.org"
+        )
+    assert addresses() == before
+
+    def look(*_: Any, **__: Any) -> None:
+        raise Stopped("looked")
+
+    monkeypatch.setattr("infra.deploy.logs.ensure", look)
+    with pytest.raises(Stopped, match="looked"):
+        Operator(checkout, stage=with_names()).deploy(fcm=None)
+    assert mapped("api.example.org") == [(rest_api(), "api")]  # before any function names it
+    assert addresses() == before
+
+
+def test_names_that_the_stage_gives_up_go_after_its_functions_forgot_them(
+    checkout: Checkout,
+) -> None:
+    Operator(checkout, stage=with_names()).deploy()
+    client("apigatewayv2").create_domain_name(DomainName="else.example.org")
+
+    Operator(checkout, stage=with_names(http="chat.example.org")).deploy(fcm=None)
+    assert names() == ["ws.example.org", "else.example.org", "chat.example.org"]
+    Operator(checkout).deploy(fcm=None)
+
+    assert names() == ["else.example.org"]
+    assert addresses()[0] == f"https://{rest_api()}.execute-api.{REGION}.amazonaws.com/api"
+
+
+def test_a_name_of_somebody_else_is_refused(checkout: Checkout) -> None:
+    client("apigatewayv2").create_domain_name(DomainName="ws.example.org")
+
+    with pytest.raises(Stopped, match=r"ws\.example\.org is a domain name .* did not make"):
+        Operator(checkout, stage=with_names()).deploy()
+
+    assert mapped("ws.example.org") == []
+
+
+def test_destroy_takes_the_names_away_before_the_apis(checkout: Checkout) -> None:
+    Operator(checkout, stage=with_names()).deploy()
+    client("apigatewayv2").create_domain_name(DomainName="else.example.org")
+
+    Operator(checkout, "destroy dev", "data", "empty").destroy()
+
+    assert names() == ["else.example.org"]
+
+
+def test_waits_where_api_gateway_makes_one_name_in_30_seconds(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = Operator(checkout, stage=with_names())
+    api = operator.place.aws.client("apigatewayv2")
+    refused = type(api.exceptions.TooManyRequestsException({}, "CreateDomainName"))
+    create = api.create_domain_name
+    calls: list[str] = []
+    pauses: list[float] = []
+
+    def busy(**given: Any) -> Any:
+        calls.append(given["DomainName"])
+        if len(calls) % 2:
+            raise refused({"Error": {"Code": "TooManyRequestsException"}}, "CreateDomainName")
+        return create(**given)
+
+    monkeypatch.setattr(api, "create_domain_name", busy)
+    operator.place.aws.pause = pauses.append
+    rest = client("apigateway").create_rest_api(name="x")["id"]
+    sockets = client("apigatewayv2").create_api(
+        Name="x", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action"
+    )["ApiId"]
+    domains = CustomDomains(operator.place.aws, "dev")
+
+    domains.ensure(with_names().domains, rest, sockets, lambda _: True)
+
+    assert names() == ["api.example.org", "ws.example.org"]
+    assert pauses == [30.0, 30.0]

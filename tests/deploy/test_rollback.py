@@ -1,0 +1,170 @@
+"""Going back to the deploy before, in moto's account."""
+
+from typing import Any
+
+import pytest
+
+from infra.deploy import functions
+from infra.deploy.errors import Stopped
+from infra.deploy.releases import Releases
+from infra.deploy.rollback import Rollback
+from tests.deploy.account import (
+    FUNCTIONS,
+    PROJECT,
+    Checkout,
+    Operator,
+    client,
+    configuration,
+    stage,
+)
+
+LAYER = "parley-dev-managed-layer"
+
+
+def deploy(checkout: Checkout, version: int, **changes: Any) -> dict[str, Any]:
+    """Deploy another version of the app; answers what runs then."""
+    checkout.routes = f'@app.route("/v1/version{version}")\ndef version{version}(): ...\n'
+    Operator(checkout, stage=stage(settings={"LOG_LEVEL": "DEBUG"}, **changes)).deploy()
+    return running()
+
+
+def running() -> dict[str, Any]:
+    """Code and layer of each function."""
+    found = {key: configuration(key) for key in FUNCTIONS}
+    return {k: (v["CodeSha256"], [one["Arn"] for one in v["Layers"]]) for k, v in found.items()}
+
+
+def rollback(checkout: Checkout) -> str:
+    operator = Operator(checkout)
+    Rollback(operator.place, ready=lambda *_: "ready").run()
+    return operator.output.getvalue()
+
+
+def layers() -> set[str]:
+    found = client("lambda").list_layer_versions(LayerName=LAYER)["LayerVersions"]
+    return {each["LayerVersionArn"] for each in found}
+
+
+def zips(checkout: Checkout) -> int:
+    bucket = Operator(checkout).place.artifacts.bucket
+    found = client("s3").list_objects_v2(Bucket=bucket, Prefix="releases/")["Contents"]
+    return sum(each["Key"].endswith(".zip") for each in found)
+
+
+def test_layers_and_code_of_three_deploys_stay(checkout: Checkout) -> None:
+    made = [deploy(checkout, version) for version in range(4)]
+
+    assert layers() == {layer for each in made[1:] for _, of in each.values() for layer in of}
+    assert len(layers()) == 3
+    assert zips(checkout) == 3
+
+
+def test_code_layer_and_settings_go_back_and_addresses_and_secrets_stay(
+    checkout: Checkout,
+) -> None:
+    first = deploy(checkout, 1)
+    checkout.routes = ""
+    Operator(checkout, stage=stage(settings={"LOG_LEVEL": "ERROR", "MAIL_FROM": "a@b.cc"})).deploy()
+    api = client("lambda")
+    for key, function in FUNCTIONS.items():
+        variables = configuration(key)["Environment"]["Variables"]
+        newer = {**variables, "SECRETS_VERSION": "rotated", "ISSUER": "https://api.example.org"}
+        api.update_function_configuration(
+            FunctionName=function.name, Environment={"Variables": newer}, MemorySize=3000
+        )
+
+    output = rollback(checkout)
+
+    assert running() == first
+    assert f"{len(FUNCTIONS)} as deployed at" in output
+    for key, function in FUNCTIONS.items():
+        found = configuration(key)
+        variables = found["Environment"]["Variables"]
+        assert found["MemorySize"] == function.memory
+        assert variables["LOG_LEVEL"] == "DEBUG"
+        assert "MAIL_FROM" not in variables
+        assert variables["SECRETS_VERSION"] == "rotated"
+        assert variables["ISSUER"] == "https://api.example.org"
+        assert variables["EXPORTS_BUCKET"] == "some-exports"
+
+
+def test_goes_back_twice_and_then_says_that_no_more_is_kept(checkout: Checkout) -> None:
+    made = [deploy(checkout, version) for version in range(3)]
+
+    rollback(checkout)
+    assert running() == made[1]
+    rollback(checkout)
+    assert running() == made[0]
+    with pytest.raises(Stopped, match="No deploy before this one is kept"):
+        rollback(checkout)
+    assert running() == made[0]
+    assert zips(checkout) == 1
+
+    newest = deploy(checkout, 4)
+    rollback(checkout)
+    assert running() == made[0] != newest
+
+
+def test_a_rollback_that_ended_early_is_finished_by_the_next(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [deploy(checkout, version) for version in range(3)]
+    put, count = functions.put, 0
+
+    def dies(*args: Any, **given: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise Stopped("enough")
+        put(*args, **given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(functions, "put", dies)
+        with pytest.raises(Stopped, match="enough"):
+            rollback(checkout)
+
+    rollback(checkout)
+
+    assert running() == made[1]
+
+
+def test_after_a_deploy_that_failed_half_way_it_goes_to_the_last_whole_one(
+    checkout: Checkout,
+) -> None:
+    made = [deploy(checkout, version) for version in range(2)]
+    api = client("lambda")
+    name = FUNCTIONS["notify"].name
+    api.update_function_configuration(FunctionName=name, Layers=made[0]["notify"][1])
+
+    rollback(checkout)
+
+    assert running() == made[1]
+
+
+def test_a_release_with_a_function_that_is_gone_is_refused_before_anything_changes(
+    checkout: Checkout,
+) -> None:
+    made = [deploy(checkout, version) for version in range(2)]
+    name = FUNCTIONS["make_exports"].name
+    operator = Operator(checkout)
+    releases = Releases(operator.place.aws, operator.place.artifacts, PROJECT)
+    older, newer = releases.read()
+    newer.functions.pop(name)
+    releases.write([older, newer])
+    client("lambda").delete_function(FunctionName=name)
+
+    with pytest.raises(Stopped, match=rf"had {name}, which a later one deleted"):
+        rollback(checkout)
+
+    assert len(releases.read()) == 2
+    assert configuration("notify")["CodeSha256"] == made[1]["notify"][0]
+
+
+def test_keeps_out_while_somebody_deploys(checkout: Checkout) -> None:
+    deploy(checkout, 0)
+
+    with (
+        Operator(checkout).place.artifacts.locked(),
+        pytest.raises(Stopped, match="works on this stage since"),
+    ):
+        rollback(checkout)
