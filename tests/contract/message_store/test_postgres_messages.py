@@ -1,5 +1,6 @@
 """What is particular to PostgreSQL: one statement a call, and no gaps."""
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,12 +26,13 @@ def store(
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The statements sent."""
+    """The statements sent by the thread of the test."""
     sent: list[str] = []
-    execute = psycopg.Cursor.execute
+    execute, thread = psycopg.Cursor.execute, threading.get_ident()
 
     def counted(self: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-        sent.append(str(query))
+        if threading.get_ident() == thread:
+            sent.append(str(query))
         return execute(self, query, *arguments, **options)
 
     monkeypatch.setattr(psycopg.Cursor, "execute", counted)

@@ -95,11 +95,16 @@ def test_believes_what_google_says(google: Google) -> None:
         {"iss": "accounts.google.com"},
         {"aud": "phone", "azp": CLIENT},
         {"azp": None},
-        {"exp": int(time.time()) - 5},
-        {"iat": int(time.time()) + 5},
     ],
 )
-def test_allows_what_google_does_and_what_clocks_do(google: Google, change: dict[str, Any]) -> None:
+def test_allows_what_google_does(google: Google, change: dict[str, Any]) -> None:
+    assert google.tokens.verify(signed(**change)).subject == "1234567890"
+
+
+@pytest.mark.parametrize(("claim", "seconds"), [("exp", -5), ("iat", 5)])
+def test_allows_what_clocks_do(google: Google, claim: str, seconds: int) -> None:
+    change: dict[str, Any] = {claim: int(time.time()) + seconds}
+
     assert google.tokens.verify(signed(**change)).subject == "1234567890"
 
 
