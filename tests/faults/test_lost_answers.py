@@ -27,6 +27,8 @@ ENDING = _digest(revocation._REVOKE)
 NOTHING: dict[str, Any] = {"chats": {}}
 NEW = "battery staple 24 horse"
 
+ATTEMPTS = 5
+
 
 class Place(NamedTuple):
     """A cloud whose functions reach Redis through a proxy of the test."""
@@ -222,7 +224,8 @@ def test_g5_so_does_any_frame(place: Place) -> None:
 def test_g1_g6_a_message_that_comes_during_connect_is_not_lost_and_not_pushed(
     place: Place,
 ) -> None:
-    async def scenario(people: People) -> None:
+    async def attempt(people: People) -> bool:
+        """False if $connect gave up on PostgreSQL before the message was sent."""
         bo = await register(people.ana.url, people.ana.http, "bo")
         chat = await people.ana.chat_with(bo)
         crowd = Crowd(people.ana.url, people.ana.http, random.Random())
@@ -234,7 +237,9 @@ def test_g1_g6_a_message_that_comes_during_connect_is_not_lost_and_not_pushed(
             connecting = asyncio.create_task(bo.open(ticket))
             await crowd.until(lambda: bool(place.direct.exists(_sockets(bo.id))))
             message = await people.ana.send(chat, "are you there?")
-            assert not connecting.done()
+            if connecting.done():
+                await asyncio.gather(connecting, return_exceptions=True)
+                return False
         socket = await connecting
 
         news = await socket.ask("sync", NOTHING)
@@ -249,6 +254,13 @@ def test_g1_g6_a_message_that_comes_during_connect_is_not_lost_and_not_pushed(
         last = await people.ana.send(chat, "bye")
         await crowd.until_shown(bo, [last["id"]])
         assert await crowd.shown(bo) == [last["id"]]
+        return True
+
+    async def scenario(people: People) -> None:
+        for _ in range(ATTEMPTS):
+            if await attempt(people):
+                return
+        raise AssertionError("no message came during a $connect")
 
     run(place, scenario)
 
