@@ -238,7 +238,7 @@ class TestChallenges:
         client.flushdb()
         of_redis = made_with(client)
         challenge = of_redis.issue("sign_in")
-        assert client.keys() == []  # whoever asks, and however often
+        assert client.keys() == []  # for every caller, and for every repetition
         of_redis.use(challenge)
 
         (key,) = client.keys()

@@ -53,7 +53,7 @@ def test_takes_messages_to_a_postgresql_of_their_own(
 ) -> None:
     schema.apply(settings(postgres_url=postgres_url, messages_url=second_url, amqp_url=amqp_url))
 
-    for url in (postgres_url, second_url):  # as whoever connects without saying anything
+    for url in (postgres_url, second_url):  # as a client that sets nothing itself
         with psycopg.connect(url) as connection:
             for name, value in SESSION.items():
                 held = connection.execute("SELECT current_setting(%s)", [name]).fetchone()

@@ -71,7 +71,7 @@ def machine(
 
 @pytest.fixture
 def sockets(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sockets]:
-    """No socket is young: what is gone stays gone."""
+    """No socket is young: a 410 drops its record."""
     monkeypatch.setattr("chalicelib.connections.YOUNG_SECONDS", -1)
     client = connect_redis(redis_url)
     yield Sockets(client)
