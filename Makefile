@@ -2,6 +2,8 @@
 BIN := .venv/bin
 PYTHON ?= python3
 CODE := app.py chalicelib infra local bench tests
+# The tests start hundreds of Python processes: without bytecode, each compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
@@ -66,6 +68,10 @@ oauth-client: cloud ## register a program of others with STAGE: NAME, SCOPES, RE
 	@exec $(CLOUD) oauth-client --stage "$(STAGE)" --name "$(NAME)" --scopes "$(SCOPES)" \
 		--redirect-uris "$(REDIRECT_URIS)" \
 		--post-logout-redirect-uris "$(POST_LOGOUT_REDIRECT_URIS)" $(if $(PUBLIC),--public)
+
+.PHONY: event-consumer
+event-consumer: cloud ## let a service NAME consume EVENTS of STAGE, or all; REMOVE=1 to let it no longer
+	@exec $(CLOUD) event-consumer --stage "$(STAGE)" --name "$(NAME)" --events "$(EVENTS)" $(if $(REMOVE),--remove)
 
 .PHONY: smoke
 smoke: cloud ## have two people chat on STAGE from outside; PUSH_TOKEN of a device to look at

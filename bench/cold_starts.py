@@ -1,7 +1,7 @@
 """What packaged functions spend on starting, with bytecode and without.
 
 `python -m bench.cold_starts` packages for this machine, unpacks that as Lambda does, and starts
-every function anew for each figure, under AWS's runtime client and on the servers of a local cloud.
+each function again for each figure, under AWS's runtime client and on the servers of a local cloud.
 """
 
 import argparse

@@ -33,7 +33,7 @@ TEXT = "The quick brown fox jumps over the lazy dog, twice a day."
 
 
 def say(event: str, **more: Any) -> None:
-    """One line to whoever started this process."""
+    """One line to the process that started this one."""
     print(json.dumps({"event": event, **more}), flush=True)
 
 

@@ -28,7 +28,7 @@ _BIND = (
 
 
 class Stream(asyncio.Protocol):
-    """One user's connection. Messages are told to whoever awaits their id."""
+    """One user's connection. A message completes the future that waits for its id."""
 
     def __init__(self, user: str, awaited: dict[str, "asyncio.Future[float]"]) -> None:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()

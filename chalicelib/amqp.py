@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -30,12 +30,13 @@ _NOT_FOUND = 404
 
 
 class Outgoing(NamedTuple):
-    """A message on its way to an exchange."""
+    """A message on its way to an exchange. `mandatory`: some queue must take it."""
 
     exchange: str
     routing_key: str
     body: bytes
     properties: BasicProperties
+    mandatory: bool = True
 
 
 class Incoming(NamedTuple):
@@ -72,8 +73,27 @@ class _Silence(HeartbeatChecker):  # type: ignore[misc]
 
 
 class _Connection(SelectConnection):  # type: ignore[misc]
+    """A message leaves in one write, not in one for each of its frames; with `hold`, so do all
+    messages until `release`."""
+
+    _held: list[bytes] | None = None
+
+    def hold(self) -> None:
+        self._held = self._held or []
+
+    def release(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            self._output_marshaled_frames(held)
+
     def _create_heartbeat_checker(self) -> HeartbeatChecker:
         return _Silence(self, HEARTBEAT_SECONDS)
+
+    def _output_marshaled_frames(self, marshaled_frames: Sequence[bytes]) -> None:
+        if self._held is None:
+            super()._output_marshaled_frames([b"".join(marshaled_frames)])
+        else:
+            self._held.extend(marshaled_frames)
 
 
 class _Sockets(SelectorIOServicesAdapter):  # type: ignore[misc]
@@ -109,11 +129,12 @@ class Link:
         self._loop = IOLoop()
         self._loop.activate_poller()
         self._sockets = _Sockets(self._loop)
-        self._connection: SelectConnection | None = None
+        self._connection: _Connection | None = None
         self._channel: Channel | None = None
         self._failure: BaseException | None = None
         self._published = 0
         self._unconfirmed: set[int] = set()
+        self._refused: set[int] = set()
         self._used_at = time.time()
 
     @property
@@ -153,7 +174,33 @@ class Link:
 
     def publish(self, messages: list[Outgoing], deadline: float) -> None:
         """Publish all, then wait until all are confirmed."""
-        channel = self._opened()
+        numbers = self.hand_over(messages)
+        self._wait(lambda: self._unconfirmed.isdisjoint(numbers), deadline)
+        if not self._refused.isdisjoint(numbers):
+            raise _Broken("Refused.") from _Unconfirmed("A queue refused the message.")
+
+    def begin(self, messages: list[Outgoing]) -> frozenset[int]:
+        """Publish all without waiting. Answers their numbers, for `confirmed`."""
+        numbers = self.hand_over(messages)
+        self._release()
+        self._loop.call_later(0, lambda: None)  # or `poll` would wait for news
+        self._loop.poll()
+        self._loop.process_timeouts()
+        return numbers
+
+    def confirmed(self, numbers: frozenset[int], deadline: float) -> bool | None:
+        """Whether RabbitMQ took all that was begun; None if it has not answered by the deadline.
+        The connection stays open in any case: perhaps one queue is full, or has no majority."""
+        self._wait_a_while(lambda: self._unconfirmed.isdisjoint(numbers), deadline)
+        if not self._unconfirmed.isdisjoint(numbers):
+            return None
+        return self._refused.isdisjoint(numbers)
+
+    def hand_over(self, messages: list[Outgoing]) -> frozenset[int]:
+        """Publish all in one write with what is waited for next. Answers their numbers, for
+        `confirmed`."""
+        channel, first = self._opened(), self._published + 1
+        channel.connection.hold()
         for message in messages:
             self._published += 1
             self._unconfirmed.add(self._published)
@@ -162,9 +209,9 @@ class Link:
                 message.routing_key,
                 message.body,
                 message.properties,
-                mandatory=True,
+                mandatory=message.mandatory,
             )
-        self._wait(lambda: not self._unconfirmed, deadline)
+        return frozenset(range(first, self._published + 1))
 
     def size(self, queue: str, deadline: float) -> int:
         """How many messages wait in a queue."""
@@ -215,34 +262,56 @@ class Link:
 
     def _confirm(self, frame: Any) -> None:
         answer: Basic.Ack | Basic.Nack = frame.method
-        if isinstance(answer, Basic.Nack):
-            self._fail(_Unconfirmed("A queue refused the message."))
         last = answer.delivery_tag
-        if answer.multiple:
-            self._unconfirmed = {tag for tag in self._unconfirmed if tag > last}
-        else:
-            self._unconfirmed.discard(last)
+        meant = {
+            tag for tag in self._unconfirmed if tag == last or (answer.multiple and tag < last)
+        }
+        self._unconfirmed -= meant
+        if isinstance(answer, Basic.Nack):
+            self._refused |= meant
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, ChannelClosedByClient | ConnectionClosedByClient):
             self._failure = self._failure or error
 
     def _wait(self, done: Callable[[], bool], deadline: float) -> None:
+        self._wait_a_while(done, deadline)
+        if not done():
+            self._fail(TimeoutError("No answer."))
+            self._raise_failure()
+
+    def _wait_a_while(self, done: Callable[[], bool], deadline: float) -> None:
+        """Returns at the deadline whether it is `done` or not."""
+        self._release()
+        over: list[bool] = []
         seconds = max(0.0, deadline - time.monotonic())
-        timer = self._loop.call_later(seconds, lambda: self._fail(TimeoutError("No answer.")))
+        timer = self._loop.call_later(seconds, lambda: over.append(True))
         try:
-            while self._failure is None and not done():
+            while self._failure is None and not done() and not over:
                 self._loop.poll()
                 self._loop.process_timeouts()
         finally:
             self._loop.remove_timeout(timer)
+        self._raise_failure()
+        if done():
+            self._used_at = time.time()
+
+    def _release(self) -> None:
+        if self._connection is not None:
+            self._connection.release()
+
+    def _raise_failure(self) -> None:
         if self._failure is not None:
-            kind = TopologyMissing if _tells_of_no_place(self._failure) else _Broken
+            kind = TopologyMissing if _is_of_topology(self._failure) else _Broken
             raise kind(repr(self._failure)) from self._failure
-        self._used_at = time.time()
 
 
-def _tells_of_no_place(failure: BaseException) -> bool:
+def cause_of(error: Exception) -> str:
+    """What a log says of a failure."""
+    return repr(error.__cause__ or error)[:300]
+
+
+def _is_of_topology(failure: BaseException) -> bool:
     if isinstance(failure, ChannelClosedByBroker):
         return bool(failure.reply_code == _NOT_FOUND)
     return isinstance(failure, _Unroutable)

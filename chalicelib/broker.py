@@ -1,18 +1,21 @@
-"""What goes into RabbitMQ, what comes again and what is laid aside; exchanges and queues."""
+"""What goes into RabbitMQ, what comes again and what is laid aside."""
 
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pika import BasicProperties, DeliveryMode
 from pika.exceptions import AMQPError
 
 from chalicelib import metrics
-from chalicelib.amqp import SECONDS, Incoming, Link, Outgoing, TopologyMissing
+from chalicelib.amqp import SECONDS, Incoming, Link, Outgoing, TopologyMissing, cause_of
 from chalicelib.deadline import within
+from chalicelib.domain_events.models import CONTENT_TYPE, CloudEvent
 from chalicelib.errors import Unavailable
 from chalicelib.events import PUSH_QUEUES, PUSH_SHARDS, Canary, Failure, MessageUnread
+from chalicelib.topology import DEAD, EVENTS, RETRY, RETRY_SECONDS, declare_within, push_key
 
 log = logging.getLogger(__name__)
 
@@ -21,19 +24,16 @@ REST_SECONDS = 5.0
 """After a failure as slow as this, calls fail at once for a while: a broker that is frozen must not
 slow down every send to somebody absent, which is delivered later in any case."""
 
-EVENTS = "parley.events"
-RETRY = "parley.retry"
-DEAD = "push.dead"
-RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
+EVENT_SECONDS = 1.0
+"""How long to wait for the confirmation of events for other services. If it does not come, events
+rest for REST_SECONDS and pushes go on: perhaps only the queue of one service has no majority."""
 
-DECLARE_SECONDS = 30
 RESTORE_SECONDS = 30.0  # a function declares what it misses at most once in this time
 
 REDRIVE_SECONDS = 200.0
 REDRIVE_BATCH = 50
 
 _PING = {"exchange": EVENTS, "passive": True}
-_DAY = 24 * 60 * 60 * 1000
 
 
 class Redriven(NamedTuple):
@@ -41,6 +41,15 @@ class Redriven(NamedTuple):
 
     moved: int
     left: int
+
+
+class Begun(NamedTuple):
+    """Events for other services. If they were sent already: on which connection, with which
+    numbers."""
+
+    messages: list[Outgoing]
+    link: Link | None = None
+    numbers: frozenset[int] = frozenset()
 
 
 class Broker:
@@ -54,33 +63,84 @@ class Broker:
         self._url = url
         self._retry_seconds = retry_seconds
         self._link: Link | None = None
-        self._rests_since = self._restored_at = 0.0
+        self._rests_since = self._events_rest_since = self._restored_at = 0.0
 
     def publish(self, event: MessageUnread) -> None:
         """Queue a push to `event.user_ids`, however many and of whatever shards."""
         self.publish_all([event])
 
-    def publish_all(self, events: Iterable[MessageUnread]) -> None:
-        """Queue several events in one round trip."""
-        self._send(
-            [
-                Outgoing(
-                    EVENTS,
-                    _key(shard),
-                    part.model_dump_json().encode(),
-                    _properties(message_id=part.message_id),
-                )
-                for event in events
-                for shard, part in event.by_shard()
-            ]
-        )
+    def publish_all(self, pushes: Iterable[MessageUnread]) -> None:
+        """Queue several pushes in one round trip."""
+        self._send([one for push in pushes for one in _pushes(push)])
+
+    def publish_events(self, events: Iterable[CloudEvent]) -> None:
+        """Publish events for other services. It does not matter whether a service reads them.
+        Raises Unavailable also if the queue of a service refuses one."""
+        prepared = self.prepare(events)
+        if prepared.messages and not self._finish(prepared, [], SECONDS):
+            raise Unavailable("rabbitmq")
+
+    def prepare(self, events: Iterable[CloudEvent]) -> Begun:
+        """Events for other services that `finish` sends, in one write with its pushes."""
+        return Begun(list(map(_event, events)))
+
+    def begin(self, events: Iterable[CloudEvent]) -> Begun:
+        """Send events for other services over the kept connection, if there is one. Does not wait
+        for RabbitMQ: `finish` does that, or sends them over a new connection. Never fails."""
+        begun, link = self.prepare(events), self._link
+        rests_since = max(self._rests_since, self._events_rest_since)
+        if link is None or link.is_stale or _within(REST_SECONDS, rests_since):
+            return begun
+        try:
+            return begun._replace(link=link, numbers=link.begin(begun.messages))
+        except (AMQPError, OSError):
+            return begun
+
+    def finish(self, begun: Begun, pushes: Iterable[MessageUnread]) -> bool:
+        """Queue pushes. Answers whether RabbitMQ has confirmed the events of `begun`.
+
+        Raises Unavailable if there are pushes and they are not queued, never because of events:
+        the queue of another service may be full or away. With events alone it never fails, and
+        takes EVENT_SECONDS at most.
+        """
+        outgoing = [one for push in pushes for one in _pushes(push)]
+        try:
+            return self._finish(begun, outgoing, SECONDS if outgoing else EVENT_SECONDS)
+        except Unavailable:
+            if outgoing:
+                raise
+            return False
+
+    def _finish(self, begun: Begun, pushes: list[Outgoing], seconds: float) -> bool:
+        resting = _within(REST_SECONDS, self._events_rest_since)
+        if resting and not pushes:
+            return False
+        answer: bool | None = None
+
+        def ask(link: Link, deadline: float) -> None:
+            nonlocal answer
+            sent = link is begun.link
+            numbers = begun.numbers if sent else link.hand_over([] if resting else begun.messages)
+            if not pushes:
+                answer = link.confirmed(numbers, deadline)
+                return
+            link.publish(pushes, deadline)
+            with suppress(AMQPError, OSError):  # or the pushes would be published once more
+                answer = link.confirmed(numbers, min(deadline, time.monotonic() + EVENT_SECONDS))
+
+        self._ask(ask, seconds)
+        if answer is None:
+            self._events_rest_since = time.time()
+            if not pushes:
+                self.close()  # perhaps the network has forgotten it
+        return bool(answer) and not resting
 
     def publish_canary(self, canary: Canary) -> list[str]:
         """Put a canary into every push queue; answers their names."""
         body = canary.model_dump_json().encode()
         self._send(
             [
-                Outgoing(EVENTS, _key(shard), body, _properties(message_id=canary.canary))
+                Outgoing(EVENTS, push_key(shard), body, _properties(message_id=canary.canary))
                 for shard in range(PUSH_SHARDS)
             ]
         )
@@ -96,7 +156,7 @@ class Broker:
         self._put_off([_dead(failure) for failure in failures])
 
     def redrive(self, limit: int) -> Redriven:
-        """Put records from `push.dead` back into the queues they came from, with all tries anew.
+        """Put records from `push.dead` back into the queues they came from, with all tries again.
 
         The oldest first, at most `limit` and at most what was there at the start, for
         `REDRIVE_SECONDS`. Each leaves `push.dead` when its copy is confirmed: none is lost, and
@@ -116,7 +176,7 @@ class Broker:
                 moved += len(taken)
             return Redriven(moved, link.size(DEAD, time.monotonic() + SECONDS))
         except (AMQPError, OSError) as error:
-            log.warning("redrive broke off", extra={"moved": moved, "cause": _cause(error)})
+            log.warning("redrive broke off", extra={"moved": moved, "cause": cause_of(error)})
             raise Unavailable("rabbitmq") from error
         finally:
             link.close()
@@ -139,19 +199,9 @@ class Broker:
         # up by that: `tries` are counted apart.
         long_enough = (each for each in left if each[1] >= failure.retry_after)
         attempt, delay = next(long_enough, left[-1])
-        return Outgoing(
-            RETRY,
-            _key(failure.shard),
-            failure.body,
-            _properties(
-                headers={
-                    "attempt": attempt,
-                    "tries": failure.attempt + 1,
-                    "reason": failure.reason,
-                },
-                expiration=str(round(delay * 1000)),
-            ),
-        )
+        headers = {"attempt": attempt, "tries": failure.attempt + 1, "reason": failure.reason}
+        properties = _properties(headers=headers, expiration=str(round(delay * 1000)))
+        return Outgoing(RETRY, push_key(failure.shard), failure.body, properties)
 
     def _put_off(self, messages: list[Outgoing]) -> None:
         self._send(messages)
@@ -163,11 +213,11 @@ class Broker:
         if messages:
             self._ask(lambda link, deadline: link.publish(messages, deadline))
 
-    def _ask(self, ask: "Callable[[Link, float], None]") -> None:
+    def _ask(self, ask: "Callable[[Link, float], None]", seconds: float = SECONDS) -> None:
         if _within(REST_SECONDS, self._rests_since):
             raise Unavailable("rabbitmq")
         started = time.monotonic()
-        deadline = started + within(SECONDS)
+        deadline = started + within(seconds)
         try:
             try:
                 self._ask_any(ask, deadline)
@@ -176,13 +226,13 @@ class Broker:
                     raise
                 log.warning("exchanges or queues are missing, and are declared again")
                 self._restored_at = time.time()
-                _declare(self._url, deadline)
+                declare_within(self._url, deadline)
                 self._ask_new(ask, deadline)
         except (AMQPError, OSError) as error:
             self.close()
             if time.monotonic() - started > SLOW_SECONDS:
                 self._rests_since = time.time()
-            log.warning("rabbitmq cannot be used", extra={"cause": _cause(error)})
+            log.warning("rabbitmq cannot be used", extra={"cause": cause_of(error)})
             raise Unavailable("rabbitmq") from error
 
     def _ask_any(self, ask: "Callable[[Link, float], None]", deadline: float) -> None:
@@ -203,65 +253,16 @@ class Broker:
         ask(self._link, deadline)
 
 
-def declare(url: str) -> None:
-    """Create exchanges, queues and bindings. Safe to repeat. Raises Unavailable.
-
-    The delay of a retry stands in the message, not in its queue, so that it can be changed
-    without replacing queues.
-    """
-    try:
-        _declare(url, time.monotonic() + DECLARE_SECONDS)
-    except (AMQPError, OSError) as error:
-        log.warning("rabbitmq refused the topology", extra={"cause": _cause(error)})
-        raise Unavailable("rabbitmq") from error
+def _pushes(event: MessageUnread) -> Iterator[Outgoing]:
+    for shard, part in event.by_shard():
+        body, properties = part.model_dump_json(), _properties(message_id=part.message_id)
+        yield Outgoing(EVENTS, push_key(shard), body.encode(), properties)
 
 
-def _declare(url: str, deadline: float) -> None:
-    link = Link(url)
-    try:
-        link.open(deadline)
-        for method, arguments in _topology():
-            link.call(method, deadline, **arguments)
-    finally:
-        link.close()
-
-
-def _topology() -> Iterator[tuple[str, dict[str, Any]]]:
-    yield "exchange_declare", {"exchange": EVENTS, "exchange_type": "topic", "durable": True}
-    yield "exchange_declare", {"exchange": RETRY, "exchange_type": "headers", "durable": True}
-    yield _queue(DEAD, {"x-message-ttl": 14 * _DAY, "x-max-length": 100_000})
-    for shard, queue in enumerate(PUSH_QUEUES):
-        # A record that takes down its consumer every time must not do so for ever.
-        yield _queue(queue, {"x-delivery-limit": 50, **_dead_letter("", DEAD)})
-        yield "queue_bind", {"queue": queue, "exchange": EVENTS, "routing_key": _key(shard)}
-    for attempt in range(1, len(RETRY_SECONDS) + 1):
-        queue = f"push.retry.{attempt}"
-        yield _queue(queue, _dead_letter(EVENTS))
-        match = {"x-match": "all", "attempt": attempt}
-        yield "queue_bind", {"queue": queue, "exchange": RETRY, "arguments": match}
-
-
-def _queue(name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    arguments = {"x-queue-type": "quorum", **arguments}
-    return "queue_declare", {"queue": name, "durable": True, "arguments": arguments}
-
-
-def _dead_letter(exchange: str, routing_key: str | None = None) -> dict[str, Any]:
-    """Dead letters leave the queue only when the next one has them (needs reject-publish)."""
-    arguments = {
-        "x-dead-letter-exchange": exchange,
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
-    }
-    return (
-        arguments
-        if routing_key is None
-        else {**arguments, "x-dead-letter-routing-key": routing_key}
-    )
-
-
-def _key(shard: int) -> str:
-    return f"message.unread.{shard}"
+def _event(event: CloudEvent) -> Outgoing:
+    properties = _properties(content_type=CONTENT_TYPE, message_id=event.id)
+    body = event.model_dump_json().encode()
+    return Outgoing(EVENTS, event.type, body, properties, mandatory=False)
 
 
 def _dead(failure: Failure) -> Outgoing:
@@ -278,7 +279,7 @@ def _revived(dead: Incoming) -> Outgoing:
     queue = (dead.properties.headers or {}).get("queue")
     shard = PUSH_QUEUES.index(queue) if queue in PUSH_QUEUES else 0
     properties = _properties(message_id=dead.properties.message_id, headers={"attempt": 0})
-    return Outgoing(EVENTS, _key(shard), dead.body, properties)
+    return Outgoing(EVENTS, push_key(shard), dead.body, properties)
 
 
 def _within(seconds: float, since: float) -> bool:
@@ -286,13 +287,9 @@ def _within(seconds: float, since: float) -> bool:
     return 0 <= time.time() - since < seconds
 
 
-def _cause(error: Exception) -> str:
-    return repr(error.__cause__ or error)[:300]
-
-
-def _properties(**more: Any) -> BasicProperties:
+def _properties(content_type: str = "application/json", **more: Any) -> BasicProperties:
     return BasicProperties(
-        content_type="application/json",
+        content_type=content_type,
         delivery_mode=DeliveryMode.Persistent,
         timestamp=int(time.time()),
         app_id="parley",

@@ -1,4 +1,5 @@
-"""RabbitMQ's users: the administrator, and one for functions that may only use our queues.
+"""RabbitMQ's users: the administrator, one for functions that may only use our queues, and those
+of other services that consume events.
 
 Amazon MQ makes one user, an administrator. All others are made over the management API, which
 answers inside the network only.
@@ -7,8 +8,8 @@ answers inside the network only.
 import base64
 import json
 import logging
-import re
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -18,10 +19,9 @@ from pydantic import BaseModel, Field, ValidationError
 from chalicelib.config import SettingsInvalid
 from chalicelib.errors import Unavailable
 from chalicelib.http import KeptConnections
+from chalicelib.logins import is_login, login
 
 log = logging.getLogger(__name__)
-
-LOGIN = re.compile(r"^parley_app_[0-9]+$")
 
 OURS = r"^(parley\..+|push\..+)$"
 RIGHTS = {
@@ -61,10 +61,39 @@ class BrokerUsers:
             if (used := self._password(http)) != password:
                 body = {"password": password, "tags": "administrator"}
                 self._ask(http, used, "PUT", f"users/{quote(self._admin.username, '')}", body)
-            name = _name(amqp_url)
             secret = unquote(urlsplit(amqp_url).password or "")
+            self._put(http, password, _name(amqp_url), secret, RIGHTS)
+
+    def put(
+        self,
+        name: str,
+        secret: str,
+        rights: Mapping[str, str],
+        *,
+        limits: Mapping[str, int],
+    ) -> None:
+        """Make a user with these rights, or replace what it had. Its rights come before its
+        password, so that nobody is let in with more."""
+        with closing(KeptConnections(self._admin.url)) as http:
+            password = self._password(http)
+            unusable = secrets.token_urlsafe(32)
+            self._put(http, password, name, unusable, rights)
+            for limit, value in limits.items():
+                self._ask(http, password, "PUT", f"user-limits/{name}/{limit}", {"value": value})
             self._ask(http, password, "PUT", f"users/{name}", {"password": secret, "tags": ""})
-            self._ask(http, password, "PUT", f"permissions/%2F/{name}", RIGHTS)
+
+    def delete(self, name: str) -> None:
+        """Delete a user, which ends its connections. Safe to repeat."""
+        with closing(KeptConnections(self._admin.url)) as http:
+            password = self._password(http)
+            self._ask(http, password, "DELETE", f"users/{name}", may_be_missing=True)
+
+    def amqp_url(self, url: str) -> str:
+        """A URL of RabbitMQ, as the administrator."""
+        with closing(KeptConnections(self._admin.url)) as http:
+            user = f"{quote(self._admin.username, '')}:{quote(self._password(http), '')}"
+        place = urlsplit(url)
+        return place._replace(netloc=f"{user}@{place.netloc.rpartition('@')[2]}").geturl()
 
     def retire(self, amqp_url: str) -> list[str]:
         """Delete the users of other generations than the URL's, which ends their connections."""
@@ -72,10 +101,21 @@ class BrokerUsers:
             password = self._password(http)
             found = json.loads(self._ask(http, password, "GET", "users"))
             names = sorted(each["name"] for each in found)
-            old = [name for name in names if LOGIN.match(name) and name != _name(amqp_url)]
+            old = [name for name in names if is_login(name) and name != _name(amqp_url)]
             for name in old:
                 self._ask(http, password, "DELETE", f"users/{name}")
         return old
+
+    def _put(
+        self,
+        http: KeptConnections,
+        password: str,
+        name: str,
+        secret: str,
+        rights: Mapping[str, str],
+    ) -> None:
+        self._ask(http, password, "PUT", f"users/{name}", {"password": secret, "tags": ""})
+        self._ask(http, password, "PUT", f"permissions/%2F/{name}", rights)
 
     def _password(self, http: KeptConnections) -> str:
         """The newest password that the administrator is let in with."""
@@ -86,10 +126,17 @@ class BrokerUsers:
         raise Unavailable("rabbitmq management")
 
     def _ask(
-        self, http: KeptConnections, password: str, method: str, path: str, body: Any = None
+        self,
+        http: KeptConnections,
+        password: str,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        may_be_missing: bool = False,
     ) -> bytes:
         status, answer = self._send(http, password, method, path, body)
-        if not 200 <= status < 300:
+        if not 200 <= status < 300 and not (may_be_missing and status == 404):
             log.warning("rabbitmq refuses", extra={"status": status, "cause": f"{method} {path}"})
             raise Unavailable("rabbitmq management")
         return answer
@@ -111,7 +158,4 @@ class BrokerUsers:
 
 
 def _name(amqp_url: str) -> str:
-    name = unquote(urlsplit(amqp_url).username or "")
-    if not LOGIN.match(name):
-        raise SettingsInvalid("Settings are malformed: AMQP_URL: its user is not parley_app_<n>")
-    return name
+    return login("AMQP_URL", unquote(urlsplit(amqp_url).username or ""))

@@ -88,8 +88,8 @@ def held(limits: tuple[str, Limit], owner: str, **parts: str | None) -> list[Hel
 def of_caller(
     limits: Mapping[str, Limit], use: Use, user_id: str, session_id: str, client_id: str | None
 ) -> list[Held]:
-    """The buckets that somebody's use takes of. A program has its own of each user: what it uses
-    up, the user's own clients and other programs do not miss."""
+    """The buckets that somebody's use takes of. A program has buckets of its own for each user:
+    it takes nothing from the user's own clients and from other programs."""
     program = client_id or ""
     target = program + digest(use.target) if use.target else None
     limit = use.limit, limits[use.limit]
@@ -97,8 +97,8 @@ def of_caller(
 
 
 def sizes(buckets: Sequence[Held], cost: int = 1) -> list[int | float]:
-    """What LOOK and TAKE want to know of them. What costs several tokens takes one of a bucket of
-    fewer, larger ones, and of all it holds at most."""
+    """The arguments of LOOK and TAKE for these buckets. A cost of several tokens is taken as one
+    token of a bucket with fewer, larger tokens. It is never more than the whole bucket."""
     found: list[int | float] = []
     for _, _, bucket in buckets:
         tokens = min(cost, bucket.size)
@@ -107,17 +107,17 @@ def sizes(buckets: Sequence[Held], cost: int = 1) -> list[int | float]:
 
 
 def looking(buckets: Sequence[Held]) -> Call:
-    """Whether there is one in each. All are on one slot. Answers as `judge` reads it."""
+    """Looks whether there is a token in each. All are on one slot. `judge` reads the answer."""
     return Call(_LOOK_ALL, [one.key for one in buckets], sizes(buckets))
 
 
 def taking(buckets: Sequence[Held], cost: int = 1) -> Call:
-    """Takes `cost` of each, or of none. All are on one slot. Answers as `judge` reads it."""
+    """Takes `cost` of each, or of none. All are on one slot. `judge` reads the answer."""
     return Call(_TAKE_ALL, [one.key for one in buckets], sizes(buckets, cost))
 
 
 def giving(buckets: Sequence[Held]) -> Call:
-    """Gives one back to each."""
+    """Gives one token back to each."""
     return Call(_GIVE_ALL, [one.key for one in buckets], sizes(buckets))
 
 
@@ -137,12 +137,12 @@ def judge(taken: Sequence[tuple[Sequence[Held], Sequence[int]]]) -> list[Quota]:
 
 
 def digest(subject: str) -> str:
-    """Subjects are kept as digests: they are people's names, or come as anybody sends them."""
+    """Subjects are kept as digests: they are people's names, or any text that a client sent."""
     return hashlib.sha256(subject.encode(errors="replace")).hexdigest()
 
 
 def network(address: str) -> str:
-    """Whom an address stands for, as a digest: with IPv6, anyone has 2^64 of them."""
+    """The network of an address, as a digest: with IPv6, one subscriber has 2^64 addresses."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -130,7 +130,7 @@ class Settings(BaseModel):
     argon2_memory_kib: Annotated[int, Field(ge=8)] = 19 * 1024
 
     google_client_ids: Annotated[str, Field(pattern=r"^([\w.-]+(, ?[\w.-]+)*)?$")] = ""
-    # Whoever plays Google can sign in as anybody: nothing but this machine may.
+    # A server in Google's place can sign in as anybody: only one on this machine may be named.
     google_url: Annotated[str | None, Field(pattern=r"^http://127\.0\.0\.1:[0-9]+$")] = None
 
     passkey_rp_id: Annotated[str, Field(pattern=_DOMAIN)] = ""
@@ -141,6 +141,8 @@ class Settings(BaseModel):
 
     pending_after_seconds: Seconds = 30
     delivered_within_seconds: Seconds = 20
+    # Whether other services get an event for each message.
+    message_events: bool = True
 
     fcm_credentials: Annotated[SecretStr, AfterValidator(_json_object)] = NotGiven(
         "FCM_CREDENTIALS"
@@ -156,7 +158,7 @@ class Settings(BaseModel):
 
     @cached_property
     def origins(self) -> tuple[str, ...]:
-        """Whose pages may call: origins as browsers write them, or "*"."""
+        """The origins whose pages may call, as browsers write them, or "*"."""
         return _listed(self.cors_origins)
 
     @cached_property
@@ -166,7 +168,7 @@ class Settings(BaseModel):
 
     @cached_property
     def origins_of_passkeys(self) -> tuple[str, ...]:
-        """Where passkeys may be made and used, exactly."""
+        """The exact origins at which passkeys may be made and used."""
         return _listed(self.passkey_origins)
 
     @property
@@ -220,7 +222,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def trace_id(environment: Mapping[str, str] = os.environ) -> str | None:
-    """The X-Ray trace that Lambda handles this event under; another one for each event."""
+    """The X-Ray trace id of the event that Lambda handles now."""
     for part in environment.get("_X_AMZN_TRACE_ID", "").split(";"):
         name, _, value = part.partition("=")
         if name == "Root":

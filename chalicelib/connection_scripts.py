@@ -1,4 +1,4 @@
-"""What Redis does for `Connections` in one step, with nothing coming between: scripts in Lua."""
+"""Scripts in Lua: what Redis does for `Connections` in one atomic step."""
 
 # Checks that the connection exists and takes one token of its bucket. A record without `client_id`
 # is from an earlier version and counts as none: its client connects again.

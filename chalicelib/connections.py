@@ -30,7 +30,7 @@ from chalicelib.socket_events import Socket
 SHARDS = 64
 LIFETIME = 2 * 60 * 60 + 300  # API Gateway cuts a socket after two hours
 YOUNG_SECONDS = 10
-"""A socket that has not pinged yet is young for so long: its `$connect` may not have returned, and
+"""How long a socket is young, if it has not pinged: its `$connect` may not have returned, and then
 posts to it are answered as if it were gone."""
 WATCH_SECONDS = 900
 RENEW_WATCH_SECONDS = 300
@@ -308,12 +308,6 @@ class Connections:
             [Call(lua.WATCHERS, [_watchers(user_id)], [MOST_WATCHERS]) for user_id in user_ids]
         )
         return [[Socket.read("", one) for one in entries] for entries in found]
-
-    def now(self) -> datetime:
-        """The time by the clock that all functions share."""
-        with guarded():
-            found: Any = self._redis.time()
-        return datetime.fromtimestamp(found[0] + found[1] / 1_000_000, UTC)
 
     def ping(self) -> None:
         """Raises Unavailable unless Redis answers and accepts a write."""

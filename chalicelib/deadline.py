@@ -19,7 +19,7 @@ _ends = math.inf
 
 
 def begin(seconds: float) -> None:
-    """The event that begins now has so much time."""
+    """The event that begins now has this many seconds."""
     global _ends
     _ends = time.monotonic() + seconds
 
@@ -31,7 +31,7 @@ def end() -> None:
 
 
 def within(seconds: float) -> float:
-    """How long to wait for a call that may take so many seconds: less if the event has less left.
+    """How long to wait for a call that may take `seconds`: less if the event has less left.
     Never 0, which drivers take for no limit."""
     return max(_LEAST, min(seconds, _ends - time.monotonic()))
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from chalicelib.auth.webauthn import RelyingParty
     from chalicelib.broker import Broker
     from chalicelib.connections import Connections
+    from chalicelib.domain_events.consumers import EventConsumers
+    from chalicelib.domain_events.service import DomainEvents
     from chalicelib.exports.archive import Archive
     from chalicelib.exports.links import ExportLinks
     from chalicelib.exports.service import Exports
@@ -82,6 +84,19 @@ class Deps:
             self.settings.amqp_url.get_secret_value(),
             retry_seconds=self.settings.push_retry_seconds,
         )
+
+    @cached_property
+    def domain_events(self) -> "DomainEvents":
+        from chalicelib.domain_events.outbox import Outbox
+        from chalicelib.domain_events.service import DomainEvents
+
+        return DomainEvents(self.settings, outbox=Outbox(self.postgres), broker=lambda: self.broker)
+
+    @cached_property
+    def event_consumers(self) -> "EventConsumers":
+        from chalicelib.domain_events.consumers import EventConsumers
+
+        return EventConsumers(self.settings)
 
     @cached_property
     def connections(self) -> "Connections":
@@ -209,7 +224,9 @@ class Deps:
         url = self.settings.google_url
         http = KeptConnections(url or "https://www.googleapis.com")
         path = "/certs" if url else "/oauth2/v3/certs"
-        keys = GoogleKeys(lambda: http.ask("GET", path, {"host": http.host}, b""))
+        keys = GoogleKeys(
+            lambda: http.exchange("GET", path, {"host": http.host}, b"", again=True)[:2]
+        )
         return GoogleTokens(keys, client_ids=self.settings.clients_at_google, issuer=url or ISSUER)
 
     @cached_property

@@ -125,7 +125,7 @@ class TooManyPasskeys(AppError):
 
 
 class AccountSuspended(AppError):
-    """Told only to whoever knows the password, or has a passkey."""
+    """Raised only after the right password, passkey or Google account."""
 
     code, status, message = "account_suspended", 403, "This account is suspended."
 
@@ -241,4 +241,4 @@ class Unavailable(AppError):
 
 WRONG_SECOND_FACTOR = (SecondFactorRequired, SecondFactorInvalid, PasskeyInvalid, PasskeysOff)
 WRONG_PROOF = (InvalidCredentials, *WRONG_SECOND_FACTOR)
-"""What a request may be refused with that proves once more who asks."""
+"""How a request is refused that needs the password, and a second factor, once more."""

@@ -1,4 +1,4 @@
-"""What we publish to RabbitMQ, as its consumers read it."""
+"""The records of the push queues, as their consumers read them."""
 
 from typing import NamedTuple
 from zlib import crc32
@@ -21,9 +21,9 @@ def shard_of(user_id: str) -> int:
 
 
 class MessageUnread(Model):
-    """A message for members who had no socket, or one that swallowed it.
+    """A message for members who had no socket, or whose socket did not acknowledge it.
 
-    Carries all that a push needs but names and devices.
+    It has all that a push needs, except names and devices.
     """
 
     message_id: str
@@ -35,7 +35,7 @@ class MessageUnread(Model):
     user_ids: list[str]
 
     def by_shard(self) -> "list[tuple[int, MessageUnread]]":
-        """This event cut up as queues carry it: at most 1,000 users, all of one shard."""
+        """This event in parts: each has at most 1,000 users, all of one shard."""
         shards: dict[int, list[str]] = {}
         for user_id in self.user_ids:
             shards.setdefault(shard_of(user_id), []).append(user_id)
@@ -65,4 +65,4 @@ class Failure(NamedTuple):
     shard: int
     attempt: int  # retries it has had
     reason: str  # the name of a class, never text
-    retry_after: float = 0  # seconds, where whoever failed it asked for a pause
+    retry_after: float = 0  # seconds, if the server that refused it asked for a pause

@@ -1,4 +1,4 @@
-"""What comes otherwise than as JSON: queries and forms whose names may repeat, and cookies."""
+"""Input that is not JSON: queries and forms whose names may repeat, and cookies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
@@ -12,8 +12,9 @@ from urllib.parse import quote, urlsplit
 
 from chalicelib import metrics
 from chalicelib.config import Settings
+from chalicelib.deadline import within
 from chalicelib.errors import Unavailable
-from chalicelib.http import KeptConnections
+from chalicelib.http import Answer, KeptConnections
 from chalicelib.messages.models import PRESENCE, Owed, PresenceOf
 from chalicelib.redis import Call
 from chalicelib.socket_events import Event, Socket
@@ -31,7 +32,7 @@ NOT_ASKED = 504
 BACKOFF_SECONDS = (0.1, 0.2, 0.4, 0.8)
 """Waits between tries that are answered 429, at most: a random part of each is waited."""
 FULL_SECONDS = 30.0
-"""For so long nobody waits again for a socket that was 429 to the last."""
+"""How long posts to a socket are tried only once, after all tries got 429."""
 MOST_FULL = 1000
 
 
@@ -67,9 +68,13 @@ class Gateway:
         skip: str | None = None,
         pushed: Collection[str] = (),
         again: bool = False,
+        meanwhile: Callable[[set[str]], None] = lambda absent: None,
     ) -> Delivery:
         """Send a message's event to all sockets of users except `skip`. The users owe an
         acknowledgement, except the sender and those in `pushed`.
+
+        `meanwhile` is called before the first post with the users who have no socket. It begins
+        what need not wait for the posts.
 
         `again`: it was tried before. A socket that still answers 429 is then closed, if API Gateway
         allows it: its client reads nothing. It connects again and syncs.
@@ -77,8 +82,9 @@ class Gateway:
         sockets = self._connections.of_owing(
             user_ids, chat_id=chat_id, seq=seq, sender_id=sender_id, pushed=pushed
         )
-        gone, failed = self._send(sockets, event, skip, patient=True, close_full=again)
         ours = [socket for socket in sockets if socket.first_party]
+        meanwhile(set(user_ids).difference(socket.user_id for socket in ours))
+        gone, failed = self._send(sockets, event, skip, patient=True, close_full=again)
         took = {s.user_id for s in ours if s not in gone and event.kind.may_reach(s)}
         unreached = set(user_ids) - took
         if noted := unreached.intersection(socket.user_id for socket in ours):
@@ -164,7 +170,7 @@ class Gateway:
         return gone, failed - gone
 
     def _close_full(self, sockets: Sequence[Socket], ends: float) -> set[Socket]:
-        """Those that could be closed. None can while the rate of the account is used up."""
+        """The sockets that could be closed: none while the rate of the account is used up."""
         ids = [socket.connection_id for socket in sockets]
         statuses = self._each(ids, "DELETE", b"", ends)
         return {s for s, status in zip(sockets, statuses, strict=True) if status in _CLOSED}
@@ -249,12 +255,18 @@ class Gateway:
         if time.monotonic() > ends:
             return NOT_ASKED
         path = self._path + quote(connection_id, safe="")
-        headers = self._signer.headers(method, self._http.host, path, body)
         try:
-            status = self._http.request(method, path, headers, body, new=new)
+            ahead = self._signer.ahead
+            answer = self._ask(method, path, body, new=new)
+            if answer.status == 403 and self._signer.corrected(answer.date, ahead):
+                answer = self._ask(method, path, body)
         except OSError:
             return 503
-        return 200 if status < 300 else status
+        return 200 if answer.status < 300 else answer.status
+
+    def _ask(self, method: str, path: str, body: bytes, *, new: bool = False) -> Answer:
+        headers = self._signer.headers(method, self._http.host, path, body)
+        return self._http.exchange(method, path, headers, body, new=new)
 
     def _is_full(self, connection_id: str) -> bool:
         return time.monotonic() < self._full.get(connection_id, 0)
@@ -272,4 +284,4 @@ _CLOSED = (200, 410)
 
 
 def _deadline() -> float:
-    return time.monotonic() + POSTS_SECONDS
+    return time.monotonic() + within(POSTS_SECONDS)

@@ -16,10 +16,10 @@ PRIVATE = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""For whatever is about somebody, and is no page. Pages have a policy of their own."""
+"""For answers that hold a user's data, except pages, which have a policy of their own."""
 
 PUBLIC_SECONDS = 60 * 60
-"""For so long others may keep what is the same for everybody: our public keys are such."""
+"""How long caches may keep what is the same for everybody, such as our public keys."""
 
 TWO_YEARS = 60 * 60 * 24 * 730
 PREFLIGHT_SECONDS = 7200

@@ -23,5 +23,5 @@ def push_tag(client_id: str, collapse_key: str) -> str:
 
 
 def direct_chat_id(one: str, other: str) -> str:
-    """The id of the chat between two users: the same whoever asks, and in a race."""
+    """The id of the chat between two users: the same for both, and in a race."""
     return str(uuid.uuid5(_DIRECT_CHATS, " ".join(sorted((one, other)))))

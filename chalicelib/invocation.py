@@ -10,6 +10,7 @@ from typing import Any
 from chalicelib import deadline, logs, metrics
 from chalicelib.config import trace_id
 from chalicelib.deps import deps
+from chalicelib.domain_events import written
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +31,20 @@ def invocation(context: Any, request_id: str | None = None) -> Iterator[None]:
         function=getattr(context, "function_name", None),
     )
     metrics.begin()
+    written.noted()  # forget the note of an invocation that was cut off: the job has its events
     try:
         yield
     except InvocationFailed:
         raise
     except Exception:
         log.exception("function failed")
-        # Without the words of the one that is logged: drivers quote values in theirs (G8).
+        # Without the message of the error that is logged: drivers quote values in theirs (G8).
         raise InvocationFailed from None
     finally:
+        if written.noted():
+            deps.domain_events.publish()
         deadline.end()
-        # Without settings there is no stage to count for, and this is no time to read them.
+        # Without settings the stage is unknown, and reading them now could fail.
         if (settings := vars(deps).get("settings")) is not None:
             for line in metrics.lines(settings.stage):
                 print(line)

@@ -1,4 +1,4 @@
-"""How much of what anybody may do, and how fast: the one table of rates."""
+"""How often each thing may be done: the one table of rates."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -19,7 +19,7 @@ class Bucket(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """A class of routes or actions: whom each of its buckets belongs to, and what takes a token.
+    """A class of routes or actions: who owns each of its buckets, and what takes a token.
 
     `inside`: the service takes them, since only it knows who is meant, or what fails.
     """
@@ -34,7 +34,7 @@ class Limit:
 
     @property
     def buckets(self) -> dict[str, Bucket]:
-        """By whom they belong to."""
+        """By kind: who they belong to."""
         found = {kind: getattr(self, kind) for kind in KINDS}
         return {kind: bucket for kind, bucket in found.items() if bucket is not None}
 
@@ -59,9 +59,12 @@ TABLE: Mapping[str, Limit] = {
         user=Bucket(100, 5),
     ),
     "page": Limit(
-        covers="the pages that programs send people to, while nobody is signed in on them",
+        covers="the pages that programs send people to, while nobody is signed in on them; the "
+        "target is a browser in which somebody has signed in there before, or a session that a "
+        "program signs out: it takes nothing of its address. The right password takes of neither",
         inside=True,
         address=Bucket(3000, 30),
+        target=Bucket(100, 30),
     ),
     "token": Limit(
         covers="tokens, and questions about them, of programs that have shown their secret; the "
@@ -70,8 +73,8 @@ TABLE: Mapping[str, Limit] = {
         user=Bucket(3000, 30),
     ),
     "guess": Limit(
-        covers="what is wrong there, and is no program's that has shown its secret: a name, a "
-        "secret, a code, a token",
+        covers="wrong names, secrets, codes and tokens of programs, unless the program has shown "
+        "its secret",
         inside=True,
         address=Bucket(100, QUARTER),
     ),
@@ -80,6 +83,10 @@ TABLE: Mapping[str, Limit] = {
         covers="looking for users",
         user=Bucket(120, MINUTE),
         session=Bucket(60, MINUTE),
+    ),
+    "profile": Limit(
+        covers="changing one's profile and settings, each of which sends an event",
+        user=Bucket(60, 10 * MINUTE),
     ),
     "chats": Limit(covers="opening chats", user=Bucket(60, 10 * MINUTE)),
     "send": Limit(
@@ -99,7 +106,7 @@ TABLE: Mapping[str, Limit] = {
         address=Bucket(300, QUARTER),
     ),
     "typing": Limit(
-        covers="saying that you type; the target is the chat",
+        covers="typing notices; the target is the chat",
         user=Bucket(60, 30),
         session=Bucket(40, 20),
         target=Bucket(40, 20),
@@ -114,7 +121,7 @@ TABLE: Mapping[str, Limit] = {
         socket=Bucket(200, 4),
     ),
     "refused": Limit(
-        covers="frames beyond a limit; beyond this one the socket is closed",
+        covers="frames beyond a limit; beyond this limit the socket is closed",
         socket=Bucket(500, MINUTE),
     ),
     "register": Limit(covers="registering", inside=True, address=Bucket(50, QUARTER)),
@@ -137,7 +144,7 @@ TABLE: Mapping[str, Limit] = {
         target=Bucket(10, QUARTER),
     ),
     "sign-in": Limit(
-        covers="signing in, by any way, and programs that are let in, if it succeeds",
+        covers="signing in, in any way, and letting a program in, if it succeeds",
         inside=True,
         user=Bucket(60, QUARTER),
     ),
@@ -177,14 +184,14 @@ TABLE: Mapping[str, Limit] = {
     ),
     "reset": Limit(
         covers="asking for a link by mail, and trying one that is not good; the target is a "
-        "mailbox, for mails about accounts that claim it but are not its first, and apart for "
-        "notices, which wait",
+        "mailbox: for mails about accounts that claim it but are not its first, and in another "
+        "bucket for notices, which wait",
         inside=True,
         address=Bucket(30, QUARTER),
         target=Bucket(5, QUARTER),
     ),
 }
-"""Chosen for people: whoever types, scrolls and reconnects meets none of them."""
+"""Chosen for people: somebody who types, scrolls and reconnects meets none of them."""
 
 Changes = Mapping[str, Mapping[str, tuple[int, int]]]
 

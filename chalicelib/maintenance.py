@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from chalicelib.auth.scopes import Role
 from chalicelib.config import SettingsInvalid
 from chalicelib.deps import deps
+from chalicelib.domain_events.models import TYPES, ConsumerName
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.invocation import InvocationFailed, invocation
 from chalicelib.messages.store import StoreUnfit
@@ -34,13 +35,18 @@ class MaintenanceFailed(InvocationFailed):
 
 class Order(Input):
     """What is to be done. `limit` is for `redrive`, `username` and `role` are for `grant`,
-    `client` is for `oauth-client`."""
+    `client` is for `oauth-client`, `consumer`, `events` and `remove` are for `event-consumer`."""
 
-    task: Literal["migrate", "retire", "redrive", "check", "canary", "grant", "oauth-client"]
+    task: Literal[
+        "migrate", "retire", "redrive", "check", "canary", "grant", "oauth-client", "event-consumer"
+    ]
     limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
     username: Username | None = None
     role: Role | None = None
     client: NewClient | None = None
+    consumer: ConsumerName | None = None
+    events: list[str] = Field(default=list(TYPES), min_length=1)
+    remove: bool = False
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -48,6 +54,10 @@ class Order(Input):
             raise PydanticCustomError("grant", "grant needs a username and a role")
         if self.task == "oauth-client" and self.client is None:
             raise PydanticCustomError("client", "oauth-client needs a client")
+        if self.task == "event-consumer" and self.consumer is None:
+            raise PydanticCustomError("consumer", "event-consumer needs a consumer")
+        if not TYPES.keys() >= set(self.events):
+            raise PydanticCustomError("events", f"events are some of: {', '.join(TYPES)}")
         return self
 
 
@@ -61,7 +71,9 @@ def maintain(event: Any, context: Any) -> dict[str, Any]:
     -> {"dependencies"} as GET /v1/ready.
     canary: a push to nobody goes through each queue -> {"queues"} as CanaryResult has them.
     grant: a user gets a role, as the first admin does -> {"user_id"}. oauth-client: a program is
-    registered -> as POST /v1/admin/oauth-clients, with the secret that is told once.
+    registered -> as POST /v1/admin/oauth-clients. Only this answer shows its secret.
+    event-consumer: a service may consume `events`, or all -> {"url", "queue"}. Only this answer
+    shows its password. With `remove` the service may no longer -> {"removed": true}.
     Raises MaintenanceFailed.
     """
     with invocation(context):
@@ -72,7 +84,7 @@ def maintain(event: Any, context: Any) -> dict[str, Any]:
                 ": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"])))
                 for item in error.errors()
             )
-            raise MaintenanceFailed(f"This is no task: {wrong}") from None
+            raise MaintenanceFailed(f"This is not a task: {wrong}") from None
         except (SettingsInvalid, StoreUnfit, UserNotFound) as error:
             raise MaintenanceFailed(str(error)) from None
         except Unavailable as error:
@@ -97,6 +109,11 @@ def _done(order: Order) -> dict[str, Any]:
         return {"user_id": deps.admin.appoint(order.username, order.role)}
     if order.task == "oauth-client" and order.client:
         return deps.oauth_clients.install(order.client).model_dump(mode="json")
+    if order.task == "event-consumer" and order.consumer:
+        if order.remove:
+            deps.event_consumers.remove(order.consumer)
+            return {"removed": True}
+        return deps.event_consumers.admit(order.consumer, order.events).model_dump()
     return readiness().model_dump(mode="json", include={"dependencies"})
 
 

@@ -15,13 +15,13 @@ from chalicelib.wire import Model
 bp = Blueprint(__name__)
 
 LOOK_SECONDS = 1.0
-"""Anyone may ask often whether we are ready, so checks are cached for so long."""
+"""How long checks are cached, since anyone may ask often whether we are ready."""
 
 T = TypeVar("T")
 
 
 def kept(seconds: float) -> Callable[[Callable[[], T]], Callable[[], T]]:
-    """Have a function answer as it did last, unless that is longer ago."""
+    """Have a function give its last answer again for so many seconds."""
 
     def keep(ask: Callable[[], T]) -> Callable[[], T]:
         last: tuple[float, T] | None = None
@@ -52,7 +52,7 @@ def health() -> Health:
 @endpoint(bp, "GET /v1/ready", limit="open", status=(200, 503))
 @kept(LOOK_SECONDS)
 def ready() -> Reply[Readiness]:
-    """Whether each server behind us answered a second ago at most: 200 if all did, else 503."""
+    """Whether each server behind us answered within the last second: 200 if all did, else 503."""
     found = readiness()
     return Reply(found, 200 if found.status == "ok" else 503)
 

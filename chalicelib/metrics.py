@@ -11,6 +11,7 @@ Name = Literal[
     "LeftPending",
     "PostsThrottled",
     "OutboxAge",
+    "EventsAge",
     "Redelivered",
     "OverduePushed",
     "PushesSent",
@@ -25,14 +26,14 @@ Name = Literal[
 ]
 """MessagesStored: new messages. LeftPending: sends whose delivery was left to the job.
 PostsThrottled: frames that API Gateway refused with 429, also when tried again. OutboxAge: of the
-oldest message that a run of the job found, 0 if there was none. Redelivered: messages that the job
-delivered. OverduePushed: messages pushed because a socket swallowed them. PushesSent: to devices,
-taken by FCM. PushesRetried, PushesBuried: records put off, and laid aside.
-TokensForgotten: devices that FCM no longer knows. MailsSent: mails that SES took. MailsGivenUp:
-those it never did. ExportsMade, ExportsGivenUp: archives of what is held about a user.
-RateLimited: requests and frames that were refused for their rate."""
+oldest message that a run of the job found, 0 if there was none. EventsAge: the same for events for
+other services. Redelivered: messages that the job delivered. OverduePushed: messages pushed because
+a socket swallowed them. PushesSent: to devices, taken by FCM. PushesRetried, PushesBuried: records
+put off, and laid aside. TokensForgotten: devices that FCM no longer knows. MailsSent: mails that
+SES took. MailsGivenUp: those it never did. ExportsMade, ExportsGivenUp: archives of what is held
+about a user. RateLimited: requests and frames that were refused for their rate."""
 
-_SECONDS = {"OutboxAge"}
+_SECONDS = {"OutboxAge", "EventsAge"}
 _UNAVAILABLE = "DependencyUnavailable"
 
 # Of the event that is handled now: a process handles one at a time, and some of its threads count.
@@ -41,7 +42,8 @@ _missed: list[str] = []
 
 
 def count(name: Name, value: float = 1) -> None:
-    """Add to a metric of this invocation. Adding nothing is no metric, but for an age."""
+    """Add to a metric of this invocation. A count of 0 is not written, but an age of 0 is. Of ages
+    the greatest is written."""
     if value or name in _SECONDS:
         _counted.append((name, value))
 
@@ -62,7 +64,8 @@ def lines(stage: str) -> list[str]:
     because a line has one value for a dimension."""
     totals: dict[str, float] = {}
     for name, value in _counted:
-        totals[name] = totals.get(name, 0) + value
+        before = totals.get(name, 0)
+        totals[name] = max(before, value) if name in _SECONDS else before + value
     missed = {name: _missed.count(name) for name in dict.fromkeys(_missed)}
     if not totals and not missed:
         return []

@@ -10,13 +10,16 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Self, TypeVar, overload
 
 import psycopg
+from psycopg import postgres
 from psycopg.abc import PQGen
+from psycopg.adapt import Dumper
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import RowFactory, tuple_row
 from psycopg.types.string import TextLoader
 
 from chalicelib import deadline
+from chalicelib.clock import Now
 from chalicelib.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -59,6 +62,15 @@ _TCP = {
 _AT_REST = (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
 
 T = TypeVar("T")
+
+
+class _NowDumper(Dumper):
+    """PostgreSQL reads this word as the time when the transaction began."""
+
+    oid = postgres.types["timestamptz"].oid
+
+    def dump(self, obj: Now) -> bytes:
+        return b"now"
 
 
 class _Connection(psycopg.Connection[tuple[Any, ...]]):
@@ -254,6 +266,7 @@ class Postgres:
                 self._url, autocommit=True, options=f"{options} {held}", **given
             )
         connection.adapters.register_loader("uuid", TextLoader)
+        connection.adapters.register_dumper(Now, _NowDumper)
         if self._pooled:
             self._bounded = _is_bounded(connection)
         return connection
@@ -275,7 +288,7 @@ def _outdated(error: psycopg.Error) -> bool:
 
 
 def _reads(query: Any) -> bool:
-    """Whether a statement surely changes nothing, by its words."""
+    """Whether a statement certainly changes nothing, by its keywords."""
     text = query.decode() if isinstance(query, bytes) else query
     return isinstance(text, str) and not _WRITES.search(text)
 

@@ -1,9 +1,8 @@
-"""The connection to Redis: bounded calls, and outages told as Unavailable."""
+"""The connection to Redis: bounded calls, and outages raised as Unavailable."""
 
 import functools
 import hashlib
 import socket
-import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -164,14 +163,13 @@ class Scripts:
     """Runs Lua scripts by digest, loading them when Redis has lost them. One may run twice, where
     an answer was lost or another one had to be loaded.
 
-    Speaks to Redis over one connection of its own, on which threads take turns: a pipeline of
-    the client takes twice the CPU. Raises Unavailable when Redis does not answer.
+    Borrows a connection of the client for each round trip, so that all who share the client share
+    its one connection. It does not use the client's pipelines: they take more CPU. Raises
+    Unavailable when Redis does not answer.
     """
 
     def __init__(self, client: redis.Redis) -> None:
         self._pool = client.connection_pool
-        self._connection: Any = None
-        self._turn = threading.Lock()
 
     def run(self, call: Call) -> Any:
         """The answer of one script."""
@@ -185,37 +183,43 @@ class Scripts:
             ("EVALSHA", _digest(call.script), len(call.keys), *call.keys, *call.arguments)
             for call in calls
         ]
-        with guarded(), self._turn:
+        with guarded(), self._connected() as connection:
             try:
-                return self._send(commands)
+                return _send(connection, commands)
             except exceptions.NoScriptError:
-                self._send([("SCRIPT", "LOAD", script) for script in {c.script for c in calls}])
-                return self._send(commands)
+                scripts = {call.script for call in calls}
+                _send(connection, [("SCRIPT", "LOAD", script) for script in scripts])
+                return _send(connection, commands)
 
-    def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        if self._connection is None:
-            self._connection = self._pool.get_connection()
-            return self._exchange(commands)
+    @contextmanager
+    def _connected(self) -> Iterator[Any]:
+        connection = self._pool.get_connection()
         try:
-            return self._exchange(commands)
-        except (exceptions.ConnectionError, exceptions.TimeoutError):
-            # The connection was lost since the last time; now it connects again.
-            return self._exchange(commands)
+            yield connection
+        finally:
+            self._pool.release(connection)
 
-    def _exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """All answers are read, also behind one that is an error."""
-        self._connection.send_packed_command(
-            self._connection.pack_commands(commands), check_health=False
-        )
-        answers, error = [], None
-        for _ in commands:
-            try:
-                answers.append(self._connection.read_response())
-            except exceptions.ResponseError as refusal:
-                error = refusal
-        if error is not None:
-            raise error
-        return answers
+
+def _send(connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    try:
+        return _exchange(connection, commands)
+    except (exceptions.ConnectionError, exceptions.TimeoutError):
+        # The connection was lost since the last time; now it connects again.
+        return _exchange(connection, commands)
+
+
+def _exchange(connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """All answers are read, also behind one that is an error."""
+    connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+    answers, error = [], None
+    for _ in commands:
+        try:
+            answers.append(connection.read_response())
+        except exceptions.ResponseError as refusal:
+            error = refusal
+    if error is not None:
+        raise error
+    return answers
 
 
 @functools.cache

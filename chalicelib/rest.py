@@ -48,8 +48,8 @@ class Reply(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A view's answer where a protocol or a browser prescribes what it looks like: a page, a
-    redirect, or an object with headers of its own."""
+    """A view's answer whose form a protocol or a browser prescribes: a page, a redirect, or an
+    object with headers of its own."""
 
     status: int = 200
     body: str | dict[str, Any] = ""
@@ -98,14 +98,14 @@ def endpoint(
     `identity: Identity` or `program: Program` (needs `scope`, else 401 or 403), `body: Model`
     (JSON), `query: Model`, `sent: Sent` (a form), `client: Client`. What it returns is answered as
     JSON with `status`; `None` as 204; a `Reply` or an `Answer` with the status it names, one of
-    `status`. A `page` is HTML for people: it makes the answer that tells them of an error, and no
-    script of another origin may ask for it. `told` adds what a protocol wants an error to say of
-    itself; such a one is application/json. What is `public` is the same for everybody, and may be
-    kept for PUBLIC_SECONDS.
+    `status`. `page` is given for routes that answer with HTML: it makes the page that shows an
+    error, and no script of another origin may call such a route. `told` adds members that a
+    protocol wants in its errors, which are then application/json. A `public` answer is the same for
+    everybody, and may be cached for PUBLIC_SECONDS.
 
-    `errors` are those that the service raises; what any route of its kind may answer goes without
-    saying. `limit` is a class of chalicelib/limits.py; without one it is "default", "program" or,
-    without a scope, "anonymous". Its target is the chat of the path.
+    `errors` are those that the service raises. Those of every route of its kind are added. `limit`
+    is a class of chalicelib/limits.py; without one it is "default", "program" or, without a scope,
+    "anonymous". Its target is the chat of the path.
     """
     method, path = route.split(" ")
     statuses = status if isinstance(status, tuple) else (status,)
@@ -252,7 +252,7 @@ def problem(error: AppError, request_id: str, more: Mapping[str, str] | None = N
 
 
 def _headers(request_id: str) -> dict[str, str | list[str]]:
-    # Where settings cannot be read, an answer has to do without what they say.
+    # If settings cannot be read, the answer goes without the headers that depend on them.
     settings = vars(deps).get("settings")
     return {
         **headers.common(settings.issuer if settings else ""),

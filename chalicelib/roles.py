@@ -5,7 +5,6 @@ the rights. So a new generation can sign in before the functions take it, and th
 they have.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
@@ -14,11 +13,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from chalicelib.config import SettingsInvalid
+from chalicelib.logins import GROUP, is_login, login
 from chalicelib.postgres import Postgres
-
-GROUP = "parley_app"
-LOGIN = re.compile(rf"^{GROUP}_[0-9]+$")
 
 IDLE_SESSION_SECONDS = 120
 """A function that is replaced keeps its connection until Lambda takes its container away. Those
@@ -48,7 +44,7 @@ def ensure(owner_url: str, url: str) -> None:
 
     Safe to repeat. Raises Unavailable where PostgreSQL does not answer in time.
     """
-    login = _name(url)
+    role = _name(url)
     with (
         closing(Postgres(owner_url)) as postgres,
         postgres.transaction(),
@@ -63,8 +59,8 @@ def ensure(owner_url: str, url: str) -> None:
             cursor.execute(sql.SQL(right).format(**names))
         for table in map(sql.Identifier, _OF_MIGRATIONS):
             cursor.execute(sql.SQL("REVOKE ALL ON {} FROM {group}").format(table, **names))
-        _make(cursor, login)
-        for statement in _account(login, _digest(cursor.connection, url)):
+        _make(cursor, role)
+        for statement in _account(role, _digest(cursor.connection, url)):
             cursor.execute(statement)
 
 
@@ -72,7 +68,7 @@ def retire(owner_url: str, url: str) -> list[str]:
     """Drop the roles of other generations than the URL's. Their open connections stay open."""
     with closing(Postgres(owner_url)) as postgres, postgres.cursor() as cursor:
         found = cursor.execute("SELECT rolname FROM pg_roles ORDER BY rolname").fetchall()
-        old = [name for (name,) in found if LOGIN.match(name) and name != _name(url)]
+        old = [name for (name,) in found if is_login(name) and name != _name(url)]
         for name in old:
             cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
     return old
@@ -83,13 +79,13 @@ def _make(cursor: "psycopg.Cursor[Any]", name: str) -> None:
         cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
 
 
-def _account(login: str, digest: str) -> Iterator[sql.Composed]:
-    role = sql.Identifier(login)
+def _account(name: str, digest: str) -> Iterator[sql.Composed]:
+    role = sql.Identifier(name)
     yield sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(digest))
     yield sql.SQL("GRANT {} TO {}").format(sql.Identifier(GROUP), role)
-    for name, value in SETTINGS.items():
+    for setting, value in SETTINGS.items():
         yield sql.SQL("ALTER ROLE {} SET {} = {}").format(
-            role, sql.Identifier(name), sql.Literal(value)
+            role, sql.Identifier(setting), sql.Literal(value)
         )
 
 
@@ -103,7 +99,4 @@ def _digest(connection: "psycopg.Connection[Any]", url: str) -> str:
 
 
 def _name(url: str) -> str:
-    name = str(conninfo_to_dict(url).get("user") or "")
-    if not LOGIN.match(name):
-        raise SettingsInvalid(f"Settings are malformed: POSTGRES_URL: its user is not {GROUP}_<n>")
-    return name
+    return login("POSTGRES_URL", str(conninfo_to_dict(url).get("user") or ""))

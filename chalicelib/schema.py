@@ -15,7 +15,7 @@ from yoyo import default_migration_table, read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 
-from chalicelib import broker, roles
+from chalicelib import roles, topology
 from chalicelib.broker_users import BrokerUsers
 from chalicelib.config import Settings, SettingsInvalid
 from chalicelib.errors import Unavailable
@@ -56,11 +56,11 @@ def apply(settings: Settings) -> None:
     amqp_url = settings.amqp_url.get_secret_value()
     if settings.broker_admin:
         BrokerUsers(settings.broker_admin.get_secret_value()).ensure(amqp_url)
-    broker.declare(amqp_url)
+    topology.declare(amqp_url)
 
 
 def retire(settings: Settings) -> list[str]:
-    """Take away the accounts of earlier generations, which no function uses any more."""
+    """Remove the accounts of earlier generations, which no function uses any more."""
     old = []
     if owner := settings.postgres_admin_url:
         url = settings.postgres_url.get_secret_value()

@@ -53,13 +53,17 @@ def _ask(body: bytes, url: str, signer: Signer) -> bytes:
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(PAUSE_SECONDS)
+            ahead = signer.ahead
             headers = signer.headers("POST", client.host, path, body, _HEADERS)
             try:
-                status, text = client.ask("POST", path, headers, body, new=attempt > 0)
+                answer = client.exchange("POST", path, headers, body, new=attempt > 0)
             except OSError:
                 continue
+            status, text = answer.status, answer.body
             if status == 200:
                 return text
+            if signer.corrected(answer.date, ahead):
+                continue
             reason = _reason(text)
             if status < 500 and "Throttl" not in reason:
                 raise SecretsUnreadable(f"Secrets Manager refuses: {reason or status}")
@@ -69,7 +73,7 @@ def _ask(body: bytes, url: str, signer: Signer) -> bytes:
 
 
 def _reason(text: bytes) -> str:
-    """The error's type. Its message would tell who we are and what we may not do."""
+    """The error's type. Its message would name our account and rights."""
     try:
         return str(json.loads(text)["__type"]).rpartition("#")[2]
     except (ValueError, KeyError, TypeError):
@@ -87,5 +91,5 @@ def _object(name: str, text: str | None) -> dict[str, Any]:
 
 
 def _name(secret_id: str) -> str:
-    """Of an ARN, what tells the secret from others of its account."""
+    """The name of the secret in an ARN."""
     return secret_id.rpartition(":secret:")[2]

@@ -3,11 +3,13 @@
 import hmac
 import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from types import MappingProxyType
 from urllib.parse import quote, urlencode
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
+SKEW_SECONDS = 60
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -23,13 +25,28 @@ class Signer:
         self._secret = f"AWS4{secret_key}".encode()
         self._token = token
         self._day, self._key = "", b""
+        self.ahead = 0.0
+        """How many seconds our clock is ahead of that of AWS, as far as we know."""
+
+    def corrected(self, date: str, signed_with: float) -> bool:
+        """Sign by the clock that an answer's Date header shows, from now on: AWS refuses what is
+        signed five minutes early or late. `signed_with` is `ahead` as it was when the request was
+        signed: another thread may have corrected it meanwhile. False: the clock was right."""
+        try:
+            ahead = time.time() - parsedate_to_datetime(date).timestamp()
+        except ValueError:
+            return False
+        if abs(ahead - signed_with) < SKEW_SECONDS:
+            return False
+        self.ahead = ahead
+        return True
 
     def headers(
         self, method: str, host: str, path: str, body: bytes, more: Mapping[str, str] = _NONE
     ) -> dict[str, str]:
         """The headers to send, `Host` and `more` included, all signed; `path` is as it is sent.
         The names in `more` are in lower case."""
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        stamp = self._stamp()
         scope = f"{stamp[:8]}/{self._scope}"
         headers = {"host": host, "x-amz-date": stamp, **more}
         if self._token is not None:
@@ -52,9 +69,9 @@ class Signer:
     def query(
         self, method: str, host: str, path: str, more: Mapping[str, str], *, seconds: int
     ) -> str:
-        """The query that lets whoever has it make this request to S3, for some seconds, with any
+        """The query of a presigned URL: for some seconds it allows this request to S3, with any
         body. `path` is as it is sent; `more` are parameters that are signed with it."""
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        stamp = self._stamp()
         scope = f"{stamp[:8]}/{self._scope}"
         parameters = {
             "X-Amz-Algorithm": _ALGORITHM,
@@ -69,6 +86,9 @@ class Signer:
         query = urlencode(sorted(parameters.items()), quote_via=quote, safe="~")
         request = f"{method}\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
         return f"{query}&X-Amz-Signature={self._signature(stamp, scope, request)}"
+
+    def _stamp(self) -> str:
+        return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() - self.ahead))
 
     def _signature(self, stamp: str, scope: str, request: str) -> str:
         text = f"{_ALGORITHM}\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"

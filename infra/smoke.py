@@ -205,11 +205,17 @@ class Smoke:
     def _lose(self) -> str:
         _, bo = self._people
         at_ana, at_bo = self._sockets
+        at_bo.ask("ping", {})  # until then a 410 may mean that $connect has not returned
+        seen = at_ana.ask("presence.watch", {"user_ids": [bo.id]})["items"]
+        if [one["online"] for one in seen] != [True]:
+            raise Failed("Somebody with an open socket is not shown as online.")
         if self._push_token:
             route = "PUT /v1/users/me/push-tokens/smoke"
             bo.call(route, {"token": self._push_token, "platform": "android"})
         at_bo.cut()
         self._send(at_ana, "while you were gone")
+        # Whichever comes first drops the socket: $disconnect, or the 410 that the message met.
+        at_ana.event("presence", lambda data: data["user_id"] == bo.id and not data["online"])
         if self._push_token:
             self._console.confirm('Does the device show "while you were gone"?')
         self._sockets[1] = back = bo.socket()
@@ -217,7 +223,9 @@ class Smoke:
         texts = [one for chat in news["items"] for one in chat["changes"]]
         if not any(self._says(one, "while you were gone") for one in texts):
             raise Failed("The message that was sent meanwhile did not come with sync.")
-        return "sync brought the message" + (", and so did the push" if self._push_token else "")
+        return "it was dropped, and sync brought the message" + (
+            ", and so did the push" if self._push_token else ""
+        )
 
     def _send(self, socket: Socket, text: str) -> None:
         content = {"kind": "text", "text": text}

@@ -26,24 +26,24 @@ APP = app.app
 _INTRODUCTION = """\
 # Access
 
-Who may use each route, open a socket, use each of its actions and get each of its events, and what
-others are answered. Made by `python -m local.access` from the scopes that these name and that
-[roles](../chalicelib/auth/scopes.py) have; a test compares it with the code, others make every call
-and cause every event as everybody.
+Who may use each route, open a socket, use each action and get each event, and how others are
+answered. `python -m local.access` makes this page from the scopes that these name and those that
+[roles](../chalicelib/auth/scopes.py) have. A test compares it with the code. Other tests make every
+call and cause every event as each kind of caller.
 
-*granted* is a program with every scope that a user can grant, *openid* one that may only learn who
-the user is. So is a token that was narrowed when it was refreshed. *sign-in page* is
-the session of the page that asks users whether they agree. *service* is a program in its own name,
-by client credentials.
+*granted* is a program with every scope that a user can grant. *openid* is a program that may only
+learn who the user is; a token that was narrowed when it was refreshed is treated in the same way.
+*sign-in page* is the session of the page that asks users whether they agree. *service* is a program
+in its own name, by client credentials.
 
-A scope opens the door. Behind it these rules hold:
+These rules hold in addition to scopes:
 
-- Chats are as unknown to those who are not in them as if there were none: 404 `chat_not_found`.
-  All are between two people, who cannot leave them: so far there is no former member.
-- Moderators suspend and restore users without a role only: else 403 `forbidden`.
-- Nobody suspends themselves, and no admin takes their own admin role: 409 `not_yourself`. The last
-  admin cannot delete their account: 409 `last_admin`. So an admin always remains.
-- The actor must still have the role when the act commits, whatever the access token says.
+- To users who are not in a chat, it does not exist: 404 `chat_not_found`. All chats are between two
+  people, who cannot leave them: so far there are no former members.
+- Moderators can suspend and restore only users without a role: else 403 `forbidden`.
+- Nobody can suspend themselves, and no admin can take their own admin role: 409 `not_yourself`. The
+  last admin cannot delete their account: 409 `last_admin`. So there is always an admin.
+- The caller must still have the role when the act commits, whatever the access token says.
 - A program may do what its user agreed to and may still do themselves.
 - Suspending a user, and taking a role, ends all of their sessions at once. Signing in to a
   suspended account is answered with 403 `account_suspended`, if the password is right.

@@ -1,25 +1,30 @@
-"""The AsyncAPI 3 document of the socket, made from the actions and events as they are declared.
+"""The AsyncAPI 3 document of the socket and of events for other services, made from the actions
+and events as they are declared.
 
 `python -m local.asyncapi` writes docs/asyncapi.json.
 """
 
 import inspect
 import json
+import re
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from chalicelib.domain_events.models import CONTENT_TYPE, TYPES, CloudEvent, Data
 from chalicelib.messages.actions import ACTIONS
 from chalicelib.messages.models import Nothing
 from chalicelib.openapi import FieldError
 from chalicelib.socket_events import EVENTS
+from chalicelib.topology import EVENTS as EXCHANGE
 from chalicelib.wire import Model
 from chalicelib.ws import CONNECT, Action
 
 PATH = Path(__file__).parent.parent / "docs" / "asyncapi.json"
 _REFS = "#/components/schemas/{model}"
+_PUBLISHED = "{type}.published"
 _CHANNEL = {"$ref": "#/channels/socket"}
 
 
@@ -33,12 +38,14 @@ class SocketError(Model):
 
 
 def document() -> dict[str, Any]:
-    """What goes over a socket: requests, exactly one answer each, and events."""
+    """What goes over a socket: requests, exactly one answer each, and events; and what RabbitMQ is
+    sent for other services."""
     answers = {name: _answer(action) for name, action in ACTIONS.items()}
     modes: list[Any] = [
         *((action.model, "validation") for action in ACTIONS.values()),
         *((model, "serialization") for model in answers.values()),
         *((kind.model, "serialization") for kind in EVENTS.values()),
+        *((data, "serialization") for data in TYPES.values()),
         (SocketError, "serialization"),
     ]
     references, schemas = models_json_schema(modes, ref_template=_REFS)
@@ -64,25 +71,55 @@ def document() -> dict[str, Any]:
             {"event": {"const": name}, "data": references[kind.model, "serialization"]},
             (inspect.getdoc(kind.model) or name).split("\n")[0],
         )
+    published = {
+        _PUBLISHED.format(type=name): _published(data, references[data, "serialization"])
+        for name, data in TYPES.items()
+    }
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": "Parley socket",
+            "title": "Parley",
             "version": "1",
-            "description": "Open with ?ticket=… from POST /v1/socket-tickets, or with a bearer "
-            "token. Frames of one socket may be handled at the same time: wait for one answer "
-            "before you send the next message into the same chat, and order by rev.",
+            "description": "The socket of clients, and events for other services over RabbitMQ "
+            "(docs/events.md). Open a socket with ?ticket=… from POST /v1/socket-tickets, or "
+            "with a bearer token. Frames of one socket may be handled at the same time: wait for "
+            "one answer before you send the next message into the same chat, and order by rev.",
+        },
+        "servers": {
+            "socket": {"host": "{host}", "protocol": "wss", "variables": {"host": {}}},
+            "rabbitmq": {"host": "{host}:5671", "protocol": "amqps", "variables": {"host": {}}},
         },
         "channels": {
             "socket": {
                 "address": "/",
+                "servers": [{"$ref": "#/servers/socket"}],
                 "messages": {n: _component(n) for n in messages},
                 "x-scope": CONNECT.scope,
                 "x-rate-limit": CONNECT.limit,
                 "x-refusals": {str(error.status): error.code for error in CONNECT.errors},
-            }
+            },
+            "events": {
+                "address": "{type}",
+                "servers": [{"$ref": "#/servers/rabbitmq"}],
+                "parameters": {"type": {"enum": list(TYPES)}},
+                "messages": {n: _component(n) for n in published},
+                "bindings": {
+                    "amqp": {
+                        "is": "routingKey",
+                        "exchange": {"name": EXCHANGE, "type": "topic", "durable": True},
+                    }
+                },
+            },
         },
         "operations": {
+            **{
+                name: {
+                    "action": "send",
+                    "channel": {"$ref": "#/channels/events"},
+                    "messages": [{"$ref": f"#/channels/events/messages/{name}"}],
+                }
+                for name in published
+            },
             **{
                 name: {
                     "action": "receive",
@@ -108,7 +145,29 @@ def document() -> dict[str, Any]:
                 for name, kind in EVENTS.items()
             },
         },
-        "components": {"messages": messages, "schemas": schemas["$defs"]},
+        "components": {"messages": {**messages, **published}, "schemas": schemas["$defs"]},
+    }
+
+
+def _published(data: type[Data], reference: Any) -> dict[str, Any]:
+    """A CloudEvent in structured mode, with this data."""
+    payload = CloudEvent.model_json_schema(mode="serialization")
+    payload.pop("$defs", None)
+    payload["required"] = list(payload["properties"])
+    payload["properties"] |= {
+        "source": {"type": "string", "format": "uri"},
+        "time": {"type": "string", "format": "date-time"},
+        "type": {"const": data.type},
+        "dataschema": {
+            "type": "string",
+            "pattern": f"/events/{re.escape(data.type)}/{data.version}$",
+        },
+        "data": reference,
+    }
+    return {
+        "contentType": CONTENT_TYPE,
+        "summary": (inspect.getdoc(data) or "").split("\n")[0],
+        "payload": payload,
     }
 
 

@@ -94,6 +94,7 @@ def install(purpose: str) -> None:
     if purpose == "tests":
         steps["Chromium"] = chromium
         steps["PgBouncer"] = pgbouncer
+        steps["libfaketime"] = libfaketime
         steps["the scanner of the templates"] = lambda: environment(
             STATE / "scanner-venv", ["tests/deploy/scanner/requirements.txt"]
         )
@@ -237,6 +238,15 @@ def pgbouncer() -> bool:
     if Path("/usr/sbin/pgbouncer").exists() or (DEBIAN / "usr/sbin/pgbouncer").exists():
         return False
     unpack_debian("pgbouncer", "Install it: apt-get install pgbouncer")
+    return True
+
+
+def libfaketime() -> bool:
+    """Have a libfaketime: Debian's, installed or unpacked; True if it had to be fetched."""
+    name = "lib/*/faketime/libfaketime.so.1"
+    if any(list(root.glob(name)) for root in (Path("/usr"), DEBIAN / "usr")):
+        return False
+    unpack_debian("libfaketime", "Install it: apt-get install libfaketime")
     return True
 
 

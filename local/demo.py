@@ -15,7 +15,7 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True)
 class Account:
-    """A demo account. Its password is no secret: it exists on this machine only."""
+    """A demo account. Its password need not be secret: it exists on this machine only."""
 
     username: str
     display_name: str
@@ -88,7 +88,7 @@ def _sign_in(base: str, account: Account) -> dict[str, Any]:
 def _call(
     base: str, method: str, path: str, body: dict[str, Any] | None, token: str | None = None
 ) -> dict[str, Any]:
-    request = urllib.request.Request(  # noqa: S310 (an address of ours)
+    request = urllib.request.Request(  # noqa: S310 (our own address)
         base + path, method=method, data=None if body is None else json.dumps(body).encode()
     )
     request.add_header("Content-Type", "application/json")

@@ -1,4 +1,4 @@
-"""What the app is told of the local cloud: the settings that a deploy would give it."""
+"""The app's settings in the local cloud, which a deploy would give it on AWS."""
 
 import os
 
@@ -51,6 +51,6 @@ def _names_of(address: str) -> list[str]:
 
 
 def with_inherited(own: dict[str, str]) -> dict[str, str]:
-    """The same for a process: with what this one has, but for AWS's."""
+    """The same for a process, with this one's environment except the variables of AWS."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {**inherited, **own}

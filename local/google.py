@@ -1,7 +1,7 @@
-"""A stand-in for Google's sign-in: a page where one says who one is, and the keys of its ID tokens.
+"""A stand-in for Google's sign-in: a page to choose an identity on, and the keys of its ID tokens.
 
 It answers as Google does to `response_type=id_token`: with a redirect that has the token in the
-fragment (OpenID Connect Core, section 3.2). Whoever opens the page may be anybody.
+fragment (OpenID Connect Core, section 3.2). It accepts any identity.
 """
 
 import hashlib
@@ -102,7 +102,7 @@ class Google:
 
 def _problem(asked: dict[str, str]) -> str | None:
     if asked["client_id"] != CLIENT_ID:
-        return "This is no client that is known here."
+        return "This client is not known here."
     if urlsplit(asked["redirect_uri"]).hostname not in ("127.0.0.1", "localhost"):
         return "This address is on another machine."
     if asked["response_type"] != "id_token" or not asked["nonce"] or "openid" not in asked["scope"]:

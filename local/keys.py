@@ -95,7 +95,7 @@ def certificate(folder: Path) -> Path:
     """A file with a certificate and its key, for parts of a server that trust nobody else."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / "certificate.pem"
-    _kept(path, _new_certificate)
+    _kept(path, new_certificate)
     return path
 
 
@@ -127,8 +127,8 @@ def _new_rsa_key() -> str:
     ).decode()
 
 
-def _new_certificate() -> str:
-    """Of its own authority, for 127.0.0.1."""
+def new_certificate() -> str:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, PROJECT)])
     today = datetime.datetime.now(datetime.UTC)

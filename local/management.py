@@ -7,6 +7,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any, Literal, Protocol, cast
 from urllib.parse import unquote
 
@@ -65,6 +66,7 @@ def _json(status: int, content: dict[str, Any], error: str | None = None) -> byt
     kind = f"x-amzn-ErrorType: {error}\r\n" if error else ""
     return (
         f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n{kind}"
+        f"Date: {formatdate(usegmt=True)}\r\n"
         f"x-amzn-RequestId: {new_request_id()}\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 
@@ -159,7 +161,7 @@ class ManagementApi:
             client.abort()
 
     def failed(self, error: Exception) -> None:
-        """A request hit a bug of ours."""
+        """A request hit a bug of the local cloud."""
         self._report(f"management API: {type(error).__name__}: {error}")
 
     def answer(

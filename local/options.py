@@ -35,7 +35,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Listeners:
-    """Bound before anything is started, so that a port in use is told at once."""
+    """Bound before anything is started, so that a port in use is reported at once."""
 
     http: socket
     sockets: socket

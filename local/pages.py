@@ -37,11 +37,11 @@ HEADERS = {
     # A name in somebody's message is looked up when its link is followed, and not before.
     "X-DNS-Prefetch-Control": "off",
 }
-"""Whoever serves the web client elsewhere sends these, and `Strict-Transport-Security`."""
+"""To serve the web client elsewhere, send these and `Strict-Transport-Security`."""
 
 
 class Pages:
-    """Answers what is no route of the app; None for what is nothing at all."""
+    """Answers paths that are not routes of the app; None for an unknown path."""
 
     def __init__(self, *, folder: Path, pushes: Pushes, mails: Mails) -> None:
         self._folder = folder.resolve()
@@ -94,6 +94,6 @@ def _show(kept: Pushes | Mails, request: web.BaseRequest) -> web.Response:
 
 
 def _is_local(request: web.BaseRequest) -> bool:
-    """Whether a page of ours asks: the gateway has looked under which name."""
+    """Whether the request comes from our own page. The gateway has checked `Host` before."""
     origin = request.headers.get("Origin")
     return origin is None or origin.partition("://")[2] == request.headers["Host"]

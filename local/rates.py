@@ -33,8 +33,8 @@ the user's own clients or other programs.
 No class of a route or an action with a session has a bucket of the address: a signed-in user never
 waits for what others at the same address have used up.
 
-A class with a target counts whom or what is meant: a chat for each sender apart, so that nobody
-uses up what others need, or an account that somebody tries to sign in to.
+A class with a target counts by what a request is about: a chat, for each sender apart, so that
+nobody uses up what others need; or an account that somebody tries to sign in to.
 """
 
 _ANSWERS = """\
@@ -63,21 +63,24 @@ Valid access and refresh tokens, programs with the right secret, valid codes, pa
 tokens of Google have buckets of their own. No stranger at the same address can empty them. Only
 what turned out wrong is counted by address (`guess`, `refresh`, `passkey-answer`, `google`).
 Successes are counted by account (`sign-in`, `confirm`): only the right password, passkey or
-Google account takes of these. [Decision 0033](decisions/0033-who-waits-behind-whom.md) has the
+Google account takes of these. On the pages that programs send people to, signed-in users and
+browsers in which somebody has signed in before have buckets of their own (`page`), and the right
+password takes nothing there. [Decision 0033](decisions/0033-who-waits-behind-whom.md) has the
 whole table.
 
 ## Guessing at passwords without locking the owner out
 
-Whoever guesses at an account uses up what devices that it does not know may try: from one address,
-and from everywhere. From then on the right password is refused too, and that must not hit the
+Guesses at an account use up what devices that it does not know may try: from one address, and from
+everywhere. From then on the right password is refused too, and that must not hit the
 owner. So a client sends `device_key` when it registers or signs in: a string of 22 characters or
 more that it made up at random and keeps. The account knows the keys of its last 20 devices for 180
-days. With a known key nothing counts but what this very device did wrong: neither the guesses of
+days. With a known key nothing counts but what this device itself did wrong: neither the guesses of
 others nor those from its own address keep it out. This is OWASP's device cookie without a cookie. A
-key opens nothing: whoever steals it may guess ten times in 15 minutes, as anybody.
+key opens nothing: a thief of it may guess ten times in 15 minutes, like anybody.
 
-An owner on a new device shares what strangers have, of which there is more every half a minute. To
-use up what everybody together has takes at least three addresses that go on and on. A new password
+An owner on a new device shares the buckets of strangers, which get a token every half a minute. To
+keep the bucket of all strangers together empty takes guesses from at least three addresses, without
+a pause. A new password
 set by a mailed link forgives what was counted, from everywhere and from the address that it is set
 from, right passwords too. Signed-in sessions are never touched by any of this.
 

@@ -88,7 +88,7 @@ class SocketGateway:
         self.connections.pop(connection.id, None)
 
     def failed(self, connection: Connection, error: Exception) -> None:
-        """A connection hit a bug of ours; the others must not notice."""
+        """A connection hit a bug of the local cloud; the others go on."""
         self.report(f"socket {connection.id} dropped: {type(error).__name__}: {error}")
 
     def disconnected(self, event: bytes) -> None:

@@ -8,7 +8,7 @@ import threading
 
 
 def hang_up_with_it() -> None:
-    """Send ourselves SIGHUP once the terminal that we were started in is gone."""
+    """Send ourselves SIGHUP once the terminal that we were started in is closed."""
     terminals = [stream.fileno() for stream in (sys.stdin, sys.stdout) if stream.isatty()]
     if terminals:
         threading.Thread(target=_wait, args=(terminals[0],), daemon=True).start()

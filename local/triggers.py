@@ -28,7 +28,7 @@ _STOP_SECONDS = 2.0
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 10.0
 
-# A broker that goes away is no news here, and the library would tell it at length.
+# The broker may stop and start at any time here; pika would log each time at length.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 

@@ -34,6 +34,8 @@ class CloudDied(Exception):
 class Cloud:
     """Start it with `start`; `stop` leaves nothing running."""
 
+    command: tuple[str, ...] = (sys.executable, "-m", "local")
+
     def __init__(self, state: Path, *options: str, **environment: str) -> None:
         self.state = state
         self._options = options
@@ -46,7 +48,7 @@ class Cloud:
         with (self.state / "cloud.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *[sys.executable, "-m", "local", "run", "--state", str(self.state)],
+                    *[*self.command, "run", "--state", str(self.state)],
                     *["--http-port", "0", "--socket-port", "0", "--no-demo", *self._options],
                 ],
                 cwd=ROOT,

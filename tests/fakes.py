@@ -1,5 +1,6 @@
 """In-memory stand-ins for what the network hides, held to the same contracts as the real ones."""
 
+import json
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,9 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.amqp import Outgoing
-from chalicelib.broker import DEAD, EVENTS, RETRY, RETRY_SECONDS, Broker
+from chalicelib.broker import Begun, Broker
+from chalicelib.domain_events.models import TYPES
+from chalicelib.domain_events.outbox import Outbox, Waiting
 from chalicelib.errors import NotAnswered, Unavailable
 from chalicelib.events import MessageUnread
+from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import (
     Changes,
     Chat,
@@ -20,8 +24,10 @@ from chalicelib.messages.models import (
     Receipt,
     Stored,
 )
-from chalicelib.messages.store import UNREAD_WINDOW, MessageStore, Place
+from chalicelib.messages.store import NO_CHAT, UNREAD_WINDOW, MessageStore, Place
 from chalicelib.notify.models import Notification, Outcome
+from chalicelib.topology import DEAD, EVENTS, RETRY, RETRY_SECONDS
+from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.notify.fcm import Fcm
@@ -51,6 +57,7 @@ class FakeMessageStore(MessageStore):
         self.fail_on: set[str] = set()
         self._chats: dict[str, _FakeChat] = {}
         self._pending: dict[tuple[str, int], Message] = {}
+        self._events: dict[str, ChatEvent] = {}
         self._lock = threading.Lock()
 
     def open_direct(
@@ -61,6 +68,7 @@ class FakeMessageStore(MessageStore):
             if made:
                 joined = {user_id: Member(user_id=user_id) for user_id in members}
                 self._chats[chat_id] = _FakeChat(chat_id, at, at, joined)
+                self._events[chat_id] = ChatEvent.of_chat(chat_id, members, at)
             chat = self._find(chat_id, members[0])
             if chat is None:
                 raise LookupError("this chat has other members")
@@ -79,15 +87,20 @@ class FakeMessageStore(MessageStore):
             if senders.count(new.sender_id) == len(senders) >= unanswered:
                 raise NotAnswered()
             chat.last_rev += 1
-            chat.last_activity_at = max(chat.last_activity_at, new.created_at)
-            message = new.at(chat.last_rev)
+            time = new.created_at or self.now()
+            chat.last_activity_at = max(chat.last_activity_at, time)
+            message = new.at(chat.last_rev, time)
             chat.messages.append(message)
             self._pending[message.chat_id, message.seq] = message
             return Stored(message, member_ids, created=True, pending=True)
 
-    def settle(self, message: Message) -> None:
+    def settle(self, message: Message, *, published: bool = True) -> None:
         with self._called("settle"):
-            self._pending.pop((message.chat_id, message.seq), None)
+            was = self._pending.get((message.chat_id, message.seq))
+            if was is not None and was.id == message.id:
+                del self._pending[message.chat_id, message.seq]
+                if not published:
+                    self._events[message.id] = ChatEvent.of(message)
 
     def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
         with self._called("pending"):
@@ -101,6 +114,15 @@ class FakeMessageStore(MessageStore):
                 Stored(due[one], list(self._chats[one[1]].members), created=False, pending=True)
                 for one in places[:limit]
             ]
+
+    def unpublished(self, *, limit: int, after: str = NO_CHAT) -> list[ChatEvent]:
+        with self._called("unpublished"):
+            return [self._events[one] for one in sorted(self._events) if one > after][:limit]
+
+    def published(self, events: Collection[ChatEvent]) -> None:
+        with self._called("published"):
+            for event in events:
+                self._events.pop(event.id, None)
 
     def chat(self, chat_id: str, *, member: str) -> Chat | None:
         with self._called("chat"):
@@ -205,6 +227,9 @@ class FakeMessageStore(MessageStore):
             found = [one for one in _of_others(chat, member) if low <= one.seq <= until]
             return found[:limit]
 
+    def now(self) -> datetime:
+        return now()
+
     def ping(self) -> None:
         with self._called("ping"):
             pass
@@ -267,14 +292,23 @@ class FakeBroker(Broker):
             self.ping()
         self.sent += messages
 
+    def _finish(self, begun: Begun, pushes: list[Outgoing], seconds: float) -> bool:
+        self._send([*begun.messages, *pushes])
+        return True
+
     @property
     def published(self) -> list[MessageUnread]:
         """New events, one for each shard."""
         return [
             MessageUnread.model_validate_json(message.body)
             for message in self.sent
-            if message.exchange == EVENTS
+            if message.routing_key.startswith("message.unread.") and message.exchange == EVENTS
         ]
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """Events for other services."""
+        return [json.loads(m.body) for m in self.sent if m.routing_key in TYPES]
 
     @property
     def retried(self) -> list[tuple[bytes, dict[str, Any]]]:
@@ -287,8 +321,27 @@ class FakeBroker(Broker):
         return [(m.body, m.properties.headers) for m in self.sent if m.routing_key == DEAD]
 
 
+class FakeOutbox(Outbox):
+    """Events that wait. What is claimed comes again at once, unless it was removed."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Waiting] = []
+        self.sick = False
+
+    def claim(self, limit: int) -> list[Waiting]:
+        if self.sick:
+            raise Unavailable("postgres")
+        return self.waiting[:limit]
+
+    def remove(self, ids: Sequence[str]) -> None:
+        self.waiting = [one for one in self.waiting if one.id not in ids]
+
+    def age(self) -> float:
+        return 7.0 if self.waiting else 0
+
+
 class FakeFcm(Fcm):
-    """Keeps what was sent. `outcomes`: what becomes of pushes to a token, if not "sent"."""
+    """Keeps what was sent. `outcomes`: those of pushes to a token, if not "sent"."""
 
     def __init__(self) -> None:
         self.sent: list[Any] = []

@@ -116,7 +116,7 @@ class Standing(NamedTuple):
 
 
 class Parties(NamedTuple):
-    """Who acts and who is acted upon; None for whoever is no user, or not any more."""
+    """Who acts and who is acted upon; None for one that is not a user, or not any more."""
 
     actor: Standing | None
     target: Standing | None

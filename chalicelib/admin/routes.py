@@ -42,13 +42,13 @@ def view_account(identity: Identity, user_id: Id) -> Account:
     status=204,
 )
 def suspend_user(identity: Identity, client: Client, user_id: Id, body: Suspension) -> None:
-    """End all sessions of a user and let them in no more. Moderators and admins: by admins only."""
+    """End all sessions of a user, who can then not sign in. Only admins can suspend staff."""
     deps.admin.suspend(identity, client, user_id, body.reason)
 
 
 @endpoint(bp, f"POST {USER}/restore", errors=(UserNotFound,), scope="admin.suspend", status=204)
 def restore_user(identity: Identity, client: Client, user_id: Id) -> None:
-    """Let a suspended user in again. Moderators and admins: by admins only."""
+    """Let a suspended user sign in again. Only admins can restore staff."""
     deps.admin.restore(identity, client, user_id)
 
 

@@ -1,8 +1,8 @@
 """What staff does to users; each act is judged, done and recorded in one transaction."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.admin.models import (
@@ -17,8 +17,8 @@ from chalicelib.admin.models import (
 )
 from chalicelib.auth.models import Client, Identity
 from chalicelib.auth.scopes import Role, scopes_of
+from chalicelib.clock import NOW
 from chalicelib.errors import Forbidden, NotYourself, UserNotFound
-from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.admin.store import AdminStore
@@ -30,17 +30,17 @@ _TAKE: dict[Role, Action] = {"moderator": "moderator.take", "admin": "admin.take
 
 
 ADDRESSES_KEPT = timedelta(days=90)
-"""How long the audit log says where somebody acted from."""
+"""How long the audit log keeps the addresses of callers."""
 
 BATCH = 10_000
 
 
 class Admin:
-    """Every act raises UserNotFound, and Forbidden where whoever acts may not, or not any more.
+    """Every act raises UserNotFound, and Forbidden if the caller may not do it, or not any more.
 
-    Each may be repeated: that completes what an outage cut short, and is recorded once more. An
-    admin remains whatever is done, because none can suspend or demote themselves, and those who
-    do it to others are admins when it commits.
+    Each may be repeated: that completes what an outage cut short, and is recorded once more. There
+    is always an admin left: nobody can suspend or demote themselves, and a caller who does it to
+    others is still an admin when it commits.
     """
 
     def __init__(
@@ -49,27 +49,25 @@ class Admin:
         store: "AdminStore",
         auth: "Auth",
         users: "Users",
-        clock: Callable[[], datetime] = now,
     ) -> None:
         self._store = store
         self._auth = auth
         self._users = users
-        self._clock = clock
 
     def forget_addresses(self) -> int:
-        """Forget the addresses of acts of long ago, at most BATCH at once; answers how many."""
-        return self._store.forget_addresses(self._clock() - ADDRESSES_KEPT, BATCH)
+        """Remove old addresses from the audit log, at most BATCH at once; answers how many."""
+        return self._store.forget_addresses(NOW, ADDRESSES_KEPT, BATCH)
 
     def search(self, query: AccountQuery) -> AccountPage:
         """Users by username, page by page."""
-        found = self._store.accounts(query, now=self._clock(), limit=query.limit + 1)
+        found = self._store.accounts(query, now=NOW, limit=query.limit + 1)
         items = found[: query.limit]
         more = len(found) > query.limit
         return AccountPage(items=items, next=items[-1].username if more else None)
 
     def view(self, user_id: str) -> Account:
         """A user as staff sees them."""
-        account = self._store.account(user_id, self._clock())
+        account = self._store.account(user_id, NOW)
         if account is None:
             raise UserNotFound()
         return account
@@ -81,11 +79,11 @@ class Admin:
         return AuditPage(items=items, next=items[-1].id if len(found) > query.limit else None)
 
     def suspend(self, identity: Identity, client: Client, user_id: str, reason: str) -> None:
-        """End all sessions of a user and let them in no more. Raises NotYourself."""
+        """End all sessions of a user, who can then not sign in. Raises NotYourself."""
         if user_id == identity.user_id:
             raise NotYourself()
         with self._act(identity, client, "admin.suspend", "user.suspend", user_id):
-            self._store.suspend(user_id, reason, self._clock())
+            self._store.suspend(user_id, reason, NOW)
             ended = self._auth.end_all(user_id)
         self._auth.close(user_id, ended)
 
@@ -103,7 +101,7 @@ class Admin:
     def grant(self, identity: Identity, client: Client, user_id: str, role: Role) -> None:
         """Give a user a role. Sessions that stand have it from their next refresh on."""
         with self._act(identity, client, "admin.roles", _GRANT[role], user_id):
-            self._store.grant(user_id, role, self._clock())
+            self._store.grant(user_id, role, NOW)
 
     def take(self, identity: Identity, client: Client, user_id: str, role: Role) -> None:
         """Take a role from a user, and end all of their sessions: the access tokens of these say
@@ -122,23 +120,23 @@ class Admin:
         with self._store.act(None, user_id) as (_, target):
             if target is None:
                 raise UserNotFound()
-            self._store.grant(user_id, role, self._clock())
-            self._store.record(OPERATOR, _GRANT[role], user_id, address=None, now=self._clock())
+            self._store.grant(user_id, role, NOW)
+            self._store.record(OPERATOR, _GRANT[role], user_id, address=None, now=NOW)
         return user_id
 
     @contextmanager
     def act_on_client(
         self, identity: Identity | None, address: str | None, action: Action, client_id: str
     ) -> Iterator[None]:
-        """Whatever is done inside to a registered program is judged, and recorded with it. An
-        operator is None, and has no address. Raises Forbidden."""
+        """Checks the caller, and records what is done inside in the same transaction. `identity`
+        and `address` are None for an operator. Raises Forbidden."""
         actor_id = identity.user_id if identity else None
         with self._store.act(actor_id, None) as (actor, _):
             if actor_id is not None and not _may(actor, "admin.clients"):
                 raise Forbidden()
             yield
             by = actor_id or OPERATOR
-            self._store.record(by, action, client_id, address=address, now=self._clock())
+            self._store.record(by, action, client_id, address=address, now=NOW)
 
     @contextmanager
     def _act(
@@ -153,9 +151,7 @@ class Admin:
             if not _above(actor, target):
                 raise Forbidden("Only an admin may do this to a moderator or an admin.")
             yield
-            self._store.record(
-                identity.user_id, action, user_id, address=client.address, now=self._clock()
-            )
+            self._store.record(identity.user_id, action, user_id, address=client.address, now=NOW)
 
 
 def _may(actor: Standing | None, scope: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 from psycopg.rows import class_row
@@ -17,6 +17,9 @@ from chalicelib.admin.models import (
     Standing,
 )
 from chalicelib.auth.scopes import ROLES_LOCK, Role
+from chalicelib.clock import Time
+from chalicelib.domain_events.outbox import of_user
+from chalicelib.domain_events.written import note
 from chalicelib.postgres import Postgres
 
 _ROLES = "ARRAY(SELECT role FROM user_roles r WHERE r.user_id = u.id ORDER BY role)"
@@ -37,9 +40,9 @@ class AdminStore:
 
     @contextmanager
     def act(self, actor: str | None, target: str | None) -> Iterator[Parties]:
-        """A transaction that changes a user, one at a time: what is found of both stays so until
-        it ends. The lock on the target's row lets no sign-in come between. An operator is None, as
-        is the target where it is no user."""
+        """A transaction that changes a user. Only one runs at a time, so what is read of both users
+        stays true until it ends. No sign-in of the target can come between, because its row is
+        locked. `actor` is None for an operator, `target` if it is not a user."""
         with self._postgres.transaction():
             with self._postgres.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROLES_LOCK])
@@ -52,24 +55,36 @@ class AdminStore:
             found = {row[0]: Standing(frozenset(row[1]), row[2]) for row in rows}
             yield Parties(found.get(actor or ""), found.get(target or ""))
 
-    def suspend(self, user_id: str, reason: str, now: datetime) -> None:
+    def suspend(self, user_id: str, reason: str, now: Time) -> None:
         """Keep a user out; a repeat replaces the reason."""
+        note()
         with self._postgres.cursor() as cursor:
             cursor.execute(
-                "UPDATE users SET suspended_at = COALESCE(suspended_at, %s), suspension_reason = %s"
-                " WHERE id = %s",
-                [now, reason, user_id],
+                "WITH active AS ("
+                "  SELECT id FROM users WHERE id = %(id)s AND suspended_at IS NULL"
+                "), suspended AS ("
+                "  UPDATE users SET suspended_at = COALESCE(suspended_at, %(now)s),"
+                "  suspension_reason = %(reason)s, revision = revision + 1"
+                "  WHERE id = %(id)s RETURNING id, revision"
+                "), changed AS ("
+                "  SELECT s.id, s.revision FROM suspended s JOIN active a ON a.id = s.id"
+                f") {of_user('suspended')}",
+                {"id": user_id, "now": now, "reason": reason},
             )
 
     def restore(self, user_id: str) -> None:
         """Let a user in again."""
+        note()
         with self._postgres.cursor() as cursor:
             cursor.execute(
-                "UPDATE users SET suspended_at = NULL, suspension_reason = NULL WHERE id = %s",
+                "WITH changed AS ("
+                "  UPDATE users SET suspended_at = NULL, suspension_reason = NULL,"
+                "  revision = revision + 1 WHERE id = %s AND suspended_at IS NOT NULL"
+                f"  RETURNING id, revision) {of_user('reinstated')}",
                 [user_id],
             )
 
-    def grant(self, user_id: str, role: Role, now: datetime) -> None:
+    def grant(self, user_id: str, role: Role, now: Time) -> None:
         with self._postgres.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO user_roles (user_id, role, granted_at) VALUES (%s, %s, %s)"
@@ -84,7 +99,7 @@ class AdminStore:
             )
 
     def record(
-        self, actor: str, action: Action, target: str, *, address: str | None, now: datetime
+        self, actor: str, action: Action, target: str, *, address: str | None, now: Time
     ) -> None:
         """Write an act into the log."""
         with self._postgres.cursor() as cursor:
@@ -94,18 +109,18 @@ class AdminStore:
                 [now, actor, action, target, address],
             )
 
-    def forget_addresses(self, before: datetime, limit: int) -> int:
-        """Take the addresses out of entries from before a time, of at most `limit`; answers of
-        how many."""
+    def forget_addresses(self, now: Time, kept: timedelta, limit: int) -> int:
+        """Take the addresses out of entries that are older than they are kept, of at most `limit`;
+        answers of how many."""
         with self._postgres.cursor() as cursor:
             return cursor.execute(
                 "UPDATE audit_log SET address = NULL WHERE id = ANY(ARRAY("
-                "  SELECT id FROM audit_log WHERE address IS NOT NULL AND at < %s LIMIT %s"
+                "  SELECT id FROM audit_log WHERE address IS NOT NULL AND at < %s - %s LIMIT %s"
                 "))",
-                [before, limit],
+                [now, kept, limit],
             ).rowcount
 
-    def account(self, user_id: str, now: datetime) -> Account | None:
+    def account(self, user_id: str, now: Time) -> Account | None:
         """A user as staff sees them, unless deleted."""
         with self._postgres.cursor(row_factory=class_row(Account)) as cursor:
             return cursor.execute(
@@ -113,7 +128,7 @@ class AdminStore:
                 {"id": user_id, "now": now},
             ).fetchone()
 
-    def accounts(self, query: AccountQuery, *, now: datetime, limit: int) -> list[Account]:
+    def accounts(self, query: AccountQuery, *, now: Time, limit: int) -> list[Account]:
         """Users by username, from the one after the cursor on."""
         clauses = ["u.deleted_at IS NULL"]
         if query.username:

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.auth.models import (
     OURS,
@@ -21,6 +20,7 @@ from chalicelib.auth.models import (
 )
 from chalicelib.auth.passkey_models import Passkey, PasskeyAnswer, PasskeySignIn
 from chalicelib.auth.refresh import RefreshToken
+from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,
     InvalidCredentials,
@@ -47,6 +47,13 @@ RACERS = 3
 """Changes of a password that may come between our check and our change, before we give up."""
 
 
+class _Match(NamedTuple):
+    """A password, and the stored hash that it matched."""
+
+    hash: str
+    password: str
+
+
 class Accounts:
     """Everything that needs a password. Attempts are limited before any is hashed."""
 
@@ -61,7 +68,6 @@ class Accounts:
         second_factor: "Callable[[], SecondFactor]",
         forget_presence: Callable[[str], None],
         passkeys: "Callable[[], Passkeys]",
-        clock: Callable[[], datetime] = now,
     ) -> None:
         self._store = store
         self._passwords = passwords
@@ -71,7 +77,6 @@ class Accounts:
         self._second_factor = second_factor
         self._forget_presence = forget_presence
         self._passkeys = passkeys
-        self._clock = clock
 
     def register(self, registration: Registration, client: Client) -> SignedIn:
         """Make an account and sign in to it.
@@ -89,12 +94,12 @@ class Accounts:
             email=registration.email,
             email_verified=False,
             push_previews=True,
-            created_at=self._clock(),
+            created_at=now(),
         )
         self._refuse_weak(registration.password, user, field="password")
         session, token = self._auth.draft_session(user.id, client, registration.device_name)
         self._store.add(user, self._passwords.hash(registration.password), session)
-        self.recognise(user.username, user.id, registration.device_key)
+        self.recognise(user, registration.device_key)
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
     def login(self, credentials: Credentials, client: Client, terms: Terms = OURS) -> SignedIn:
@@ -128,9 +133,10 @@ class Accounts:
             raise AccountSuspended() if _suspended_since(again, found) else InvalidCredentials()
         if self._passwords.outdated(found.password_hash):
             self._store.rehash(found, self._passwords.hash(credentials.password))
+        signed_in = self._opened(session, token, surplus)
         # Not before: the password alone makes no device known.
-        self.recognise(credentials.login, found.user_id, credentials.device_key)
-        return self._opened(session, token, surplus)
+        self.recognise(signed_in.user, credentials.device_key)
+        return signed_in
 
     def open_by_passkey(
         self, passkey: Passkey, client: Client, given: PasskeySignIn, terms: Terms = OURS
@@ -145,7 +151,7 @@ class Accounts:
         if surplus is None:
             raise PasskeyInvalid()
         signed_in = self._opened(session, token, surplus)
-        self.recognise(signed_in.user.username, user_id, given.device_key)
+        self.recognise(signed_in.user, given.device_key)
         return signed_in
 
     def open_by_google(
@@ -164,7 +170,7 @@ class Accounts:
         if surplus is None:
             return None
         signed_in = self._opened(session, token, surplus)
-        self.recognise(signed_in.user.username, user_id, device_key)
+        self.recognise(signed_in.user, device_key)
         return signed_in
 
     def check_second_factor(
@@ -188,9 +194,12 @@ class Accounts:
         """
         asked = False
         for _ in range(RACERS):
-            checked = self._check(identity, change.current_password, or_else=change.new_password)
-            if checked is None:
+            found = self._check(identity, change.current_password, or_else=change.new_password)
+            if found is None:
                 raise InvalidCredentials(_WRONG)
+            # The new password is in force already: this request is a repeat, and sends no mail.
+            if found.password != change.current_password:
+                return self._auth.revoke_others(identity)
             user = self._users.me(identity.user_id)
             self._refuse_weak(change.new_password, user, field="new_password")
             if not asked:  # a code is good once
@@ -199,9 +208,9 @@ class Accounts:
             ended = self._store.change_password(
                 identity.user_id,
                 self._passwords.hash(change.new_password),
-                checked=checked,
+                checked=found.hash,
                 but=identity.session_id,
-                now=self._clock(),
+                now=NOW,
             )
             if ended is not None:
                 return self._auth.close(identity.user_id, ended)
@@ -216,14 +225,15 @@ class Accounts:
         """
         asked = False
         for _ in range(RACERS):
-            checked = self._check(identity, proof.password)
-            if checked is not None and not asked:
+            found = self._check(identity, proof.password)
+            if found is not None and not asked:
                 self._ask_second_factor(identity.user_id, proof)
                 asked = True
             # First, while it is known what the devices are kept under.
             self._throttle.forget(identity.user_id, self._logins(identity.user_id))
             with self._users.changing(identity.user_id):
-                ended = self._store.erase(identity.user_id, self._clock(), checked=checked)
+                checked = found.hash if found else None
+                ended = self._store.erase(identity.user_id, NOW, checked=checked)
             if ended is not None:
                 try:
                     self._auth.close(identity.user_id, ended)
@@ -239,11 +249,13 @@ class Accounts:
             raise InvalidCredentials(_WRONG)
         self._ask_second_factor(identity.user_id, proof)
 
-    def recognise(self, login: str, user_id: str, device_key: str | None) -> None:
-        """Know a device that has signed in. Sign-ins on an unknown device are mailed."""
+    def recognise(self, user: Profile, device_key: str | None) -> None:
+        """Know a device that has signed in, by both names of the account: until it is verified,
+        the address is not one of them. Sign-ins on an unknown device are mailed."""
         if device_key:
+            logins = [user.username, *([user.email] if user.email_verified else [])]
             with suppress(Unavailable):
-                self._throttle.recognise(login, user_id, device_key)
+                self._throttle.recognise(logins, user.id, device_key)
 
     def _ask_second_factor(self, user_id: str, proof: Proof) -> None:
         if self._second_factor().is_on(user_id):
@@ -258,18 +270,21 @@ class Accounts:
 
     def _check(
         self, identity: Identity, password: str, *, or_else: str | None = None
-    ) -> str | None:
-        """The stored hash, which `password` or else `or_else` matched; None if the account is
-        deleted. Raises InvalidCredentials."""
+    ) -> _Match | None:
+        """Which of both is the password; None if the account is deleted. Raises
+        InvalidCredentials."""
         self._throttle.password(identity.user_id)
         password_hash = self._store.password_hash(identity.user_id)
         if password_hash is None:
             return None
-        # A repeated change finds its new password in force already, so that one counts too.
-        for one in filter(None, (password, or_else)):
+        # A repeated change finds its new password in force already, so that one is tried too. It
+        # is one more guess at the password.
+        for number, one in enumerate(filter(None, dict.fromkeys([password, or_else]))):
+            if number:
+                self._throttle.password(identity.user_id)
             if self._passwords.verify(password_hash, one):
                 self._throttle.password_right(identity.user_id)
-                return password_hash
+                return _Match(password_hash, one)
         raise InvalidCredentials(_WRONG)
 
     def _logins(self, user_id: str) -> list[str]:

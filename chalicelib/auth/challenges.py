@@ -1,4 +1,4 @@
-"""What an authenticator is to sign: random, good once, for one purpose and one caller."""
+"""Challenges for authenticators to sign: random, good once, for one purpose and one caller."""
 
 import hashlib
 import hmac
@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from chalicelib.clock import SKEW
 from chalicelib.redis import guarded
 
 if TYPE_CHECKING:
     import redis
 
-SECONDS = 300
+SECONDS = 300 + SKEW
+"""Five minutes, by whatever clock the function has that looks at the answer."""
+
 KEYS_FOR = b"parley passkey challenges 1"
 """What the keys of Challenges are derived for."""
 
@@ -46,10 +49,10 @@ class Challenges:
         return int.from_bytes(head[:_EXPIRY], "big") > time.time()
 
     def use(self, challenge: bytes) -> bool:
-        """Use one up that is good. False: it was used before."""
+        """Use a good challenge up. False: it was used before."""
         key = f"challenge:{hashlib.sha256(challenge).hexdigest()}"
         with guarded():
-            return bool(self._redis.set(key, "1", ex=SECONDS, nx=True))
+            return bool(self._redis.set(key, "1", ex=SECONDS + SKEW, nx=True))
 
 
 def _proof(key: bytes, head: bytes, purpose: Purpose, owner: str) -> bytes:

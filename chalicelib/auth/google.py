@@ -4,13 +4,13 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.auth.google_models import GoogleCredentials, GoogleLink, GoogleProof, GoogleStart
 from chalicelib.auth.models import Client, Identity, SignedIn, email_address
+from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,
     GoogleOff,
@@ -54,7 +54,6 @@ class Google:
         auth: "Auth",
         passwords: "Passwords",
         throttle: "Throttle",
-        clock: Callable[[], datetime] = now,
     ) -> None:
         self._start = start
         self._tokens = tokens
@@ -64,11 +63,10 @@ class Google:
         self._auth = auth
         self._passwords = passwords
         self._throttle = throttle
-        self._clock = clock
 
     def sign_in(self, given: GoogleCredentials, client: Client) -> SignedIn:
-        """Sign in to the account that the Google account is linked to; else link it to whoever has
-        verified its address, if the address is Google's to give; else make an account.
+        """Sign in to the account that the Google account is linked to. Else link it to the account
+        that has verified its address, if Google gives that address out. Else make an account.
 
         Raises IdTokenInvalid, also for a token that was used; LinkRequired, UsernameRequired,
         UsernameTaken, AccountSuspended, SecondFactorRequired, SecondFactorInvalid, PasskeyInvalid,
@@ -92,23 +90,23 @@ class Google:
         raise Unavailable("postgres")
 
     def link(self, identity: Identity, proof: GoogleProof) -> None:
-        """Have a Google account sign in to the caller's account, who is mailed about it.
+        """Link a Google account to the caller's account. The caller gets a mail about it.
 
         Raises what `Accounts.confirm` does, IdTokenInvalid, GoogleTaken.
         """
         account = self._verified(proof.id_token, proof.nonce)
         self._accounts.confirm(identity, proof)
         self._use(account, proof.id_token)
-        if not self._store.link(identity.user_id, account.subject, self._clock()):
+        if not self._store.link(identity.user_id, account.subject, NOW):
             raise GoogleTaken()
 
     def unlink(self, identity: Identity) -> None:
-        """Have no Google account sign in to the caller's account. Safe to repeat."""
+        """Unlink the caller's Google account. Safe to repeat."""
         self._refuse_where_off()
-        self._store.unlink(identity.user_id, self._clock())
+        self._store.unlink(identity.user_id, NOW)
 
     def state(self, identity: Identity) -> GoogleLink:
-        """Whether one does."""
+        """Whether a Google account is linked."""
         self._refuse_where_off()
         linked_at = self._store.linked_at(identity.user_id)
         return GoogleLink(linked=linked_at is not None, linked_at=linked_at)
@@ -142,7 +140,7 @@ class Google:
             )
         self._throttle.signed_in(found.user_id)
         self._use(account, given.id_token)
-        if not ours and not self._store.link(found.user_id, account.subject, self._clock()):
+        if not ours and not self._store.link(found.user_id, account.subject, NOW):
             return None
         return self._accounts.open_by_google(
             found.user_id, account.subject, client, given.device_name, given.device_key
@@ -165,9 +163,9 @@ class Google:
             email=_address(account),
             email_verified=account.authoritative,
             push_previews=True,
-            created_at=self._clock(),
+            created_at=now(),
         )
-        # Nobody knows this password. Whoever wants one of their own has it reset by mail.
+        # Nobody knows this password. A user who wants one sets it by a reset mail.
         password_hash = self._passwords.hash(secrets.token_urlsafe(32))
         session, token = self._auth.draft_session(user.id, client, given.device_name)
         try:
@@ -176,7 +174,7 @@ class Google:
         except UsernameTaken:
             self._uses.give_back(given.id_token)
             raise
-        self._accounts.recognise(user.username, user.id, given.device_key)
+        self._accounts.recognise(user, given.device_key)
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
     def _use(self, account: "GoogleAccount", id_token: str) -> None:

@@ -12,7 +12,7 @@ from chalicelib.wire import Input, Model, Token, Utc
 IdToken = Annotated[Token, Field(min_length=1, max_length=8192, repr=False)]
 Nonce = Annotated[Token, Field(min_length=22, max_length=128, repr=False)]
 """Random, made by the client for one sign-in. Google is given the SHA-256 of it as `nonce`, in
-hexadecimal: so whoever reads an ID token on its way cannot use it."""
+hexadecimal. So somebody who intercepts an ID token cannot use it."""
 
 
 class GoogleStart(Model):
@@ -45,7 +45,7 @@ class GoogleProof(PasswordProof):
 
 
 class GoogleLink(Model):
-    """Whether a Google account signs in to one's account."""
+    """Whether a Google account is linked to one's account."""
 
     linked: bool
     linked_at: Utc | None = None

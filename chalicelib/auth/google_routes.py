@@ -26,7 +26,7 @@ LINK = "/v1/users/me/google"
 
 @endpoint(bp, "GET /v1/auth/google", errors=(GoogleOff,), limit="open", public=True)
 def how_to_sign_in_with_google() -> GoogleStart:
-    """Where to get an ID token of Google's, and as whom."""
+    """Where to get an ID token from Google, and with which client id."""
     if deps.google_start is None:
         raise GoogleOff()
     return deps.google_start
@@ -48,13 +48,13 @@ def how_to_sign_in_with_google() -> GoogleStart:
     limit="google",
 )
 def sign_in_with_google(body: GoogleCredentials, client: Client) -> SignedIn:
-    """Sign in with an ID token of Google's, to the account that is linked or to a new one."""
+    """Sign in with an ID token of Google, to the linked account or a new one."""
     return deps.google.sign_in(body, client)
 
 
 @endpoint(bp, f"GET {LINK}", errors=(GoogleOff,), scope="account")
 def get_google_link(identity: Identity) -> GoogleLink:
-    """Whether a Google account signs in to your account."""
+    """Whether a Google account is linked to your account."""
     return deps.google.state(identity)
 
 
@@ -66,11 +66,11 @@ def get_google_link(identity: Identity) -> GoogleLink:
     status=204,
 )
 def link_google(identity: Identity, body: GoogleProof) -> None:
-    """Have a Google account sign in to your account. You are mailed about it."""
+    """Link a Google account to your account, to sign in with. You get a mail about it."""
     deps.google.link(identity, body)
 
 
 @endpoint(bp, f"DELETE {LINK}", errors=(GoogleOff,), scope="account", status=204)
 def unlink_google(identity: Identity) -> None:
-    """Have no Google account sign in to your account. You are mailed about it."""
+    """Unlink the Google account from your account. You get a mail about it."""
     deps.google.unlink(identity)

@@ -8,6 +8,7 @@ from psycopg.rows import args_row, scalar_row
 
 from chalicelib.auth.models import Session
 from chalicelib.auth.store import AccountStore
+from chalicelib.clock import Time
 from chalicelib.mail.notices import tell
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import Profile
@@ -58,19 +59,19 @@ class GoogleStore:
                     cursor.execute(
                         "INSERT INTO google_accounts (user_id, subject, linked_at)"
                         " VALUES (%s, %s, %s)",
-                        [user.id, subject, user.created_at],
+                        [user.id, subject, session.opened_at],
                     )
                     if user.email_verified:
                         cursor.execute(
                             "UPDATE users SET email_verified_at = %s WHERE id = %s",
-                            [user.created_at, user.id],
+                            [session.opened_at, user.id],
                         )
         except UniqueViolation:
             return False
         return True
 
-    def link(self, user_id: str, subject: str, now: datetime) -> bool:
-        """Have a Google account sign in to an account, whose user is mailed. Safe to repeat. False:
+    def link(self, user_id: str, subject: str, now: Time) -> bool:
+        """Link a Google account to an account; its user gets a mail. Safe to repeat. False:
         it signs in to another one, another one signs in here, or the account is deleted."""
         with self._postgres.transaction(), self._postgres.cursor(row_factory=scalar_row) as cursor:
             linked = cursor.execute(
@@ -87,14 +88,14 @@ class GoogleStore:
             ).fetchone()
         return held == subject
 
-    def unlink(self, user_id: str, now: datetime) -> None:
-        """Have no Google account sign in to an account any more; its user is mailed if one did."""
+    def unlink(self, user_id: str, now: Time) -> None:
+        """Unlink the Google account of an account; its user gets a mail if one was linked."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             if cursor.execute("DELETE FROM google_accounts WHERE user_id = %s", [user_id]).rowcount:
                 tell(cursor, user_id, "google_unlinked", now)
 
     def linked_at(self, user_id: str) -> datetime | None:
-        """Since when a Google account signs in to an account; None: none does."""
+        """Since when a Google account is linked; None: none is."""
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             found: datetime | None = cursor.execute(
                 "SELECT linked_at FROM google_accounts WHERE user_id = %s", [user_id]

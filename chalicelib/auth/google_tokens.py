@@ -9,6 +9,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from chalicelib.clock import SKEW
 from chalicelib.errors import IdTokenInvalid, Unavailable
 
 ISSUER = "https://accounts.google.com"
@@ -20,7 +21,7 @@ KEEP = 3600
 
 ASK_AGAIN = 60
 """Seconds before an unknown `kid`, or an outage, has the keys fetched once more."""
-LEEWAY = 60
+LEEWAY = SKEW
 _REQUIRED = ["iss", "aud", "sub", "iat", "exp", "email", "email_verified", "nonce"]
 _MALFORMED = (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -56,7 +57,7 @@ class GoogleKeys:
         self._good_until = self._ask_from = float("-inf")
 
     def get(self, kid: str) -> RSAPublicKey | None:
-        """None for a `kid` that is not in use. Raises Unavailable where nobody can tell."""
+        """None for a `kid` that is not in use. Raises Unavailable if the keys cannot be fetched."""
         if self._clock() < self._good_until and (kid in self._keys or not self._may_ask):
             return self._keys.get(kid)
         if not self._may_ask:
@@ -75,7 +76,7 @@ class GoogleKeys:
 
 
 class GoogleTokens:
-    """Checks ID tokens as OpenID Connect Core, section 3.1.3.7, has it. The algorithm and the key
+    """Checks ID tokens by OpenID Connect Core, section 3.1.3.7. The algorithm and the key
     are ours to choose, whatever a token says of itself (RFC 8725)."""
 
     def __init__(
@@ -87,10 +88,10 @@ class GoogleTokens:
         self._issuers = [issuer, issuer.removeprefix("https://")]
 
     def verify(self, token: str) -> GoogleAccount:
-        """Whom a token is about; whether its nonce is one of ours is not looked at.
+        """Whom a token is about. The caller checks its nonce.
 
         Raises IdTokenInvalid for everything but a token of the issuer, for one of our client ids,
-        about a verified address; Unavailable where the keys cannot be had.
+        about a verified address; Unavailable where the keys cannot be fetched.
         """
         if len(token) > MAX_TOKEN:
             raise IdTokenInvalid()

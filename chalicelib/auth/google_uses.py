@@ -5,6 +5,7 @@ import time
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.google_tokens import LEEWAY
+from chalicelib.clock import SKEW
 from chalicelib.redis import guarded
 
 if TYPE_CHECKING:
@@ -19,12 +20,12 @@ class IdTokenUses:
 
     def use(self, token: str, expires_at: int) -> bool:
         """False: it was used already."""
-        seconds = max(1, expires_at + LEEWAY - int(time.time()) + 1)
+        seconds = max(0, expires_at + LEEWAY - int(time.time())) + SKEW
         with guarded():
             return bool(self._redis.set(_key(token), "1", ex=seconds, nx=True))
 
     def give_back(self, token: str) -> None:
-        """It did not sign in after all."""
+        """Make a token usable again: it did not sign in."""
         with guarded():
             self._redis.delete(_key(token))
 

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from chalicelib.auth.passkey_models import PasskeyAnswer
 from chalicelib.auth.scopes import SCOPES, scopes_of
+from chalicelib.clock import NOW, Time
 from chalicelib.socket_events import declare
 from chalicelib.users.models import DeviceKey, Name, Profile, Username
 from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Utc
@@ -39,7 +40,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """An authenticated caller that is no user: a registered program in its own name."""
+    """An authenticated caller that is not a user: a registered program in its own name."""
 
     id: str
     scopes: frozenset[str]
@@ -70,7 +71,10 @@ OURS = Terms()
 class Session:
     """A signed-in device, with its refresh tokens: digests of the one issued last and of the one
     that was traded for it, the seed the last was derived with, and when that was. The roles are
-    those of its user. `client_id`: the program of others that it was granted to, with `scope`."""
+    those of its user. `client_id`: the program of others that it was granted to, with `scope`.
+
+    `read_at`: when PostgreSQL read it. `drafted`: it is not stored yet. Then its times become those
+    of PostgreSQL's clock; only how far they are apart counts."""
 
     id: str
     user_id: str
@@ -87,18 +91,33 @@ class Session:
     roles: frozenset[str] = frozenset()
     client_id: str | None = None
     scope: str | None = None
+    read_at: datetime | None = field(default=None, compare=False)
+    drafted: bool = field(default=False, compare=False)
+
+    @property
+    def opened_at(self) -> Time:
+        """When it begins."""
+        return NOW if self.drafted else self.created_at
 
     @property
     def scopes(self) -> frozenset[str]:
         """What it may do now: what its user agreed to, and may still do themselves."""
         return scopes_of(self.roles, self.scope)
 
-    def stands(self, now: datetime) -> bool:
-        return self.revoked_at is None and now < self.expires_at
+    @property
+    def stands(self) -> bool:
+        """Whether it did when it was read."""
+        return self.stood(self.read_at or self.created_at)
 
-    def revoked_lately(self, now: datetime) -> bool:
+    def stood(self, at: datetime) -> bool:
+        return self.revoked_at is None and at < self.expires_at
+
+    @property
+    def revoked_lately(self) -> bool:
         """Whether it may have left a socket open, if closing it was cut short."""
-        return self.revoked_at is not None and now < self.revoked_at + LATELY
+        if self.revoked_at is None or self.read_at is None:
+            return False
+        return self.read_at < self.revoked_at + LATELY
 
 
 def _fold(value: Any) -> Any:
@@ -106,7 +125,7 @@ def _fold(value: Any) -> Any:
 
 
 def email_address(value: str) -> str:
-    """Raises ValueError for what does not look like an address, in lower case."""
+    """Raises ValueError unless it looks like an address in lower case."""
     if not _EMAIL.fullmatch(value):
         raise PydanticCustomError("email", "This does not look like an e-mail address")
     return value
@@ -128,7 +147,7 @@ Email = Annotated[
 Password = Annotated[
     str, Field(min_length=1, max_length=1024, repr=False), AfterValidator(_password)
 ]
-"""A password to check; what a new one must fulfil besides is for `Passwords` to say."""
+"""A password to check. `Passwords` says what a new one must fulfil besides."""
 
 NewPassword = Annotated[
     str, Field(min_length=10, max_length=1024, repr=False), NFC, AfterValidator(_password)
@@ -194,7 +213,7 @@ class PasswordChange(Proof):
 
 
 MailToken = Annotated[str, Field(min_length=1, max_length=128, repr=False), PRINTABLE]
-"""What follows the = in a mailed link."""
+"""The text after the = of a mailed link."""
 
 
 class EmailProof(Input):
@@ -245,7 +264,7 @@ class Enrolment(Model):
 
 
 class RecoveryCodes(Model):
-    """Each signs in once, in place of the authenticator app. They are told this once."""
+    """Each signs in once, in place of the authenticator app. Only this answer shows them."""
 
     recovery_codes: Annotated[list[str], Field(repr=False)]
 

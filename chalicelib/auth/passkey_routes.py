@@ -29,7 +29,7 @@ bp = Blueprint(__name__)
 
 @endpoint(bp, "POST /v1/auth/login/passkey/begin", errors=(PasskeysOff,), limit="open")
 def begin_passkey_sign_in() -> PasskeyOptions:
-    """What to ask a passkey, to sign in by it alone."""
+    """The options to ask a passkey with, to sign in by it alone."""
     return deps.passkeys.begin_sign_in()
 
 
@@ -51,7 +51,7 @@ def sign_in_by_passkey(body: PasskeySignIn, client: Client) -> SignedIn:
     scope="account",
 )
 def begin_passkey(identity: Identity, body: PasswordProof) -> PasskeyOptions:
-    """What to make a passkey with."""
+    """The options to make a passkey with."""
     return deps.passkeys.begin(identity, body)
 
 
@@ -63,7 +63,7 @@ def begin_passkey(identity: Identity, body: PasswordProof) -> PasskeyOptions:
     status=201,
 )
 def add_passkey(identity: Identity, body: NewPasskey) -> PasskeyInfo:
-    """Keep the passkey that was made. You are mailed about it."""
+    """Add the passkey that was made. You get a mail about it."""
     return deps.passkeys.add(identity, body)
 
 
@@ -81,5 +81,5 @@ def rename_passkey(identity: Identity, passkey_id: Id, body: PasskeyName) -> Pas
 
 @endpoint(bp, "DELETE /v1/auth/passkeys/{passkey_id}", scope="account", status=204)
 def remove_passkey(identity: Identity, passkey_id: Id) -> None:
-    """Have one of your passkeys sign nobody in any more. You are mailed about it."""
+    """Remove one of your passkeys. You get a mail about it."""
     deps.passkeys.remove(identity, passkey_id)

@@ -1,11 +1,10 @@
 """Passkeys in PostgreSQL."""
 
-from datetime import datetime
-
 from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row, kwargs_row
 
 from chalicelib.auth.passkey_models import Passkey, PasskeyInfo
+from chalicelib.clock import Time
 from chalicelib.errors import PasskeyKnown, TooManyPasskeys, UserNotFound
 from chalicelib.mail.notices import tell
 from chalicelib.postgres import Postgres
@@ -19,7 +18,7 @@ class PasskeyStore:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    def add(self, passkey: Passkey, name: str, now: datetime) -> None:
+    def add(self, passkey: Passkey, name: str, now: Time) -> None:
         """Keep a new one, and have its user mailed. Raises TooManyPasskeys, PasskeyKnown, or
         UserNotFound once the account is deleted."""
         try:
@@ -66,7 +65,7 @@ class PasskeyStore:
                 [credential_id],
             ).fetchone()
 
-    def use(self, passkey_id: str, sign_count: int, now: datetime) -> bool:
+    def use(self, passkey_id: str, sign_count: int, now: Time) -> bool:
         """Keep the newest count. False: it has not grown, though it is not always 0, or the
         passkey is gone."""
         with self._postgres.cursor() as cursor:
@@ -88,7 +87,7 @@ class PasskeyStore:
                 [name, user_id, passkey_id],
             ).fetchone()
 
-    def remove(self, user_id: str, passkey_id: str, now: datetime) -> bool:
+    def remove(self, user_id: str, passkey_id: str, now: Time) -> bool:
         """Remove one, and have its user mailed. False: this user has no such passkey."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             removed = cursor.execute(

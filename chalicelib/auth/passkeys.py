@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from chalicelib.auth.passkey_models import (
     PasskeySignIn,
     Unacceptable,
 )
+from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,
     NotFound,
@@ -52,7 +52,6 @@ class Passkeys:
         accounts: "Accounts",
         throttle: "Throttle",
         users: "Users",
-        clock: Callable[[], datetime] = now,
     ) -> None:
         self._store = store
         self._challenges = challenges
@@ -60,7 +59,6 @@ class Passkeys:
         self._accounts = accounts
         self._throttle = throttle
         self._users = users
-        self._clock = clock
 
     def begin(self, identity: Identity, proof: PasswordProof) -> PasskeyOptions:
         """What to make a passkey with. Raises PasskeysOff, InvalidCredentials, RateLimited."""
@@ -93,9 +91,8 @@ class Passkeys:
             problem = "This does not answer what was asked. Begin again."
             raise ValidationFailed([{"field": "credential", "message": problem}]) from None
         passkey = Passkey(new_id(), identity.user_id, *made)
-        time = self._clock()
-        self._store.add(passkey, new.name, time)
-        return PasskeyInfo(id=passkey.id, name=new.name, created_at=time, last_used_at=None)
+        self._store.add(passkey, new.name, NOW)
+        return PasskeyInfo(id=passkey.id, name=new.name, created_at=now(), last_used_at=None)
 
     def all(self, identity: Identity) -> PasskeyList:
         """The caller's passkeys, oldest first."""
@@ -109,21 +106,21 @@ class Passkeys:
         return renamed
 
     def remove(self, identity: Identity, passkey_id: str) -> None:
-        """Have one of the caller's passkeys sign nobody in any more. Raises NotFound."""
-        if not self._store.remove(identity.user_id, passkey_id, self._clock()):
+        """Remove one of the caller's passkeys. Raises NotFound."""
+        if not self._store.remove(identity.user_id, passkey_id, NOW):
             raise NotFound()
 
     def begin_sign_in(self) -> PasskeyOptions:
-        """What any passkey may answer: whose it is, it says itself. Raises PasskeysOff."""
+        """A challenge for any passkey: the answer says whose it is. Raises PasskeysOff."""
         party = self._party()
         return PasskeyOptions(options=party.request(self._challenges.issue("sign_in")))
 
     def sign_in(self, given: PasskeySignIn, client: Client, terms: Terms = OURS) -> SignedIn:
         """Sign in by a passkey alone.
 
-        Raises PasskeyInvalid, whatever is wrong with it; AccountSuspended, only to whoever has the
-        passkey; PasskeysOff, RateLimited. What is wrong counts by address once that is known, so
-        it is in nobody's way who is right.
+        Raises PasskeyInvalid for anything that is wrong with it; AccountSuspended, only after a
+        right answer; PasskeysOff, RateLimited. Only wrong answers count by address, so right ones
+        never wait for them.
         """
         try:
             found = self._prove(given.credential, "sign_in")
@@ -135,7 +132,7 @@ class Passkeys:
         return self._accounts.open_by_passkey(found, client, given, terms)
 
     def offer(self, user_id: str) -> dict[str, Any] | None:
-        """What a passkey of a user may answer in place of a code; None where there is none."""
+        """A challenge for a user's passkeys, in place of a code; None if they have none."""
         known = self._store.credential_ids(user_id)
         party = self._relying_party() if known else None
         if party is None:
@@ -163,7 +160,7 @@ class Passkeys:
             self._use(challenge)
         except Unacceptable:
             raise PasskeyInvalid() from None
-        if not self._store.use(found.id, count, self._clock()):
+        if not self._store.use(found.id, count, NOW):
             # Two have its key, or this answer is an old one (section 6.1.1).
             log.warning("passkey count went back", extra={"passkey_id": found.id})
             raise PasskeyInvalid()
@@ -179,7 +176,7 @@ class Passkeys:
         return challenge
 
     def _use(self, challenge: bytes) -> None:
-        """Only now that the answer is right: what is wrong writes nothing."""
+        """Called only for a right answer: a wrong one writes nothing."""
         if not self._challenges.use(challenge):
             raise Unacceptable
 

@@ -4,16 +4,16 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import Client, Identity, PasswordReset, ResetRequest
+from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import LinkInvalid, RateLimited, ValidationFailed
 from chalicelib.mail import letters
 from chalicelib.mail.models import Due, Kind, Letter, Purpose
-from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.auth.passwords import Passwords
@@ -32,12 +32,12 @@ GOOD_FOR: dict[Purpose, timedelta] = {
 
 
 FRESH = timedelta(minutes=10)
-"""For so long after a link was mailed, its account gets no other link of its kind. The link is good
+"""How long an account gets no other link of a kind after one was mailed. The link is good
 for longer, so anybody who asks meanwhile has one that works."""
 
 
 class Recovery:
-    """Asking for a mail costs the same for every address: one row, which is looked into later.
+    """Asking for a mail costs the same for every address: one row, which a job reads later.
 
     A link holds 256 random bits. They are made when the mail is written, and only their digest is
     kept. A newer link leaves the older ones good; while one is FRESH, there is no newer one.
@@ -53,7 +53,6 @@ class Recovery:
         passwords: "Callable[[], Passwords]",
         auth: "Auth",
         users: "Users",
-        clock: Callable[[], datetime] = now,
     ) -> None:
         self._page = (settings.web_url or settings.issuer).rstrip("/") + "/"
         self._store = store
@@ -62,7 +61,6 @@ class Recovery:
         self._passwords = passwords
         self._auth = auth
         self._users = users
-        self._clock = clock
         self._writers: dict[Kind, Callable[[str], Iterator[Letter]]] = {
             "verify": self._verification,
             "reset": self._resets,
@@ -72,7 +70,7 @@ class Recovery:
     def request_verification(self, identity: Identity) -> None:
         """Have a link mailed to the caller's address, unless it is verified."""
         if not self._users.me(identity.user_id).email_verified:
-            self._mails.add("verify", identity.user_id, self._clock())
+            self._mails.add("verify", identity.user_id, NOW)
 
     def verify(self, identity: Identity, token: str) -> None:
         """Note that the caller's address is theirs. Safe to repeat. Raises LinkInvalid.
@@ -82,7 +80,7 @@ class Recovery:
         """
         if self._users.me(identity.user_id).email_verified:
             return
-        if not self._store.verify(identity.user_id, _digest(token), self._clock()):
+        if not self._store.verify(identity.user_id, _digest(token), NOW):
             raise LinkInvalid()
 
     def request_reset(self, asked: ResetRequest, client: Client) -> None:
@@ -90,7 +88,7 @@ class Recovery:
         only by the address that the request comes from."""
         self._throttle.reset(client.address)
         subject = f"{asked.email} {asked.username}" if asked.username else asked.email
-        self._mails.add("reset", subject, self._clock())
+        self._mails.add("reset", subject, NOW)
 
     def reset(self, reset: PasswordReset, client: Client) -> None:
         """Set a new password and end all sessions. A second factor stays what it was.
@@ -99,7 +97,7 @@ class Recovery:
         what an outage cut short.
         """
         digest, passwords = _digest(reset.token), self._passwords()
-        found = self._store.reset(digest, self._clock())
+        found = self._store.reset(digest, NOW)
         if found is None:  # only wrong links count: strangers at an address block no right one
             self._throttle.reset(client.address)
             raise LinkInvalid()
@@ -113,7 +111,7 @@ class Recovery:
         if (weakness := passwords.weakness(reset.new_password, names=names)) is not None:
             raise ValidationFailed([{"field": "new_password", "message": weakness}])
         new_hash = passwords.hash(reset.new_password)
-        ended = self._store.reset_password(digest, new_hash, self._clock())
+        ended = self._store.reset_password(digest, new_hash, NOW)
         if ended is None:
             raise LinkInvalid()
         self._auth.close(found.user_id, ended)
@@ -129,7 +127,7 @@ class Recovery:
 
     def purge(self) -> int:
         """Delete tokens that have expired; answers how many."""
-        return self._store.purge(self._clock())
+        return self._store.purge(NOW)
 
     def _verification(self, user_id: str) -> Iterator[Letter]:
         recipient = self._store.recipient(user_id)
@@ -159,24 +157,22 @@ class Recovery:
     ) -> Iterator[Letter]:
         """A letter with a new link, unless there is a fresh one. Limits come first, so that no link
         is kept that is not mailed."""
-        user_id, now = recipient.user_id, self._clock()
-        since = now - FRESH
-        if self._store.has_link(user_id, purpose, since=since, now=now):
+        if self._store.has_link(recipient.user_id, purpose, fresh=FRESH, now=NOW):
             return
         if not self._may_mail(recipient):
             return
         token = secrets.token_urlsafe(32)
-        digest, expires_at = _digest(token), now + GOOD_FOR[purpose]
+        digest, good_for = _digest(token), GOOD_FOR[purpose]
         if not self._store.keep_link(
-            recipient, purpose, digest, expires_at=expires_at, since=since, now=now
+            recipient, purpose, digest, good_for=good_for, fresh=FRESH, now=NOW
         ):
             return
         # In the fragment, which browsers send to no server.
         yield write(link=f"{self._page}#{purpose}={token}")
-        self._store.link_sent(digest, self._clock())
+        self._store.link_sent(digest, NOW)
 
     def _may_mail(self, recipient: "Recipient") -> bool:
-        """Accounts that claim an address, but for the first, share what its mailbox is sent."""
+        """All accounts that claim an address, except the first, share one limit of mails to it."""
         if recipient.first:
             return True
         try:

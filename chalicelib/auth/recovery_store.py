@@ -1,18 +1,19 @@
 """What mails prove, in PostgreSQL: verified addresses and reset passwords."""
 
-from datetime import datetime
+from datetime import timedelta
 from typing import NamedTuple
 
 from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row, scalar_row
 
 from chalicelib.auth.store import AccountStore
+from chalicelib.clock import Time
 from chalicelib.mail.models import Purpose
 from chalicelib.mail.notices import tell
 from chalicelib.postgres import Postgres
 
 MAX_CLAIMS = 3
-"""So many accounts that have claimed an address, and not verified it, are mailed about."""
+"""How many accounts that have claimed an address, and not verified it, get mails."""
 
 
 class Recipient(NamedTuple):
@@ -63,7 +64,7 @@ _OWNERS = f"""
 # `sent_at` tells when the mail was taken: one that was not may never have come.
 _FRESH = """
     SELECT 1 FROM mail_links WHERE user_id = %s AND purpose = %s
-    AND sent_at > %s AND used_at IS NULL AND expires_at > %s
+    AND sent_at > %s - %s AND used_at IS NULL AND expires_at > %s
 """
 
 
@@ -89,10 +90,10 @@ class RecoveryStore:
             found = cursor.execute(_OWNERS, values).fetchall()
         return [one for one in found if not one.taken]
 
-    def has_link(self, user_id: str, purpose: Purpose, *, since: datetime, now: datetime) -> bool:
-        """Whether a link that is good was mailed after a time."""
+    def has_link(self, user_id: str, purpose: Purpose, *, fresh: timedelta, now: Time) -> bool:
+        """Whether a link that is good was mailed within a time."""
         with self._postgres.cursor() as cursor:
-            found = cursor.execute(_FRESH, [user_id, purpose, since, now]).fetchone()
+            found = cursor.execute(_FRESH, [user_id, purpose, now, fresh, now]).fetchone()
         return found is not None
 
     def keep_link(
@@ -101,9 +102,9 @@ class RecoveryStore:
         purpose: Purpose,
         digest: bytes,
         *,
-        expires_at: datetime,
-        since: datetime,
-        now: datetime,
+        good_for: timedelta,
+        fresh: timedelta,
+        now: Time,
     ) -> bool:
         """Keep one more link of a user, to be mailed now; it takes the place of one whose mail
         was not taken. False, and nothing is kept, where `has_link` is true by now, or the address
@@ -113,7 +114,7 @@ class RecoveryStore:
             owner = "SELECT FROM users WHERE id = %s AND email = %s FOR NO KEY UPDATE"
             if not cursor.execute(owner, [recipient.user_id, recipient.address]).rowcount:
                 return False
-            if cursor.execute(_FRESH, [*values, since, now]).fetchone():
+            if cursor.execute(_FRESH, [*values, now, fresh, now]).fetchone():
                 return False
             cursor.execute(
                 "DELETE FROM mail_links WHERE user_id = %s AND purpose = %s AND sent_at IS NULL",
@@ -121,19 +122,19 @@ class RecoveryStore:
             )
             cursor.execute(
                 "INSERT INTO mail_links (user_id, purpose, digest, address, expires_at)"
-                " VALUES (%s, %s, %s, %s, %s)",
-                [*values, digest, recipient.address, expires_at],
+                " VALUES (%s, %s, %s, %s, %s + %s)",
+                [*values, digest, recipient.address, now, good_for],
             )
         return True
 
-    def link_sent(self, digest: bytes, now: datetime) -> None:
-        """The mail with a link was taken."""
+    def link_sent(self, digest: bytes, now: Time) -> None:
+        """Note that SES has taken the mail with a link."""
         with self._postgres.cursor() as cursor:
             cursor.execute("UPDATE mail_links SET sent_at = %s WHERE digest = %s", [now, digest])
 
-    def verify(self, user_id: str, digest: bytes, now: datetime) -> bool:
-        """Use a link up: the address that it was mailed to is the user's, who is told. False:
-        there is no such link, or the address became another account's."""
+    def verify(self, user_id: str, digest: bytes, now: Time) -> bool:
+        """Use a link up: the address that it was mailed to is the user's, who gets a notice. False:
+        the link is unknown, or the address became another account's."""
         values = {"user_id": user_id, "digest": digest, "now": now}
         try:
             with self._postgres.transaction(), self._postgres.cursor() as cursor:
@@ -156,7 +157,7 @@ class RecoveryStore:
         except UniqueViolation:
             return False
 
-    def reset(self, digest: bytes, now: datetime) -> Reset | None:
+    def reset(self, digest: bytes, now: Time) -> Reset | None:
         """What a link is good for, unless it has expired."""
         with self._postgres.cursor(row_factory=args_row(Reset)) as cursor:
             return cursor.execute(
@@ -166,7 +167,7 @@ class RecoveryStore:
                 [digest, now],
             ).fetchone()
 
-    def reset_password(self, digest: bytes, password_hash: str, now: datetime) -> list[str] | None:
+    def reset_password(self, digest: bytes, password_hash: str, now: Time) -> list[str] | None:
         """Use a link up, and the user's others with it: set a password, end all sessions, remove
         passkeys and the Google account, know the address for the user's, and tell them. A second
         factor stays, unless the address was not known for theirs before.
@@ -196,7 +197,7 @@ class RecoveryStore:
                         "DELETE FROM mail_links WHERE user_id = %s AND digest <> %s",
                         [user_id, digest],
                     )
-                    # Whoever had the account before may have left other ways in.
+                    # A former holder of the account may have left other ways in.
                     cursor.execute("DELETE FROM passkeys WHERE user_id = %s", [user_id])
                     cursor.execute("DELETE FROM google_accounts WHERE user_id = %s", [user_id])
                     # A second factor from before the address was proven keeps its owner out.
@@ -213,7 +214,7 @@ class RecoveryStore:
         except UniqueViolation:
             return None
 
-    def purge(self, now: datetime) -> int:
+    def purge(self, now: Time) -> int:
         """Delete links that have expired, a bounded number; answers how many."""
         with self._postgres.cursor() as cursor:
             return sum(

@@ -79,7 +79,7 @@ class RefreshTokens:
         return next((one for one in made if one.matches(current)), None)
 
     def _successors(self, token: RefreshToken, seed: bytes) -> Iterator[RefreshToken]:
-        """By each key, and last as it was made before there were proofs."""
+        """Made by each key, and last in the form from before there were proofs."""
         secret = hmac.digest(token.secret, b"parley refresh" + seed, "sha256")
         for key in self._keys:
             yield _made(token.session_id, secret[:_HALF], key)

@@ -37,7 +37,7 @@ _SLOWEST_REQUEST = 60
 
 
 class Admission(NamedTuple):
-    """Whether a session stands (None: unknown), and what it has left."""
+    """Whether a session stands (None: unknown), and what is left of its buckets."""
 
     stands: bool | None
     quotas: list[Quota]
@@ -54,7 +54,7 @@ class Revocation:
     def admit(
         self, user_id: str, session_id: str, use: Use, client_id: str | None = None
     ) -> Admission:
-        """Whether the session stands, and one less in the buckets of what it is about to do: one
+        """Whether the session stands. Takes a token of each bucket of what it is about to do: one
         round trip. `client_id`: of a program that the user let in. Raises RateLimited."""
         own = of_caller(self._settings.limits, use, user_id, session_id, client_id)
         state, *answer = self._scripts.run(admitting(user_id, session_id, own))
@@ -75,7 +75,7 @@ class Revocation:
             return bool(noted) or self._redis.get(key) != "0"
 
     def tombstones(self, user_id: str, session_ids: Collection[str]) -> list[Call]:
-        """What refuses the next request of these sessions, once it was run."""
+        """Scripts that have the next request of these sessions refused."""
         keys = [_session(user_id, session_id) for session_id in session_ids]
         lifetime = self._settings.access_token_seconds + _SLOWEST_REQUEST
         return [Call(_REVOKE, keys, [lifetime])]

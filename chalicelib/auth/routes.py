@@ -155,7 +155,7 @@ def set_up_second_factor(identity: Identity, body: PasswordProof) -> Enrolment:
     scope="account",
 )
 def confirm_second_factor(identity: Identity, body: SecondFactorCode) -> RecoveryCodes:
-    """Have signing in ask for a code from now on. Keep the recovery codes: they are told once."""
+    """Ask for a code at sign-in from now on. Keep the recovery codes: they are shown only here."""
     return deps.second_factor.confirm(identity, body)
 
 

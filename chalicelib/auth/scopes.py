@@ -14,20 +14,20 @@ SCOPES = {"user": _USER, "moderator": _MODERATOR, "admin": _ADMIN}
 """The scopes of each role. A route or an action names the one that it needs."""
 
 ROLES_LOCK = 0x726F6C6573
-"""Whoever changes who has which role holds this advisory lock, any number that is ours alone: so
-what was found of other roles is still so when the change commits."""
+"""A change of roles holds this advisory lock. So what it reads of other roles is still true when it
+commits. The number is arbitrary, but used for nothing else."""
 
 
 IDENTITY = frozenset({"openid", "profile", "email"})
-"""What a program of others may be told of its user (OpenID Connect). Our own ask `account`."""
+"""What a program of others may learn of its user (OpenID Connect). Our clients need `account`."""
 
 SIGN_IN = "authorize"
 """The scope of a session on the sign-in page: it can say yes to a program, and nothing else."""
 
 
 def scopes_of(roles: Collection[str], agreed: str | None = None) -> frozenset[str]:
-    """What somebody with these roles may do, and is granted by an access token. `agreed`: the
-    scopes that they agreed to for a program of others, of which it has no more than they do."""
+    """The scopes of an access token of somebody with these roles. `agreed`: the scopes that they
+    agreed to for a program of others; it gets those of them that its user has."""
     allowed = _USER.union(*(SCOPES[role] for role in roles))
     if agreed is None:
         return allowed

@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pyotp
@@ -18,23 +17,23 @@ from chalicelib.auth.models import (
     SecondFactorCode,
     SecondFactorState,
 )
+from chalicelib.clock import NOW
 from chalicelib.errors import (
     SecondFactorInvalid,
     SecondFactorOff,
     SecondFactorOn,
     ValidationFailed,
 )
-from chalicelib.wire import now
 
 if TYPE_CHECKING:
-    from chalicelib.auth.second_factor_store import SecondFactorStore
+    from chalicelib.auth.second_factor_store import Factor, SecondFactorStore
     from chalicelib.auth.throttle import Throttle
     from chalicelib.users.service import Users
 
 ISSUER = "Parley"
 CODES = 10
 DRIFT = 1
-"""Clocks may differ by so many steps of 30 seconds (RFC 6238, section 5.2)."""
+"""How many steps of 30 seconds clocks may differ by (RFC 6238, section 5.2)."""
 
 
 class SecondFactor:
@@ -47,13 +46,11 @@ class SecondFactor:
         throttle: "Throttle",
         users: "Users",
         confirm: Callable[[Identity, PasswordProof], None],
-        clock: Callable[[], datetime] = now,
     ) -> None:
         self._store = store
         self._throttle = throttle
         self._users = users
         self._confirm = confirm
-        self._clock = clock
 
     def state(self, identity: Identity) -> SecondFactorState:
         """Whether the caller is asked for one, and how many recovery codes are left."""
@@ -68,8 +65,8 @@ class SecondFactor:
         return factor is not None and factor.confirmed
 
     def set_up(self, identity: Identity, proof: PasswordProof) -> Enrolment:
-        """A secret for an authenticator app, told this once; in force when a code of it comes to
-        `confirm`. Raises SecondFactorOn, InvalidCredentials, RateLimited."""
+        """A secret for an authenticator app, which only this answer shows. It is in force once
+        `confirm` gets a code of it. Raises SecondFactorOn, InvalidCredentials, RateLimited."""
         if self.is_on(identity.user_id):
             raise SecondFactorOn()
         self._confirm(identity, proof)
@@ -81,7 +78,7 @@ class SecondFactor:
         return Enrolment(secret=secret, uri=uri)
 
     def confirm(self, identity: Identity, given: SecondFactorCode) -> RecoveryCodes:
-        """Ask for the second factor from now on. The recovery codes are told this once.
+        """Ask for the second factor from now on. Only this answer shows the recovery codes.
 
         Raises ValidationFailed for a wrong code, SecondFactorOn, SecondFactorOff where none was
         set up, RateLimited.
@@ -92,30 +89,30 @@ class SecondFactor:
             raise SecondFactorOff()
         if factor.confirmed:
             raise SecondFactorOn()
-        step = self._step(factor.secret, given.code)
+        step = _step(factor, given.code)
         if step is None:
             raise ValidationFailed([{"field": "code", "message": "This code is wrong"}])
         codes = _codes()
         digests = [_digest(code) for code in codes]
-        if not self._store.confirm(identity.user_id, factor.secret, step, digests, self._clock()):
+        if not self._store.confirm(identity.user_id, factor.secret, step, digests, NOW):
             raise SecondFactorOn()  # another request was faster
         self._throttle.code_right(identity.user_id)
         return RecoveryCodes(recovery_codes=codes)
 
     def renew_codes(self, identity: Identity, proof: PasswordProof) -> RecoveryCodes:
-        """New recovery codes, told this once; the old ones are void. Raises SecondFactorOff, and
+        """New recovery codes, shown only here; the old ones are void. Raises SecondFactorOff, and
         what `Accounts.confirm` does."""
         self._confirm(identity, proof)
         codes = _codes()
         digests = [_digest(code) for code in codes]
-        if not self._store.replace_codes(identity.user_id, digests, self._clock()):
+        if not self._store.replace_codes(identity.user_id, digests, NOW):
             raise SecondFactorOff()
         return RecoveryCodes(recovery_codes=codes)
 
     def disable(self, identity: Identity, proof: PasswordProof) -> None:
-        """Ask for none any more. Safe to repeat. Raises what `Accounts.confirm` does."""
+        """Turn the second factor off. Safe to repeat. Raises what `Accounts.confirm` does."""
         self._confirm(identity, proof)
-        self._store.remove(identity.user_id, self._clock())
+        self._store.remove(identity.user_id, NOW)
 
     def check(self, user_id: str, code: str) -> None:
         """Use a code up, of the authenticator or for recovery; each is good once. Raises
@@ -127,21 +124,22 @@ class SecondFactor:
 
     def _use(self, user_id: str, code: str) -> bool:
         if not _is_totp(code):
-            return self._store.use_code(user_id, _digest(code), self._clock())
+            return self._store.use_code(user_id, _digest(code), NOW)
         factor = self._store.factor(user_id)
-        step = self._step(factor.secret, code) if factor is not None else None
+        step = _step(factor, code) if factor is not None else None
         return step is not None and self._store.use_step(user_id, step)
 
-    def _step(self, secret: str, code: str) -> int | None:
-        """The time step that a code belongs to, if it is one of about now."""
-        totp = pyotp.TOTP(secret)
-        present = totp.timecode(self._clock())
-        found = [
-            step
-            for step in range(present - DRIFT, present + DRIFT + 1)
-            if hmac.compare_digest(totp.generate_otp(step), code)
-        ]
-        return found[-1] if found else None
+
+def _step(factor: "Factor", code: str) -> int | None:
+    """The time step that a code belongs to, if it is one of about now, by PostgreSQL's clock."""
+    totp = pyotp.TOTP(factor.secret)
+    present = factor.read_at // totp.interval
+    found = [
+        step
+        for step in range(present - DRIFT, present + DRIFT + 1)
+        if hmac.compare_digest(totp.generate_otp(step), code)
+    ]
+    return found[-1] if found else None
 
 
 def _is_totp(code: str) -> bool:

@@ -1,11 +1,11 @@
 """Second factors in PostgreSQL."""
 
 from collections.abc import Collection
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg.rows import args_row, scalar_row
 
+from chalicelib.clock import Time
 from chalicelib.mail.notices import tell
 from chalicelib.postgres import Postgres
 
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 
 class Factor(NamedTuple):
-    """A shared secret, whether it is in force, and how many recovery codes are left."""
+    """A shared secret, whether it is in force, how many recovery codes are left, and when this was
+    read, in seconds since 1970: codes of about then are good."""
 
     secret: str
     confirmed: bool
     codes_left: int
+    read_at: int
 
     def __repr__(self) -> str:
         return "Factor()"
@@ -35,8 +37,8 @@ class SecondFactorStore:
         with self._postgres.cursor(row_factory=args_row(Factor)) as cursor:
             return cursor.execute(
                 "SELECT secret, confirmed_at IS NOT NULL,"
-                " (SELECT count(*) FROM recovery_codes c WHERE c.user_id = f.user_id)"
-                " FROM second_factors f WHERE f.user_id = %s",
+                " (SELECT count(*) FROM recovery_codes c WHERE c.user_id = f.user_id),"
+                " extract(epoch FROM now())::bigint FROM second_factors f WHERE f.user_id = %s",
                 [user_id],
             ).fetchone()
 
@@ -53,7 +55,7 @@ class SecondFactorStore:
             )
 
     def confirm(
-        self, user_id: str, secret: str, step: int, digests: Collection[bytes], now: datetime
+        self, user_id: str, secret: str, step: int, digests: Collection[bytes], now: Time
     ) -> bool:
         """Have a secret in force, with these recovery codes, and its user mailed. False: it is not
         the one proposed."""
@@ -69,7 +71,7 @@ class SecondFactorStore:
             tell(cursor, user_id, "second_factor_on", now)
             return True
 
-    def replace_codes(self, user_id: str, digests: Collection[bytes], now: datetime) -> bool:
+    def replace_codes(self, user_id: str, digests: Collection[bytes], now: Time) -> bool:
         """Have these recovery codes and no others, and their user mailed. False: no second factor
         is in force."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
@@ -95,8 +97,8 @@ class SecondFactorStore:
                 ).rowcount
             )
 
-    def use_code(self, user_id: str, digest: bytes, now: datetime) -> bool:
-        """Use a recovery code up, and have its user mailed. False: there is none such."""
+    def use_code(self, user_id: str, digest: bytes, now: Time) -> bool:
+        """Use a recovery code up, and have its user mailed. False: it is wrong or used."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             used = cursor.execute(
                 "DELETE FROM recovery_codes WHERE user_id = %s AND digest = %s",
@@ -106,8 +108,8 @@ class SecondFactorStore:
                 tell(cursor, user_id, "recovery_code_used", now)
             return bool(used)
 
-    def remove(self, user_id: str, now: datetime) -> None:
-        """Ask for no second factor any more; its user is mailed if one was in force."""
+    def remove(self, user_id: str, now: Time) -> None:
+        """Remove the second factor; its user gets a mail if one was in force."""
         with self._postgres.transaction(), self._postgres.cursor(row_factory=scalar_row) as cursor:
             was_on = cursor.execute(
                 "DELETE FROM second_factors WHERE user_id = %s RETURNING confirmed_at IS NOT NULL",

@@ -4,7 +4,7 @@ import logging
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from chalicelib.auth.models import (
     Tokens,
 )
 from chalicelib.auth.refresh import PURPOSE, RefreshToken, RefreshTokens
+from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
@@ -49,7 +50,7 @@ _DEFAULT = Use()
 KEPT_AFTER_END = timedelta(days=30)
 PURGE_BATCH = 1000
 PURGE_BATCHES = 100
-# So many grants end within a request: each costs two round trips to Redis.
+# As many grants as can end within a request: each costs two round trips to Redis.
 GRANT_BATCH = 100
 GRANT_BATCHES = 50
 # As long as an access token lives, and clocks may differ by minutes.
@@ -74,7 +75,6 @@ class Auth:
         store: "Callable[[], AccountStore]",
         throttle: "Callable[[], Throttle]",
         sockets: "Callable[[], Gateway]",
-        clock: Callable[[], datetime] = now,
     ) -> None:
         self._settings = settings
         self._revocation = revocation
@@ -83,7 +83,6 @@ class Auth:
         self._store = store
         self._throttle = throttle
         self._sockets = sockets
-        self._clock = clock
 
     def authenticate(self, authorization: str, use: Use = _DEFAULT) -> Identity:
         """Like `admit`, without the quotas."""
@@ -142,7 +141,7 @@ class Auth:
         self, user_id: str, client: Client, device_name: str | None, terms: Terms = OURS
     ) -> tuple[Session, RefreshToken]:
         """A new session, not stored yet, and its first refresh token."""
-        time = self._clock()
+        time = now()
         token = self._refresh_tokens.new(terms.session_id or new_id())
         session = Session(
             id=token.session_id,
@@ -153,11 +152,11 @@ class Auth:
             user_agent="".join(c for c in client.user_agent if c.isprintable()),
             created_at=time,
             last_used_at=time,
-            expires_at=(
-                time + timedelta(seconds=terms.seconds) if terms.seconds else self._expiry(time)
-            ),
+            expires_at=time
+            + (timedelta(seconds=terms.seconds) if terms.seconds else self._lifetime),
             client_id=terms.client_id,
             scope=terms.scope,
+            drafted=True,
         )
         return session, token
 
@@ -221,13 +220,13 @@ class Auth:
     def session_of(self, text: str) -> Session | None:
         """The session that a refresh token is good for now; it stays as it is."""
         token, session = RefreshToken.parse(text), self.session_behind(text)
-        if token is None or session is None or not session.stands(self._clock()):
+        if token is None or session is None or not session.stands:
             return None
         return session if _fits(token, session) else None
 
     def end(self, user_id: str, session_id: str) -> None:
         """End a session without asking who wants it. Safe to repeat, as `revoke` is."""
-        self._store().revoke(user_id, session_id, self._clock())
+        self._store().revoke(user_id, session_id, NOW)
         self.close(user_id, [session_id])
 
     def refresh(self, text: str, client: Client) -> Tokens:
@@ -238,15 +237,13 @@ class Auth:
         a guess, which changes nothing; and RateLimited. A repeat completes what an outage cut
         short.
         """
-        token = RefreshToken.parse(text)
-        if token is None:
-            raise _sign_in_again()
-        if self._refresh_tokens.issued(token):
-            return self.trade(text, client_id=None)
+        token, issued = self._read(text)
+        if issued:
+            return self._trade(token, issued, client_id=None)
         # Only PostgreSQL can tell whether it is a token from before there were proofs.
         self._throttle().refresh_from(client.address)
         try:
-            tokens = self.trade(text, client_id=None)
+            tokens = self._trade(token, issued, client_id=None)
         except (RateLimited, Unavailable):
             self._throttle().refreshed_from(client.address)
             raise
@@ -258,28 +255,42 @@ class Auth:
     ) -> Tokens:
         """Like `refresh`, for the program that the token was given to. The caller counts guesses.
         `only`: the access token gets no other scopes than these."""
+        return self._trade(*self._read(text), client_id=client_id, only=only)
+
+    def _read(self, text: str) -> tuple[RefreshToken, bool]:
+        """A refresh token, and whether it proves that we issued it. Raises Unauthorized."""
         token = RefreshToken.parse(text)
         if token is None:
             raise _sign_in_again()
-        if issued := self._refresh_tokens.issued(token):
+        return token, self._refresh_tokens.issued(token)
+
+    def _trade(
+        self,
+        token: RefreshToken,
+        issued: bool,
+        *,
+        client_id: str | None,
+        only: Collection[str] | None = None,
+    ) -> Tokens:
+        if issued:
             self._throttle().refresh(token.session_id)
         for _ in range(RACERS):
             session = self._store().session(token.session_id)
-            if session is None or not session.stands(self._clock()):
+            if session is None or not session.stands:
                 self._complete(session)
                 raise _sign_in_again()
             if session.client_id != client_id or not (issued or _fits(token, session)):
                 raise _sign_in_again()
             if not issued:
                 self._throttle().refresh(session.id)
-            if (successor := self._trade(session, token)) is not None:
+            if (successor := self._successor(session, token)) is not None:
                 return self.tokens(session, successor, only)
         raise Unavailable("postgres")
 
     def sessions(self, identity: Identity, query: SessionQuery) -> SessionPage:
         """The caller's sessions that stand, newest first."""
         found = self._store().sessions(
-            identity.user_id, now=self._clock(), before=query.cursor, limit=query.limit + 1
+            identity.user_id, now=NOW, before=query.cursor, limit=query.limit + 1
         )
         items = [
             SessionInfo(
@@ -306,7 +317,7 @@ class Auth:
 
         Safe to repeat; a repeat completes what an outage cut short. So are the next two.
         """
-        if not self._store().revoke(identity.user_id, session_id, self._clock()):
+        if not self._store().revoke(identity.user_id, session_id, NOW):
             raise NotFound()
         self.close(identity.user_id, [session_id])
 
@@ -316,20 +327,18 @@ class Auth:
 
     def revoke_others(self, identity: Identity) -> None:
         """End all of the caller's sessions but the one that asks."""
-        ended = self._store().revoke_all(
-            identity.user_id, but=identity.session_id, now=self._clock()
-        )
+        ended = self._store().revoke_all(identity.user_id, but=identity.session_id, now=NOW)
         self.close(identity.user_id, ended)
 
     def end_all(self, user_id: str) -> list[str]:
         """End all sessions of a user in PostgreSQL alone: `close` those it answers, once that has
         committed."""
-        return self._store().revoke_all(user_id, but=None, now=self._clock())
+        return self._store().revoke_all(user_id, but=None, now=NOW)
 
     def end_grants(self, client_id: str) -> bool:
         """End what was granted to a program, in bounded batches. False: there is more."""
         for _ in range(GRANT_BATCHES):
-            ended = self._store().revoke_grants(client_id, self._clock(), GRANT_BATCH)
+            ended = self._store().revoke_grants(client_id, NOW, GRANT_BATCH)
             for user_id, session_id in ended:
                 self.close(user_id, [session_id])
             if len(ended) < GRANT_BATCH:
@@ -366,16 +375,15 @@ class Auth:
         try:
             self.close(user_id, session_ids)
             for session_id in session_ids:
-                self._store().revoke(user_id, session_id, self._clock())
+                self._store().revoke(user_id, session_id, NOW)
         except Unavailable as error:
             log.warning("surplus sessions left", extra={"dependency": error.dependency})
 
     def purge_sessions(self) -> int:
         """Delete sessions that ended a month ago, in bounded batches; answers how many."""
-        before = self._clock() - KEPT_AFTER_END
         purged = 0
         for _ in range(PURGE_BATCHES):
-            batch = self._store().purge_sessions(before, PURGE_BATCH)
+            batch = self._store().purge_sessions(NOW, KEPT_AFTER_END, PURGE_BATCH)
             purged += batch
             if batch < PURGE_BATCH:
                 break
@@ -389,11 +397,7 @@ class Auth:
             self._sockets().close_session(identity.user_id, identity.session_id)
             return False
         session = self._store().session(identity.session_id)
-        stands = (
-            session is not None
-            and session.user_id == identity.user_id
-            and session.stands(self._clock())
-        )
+        stands = session is not None and session.user_id == identity.user_id and session.stands
         if stands and self._revocation.confirm(identity.user_id, identity.session_id):
             return True
         # Perhaps Redis failed when this session was revoked, and its sockets are still open.
@@ -407,18 +411,19 @@ class Auth:
     def _complete(self, session: Session | None) -> None:
         """Close a session again that was revoked lately: the function that revoked it may have
         died, or Redis did not answer. The session has ended, so this needs no proof."""
-        if session is not None and session.revoked_lately(self._clock()):
+        if session is not None and session.revoked_lately:
             self.close(session.user_id, [session.id])
 
-    def _trade(self, session: Session, token: RefreshToken) -> RefreshToken | None:
+    def _successor(self, session: Session, token: RefreshToken) -> RefreshToken | None:
         """The next token; None if another request was faster, and it must be looked at again."""
-        time, repeated = self._clock(), token.matches(session.previous)
+        repeated = token.matches(session.previous)
         if not _fits(token, session):
             log.warning("refresh token reused", extra={"session_id": session.id})
-            self._store().revoke(session.user_id, session.id, time)
+            self._store().revoke(session.user_id, session.id, NOW)
             self.close(session.user_id, [session.id])
             raise _sign_in_again()
-        if repeated and session.seed and time - session.rotated_at < REPEAT:
+        age = (session.read_at or session.rotated_at) - session.rotated_at
+        if repeated and session.seed and age < REPEAT:
             again = self._refresh_tokens.repeated(token, session.seed, session.current)
             if again is not None:
                 return again
@@ -429,13 +434,14 @@ class Auth:
             current=successor.digest,
             previous=token.digest,
             seed=seed,
-            now=time,
-            expires_at=self._expiry(time),
+            now=NOW,
+            lifetime=self._lifetime,
         )
         return successor if rotated else None
 
-    def _expiry(self, time: datetime) -> datetime:
-        return time + timedelta(seconds=self._settings.session_seconds)
+    @property
+    def _lifetime(self) -> timedelta:
+        return timedelta(seconds=self._settings.session_seconds)
 
 
 def _fits(token: RefreshToken, session: Session) -> bool:

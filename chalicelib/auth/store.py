@@ -1,6 +1,6 @@
 """Accounts in PostgreSQL: how users come and go, their passwords and their sessions."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from psycopg.errors import UniqueViolation
@@ -8,6 +8,9 @@ from psycopg.rows import args_row, kwargs_row, scalar_row
 
 from chalicelib.auth.models import LATELY, Session
 from chalicelib.auth.scopes import ROLES_LOCK
+from chalicelib.clock import Time
+from chalicelib.domain_events.outbox import SESSIONS_REVOKED, of_user
+from chalicelib.domain_events.written import note
 from chalicelib.errors import LastAdmin, UsernameTaken
 from chalicelib.exports.models import LEASE
 from chalicelib.mail import notices
@@ -21,16 +24,16 @@ _GIVE_WAY_AT_ONCE = 20  # there are more only after logins that raced, or an out
 _SESSION = """
     s.id, s.user_id, s.current_digest AS current, s.previous_digest AS previous,
     s.seed, s.rotated_at, s.device_name, s.user_agent, s.created_at, s.last_used_at,
-    s.expires_at, s.revoked_at, s.client_id, s.scope,
+    s.expires_at, s.revoked_at, s.client_id, s.scope, now() AS read_at,
     ARRAY(SELECT role FROM user_roles r WHERE r.user_id = s.user_id) AS roles
 """
 _OPEN_SESSION = """
     INSERT INTO sessions (id, user_id, current_digest, rotated_at, device_name, user_agent,
                           created_at, last_used_at, expires_at, client_id, scope)
 """
-_OPENING = ", ".join(["%s"] * 11)
+_OPENING = ", ".join(["%s"] * 8 + ["%s + %s"] + ["%s"] * 2)
 
-# A program of others is no device: its user has just allowed it.
+# A program of others gets no notice: its user has just allowed it.
 _NOTICE_OF_SIGN_IN = f"""
     {notices.INTO}
     SELECT u.id, 'signed_in', u.email, u.username, %s, o.created_at, o.created_at, o.created_at
@@ -50,16 +53,10 @@ _LAST_ADMIN = """
 
 # A changed password voids the links that were mailed before. The second table is the one of the
 # version before.
-_FORGET_RESETS = (
-    "DELETE FROM mail_links WHERE user_id = %s AND purpose = 'reset'",
-    "DELETE FROM mail_tokens WHERE user_id = %s AND purpose = 'reset'",
-)
-
-
-_WAYS_IN = (
-    *("mail_links", "mail_tokens", "second_factors", "recovery_codes"),
-    *("passkeys", "google_accounts"),
-)
+_FORGET_RESETS = """
+WITH links AS (DELETE FROM mail_links WHERE user_id = %(user_id)s AND purpose = 'reset')
+DELETE FROM mail_tokens WHERE user_id = %(user_id)s AND purpose = 'reset'
+"""
 
 # A repeated deletion must not remove the notice of the deletion.
 _FORGET_NOTICES = "DELETE FROM notices WHERE user_id = %s AND kind <> 'account_deleted'"
@@ -74,8 +71,15 @@ class Credential(NamedTuple):
     second_factor: bool = False
 
 
-# While an address is a claim, a reset of its password may be another claimant's.
-_FORGET_MAILS = """
+_WAYS_IN = (
+    *("mail_links", "mail_tokens", "second_factors", "recovery_codes"),
+    *("passkeys", "google_accounts", "user_roles"),
+)
+
+# Roles, ways to sign in, and mails that wait. While an address is a claim, a reset of its password
+# may be another claimant's.
+_FORGET = f"""
+WITH {", ".join(f"{one} AS (DELETE FROM {one} WHERE user_id = %(user_id)s)" for one in _WAYS_IN)}
 DELETE FROM mails USING users WHERE users.id = %(user_id)s AND (
     (mails.kind IN ('verify', 'export') AND mails.subject = users.id::text)
     OR (mails.kind = 'reset' AND split_part(mails.subject, ' ', 1) = users.email
@@ -94,22 +98,24 @@ class AccountStore:
         """Make a user with a password and a first session, and have a link mailed to verify the
         address with: all of it or nothing. Raises UsernameTaken.
         """
+        note()
         try:
             with self._postgres.cursor() as cursor:
                 cursor.execute(
-                    "WITH account AS ("
+                    "WITH changed AS ("
                     "  INSERT INTO users (id, username, email, display_name, created_at)"
-                    "  VALUES (%s, %s, %s, %s, %s)"
-                    "), credential AS ("
+                    "  VALUES (%s, %s, %s, %s, %s) RETURNING id, revision"
+                    f"), told AS ({of_user('registered')}), credential AS ("
                     "  INSERT INTO credentials (user_id, password_hash, changed_at)"
                     "  VALUES (%s, %s, %s)"
                     "), mail AS ("
-                    "  INSERT INTO mails (kind, subject, due_at) VALUES ('verify', %s, %s)"
+                    "  INSERT INTO mails (kind, subject, due_at)"
+                    "  VALUES ('verify', %s, %s)"
                     f") {_OPEN_SESSION} VALUES ({_OPENING})",
                     [
                         *(user.id, user.username, user.email, user.display_name, user.created_at),
-                        *(user.id, password_hash, user.created_at),
-                        *(user.id, user.created_at),
+                        *(user.id, password_hash, session.opened_at),
+                        *(user.id, session.opened_at),
                         *_opening(session),
                     ],
                 )
@@ -197,7 +203,7 @@ class AccountStore:
             "sessions o JOIN users u ON u.id = o.user_id JOIN oauth_clients k ON k.id = %s"
             " WHERE o.user_id = %s AND o.id = %s AND o.revoked_at IS NULL AND o.expires_at > %s"
             " AND u.suspended_at IS NULL AND k.deleted_at IS NULL FOR SHARE",
-            [session.client_id, session.user_id, opener_id, session.created_at],
+            [session.client_id, session.user_id, opener_id, session.opened_at],
             known=True,
         )
 
@@ -219,7 +225,7 @@ class AccountStore:
                 " AND revoked_at IS NULL AND expires_at > %(now)s AND id <> %(id)s"
                 " ORDER BY last_used_at DESC OFFSET %(others)s LIMIT %(at_once)s",
                 {
-                    "now": session.created_at,
+                    "now": session.opened_at,
                     "user_id": session.user_id,
                     "id": session.id,
                     "others": MAX_SESSIONS - 1,
@@ -238,7 +244,7 @@ class AccountStore:
             )
 
     def session(self, session_id: str) -> Session | None:
-        """A session, however it stands."""
+        """A session, also one that has ended."""
         with self._postgres.cursor(row_factory=kwargs_row(_session)) as cursor:
             return cursor.execute(
                 f"SELECT {_SESSION} FROM sessions s WHERE id = %s", [session_id]
@@ -251,24 +257,26 @@ class AccountStore:
         current: bytes,
         previous: bytes,
         seed: bytes,
-        now: datetime,
-        expires_at: datetime,
+        now: Time,
+        lifetime: timedelta,
     ) -> bool:
-        """Have a new refresh token follow on another. False: the session has changed since it
-        was read, look again."""
+        """Replace the refresh token of a session. False: the session has changed since it was read,
+        so read it again."""
         with self._postgres.cursor() as cursor:
             return bool(
                 cursor.execute(
                     "UPDATE sessions SET current_digest = %s, previous_digest = %s, seed = %s,"
-                    " rotated_at = %s, last_used_at = %s, expires_at = %s"
+                    " rotated_at = %s, last_used_at = %s,"
+                    " expires_at = %s + %s"
                     " WHERE id = %s AND current_digest = %s AND revoked_at IS NULL",
-                    [current, previous, seed, now, now, expires_at, session.id, session.current],
+                    [
+                        *(current, previous, seed, now, now, now, lifetime),
+                        *(session.id, session.current),
+                    ],
                 ).rowcount
             )
 
-    def sessions(
-        self, user_id: str, *, now: datetime, before: str | None, limit: int
-    ) -> list[Session]:
+    def sessions(self, user_id: str, *, now: Time, before: str | None, limit: int) -> list[Session]:
         """The sessions that stand, newest first, from the one before `before` on."""
         with self._postgres.cursor(row_factory=kwargs_row(_session)) as cursor:
             return cursor.execute(
@@ -279,35 +287,43 @@ class AccountStore:
                 {"user_id": user_id, "now": now, "before": before, "limit": limit},
             ).fetchall()
 
-    def revoke(self, user_id: str, session_id: str, now: datetime) -> bool:
+    def revoke(self, user_id: str, session_id: str, now: Time) -> bool:
         """End a session, with its pushes. False: this user has no such session."""
+        note()
         with self._postgres.cursor() as cursor:
-            return bool(
-                cursor.execute(
-                    "WITH pushes AS ("
-                    "  DELETE FROM push_tokens WHERE session_id = %(id)s AND user_id = %(user_id)s"
-                    ") UPDATE sessions SET revoked_at = COALESCE(revoked_at, %(now)s)"
-                    " WHERE id = %(id)s AND user_id = %(user_id)s",
-                    {"id": session_id, "user_id": user_id, "now": now},
-                ).rowcount
-            )
+            found = cursor.execute(
+                "WITH pushes AS ("
+                "  DELETE FROM push_tokens WHERE session_id = %(id)s AND user_id = %(user_id)s"
+                "), ended AS ("
+                "  UPDATE sessions SET revoked_at = %(now)s"
+                "  WHERE id = %(id)s AND user_id = %(user_id)s AND revoked_at IS NULL"
+                "  RETURNING id, user_id, client_id"
+                f"), told AS ({SESSIONS_REVOKED})"
+                " SELECT 1 FROM sessions WHERE id = %(id)s AND user_id = %(user_id)s",
+                {"id": session_id, "user_id": user_id, "now": now},
+            ).fetchone()
+        return found is not None
 
-    def revoke_all(self, user_id: str, *, but: str | None, now: datetime) -> list[str]:
+    def revoke_all(self, user_id: str, *, but: str | None, now: Time) -> list[str]:
         """End a user's sessions but one, with their pushes. Answers which, and those that ended
         lately: so a repeat completes what a failure of Redis cut short."""
+        note()
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             return cursor.execute(
                 "WITH pushes AS ("
                 "  DELETE FROM push_tokens WHERE user_id = %(user_id)s"
                 "  AND session_id IS DISTINCT FROM %(but)s::uuid"
-                ") UPDATE sessions SET revoked_at = COALESCE(revoked_at, %(now)s)"
-                " WHERE id = ANY(ARRAY("
+                "), found AS ("
                 "  SELECT id FROM sessions"
                 "  WHERE user_id = %(user_id)s AND id IS DISTINCT FROM %(but)s::uuid"
-                "  AND (revoked_at IS NULL OR revoked_at > %(recent)s)"
+                "  AND (revoked_at IS NULL OR revoked_at > %(now)s - %(lately)s)"
                 "  ORDER BY revoked_at DESC NULLS FIRST LIMIT 500"
-                ")) RETURNING id",
-                {"user_id": user_id, "but": but, "now": now, "recent": now - LATELY},
+                "), ended AS ("
+                "  UPDATE sessions SET revoked_at = %(now)s"
+                "  WHERE id = ANY(ARRAY(SELECT id FROM found)) AND revoked_at IS NULL"
+                "  RETURNING id, user_id, client_id"
+                f"), told AS ({SESSIONS_REVOKED}) SELECT id FROM found",
+                {"user_id": user_id, "but": but, "now": now, "lately": LATELY},
             ).fetchall()
 
     def revoked_within(self, time: timedelta, limit: int) -> list[tuple[str, str]]:
@@ -319,20 +335,23 @@ class AccountStore:
                 [time, limit],
             ).fetchall()
 
-    def revoke_grants(self, client_id: str, now: datetime, limit: int) -> list[tuple[str, str]]:
+    def revoke_grants(self, client_id: str, now: Time, limit: int) -> list[tuple[str, str]]:
         """End sessions that were granted to a program, at most `limit`; answers users and
         sessions. None of them gets pushes."""
+        note()
         with self._postgres.cursor() as cursor:
             return cursor.execute(
-                "UPDATE sessions SET revoked_at = %(now)s WHERE id = ANY(ARRAY("
-                "  SELECT id FROM sessions WHERE client_id = %(client_id)s"
-                "  AND revoked_at IS NULL LIMIT %(limit)s"
-                ")) RETURNING user_id, id",
+                "WITH ended AS ("
+                "  UPDATE sessions SET revoked_at = %(now)s WHERE id = ANY(ARRAY("
+                "    SELECT id FROM sessions WHERE client_id = %(client_id)s"
+                "    AND revoked_at IS NULL LIMIT %(limit)s"
+                "  )) AND revoked_at IS NULL RETURNING id, user_id, client_id"
+                f"), told AS ({SESSIONS_REVOKED}) SELECT user_id, id FROM ended",
                 {"client_id": client_id, "now": now, "limit": limit},
             ).fetchall()
 
     def change_password(
-        self, user_id: str, password_hash: str, *, checked: str, but: str, now: datetime
+        self, user_id: str, password_hash: str, *, checked: str, but: str, now: Time
     ) -> list[str] | None:
         """Set a password, end all sessions but one, and tell the user. Answers as `revoke_all`, or
         None if the hash that was checked is not in force any more: then nothing is changed."""
@@ -343,16 +362,15 @@ class AccountStore:
                     " WHERE user_id = %s AND password_hash = %s",
                     [password_hash, now, user_id, checked],
                 ).rowcount
-                for forget in _FORGET_RESETS:
-                    cursor.execute(forget, [user_id])
+                cursor.execute(_FORGET_RESETS, {"user_id": user_id})
                 if changed:
                     notices.tell(cursor, user_id, "password_changed", now)
             return self.revoke_all(user_id, but=but, now=now) if changed else None
 
-    def erase(self, user_id: str, now: datetime, *, checked: str | None) -> list[str] | None:
-        """Delete an account: what says who it was goes, the row stays as a sender of messages. One
-        notice that this was done stays until it is sent.
-        Answers as `change_password`. Safe to repeat, with nothing to check any more.
+    def erase(self, user_id: str, now: Time, *, checked: str | None) -> list[str] | None:
+        """Delete an account and all that identifies its user. The row stays, because messages
+        name it, and the notice of the deletion stays until it is sent. Answers like
+        `change_password`. Safe to repeat: then there is no hash to check.
 
         Raises LastAdmin if nobody could make an admin any more.
         """
@@ -367,25 +385,26 @@ class AccountStore:
                     return None
                 if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone():
                     raise LastAdmin()
-                cursor.execute("DELETE FROM user_roles WHERE user_id = %s", [user_id])
-                cursor.execute(_FORGET_MAILS, {"user_id": user_id})
-                for table in _WAYS_IN:
-                    cursor.execute(f"DELETE FROM {table} WHERE user_id = %s".encode(), [user_id])
+                cursor.execute(_FORGET.encode(), {"user_id": user_id})
+                # By a statement of their own, which sees a sign-in that the last one waited for.
                 cursor.execute(_FORGET_NOTICES, [user_id])
                 notices.tell(cursor, user_id, "account_deleted", now)  # while the address is known
                 # An archive that is being made is deleted once nobody can be at it any more.
                 cursor.execute(
                     "UPDATE exports SET state = 'doomed', due_at ="
-                    " CASE WHEN state = 'waiting' AND tries > 0 THEN LEAST(due_at, %s) ELSE %s END"
+                    " CASE WHEN state = 'waiting' AND tries > 0"
+                    " THEN LEAST(due_at, %s + %s) ELSE %s END"
                     " WHERE user_id = %s AND state <> 'doomed'",
-                    [now + LEASE, now, user_id],
+                    [now, LEASE, now, user_id],
                 )
                 cursor.execute(
-                    "UPDATE users SET username = id::text, email = NULL, email_verified_at = NULL,"
-                    " display_name = %s, about = '', avatar_url = NULL,"
-                    " push_previews = true, deleted_at = %s, revision = revision + 1,"
-                    " suspended_at = NULL, suspension_reason = NULL"
-                    " WHERE id = %s AND deleted_at IS NULL",
+                    "WITH changed AS ("
+                    "  UPDATE users SET username = id::text, email = NULL,"
+                    "  email_verified_at = NULL, display_name = %s, about = '',"
+                    "  avatar_url = NULL, push_previews = true, deleted_at = %s,"
+                    "  revision = revision + 1, suspended_at = NULL, suspension_reason = NULL"
+                    "  WHERE id = %s AND deleted_at IS NULL RETURNING id, revision"
+                    f") {of_user('deleted')}",
                     [DELETED_NAME, now, user_id],
                 )
                 cursor.execute(
@@ -394,15 +413,17 @@ class AccountStore:
                 )
             return self.revoke_all(user_id, but=None, now=now)
 
-    def purge_sessions(self, before: datetime, limit: int) -> int:
-        """Delete sessions that ended before a time, at most `limit`; answers how many."""
+    def purge_sessions(self, now: Time, kept: timedelta, limit: int) -> int:
+        """Delete sessions that ended longer ago than they are kept, at most `limit`; answers how
+        many."""
         with self._postgres.cursor() as cursor:
             return cursor.execute(
                 "DELETE FROM sessions WHERE id = ANY(ARRAY("
-                "  SELECT id FROM sessions WHERE expires_at < %(before)s"
-                "  OR revoked_at < %(before)s LIMIT %(limit)s"
+                "  SELECT id FROM sessions"
+                "  WHERE expires_at < %(now)s - %(kept)s"
+                "  OR revoked_at < %(now)s - %(kept)s LIMIT %(limit)s"
                 "))",
-                {"before": before, "limit": limit},
+                {"now": now, "kept": kept, "limit": limit},
             ).rowcount
 
 
@@ -415,12 +436,13 @@ def _opening(session: Session) -> list[object]:
         session.id,
         session.user_id,
         session.current,
-        session.rotated_at,
+        session.opened_at if session.drafted else session.rotated_at,
         session.device_name,
         session.user_agent,
-        session.created_at,
-        session.last_used_at,
-        session.expires_at,
+        session.opened_at,
+        session.opened_at if session.drafted else session.last_used_at,
+        session.opened_at,
+        session.expires_at - session.created_at,
         session.client_id,
         session.scope,
     ]

@@ -5,7 +5,6 @@ key that it made up itself, and its attempts count apart from everybody else's: 
 cookies, without the cookie.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,9 +47,9 @@ return {{known and 1 or 0, wait, unpack(full)}}
 # Knows a device from now on. KEYS: known devices. ARGV: the device, now, how many are known at
 # most, and for how many seconds.
 _LEARN = """
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
-redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[3] - 1)
-redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('ZADD', KEYS[1], redis.call('TIME')[1], ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[2] - 1)
+redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 0
 """
 
@@ -59,7 +58,7 @@ Answer = Sequence[int]
 
 
 class Guess(NamedTuple):
-    """Somebody tries a password: what is kept of the login or account, all on one slot."""
+    """A try of a password: the keys of the login or account, all on one slot."""
 
     devices: str
     mark: str
@@ -67,14 +66,14 @@ class Guess(NamedTuple):
     of_strangers: list[Held]
 
     def own(self, known: bool) -> list[Held]:
-        """What it is counted by, on a device that is known or not."""
+        """The buckets that count it, on a device that is known or not."""
         return self.of_device if known else self.of_strangers
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One try to sign in by a password: what it counts against by what was typed and from where,
-    what was taken for it, and, of its account, what a success takes."""
+    """One try to sign in by a password. `by_name`: the buckets of the typed name and the address.
+    `taken`: those that it has taken a token of. `successes`: those that a success takes of."""
 
     login: str
     address: str
@@ -98,12 +97,17 @@ class Throttle:
         self._limits = settings.limits
 
     def anonymous(self, use: Use) -> list[Quota]:
-        """Take of the address of somebody without a session; answers what is left."""
+        """Take a token of the address of somebody without a session; answers what is left."""
         return self._take(self._addresses(use.limit, use.address))
 
+    def page(self, owner: str) -> None:
+        """Count a page by a browser in which somebody has signed in before, or by the session that
+        a program ends with it."""
+        self._take(held(self._limit("page"), digest(owner), target=""))
+
     def login(self, login: str, address: str, device_key: str | None = None) -> Attempt:
-        """Whether a login may be tried by what was typed, known or not, and from an address. On a
-        device that it has been used on before, by device alone. `account` counts it."""
+        """Whether a login may be tried, by the name that was typed, known or not, and by address.
+        On a device that knows the name, only the device counts. `account` takes the tokens."""
         guess = self._logins(login, address, device_key)
         of_address = self._addresses("login", address)
         known, own, found = self._look(guess, of_address)
@@ -142,7 +146,7 @@ class Throttle:
 
     def logged_in(self, attempt: Attempt) -> None:
         """Count an attempt that was right, and take back this attempt alone: earlier guesses stay
-        counted, or a guesser would log in to their own account now and then."""
+        counted. Else a guesser could reset the count by logging in to their own account."""
         self._take(attempt.successes)
         self._give_back(attempt.taken)
 
@@ -158,14 +162,14 @@ class Throttle:
             devices = self._accounts(user_id, "", None).devices
             return self._redis.zscore(devices, digest(device_key)) is not None
 
-    def recognise(self, login: str, user_id: str, device_key: str) -> None:
-        """Know a device that has signed in, by the name that was used. At registering this is the
-        username: the address may be somebody else's."""
-        self._learn([self._logins(login, "", device_key), self._accounts(user_id, "", device_key)])
+    def recognise(self, logins: Sequence[str], user_id: str, device_key: str) -> None:
+        """Know a device that has signed in, by each name that its account can sign in with."""
+        guesses = [self._logins(login, "", device_key) for login in logins]
+        self._learn([*guesses, self._accounts(user_id, "", device_key)])
 
     def forgive(self, user_id: str, logins: Sequence[str], address: str) -> None:
-        """Forget the attempts at an account, from this address and from everywhere: its owner has
-        come back by another way."""
+        """Forget the attempts at an account, from this address and from everywhere, because its
+        owner has reset the password."""
         guesses = [self._accounts(user_id, address, None)]
         guesses += [self._logins(login, address, None) for login in logins]
         self._drop(
@@ -195,7 +199,7 @@ class Throttle:
         self._take(self._addresses("register", address))
 
     def reset(self, address: str) -> None:
-        """Count a request for a reset, or a reset, by address; never by whom it is about."""
+        """Count a request for a reset, or a reset, by address; never by account."""
         self._take(self._addresses("reset", address))
 
     def code(self, user_id: str) -> None:
@@ -291,7 +295,7 @@ class Throttle:
         self._scripts.run_all([giving(buckets) for buckets in taken])
 
     def _learn(self, guesses: Sequence[Guess]) -> None:
-        kept = [int(time.time()), KNOWN_DEVICES, KNOWN_SECONDS]
+        kept = [KNOWN_DEVICES, KNOWN_SECONDS]
         self._scripts.run_all([Call(_LEARN, [one.devices], [one.mark, *kept]) for one in guesses])
 
     def _drop(self, buckets: Sequence[Held]) -> None:

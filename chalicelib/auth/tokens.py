@@ -79,9 +79,9 @@ class AccessTokens:
         )
 
     def verify(self, token: str) -> Identity:
-        """Who a token is about; whether the session still stands is not in it.
+        """Who a token is about. It does not say whether the session still stands.
 
-        Raises Unauthorized for everything but a token of ours that has not expired.
+        Raises Unauthorized for everything but a token that we issued and that has not expired.
         """
         claims = self.claims(token)
         if "sid" not in claims:
@@ -94,7 +94,7 @@ class AccessTokens:
         )
 
     def claims(self, token: str) -> dict[str, Any]:
-        """What an access token says, be it about a user or a client. Raises Unauthorized as
+        """What an access token of a user or a client says. Raises Unauthorized as
         `verify`."""
         claims = self._decoded(token, TYPE, audience=AUDIENCE)
         told = [claims.get(name, "") for name in ("sub", "sid", "client_id", "scope")]
@@ -103,8 +103,8 @@ class AccessTokens:
         return claims
 
     def id_claims(self, token: str) -> dict[str, Any]:
-        """What an ID token says, also one that has expired. Raises Unauthorized unless it is one
-        of ours, signed with a key that is still in use."""
+        """What an ID token says, also one that has expired. Raises Unauthorized unless we issued
+        it, with a key that is still in use."""
         claims = self._decoded(token, ID_TYPE, audience=None)
         if not all(isinstance(claims.get(name), str) for name in ("sub", "sid", "aud")):
             raise Unauthorized()
@@ -129,7 +129,7 @@ class AccessTokens:
                     "strict_aud": True,
                     "verify_aud": audience is not None,
                     "verify_exp": kind == TYPE,
-                    # `iat` is no limit: clocks of two machines differ by more than its rounding.
+                    # `iat` is not checked: clocks of two machines differ by more than its rounding.
                     "verify_iat": False,
                 },
             )
@@ -138,8 +138,8 @@ class AccessTokens:
             raise Unauthorized() from None
 
     def keys_for(self, purpose: bytes) -> list[bytes]:
-        """Secret keys of 256 bits for something else than signing: one from each private key of
-        access tokens, of which they tell nothing (HKDF, RFC 5869). Raises SettingsInvalid."""
+        """Secret keys of 256 bits for another purpose than signing, one from each private key of
+        access tokens. They reveal nothing of it (HKDF, RFC 5869). Raises SettingsInvalid."""
         try:
             own = [
                 base64url_decode(key["d"])

@@ -77,7 +77,7 @@ class RelyingParty:
         return {"attestation": "none", **dict(options.public_key)}
 
     def request(self, challenge: bytes, allowed: Collection[bytes] = ()) -> dict[str, Any]:
-        """Asks for a passkey's answer: one of those `allowed`, else whichever there is."""
+        """Asks for a passkey's answer: one of those `allowed`, or any if that is empty."""
         options, _ = self._server.authenticate_begin(
             [_descriptor(one) for one in allowed] or None,
             user_verification=_REQUIRED,

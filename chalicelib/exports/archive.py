@@ -20,7 +20,7 @@ PASSES = 5
 """Times that the list of chats is read from its top, at most."""
 
 SKEW = timedelta(minutes=1)
-"""By how much the clocks of functions may differ."""
+"""By how much the clocks of servers, and of functions of an older version, may differ."""
 
 MAX_BYTES = 400_000_000
 """An archive must fit into the 512 MB of disk that a function has."""
@@ -38,15 +38,15 @@ FILES = {
 LEFT_OUT = [
     "The password, tokens, and the secrets of the second factor: kept as digests, or worth nothing "
     "to you and much to a thief.",
-    "The addresses of your devices at Firebase: whoever has them needs nothing else to be you.",
+    "The push tokens of your devices at Firebase: they are secrets of these devices.",
     "Who of our staff acted on your account: that is about them.",
-    "Profiles of the people you chat with, but for their names: they are theirs.",
+    "Profiles of the people you chat with, except their names: they belong to them.",
     "Presence, limits and mails that wait: gone before you have read this.",
 ]
 
 
 class NotWritten(Exception):
-    """There is no archive; says why, in words that name nobody."""
+    """Why there is no archive, in words that name nobody."""
 
 
 class Archive:
@@ -98,7 +98,7 @@ class Archive:
         top, so the top is read again."""
         since = None
         for _ in range(PASSES):
-            known, began = len(seen), self._clock() - SKEW
+            known, began = len(seen), self._messages.now() - SKEW
             for page in self._pages(user_id, since):
                 new = [chat for chat in page if chat.id not in seen]
                 seen.update(dict.fromkeys(chat.id for chat in new))

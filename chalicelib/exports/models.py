@@ -8,7 +8,7 @@ from pydantic import Field
 from chalicelib.wire import Input, Model, Token, Utc
 
 EVERY = timedelta(days=1)
-"""So long after an export was asked for, another one can be."""
+"""How long after asking for an export another one may be asked for."""
 
 KEPT = timedelta(days=7)
 """How long an archive is there to be fetched. The bucket deletes by itself a day later."""

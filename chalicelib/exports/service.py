@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import metrics
 from chalicelib.auth.models import Identity, PasswordProof
+from chalicelib.clock import NOW
 from chalicelib.errors import ExportNotFound, RateLimited, Unavailable, UserNotFound
 from chalicelib.exports.archive import NotWritten
 from chalicelib.exports.models import EVERY, KEPT, LEASE, LINK, OPEN, Export, ExportLink, Task
@@ -59,7 +60,7 @@ class Exports:
         self._links = links
         self._stands = stands
         self._url = url
-        self._clock = clock
+        self._clock = clock  # for times that are only shown
 
     def request(self, identity: Identity, proof: PasswordProof) -> Export:
         """Have an archive made. While one is, that one is answered.
@@ -70,13 +71,13 @@ class Exports:
         if not self._bucket.is_there:
             raise Unavailable("s3")
         self._confirm(identity, proof)
-        at = self._clock()
         key = f"exports/{secrets.token_urlsafe(32)}.zip"
-        export = self._store.request(identity.user_id, new_id(), key, at)
+        export = self._store.request(identity.user_id, new_id(), key, NOW)
         if export is None:
             raise UserNotFound()
         if export.status == "ready":
-            raise RateLimited(int((export.created_at + EVERY - at).total_seconds()))
+            wait = export.created_at + EVERY - self._clock()
+            raise RateLimited(max(1, int(wait.total_seconds())))
         return export
 
     def latest(self, identity: Identity) -> Export:
@@ -105,7 +106,7 @@ class Exports:
         """Make and delete the archives that are due, one after the other."""
         ends = time.monotonic() + SECONDS
         while time.monotonic() < ends:
-            task = self._store.claim(self._clock(), lease=LEASE)
+            task = self._store.claim(NOW, lease=LEASE)
             if task is None:
                 return
             try:
@@ -114,8 +115,8 @@ class Exports:
                 self._put_off(task, error)
 
     def _latest(self, identity: Identity) -> tuple[Export, str]:
-        found = self._store.latest(identity.user_id)
-        if found is None or _is_over(found[0], self._clock()):
+        found = self._store.latest(identity.user_id, NOW)
+        if found is None:
             raise ExportNotFound()
         return found
 
@@ -129,7 +130,7 @@ class Exports:
     def _do(self, task: Task) -> None:
         if task.state == "waiting" and task.tries <= len(DELAYS) + 1:
             self._make(task)
-        elif task.state == "waiting":  # whoever made it was killed, again and again
+        elif task.state == "waiting":  # its functions were killed, again and again
             self._give_up(task, "killed")
         else:
             self._bucket.delete(task.key)
@@ -141,8 +142,7 @@ class Exports:
             size = file.tell()
             file.seek(0)
             self._bucket.put(task.key, file, size)
-        at = self._clock()
-        if self._store.finish(task, size=size, now=at, expires_at=at + KEPT):
+        if self._store.finish(task, size=size, now=NOW, kept=KEPT):
             log.info("export made", extra={"bytes": size, "tries": task.tries})
             metrics.count("ExportsMade")
         else:  # the account was deleted meanwhile; the row comes again after the lease
@@ -157,13 +157,9 @@ class Exports:
         else:
             log.warning("export put off", extra={"cause": cause, "tries": task.tries})
             delay = timedelta(seconds=DELAYS[task.tries - 1])
-            self._store.put_off(task, self._clock() + delay)
+            self._store.put_off(task, NOW, delay)
 
     def _give_up(self, task: Task, cause: str) -> None:
         log.error("export given up", extra={"cause": cause, "tries": task.tries})
         metrics.count("ExportsGivenUp")
-        self._store.fail(task, self._clock() + KEPT)
-
-
-def _is_over(export: Export, at: datetime) -> bool:
-    return export.expires_at is not None and export.expires_at <= at
+        self._store.fail(task, NOW, KEPT)

@@ -1,11 +1,12 @@
 """Exports in PostgreSQL, and what the other tables hold about a user."""
 
 from collections.abc import Collection, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from psycopg.rows import args_row, class_row, dict_row
 
+from chalicelib.clock import Time
 from chalicelib.exports.models import EVERY, Export, Task
 from chalicelib.postgres import Postgres
 
@@ -51,7 +52,8 @@ ORDER BY id LIMIT %(limit)s
 _FINISH = """
 WITH done AS (
     UPDATE exports SET state = 'ready', size = %(size)s, ready_at = %(now)s,
-        expires_at = %(expires_at)s, due_at = %(expires_at)s, tries = 0
+        expires_at = %(now)s + %(kept)s,
+        due_at = %(now)s + %(kept)s, tries = 0
     WHERE id = %(id)s AND state = 'waiting' AND tries = %(tries)s
     RETURNING user_id
 )
@@ -66,9 +68,9 @@ class ExportStore:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    def request(self, user_id: str, export_id: str, key: str, now: datetime) -> Export | None:
+    def request(self, user_id: str, export_id: str, key: str, now: Time) -> Export | None:
         """The export that waits already or is too young to be replaced; else a new one, which
-        dooms the one before. None where there is no such user."""
+        dooms the one before. None for an unknown user."""
         with (
             self._postgres.transaction(),
             self._postgres.cursor(row_factory=class_row(Export)) as cursor,
@@ -78,8 +80,8 @@ class ExportStore:
                 return None
             found = cursor.execute(
                 f"SELECT {_EXPORT} FROM exports WHERE user_id = %s AND (state = 'waiting'"
-                " OR (state = 'ready' AND created_at > %s))",
-                [user_id, now - EVERY],
+                " OR (state = 'ready' AND created_at > %s - %s))",
+                [user_id, now, EVERY],
             ).fetchone()
             if found is not None:
                 return found
@@ -94,39 +96,40 @@ class ExportStore:
                 [export_id, user_id, key, now, now],
             ).fetchone()
 
-    def latest(self, user_id: str) -> tuple[Export, str] | None:
-        """A user's export, and its key."""
+    def latest(self, user_id: str, now: Time) -> tuple[Export, str] | None:
+        """A user's export, unless it is over, and its key."""
         with self._postgres.cursor(row_factory=dict_row) as cursor:
             row = cursor.execute(
-                f"SELECT {_EXPORT}, key FROM exports WHERE user_id = %s AND state <> 'doomed'",
-                [user_id],
+                f"SELECT {_EXPORT}, key FROM exports WHERE user_id = %s AND state <> 'doomed'"
+                " AND (expires_at IS NULL OR expires_at > %s)",
+                [user_id, now],
             ).fetchone()
         return (Export.model_validate(row), row["key"]) if row else None
 
-    def claim(self, now: datetime, *, lease: timedelta) -> Task | None:
+    def claim(self, now: Time, *, lease: timedelta) -> Task | None:
         """What has been due the longest. It comes again after the lease unless it is settled."""
         with self._postgres.cursor(row_factory=args_row(Task)) as cursor:
             return cursor.execute(
-                "UPDATE exports SET tries = tries + 1, due_at = %s WHERE id = ("
+                "UPDATE exports SET tries = tries + 1, due_at = %s + %s WHERE id = ("
                 "  SELECT id FROM exports WHERE due_at <= %s ORDER BY due_at, id LIMIT 1"
                 "  FOR UPDATE SKIP LOCKED"
                 ") RETURNING id, user_id, state, key, tries",
-                [now + lease, now],
+                [now, lease, now],
             ).fetchone()
 
-    def finish(self, task: Task, *, size: int, now: datetime, expires_at: datetime) -> bool:
-        """The archive is there, and its user is to be told. False if it is wanted no more."""
-        values = {**task._asdict(), "size": size, "now": now, "expires_at": expires_at}
+    def finish(self, task: Task, *, size: int, now: Time, kept: timedelta) -> bool:
+        """The archive is stored: have a mail sent to its user. False if nobody wants it."""
+        values = {**task._asdict(), "size": size, "now": now, "kept": kept}
         with self._postgres.cursor() as cursor:
             return bool(cursor.execute(_FINISH, values).rowcount)
 
-    def put_off(self, task: Task, due_at: datetime) -> None:
+    def put_off(self, task: Task, now: Time, wait: timedelta) -> None:
         """Have it made later."""
-        self._settle(task, "due_at = %s", due_at)
+        self._settle(task, "due_at", now, wait)
 
-    def fail(self, task: Task, expires_at: datetime) -> None:
-        """It is made no more; the row goes in the end."""
-        self._settle(task, "state = 'failed', due_at = %s", expires_at)
+    def fail(self, task: Task, now: Time, kept: timedelta) -> None:
+        """Give it up: it is not tried again, and its row is deleted later."""
+        self._settle(task, "state = 'failed', due_at", now, kept)
 
     def remove(self, task: Task) -> None:
         """Forget an export whose archive is gone."""
@@ -165,7 +168,10 @@ class ExportStore:
             ).fetchall()
         return {row.pop("id"): row for row in rows}
 
-    def _settle(self, task: Task, change: str, at: datetime) -> None:
-        query = f"UPDATE exports SET {change} WHERE id = %s AND state = 'waiting' AND tries = %s"
+    def _settle(self, task: Task, change: str, now: Time, wait: timedelta) -> None:
+        query = (
+            f"UPDATE exports SET {change} = %s + %s"
+            " WHERE id = %s AND state = 'waiting' AND tries = %s"
+        )
         with self._postgres.cursor() as cursor:
-            cursor.execute(query.encode(), [at, task.id, task.tries])
+            cursor.execute(query.encode(), [now, wait, task.id, task.tries])

@@ -1,5 +1,5 @@
 """What mails say. Of what a client chose, only usernames are quoted: a stranger may have made an
-account with this address, and must not have us deliver words of theirs."""
+account with this address, and must not send their own words through our mails."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ _SYSTEMS = {
 
 
 def verification(address: str, *, username: str, link: str) -> Letter:
-    """Asks whoever has the mailbox to prove it."""
+    """Asks the owner of the mailbox to prove it."""
     return Letter(
         address,
         "Verify your e-mail address",
@@ -42,7 +42,7 @@ def address_in_use(address: str, *, username: str) -> Letter:
 
 
 def password_reset(address: str, *, username: str, link: str) -> Letter:
-    """Lets whoever has the mailbox set a new password."""
+    """Lets the owner of the mailbox set a new password."""
     return Letter(
         address,
         "Set a new password",
@@ -134,7 +134,7 @@ def _time(at: datetime) -> str:
 
 
 def device(user_agent: str) -> str:
-    """What a user agent says of itself, in words of ours."""
+    """The browser and system that a user agent names, in our own words."""
     system = next((name for mark, name in _SYSTEMS.items() if mark in user_agent), None)
     browser = next((name for mark, name in _BROWSERS.items() if mark in user_agent), None)
     if system is None:

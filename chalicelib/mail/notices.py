@@ -1,11 +1,12 @@
-"""Notices wait in PostgreSQL: what changed about how an account is signed in to."""
+"""Notices, which wait in PostgreSQL: changes of how an account is signed in to."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import args_row
 
+from chalicelib.clock import Time
 from chalicelib.mail.models import Notice, NoticeKind
 from chalicelib.postgres import Postgres
 
@@ -42,7 +43,7 @@ _CLAIMED = "user_id = %s AND kind = %s AND address = %s AND times = %s AND tries
 
 
 def tell(
-    cursor: "Cursor[Any]", user_id: str, kind: NoticeKind, now: datetime, detail: str = ""
+    cursor: "Cursor[Any]", user_id: str, kind: NoticeKind, now: Time, detail: str = ""
 ) -> None:
     """Queue a notice to a user, in the transaction of the change. Does nothing if their address is
     not verified."""
@@ -55,7 +56,7 @@ class NoticeStore:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    def claim(self, now: datetime, *, delays: Sequence[int], limit: int) -> list[Notice]:
+    def claim(self, now: Time, *, delays: Sequence[int], limit: int) -> list[Notice]:
         """What is due, oldest first. Each comes again after its next delay, in seconds, unless it
         is removed; with no delay left, after the last one."""
         with self._postgres.cursor(row_factory=args_row(Notice)) as cursor:
@@ -63,21 +64,19 @@ class NoticeStore:
                 _CLAIM, {"now": now, "delays": list(delays), "limit": limit}
             ).fetchall()
 
-    def put_off(self, notices: Sequence[Notice], until: datetime) -> None:
+    def put_off(self, notices: Sequence[Notice], now: Time, wait: timedelta) -> None:
         """Send them later; this try does not count."""
         with self._postgres.cursor() as cursor:
             cursor.executemany(
-                f"UPDATE notices SET due_at = %s, tries = 0 WHERE {_CLAIMED}".encode(),
-                [[until, *_claimed(one)] for one in notices],
+                f"UPDATE notices SET due_at = %s + %s, tries = 0 WHERE {_CLAIMED}".encode(),
+                [[now, wait, *_claimed(one)] for one in notices],
             )
 
     def remove(self, notices: Sequence[Notice]) -> None:
         """Delete notices that were sent."""
-        with self._postgres.cursor() as cursor:
-            cursor.executemany(
-                f"DELETE FROM notices WHERE {_CLAIMED}".encode(),
-                [_claimed(one) for one in notices],
-            )
+        with self._postgres.cursor(again=True) as cursor:
+            for one in notices:
+                cursor.execute(f"DELETE FROM notices WHERE {_CLAIMED}".encode(), _claimed(one))
 
 
 def _claimed(one: Notice) -> list[object]:

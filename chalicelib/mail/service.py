@@ -4,16 +4,16 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib import metrics
+from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.mail import letters
 from chalicelib.mail.models import Due, Letter, Notice
 from chalicelib.mail.ses import MailRefused
-from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.auth.recovery import Recovery
@@ -49,7 +49,6 @@ class Mails:
         ses: "Ses",
         throttle: "Throttle",
         recovery: "Recovery",
-        clock: Callable[[], datetime] = now,
     ) -> None:
         self._is_on = bool(settings.mail_from)
         self._store = store
@@ -57,13 +56,12 @@ class Mails:
         self._ses = ses
         self._throttle = throttle
         self._recovery = recovery
-        self._clock = clock
 
     def send_due(self) -> None:
         """Send what is due. One that fails holds up nothing else."""
         ends = time.monotonic() + SECONDS
         while time.monotonic() < ends:
-            batch = self._store.claim(self._clock(), delays=DELAYS, limit=BATCH)
+            batch = self._store.claim(NOW, delays=DELAYS, limit=BATCH)
             for mail in batch:
                 if time.monotonic() < ends:  # else it comes again after its delay
                     self._send(mail)
@@ -81,7 +79,7 @@ class Mails:
 
     def _tell_due(self, ends: float) -> int:
         """Send the notices that are due, one mail an account; answers how many there were."""
-        batch = self._notices.claim(self._clock(), delays=DELAYS, limit=BATCH)
+        batch = self._notices.claim(NOW, delays=DELAYS, limit=BATCH)
         accounts: dict[tuple[str, str], list[Notice]] = defaultdict(list)
         for one in batch:
             accounts[one.user_id, one.address].append(one)
@@ -96,7 +94,7 @@ class Mails:
             went = self._went("notice", tries, lambda: self._send_notices(notices))
         except RateLimited as error:
             wait = timedelta(seconds=error.details["retry_after"])
-            self._notices.put_off(notices, self._clock() + wait)
+            self._notices.put_off(notices, NOW, wait)
             return
         if went:
             self._notices.remove(notices)

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from chalicelib import metrics
 from chalicelib.config import Settings
-from chalicelib.http import KeptConnections
+from chalicelib.http import Answer, KeptConnections
 from chalicelib.mail.models import Letter
 
 _PATH = "/v2/email/outbound-emails"
@@ -40,16 +40,22 @@ class Ses:
                 },
             }
         ).encode()
-        headers = self._signer.headers("POST", self._http.host, self._path, body, _HEADERS)
         try:
-            status = self._http.request("POST", self._path, headers, body)
+            ahead = self._signer.ahead
+            answer = self._post(body)
+            if answer.status == 403 and self._signer.corrected(answer.date, ahead):
+                answer = self._post(body)
         except OSError as error:
             metrics.unavailable("ses")
             raise MailRefused(type(error).__name__) from None
-        if status >= 500:
+        if answer.status >= 500:
             metrics.unavailable("ses")
-        if status != 200:
-            raise MailRefused(str(status))
+        if answer.status != 200:
+            raise MailRefused(str(answer.status))
+
+    def _post(self, body: bytes) -> Answer:
+        headers = self._signer.headers("POST", self._http.host, self._path, body, _HEADERS)
+        return self._http.exchange("POST", self._path, headers, body)
 
 
 def _utf8(text: str) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """The outbox of mails in PostgreSQL."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from psycopg.rows import args_row
 
+from chalicelib.clock import Time
 from chalicelib.mail.models import Due, Kind
 from chalicelib.postgres import Postgres
 
@@ -15,8 +15,8 @@ class MailStore:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    def add(self, kind: Kind, subject: str, now: datetime) -> None:
-        """Have something mailed. What is waiting already is tried anew, and sent once."""
+    def add(self, kind: Kind, subject: str, now: Time) -> None:
+        """Have something mailed. If it waits already, its tries begin again; it is sent once."""
         with self._postgres.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO mails (kind, subject, due_at) VALUES (%s, %s, %s)"
@@ -24,7 +24,7 @@ class MailStore:
                 [kind, subject, now],
             )
 
-    def claim(self, now: datetime, *, delays: Sequence[int], limit: int) -> list[Due]:
+    def claim(self, now: Time, *, delays: Sequence[int], limit: int) -> list[Due]:
         """What is due, oldest first. Each comes again after its next delay, in seconds, unless it
         is removed; with no delay left, after the last one."""
         with self._postgres.cursor(row_factory=args_row(Due)) as cursor:
@@ -40,5 +40,5 @@ class MailStore:
 
     def remove(self, mail: Due) -> None:
         """Forget a mail, unless it was asked for again since it was claimed."""
-        with self._postgres.cursor() as cursor:
+        with self._postgres.cursor(again=True) as cursor:
             cursor.execute("DELETE FROM mails WHERE id = %s AND tries = %s", [mail.id, mail.tries])

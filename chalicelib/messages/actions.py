@@ -35,7 +35,7 @@ def delivered(identity: Identity, data: SeenIn) -> None:
 
 
 def typing(identity: Identity, data: Typing) -> None:
-    """Tell the others that you type, or stopped. Nobody is told until the chat is answered."""
+    """Show the other members that you type, or stopped. Does nothing until the chat is answered."""
     deps.messages.typing(identity, data.chat_id, data.typing)
 
 

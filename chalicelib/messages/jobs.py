@@ -2,6 +2,8 @@
 signed out."""
 
 import logging
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from chalice import Blueprint, Rate
@@ -17,19 +19,33 @@ bp = Blueprint(__name__)
 
 @bp.schedule(Rate(1, unit=Rate.MINUTES), name="redeliver_pending")
 def redeliver_pending(event: Any) -> None:
-    """Close what revoked sessions left open, and deliver messages whose sender's invocation died
-    before it had delivered them.
+    """Close what revoked sessions left open, publish events that were left, and deliver messages
+    whose sender's invocation died before it had delivered them.
 
-    One function for both: both are short, may post to sockets, and each function costs a container.
+    One function for all: they are short, and each function costs a container.
     """
-    with invocation(event.context):
-        try:
-            if finished := deps.auth.finish_revoked():
-                log.warning("revoked sessions closed late", extra={"count": finished})
-        except Unavailable as error:
-            log.warning("revoked sessions left", extra={"dependency": error.dependency})
-        finally:
-            deps.messages.redeliver_pending()
+    # Each is run even if one before it fails. The last that is entered is run first.
+    with invocation(event.context), ExitStack() as jobs:
+        jobs.callback(deps.messages.redeliver_pending)
+        jobs.callback(_publish, deps.messages.publish_left)
+        jobs.callback(_publish, deps.domain_events.publish_left)
+        jobs.callback(_finish_revoked)
+
+
+def _finish_revoked() -> None:
+    try:
+        if finished := deps.auth.finish_revoked():
+            log.warning("revoked sessions closed late", extra={"count": finished})
+    except Unavailable as error:
+        log.warning("revoked sessions left", extra={"dependency": error.dependency})
+
+
+def _publish(publish_left: Callable[[], int]) -> None:
+    try:
+        if published := publish_left():
+            log.info("events published late", extra={"count": published})
+    except Unavailable as error:
+        log.warning("events left", extra={"dependency": error.dependency})
 
 
 @bp.schedule(Rate(1, unit=Rate.MINUTES), name="push_overdue")

@@ -1,5 +1,6 @@
 """Chats, memberships and messages, as services hand them around and clients see them."""
 
+from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
@@ -7,7 +8,7 @@ from pydantic import Field
 from chalicelib.ids import new_id
 from chalicelib.messages.content import Content
 from chalicelib.socket_events import declare
-from chalicelib.wire import Id, Input, Limit, Model, Token, Utc, now
+from chalicelib.wire import Id, Input, Limit, Model, Token, Utc
 
 Rev = Annotated[int, Field(ge=0, le=2**53 - 1)]
 """A place in a chat's order; JavaScript clients must be able to hold it exactly."""
@@ -79,14 +80,15 @@ class Draft(Input):
 
 
 class NewMessage(Model):
-    """A message before the store has given it its place."""
+    """A message before the store has given it its place, and the time by its own clock."""
 
     id: str
     chat_id: str
     sender_id: str
     client_id: str
     content: Content
-    created_at: Utc
+    created_at: Utc | None = None
+    """Only for a message from another time than now."""
 
     @classmethod
     def of(cls, draft: Draft, *, chat_id: str, sender_id: str) -> "NewMessage":
@@ -96,12 +98,11 @@ class NewMessage(Model):
             sender_id=sender_id,
             client_id=draft.client_id,
             content=draft.content,
-            created_at=now(),
         )
 
-    def at(self, rev: int) -> Message:
-        """The message in its place."""
-        return Message(seq=rev, rev=rev, **dict(self))
+    def at(self, rev: int, time: datetime | None = None) -> Message:
+        """The message in its place, stored at a time unless it has one."""
+        return Message(seq=rev, rev=rev, **{**dict(self), "created_at": self.created_at or time})
 
 
 class Stored(NamedTuple):

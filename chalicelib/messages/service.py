@@ -12,8 +12,8 @@ from pydantic_core import to_json
 from chalicelib import metrics
 from chalicelib.auth.models import Identity
 from chalicelib.config import Settings
+from chalicelib.deadline import within
 from chalicelib.errors import AppError, ChatNotFound, Unavailable, ValidationFailed
-from chalicelib.events import MessageUnread
 from chalicelib.ids import direct_chat_id
 from chalicelib.messages.models import (
     MESSAGE_NEW,
@@ -34,11 +34,12 @@ from chalicelib.messages.models import (
     TypingOf,
 )
 from chalicelib.messages.pages import ChatPage, HistoryOf, after_cursor, page_of
+from chalicelib.messages.publisher import Publisher
 from chalicelib.messages.store import NO_CHAT
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
-    from chalicelib.broker import Broker
+    from chalicelib.broker import Begun, Broker
     from chalicelib.connections import Connections
     from chalicelib.gateway import Gateway
     from chalicelib.messages.store import MessageStore
@@ -55,8 +56,10 @@ JOB_BATCH = 200
 PUSH_PAGE = 50
 # What is due for no longer than this has been tried twice at most.
 FRESH = timedelta(minutes=2)
-# A job begins nothing later than this; what has begun ends well within its function's minute.
+# A job begins nothing after this long; what has begun ends well within its function's minute.
 JOB_SECONDS = 35
+# Nor in the last seconds of its function, which other work may have delayed: a delivery takes long.
+LAST_SECONDS = 12
 # After this long, a socket that exists but cannot be asked counts as absent: a push goes out.
 GIVE_UP_ON_SOCKETS = timedelta(hours=1)
 
@@ -79,7 +82,7 @@ class Messages:
         self._store = store
         self._connections = connections
         self._gateway = gateway
-        self._broker = broker
+        self._publisher = Publisher(settings, store=store, broker=broker)
         self._users = users
 
     def open_direct(self, opener: Identity, user_id: str) -> tuple[Chat, bool]:
@@ -88,7 +91,10 @@ class Messages:
             raise ValidationFailed([{"field": "user_id", "message": "A chat needs somebody else."}])
         self._users().require(user_id)
         chat_id = direct_chat_id(opener.user_id, user_id)
-        return self._store.open_direct(chat_id, members=(opener.user_id, user_id), at=now())
+        chat, made = self._store.open_direct(chat_id, members=(opener.user_id, user_id), at=now())
+        if made:
+            self._publisher.opened(chat)
+        return chat, made
 
     def chat(self, reader: Identity, chat_id: str) -> Chat:
         return _found(self._store.chat(chat_id, member=reader.user_id))
@@ -119,9 +125,15 @@ class Messages:
         return stored.message, stored.created
 
     def deliver(self, stored: Stored, *, skip: str | None = None) -> None:
-        """Send to open sockets, queue pushes to absent members, settle. Safe to repeat: nobody is
-        pushed to twice."""
+        """Send to open sockets, queue pushes to absent members, publish the event, settle. Safe to
+        repeat: nobody gets a push twice."""
         message, member_ids = stored.message, stored.member_ids
+        begun: Begun | None = None
+
+        def begin(absent: set[str]) -> None:
+            nonlocal begun
+            begun = self._publisher.begin(message, absent) if stored.created else None
+
         pushed = set() if stored.created else self._connections.pushed(message.id)
         delivery = self._gateway.deliver(
             member_ids,
@@ -132,14 +144,20 @@ class Messages:
             skip=skip,
             pushed=pushed,
             again=not stored.created,
+            meanwhile=begin,
         )
         giving_up = now() - message.created_at >= GIVE_UP_ON_SOCKETS
         absent = set(member_ids) if delivery.failed and giving_up else delivery.unreached
-        self._push(message, absent - pushed)
+        left = delivery.failed and not giving_up
+        if left and not stored.created:
+            # The first try sent its event, and the last one sends it again. Those between do not.
+            self._publisher.push(message, absent - pushed)
+        else:
+            published = self._publisher.finish(message, absent - pushed, begun)
         try:
-            if delivery.failed and not giving_up:
+            if left:
                 raise Unavailable("gateway")
-            self._store.settle(message)
+            self._store.settle(message, published=published)
         except Unavailable:
             self._connections.note_pushed([message.id], absent)
             raise
@@ -181,8 +199,11 @@ class Messages:
         return News(items=items, more=len(found) > SYNC_CHATS)
 
     def read(self, reader: Identity, chat_id: str, seq: int) -> None:
-        """The reader has read everything up to `seq`; read is also delivered."""
-        self._receipt(reader, chat_id, seq, self._move(reader, chat_id, read=seq))
+        """The reader has read everything up to `seq`; read is also delivered. A repetition sends
+        the receipt again: the first try may have ended before it was sent."""
+        cursors = self._move(reader, chat_id, read=seq)
+        is_news = cursors.moved or cursors.receipt.read_seq == seq
+        self._receipt(reader, chat_id, seq, cursors._replace(moved=is_news))
 
     def delivered(self, reader: Identity, chat_id: str, seq: int) -> None:
         """A device of the reader has everything up to `seq`. From a program this changes nothing:
@@ -193,7 +214,8 @@ class Messages:
         self._receipt(reader, chat_id, seq, self._move(reader, chat_id, delivered=seq))
 
     def typing(self, writer: Identity, chat_id: str, typing: bool) -> None:
-        """Tell the others that somebody types, or stopped; nobody until the chat is answered."""
+        """Show the other members that somebody types, or stopped. Does nothing until the chat is
+        answered."""
         others = _found(self._store.observers(chat_id, member=writer.user_id))
         data = TypingOf(chat_id=chat_id, user_id=writer.user_id, typing=typing)
         self._gateway.tell(others, TYPING.of(data))
@@ -202,15 +224,22 @@ class Messages:
         """The cursors of (chat_id, user_id) pairs that exist."""
         return self._store.cursors(pairs)
 
+    def publish_left(self) -> int:
+        """Publish the events of chats and messages that could not be published at once. Answers how
+        many. Raises Unavailable."""
+        return self._publisher.publish_left()
+
     def redeliver_pending(self) -> int:
         """Deliver what stayed pending because a send broke off. Answers how many.
 
-        Tries each message once, until JOB_SECONDS are over. The newest come first, then the others
-        from a random place on, so that many which fail slowly do not keep it from those behind
-        them. The socket that sent a message gets it too: clients drop what they know.
+        Tries each message once, until JOB_SECONDS are over or its function has LAST_SECONDS left.
+        The newest come first, then the others from a random place on. So many that fail slowly do
+        not keep it from the others. The socket that sent a message gets it too: clients
+        drop what they know.
         """
-        ends, delivered = time.monotonic() + JOB_SECONDS, 0
-        time_now = self._time_now()
+        seconds = within(JOB_SECONDS + LAST_SECONDS) - LAST_SECONDS
+        ends, delivered = time.monotonic() + seconds, 0
+        time_now = self._store.now()
         due = time_now - self._pending_after
         self._tell_age(due, time_now)
         fresh = due - FRESH
@@ -239,13 +268,6 @@ class Messages:
             return False
         metrics.count("Redelivered")
         return True
-
-    def _time_now(self) -> datetime:
-        """By the clock of Redis: this function's may be minutes off. Its own if Redis is away."""
-        try:
-            return self._connections.now()
-        except Unavailable:
-            return now()
 
     def _tell_age(self, due: datetime, time_now: datetime) -> None:
         """How long the oldest that is left has waited, 0 where none is."""
@@ -280,7 +302,7 @@ class Messages:
             owed.chat_id, member=owed.user_id, since=owed.since, until=owed.seq, limit=PUSH_PAGE
         )
         for message in missed or []:
-            self._push(message, {owed.user_id})
+            self._publisher.push(message, {owed.user_id})
             metrics.count("OverduePushed")
         self._connections.note_pushed([one.id for one in missed or []], [owed.user_id])
         if missed and len(missed) == PUSH_PAGE:
@@ -288,20 +310,6 @@ class Messages:
             self._connections.settle([owed], rest_is_overdue=True)
         else:
             self._connections.settle([owed])
-
-    def _push(self, message: Message, user_ids: set[str]) -> None:
-        if absent := sorted(user_ids - {message.sender_id}):
-            self._broker().publish(
-                MessageUnread(
-                    message_id=message.id,
-                    chat_id=message.chat_id,
-                    seq=message.seq,
-                    sender_id=message.sender_id,
-                    preview=message.content.preview(),
-                    sent_at=message.created_at,
-                    user_ids=absent,
-                )
-            )
 
     def _changes(
         self, reader: Identity, chat_id: str, since: int, limit: int, room: int

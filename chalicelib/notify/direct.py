@@ -1,4 +1,4 @@
-"""Push at once, past the queue: for programs that are told what became of it."""
+"""Push at once, past the queue, and answer the program what became of it."""
 
 import logging
 from collections import Counter, defaultdict

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
+from io import BytesIO
 from typing import Any
 
 import firebase_admin
@@ -13,14 +14,14 @@ from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError, TransportError
 from google.auth.transport.requests import Request
 from google.oauth2.service_account import Credentials as ServiceAccount
-from requests import RequestException, Response, Session
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from requests import ConnectionError as NotReached
+from requests import PreparedRequest, RequestException, Response, Session, Timeout
+from requests.adapters import BaseAdapter
 
 from chalicelib import metrics
+from chalicelib.clock import SKEW
 from chalicelib.deadline import within
-from chalicelib.http import is_recent
+from chalicelib.http import KeptConnections
 from chalicelib.ids import new_id
 from chalicelib.notify.models import Notification, Outcome
 
@@ -30,11 +31,14 @@ SECONDS = 15.0
 """After this long no more pushes are begun; the rest are to be tried again."""
 
 REQUEST_SECONDS = 3.0
-"""To connect, and again to wait for the answer."""
+"""For one answer, however slowly it comes."""
 
 AT_ONCE = 100
-"""FCM takes one push a request: so many requests are under way at a time (the library's limit
+"""FCM takes one push a request. This many requests are under way at a time (the library's limit
 is 500, and each takes a thread)."""
+
+ASSERTION_SECONDS = 3600
+"""The longest time that Google takes."""
 
 TITLE_BYTES, BODY_BYTES = 256, 1024
 """FCM takes 4 KB in all; the data are ids, and short."""
@@ -63,8 +67,7 @@ class Fcm:
         )
         _tame(self._app, url and url.format(info["project_id"]))
         self._session = Session()
-        self._session.mount("https://", _Adapter())
-        self._session.mount("http://", _Adapter())
+        self._session.mount(info["token_uri"], _Adapter(info["token_uri"]))
 
     def send(self, pushes: Sequence[Notification]) -> list[Outcome]:
         """Send all; one outcome each, in their order. Never raises for what FCM or the network
@@ -113,8 +116,12 @@ class Fcm:
         once. Left to itself the library fetches one per thread, and looks for Google's metadata
         server on the side."""
         if not self._bearer.valid:
-            self._account.refresh(partial(_ask_once, Request(self._session)))
-            self._bearer.token, self._bearer.expiry = self._account.token, self._account.expiry
+            # Google refuses what was signed later than now, and our clock may be ahead.
+            signed_at = int(time.time()) - SKEW
+            times = {"iat": signed_at, "exp": signed_at + ASSERTION_SECONDS}
+            account = self._account.with_claims(times)
+            account.refresh(partial(_ask_once, Request(self._session)))
+            self._bearer.token, self._bearer.expiry = account.token, account.expiry
 
 
 class _Bearer(Credentials):
@@ -139,7 +146,7 @@ class _Given(credentials.Base):  # type: ignore[misc]
 
 def _ask_once(request: Request, *args: Any, **kwargs: Any) -> Any:
     """One request for a token; google-auth would try again where the answer is a 5xx."""
-    answer = request(*args, **{**kwargs, "timeout": within(REQUEST_SECONDS)})
+    answer = request(*args, **kwargs)
     if answer.status >= 500:
         raise TransportError(f"The token endpoint answers {answer.status}.")
     return answer
@@ -155,45 +162,38 @@ def _tame(app: firebase_admin.App, url: str | None) -> None:
         if not hasattr(service, "_fcm_url"):
             raise RuntimeError("This firebase-admin cannot be pointed at another address.")
         service._fcm_url = url
-    service._client.session.mount(service._fcm_url, _Adapter(pool_maxsize=AT_ONCE))
+    service._client.session.mount(service._fcm_url, _Adapter(service._fcm_url))
 
 
-class _Adapter(HTTPAdapter):
-    """Tries once, in the time that the event has, and never on a connection that has been idle for
-    long."""
+class _Adapter(BaseAdapter):
+    """Sends in the time that the event has, and once more where a kept connection fails: a push
+    that arrives twice is shown once."""
 
-    def send(self, *args: Any, **kwargs: Any) -> Response:
-        return super().send(*args, **{**kwargs, "timeout": within(REQUEST_SECONDS)})
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._http = KeptConnections(url, seconds=REQUEST_SECONDS)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+    def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
+        headers = {name.lower(): str(value) for name, value in request.headers.items()}
+        headers |= {"host": self._http.host, "accept-encoding": "identity"}
+        headers.pop("content-length", None)
+        method, path, body = request.method or "", request.path_url, request.body
+        data = body if isinstance(body, bytes) else str(body or "").encode()
+        try:
+            answer = self._http.exchange(method, path, headers, data, again=True)
+        except TimeoutError as error:
+            raise Timeout(error, request=request) from None
+        except OSError as error:
+            raise NotReached(error, request=request) from None
+        response = Response()
+        response.status_code, response.raw = answer.status, BytesIO(answer.body)
+        response.request, response.url = request, request.url or ""
+        if retry_after := answer.headers.get("retry-after"):
+            response.headers["retry-after"] = retry_after
+        return response
 
-
-class _Connection(HTTPConnection):
-    """Counts as closed after a long time without use; its pool then opens it again."""
-
-    used_at = 0.0
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        self.used_at = time.time()
-        super().request(*args, **kwargs)
-
-    @property
-    def is_connected(self) -> bool:
-        return is_recent(self.used_at) and super().is_connected
-
-
-class _TlsConnection(_Connection, HTTPSConnection):
-    pass
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+    def close(self) -> None:
+        self._http.close()
 
 
 def _message(push: Notification) -> messaging.Message:

@@ -27,11 +27,11 @@ Data = Annotated[
     Field(max_length=20, repr=False),
     AfterValidator(_data),
 ]
-"""What the app reads: strings by names, as FCM has it."""
+"""The data for the app: strings by names, as FCM takes them."""
 
 
 class Record(NamedTuple):
-    """A message of a push queue as it was delivered to us, not yet looked into."""
+    """A message of a push queue as it was delivered to us, not parsed yet."""
 
     body: bytes
     shard: int = 0

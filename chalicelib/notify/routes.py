@@ -12,5 +12,5 @@ bp = Blueprint(__name__)
 
 @endpoint(bp, "POST /v1/push", scope="push.send")
 def push_at_once(program: Program, body: NewPush) -> PushResult:
-    """Push to all devices of users at once, and tell what became of it."""
+    """Push to all devices of users at once, and answer what became of it."""
     return deps.direct_push.send(program, body)

@@ -36,7 +36,7 @@ class Letter(NamedTuple):
     event: Unread
 
     def failed(self, reason: str, user_ids: Iterable[str], retry_after: float = 0) -> Failure:
-        """This letter for its next try, to those it has not reached."""
+        """This letter for its next try, to the users that it has not reached."""
         body = self.event.to(sorted(user_ids)).model_dump_json().encode()
         return Failure(body, self.record.shard, self.record.attempt, reason, retry_after)
 

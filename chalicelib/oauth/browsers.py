@@ -1,6 +1,5 @@
 """What the provider's pages do in a browser: which form was sent, and what it is answered with."""
 
-import hmac
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -10,8 +9,9 @@ from chalicelib.config import Settings
 from chalicelib.errors import Forbidden, Unauthorized
 from chalicelib.forms import Sent
 from chalicelib.oauth import pages
-from chalicelib.oauth.consent import Ask, Given, GoBack, Visitor, canonical, new_mark
+from chalicelib.oauth.consent import Ask, Given, GoBack
 from chalicelib.oauth.models import NoWayBack, OAuthClient, one_each
+from chalicelib.oauth.visitors import KEYS_FOR, Visitor, canonical, read_mark, same
 
 if TYPE_CHECKING:
     from chalicelib.auth.service import Auth
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chalicelib.oauth.service import OAuth
 
 MARK_SECONDS = 60 * 60 * 24 * 180
-SEALED_FORM = "This form is not one that we gave to you just now. Go back, and start again."
+SEALED_FORM = "This form was not made for this browser, or is too old. Go back, and start again."
 
 
 class Shown:
@@ -41,8 +41,8 @@ class Shown:
 
 
 class Browsers:
-    """What methods raise is for the user, on a page: NoWayBack, Forbidden for a form that is not
-    ours, RateLimited and Unavailable."""
+    """Methods raise what a page then shows to the user: NoWayBack, RateLimited, Unavailable, and
+    Forbidden for a form that was not made for this browser."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Browsers:
         return self._shown(self._consent.open(sent.query, visitor), visitor)
 
     def answer(self, sent: Sent, client: Client) -> Shown:
-        """The user sent a form of ours."""
+        """The user sent a form that we showed."""
         visitor = self._visitor(sent, client)
         form = _one_each(sent.form)
         self._check(visitor, form, "authorize", canonical(_one_each(sent.query)))
@@ -97,6 +97,8 @@ class Browsers:
         hint = self._hinted(given)
         if hint and given.get("client_id", hint["aud"]) != hint["aud"]:
             raise NoWayBack("The application names itself in two ways.")
+        if hint:
+            self._consent.count_hint(hint["sid"])
         named = hint["aud"] if hint else given.get("client_id", "")
         program = self._oauth.client(named, visitor.client) if named else None
         if not hint:
@@ -124,12 +126,14 @@ class Browsers:
             return None
 
     def _check(self, visitor: Visitor, form: dict[str, str], *what: str) -> None:
-        if not hmac.compare_digest(visitor.seal(*what).encode(), form.get("seal", "").encode()):
+        if not same(visitor.seal(*what), form.get("seal", "")):
             raise Forbidden(SEALED_FORM)
 
     def _shown(self, found: Ask | GoBack, visitor: Visitor) -> Shown:
         if isinstance(found, GoBack):
             return Shown(uri=found.uri)
+        if found.user is not None:
+            visitor = replace(visitor, known=True)
         cookies = self._marked(visitor)
         if found.sign_in != visitor.sign_in:
             seconds = self._seconds if found.sign_in else 0
@@ -146,15 +150,21 @@ class Browsers:
 
     def _visitor(self, sent: Sent, client: Client) -> Visitor:
         sign_in = sent.cookies.get(f"{self._prefix}parley-sign-in", "")
+        mark, known = read_mark(sent.cookies.get(f"{self._prefix}parley-mark", ""), self._keys())
         return Visitor(
             client=client,
             sign_in=sign_in,
             identity=self._consent.identity(sign_in),
-            mark=sent.cookies.get(f"{self._prefix}parley-mark", "") or new_mark(),
+            mark=mark,
+            known=known,
         )
 
     def _marked(self, visitor: Visitor) -> tuple[str, ...]:
-        return (self._cookie("mark", visitor.mark, seconds=MARK_SECONDS),)
+        value = visitor.mark_cookie(self._keys())
+        return (self._cookie("mark", value, seconds=MARK_SECONDS),)
+
+    def _keys(self) -> list[bytes]:
+        return self._tokens.keys_for(KEYS_FOR)
 
     def _cookie(self, name: str, value: str, *, seconds: int | None = None) -> str:
         """Lax: a program's link brings it along, another site's form does not."""

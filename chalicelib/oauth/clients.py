@@ -1,11 +1,10 @@
-"""The programs of others that are registered here: who may be one, and how one ends."""
+"""Programs of others: how they are registered, listed and deleted."""
 
 import secrets
-from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import Client, Identity
+from chalicelib.clock import NOW
 from chalicelib.errors import NotFound, Unavailable
 from chalicelib.ids import new_id
 from chalicelib.oauth.models import (
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Clients:
-    """Acts of admins raise Forbidden where whoever acts may not, or not any more."""
+    """Acts of admins raise Forbidden if the caller is not an admin, or not any more."""
 
     def __init__(
         self,
@@ -33,19 +32,17 @@ class Clients:
         store: "ClientStore",
         admin: "Admin",
         auth: "Auth",
-        clock: Callable[[], datetime] = now,
     ) -> None:
         self._store = store
         self._admin = admin
         self._auth = auth
-        self._clock = clock
 
     def register(self, identity: Identity, client: Client, new: NewClient) -> RegisteredClient:
         """Register a program. Its secret, if it gets one, is answered here and never again."""
         return self._register(identity, client.address, new)
 
     def install(self, new: NewClient) -> RegisteredClient:
-        """As `register`, by a command."""
+        """Like `register`, by an operator's command."""
         return self._register(None, None, new)
 
     def list(self, query: ClientQuery) -> ClientPage:
@@ -56,14 +53,14 @@ class Clients:
         return ClientPage(items=items, next=items[-1].client_id if more else None)
 
     def delete(self, identity: Identity, client: Client, client_id: str) -> None:
-        """Let a program in no more, and end all that it was granted.
+        """Refuse a program from now on, and end all that it was granted.
 
-        Raises NotFound; Unavailable where so much was granted that more has to end: a repeat
-        goes on, as it does after an outage.
+        Raises NotFound; Unavailable if there are more grants than one request can end. A repeat
+        ends the rest, as it does after an outage.
         """
         act = self._admin.act_on_client(identity, client.address, "client.delete", client_id)
         with act:
-            if not self._store.delete(client_id, self._clock()):
+            if not self._store.delete(client_id, NOW):
                 raise NotFound()
         if not self._auth.end_grants(client_id):
             raise Unavailable("postgres")
@@ -79,7 +76,7 @@ class Clients:
             redirect_uris=new.redirect_uris,
             post_logout_redirect_uris=new.post_logout_redirect_uris,
             scopes=list(dict.fromkeys(new.scopes)),
-            created_at=self._clock(),
+            created_at=now(),
         )
         with self._admin.act_on_client(identity, address, "client.register", client.id):
             self._store.add(client)

@@ -1,20 +1,16 @@
 """What the user is asked: who they are, and whether a program may."""
 
 import functools
-import hashlib
-import hmac
-import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlencode
 
 from authlib.common.urls import add_params_to_uri
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from pydantic import ValidationError
 
-from chalicelib.auth.models import Client, Credentials, Identity, Terms
+from chalicelib.auth.models import Credentials, Identity, Terms
 from chalicelib.auth.scopes import SIGN_IN
 from chalicelib.config import Settings
 from chalicelib.errors import (
@@ -29,6 +25,7 @@ from chalicelib.errors import (
 from chalicelib.limits import Use
 from chalicelib.oauth.models import NoWayBack, OAuthClient, one_each
 from chalicelib.oauth.protocol import Approval, Outcome, Question, Server
+from chalicelib.oauth.visitors import Visitor
 from chalicelib.users.models import Profile
 from chalicelib.wire import now
 
@@ -42,26 +39,15 @@ if TYPE_CHECKING:
 
 DEVICE = "Sign-in page"
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+_WRONG = (
+    AccountSuspended,
+    InvalidCredentials,
+    RateLimited,
+    SecondFactorInvalid,
+    ValidationError,
+)
 
 Given = Mapping[str, list[str]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Visitor:
-    """A browser: `sign_in` says who uses it, if that is known, and `mark` is a secret of its own,
-    and its device key. Both are cookies that no other site can read or set. `identity`: who uses
-    it, while the session of its sign-in stands."""
-
-    client: Client
-    sign_in: str = field(repr=False)
-    mark: str = field(repr=False)
-    identity: Identity | None
-
-    def seal(self, *what: str) -> str:
-        """What a form of ours carries, to prove that we gave it to this browser, for this purpose
-        and for this user."""
-        text = "\0".join([*what, self.sign_in])
-        return hmac.new(self.mark.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +122,8 @@ class Consent:
         return Ask(asked=asked, user=user, sign_in=visitor.sign_in if user else "")
 
     def sign_in(self, query: Given, form: Mapping[str, str], visitor: Visitor) -> Ask:
-        """Find out who the user is."""
-        asked = self._certain(query, visitor)
+        """Find out who the user is. The right password never waits for strangers' pages."""
+        asked = self._certain(query, visitor, counted=False)
         terms = Terms(scope=SIGN_IN, seconds=self._settings.access_token_seconds)
         ask = functools.partial(Ask, asked=asked, user=None, sign_in="")
         try:
@@ -149,14 +135,12 @@ class Consent:
                 device_key=visitor.mark,
             )
             signed_in = self._accounts().login(credentials, visitor.client, terms)
-        except (InvalidCredentials, ValidationError):
-            return ask(problem=InvalidCredentials.message, code="code" in form)
         except SecondFactorRequired:
             return ask(problem="Sign in again, with a code of your second factor.", code=True)
-        except SecondFactorInvalid as error:
-            return ask(problem=str(error), code=True)
-        except (AccountSuspended, RateLimited) as error:
-            return ask(problem=str(error))
+        except _WRONG as error:
+            self.count(visitor)
+            wrong = InvalidCredentials() if isinstance(error, ValidationError) else error
+            return ask(problem=str(wrong), code="code" in form)
         return Ask(asked=asked, user=signed_in.user, sign_in=signed_in.access_token)
 
     def switch(self, query: Given, visitor: Visitor) -> Ask:
@@ -189,9 +173,18 @@ class Consent:
         return identity if SIGN_IN in identity.scopes else None
 
     def count(self, visitor: Visitor) -> None:
-        """Count a page by address, unless the user is signed in: a session has its own buckets."""
-        if visitor.identity is None:
+        """Count a page by browser if that is known, else by address. Not at all if the user is
+        signed in: a session has its own buckets."""
+        if visitor.identity is not None:
+            return
+        if visitor.known:
+            self._throttle.page(f"browser {visitor.mark}")
+        else:
             self._throttle.anonymous(Use(limit="page", address=visitor.client.address))
+
+    def count_hint(self, session_id: str) -> None:
+        """Count a page by the session that a program wants to end with it."""
+        self._throttle.page(f"session {session_id}")
 
     def forget(self, visitor: Visitor) -> None:
         """End the session of the sign-in page."""
@@ -199,10 +192,10 @@ class Consent:
             self._auth.end(visitor.identity.user_id, visitor.identity.session_id)
 
     def _known(self, asked: Asked, visitor: Visitor) -> Profile | None:
-        """Who the user is, if the program does not want them to say so again."""
+        """Who is signed in, unless the program wants them to sign in again."""
         prompts = asked.given.get("prompt", "").split()
         if not PROMPTS.issuperset(prompts) or ("none" in prompts and len(prompts) > 1):
-            _refuse(asked, "invalid_request", "The prompt is not one of ours.")
+            _refuse(asked, "invalid_request", "This prompt is not supported.")
         max_age = asked.given.get("max_age", "999999999")
         if not (max_age.isascii() and max_age.isdigit() and len(max_age) < 10):
             _refuse(asked, "invalid_request", "max_age is in whole seconds.")
@@ -216,13 +209,13 @@ class Consent:
         except UserNotFound:
             return None
 
-    def _certain(self, query: Given, visitor: Visitor) -> Asked:
+    def _certain(self, query: Given, visitor: Visitor, *, counted: bool = True) -> Asked:
         try:
-            return self._asked(query, visitor)
+            return self._asked(query, visitor, counted=counted)
         except _SentBack as refused:  # it was good when the page was made
             raise NoWayBack("The application asked for something that it may not.") from refused
 
-    def _asked(self, query: Given, visitor: Visitor) -> Asked:
+    def _asked(self, query: Given, visitor: Visitor, *, counted: bool = True) -> Asked:
         try:
             given = one_each(query)
         except ValueError as error:
@@ -230,7 +223,8 @@ class Consent:
         client = self._oauth.client(given.get("client_id", ""), visitor.client)
         if client is None:
             raise NoWayBack("The application is not known here.")
-        self.count(visitor)
+        if counted:
+            self.count(visitor)
         redirect_uri = given.get("redirect_uri", "")
         if not client.may_return_to(redirect_uri):
             raise NoWayBack("The application asked for an unknown address.")
@@ -261,21 +255,11 @@ class Consent:
 
 
 class _SentBack(Exception):
-    """A refusal that the program is told."""
+    """A refusal that the program gets, at its redirect URI."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__()
         self.outcome = outcome
-
-
-def new_mark() -> str:
-    """A secret for a browser that has none."""
-    return secrets.token_urlsafe(32)
-
-
-def canonical(given: Mapping[str, str]) -> str:
-    """Parameters as one text, whatever their order."""
-    return urlencode(sorted(given.items()))
 
 
 def _respond(asked: Asked, approval: Approval | None) -> Outcome:

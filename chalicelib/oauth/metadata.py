@@ -1,4 +1,4 @@
-"""What clients find out by themselves (RFC 8414, OpenID Connect Discovery)."""
+"""The provider's metadata (RFC 8414, OpenID Connect Discovery)."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _SECRET = ["client_secret_basic", "client_secret_post"]
 
 
 def metadata(issuer: str) -> dict[str, Any]:
-    """The document of both specifications; what one does not know, it ignores."""
+    """One document for both specifications: clients ignore members that they do not know."""
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth2/authorize",

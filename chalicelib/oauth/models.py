@@ -38,14 +38,14 @@ MAX_PARAMETER = 2048
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _LOOPBACK_WITH_PORT = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\])):[0-9]{1,5}((?:[/?].*)?)")
 _PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+")
-# What RFC 3986 lets a URI hold, but for quotes, "*", ";", "," and more: those mean something in
+# What RFC 3986 lets a URI hold, without quotes, "*", ";", "," and more: those mean something in
 # the header fields and in the page that it comes to stand in, or to who adds parameters to it.
 _URI = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!&()+=]|%[0-9A-Fa-f]{2}){1,512}")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class NoWayBack(BadRequest):
-    """There is no address that the user may be sent back to with it: they are shown a page."""
+    """The user cannot be sent back to the program with this error: they are shown a page."""
 
 
 def _redirect_uri(value: str) -> str:
@@ -53,7 +53,7 @@ def _redirect_uri(value: str) -> str:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError:
-        raise PydanticCustomError("uri", "is no address") from None
+        raise PydanticCustomError("uri", "is not an address") from None
     if not _URI.fullmatch(value) or "@" in parts.netloc or {"[", "]"} & set(parts.query):
         raise PydanticCustomError("uri", "holds what an address to send users to cannot hold")
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
@@ -69,7 +69,7 @@ def _redirect_uri(value: str) -> str:
 
 def _scope(value: str) -> str:
     if value not in USER_SCOPES and value not in SERVICE_SCOPES:
-        raise PydanticCustomError("scope", "is no scope that a program can have")
+        raise PydanticCustomError("scope", "is not a scope that a program can have")
     return value
 
 
@@ -116,7 +116,7 @@ class ClientInfo(Model):
 
 
 class RegisteredClient(ClientInfo):
-    """The answer to registering one. The secret is told here and never again."""
+    """The answer to registering one. Only this answer shows the secret."""
 
     client_secret: Annotated[str | None, Field(repr=False)]
 
@@ -214,7 +214,7 @@ def half_hash(token: str) -> str:
 
 
 def is_client_id(value: str) -> bool:
-    """Whether it can be one of ours."""
+    """Whether it has the form of our client ids."""
     return re.fullmatch(UUID_PATTERN, value) is not None
 
 
@@ -232,7 +232,7 @@ def origin(uri: str) -> str:
 
 
 def one_each(given: Mapping[str, list[str]]) -> dict[str, str]:
-    """Parameters by name; an empty one is as good as none (RFC 6749, section 3.1). Raises
+    """Parameters by name; an empty one counts as missing (RFC 6749, section 3.1). Raises
     ValueError, whose text repeats nothing, for one that is there twice, or too long."""
     for values in given.values():
         if len(values) > 1:

@@ -118,12 +118,12 @@ def sign_out(given: Mapping[str, str], seal: str) -> str:
 
 
 def message(title: str, text: str) -> str:
-    """Says how it ended."""
+    """A page with a title and a text."""
     return _page(title, f"<p>{escape(text)}</p>")
 
 
 def trouble(text: str) -> str:
-    """Says why it did not."""
+    """The page for errors."""
     return message("This did not work", text)
 
 

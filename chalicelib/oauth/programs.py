@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Programs:
-    """Who calls where no user does."""
+    """Authenticates programs that call without a user."""
 
     def __init__(
         self,

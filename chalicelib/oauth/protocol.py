@@ -85,7 +85,7 @@ class Approval:
 
 class Server(AuthorizationServer):
     """The protocol for one request, from `caller`. `secret_shown`: a program has proven by its
-    secret that the request is its own. Methods raise RateLimited where that asks too much."""
+    secret that the request is its own. Methods raise RateLimited if that program asks too often."""
 
     def __init__(
         self,
@@ -131,10 +131,10 @@ class Server(AuthorizationServer):
         return Outcome(status=status, body=body, headers=dict(headers))
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
-        """Nobody listens."""
+        """Authlib tells of each step here; we do nothing with it."""
 
     def save_token(self, token: dict[str, Any], request: Question) -> None:
-        """What makes a token has stored its session."""
+        """Already stored: making a token stores its session."""
 
     def answer(self, tokens: Tokens) -> dict[str, Any]:
         """The tokens of a session (RFC 6749, section 5.1)."""
@@ -161,10 +161,10 @@ class Party(ClientMixin):
         return self.client.id
 
     def get_default_redirect_uri(self) -> None:
-        """There is none: a request names where it wants its answer."""
+        """None: each request must name its redirect URI."""
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
-        """What it asks a user for, in our order; None if it may not ask for that."""
+        """The scopes to ask a user for, in our order; None if it may not ask for one of them."""
         wanted = set((scope or "").split())
         if not wanted or not wanted <= USER_SCOPES.keys() & set(self.client.scopes):
             return None
@@ -208,7 +208,7 @@ class Redeemed:
 
 
 class CodeGrant(AuthorizationCodeGrant):
-    """Codes are good once, for their own client: another use of one ends what the first made."""
+    """A code is good once, for its own client. A second use ends the session of the first."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = ANY
     server: Server
@@ -245,7 +245,7 @@ class CodeGrant(AuthorizationCodeGrant):
         return Redeemed(code, found)
 
     def delete_authorization_code(self, authorization_code: Redeemed) -> None:
-        """Redeeming it did."""
+        """Already done by `query_authorization_code`."""
 
     def authenticate_user(self, authorization_code: Redeemed) -> Redeemed:
         return authorization_code
@@ -275,7 +275,7 @@ class CodeGrant(AuthorizationCodeGrant):
 
 
 class Pkce(CodeChallenge):
-    """Asked of every client, and by S256 alone; Authlib would let confidential ones go without."""
+    """Every client must use PKCE, with S256. Authlib does not ask confidential clients for it."""
 
     SUPPORTED_CODE_CHALLENGE_METHOD: ClassVar = ["S256"]
     CODE_CHALLENGE_METHODS: ClassVar = {"S256": proves}
@@ -292,8 +292,8 @@ class Pkce(CodeChallenge):
 
 
 class Held:
-    """A refresh token and the session it names, as Authlib asks about it. Whether it is good any
-    more is found out when it is traded, which ends the session if it is an old one."""
+    """A refresh token and the session it names, as Authlib asks about it. Trading it shows whether
+    it is still good; an old one ends the session."""
 
     def __init__(self, text: str, session: "Session") -> None:
         self.text, self.session = text, session
@@ -331,7 +331,7 @@ class RefreshGrant(RefreshTokenGrant):
         return self.server.answer(tokens)
 
     def revoke_old_credential(self, refresh_token: Held) -> None:
-        """Trading it did, as far as a lost answer allows."""
+        """Already done by `issue_token`. The old token stays good until the new one is used."""
 
 
 class ServiceGrant(ClientCredentialsGrant):

@@ -28,8 +28,8 @@ def _trouble(problem: str) -> Answer:
 
 
 def _refused(error: AppError) -> dict[str, str]:
-    """What libraries of OAuth look for in an answer. RFC 6749 has no word of its own for a limit
-    but this one of section 4.1.2.1: overloaded for now."""
+    """The error code that OAuth libraries look for in an answer. For a limit, RFC 6749 has only
+    `temporarily_unavailable`, of section 4.1.2.1."""
     known = {401: "invalid_token", 403: "insufficient_scope", 500: "server_error"}
     code = "temporarily_unavailable" if error.status in (429, 503) else "invalid_request"
     return {"error": known.get(error.status, code), "error_description": str(error)}
@@ -37,13 +37,13 @@ def _refused(error: AppError) -> dict[str, str]:
 
 @endpoint(bp, "GET /.well-known/openid-configuration", limit="open", public=True)
 def openid_configuration() -> dict[str, Any]:
-    """What OpenID Connect clients find out by themselves."""
+    """The provider's metadata, for OpenID Connect clients."""
     return metadata(deps.settings.issuer)
 
 
 @endpoint(bp, "GET /.well-known/oauth-authorization-server", limit="open", public=True)
 def authorization_server() -> dict[str, Any]:
-    """What OAuth clients find out by themselves (RFC 8414)."""
+    """The provider's metadata, for OAuth clients (RFC 8414)."""
     return metadata(deps.settings.issuer)
 
 
@@ -73,19 +73,19 @@ def revoke_token(sent: Sent, client: Client) -> Answer:
 
 @endpoint(bp, "POST /oauth2/introspect", limit="token", status=(200, 400, 401), told=_refused)
 def introspect_token(sent: Sent, client: Client) -> Answer:
-    """What there is to say of a token, to confidential clients (RFC 7662)."""
+    """Whether a token is valid and what it allows, for confidential clients (RFC 7662)."""
     return _told(deps.oauth.introspect(sent, client))
 
 
 @endpoint(bp, "GET /oauth2/userinfo", scope="openid", told=_refused)
 def userinfo(identity: Identity) -> dict[str, Any]:
-    """What the user agreed to have told about them."""
+    """What the user agreed to show of themselves."""
     return deps.oauth.userinfo(identity)
 
 
 @endpoint(bp, "POST /oauth2/userinfo", scope="openid", told=_refused)
 def userinfo_by_post(identity: Identity) -> dict[str, Any]:
-    """The same, as OpenID Connect has it."""
+    """The same by POST, which OpenID Connect asks for as well."""
     return deps.oauth.userinfo(identity)
 
 
@@ -97,13 +97,13 @@ def ask_to_sign_out(sent: Sent, client: Client) -> Answer:
 
 @endpoint(bp, "POST /oauth2/logout", status=(200, 303, 400, 403), limit="page", page=_trouble)
 def sign_out(sent: Sent, client: Client) -> Answer:
-    """The same by a form, and what the user answers."""
+    """The same by a form; and the user's answer to the question."""
     return _shown(deps.browsers.sign_out(sent, client))
 
 
 @endpoint(bp, f"POST {CLIENTS}", scope="admin.clients", status=201)
 def register_client(identity: Identity, client: Client, body: NewClient) -> RegisteredClient:
-    """Register a program that people may sign in to. Its secret is told once."""
+    """Register a program that people may sign in to. Only this answer shows its secret."""
     return deps.oauth_clients.register(identity, client, body)
 
 
@@ -115,7 +115,7 @@ def list_clients(identity: Identity, query: ClientQuery) -> ClientPage:
 
 @endpoint(bp, f"DELETE {CLIENTS}/{{client_id}}", scope="admin.clients", status=204)
 def delete_client(identity: Identity, client: Client, client_id: Id) -> None:
-    """Let a program in no more, and end all that it was granted."""
+    """Refuse a program from now on, and end all that it was granted."""
     deps.oauth_clients.delete(identity, client, client_id)
 
 

@@ -1,4 +1,4 @@
-"""What programs ask for themselves: tokens, what became of them, and to be rid of them."""
+"""What programs ask for themselves: tokens, whether these are valid, and to revoke them."""
 
 import functools
 from collections.abc import Callable
@@ -61,7 +61,7 @@ class OAuth:
         return self._counted(sent, caller, _endpoint("introspection"))
 
     def userinfo(self, identity: Identity) -> dict[str, Any]:
-        """What the user agreed to have told about them (OpenID Connect Core, section 5.3)."""
+        """What the user agreed to show of themselves (OpenID Connect Core, section 5.3)."""
         user = self._users().me(identity.user_id)
         claims: dict[str, Any] = {"sub": user.id}
         if "profile" in identity.scopes:
@@ -72,8 +72,7 @@ class OAuth:
         return claims
 
     def client(self, client_id: str, caller: Client) -> OAuthClient | None:
-        """A program by its id. Unknown ids count against the rate limit of the address, and nobody
-        else: it is looked for first."""
+        """A program by its id. Only unknown ids count against the rate limit of the address."""
         if not is_client_id(client_id):
             return None
         client = self._clients.get(client_id)
@@ -120,7 +119,9 @@ class OAuth:
         try:
             named, _ = extract_basic_authorization({"Authorization": sent.authorization})
         except UnicodeDecodeError:
-            raise InvalidClientError(status_code=401, description="This is no text.") from None
+            raise InvalidClientError(
+                status_code=401, description="The Authorization header is not valid text."
+            ) from None
         if sent.authorization and "client_secret" in form:
             raise InvalidRequestError("Authenticate in one way, not in two.")
         if sent.authorization and form.get("client_id", named) != named:

@@ -3,11 +3,11 @@
 import hashlib
 import json
 from dataclasses import asdict
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from psycopg.rows import class_row
 
+from chalicelib.clock import Time
 from chalicelib.oauth.models import Code, OAuthClient
 from chalicelib.postgres import Postgres
 from chalicelib.redis import Call, Scripts, guarded
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 CODE_SECONDS = 60
 REMEMBERED_SECONDS = 3600
-"""So long a code that comes again is known, and ends the session that it made."""
+"""For this long a used code is remembered: if it comes again, it ends the session it made."""
 
 # KEYS: code, the code once it is used, whether it came again. ARGV: seconds to remember it for, who
 # shows it, and the challenge that they can answer. Answers {what it stands for, whether it was used
-# before}; nothing if there is no such code, or it is somebody else's: then nothing changes.
+# before}; {} if the code is unknown or another client's: then nothing changes.
 _REDEEM = """
 local found = redis.call('GET', KEYS[1])
 local used = not found
@@ -82,8 +82,8 @@ class ClientStore:
                 {"before": before, "limit": limit},
             ).fetchall()
 
-    def delete(self, client_id: str, now: datetime) -> bool:
-        """Forget a program's secret, and find it no more. False: there never was one."""
+    def delete(self, client_id: str, now: Time) -> bool:
+        """Forget a program's secret, and hide the program. False: it never existed."""
         with self._postgres.cursor() as cursor:
             return bool(
                 cursor.execute(

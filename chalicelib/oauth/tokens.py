@@ -1,4 +1,4 @@
-"""Tokens that programs hold: what there is to say of one (RFC 7662), and its end (RFC 7009)."""
+"""Tokens that programs hold: introspection (RFC 7662) and revocation (RFC 7009)."""
 
 import time
 from collections.abc import Callable
@@ -9,12 +9,13 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
 from chalicelib.auth.models import Identity
+from chalicelib.clock import SKEW
 from chalicelib.errors import Unauthorized
 from chalicelib.oauth.models import INTROSPECT
 
 SECRET = ["client_secret_basic", "client_secret_post"]
 ANY = [*SECRET, "none"]
-"""How a program says who it is (RFC 7591, section 2): a public one by its name alone."""
+"""How a program authenticates (RFC 7591, section 2). A public one only names itself."""
 
 if TYPE_CHECKING:
     from chalicelib.auth.service import Auth
@@ -42,7 +43,7 @@ class IssuedToken:
 
 
 class ProgramTokens:
-    """Finds tokens without a hint of their type: a refresh token looks like no access token."""
+    """Finds tokens without a hint of their type: refresh and access tokens differ in form."""
 
     def __init__(
         self,
@@ -91,7 +92,7 @@ class ProgramTokens:
         if token.user_id is not None and token.session_id is not None:
             self._auth.end(token.user_id, token.session_id)
         else:
-            self._codes.void(token.told["jti"], token.told["exp"] - int(time.time()))
+            self._codes.void(token.told["jti"], max(0, token.told["exp"] - int(time.time())) + SKEW)
 
     def _stands(self, token: IssuedToken) -> bool:
         if token.user_id is None or token.session_id is None:
@@ -102,7 +103,7 @@ class ProgramTokens:
 
 
 class Revocation(RevocationEndpoint):
-    """With either of its tokens, a whole grant ends."""
+    """Revoking either token of a grant ends the whole grant."""
 
     CLIENT_AUTH_METHODS = ANY
     server: Any
@@ -116,7 +117,7 @@ class Revocation(RevocationEndpoint):
 
 
 class Introspection(IntrospectionEndpoint):
-    """For confidential clients: of their own tokens, and with INTROSPECT of all."""
+    """For confidential clients, about their own tokens; with INTROSPECT, about all tokens."""
 
     CLIENT_AUTH_METHODS = SECRET
     server: Any

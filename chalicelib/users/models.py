@@ -69,7 +69,7 @@ DeviceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
 class Profile(Model):
-    """A user as they see themselves. Until it is verified, the address may be anybody's."""
+    """A user as they see themselves. Until the address is verified, it may be somebody else's."""
 
     id: str
     username: str
@@ -141,7 +141,7 @@ class UsersQuery(Input):
 
 
 class UsersQuestion(Input):
-    """Which of these users are there?"""
+    """Asks which of these users exist."""
 
     user_ids: Annotated[list[Id], Field(min_length=1, max_length=500)]
 

@@ -28,7 +28,7 @@ def get_me(identity: Identity) -> Profile:
     return deps.users.me(identity.user_id)
 
 
-@endpoint(bp, "PATCH /v1/users/me", errors=(UserNotFound,), scope="account")
+@endpoint(bp, "PATCH /v1/users/me", errors=(UserNotFound,), scope="account", limit="profile")
 def update_me(identity: Identity, body: ProfileChanges) -> Profile:
     """Change what you send of your profile."""
     return deps.users.update(identity.user_id, body)
@@ -68,7 +68,7 @@ def set_push_token(identity: Identity, device_id: DeviceId, body: PushToken) -> 
 
 @endpoint(bp, "DELETE /v1/users/me/push-tokens/{device_id}", scope="account", status=204)
 def drop_push_token(identity: Identity, device_id: DeviceId) -> None:
-    """Push to this device no more."""
+    """Stop pushes to this device."""
     deps.users.drop_push_token(identity, device_id)
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from chalicelib.auth.models import Identity
+from chalicelib.clock import NOW
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.users.models import (
     Card,
@@ -18,7 +19,6 @@ from chalicelib.users.models import (
     UsersAnswer,
     Validity,
 )
-from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.users.cache import ProfileCache
@@ -63,7 +63,7 @@ class Users:
         self._keep(changed, token=token)
 
     def get(self, user_id: str) -> PublicProfile:
-        """A user as others see them. A deleted one is shown as such: messages name them."""
+        """A user as others see them. Deleted users are shown as deleted: messages name them."""
         return PublicProfile.of(_found(self._cards([user_id]).get(user_id)))
 
     def many(self, user_ids: Collection[str]) -> ProfileList:
@@ -93,10 +93,10 @@ class Users:
 
     def set_push_token(self, identity: Identity, device_id: str, push: PushToken) -> None:
         """Push to a device of the caller, until the session that asks ends."""
-        self._store.add_push_token(identity.user_id, identity.session_id, device_id, push, now())
+        self._store.add_push_token(identity.user_id, identity.session_id, device_id, push, NOW)
 
     def drop_push_token(self, identity: Identity, device_id: str) -> None:
-        """Push no more to a device of the caller."""
+        """Stop pushes to a device of the caller."""
         self._store.drop_push_token(identity.user_id, device_id)
 
     def forget_push_tokens(self, tokens: Collection[str]) -> None:
@@ -107,7 +107,7 @@ class Users:
     def push_targets(self, user_ids: Collection[str], sender_ids: Collection[str]) -> PushTargets:
         """The devices to push to, and the senders' display names."""
         return PushTargets(
-            targets=self._store.push_targets(user_ids, now()),
+            targets=self._store.push_targets(user_ids, NOW),
             names={one.id: one.display_name for one in self._cards(sender_ids).values()},
         )
 

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Collection
-from datetime import datetime
 from typing import Any
 
 from psycopg import sql
 from psycopg.rows import class_row
 
+from chalicelib.clock import Time
+from chalicelib.domain_events.outbox import of_user
+from chalicelib.domain_events.written import note
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import (
     MAX_DEVICES,
@@ -20,6 +22,10 @@ from chalicelib.users.models import (
 _PROFILE = (
     "id, username, display_name, about, avatar_url, email,"
     " email_verified_at IS NOT NULL AS email_verified, push_previews, created_at"
+)
+_COLUMNS = (
+    "id, username, display_name, about, avatar_url, email, email_verified, push_previews,"
+    " created_at"
 )
 _CARD = (
     "id, CASE WHEN deleted_at IS NULL THEN username END AS username, display_name, about,"
@@ -41,16 +47,25 @@ class UserStore:
             ).fetchone()
 
     def update(self, user_id: str, changes: dict[str, Any]) -> Profile | None:
-        """Set some columns of a user, unless deleted."""
+        """Set some columns of a user, unless deleted. If they have these values already, nothing
+        changes and no event is written."""
+        note()
         pairs = [sql.SQL("{} = %s").format(sql.Identifier(name)) for name in changes]
+        others = [
+            sql.SQL("{} IS DISTINCT FROM %s").format(sql.Identifier(name)) for name in changes
+        ]
         with self._postgres.cursor(row_factory=class_row(Profile)) as cursor:
-            return cursor.execute(
+            changed = cursor.execute(
                 sql.SQL(
-                    "UPDATE users SET {}, revision = revision + 1"
-                    f" WHERE id = %s AND deleted_at IS NULL RETURNING {_PROFILE}"
-                ).format(sql.SQL(", ").join(pairs)),
-                [*changes.values(), user_id],
+                    "WITH changed AS ("
+                    "  UPDATE users SET {}, revision = revision + 1"
+                    "  WHERE id = %s AND deleted_at IS NULL AND ({})"
+                    f" RETURNING {_PROFILE}, revision"
+                    f"), told AS ({of_user('updated')}) SELECT {_COLUMNS} FROM changed"
+                ).format(sql.SQL(", ").join(pairs), sql.SQL(" OR ").join(others)),
+                [*changes.values(), user_id, *changes.values()],
             ).fetchone()
+        return changed or self.profile(user_id)
 
     def cards(self, user_ids: Collection[str]) -> list[Card]:
         """Users as others may see them, also deleted ones."""
@@ -68,7 +83,7 @@ class UserStore:
             ).fetchone()
 
     def exists(self, user_id: str) -> bool:
-        """Whether there is such a user who is not deleted."""
+        """Whether the user exists and is not deleted."""
         with self._postgres.cursor() as cursor:
             return (
                 cursor.execute(
@@ -88,7 +103,7 @@ class UserStore:
         return dict(rows)
 
     def add_push_token(
-        self, user_id: str, session_id: str, device_id: str, push: PushToken, now: datetime
+        self, user_id: str, session_id: str, device_id: str, push: PushToken, now: Time
     ) -> None:
         """Set a device's token. It is taken from the user's other devices, and from other users
         only if the device shows the same key as theirs did: knowing a token is not enough to
@@ -133,7 +148,7 @@ class UserStore:
             )
 
     def drop_push_token(self, user_id: str, device_id: str) -> None:
-        """Push no more to a device."""
+        """Stop pushes to a device."""
         with self._postgres.cursor() as cursor:
             cursor.execute(
                 "DELETE FROM push_tokens WHERE user_id = %s AND device_id = %s",
@@ -141,11 +156,11 @@ class UserStore:
             )
 
     def drop_push_tokens(self, tokens: Collection[str]) -> None:
-        """Forget tokens, whosever they are."""
+        """Forget tokens of any users."""
         with self._postgres.cursor() as cursor:
             cursor.execute("DELETE FROM push_tokens WHERE token = ANY(%s)", [list(tokens)])
 
-    def push_targets(self, user_ids: Collection[str], now: datetime) -> list[PushTarget]:
+    def push_targets(self, user_ids: Collection[str], now: Time) -> list[PushTarget]:
         """The devices of users whose session stands."""
         with self._postgres.cursor() as cursor:
             rows = cursor.execute(

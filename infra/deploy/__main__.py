@@ -9,7 +9,7 @@ from typing import Any, get_args
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.auth.scopes import Role
-from infra.deploy import maintenance, plan, stages
+from infra.deploy import maintenance, stages
 from infra.deploy.aws import told
 from infra.deploy.console import Console
 from infra.deploy.deploy import Deploy
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(given: argparse.Namespace, console: Console) -> None:
     place = Place(stages.load(given.stage), console)
     if given.command == "deploy" and given.dry_run:
-        for line in plan.lines(place):
+        for line in Deploy(place, fcm=given.fcm).plan():
             console.say(line)
         return
     console.say(f"{place.project.named()}: {given.command}")
@@ -59,6 +59,8 @@ def _run(given: argparse.Namespace, console: Console) -> None:
         smoke(place, given.push_token)
     elif given.command == "oauth-client":
         register(place, _client(given))
+    elif given.command == "event-consumer":
+        let_consume(place, given.name, given.events.split(), remove=given.remove)
     else:
         redrive(place, given.limit)
 
@@ -97,6 +99,22 @@ def register(place: Place, client: dict[str, Any]) -> None:
         place.console.say("  Keep the secret now: only its digest is kept here.")
 
 
+def let_consume(place: Place, name: str, events: list[str], *, remove: bool) -> None:
+    """Give a service an account to consume events with, all if none is named, and show its password
+    this once; or take it away."""
+    place.check()
+    order = {"task": "event-consumer", "consumer": name, "remove": remove}
+    if events:
+        order["events"] = events
+    answer = maintenance.invoke(place.aws, place.project.function("maintain").name, order)
+    if remove:
+        place.console.say(f"  {name} cannot consume events any more. Its queue is deleted.")
+        return
+    place.console.say(f"  AMQP_URL: {answer['url']}")
+    place.console.say(f"  QUEUE:    {answer['queue']}")
+    place.console.say("  Keep the URL now: its password is not shown again.")
+
+
 def _client(given: argparse.Namespace) -> dict[str, Any]:
     return {
         "name": given.name,
@@ -111,7 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name in (
-        "deploy", "rollback", "destroy", "rotate-keys", "redrive", "grant", "oauth-client", "smoke"
+        "deploy", "rollback", "destroy", "rotate-keys", "redrive", "grant", "oauth-client",
+        "event-consumer", "smoke",
     ):  # fmt: skip
         command = commands.add_parser(name)
         command.add_argument("--stage", required=True)
@@ -125,6 +144,10 @@ def _parser() -> argparse.ArgumentParser:
         if name == "grant":
             command.add_argument("--username", type=_given, required=True)
             command.add_argument("--role", choices=get_args(Role), required=True)
+        if name == "event-consumer":
+            command.add_argument("--name", type=_given, required=True)
+            command.add_argument("--events", default="")
+            command.add_argument("--remove", action="store_true")
         if name == "oauth-client":
             command.add_argument("--name", type=_given, required=True)
             command.add_argument("--scopes", type=_given, required=True)

@@ -1,6 +1,6 @@
 """Answers on sockets: what `$default` returns goes back only through a route response.
 
-Chalice makes the routes anew at each deploy, makes no route response, and deploys the API's stage
+Chalice makes the routes again at each deploy, makes no route response, and deploys the API's stage
 only the first time.
 """
 
@@ -12,34 +12,25 @@ from infra.deploy.aws import Aws
 DEFAULT = "$default"
 
 
-def ensure(aws: Aws, api_id: str, *, redeployed: bool) -> str:
+def ensure(aws: Aws, api_id: str) -> str:
     """Have answers, and have the stage serve the routes as they are now."""
     api = aws.client("apigatewayv2")
     routes = api.get_routes(ApiId=api_id, MaxResults="100")["Items"]
     route = next(each for each in routes if each["RouteKey"] == DEFAULT)
-    changed = _give_answer(api, api_id, route)
+    _give_answer(api, api_id, route)
+    deployment = api.create_deployment(ApiId=api_id, Description="make deploy")["DeploymentId"]
     stages = api.get_stages(ApiId=api_id)["Items"]
     there = any(each["StageName"] == API_STAGE for each in stages)
-    if there and not changed and not redeployed:
-        return "unchanged"
-    deployment = api.create_deployment(ApiId=api_id, Description="make deploy")["DeploymentId"]
-    if there:
-        api.update_stage(ApiId=api_id, StageName=API_STAGE, DeploymentId=deployment)
-    else:
-        api.create_stage(ApiId=api_id, StageName=API_STAGE, DeploymentId=deployment)
+    serve = api.update_stage if there else api.create_stage
+    serve(ApiId=api_id, StageName=API_STAGE, DeploymentId=deployment)
     return "deployed"
 
 
-def _give_answer(api: Any, api_id: str, route: dict[str, Any]) -> bool:
-    """True if there was something to do."""
-    changed = False
+def _give_answer(api: Any, api_id: str, route: dict[str, Any]) -> None:
     if route.get("RouteResponseSelectionExpression") != DEFAULT:
         api.update_route(
             ApiId=api_id, RouteId=route["RouteId"], RouteResponseSelectionExpression=DEFAULT
         )
-        changed = True
     found = api.get_route_responses(ApiId=api_id, RouteId=route["RouteId"])["Items"]
     if all(each["RouteResponseKey"] != DEFAULT for each in found):
         api.create_route_response(ApiId=api_id, RouteId=route["RouteId"], RouteResponseKey=DEFAULT)
-        changed = True
-    return changed

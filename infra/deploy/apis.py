@@ -14,6 +14,12 @@ from infra.deploy.aws import Aws, code_of
 TAG = "parley:stage"
 API_STAGE = "api"
 REST, WEBSOCKET = "rest_api", "websocket_api"
+REST_NAME = "parley"
+
+
+def socket_name(stage: str) -> str:
+    """The name of a stage's WebSocket API."""
+    return f"parley-{stage}-websocket-api"
 
 
 class Apis:
@@ -22,8 +28,14 @@ class Apis:
     def __init__(self, aws: Aws, stage: str) -> None:
         self._aws = aws
         self._stage = stage
-        self._rest = aws.client("apigateway")
-        self._socket = aws.client("apigatewayv2")
+
+    @property
+    def _rest(self) -> Any:
+        return self._aws.client("apigateway")
+
+    @property
+    def _socket(self) -> Any:
+        return self._aws.client("apigatewayv2")
 
     def ensure(self, deployed: dict[str, Any]) -> dict[str, Any]:
         """Chalice's list with both APIs, which exist now."""
@@ -86,7 +98,7 @@ class Apis:
         for api_id in self._tagged_rest():
             return api_id
         made = self._rest.create_rest_api(
-            name="parley", endpointConfiguration={"types": ["REGIONAL"]}, tags={TAG: self._stage}
+            name=REST_NAME, endpointConfiguration={"types": ["REGIONAL"]}, tags={TAG: self._stage}
         )
         return str(made["id"])
 
@@ -94,7 +106,7 @@ class Apis:
         for api_id in self._tagged_sockets():
             return api_id
         made = self._socket.create_api(
-            Name=f"parley-{self._stage}-websocket-api",
+            Name=socket_name(self._stage),
             ProtocolType="WEBSOCKET",
             RouteSelectionExpression="$request.body.action",
             Tags={TAG: self._stage},

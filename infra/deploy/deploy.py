@@ -1,9 +1,10 @@
 """`make deploy`: brings a stage up to date, step by step; each step may be repeated."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 from chalicelib.events import PUSH_QUEUES
 from infra.deploy import (
@@ -11,8 +12,10 @@ from infra.deploy import (
     canary,
     chalice,
     first,
+    given,
     logs,
     maintenance,
+    plan,
     readiness,
     throttles,
 )
@@ -21,11 +24,17 @@ from infra.deploy.mappings import Mappings
 from infra.deploy.place import Place, check_concurrency, check_target, concurrency
 from infra.deploy.releases import Releases
 from infra.deploy.template import Template
-from infra.deploy.vault import Vault
+from infra.deploy.vault import Vault, service_account
 from infra.package import zips
 from infra.package.staging import staged
 
-STACKS = ("network", "data", "watch")
+
+class Step(NamedTuple):
+    """A step of a deploy: what would be done, and what does it."""
+
+    name: str
+    plan: Callable[[Place], Iterator[str]]
+    run: Callable[[], str]
 
 
 class Deploy:
@@ -59,7 +68,7 @@ class Deploy:
     def run(self) -> None:
         """Do all steps. Raises at the first that fails."""
         with self._held:
-            self._console.run(self.steps)
+            self._console.run([(each.name, each.run) for each in self.steps])
         addresses = self._place.addresses
         self._console.say()
         self._console.say(f"  HTTPS      {addresses['ISSUER']}")
@@ -68,29 +77,42 @@ class Deploy:
             self._console.say(f"  dashboard  {dashboard}")
 
     @property
-    def steps(self) -> list[tuple[str, Callable[[], str]]]:
+    def steps(self) -> list[Step]:
         """What is done, in order."""
         return [
-            ("check", self._check),
-            ("network", self._network),
-            ("data", self._data),
-            ("secrets", self._secrets),
-            ("package", self._pack),
-            ("APIs", self._make_apis),
-            ("domain names", self._domains),
-            ("log groups", self._log_groups),
-            ("migrations", self._migrate),
-            ("functions", self._functions),
-            ("socket answers", self._answers),
-            ("domain mappings", self._connect),
-            ("throttles", self._throttle),
-            ("first migrations", self._migrate_first),
-            ("queue triggers", self._triggers),
-            ("alarms", self._watch),
-            ("ready", self._look),
-            ("canary", self._canary),
-            ("old accounts", self._retire),
+            Step("check", plan.check, self._check),
+            Step("network", plan.network, self._network),
+            Step("data", plan.data, self._data),
+            Step("secrets", plan.secrets, self._secrets),
+            Step("package", plan.package, self._pack),
+            Step("APIs", plan.apis, self._make_apis),
+            Step("domain names", plan.domains, self._domains),
+            Step("log groups", plan.log_groups, self._log_groups),
+            Step("migrations", plan.migrations, self._migrate),
+            Step("functions", plan.functions, self._functions),
+            Step("socket answers", plan.answers, self._answers),
+            Step("domain mappings", plan.connect, self._connect),
+            Step("throttles", plan.throttles, self._throttle),
+            Step("first migrations", plan.first_migrations, self._migrate_first),
+            Step("queue triggers", plan.triggers, self._triggers),
+            Step("alarms", plan.watch, self._watch),
+            Step("ready", plan.ready, self._look),
+            Step("canary", plan.canary, self._canary),
+            Step("old accounts", plan.retire, self._retire),
         ]
+
+    def plan(self) -> Iterator[str]:
+        """What `run` would do, without credentials or network. Raises Stopped for what is wrong
+        in this checkout."""
+        planned = plan.Planned(self._place)
+        yield from plan.head(planned)
+        for number, step in enumerate(self.steps, start=1):
+            yield ""
+            yield f"[{number:2}/{len(self.steps)}] {step.name}"
+            for line in step.plan(planned):
+                yield f"  {line}"
+        if self._fcm:
+            service_account(self._fcm)
 
     def _check(self) -> str:
         outcome = self._place.check()
@@ -99,13 +121,12 @@ class Deploy:
         return f"{outcome}, python{self._stage.python} on {self._stage.architecture}"
 
     def _network(self) -> str:
-        outcome = self._apply("network", {"Stage": self._stage.name}, self._stage.network)
+        outcome = self._apply("network")
         self._held.enter_context(self._place.artifacts.locked())
         return outcome
 
     def _data(self) -> str:
-        found = {**self._place.network, "Stage": self._stage.name}
-        return self._apply("data", found, self._stage.data)
+        return self._apply("data")
 
     def _secrets(self) -> str:
         vault = Vault(self._aws)
@@ -162,8 +183,8 @@ class Deploy:
             zips=zips.build(self._folder),
             layer=project.named("managed-layer"),
             role=project.named(maintain.key),
-            policy=project.filled_policy(maintain, self._blanks()),
-            environment=self._environments()[maintain.key],
+            policy=project.filled_policy(maintain, given.blanks(self._place)),
+            environment=given.environments(self._place)[maintain.key],
             runtime=self._runtime,
             architecture=self._stage.architecture,
         )
@@ -188,8 +209,8 @@ class Deploy:
         stage, network = self._stage.name, self._place.network
         self._place.project.fill(
             self._folder,
-            values=self._blanks(),
-            environments=self._environments(),
+            values=given.blanks(self._place),
+            environments=given.environments(self._place),
             architecture=self._stage.architecture,
             subnet_ids=network["PrivateSubnetIds"].split(","),
             security_group_ids=[network["FunctionSecurityGroupId"]],
@@ -214,7 +235,7 @@ class Deploy:
         return f"{sum('lambda_arn' in each for each in made)} deployed"
 
     def _answers(self) -> str:
-        return answers.ensure(self._aws, self._place.api_ids[1], redeployed=True)
+        return answers.ensure(self._aws, self._place.api_ids[1])
 
     def _throttle(self) -> str:
         rest, socket = self._place.api_ids
@@ -229,17 +250,7 @@ class Deploy:
         )
 
     def _watch(self) -> str:
-        found = {
-            **self._place.network,
-            **self._place.data,
-            "Stage": self._stage.name,
-            "RestApiName": "parley",
-            "RestApiId": self._place.api_ids[0],
-            "WebSocketApiId": self._place.api_ids[1],
-            "AccountConcurrency": str(concurrency(self._aws)),
-            "AlarmEmail": self._stage.alarm_email,
-        }
-        return self._apply("watch", found, self._stage.watch)
+        return self._apply("watch", str(concurrency(self._aws)))
 
     def _look(self) -> str:
         issuer = self._place.addresses["ISSUER"]
@@ -251,44 +262,14 @@ class Deploy:
         mappings = Mappings(self._aws, function, self._console.progress)
         return canary.send(self._aws, maintain, mappings.problems)
 
-    def _apply(self, what: str, found: dict[str, str], chosen: dict[str, str]) -> str:
+    def _apply(self, what: str, concurrency: str = "") -> str:
         template = Template.read(self._place.root / "infra" / f"{what}.yaml")
+        found = given.parameters(self._place, what, concurrency)
+        chosen = getattr(self._stage, what)
         upload = None if what == "network" else self._place.artifacts.upload
         return self._place.stack(what).apply(
             template, template.values(found, chosen), tags=self._place.tags, upload=upload
         )
-
-    def _blanks(self) -> dict[str, str]:
-        sender = self._stage.settings.get("MAIL_FROM", "")
-        return {
-            **self._place.network,
-            **self._place.data,
-            "PARTITION": self._aws.partition,
-            "DOMAIN": self._aws.domain,
-            "REGION": self._stage.region,
-            "ACCOUNT": self._stage.account,
-            "WEBSOCKET_API_ID": self._place.api_ids[1],
-            "MAIL_FROM": sender,
-            "MAIL_DOMAIN": sender.rpartition("@")[2],
-        }
-
-    def _environments(self) -> dict[str, dict[str, str]]:
-        """By function: what all are told, and which secrets are its own."""
-        common = {
-            **self._stage.settings,
-            "STAGE": self._stage.name,
-            **self._place.addresses,
-            "EXPORTS_BUCKET": self._place.data["ExportsBucket"],
-        }
-        versions = self._place.secrets_versions
-        return {
-            each.key: {
-                **common,
-                "SECRETS": ",".join(self._place.secret_arns(each)),
-                "SECRETS_VERSION": versions[each.key],
-            }
-            for each in self._place.project.functions
-        }
 
     @property
     def _runtime(self) -> str:

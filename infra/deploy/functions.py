@@ -53,6 +53,17 @@ def prune_layers(aws: Aws, project: Project, *, keep: Collection[str]) -> int:
     return count
 
 
+def layer_digest(aws: Aws, arn: str) -> str:
+    """Tells one content of a layer from another. Empty if this version is deleted."""
+    try:
+        found = aws.client("lambda").get_layer_version_by_arn(Arn=arn)
+    except ClientError as error:
+        if code_of(error) != "ResourceNotFoundException":
+            raise
+        return ""
+    return str(found["Content"]["CodeSha256"])
+
+
 def have_secrets(aws: Aws, project: Project, versions: Mapping[str, str]) -> bool:
     """Whether every function runs with this version of its secrets."""
     return all(

@@ -141,6 +141,9 @@ def check_target(stage: Stage, warn: Callable[[str], None]) -> None:
 FEW = 50
 """Below this, an account runs so few functions at once that requests are refused in daily use."""
 
+UNRESERVED = 100
+"""AWS keeps so much of an account's concurrency for functions without a share."""
+
 
 def concurrency(aws: Aws) -> int:
     """How many functions the account may run at once."""
@@ -159,14 +162,16 @@ def check_concurrency(place: Place) -> bool:
     ask = "Ask for more: Service Quotas, AWS Lambda, Concurrent executions"
     if limit < FEW:
         place.console.progress(f"This account runs only {limit} functions at once. {ask}.")
-    if reserved + 100 <= limit:
+    if reserved + UNRESERVED <= limit:
         return True
     if place.stage.is_protected:
         raise Stopped(
-            f"{place.stage.name} reserves {reserved} concurrent executions and AWS keeps 100 "
-            f"unreserved; this account has {limit}. {ask}; or lower .chalice/config.json."
+            f"{place.stage.name} reserves {reserved} concurrent executions and AWS keeps "
+            f"{UNRESERVED} unreserved; this account has {limit}. {ask}; or lower "
+            ".chalice/config.json."
         )
     place.console.progress(
-        f"{place.stage.name} reserves none of the {limit}: AWS wants 100 to stay unreserved."
+        f"{place.stage.name} reserves none of the {limit}: AWS wants {UNRESERVED} to stay "
+        "unreserved."
     )
     return False

@@ -1,7 +1,6 @@
 """What .chalice/ says of the functions, and its copy for one deploy with the blanks filled in."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,11 +82,6 @@ class Project:
             return text.substitute(quoted, FUNCTION=function.name)
         except KeyError as error:
             raise Stopped(f".chalice/{function.policy}: nothing fills in {error}.") from None
-
-    def blanks(self) -> set[str]:
-        """All blanks of the policies."""
-        texts = ((self._folder / each.policy).read_text() for each in self.functions)
-        return {blank for text in texts for blank in re.findall(r"\$\{(\w+)\}", text)}
 
     def fill(
         self,

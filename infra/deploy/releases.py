@@ -20,8 +20,6 @@ from infra.deploy.stages import GIVEN
 from infra.deploy.state import Artifacts
 
 KEPT = 3
-OF_THE_PLACE = GIVEN | {"SECRETS_VERSION", "EXPORTS_BUCKET"}
-"""Variables of a function that a rollback does not change."""
 
 
 class Version(BaseModel):
@@ -47,7 +45,7 @@ class Version(BaseModel):
             memory=found["MemorySize"],
             timeout=found["Timeout"],
             layers=[each["Arn"] for each in found.get("Layers", [])],
-            variables={k: v for k, v in variables.items() if k not in OF_THE_PLACE},
+            variables={k: v for k, v in variables.items() if k not in GIVEN},
             code=found["CodeSha256"],
         )
 
@@ -97,7 +95,10 @@ class Releases:
         newest = Release(at=now, functions={k: v for k, v in running.items() if v})
         digest = base64.b64encode(hashlib.sha256(code).digest()).decode()
         self._artifacts.save(_key(digest), code)
-        self.write([*self.read(), newest])
+        kept = self.read()
+        if kept and self._repeats(newest, kept[-1]):
+            kept.pop()
+        self.write([*kept, newest])
         layers = {layer for each in self.read() for layer in each.layers}
         functions.prune_layers(self._aws, self._project, keep=layers)
 
@@ -112,6 +113,22 @@ class Releases:
     def code(self, digest: str) -> bytes:
         """The zip with this digest. Empty if it is not kept."""
         return self._artifacts.load(_key(digest))
+
+    def _repeats(self, newest: Release, before: Release) -> bool:
+        """Whether a deploy changed nothing. One that is tried again must not push out of the list
+        the release that a rollback is to reach. Its layer has another number all the same."""
+        if newest.functions.keys() != before.functions.keys():
+            return False
+        digests = {arn: functions.layer_digest(self._aws, arn) for arn in before.layers}
+        digests |= {arn: functions.layer_digest(self._aws, arn) for arn in newest.layers}
+
+        def content(version: Version) -> Version:
+            return version.model_copy(update={"layers": [digests[arn] for arn in version.layers]})
+
+        return all(
+            content(each) == content(before.functions[name])
+            for name, each in newest.functions.items()
+        )
 
     def running(self, name: str) -> Version | None:
         """A function as it is now; None if there is none."""

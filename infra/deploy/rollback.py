@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from infra.deploy import functions, readiness
 from infra.deploy.errors import Stopped
 from infra.deploy.place import Place
-from infra.deploy.releases import OF_THE_PLACE, Release, Releases
+from infra.deploy.releases import Release, Releases
+from infra.deploy.stages import GIVEN
 
 
 class Rollback:
@@ -51,7 +52,7 @@ class Rollback:
         for name, version in target.functions.items():
             self._place.console.progress(f"Putting back {name}")
             now = functions.variables(self._aws, name)
-            of_the_place = {k: v for k, v in now.items() if k in OF_THE_PLACE}
+            of_the_place = {k: v for k, v in now.items() if k in GIVEN}
             functions.put(
                 self._aws,
                 name,
@@ -81,6 +82,8 @@ class Rollback:
         codes = {digest: releases.code(digest) for digest in release.codes}
         if not all(codes.values()):
             raise Stopped(f"The code of the deploy of {release.at} is not kept any more. {again}")
+        if not all(functions.layer_digest(self._aws, arn) for arn in release.layers):
+            raise Stopped(f"The layer of the deploy of {release.at} is deleted. {again}")
         return codes
 
     def _look(self) -> str:

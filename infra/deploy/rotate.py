@@ -12,7 +12,7 @@ from infra.deploy.vault import JWT, Vault
 class Rotate:
     """One phase: the secret changes, then every function takes it.
 
-    A run that ended between the two is finished first, and its time counts anew from then.
+    A run that ended between the two is finished first, and its time begins again then.
     """
 
     def __init__(self, place: Place, clock: Callable[[], float] = time.time) -> None:

@@ -22,7 +22,7 @@ _UNUSABLE = {
     "DELETE_FAILED": "Run `make destroy`, or delete it in the CloudFormation console.",
     "UPDATE_ROLLBACK_FAILED": (
         "Repair the resource that it names, then: "
-        "aws cloudformation continue-update-rollback --stack-name {name}"
+        "aws cloudformation continue-update-rollback --stack-name {name} --region {region}"
     ),
 }
 
@@ -118,7 +118,8 @@ class Stack:
             self.delete()
             return ""
         if status in _UNUSABLE:
-            raise Stopped(f"{self.name} is {status}. " + _UNUSABLE[status].format(name=self.name))
+            todo = _UNUSABLE[status].format(name=self.name, region=self._aws.region)
+            raise Stopped(f"{self.name} is {status}. {todo}")
         if status == "REVIEW_IN_PROGRESS":  # an earlier run proposed it and went no further
             return ""
         return status

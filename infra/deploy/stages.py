@@ -22,7 +22,12 @@ FILE = Path(__file__).resolve().parent.parent / "stages.toml"
 # What CloudWatch Logs accepts.
 Days = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
 
-GIVEN = frozenset({"STAGE", "ISSUER", "WS_URL", "WS_ENDPOINT_URL", "SECRETS", "SECRETS_URL"})
+GIVEN = frozenset(
+    {
+        "STAGE", "ISSUER", "WS_URL", "WS_ENDPOINT_URL", "EXPORTS_BUCKET", "SECRETS",
+        "SECRETS_VERSION", "SECRETS_URL",
+    }
+)  # fmt: skip
 """Settings whose values the deploy knows better."""
 
 SECRET = frozenset(
@@ -114,6 +119,12 @@ class Stage(BaseModel):
                 raise ValueError(f"{name} is set by the deploy")
             if name != name.upper() or name.lower() not in Settings.model_fields:
                 raise ValueError(f"{name} is no setting; README.md lists them")
+        try:
+            Settings.model_validate({k.lower(): value for k, value in given.items() if value})
+        except ValidationError as error:
+            for each in error.errors(include_url=False):
+                if (name := str(each["loc"][0]).upper()) in given:  # others come from secrets
+                    raise ValueError(f"{name}: {each['msg']}") from None
         return given
 
     @model_validator(mode="after")

@@ -35,10 +35,11 @@ class Template:
     text: str
     parameters: dict[str, dict[str, Any]]
     resources: dict[str, str]
+    outputs: list[str]
 
     @classmethod
     def read(cls, path: Path) -> "Template":
-        """Read a template: its parameters, and the types of its resources by name."""
+        """Read a template: its parameters, the types of its resources by name, its outputs."""
         text = path.read_text()
         document = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
         return cls(
@@ -46,6 +47,7 @@ class Template:
             text=text,
             parameters=document.get("Parameters") or {},
             resources={name: one["Type"] for name, one in document["Resources"].items()},
+            outputs=list(document.get("Outputs") or {}),
         )
 
     @property

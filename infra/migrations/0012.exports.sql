@@ -1,6 +1,6 @@
 -- Archives of what is held about a user, made on request. `key` is the archive's name in the bucket.
--- `due_at`: when it is to be made, tried again or deleted; of one that is being made, when whoever
--- makes it is given up. A doomed row is there until its archive is surely gone.
+-- `due_at`: when it is to be made, tried again or deleted; while it is being made, when another
+-- function may take it over. A doomed row stays until its archive is certainly deleted.
 CREATE TABLE exports (
     id uuid PRIMARY KEY,
     user_id uuid NOT NULL REFERENCES users,

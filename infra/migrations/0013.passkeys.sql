@@ -1,4 +1,4 @@
--- Public keys of passkeys (WebAuthn), in COSE form. `sign_count` is the newest that was told.
+-- Public keys of passkeys (WebAuthn), in COSE form. `sign_count` is the newest that the passkey sent.
 CREATE TABLE passkeys (
     id uuid PRIMARY KEY,
     user_id uuid NOT NULL REFERENCES users,

@@ -18,8 +18,8 @@ INSERT INTO mail_links (digest, user_id, purpose, address, sent_at, expires_at, 
         expires_at, used_at
     FROM mail_tokens;
 
--- What a user is told about their account, at the address that was verified when it happened. What
--- happens again before the mail is sent is counted, so there is one row of each kind at most.
+-- Mails about changes of an account, to the address that was verified when it happened. If a change
+-- happens again before its mail is sent, it is counted, so there is at most one row of each kind.
 CREATE TABLE notices (
     user_id uuid NOT NULL REFERENCES users,
     kind text NOT NULL,

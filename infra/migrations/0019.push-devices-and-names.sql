@@ -1,4 +1,4 @@
--- A push token may be registered for several accounts: whoever knows it must not take it away.
+-- A push token may be registered for several accounts: knowing it must not be enough to move it.
 -- `device_digest` is of the key of the device that registered it: the same device may move it.
 ALTER TABLE push_tokens ADD COLUMN device_digest bytea;
 -- Not additive: the version before deletes the other rows of a token itself, and needs no constraint.

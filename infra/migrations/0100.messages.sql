@@ -39,7 +39,7 @@ CREATE TABLE messages (
 );
 
 -- Messages whose delivery is not settled. A table of its own: settling deletes a short row here
--- instead of writing the message and all its index entries anew.
+-- instead of writing the message and all its index entries again.
 CREATE TABLE outbox (
     chat_id uuid NOT NULL,
     seq bigint NOT NULL,

@@ -44,7 +44,7 @@ class Staged:
 def stage(folder: Path, *, architecture: str, python: str, root: Path = ROOT) -> None:
     """Put app.py, chalicelib/, vendor/ and an empty requirements.txt into a folder.
 
-    All of it is new, but for `.chalice`, which is left as it is; a folder that was there stays as
+    All of it is new, except `.chalice`, which is left as it is; a folder that was there stays as
     it was if this fails. Dependencies and bytecode are for the architecture and Python version
     given (`3.13`, `python3.13`). Where this machine lacks that Python there is no bytecode,
     and functions start more slowly. Raises TargetRefused, NotInstalled and NotCompiled.

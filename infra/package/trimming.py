@@ -44,19 +44,24 @@ UNUSED = {
             "oauth2/gdch_credentials",
         )
     },
+    "dns/win32util.py": "Windows",
     "gridfs": "files in MongoDB",
     "pika/adapters/gevent_connection.py": "another event loop than ours",
     "pika/adapters/tornado_connection.py": "another event loop than ours",
     "pika/adapters/twisted_connection.py": "another event loop than ours",
+    "pydantic/mypy.py": "a plug-in of the type checker",
     "pydantic/v1": "the old pydantic for those who ask for it by name",
+    "redis/asyncio/multidb": "several databases that stand in for each other",
+    "redis/multidb": "several databases that stand in for each other",
+    "urllib3/contrib/emscripten": "browsers",
 }
 """What is removed by name, and what it is for."""
 
 EMPTIED = {
-    "fido2/public_suffix_list.dat": "for comparing origins loosely, read by whoever imports it; "
+    "fido2/public_suffix_list.dat": "for comparing origins loosely, read when it is imported; "
     "ours are compared exactly",
 }
-"""What has to be there and is read for nothing."""
+"""Files that must exist, but whose content is not used."""
 
 TEST_FOLDERS = {"test", "tests"}
 SOURCES = {".c", ".cpp", ".h", ".pxd", ".pyi", ".pyx"}

@@ -103,7 +103,7 @@ class _Packager(BaseLambdaDeploymentPackager):
             yield from _STOCK_FILES(self, project_dir)
             return
         if code_digest(folder) != about.code:
-            raise Outdated(f"The code in {folder} was changed after it was staged. Stage it anew.")
+            raise Outdated(f"The code in {folder} was changed after it was staged. Stage it again.")
         for root, pattern in (
             (folder / RUNTIME, "**/*"),
             (folder, "app.py"),

@@ -1,4 +1,4 @@
-"""A server that runs as a process of ours, on ports and data of its own."""
+"""A server that runs as our own process, with its own ports and data."""
 
 import os
 import signal
@@ -247,7 +247,9 @@ class Guarded:
         """How it ended, in words."""
         code = self._guard.poll() or 0
         number = -code if code < 0 else code - 128
-        return f"killed by {signal.Signals(number).name}" if number > 0 else f"exit code {code}"
+        if number in signal.valid_signals():
+            return f"killed by {signal.Signals(number).name}"
+        return f"exit code {code}"
 
     def stop(self) -> None:
         """Stop it and all that it started."""

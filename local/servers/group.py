@@ -112,7 +112,7 @@ class Servers:
 
     def pids(self) -> dict[str, int]:
         """The server processes that are ours and run now."""
-        return {name: server.pid for name, server in self._servers.items() if server.pid}
+        return {name: pid for name, server in self._servers.items() if (pid := server.pid)}
 
     def start(self, names: list[str], given: Mapping[str, str]) -> None:
         """Start these. Called once, by `start_all`."""

@@ -23,7 +23,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(parent: int, stop_signal: int, grace: float, command: list[str]) -> int:
-    """Run the command until it ends, we are told to stop, or the parent is gone."""
+    """Run the command until it ends, we get a signal to stop, or the parent is gone."""
     signal.pthread_sigmask(signal.SIG_BLOCK, WAKE)
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     server = spawn(command)

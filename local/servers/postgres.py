@@ -119,6 +119,6 @@ def as_nobody() -> list[str]:
         return []
     identity = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--pdeathsig=keep"]
     rights = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-    # initdb asks access(2) about its programs, which forgets the rights of whoever is not root.
+    # initdb checks its programs with access(2), which ignores the capabilities of other users.
     kept = ["--securebits=+no_setuid_fixup"]
     return ["setpriv", *identity, *kept, *rights, "--"]

@@ -1,7 +1,7 @@
 """S3: SeaweedFS, which really checks presigned URLs. It knows the keys of its state folder.
 
-Its parts talk to each other over ports of this machine, and would show every file to whoever asks
-them: they know each other by a certificate, and talk to nobody else.
+Its parts talk to each other over ports of this machine, and would show every file to any process.
+So they authenticate each other by a certificate, and refuse everybody else.
 """
 
 import http.client

@@ -2,11 +2,13 @@
 
 import functools
 import secrets
+import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 from redis.crc import key_slot
@@ -99,7 +101,7 @@ class RoundTrips:
 
 
 class Slots:
-    """Remembers of each script that was run on which slots of a cluster its keys are."""
+    """Remembers, for each script that was run, the slots of a cluster that its keys are on."""
 
     def __init__(self, scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:
         self.of_each: list[set[int]] = []
@@ -110,3 +112,18 @@ class Slots:
             return real(calls)
 
         monkeypatch.setattr(scripts, "run_all", watched)
+
+
+def wait_until_blocked(watch: psycopg.Connection[Any], table: str = "credentials") -> None:
+    """Until a statement about a table waits for another connection's lock."""
+    ticks = threading.Event()
+    for _ in range(200):
+        row = watch.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+            " AND query LIKE %s AND cardinality(pg_blocking_pids(pid)) > 0",
+            [f"%{table}%"],
+        ).fetchone()
+        if row:
+            return
+        ticks.wait(0.02)
+    raise AssertionError("nothing waits")

@@ -29,10 +29,10 @@ _BUSY = (
 
 @contextmanager
 def altered() -> Iterator[None]:
-    """What is migrated inside gets a column in each table of each name that any other table has,
-    so that a name which does not say whose it is means two columns; and a further column in one
-    table after another, under statements that are prepared at their first use. None of these may
-    be told that its plan is out of date: in a transaction, nobody could repeat it."""
+    """Each table that is migrated inside also gets the column names of all other tables, so that
+    a column name without its table is ambiguous. Then one table after another gets a further
+    column, while statements are prepared at their first use. None of them may fail because its
+    plan is out of date: in a transaction, nobody could repeat it."""
     migrate = schema.migrate
     known: set[str] = set()
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib import roles, schema
+from chalicelib import logins, roles, schema
 from chalicelib.postgres import Postgres
 
 _migrated: set[str] = set()
 
-LOGIN = f"{roles.GROUP}_1"
+LOGIN = f"{logins.GROUP}_1"
 PASSWORD = "of-the-application"
 
 
@@ -29,7 +29,7 @@ def application(url: str) -> str:
 
 @contextmanager
 def installed() -> Iterator[None]:
-    """After `schema.migrate`, whoever opens that database through `Postgres` is the application."""
+    """After `schema.migrate`, `Postgres` signs in to that database as the application's role."""
     opened, migrate = Postgres.__init__, schema.migrate
     owner = threading.local()
 

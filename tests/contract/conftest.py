@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,19 @@ from urllib.parse import urlsplit
 import psycopg
 import pymongo
 import pytest
+import redis
 
+from chalicelib.auth.store import AccountStore
 from chalicelib.postgres import Postgres
+from chalicelib.redis import connect
+from chalicelib.users.store import UserStore
 from local.servers import start_all
 from local.servers.postgres import Postgres as Server
 from tests.contract import application_role
+from tests.contract.accounts import Stores, migrated
 from tests.contract.altered import ALTERED, altered
 from tests.contract.pooler import POOLED, pooler
+from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
 
 Start = Callable[[str], str]
 HERE = Path(__file__).parent
@@ -104,3 +111,57 @@ def redis_url(start_server: Start) -> str:
 def amqp_url(start_server: Start) -> str:
     """A broker with the default virtual host."""
     return start_server("rabbitmq")
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    """Of a database of Redis that is empty."""
+    client = connect(redis_url)
+    client.flushdb()
+    yield client
+    client.close()
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
+    """The stores of accounts and users, in memory and in PostgreSQL."""
+    if request.param == "fake":
+        tables = Tables()
+        yield Stores(FakeAccountStore(tables), FakeUserStore(tables))
+    else:
+        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
+        yield Stores(AccountStore(postgres), UserStore(postgres))
+        postgres.close()
+
+
+@pytest.fixture(name="connect")
+def stores_of_each(postgres_url: str) -> Iterator[Callable[[], Stores]]:
+    """Makes stores over connections of their own, as each function has one."""
+    migrated(postgres_url)
+    made: list[Postgres] = []
+
+    def connect() -> Stores:
+        made.append(Postgres(postgres_url))
+        return Stores(AccountStore(made[-1]), UserStore(made[-1]))
+
+    yield connect
+    for postgres in made:
+        postgres.close()
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements that the thread of the test sends to PostgreSQL, without BEGIN and COMMIT, and
+    without the limits that each transaction is given behind a pooler."""
+    asked: list[str] = []
+    thread = threading.get_ident()
+    real = psycopg.Cursor.execute
+
+    def counted(self: Any, query: Any, *rest: Any, **more: Any) -> Any:
+        ours = threading.get_ident() == thread  # another one may alter tables meanwhile
+        if ours and not str(query).startswith("SET LOCAL statement_timeout"):
+            asked.append(str(query))
+        return real(self, query, *rest, **more)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", counted)
+    return asked

@@ -1,4 +1,4 @@
-"""The real gateway, but for the network, and an event that it can be given."""
+"""The real gateway without the network, and an event to give it."""
 
 from collections.abc import Iterable
 from typing import Any

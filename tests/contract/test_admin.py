@@ -24,8 +24,7 @@ from chalicelib.postgres import Postgres
 from chalicelib.users.models import Profile
 from chalicelib.users.service import Users
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of
-from tests.contract.test_accounts import wait_until_blocked
+from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of, wait_until_blocked
 from tests.unit.auth.fake_tables import (
     FakeAccountStore,
     FakeAdminStore,
@@ -268,11 +267,11 @@ class TestAudit:
         for days in (3, 2, 1):
             at = NOW - timedelta(days=days)
             stores.admin.record(who, "user.suspend", whom, address="192.0.2.1", now=at)
-        old = NOW - timedelta(days=1, hours=12)
+        old = timedelta(days=1, hours=12)
 
-        assert stores.admin.forget_addresses(old, 1) == 1
-        assert stores.admin.forget_addresses(old, 9) == 1
-        assert stores.admin.forget_addresses(old, 9) == 0
+        assert stores.admin.forget_addresses(NOW, old, 1) == 1
+        assert stores.admin.forget_addresses(NOW, old, 9) == 1
+        assert stores.admin.forget_addresses(NOW, old, 9) == 0
 
         addresses = [address for *_, address in self.log(stores, actor=who)]
         assert addresses == ["192.0.2.1", None, None]
@@ -450,5 +449,5 @@ class TestRaces:
             previous=session.current,
             seed=b"seed",
             now=NOW,
-            expires_at=NOW + timedelta(days=1),
+            lifetime=timedelta(days=1),
         )

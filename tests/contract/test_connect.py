@@ -1,4 +1,5 @@
-"""Opening sockets by what they bring, on a real Redis: who is refused, and what that leaves."""
+"""Opening sockets with tickets and tokens, on a real Redis: who is refused, and which keys that
+leaves."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +26,7 @@ WIRED = ("auth", "access_tokens", "connections", "gateway", "presence", "revocat
 def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
     client = connect(redis_url)
     client.flushdb()
-    limits = rates({"connect-refused.address": 4})
+    limits = rates({"connect-refused.address": 4, "connect.user": 60, "connect.session": 60})
     with monkeypatch.context() as patch:
         for name in WIRED:
             patch.setitem(vars(deps), name, None)  # so that what was there comes back

@@ -216,10 +216,11 @@ def test_g1_what_is_pending_is_redelivered_in_time_whatever_clock_the_job_has(
     world.send()
     world.store.fail_on = set()
     with monkeypatch.context() as patch:
-        patch.setattr("chalicelib.messages.service.now", lambda: now() + timedelta(minutes=minutes))
+        wrong = now() + timedelta(minutes=minutes)
+        patch.setattr("chalicelib.messages.service.now", lambda: wrong)
         assert world.messages.redeliver_pending() == 0
 
         half_a_minute = now() + timedelta(seconds=31)
-        patch.setattr(world.connections, "now", lambda: half_a_minute)
+        patch.setattr(world.store, "now", lambda: half_a_minute)
         assert world.messages.redeliver_pending() == 1
     client.close()

@@ -78,6 +78,6 @@ def test_a_batch_is_one_round_trip(
     assert trips.count == 1
 
 
-def test_an_unreachable_server_is_told_as_unavailable() -> None:
+def test_an_unreachable_server_raises_unavailable() -> None:
     with pytest.raises(Unavailable):
         Doorbell(connect("redis://127.0.0.1:1")).too_many(knocks(1))

@@ -2,16 +2,20 @@
 
 import io
 import json
+import random
+import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from email.utils import formatdate
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from zipfile import ZipFile
 
 import pytest
@@ -34,10 +38,13 @@ from chalicelib.messages.store.mongo import MongoMessages
 from chalicelib.messages.store.postgres import PostgresMessages
 from chalicelib.postgres import Postgres
 from chalicelib.redis import connect
+from chalicelib.sigv4 import SKEW_SECONDS
 from chalicelib.users.store import UserStore
 from local import keys
 from local.servers import start_all
 from tests.contract.accounts import NOW, Stores, migrated
+from tests.contract.test_http import serving
+from tests.faults.lossy import Loss, LossyProxy
 from tests.proxy import Proxy
 from tests.unit.exports.fakes import FakeExportLinks, FakeExportStore
 from tests.unit.settings import settings
@@ -104,13 +111,13 @@ class TestStore:
         assert task is not None
         assert (task.id, task.state, task.tries) == (asked.id, "waiting", 1)
 
-        assert shelf.exports.finish(task, size=7, now=NOW, expires_at=NOW + KEPT)
+        assert shelf.exports.finish(task, size=7, now=NOW, kept=KEPT)
 
-        found = shelf.exports.latest(ana)
+        found = shelf.exports.latest(ana, NOW)
         assert found is not None
         assert found[1] == task.key
         assert (found[0].status, found[0].size, found[0].ready_at) == ("ready", 7, NOW)
-        assert not shelf.exports.finish(task, size=8, now=NOW, expires_at=NOW)
+        assert not shelf.exports.finish(task, size=8, now=NOW, kept=KEPT)
 
     def test_one_is_not_replaced_before_a_day_is_over(self, shelf: Shelf) -> None:
         ana = shelf.person()
@@ -118,7 +125,7 @@ class TestStore:
         assert shelf.ask(ana).id == first.id
         task = shelf.claimed(ana)
         assert task is not None
-        shelf.exports.finish(task, size=7, now=NOW, expires_at=NOW + KEPT)
+        shelf.exports.finish(task, size=7, now=NOW, kept=KEPT)
         assert shelf.ask(ana, at=NOW + EVERY - timedelta(seconds=1)).id == first.id
 
         second = shelf.ask(ana, at=NOW + EVERY)
@@ -135,8 +142,8 @@ class TestStore:
         first = shelf.ask(ana)
         task = shelf.claimed(ana)
         assert task is not None
-        shelf.exports.fail(task, NOW + KEPT)
-        found = shelf.exports.latest(ana)
+        shelf.exports.fail(task, NOW, KEPT)
+        found = shelf.exports.latest(ana, NOW)
         assert found is not None
         assert found[0].status == "failed"
 
@@ -168,7 +175,7 @@ class TestStore:
         shelf.ask(ana)
         task = shelf.claimed(ana)
         assert task is not None
-        shelf.exports.put_off(task, NOW + 10 * LEASE)
+        shelf.exports.put_off(task, NOW, 10 * LEASE)
 
         shelf.erase(ana)
 
@@ -182,8 +189,8 @@ class TestStore:
 
         shelf.erase(ana)
 
-        assert not shelf.exports.finish(task, size=7, now=NOW, expires_at=NOW + KEPT)
-        assert shelf.exports.latest(ana) is None
+        assert not shelf.exports.finish(task, size=7, now=NOW, kept=KEPT)
+        assert shelf.exports.latest(ana, NOW) is None
         assert shelf.claimed(ana, at=NOW + LEASE - timedelta(seconds=1)) is None
         doomed = shelf.claimed(ana, at=NOW + LEASE)
         assert doomed is not None
@@ -245,8 +252,8 @@ def test_an_archive_holds_what_the_stores_hold(postgres_url: str, messages: Mess
     with postgres.cursor() as cursor:
         cursor.execute(
             "INSERT INTO audit_log (at, actor, action, target, address) VALUES"
-            " (%(at)s, %(bo)s, 'user.suspended', %(ana)s::uuid, '192.0.2.7'),"
-            " (%(at)s, %(ana)s, 'user.restored', %(bo)s::uuid, '192.0.2.8')",
+            " (%(at)s, %(bo)s, 'user.suspend', %(ana)s::uuid, '192.0.2.7'),"
+            " (%(at)s, %(ana)s, 'user.restore', %(bo)s::uuid, '192.0.2.8')",
             {"at": NOW, "ana": ana.id, "bo": bo.id},
         )
 
@@ -322,6 +329,52 @@ class TestBucket:
         time.sleep(2.5)
         assert status(short) == 403
 
+    @pytest.mark.parametrize("ahead", [-600, -100, 100, 600])
+    def test_a_link_ends_in_time_however_wrong_our_clock_is(
+        self, s3: dict[str, Any], ahead: int
+    ) -> None:
+        """S3 takes what is signed some minutes early, so the link would live longer by that."""
+        bucket = Bucket(settings(**s3))
+        bucket.put("exports/g.zip", io.BytesIO(b"mine"), 4)
+        bucket._signer.ahead = -ahead  # signs as a clock that is as much ahead
+
+        link = bucket.link("exports/g.zip", name=NAME, seconds=60)
+
+        (stamp,) = parse_qs(urlsplit(link).query)["X-Amz-Date"]
+        signed_at = datetime.strptime(f"{stamp}+0000", "%Y%m%dT%H%M%SZ%z").timestamp()
+        assert abs(signed_at - time.time()) < SKEW_SECONDS
+        assert status(link) == 200
+
+    @pytest.mark.parametrize("ahead", [-600, 1200])
+    def test_a_large_file_is_put_however_wrong_our_clock_is(self, ahead: int) -> None:
+        """S3 refuses without reading the file, and hangs up: that may be all that we see of it."""
+        content, stored = random.Random(1).randbytes(5_000_000), bytearray()
+
+        def answer(connection: socket.socket, request: bytes) -> None:
+            head, _, body = request.partition(b"\r\n\r\n")
+            stamp = head.partition(b"X-Amz-Date=")[2][:16].decode()
+            signed_at = datetime.strptime(f"{stamp}+0000", "%Y%m%dT%H%M%SZ%z").timestamp()
+            if abs(signed_at - time.time()) > 180:
+                connection.sendall(f"HTTP/1.1 403 No\r\nDate: {formatdate()}\r\n\r\n".encode())
+                raise ConnectionError
+            size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+            while len(body) < size:
+                body += connection.recv(65536)
+            stored[:] = body
+            status = 200 if head.startswith(b"PUT") else 404
+            date = f"Date: {formatdate()}\r\nContent-Length: 0\r\n\r\n"
+            connection.sendall(f"HTTP/1.1 {status} So\r\n{date}".encode())
+
+        with serving(answer) as server:
+            bucket = Bucket(
+                settings(exports_bucket="b", exports_url=f"http://127.0.0.1:{server.port}")
+            )
+            bucket._signer.ahead = -ahead
+
+            bucket.put("exports/h.zip", io.BytesIO(content), len(content))
+
+        assert bytes(stored) == content
+
     def test_what_is_deleted_is_gone_and_deleting_again_is_harmless(
         self, s3: dict[str, Any]
     ) -> None:
@@ -339,7 +392,7 @@ class TestBucket:
         with pytest.raises(Unavailable):
             stranger.put("exports/e.zip", io.BytesIO(b"x"), 1)
 
-    def test_a_server_that_does_not_answer_is_told(
+    def test_a_server_that_does_not_answer_raises_unavailable(
         self, s3: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("chalicelib.exports.s3.WAIT_SECONDS", 0.2)
@@ -350,6 +403,51 @@ class TestBucket:
                 with pytest.raises(Unavailable) as caught:
                     bucket.put("exports/f.zip", io.BytesIO(b"x"), 1)
                 assert caught.value.dependency == "s3"
+
+    def test_g9_a_server_that_drips_is_not_waited_for(
+        self, s3: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("chalicelib.exports.s3.WAIT_SECONDS", 0.5)
+        with Proxy("127.0.0.1", urlsplit(s3["exports_url"]).port or 0) as proxy:
+            bucket = Bucket(settings(**{**s3, "exports_url": f"http://127.0.0.1:{proxy.port}"}))
+            proxy.drip = 0.1
+            before = time.monotonic()
+            with pytest.raises(Unavailable):
+                bucket.put("exports/g.zip", io.BytesIO(b"x"), 1)
+            with pytest.raises(Unavailable):
+                bucket.delete("exports/g.zip")
+            assert time.monotonic() - before < 3
+
+    @pytest.mark.parametrize("silent", [False, True])
+    def test_what_a_lost_answer_left_is_finished_by_a_repetition(
+        self, s3: dict[str, Any], silent: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("chalicelib.exports.s3.WAIT_SECONDS", 1.0)
+        proxy = LossyProxy(s3["exports_url"])
+        bucket = Bucket(settings(**{**s3, "exports_url": proxy.url}))
+        link = bucket.link("exports/i.zip", name=NAME, seconds=60)
+        losing = partial(proxy.losing, Loss(lambda _: True, random.Random(), silent))
+
+        with losing(), pytest.raises(Unavailable):
+            bucket.put("exports/i.zip", io.BytesIO(b"whole"), 5)
+        bucket.put("exports/i.zip", io.BytesIO(b"whole"), 5)
+        assert status(link) == 200
+        with losing(), pytest.raises(Unavailable):
+            bucket.delete("exports/i.zip")
+        bucket.delete("exports/i.zip")
+        assert status(link) == 404
+        proxy.close()
+
+    def test_a_network_that_forgot_a_connection_costs_nothing(self, s3: dict[str, Any]) -> None:
+        with Proxy("127.0.0.1", urlsplit(s3["exports_url"]).port or 0) as proxy:
+            bucket = Bucket(settings(**{**s3, "exports_url": f"http://127.0.0.1:{proxy.port}"}))
+            bucket.put("exports/h.zip", io.BytesIO(b"x"), 1)
+            proxy.forget()
+
+            before = time.monotonic()
+            bucket.delete("exports/h.zip")
+
+        assert time.monotonic() - before < 2
 
 
 class TestLinks:

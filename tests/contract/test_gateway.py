@@ -1,4 +1,4 @@
-"""Posts to @connections: signed, in parallel, and what becomes of sockets that are gone.
+"""Posts to @connections: signed, in parallel, and how sockets that are gone are dropped.
 
 The stand-in here checks signatures as the local cloud does, and answers as a connection's name
 says.
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 from pydantic_core import from_json
 
-from chalicelib import http, metrics
+from chalicelib import deadline, http, metrics
 from chalicelib.auth.models import SIGNED_IN, Identity, NewSession
 from chalicelib.auth.revocation import Revocation
 from chalicelib.connections import YOUNG_SECONDS, Connections, _sockets
@@ -170,7 +170,7 @@ def test_each_socket_gets_what_its_scopes_and_its_client_let_it(
     assert [name for _, name, _ in management.calls] == ["b1"]
 
 
-def test_finding_out_who_may_get_an_event_is_no_round_trip(
+def test_filtering_an_event_by_scope_takes_no_round_trip(
     gateway: Gateway, connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     online(connections, "bo", "b1")
@@ -181,6 +181,26 @@ def test_finding_out_who_may_get_an_event_is_no_round_trip(
     deliver(gateway, "bo", "cy", seq=4)
 
     assert trips.count == 1
+
+
+def test_meanwhile_is_called_before_the_posts_with_users_without_a_socket(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    online(connections, "ana", "a1")
+    connections.open(program("bo", "chats.read"), "p1")
+    told: list[tuple[set[str], int]] = []
+
+    gateway.deliver(
+        ["ana", "bo", "cy"],
+        EVENT,
+        chat_id=CHAT,
+        seq=3,
+        sender_id="ana",
+        meanwhile=lambda absent: told.append((absent, len(management.calls))),
+    )
+
+    assert told == [({"bo", "cy"}, 0)]
+    assert len(management.calls) == 2
 
 
 def test_a_user_with_only_a_program_connected_is_unreached_and_owes_nothing(
@@ -217,6 +237,26 @@ def test_a_wrong_key_reaches_nobody(management: Management, connections: Connect
 
     assert deliver(Gateway(wrong, connections=connections), "bo").failed
     assert management.calls == []
+
+
+def test_posts_that_a_wrong_clock_signed_at_once_are_all_signed_again(
+    gateway: Gateway, management: Management, connections: Connections
+) -> None:
+    online(connections, "bo", "a", "b", "c")
+    gateway._signer.ahead = 600  # as a clock that is ten minutes behind
+    exchange, refused = gateway._http.exchange, threading.Barrier(3)
+
+    def exchange_together(*arguments: Any, **options: Any) -> Any:
+        answer = exchange(*arguments, **options)
+        if answer.status == 403:
+            refused.wait(10)
+        return answer
+
+    gateway._http.exchange = exchange_together  # type: ignore[method-assign]
+
+    gateway.tell(["bo"], EVENT)
+
+    assert sorted(name for _, name, _ in management.calls) == ["a", "b", "c"]
 
 
 def test_a_socket_that_is_gone_is_forgotten_and_its_user_unreached(
@@ -388,7 +428,7 @@ def test_g1_the_senders_other_devices_count_as_everybody_elses(
     assert [owed.user_id for owed in connections.claim_overdue(100)] == ["bo"]
 
 
-def test_who_was_pushed_to_owes_nothing(gateway: Gateway, connections: Connections) -> None:
+def test_a_user_who_was_pushed_to_owes_nothing(gateway: Gateway, connections: Connections) -> None:
     online(connections, "bo", "b1")
     gateway.deliver(["bo"], EVENT, chat_id=CHAT, seq=3, sender_id="ana", pushed={"bo"})
     wait_until_overdue()
@@ -468,6 +508,27 @@ def test_posts_arrive_after_all_kept_connections_went_silent_together(
         found = [deliver(gateway, "cy", seq=seq) for seq in range(8)]
 
     assert [each.failed for each in found] == [False] * 8
+
+
+def test_g9_api_gateway_that_drips_is_not_waited_for(
+    management: Management, connections: Connections
+) -> None:
+    with Proxy("127.0.0.1", management.server_port) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}/api"
+        gateway = Gateway(settings(ws_endpoint_url=url), connections=connections)
+        online(connections, "bo", "b1", "b2")
+        proxy.drip = 1.0
+
+        before = time.monotonic()
+        assert deliver(gateway, "bo").failed
+        assert time.monotonic() - before < 6  # two tries of an answer each
+        deadline.begin(0.5)
+        try:
+            before = time.monotonic()
+            assert deliver(gateway, "bo").failed
+        finally:
+            deadline.end()
+        assert time.monotonic() - before < 2
 
 
 def test_g5_ending_sessions_refuses_and_closes_all_of_theirs_in_two_round_trips(

@@ -1,7 +1,6 @@
 """Kept connections against servers that answer well, badly, late and not at all."""
 
-import datetime
-import ipaddress
+import io
 import socket
 import ssl
 import threading
@@ -11,12 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from chalicelib import http
-from chalicelib.http import IDLE_SECONDS, KeptConnections
+from chalicelib import deadline, http
+from chalicelib.http import IDLE_SECONDS, KeptConnections, Upload
+from local.keys import new_certificate
 from tests.proxy import Proxy
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -101,6 +98,38 @@ def test_the_connection_is_kept(answer: bytes, status: int) -> None:
 
         assert [post(client) for _ in range(3)] == [status] * 3
         assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"]
+)
+def test_an_answer_is_awaited_behind_what_only_announces_it(interim: bytes) -> None:
+    """Or it would be taken for the answer of the next request."""
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        connection.sendall(interim * 2)
+        time.sleep(0.05)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + request[-5:])
+
+    with serving(answer) as server:
+        client = connect(server)
+        found = [client.exchange("PUT", "/x", {}, body) for body in (b"first", b"later")]
+
+    assert [one.body for one in found] == [b"first", b"later"]
+    assert [(one.status, "link" in one.headers) for one in found] == [(200, False)] * 2
+
+
+@pytest.mark.parametrize(
+    "more", [OK, b"HTTP/1.1 403 Forbidden\r\nContent-Le", b"HTTP/1.1 100 Continue\r\n\r\n"]
+)
+def test_two_answers_to_one_request_are_an_error(more: bytes) -> None:
+    with serving(lambda connection, _: connection.sendall(OK + more)) as server:
+        client = connect(server)
+        for _ in range(2):
+            with pytest.raises(ConnectionError):
+                post(client)
+
+        assert server.connections == 2
 
 
 @pytest.mark.parametrize(
@@ -239,8 +268,35 @@ class TestConnectionsThatIdled:
         assert client.request("POST", "/x", {}, b"", new=True) == 200
         assert server.connections == self.COUNT + 1
 
+    def test_and_are_silent_now_fail_one_request_after_the_other(
+        self, client: KeptConnections, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client._seconds = 0.3
+        proxy.forget()
 
-@pytest.mark.parametrize("answer", [b"220 ready\r\n", b"HTTP/1.1 2", b""])
+        with pytest.raises(TimeoutError):
+            post(client)
+
+    @pytest.mark.parametrize("harm", ["forget", "cut"])
+    def test_and_are_of_no_use_now_are_replaced_for_who_may_ask_twice(
+        self, client: KeptConnections, server: Server, proxy: Proxy, harm: str
+    ) -> None:
+        client._seconds = 0.3
+        getattr(proxy, harm)()
+
+        assert client.exchange("POST", "/x", {}, b"", again=True).status == 200
+        assert server.connections == self.COUNT + 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(b"220 ready\r\n", b"HTTP/1.1 2", b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n[1]",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+    ],
+)
 def test_what_is_no_answer_is_an_error(answer: bytes) -> None:
     def misbehave(connection: socket.socket, _: bytes) -> None:
         connection.sendall(answer)
@@ -250,18 +306,136 @@ def test_what_is_no_answer_is_an_error(answer: bytes) -> None:
         post(connect(server))
 
 
+def drip_for_ever(connection: socket.socket, _: bytes) -> None:
+    while True:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nx-more: ")
+        threading.Event().wait(0.05)
+
+
 def test_g9_silence_and_dripping_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "ANSWER_SECONDS", 0.2)
-
-    def drip_for_ever(connection: socket.socket, _: bytes) -> None:
-        while True:
-            connection.sendall(b"HTTP/1.1 200 OK\r\nx-more: ")
-            threading.Event().wait(0.05)
 
     with serving(lambda *_: None) as server, pytest.raises(TimeoutError):
         post(connect(server))
     with serving(drip_for_ever) as server, pytest.raises(TimeoutError):
         post(connect(server))
+
+
+def test_g9_a_byte_gives_an_answer_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "ANSWER_SECONDS", 1.0)
+
+    def begin_late(connection: socket.socket, _: bytes) -> None:
+        time.sleep(0.9)
+        connection.sendall(b"H")
+
+    with serving(begin_late) as server:
+        assert _refused_after(lambda: post(connect(server))) < 1.5
+
+
+@pytest.fixture
+def short_event() -> Iterator[None]:
+    """An event that has 0.3 seconds left, which is less than any limit of a request."""
+    deadline.begin(0.3)
+    yield
+    deadline.end()
+
+
+@pytest.mark.parametrize("answer", [lambda *_: None, drip_for_ever])
+def test_g9_no_answer_takes_longer_than_the_event_has(short_event: None, answer: Answers) -> None:
+    with serving(answer) as server:
+        client = connect(server)
+
+        assert _refused_after(lambda: post(client)) < 1
+        assert _refused_after(lambda: client.exchange("POST", "/x", {}, b"", again=True)) < 1
+
+
+def test_g9_no_address_is_tried_after_the_event(
+    short_event: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue of one that is full answers nobody."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        place = full.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(place)
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", place)] * 8
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+        assert _refused_after(lambda: post(KeptConnections("http://many.example"))) < 1
+        for one in waiting:
+            one.close()
+
+
+def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(lambda connection, _: connection.sendall(OK)) as server:
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
+            for port in (1, server.port)
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+        assert post(KeptConnections("http://many.example")) == 200
+
+
+def test_g9_a_handshake_that_drips_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "CONNECT_SECONDS", 0.3)
+
+    def drip(connection: socket.socket, _: bytes) -> None:
+        for byte in b"\x16\x03\x03\x40\x00" + bytes(1000):
+            connection.sendall(bytes([byte]))
+            threading.Event().wait(0.1)
+
+    with serving(drip) as server:
+        assert _refused_after(lambda: post(connect(server, "https"))) < 2
+
+
+class TestUploads:
+    def test_are_sent_whole(self) -> None:
+        content = bytes(range(256)) * 2000
+        with serving(_after(len(content))) as server:
+            body = Upload(io.BytesIO(content), len(content), 5)
+
+            assert connect(server).exchange("PUT", "/x", {}, body).status == 200
+            head, _, sent = b"".join(server.requests).partition(b"\r\n\r\n")
+
+        assert f"content-length: {len(content)}".encode() in head
+        assert sent == content
+
+    def test_g9_that_nobody_reads_are_bounded(self) -> None:
+        size = 50_000_000
+        with serving(lambda *_: time.sleep(5)) as server:
+            client = KeptConnections(f"http://127.0.0.1:{server.port}", seconds=0.3)
+            body = Upload(io.BytesIO(bytes(size)), size, 60)
+
+            assert _refused_after(lambda: client.exchange("PUT", "/x", {}, body)) < 2
+
+    def test_g9_that_go_slowly_are_bounded(self) -> None:
+        size = 50_000_000
+        with serving(lambda *_: time.sleep(0.05)) as server:
+            body = Upload(io.BytesIO(bytes(size)), size, 0.5)
+
+            assert _refused_after(lambda: connect(server).exchange("PUT", "/x", {}, body)) < 2
+
+
+def _after(size: int) -> Answers:
+    """Answers after this many bytes of a body."""
+    came = bytearray()
+
+    def answer(connection: socket.socket, data: bytes) -> None:
+        came.extend(data)
+        if len(came.partition(b"\r\n\r\n")[2]) == size:
+            connection.sendall(OK)
+
+    return answer
+
+
+def _refused_after(call: Callable[[], object]) -> float:
+    """How many seconds a call took to fail."""
+    started = time.monotonic()
+    with pytest.raises(OSError, match=r"time|took|long"):
+        call()
+    return time.monotonic() - started
 
 
 def test_g9_an_answer_without_an_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,6 +450,20 @@ def test_g9_an_answer_without_an_end_is_bounded(monkeypatch: pytest.MonkeyPatch)
         assert post(connect(server), b"fits") == 200
         with pytest.raises(ConnectionError):
             post(connect(server))
+
+
+def test_g9_headers_without_an_end_are_bounded() -> None:
+    def answer(connection: socket.socket, request: bytes) -> None:
+        count = 100 if request.endswith(b"fits") else 100_000
+        lines = b"".join(b"x-%d: y\r\n" % number for number in range(count))
+        connection.sendall(OK.replace(b"Content-Length", lines + b"Content-Length"))
+
+    with serving(answer) as server:
+        client = connect(server)
+        answered = client.exchange("POST", "/x", {}, b"fits")
+        assert (answered.status, answered.headers["x-99"]) == (200, "y")
+        with pytest.raises(ConnectionError):
+            post(client)
 
 
 def test_nobody_there_is_an_error() -> None:
@@ -311,7 +499,7 @@ def test_threads_share_it() -> None:
 
 def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "server.pem"
-    file.write_bytes(_certificate())
+    file.write_text(new_certificate())
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(file)
     with serving(lambda connection, _: connection.sendall(OK), tls) as server:
@@ -323,27 +511,3 @@ def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         before = server.connections
         assert [post(client) for _ in range(3)] == [200] * 3
         assert server.connections == before + 1
-
-
-def _certificate() -> bytes:
-    """A key and a certificate of its own for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    today = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(today - datetime.timedelta(days=1))
-        .not_valid_after(today + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ) + certificate.public_bytes(serialization.Encoding.PEM)

@@ -16,15 +16,17 @@ from pymongo import MongoClient
 from chalicelib.admin.models import AuditQuery
 from chalicelib.admin.store import AdminStore
 from chalicelib.auth.store import AccountStore
-from chalicelib.broker import DEAD, Broker, declare
+from chalicelib.broker import Broker
 from chalicelib.events import Failure
 from chalicelib.messages.store import StoreUnfit, mongo
 from chalicelib.messages.store.mongo import MongoMessages
+from chalicelib.messages.store.mongo_documents import Documents
 from chalicelib.messages.store.mongo_fitness import require_fit
 from chalicelib.postgres import Postgres
+from chalicelib.topology import DEAD, declare
 from tests.contract.accounts import profile, session_of
+from tests.contract.broker.queues import Queues
 from tests.contract.message_store.room import Room
-from tests.contract.test_broker import Queues
 from tests.unit.settings import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,7 +153,7 @@ def test_redrive_moves_what_was_laid_aside(servers: dict[str, str]) -> None:
     queues.connection.close()
 
 
-def test_what_fails_is_told_in_a_sentence(servers: dict[str, str]) -> None:
+def test_a_failure_is_one_sentence(servers: dict[str, str]) -> None:
     failed = start(
         {**servers, "POSTGRES_URL": "postgresql://nobody:hunter2@127.0.0.1:1/x"}, task="migrate"
     )
@@ -182,7 +184,7 @@ class TestAServerThatCannotKeepChats:
             lambda entry: {"$noSuchModifier": {}},
         ],
     )
-    def test_is_told_when_it_refuses_an_update(
+    def test_is_unfit_if_it_refuses_an_update(
         self, mongo_url: str, monkeypatch: pytest.MonkeyPatch, update: Callable[..., object]
     ) -> None:
         monkeypatch.setattr(mongo, "take_place", update)
@@ -190,12 +192,13 @@ class TestAServerThatCannotKeepChats:
         with pytest.raises(StoreUnfit, match=r"MongoDB 4\.2 or newer.*error \d+"):
             require_fit(mongo_url)
 
-    def test_is_told_when_it_takes_text_for_an_expression(
+    def test_is_unfit_if_it_takes_text_for_an_expression(
         self, mongo_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def without_literals(entry: dict[str, object]) -> list[object]:
-            rank = {"last_rev": {"$add": ["$last_rev", 1]}}
-            placed = {"$mergeObjects": [entry, {"seq": "$last_rev", "rev": "$last_rev"}]}
+            rank = {"last_rev": {"$add": ["$last_rev", 1]}, "placed_at": "$$NOW"}
+            place = {"seq": "$last_rev", "rev": "$last_rev", "created_at": "$placed_at"}
+            placed = {"$mergeObjects": [entry, place]}
             return [{"$set": rank}, {"$set": {"outbox": [placed]}}]
 
         monkeypatch.setattr(mongo, "take_place", without_literals)
@@ -203,10 +206,18 @@ class TestAServerThatCannotKeepChats:
         with pytest.raises(StoreUnfit, match="wrong about: text"):
             require_fit(mongo_url)
 
-    def test_is_told_when_it_settles_nothing(
+    def test_is_unfit_if_it_settles_nothing(
         self, mongo_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(MongoMessages, "settle", lambda *_: None)
+        monkeypatch.setattr(MongoMessages, "settle", lambda *_, **__: None)
 
         with pytest.raises(StoreUnfit, match="settling"):
+            require_fit(mongo_url)
+
+    def test_is_refused_if_it_forgets_an_event(
+        self, mongo_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Documents, "keep", lambda *_: None)
+
+        with pytest.raises(StoreUnfit, match="events"):
             require_fit(mongo_url)

@@ -1,4 +1,4 @@
-"""Every change of how an account is signed in to is told: PostgreSQL, and the stand-ins for it."""
+"""Each change of how an account is signed in to makes a notice: on PostgreSQL and on fakes."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from chalicelib.mail.notices import NoticeStore
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores, migrated
+from tests.contract.accounts import MONTH, NOW, Stores, migrated
 from tests.unit.auth.fake_google import FakeGoogleStore
 from tests.unit.auth.fake_mail import FakeNoticeStore, FakeRecoveryStore
 from tests.unit.auth.fake_passkeys import FakePasskeyStore
@@ -36,19 +36,17 @@ class Told(Stores):
     notices: NoticeStore
 
     def verified(self) -> Profile:
-        """Somebody who is told at an address, and has been told that it is verified."""
+        """A user with a verified address, who already got the notice about that."""
         user, _ = self.account()
         recipient, digest = self.recovery.recipient(user.id), secrets.token_bytes(32)
         assert recipient is not None
-        self.recovery.keep_link(
-            recipient, "verify", digest, expires_at=NOW.replace(year=2027), since=NOW, now=NOW
-        )
+        self.recovery.keep_link(recipient, "verify", digest, good_for=MONTH, fresh=MONTH, now=NOW)
         assert self.recovery.verify(user.id, digest, NOW)
         assert self.told(user.id) == ["address_verified"]
         return user
 
     def told(self, user_id: str) -> list[str]:
-        """What a user is to be told, each once."""
+        """The kinds of notices that wait for a user; each is returned once."""
         claimed = self.notices.claim(NOW, delays=[60], limit=10_000)
         found = [one for one in claimed if one.user_id == user_id]
         self.notices.remove(found)

@@ -21,8 +21,7 @@ from chalicelib.postgres import Postgres
 from chalicelib.redis import connect
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of
-from tests.contract.test_accounts import wait_until_blocked
+from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of, wait_until_blocked
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
 from tests.unit.oauth.fakes import FakeClientStore, FakeCodes
 
@@ -64,7 +63,7 @@ class Granting(Stores):
         return made
 
     def granted(self, user: Profile, opener: Session, client: OAuthClient) -> Session | None:
-        """A grant on the word of a session; None if there was none to be had."""
+        """A grant opened from a session; None if it was refused."""
         drafted = session_of(user.id, client_id=client.id, scope="openid")
         opened = self.accounts.open_from(drafted, opener.id)
         return drafted if opened is not None else None
@@ -201,7 +200,7 @@ class TestCodes:
             return FakeCodes()
         return Codes(request.getfixturevalue("client"))
 
-    def test_do_nothing_for_who_they_were_not_issued_to(self, codes: Codes) -> None:
+    def test_do_nothing_for_a_client_that_they_were_not_issued_to(self, codes: Codes) -> None:
         codes.keep("c", CODE)
 
         assert codes.redeem("c", new_id(), CODE.challenge) is None
@@ -266,7 +265,7 @@ class TestCodes:
             assert "s3cret" not in key
             assert 0 < client.ttl(key) <= REMEMBERED_SECONDS
 
-    def test_an_unreachable_server_is_told_as_unavailable(self) -> None:
+    def test_an_unreachable_server_raises_unavailable(self) -> None:
         codes = Codes(connect("redis://127.0.0.1:1"))
 
         with pytest.raises(Unavailable):

@@ -15,6 +15,7 @@ from chalicelib.auth.passkey_models import Passkey
 from chalicelib.auth.passkey_store import MAX_PASSKEYS, PasskeyStore
 from chalicelib.auth.recovery_store import RecoveryStore
 from chalicelib.auth.store import AccountStore
+from chalicelib.clock import SKEW
 from chalicelib.errors import PasskeyKnown, TooManyPasskeys, Unavailable, UserNotFound
 from chalicelib.ids import new_id
 from chalicelib.postgres import Postgres
@@ -95,7 +96,7 @@ class TestPasskeys:
         assert (info.id, info.name) == (passkey.id, "Laptop")
         assert (info.created_at, info.last_used_at) == (NOW, None)
 
-    def test_an_id_is_kept_once_whosever_it_is(self, stores: Keyed) -> None:
+    def test_an_id_is_kept_once_for_all_users(self, stores: Keyed) -> None:
         passkey = stores.passkey()
         other = passkey._replace(id=new_id(), user_id=stores.account()[0].id)
 
@@ -165,7 +166,7 @@ class TestPasskeys:
         with pytest.raises(UserNotFound):
             stores.passkeys.add(passkey, "Again", NOW)
 
-    def test_of_two_who_tell_the_same_count_one_is_right(
+    def test_of_two_answers_with_the_same_count_one_is_accepted(
         self, connected: Callable[[], Keyed]
     ) -> None:
         one, two = connected(), connected()
@@ -242,14 +243,12 @@ class TestChallenges:
         of_redis.use(challenge)
 
         (key,) = client.keys()
-        assert 0 < client.ttl(key) <= challenges.SECONDS
+        assert 0 < client.ttl(key) <= challenges.SECONDS + SKEW
         later = time.time() + challenges.SECONDS
         monkeypatch.setattr(time, "time", lambda: later)
         assert not of_redis.good(challenge, "sign_in")
 
-    def test_are_known_to_whoever_has_the_key_and_as_long_as_there_is_one(
-        self, redis_url: str
-    ) -> None:
+    def test_are_recognised_with_each_key_that_is_still_in_use(self, redis_url: str) -> None:
         client = connect(redis_url)
         challenge = made_with(client).issue("sign_in")
 

@@ -10,7 +10,7 @@ from tests.contract.accounts import migrated
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "personal-data.md").read_text()
 
 
-def test_every_column_is_told_and_no_other(postgres_url: str) -> None:
+def test_every_column_is_documented_and_no_other(postgres_url: str) -> None:
     section = PAGE.split("\n## PostgreSQL")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE)
     told = sorted((table, one) for table, names in rows for one in re.findall(r"`(\w+)`", names))

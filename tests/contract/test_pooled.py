@@ -1,8 +1,5 @@
 """The stores through a pooler that hands each transaction to another session."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,11 +9,12 @@ import pytest
 from chalicelib import postgres as module
 from chalicelib import schema
 from chalicelib.postgres import Postgres
+from tests.contract.again import run_again
 from tests.contract.pooler import POOLED, pooler
 
-HERE = Path(__file__).parent
 PLACES = (
     "message_store",
+    "test_account_races.py",
     "test_accounts.py",
     "test_admin.py",
     "test_exports.py",
@@ -26,6 +24,7 @@ PLACES = (
     "test_personal_data.py",
     "test_recovery.py",
     "test_second_factor.py",
+    "test_sessions.py",
     "test_users.py",
 )
 """Where stores on PostgreSQL are tested."""
@@ -50,20 +49,8 @@ def connect(url: str) -> Iterator[Callable[[], Postgres]]:
         one.close()
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_every_contract_of_a_store_holds(place: str, url: str) -> None:
-    # Without the message stores that are no PostgreSQL, which the plain run has tried.
-    chosen = ["-k", "not mongo and not fake", str(HERE / place)]
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *chosen],
-        env={**os.environ, POOLED: "1"},
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
-
-    assert run.returncode == 0, run.stdout[-5000:]
+def test_every_contract_of_a_store_holds(url: str) -> None:
+    run_again(PLACES, POOLED)
 
 
 def test_sessions_are_shared(connect: Callable[[], Postgres]) -> None:
@@ -89,6 +76,21 @@ def test_migrations_run_through_it(
         assert connection.execute(held).fetchone() == (0,)
 
 
+@pytest.fixture
+def unbounded(postgres_url: str) -> Iterator[None]:
+    """The role has no settings at the start and at the end, whatever tests ran before."""
+    reset_role(postgres_url)
+    yield
+    reset_role(postgres_url)
+
+
+def reset_role(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        database = connection.info.dbname
+        connection.execute(f"ALTER ROLE CURRENT_USER IN DATABASE {database} RESET ALL".encode())
+
+
+@pytest.mark.usefixtures("unbounded")
 def test_g9_without_settings_of_the_role_a_transaction_is_bounded_by_its_own(
     connect: Callable[[], Postgres], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -105,20 +107,16 @@ def test_g9_without_settings_of_the_role_a_transaction_is_bounded_by_its_own(
             assert cursor.fetchone() == ("0",)
 
 
+@pytest.mark.usefixtures("unbounded")
 def test_g9_the_settings_of_the_role_hold_without_more(
     postgres_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     schema.bound_role(postgres_url)
-    try:
-        with pooler(postgres_url, tmp_path) as url:
-            postgres = Postgres(url, pooled=True)
-            with postgres.cursor() as cursor:
-                for name, value in module.SESSION.items():
-                    cursor.execute("SELECT current_setting(%s)", [name])
-                    assert cursor.fetchone() == (value,)
-            postgres.close()
-        assert caplog.text == ""
-    finally:
-        with psycopg.connect(postgres_url) as connection:
-            database = connection.info.dbname
-            connection.execute(f"ALTER ROLE CURRENT_USER IN DATABASE {database} RESET ALL".encode())
+    with pooler(postgres_url, tmp_path) as url:
+        postgres = Postgres(url, pooled=True)
+        with postgres.cursor() as cursor:
+            for name, value in module.SESSION.items():
+                cursor.execute("SELECT current_setting(%s)", [name])
+                assert cursor.fetchone() == (value,)
+        postgres.close()
+    assert caplog.text == ""

@@ -30,7 +30,7 @@ BOUND = 12  # seconds; what is meant is less, and a machine may be busy
 
 @pytest.fixture
 def postgres_url(postgres_url: str) -> str:
-    """For the owner, who makes tables here: under a URL that the application does not take over."""
+    """For the owner, who makes tables: a URL that is not changed to the application's role."""
     return f"{postgres_url}?keepalives=1"
 
 
@@ -237,7 +237,7 @@ class TestConnection:
         connect: Callable[[str], Postgres],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """A network that forgot it says nothing: it looks alive."""
+        """The network has dropped it without an error: it looks alive."""
         monkeypatch.setattr(module, "PING_SECONDS", 0.5)
         parts = urlsplit(postgres_url)
         with Proxy(parts.hostname or "", parts.port or 5432) as forgetful:
@@ -262,7 +262,7 @@ class TestConnection:
 
 @pytest.fixture
 def forgetful(postgres_url: str) -> Iterator[Proxy]:
-    """A network that forgets connections, and does not tell."""
+    """A network that drops connections without an error."""
     parts = urlsplit(postgres_url)
     with Proxy(parts.hostname or "", parts.port or 5432) as proxy:
         yield proxy
@@ -372,7 +372,7 @@ class TestAgain:
 
 
 class TestAlteredTable:
-    """A column more under statements that were prepared before."""
+    """A further column in a table of statements that were prepared before."""
 
     def warm(self, postgres: Postgres, query: str) -> None:
         for _ in range(8):
@@ -582,7 +582,7 @@ class TestMigrations:
 
         assert [racer.wait(60) for racer in racers] == [0] * 4
 
-    def test_are_not_held_up_by_one_who_died_at_it(self, url: str) -> None:
+    def test_are_not_held_up_by_a_function_that_died(self, url: str) -> None:
         schema.migrate(url)
         with psycopg.connect(url) as connection:
             connection.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")

@@ -86,7 +86,7 @@ def told(gateway: Posts) -> list[tuple[str, bool]]:
     return [(to, event["data"]["online"]) for to, event in found]
 
 
-def test_watchers_are_told_of_the_first_socket_and_of_the_last(
+def test_watchers_get_events_of_the_first_socket_and_of_the_last(
     presence: Presence, watcher: Identity, gateway: Posts
 ) -> None:
     bo = someone()
@@ -116,7 +116,7 @@ def deliver(gateway: Posts, bo: Identity) -> None:
 
 
 @pytest.mark.parametrize("end", [sign_out, tell, deliver])
-def test_watchers_are_told_once_whoever_ends_the_last_socket(
+def test_watchers_get_one_event_however_the_last_socket_ends(
     presence: Presence,
     watcher: Identity,
     connections: Connections,
@@ -180,7 +180,7 @@ def test_a_grant_keeps_its_newest_sockets(
     assert ("p1", {"closed": True}) in gateway.sent
 
 
-def test_a_watcher_that_may_not_read_chats_is_not_told(
+def test_a_watcher_that_may_not_read_chats_gets_no_event(
     presence: Presence, connections: Connections, gateway: Posts
 ) -> None:
     bo, ana = someone(), someone()
@@ -197,7 +197,7 @@ def ids(connections: Connections, user: Identity) -> list[str]:
     return [socket.connection_id for socket in connections.of([user.user_id])]
 
 
-def test_who_leaves_while_watchers_cannot_be_found_has_left(
+def test_a_user_who_leaves_while_watchers_cannot_be_found_is_offline(
     presence: Presence,
     connections: Connections,
     gateway: Posts,
@@ -226,7 +226,7 @@ def test_g4_strangers_cannot_be_watched(
     assert told(gateway) == []
 
 
-def test_g4_a_ping_stops_watching_who_became_a_stranger(
+def test_g4_a_ping_stops_watching_users_who_became_strangers(
     presence: Presence,
     watcher: Identity,
     connections: Connections,
@@ -270,7 +270,7 @@ def test_g5_a_frame_notices_a_revoke_that_could_not_tell_the_socket(
 
 
 @pytest.mark.parametrize("look", [Presence.ping, Presence.check])
-def test_g1_a_socket_that_redis_lost_from_its_list_is_told_to_come_back(
+def test_g1_a_socket_that_redis_lost_from_its_list_is_refused_and_closed(
     presence: Presence,
     connections: Connections,
     gateway: Posts,
@@ -291,7 +291,7 @@ def test_g1_a_socket_that_redis_lost_from_its_list_is_told_to_come_back(
 
 
 def age(connections: Connections, connection_id: str, field: str, *, seconds: int) -> None:
-    """Have something that a socket's record tells have happened earlier."""
+    """Backdate a time in a socket's record."""
     connections._redis.hincrby(_connection(connection_id), field, -seconds)
 
 

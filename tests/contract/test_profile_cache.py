@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import psycopg
 import pytest
 
 from chalicelib.auth.store import AccountStore
@@ -72,7 +71,7 @@ class TestEveryCache:
         cache.keep([card(1, ana)])
         assert cache.find([ana])[ana].revision == 2
 
-    def test_of_two_changes_the_one_that_began_last_has_the_word(self, cache: ProfileCache) -> None:
+    def test_of_two_changes_the_one_that_began_last_counts(self, cache: ProfileCache) -> None:
         ana = new_id()
         first, second = cache.hold(ana), cache.hold(ana)
 
@@ -137,7 +136,7 @@ class TestRedis:
         assert len(slots.of_each) == 50
         assert all(len(one) == 1 for one in slots.of_each)
 
-    def test_an_unreachable_server_is_told_as_unavailable(self) -> None:
+    def test_an_unreachable_server_raises_unavailable(self) -> None:
         cache = ProfileCache(connect("redis://127.0.0.1:1"))
         calls: list[Callable[[], object]] = [
             lambda: cache.find([new_id()]),
@@ -177,20 +176,6 @@ def place(postgres_url: str, redis_url: str) -> Iterator[Place]:
     place = Place(postgres_url, redis_url)
     yield place
     place.close()
-
-
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was sent to PostgreSQL."""
-    sent: list[str] = []
-    execute = psycopg.Cursor.execute
-
-    def counted(self: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-        sent.append(str(query))
-        return execute(self, query, *arguments, **options)
-
-    monkeypatch.setattr(psycopg.Cursor, "execute", counted)
-    return sent
 
 
 class TestReadThrough:

@@ -1,5 +1,6 @@
 """Mailed links and the outbox of mails: PostgreSQL, and the stand-in for it, held to the same."""
 
+import random
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from chalicelib.postgres import Postgres
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of
+from tests.faults.lossy import Loss, LossyProxy
 from tests.unit.auth.fake_mail import FakeMailStore, FakeNoticeStore, FakeRecoveryStore
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
 
@@ -56,7 +58,7 @@ class Mailing(Stores):
         digest, recipient = secrets.token_bytes(32), self.recovery.recipient(user.id)
         assert recipient is not None
         kept = self.recovery.keep_link(
-            recipient, purpose, digest, expires_at=expires_at, since=since, now=NOW
+            recipient, purpose, digest, good_for=expires_at - NOW, fresh=NOW - since, now=NOW
         )
         return digest if kept else None
 
@@ -169,11 +171,11 @@ class TestLinks:
         before = NOW - timedelta(minutes=1)
         digest = stores.token(user)
 
-        assert stores.recovery.has_link(user.id, "reset", since=before, now=NOW)
+        assert stores.recovery.has_link(user.id, "reset", fresh=NOW - before, now=NOW)
         assert stores.link(user, since=before) is None
         for since, now in ((NOW, NOW), (before, NOW + DAY)):
-            assert not stores.recovery.has_link(user.id, "reset", since=since, now=now)
-        assert not stores.recovery.has_link(user.id, "verify", since=before, now=NOW)
+            assert not stores.recovery.has_link(user.id, "reset", fresh=now - since, now=now)
+        assert not stores.recovery.has_link(user.id, "verify", fresh=NOW - before, now=NOW)
         assert stores.link(user, "verify", since=before)
         assert stores.recovery.reset(digest, NOW)
 
@@ -211,7 +213,7 @@ class TestLinks:
         stores.accounts.erase(user.id, NOW, checked="hash")
 
         assert not stores.recovery.keep_link(
-            recipient, "reset", b"digest", expires_at=NOW + DAY, since=NOW, now=NOW
+            recipient, "reset", b"digest", good_for=DAY, fresh=timedelta(0), now=NOW
         )
 
     def test_of_two_at_once_one_is_kept(self, connect: Callable[[], Mailing]) -> None:
@@ -227,8 +229,8 @@ class TestLinks:
                     recipient,
                     "reset",
                     digest,
-                    expires_at=NOW + DAY,
-                    since=NOW - timedelta(minutes=1),
+                    good_for=DAY,
+                    fresh=timedelta(minutes=1),
                     now=NOW,
                 )
                 who.recovery.link_sent(digest, NOW)
@@ -463,7 +465,7 @@ LAPTOP = "X11; Linux Firefox/128"
 
 
 class TestNotices:
-    def test_a_sign_in_of_a_device_that_is_not_known_is_told(self, stores: Mailing) -> None:
+    def test_a_sign_in_on_an_unknown_device_makes_a_notice(self, stores: Mailing) -> None:
         user = stores.verified()
         stores.notices.remove(stores.told(user))
         assert stores.accounts.open_session(session_of(user.id), "hash", known=True) == []
@@ -478,7 +480,7 @@ class TestNotices:
             *(1, NOW + DAY, NOW + DAY, 1),
         )
 
-    def test_an_address_that_is_not_verified_is_told_nothing(self, stores: Mailing) -> None:
+    def test_an_unverified_address_gets_no_notice(self, stores: Mailing) -> None:
         user, session = stores.account()
         stores.login(user)
         stores.accounts.change_password(user.id, "hash 2", checked="hash", but=session.id, now=NOW)
@@ -486,7 +488,7 @@ class TestNotices:
 
         assert stores.told(user) == []
 
-    def test_what_happens_again_before_it_is_told_is_counted(self, stores: Mailing) -> None:
+    def test_a_repetition_before_the_notice_is_sent_is_counted(self, stores: Mailing) -> None:
         user = stores.verified()
         stores.notices.remove(stores.told(user))
         for n in range(3):
@@ -496,7 +498,7 @@ class TestNotices:
 
         assert (told.times, told.since, told.at) == (3, NOW, NOW + 2 * DAY)
 
-    def test_what_happens_while_it_is_told_is_not_forgotten(self, stores: Mailing) -> None:
+    def test_a_change_while_its_notice_is_sent_is_not_lost(self, stores: Mailing) -> None:
         user = stores.verified()
         stores.login(user)
         claimed = stores.told(user)
@@ -521,13 +523,15 @@ class TestNotices:
     def test_what_is_put_off_has_not_been_tried(self, stores: Mailing) -> None:
         user = stores.verified()
 
-        stores.notices.put_off(stores.told(user), NOW + DAY)
+        stores.notices.put_off(stores.told(user), NOW, DAY)
 
         assert stores.told(user, NOW + DAY / 2) == []
         (told,) = stores.told(user, NOW + DAY)
         assert told.tries == 1
 
-    def test_a_changed_password_is_told_and_a_refused_change_is_not(self, stores: Mailing) -> None:
+    def test_a_changed_password_makes_a_notice_and_a_refused_change_does_not(
+        self, stores: Mailing
+    ) -> None:
         user = stores.verified()
         stores.notices.remove(stores.told(user))
         session = stores.login(user)
@@ -540,7 +544,7 @@ class TestNotices:
 
         assert [one.kind for one in stores.told(user)] == ["password_changed"]
 
-    def test_a_reset_is_told(self, stores: Mailing) -> None:
+    def test_a_reset_makes_a_notice(self, stores: Mailing) -> None:
         user, _ = stores.account()
         digest = stores.token(user)
         for _ in range(2):
@@ -548,7 +552,7 @@ class TestNotices:
 
         assert [(one.kind, one.times) for one in stores.told(user)] == [("password_reset", 1)]
 
-    def test_of_a_deleted_account_only_that_is_told(self, stores: Mailing) -> None:
+    def test_a_deleted_account_keeps_only_the_notice_of_its_deletion(self, stores: Mailing) -> None:
         user = stores.verified()
         stores.login(user)
 
@@ -596,7 +600,7 @@ def test_links_of_the_version_before_stay_good(postgres_url: str) -> None:
         cursor.execute(take_over.encode())
 
     before = NOW - timedelta(minutes=1)
-    assert stores.recovery.has_link(user.id, "reset", since=before, now=NOW)
+    assert stores.recovery.has_link(user.id, "reset", fresh=NOW - before, now=NOW)
     assert stores.recovery.reset_password(digest, "hash 2", NOW) is not None
     postgres.close()
 
@@ -612,3 +616,20 @@ def test_without_postgresql_everything_is_unavailable() -> None:
         stores.notices.claim(NOW, delays=[60], limit=1)
     with pytest.raises(Unavailable):
         stores.recovery.reset_password(b"x", "hash", NOW)
+
+
+def test_no_mail_is_sent_twice_for_an_answer_that_is_lost(postgres_url: str) -> None:
+    """That it was sent, PostgreSQL learns by the removal of its row."""
+    proxy = LossyProxy(migrated(postgres_url))
+    postgres = Postgres(proxy.url)
+    stores = over(postgres)
+    user, _ = stores.account()
+    claimed = stores.claim(NOW, user.id)
+    assert claimed  # the one to verify the address
+    for mail in claimed:
+        with proxy.losing(Loss(lambda answer: answer == 1, random.Random(), silent=False)) as loss:
+            stores.mails.remove(mail)
+        assert loss.lost == 1
+    assert stores.claim(NOW + DAY, user.id) == []
+    postgres.close()
+    proxy.close()

@@ -103,7 +103,7 @@ def test_nobody_there_is_unavailable() -> None:
         Scripts(connect("redis://127.0.0.1:1")).run(Call(ECHO, ["k"], [1]))
 
 
-def test_threads_take_turns(scripts: Scripts) -> None:
+def test_answers_of_threads_are_not_mixed_up(scripts: Scripts) -> None:
     def count() -> None:
         for _ in range(50):
             scripts.run_all([Call(COUNT, ["n"], []), Call(ECHO, ["k"], [1])])

@@ -1,6 +1,6 @@
 """What a limit refuses writes nothing: compared on a real server, key by key and write by write."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,6 @@ from chalicelib.auth.revocation import Revocation
 from chalicelib.auth.throttle import Throttle
 from chalicelib.errors import RateLimited
 from chalicelib.limits import Use
-from chalicelib.redis import connect
 from tests.unit.auth.fakes import auth_settings
 from tests.unit.settings import rates
 
@@ -35,14 +34,6 @@ ONE_EACH = rates(
         "search.user": 1,
     }
 )
-
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    client = connect(redis_url)
-    client.flushdb()
-    yield client
-    client.close()
 
 
 def everything(client: redis.Redis) -> dict[str, Any]:
@@ -119,7 +110,7 @@ def test_nor_one_that_its_name_refuses(client: redis.Redis) -> None:
 
 def test_nor_one_on_a_known_device(client: redis.Redis) -> None:
     throttle = Throttle(client, auth_settings(rate_limits=rates({"login-device.target": 1})))
-    throttle.recognise("ana", "id of ana", "key")
+    throttle.recognise(["ana"], "id of ana", "key")
     throttle.account(throttle.login("ana", HERE, "key"), "id of ana")
 
     refused(client, lambda: throttle.login("ana", HERE, "key"))

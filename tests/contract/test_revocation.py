@@ -42,14 +42,6 @@ def revoke(revocation: Revocation, user_id: str, session_ids: list[str]) -> None
         revocation._scripts.run_all(calls)
 
 
-@pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    client = connect(redis_url)
-    client.flushdb()
-    yield client
-    client.close()
-
-
 class TestRevocation:
     @pytest.fixture(params=["fake", "redis"])
     def revocation(self, request: pytest.FixtureRequest) -> Revocation:
@@ -194,7 +186,7 @@ class TestRateLimit:
 
         assert admitted == 3
 
-    def test_a_revoked_session_is_told_so_even_then(self, client: redis.Redis) -> None:
+    def test_a_revoked_session_is_refused_as_revoked_even_then(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 0.001, 1)
         revocation.admit("ana", "s1", DEFAULT)
         revoke(revocation, "ana", ["s1"])

@@ -1,6 +1,5 @@
 """The role that functions use in PostgreSQL. That it may do enough, the other tests here show."""
 
-import re
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -11,7 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from chalicelib import roles, schema
+from chalicelib import logins, roles, schema
 from chalicelib.config import SettingsInvalid
 from chalicelib.postgres import Postgres
 from tests.contract.application_role import LOGIN, PASSWORD, application
@@ -132,7 +131,7 @@ def test_its_password_is_in_no_statement(owner_url: str, monkeypatch: pytest.Mon
 class TestGenerations:
     def test_the_next_one_signs_in_before_the_last_one_goes(self, owner_url: str) -> None:
         old = application(owner_url)
-        new = old.replace(LOGIN, f"{roles.GROUP}_2")
+        new = old.replace(LOGIN, f"{logins.GROUP}_2")
         owning = f"{owner_url}?application_name=owner"
         given = settings(postgres_url=new, postgres_admin_url=owning)
 
@@ -144,9 +143,9 @@ class TestGenerations:
         assert schema.retire(given) == [LOGIN]
         assert schema.retire(given) == []
         with psycopg.connect(owner_url) as owner:
-            assert self.logins(owner) == [f"{roles.GROUP}_2"]
+            assert self.logins(owner) == [f"{logins.GROUP}_2"]
         roles.ensure(owning, old)  # the other tests' role is there again
-        assert roles.retire(owning, old) == [f"{roles.GROUP}_2"]
+        assert roles.retire(owning, old) == [f"{logins.GROUP}_2"]
 
     def test_an_account_that_is_not_the_applications_is_left_alone(self, owner_url: str) -> None:
         with pytest.raises(SettingsInvalid, match="POSTGRES_URL: its user is not parley_app_<n>"):
@@ -155,7 +154,7 @@ class TestGenerations:
     @staticmethod
     def logins(owner: psycopg.Connection) -> list[str]:
         found = owner.execute("SELECT rolname FROM pg_roles WHERE rolcanlogin").fetchall()
-        return [name for (name,) in found if roles.LOGIN.match(name)]
+        return [name for (name,) in found if logins.is_login(name)]
 
 
 def test_an_owner_who_is_no_superuser_makes_and_drops_it(
@@ -163,8 +162,8 @@ def test_an_owner_who_is_no_superuser_makes_and_drops_it(
 ) -> None:
     """As RDS's first user, who may make roles and owns the database."""
     name = f"owner_{uuid4().hex[:8]}"
-    monkeypatch.setattr(roles, "GROUP", f"{name}_app")
-    monkeypatch.setattr(roles, "LOGIN", re.compile(rf"^{name}_app_[0-9]+$"))
+    for module in (logins, roles):
+        monkeypatch.setattr(module, "GROUP", f"{name}_app")
     host = urlsplit(postgres_url).netloc.rpartition("@")[2]
     owner = f"postgresql://{name}:secret@{host}/{name}"
     first, second = (f"postgresql://{name}_app_{n}:secret{n}@{host}/{name}" for n in (1, 2))

@@ -1,9 +1,11 @@
 """Settings from Secrets Manager, as moto plays it, and from servers that misbehave."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from email.utils import formatdate
 from typing import Any
 from unittest.mock import patch
 
@@ -17,6 +19,7 @@ from moto.server import ThreadedMotoServer
 from chalicelib import http, secrets
 from chalicelib.config import Settings, SettingsInvalid
 from chalicelib.errors import Unavailable
+from chalicelib.sigv4 import SKEW_SECONDS
 from tests.contract.test_http import Server, serving
 from tests.unit.settings import ENVIRONMENT
 
@@ -80,7 +83,7 @@ class TestReading:
         assert given.redis_url.get_secret_value() == "redis://mine"
         assert given.amqp_url.get_secret_value() == ENVIRONMENT["AMQP_URL"]
 
-    def test_one_that_is_not_filled_yet_is_told_as_what_it_will_hold(
+    def test_an_empty_one_is_reported_by_what_it_will_hold(
         self, url: str, keep: Callable[[str], str]
     ) -> None:
         with pytest.raises(SettingsInvalid, match="REDIS_URL: Field required") as caught:
@@ -117,13 +120,13 @@ class TestReading:
             load(url, keep("{}"), missing)
 
 
-def answering(*answers: tuple[int, bytes]) -> AbstractContextManager[Server]:
+def answering(*answers: tuple[int, bytes], date: str = "") -> AbstractContextManager[Server]:
     """A server that gives these answers in turn, and the last one for ever."""
     left = list(answers)
 
     def answer(connection: Any, _: bytes) -> None:
         status, body = left.pop(0) if len(left) > 1 else left[0]
-        head = f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\n\r\n"
+        head = f"HTTP/1.1 {status} X\r\ndate: {date}\r\ncontent-length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body)
 
     return serving(answer)
@@ -168,6 +171,19 @@ class TestTheCall:
             load(f"http://127.0.0.1:{server.port}", "one")
 
             assert len(server.requests) == 2
+
+    @pytest.mark.parametrize("seconds", [-600, 600])
+    def test_is_signed_by_the_clock_of_aws_once_a_refusal_has_shown_it(self, seconds: int) -> None:
+        """AWS refuses what is signed five minutes early or late: no function would start."""
+        refused = (400, b'{"__type": "InvalidSignatureException"}')
+        theirs = time.time() + seconds
+        with answering(refused, whole(), date=formatdate(theirs, usegmt=True)) as server:
+            load(f"http://127.0.0.1:{server.port}", "one")
+
+            _, again = server.requests
+        stamp = again.partition(b"x-amz-date: ")[2][:16].decode()
+        signed_at = datetime.strptime(f"{stamp}+0000", "%Y%m%dT%H%M%SZ%z").timestamp()
+        assert abs(signed_at - theirs) < SKEW_SECONDS
 
     def test_is_given_up_after_that(self) -> None:
         with answering((500, b"oh")) as server:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from chalicelib import metrics
+from chalicelib import http, metrics
 from chalicelib.config import Settings
 from chalicelib.mail.models import Letter
 from chalicelib.mail.ses import MailRefused, Ses
@@ -81,7 +81,7 @@ class TestStandIn:
     @pytest.mark.parametrize(
         ("to", "status"), [("rejected", "400"), ("throttled", "429"), ("503", "503")]
     )
-    def test_refuses_what_it_is_told_to(self, stand_in: str, to: str, status: str) -> None:
+    def test_refuses_mails_to_chosen_names(self, stand_in: str, to: str, status: str) -> None:
         with pytest.raises(MailRefused) as raised:
             Ses(given(stand_in)).send(Letter(f"fail-{to}@example.org", "s", "t"))
 
@@ -102,11 +102,11 @@ class TestStandIn:
             Ses(given(stand_in)).send(Letter("ana@example.org", "a\nBcc: b@example.org", "t"))
 
 
-def test_moto_takes_it_too(moto: str) -> None:
+def test_moto_takes_it_too(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "ANSWER_SECONDS", 30.0)  # moto loads a service at its first request
     client = boto3.client(
         "sesv2", "us-east-1", endpoint_url=moto, aws_access_key_id="a", aws_secret_access_key="b"
     )
-    client.list_email_identities()  # moto loads a service at its first request, slower than we wait
     with pytest.raises(MailRefused, match="400"):
         Ses(given(moto)).send(LETTER)
     client.create_email_identity(EmailIdentity="us@example.com")
@@ -117,7 +117,7 @@ def test_moto_takes_it_too(moto: str) -> None:
     assert LETTER.to in json.dumps(sent)
 
 
-def test_g9_a_server_that_is_silent_or_gone_is_told_in_time() -> None:
+def test_g9_a_server_that_is_silent_or_gone_is_unavailable_in_time() -> None:
     metrics.begin()
     with serving(lambda *_: None) as silent, pytest.raises(MailRefused, match="Timeout"):
         Ses(given(f"http://127.0.0.1:{silent.port}")).send(LETTER)

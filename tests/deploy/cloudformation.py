@@ -106,6 +106,7 @@ class Evaluated:
             "Equals": lambda: str(given[0]) == str(given[1]),
             "Not": lambda: not given[0],
             "And": lambda: all(given),
+            "Or": lambda: any(given),
             "Join": lambda: given[0].join(given[1]),
             "Select": lambda: given[1][int(given[0])],
             "Split": lambda: given[1].split(given[0]),

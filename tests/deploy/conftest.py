@@ -1,14 +1,22 @@
-"""Packages, built once a run: the one that deployments have by default, and one that runs here."""
+"""Packages, built once a run: the one that deployments have by default, and one that runs here.
+An account to deploy into, and servers to run against."""
 
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
+from infra.deploy import keys
 from infra.package import TargetRefused, stage, zips
 from infra.package.zips import Zips
+from local.servers.postgres import Postgres
+from tests.cloud import WIDE, Cloud
 from tests.deploy.account import Checkout, new, serve
+from tests.deploy.deployment import Deployment
 from tests.deploy.function import HERE, VERSION, Unpacked, unpack
 
 
@@ -69,3 +77,66 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def checkout(account: str, tmp_path: Path) -> Checkout:
     return new(account, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Servers, queue triggers and FCM. Its own schedules stay still: ours are to do their work."""
+    cloud = Cloud(
+        tmp_path_factory.mktemp("servers"),
+        *["--workers", "1", "--messages", "mongo", "--schedule-seconds", "0"],
+        RATE_LIMITS=WIDE,
+    )
+    cloud.start()
+    yield cloud
+    cloud.stop()
+
+
+Start = Callable[..., Deployment]
+
+
+@pytest.fixture(scope="module")
+def start(
+    container: Unpacked, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
+    """Starts a deployment, of the package unless another is given, with settings of its own."""
+    started: list[Deployment] = []
+
+    def start(trace_imports: bool = False, of: Unpacked = container, **settings: str) -> Deployment:
+        deployment = Deployment(
+            of,
+            {
+                **cloud.about["environment"],
+                "JWT_PUBLIC_KEYS": keys.public(keys.read(cloud.about["environment"]["JWT_KEYS"])),
+                "STAGE": "dev",
+                "RATE_LIMITS": WIDE,
+                **settings,
+            },
+            tmp_path_factory.mktemp("logs"),
+            trace_imports=trace_imports,
+        )
+        started.append(deployment)
+        return deployment
+
+    yield start
+    for deployment in started:
+        deployment.stop()
+
+
+@pytest.fixture
+def empty(cloud: Cloud) -> Iterator[dict[str, str]]:
+    """The addresses of two databases that are new."""
+    urls = cloud.about["environment"]
+    name = f"test_{secrets.token_hex(4)}"
+    with psycopg.connect(urls["POSTGRES_URL"], autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        yield {
+            variable: urlsplit(urls[variable])._replace(path=f"/{name}").geturl()
+            for variable in ("POSTGRES_URL", "MESSAGES_URL")
+        }
+    port = urlsplit(urls["POSTGRES_URL"]).port or 5432
+    administration = Postgres.administration(port, cloud.state)
+    with psycopg.connect(administration, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        connection.execute("DROP ROLE IF EXISTS parley_app_9")
+        connection.execute("DROP ROLE IF EXISTS parley_app")

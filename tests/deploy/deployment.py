@@ -22,7 +22,7 @@ class Answer(NamedTuple):
 
 
 def own(name: str, environment: dict[str, str]) -> dict[str, str]:
-    """Of an environment with all secrets, what a function of this name is told."""
+    """The environment of one function: without the secrets that it must not read."""
     project = Project("dev")
     readable = {
         setting for secret in project.secrets(project.function(name)) for setting in SECRETS[secret]

@@ -34,7 +34,7 @@ HANDLERS = {
     "make_exports": "chalicelib.exports.jobs.make_exports",
     "maintain": "chalicelib.maintenance.maintain",
 }
-"""What Lambda is told to call, by the name of the function."""
+"""Lambda's handler, by the name of the function."""
 
 _CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
 _IMPORTED = re.compile(r"^import time:\s+\d+ \|\s+\d+ \|\s+(\S+)$", re.MULTILINE)

@@ -3,10 +3,11 @@
 Stock moto fails at Swagger 2.0 documents, their missing description, integrations without an
 address, deployments, stages and route responses of WebSocket APIs, domain names of REST APIs,
 outputs of stacks that a change set made, the protection of stacks, triggers by Amazon MQ, layers by
-their ARN, and account settings; and it runs no functions. Each of these is taken over here, and
-nothing else.
+their ARN, account settings, and zips to load down; and it runs no functions. Each of these is taken
+over here, and nothing else.
 """
 
+import base64
 import copy
 import json
 import sys
@@ -31,6 +32,7 @@ ANSWERS = {
     "canary": {"queues": {"push.0": "ok"}},
     "redrive": {"moved": 2, "left": 1},
     "grant": {"user_id": "u1"},
+    "event-consumer": {"url": "amqps://events_board:s3cret@b", "queue": "events.board"},
     "oauth-client": {"client_id": "c1", "client_secret": "s3cret"},
 }
 
@@ -142,11 +144,23 @@ class Lambdas(LambdaResponse):
         arn = self.querystring["Arn"][0]
         layer = self.backend.layers_versions_by_arn(arn)
         if layer is None:
-            return 404, {"x-amzn-errortype": "ResourceNotFoundException"}, "{}"
-        return 200, {}, json.dumps(layer.get_layer_version())
+            return 404, {"status": 404, "x-amzn-errortype": "ResourceNotFoundException"}, "{}"
+        told = layer.get_layer_version()
+        told["Content"]["Location"] = _location(layer.code_bytes)
+        return 200, {}, json.dumps(told)
+
+    def get_function(self) -> str:
+        told = json.loads(super().get_function())
+        function = self.backend.get_function(told["Configuration"]["FunctionName"])
+        return json.dumps({**told, "Code": {"Location": _location(function.code_bytes)}})
 
     def get_account_settings(self) -> str:
         return json.dumps({"AccountLimit": {"ConcurrentExecutions": CONCURRENCY}})
+
+
+def _location(content: bytes) -> str:
+    """An address that can be opened, as AWS gives one in S3."""
+    return f"data:application/zip;base64,{base64.b64encode(content).decode()}"
 
 
 def apply(self: ChangeSet) -> None:
@@ -222,7 +236,8 @@ def patch() -> None:
     for path in ("$", "/(?P<domain_name>[^/]+)$", "/(?P<domain_name>[^/]+)/apimappings$"):
         assert f"{{0}}/v2/domainnames{path}" in socket_urls.url_paths
         socket_urls.url_paths[f"{{0}}/v2/domainnames{path}"] = DomainNames.dispatch
-    for path in ("account-settings/?$", "layers$"):
+    function = r"functions/(?P<function_name>[\w_:%-]+)/?$"
+    for path in ("account-settings/?$", "layers$", function):
         lambda_urls.url_paths[f"{{0}}/(?P<api_version>[^/]+)/{path}"] = Lambdas.dispatch
 
 

@@ -239,6 +239,28 @@ class TestDeploy(Deployed):
         assert sockets["DefaultRouteSettings"]["ThrottlingRateLimit"] == wanted.socket_rate
         assert sockets["DefaultRouteSettings"]["ThrottlingBurstLimit"] == wanted.socket_burst
 
+    def test_a_dry_run_names_all_that_the_deploy_made(
+        self, checkout: Checkout, output: str
+    ) -> None:
+        plan = "\n".join(deploy.Deploy(Operator(checkout).place).plan())
+
+        rules = client("events").list_rules()["Rules"]
+        made = {
+            *(each["StackName"] for each in client("cloudformation").describe_stacks()["Stacks"]),
+            *(each["FunctionName"] for each in client("lambda").list_functions()["Functions"]),
+            *(each["LayerName"] for each in client("lambda").list_layers()["Layers"]),
+            *(each["logGroupName"] for each in client("logs").describe_log_groups()["logGroups"]),
+            *(each["RoleName"] for each in client("iam").list_roles()["Roles"]),
+            *(f"{each['Name']}: {each['ScheduleExpression']}" for each in rules),
+            *(each["name"] for each in client("apigateway").get_rest_apis()["items"]),
+            *(each["Name"] for each in client("apigatewayv2").get_apis()["Items"]),
+            *(queue for each in mappings() for queue in each["Queues"]),
+            *(f"{name} = " for name in configuration("notify")["Environment"]["Variables"]),
+        }
+        assert {each for each in made if each not in plan} == set()
+        done = re.findall(r"\[ ?\d+/\d+\] ([^:.]+) \.\.\.$", output, re.MULTILINE)
+        assert re.findall(r"^\[ ?\d+/\d+\] (.+)$", plan, re.MULTILINE) == done
+
     def test_dead_pushes_can_be_tried_again(self, checkout: Checkout, output: str) -> None:
         operator = Operator(checkout)
 
@@ -263,6 +285,19 @@ class TestDeploy(Deployed):
 
         assert "c1" in operator.output.getvalue()
         assert "s3cret" in operator.output.getvalue()
+
+    def test_a_consumer_of_events_gets_an_account_until_it_is_removed(
+        self, checkout: Checkout, output: str
+    ) -> None:
+        operator = Operator(checkout)
+
+        commands.let_consume(operator.place, "board", ["user.deleted"], remove=False)
+        commands.let_consume(operator.place, "board", [], remove=True)
+
+        told = operator.output.getvalue()
+        assert "amqps://events_board:s3cret@b" in told
+        assert "events.board" in told
+        assert "board cannot consume events any more" in told
 
 
 class TestDeployAgain:
@@ -299,7 +334,7 @@ class TestDeployAgain:
 
         assert before == (rest_api(), socket_api())
         layers = client("lambda").list_layer_versions(LayerName="parley-dev-managed-layer")
-        assert len(layers["LayerVersions"]) == 2
+        assert len(layers["LayerVersions"]) == 1  # nothing changed: it took the first one's place
 
 
 class TestOrder:

@@ -265,7 +265,7 @@ class TestStaging:
         stage(folder, architecture=HERE, python=VERSION)
         (folder / "app.py").write_text("print('other code than the bytecode beside it')")
 
-        with pytest.raises(Outdated, match="Stage it anew"):
+        with pytest.raises(Outdated, match="Stage it again"):
             zips.build(folder)
 
     def test_without_the_targets_python_there_are_sources_and_no_bytecode(

@@ -1,12 +1,13 @@
 """Going back to the deploy before, in moto's account."""
 
+import sys
 from typing import Any
 
 import pytest
 
-from infra.deploy import functions
+from infra.deploy import functions, maintenance
 from infra.deploy.errors import Stopped
-from infra.deploy.releases import Releases
+from infra.deploy.releases import KEPT, Releases
 from infra.deploy.rollback import Rollback
 from tests.deploy.account import (
     FUNCTIONS,
@@ -26,6 +27,31 @@ def deploy(checkout: Checkout, version: int, **changes: Any) -> dict[str, Any]:
     checkout.routes = f'@app.route("/v1/version{version}")\ndef version{version}(): ...\n'
     Operator(checkout, stage=stage(settings={"LOG_LEVEL": "DEBUG"}, **changes)).deploy()
     return running()
+
+
+def half_first(checkout: Checkout) -> None:
+    """Deploy for the first time, by a Chalice that dies before it has made all functions."""
+    Operator(checkout).deploy(command=[sys.executable, "-c", _dying("create_function")])
+
+
+def half(checkout: Checkout, version: int) -> None:
+    """Deploy another version of the app, by a Chalice that dies once it has updated some."""
+    checkout.routes = f'@app.route("/v1/version{version}")\ndef version{version}(): ...\n'
+    with pytest.raises(Stopped, match="killed"):
+        Operator(checkout).deploy(command=[sys.executable, "-c", _dying("update_function")])
+
+
+def _dying(method: str) -> str:
+    return (
+        "from chalice.awsclient import TypedAWSClient as C\n"
+        f"whole, done = C.{method}, []\n"
+        "def die(*given, **named):\n"
+        "    done.append(1)\n"
+        "    if len(done) > 3: raise SystemExit('killed')\n"
+        "    return whole(*given, **named)\n"
+        f"C.{method} = die\n"
+        "from chalice.cli import main; main()"
+    )
 
 
 def running() -> dict[str, Any]:
@@ -128,15 +154,89 @@ def test_a_rollback_that_ended_early_is_finished_by_the_next(
     assert running() == made[1]
 
 
-def test_after_a_deploy_that_failed_half_way_it_goes_to_the_last_whole_one(
+def test_after_a_deploy_that_failed_half_way_it_goes_to_the_last_whole_one_and_then_before(
     checkout: Checkout,
 ) -> None:
     made = [deploy(checkout, version) for version in range(2)]
-    api = client("lambda")
-    name = FUNCTIONS["notify"].name
-    api.update_function_configuration(FunctionName=name, Layers=made[0]["notify"][1])
+    half(checkout, 2)
+    assert len({code for code, _ in running().values()}) == 2, "some are new, some are not"
 
     rollback(checkout)
+    assert running() == made[1]
+    rollback(checkout)
+    assert running() == made[0]
+
+
+def test_after_a_migration_that_failed_maintain_goes_back_too(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = deploy(checkout, 0)
+
+    def fail(*_: Any) -> None:
+        raise Stopped("enough")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(maintenance, "invoke", fail)
+        with pytest.raises(Stopped, match="enough"):
+            deploy(checkout, 1)
+    assert running()["maintain"] != first["maintain"]
+
+    rollback(checkout)
+
+    assert running() == first
+
+
+def test_a_deploy_that_is_tried_again_does_not_push_out_the_one_to_go_back_to(
+    checkout: Checkout,
+) -> None:
+    good = deploy(checkout, 1)
+    for _ in range(KEPT):
+        bad = deploy(checkout, 2)
+    assert running() == bad
+    assert zips(checkout) == len(layers()) == 2
+
+    rollback(checkout)
+
+    assert running() == good
+
+
+def test_settings_alone_are_a_release_of_their_own(checkout: Checkout) -> None:
+    deploy(checkout, 1)
+    Operator(checkout, stage=stage(settings={"LOG_LEVEL": "ERROR"})).deploy()
+
+    rollback(checkout)
+
+    assert configuration("notify")["Environment"]["Variables"]["LOG_LEVEL"] == "DEBUG"
+
+
+def test_with_nothing_to_go_back_to_it_says_what_to_do_and_changes_nothing(
+    checkout: Checkout,
+) -> None:
+    with pytest.raises(
+        Stopped, match=r"no stack parley-dev-network\. First: make deploy STAGE=dev"
+    ):
+        rollback(checkout)
+    with pytest.raises(Stopped, match="killed"):
+        half_first(checkout)
+    with pytest.raises(Stopped, match="No deploy before this one is kept"):
+        rollback(checkout)
+
+    only = deploy(checkout, 0)
+    with pytest.raises(Stopped, match="No deploy before this one is kept"):
+        rollback(checkout)
+    assert running() == only
+
+
+def test_a_release_whose_layer_was_deleted_is_refused_before_anything_changes(
+    checkout: Checkout,
+) -> None:
+    made = [deploy(checkout, version) for version in range(2)]
+    (arn,) = made[0]["notify"][1]
+    number = int(arn.split(":")[-1])
+    client("lambda").delete_layer_version(LayerName=LAYER, VersionNumber=number)
+
+    with pytest.raises(Stopped, match=r"layer of the deploy of .* is deleted"):
+        rollback(checkout)
 
     assert running() == made[1]
 

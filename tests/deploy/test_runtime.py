@@ -6,7 +6,7 @@ import io
 import json
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zipfile import ZipFile
@@ -17,14 +17,13 @@ import psycopg
 import pytest
 
 from bench.function import Caller, failure, message
-from infra.deploy import keys
 from local import events
 from local.servers.postgres import Postgres
 from tests.client import PASSWORD, User, register
-from tests.cloud import WIDE, Cloud
+from tests.cloud import Cloud
 from tests.deploy.callers import Ana, batch, typical_events
+from tests.deploy.conftest import Start
 from tests.deploy.deployment import Deployment, own
-from tests.deploy.function import Unpacked
 from tests.deploy.runtime_api import FunctionFailed
 from tests.unit.auth.authenticator import Authenticator
 
@@ -55,53 +54,9 @@ USES = {
 `chalicelib.schema`, and by nothing but maintenance."""
 
 
-@pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """Servers, queue triggers and FCM. Its own schedules stay still: ours are to do their work."""
-    cloud = Cloud(
-        tmp_path_factory.mktemp("servers"),
-        *["--workers", "1", "--messages", "mongo", "--schedule-seconds", "0"],
-        RATE_LIMITS=WIDE,
-    )
-    cloud.start()
-    yield cloud
-    cloud.stop()
-
-
-Start = Callable[..., Deployment]
-
-
-@pytest.fixture(scope="module")
-def start(
-    container: Unpacked, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Start]:
-    """Starts a deployment with some settings of its own."""
-    started: list[Deployment] = []
-
-    def start(trace_imports: bool = False, **settings: str) -> Deployment:
-        deployment = Deployment(
-            container,
-            {
-                **cloud.about["environment"],
-                "JWT_PUBLIC_KEYS": keys.public(keys.read(cloud.about["environment"]["JWT_KEYS"])),
-                "STAGE": "dev",
-                "RATE_LIMITS": WIDE,
-                **settings,
-            },
-            tmp_path_factory.mktemp("logs"),
-            trace_imports=trace_imports,
-        )
-        started.append(deployment)
-        return deployment
-
-    yield start
-    for deployment in started:
-        deployment.stop()
-
-
 @pytest.fixture(scope="module")
 def deployed(start: Start) -> Deployment:
-    """As it would be on AWS, but for waits made short."""
+    """As it would be on AWS, with shorter waits."""
     return start(PENDING_AFTER_SECONDS="1", DELIVERED_WITHIN_SECONDS="1")
 
 
@@ -403,27 +358,8 @@ class TestMaintenance:
         assert redriven.keys() == {"moved", "left"}
 
     def test_what_is_no_task_is_an_error_that_the_deploy_sees(self, deployed: Deployment) -> None:
-        with pytest.raises(FunctionFailed, match="This is no task"):
+        with pytest.raises(FunctionFailed, match="This is not a task"):
             deployed.function("maintain").invoke({"task": "destroy"})
-
-
-@pytest.fixture
-def empty(cloud: Cloud) -> Iterator[dict[str, str]]:
-    """The addresses of two databases that are new."""
-    urls = cloud.about["environment"]
-    name = f"test_{secrets.token_hex(4)}"
-    with psycopg.connect(urls["POSTGRES_URL"], autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-        yield {
-            variable: urlsplit(urls[variable])._replace(path=f"/{name}").geturl()
-            for variable in ("POSTGRES_URL", "MESSAGES_URL")
-        }
-    port = urlsplit(urls["POSTGRES_URL"]).port or 5432
-    administration = Postgres.administration(port, cloud.state)
-    with psycopg.connect(administration, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-        connection.execute("DROP ROLE IF EXISTS parley_app_9")
-        connection.execute("DROP ROLE IF EXISTS parley_app")
 
 
 def test_no_function_imports_an_sdk_that_it_does_not_use(start: Start, ana: Ana) -> None:

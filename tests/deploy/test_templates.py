@@ -17,7 +17,7 @@ from cryptography import x509
 from psycopg.conninfo import conninfo_to_dict
 
 from app import app
-from chalicelib import broker
+from chalicelib import topology
 from chalicelib.config import Settings
 from chalicelib.events import PUSH_QUEUES
 from infra.deploy import stages
@@ -75,7 +75,9 @@ CHOICES: dict[str, list[dict[str, object]]] = {
             "SecondNatId": "nat-2",
             "ThirdNatId": "nat-3",
             "FloodRequests": 20000,
+            "RedisNodes": 2,
         },
+        {"PostgresClass": "db.t3.small"},
     ],
 }
 STACKS = [
@@ -86,8 +88,8 @@ STACKS = [
 
 WATCHED = [stack for stack in STACKS if stack.template is WATCH]
 OURS = {
-    "MessagesStored", "LeftPending", "OutboxAge", "Redelivered", "OverduePushed", "PushesSent",
-    "PushesRetried", "PushesBuried", "TokensForgotten", "MailsSent", "MailsGivenUp",
+    "MessagesStored", "LeftPending", "OutboxAge", "EventsAge", "Redelivered", "OverduePushed",
+    "PushesSent", "PushesRetried", "PushesBuried", "TokensForgotten", "MailsSent", "MailsGivenUp",
     "PostsThrottled", "ExportsMade", "ExportsGivenUp", "RateLimited",
     "DependencyUnavailable",
 }  # fmt: skip
@@ -172,7 +174,7 @@ class TestContract:
         assert DATA.outputs.keys() == {
             *SECRETS, "BrokerSecretArn", "BrokerUserSecretArn", "BrokerArn", "BrokerConsoleUrl",
             "BrokerName", "BrokerVersion", "ExportsBucket", "MediaBucket", "PasswordGeneration",
-            "PostgresClass", "PostgresId", "PostgresKind", "RedisId",
+            "PostgresClass", "PostgresId", "PostgresKind", "RedisId", "RedisNodes",
         }  # fmt: skip
         assert WATCH.outputs.keys() == {"DashboardUrl", "AlarmTopicArn"}
 
@@ -187,6 +189,7 @@ class TestContract:
         assert NETWORK.outputs.keys() & DATA.parameters.keys() == _required(DATA) - {"Stage"}
         assert DATA.outputs.keys() & WATCH.parameters.keys() == {
             "BrokerName", "BrokerVersion", "PostgresClass", "PostgresId", "PostgresKind", "RedisId",
+            "RedisNodes",
         }  # fmt: skip
 
     @each_template
@@ -277,7 +280,7 @@ class TestDoors:
         }
 
     def test_floods_from_one_address_are_refused_where_a_stage_wants_that(self) -> None:
-        without, _, guarded = WATCHED
+        without, _, guarded, _ = WATCHED
         assert without.of_type("::WebACL", "::WebACLAssociation") == {}
 
         found = guarded.of_type("::WebACL", "::WebACLAssociation")
@@ -491,7 +494,7 @@ class TestAlarms:
             if name == "MessageCount"
         }
 
-        assert queues == {*PUSH_QUEUES, broker.DEAD}
+        assert queues == {*PUSH_QUEUES, topology.DEAD}
 
     def test_each_queue_has_a_consumer(self) -> None:
         for stack in WATCHED:
@@ -503,8 +506,22 @@ class TestAlarms:
         names = [set(stack.of_type("CloudWatch::Alarm")) for stack in WATCHED]
         nat = {"FirstNatPorts", "SecondNatPorts", "ThirdNatPorts"}
 
-        assert ["PostgresCredits" in each for each in names] == [True, False, False]
-        assert [len(each & nat) for each in names] == [1, 1, 3]
+        assert ["PostgresCredits" in each for each in names] == [True, False, False, True]
+        assert [len(each & nat) for each in names] == [1, 1, 3, 1]
+
+    def test_watch_every_node_of_valkey(self) -> None:
+        """Either may be the one that serves: after a failover it is the second."""
+        watched = [
+            sorted(
+                dict(where)["CacheClusterId"][-4:]
+                for space, _, where in _metrics(stack)
+                if space == "AWS/ElastiCache"
+            )
+            for stack in WATCHED
+        ]
+
+        one, two = ["-001"] * 3, ["-001"] * 3 + ["-002"] * 3
+        assert watched == [one, one, two, one]
 
     @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
     def test_watch_every_function(self, metric: str) -> None:
@@ -545,6 +562,18 @@ class TestAlarms:
         named = re.findall(r"docs/operations\.md: ([a-z-]+)\.", WATCH.path.read_text())
 
         assert sorted(set(named)) == sorted(sections)
+
+    def test_shares_in_the_manual_are_the_thresholds(self) -> None:
+        manual = (ROOT / "docs/operations.md").read_text().partition("\n## Alarms\n")[2]
+        told = dict(re.findall(r"^### (\S+)\n(?:(?!^###).*\n)*?.*[Oo]ver (\d+) %", manual, re.M))
+        thresholds = {
+            section[1]: str(one["Threshold"])
+            for one in self._alarms()
+            if (section := re.search(r"operations\.md: ([a-z-]+)\.$", _text(one)))
+        }
+
+        assert told.keys() >= {"postgres-cpu", "redis-memory", "redis-cpu"}
+        assert told.items() <= thresholds.items()
 
     def test_every_alarm_is_sent_to_the_topic(self) -> None:
         for one in self._alarms():

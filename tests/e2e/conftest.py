@@ -33,6 +33,8 @@ def serve(state: Path, messages: str) -> Iterator[Cloud]:
         DELIVERED_WITHIN_SECONDS="2",
         # Every test registers people, and all of them come from one address.
         RATE_LIMITS=WIDE,
+        ARGON2_TIME_COST="1",
+        ARGON2_MEMORY_KIB="8",
     )
     cloud.start()
     yield cloud

@@ -173,7 +173,7 @@ def test_every_route_answers_everybody_as_the_table_says(run: Run) -> None:
 
     async def ask(caller: Api, route: str) -> str:
         if route.endswith("/logout") and isinstance(caller, User):
-            # Whoever may sign out does it in a session of its own.
+            # A caller that may sign out does it in a session of its own.
             other = User(caller.url, caller.http)
             login = {"login": caller.username, "password": PASSWORD}
             answer = await other.call("POST /v1/auth/login", login)

@@ -1,4 +1,4 @@
-"""G7: bad input is told, with a code, a sentence and the field; nothing of it is stored."""
+"""G7: bad input is answered with a code, a sentence and the field; nothing of it is stored."""
 
 import asyncio
 import base64
@@ -70,7 +70,7 @@ BODIES: list[tuple[Any, int, str, list[str]]] = [
 ]
 
 
-def test_g7_bad_bodies_are_told_by_field_and_leave_nothing(run: Run) -> None:
+def test_g7_bad_bodies_are_answered_by_field_and_leave_nothing(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         for body, status, code, fields in BODIES:
@@ -84,7 +84,7 @@ def test_g7_bad_bodies_are_told_by_field_and_leave_nothing(run: Run) -> None:
     run(scenario)
 
 
-def test_g7_bad_frames_are_told_and_leave_nothing(run: Run) -> None:
+def test_g7_bad_frames_are_answered_and_leave_nothing(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         async with ana.socket() as a:
@@ -173,7 +173,7 @@ def test_g7_ids_of_another_shape_are_not_found(run: Run) -> None:
     run(scenario)
 
 
-def test_g7_cursors_from_nowhere_and_limits_without_bounds_are_told(run: Run) -> None:
+def test_g7_made_up_cursors_and_limits_out_of_bounds_are_refused(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, _, chat = await people.pair()
         for query, field in (
@@ -222,7 +222,7 @@ def forgeries(good: str, key: Any) -> dict[str, str]:
             claims, foreign, "ES256", headers={**kid, "kid": "../../dev/null"}
         ),
         "huge": "a" * 5000 + ".b.c",
-        # From here on all is right but for one thing.
+        # From here on, one thing is wrong at a time.
         "expired": signed(key, kid, {**claims, "exp": int(time.time()) - 1}),
         "for others": signed(key, kid, {**claims, "aud": "elsewhere"}),
         "for us among others": signed(key, kid, {**claims, "aud": [claims["aud"], "elsewhere"]}),
@@ -295,7 +295,7 @@ def test_tickets_are_used_once_and_only_tickets_open_a_socket(run: Run, cloud: C
     run(scenario)
 
 
-def test_ten_thousand_requests_from_one_session_are_slowed(run: Run) -> None:
+def test_thousands_of_requests_from_one_session_are_slowed(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo = await people.new(), await people.new()
         statuses: dict[int, int] = {}
@@ -309,11 +309,11 @@ def test_ten_thousand_requests_from_one_session_are_slowed(run: Run) -> None:
                     waits.append(answer.headers["retry-after"])
 
         # What is in flight at once is what a bucket must withstand; the rest is only patience.
-        await asyncio.gather(*(hammer(500) for _ in range(20)))
+        await asyncio.gather(*(hammer(125) for _ in range(20)))
 
         assert set(statuses) == {200, 429}
-        assert sum(statuses.values()) == 10_000
-        assert statuses[429] > 5_000
+        assert sum(statuses.values()) == 2_500
+        assert statuses[429] > 1_000
         assert all(int(wait) >= 1 for wait in waits)
         assert (await bo.call("GET /v1/users/me")).status == 200
 
@@ -414,7 +414,7 @@ ACCOUNT = {
         ({"role": "admin"}, "role"),
     ],
 )
-def test_g7_bad_registrations_are_told_by_field(
+def test_g7_bad_registrations_are_answered_by_field(
     run: Run, change: dict[str, Any], field: str
 ) -> None:
     async def scenario(people: People) -> None:
@@ -427,7 +427,7 @@ def test_g7_bad_registrations_are_told_by_field(
     run(scenario)
 
 
-def test_g7_a_taken_username_is_told_and_a_taken_address_is_not(run: Run) -> None:
+def test_g7_a_taken_username_is_answered_and_a_taken_address_is_not(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.new("ana")
         email = ana.signed_in["user"]["email"].upper()

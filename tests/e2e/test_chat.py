@@ -58,7 +58,7 @@ def test_a_message_arrives_at_once_and_its_ticks_come_back(run: Run) -> None:
 def test_every_device_of_both_gets_it_and_none_gets_its_own_answer(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
-        other = await ana.sign_in()  # before her phone is there to be told of it
+        other = await ana.sign_in()  # before her phone is connected, so that it gets no event of it
         async with (
             ana.socket() as phone,
             other.socket() as desk,

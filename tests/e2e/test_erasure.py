@@ -75,7 +75,7 @@ def found(cloud: Cloud, marks: dict[str, str]) -> set[tuple[str, str]]:
 
 
 async def someone(people: People, mark: str) -> tuple[User, dict[str, str]]:
-    """Somebody of whom every store holds something, and what it is recognised by."""
+    """A user of whom every store holds something, and the texts to recognise it by."""
     device_key = secrets.token_urlsafe(24)
     registration = {
         "email": f"mail-{mark}@example.org",

@@ -123,7 +123,7 @@ def test_a_socket_of_a_reset_session_cannot_be_opened(run: Run) -> None:
     run(scenario)
 
 
-def test_a_sign_in_is_told_by_event_and_from_a_new_device_by_mail(run: Run) -> None:
+def test_a_sign_in_sends_an_event_and_from_a_new_device_a_mail(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.new("ana")
         (token,) = await people.mailed(ana)
@@ -151,7 +151,7 @@ def test_asking_again_and_again_voids_no_link(run: Run) -> None:
         for _ in range(5):
             await people.anonymous.ok("POST /v1/auth/password/reset-request", email)
         other = await people.new("bo")
-        await people.mailed(other)  # so those before it were looked into
+        await people.mailed(other)  # so the job has handled those before it
 
         assert len(await people.mailed(ana)) == 2
         reset = {"token": token, "new_password": NEW}
@@ -181,7 +181,7 @@ def test_strangers_who_claim_an_address_do_not_keep_its_owner_out(run: Run) -> N
     run(scenario)
 
 
-def test_every_change_of_how_one_signs_in_is_told(run: Run) -> None:
+def test_every_change_of_how_one_signs_in_is_mailed(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.verified("ana")
         await people.told(ana, "- This e-mail address was verified")
@@ -205,7 +205,7 @@ def test_a_sign_in_that_copies_a_known_devices_name_is_mailed(run: Run) -> None:
         await people.told(ana, "- A new device signed in")
         mails = len(await people.mails(ana))
         await people.anonymous.ok("POST /v1/auth/login", known)
-        await people.mailed(await people.new("bo"))  # so what came before was looked into
+        await people.mailed(await people.new("bo"))  # so the job has handled what came before
         assert len(await people.mails(ana)) == mails
 
         copied = {**known, "device_key": uuid.uuid4().hex}

@@ -1,4 +1,4 @@
-"""Many people at one address, one of whom is up to no good. Its limits are as small as can be."""
+"""Many people at one address, one of them an attacker. The limits are as small as possible."""
 
 import json
 import secrets
@@ -11,8 +11,10 @@ from tests.client import PASSWORD
 from tests.cloud import Cloud
 from tests.e2e.oauth import Browser, Page, Program, asking, call, post, registered, trade
 
+PAGES = 30
 SMALL = {
     "guess": {"address": [2, 900]},
+    "page": {"address": [PAGES, 900]},
     "refresh": {"address": [2, 900]},
     "login": {"address": [2, 900]},
     "passkey-answer": {"address": [2, 900]},
@@ -107,6 +109,12 @@ def page_of(browser: Browser, program: Program, ana: Neighbour) -> Page:
     return page
 
 
+def use_up_pages(ana: Neighbour, program: Program) -> None:
+    """Until a new browser gets no sign-in page."""
+    pages = [Browser(ana.url).visit(asking(ana.url, program)) for _ in range(PAGES + 1)]
+    assert pages[-1].status == 429
+
+
 def test_a_program_that_may_nothing_keeps_its_user_from_nothing(cloud: Cloud) -> None:
     cy, program = Neighbour(cloud), registered(cloud)
     browser = Browser(cy.url)
@@ -135,6 +143,8 @@ def test_strangers_at_an_address_use_up_nothing_that_right_requests_need(
     assert call(ana.url, "/v1/users/me", ana.tokens["access_token"]).status_code == 200
     assert ana.login().status_code == 200  # on a device that the account knows
     assert Browser(ana.url).visit(asking(ana.url, program)).status == 200
+    use_up_pages(ana, program)
+    browser.http.cookies.delete("parley-sign-in")  # signed in before, and not any more
     for one in (program, public):
         code = browser.submit(page_of(browser, one, ana), "allow").back["code"]
         token = trade(ana.url, one, code).json()["refresh_token"]

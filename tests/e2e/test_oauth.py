@@ -50,7 +50,7 @@ def test_a_user_signs_in_agrees_and_is_sent_back(
     assert call(browser.url, "/v1/users/me", tokens["access_token"]).status_code == 403
 
 
-def test_who_has_a_second_factor_is_asked_for_a_code(
+def test_a_user_with_a_second_factor_is_asked_for_a_code(
     browser: Browser, program: Program, ana: User
 ) -> None:
     route, bearer = f"{browser.url}/v1/auth/second-factor", {"Authorization": f"Bearer {ana.token}"}
@@ -145,7 +145,7 @@ def test_they_can_go_on_as_somebody_else(
     assert call(browser.url, "/oauth2/userinfo", token).json()["sub"] == bo.id
 
 
-def test_a_wrong_password_is_told_on_the_page(
+def test_a_wrong_password_is_shown_on_the_page(
     browser: Browser, program: Program, ana: User
 ) -> None:
     page = browser.visit(asking(browser.url, program))

@@ -159,7 +159,7 @@ class TestRequests:
             ({"request_uri": EVIL}, "request_uri_not_supported"),
         ],
     )
-    def test_what_is_refused_is_told_to_the_program_with_who_says_so(
+    def test_a_refusal_goes_to_the_program_with_the_issuer(
         self,
         browser: Browser,
         program: Program,

@@ -80,7 +80,7 @@ def test_it_takes_the_place_of_a_code(run: Run) -> None:
     run(scenario)
 
 
-def test_who_is_suspended_is_told_so(run: Run) -> None:
+def test_a_suspended_user_gets_account_suspended(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, key = await people.new("ana"), device(people)
         await add(ana, key)

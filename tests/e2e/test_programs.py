@@ -68,7 +68,7 @@ def test_a_push_reaches_phones_past_the_queue_and_says_whose(run: Run) -> None:
     run(scenario)
 
 
-def test_a_device_that_fails_is_told(run: Run) -> None:
+def test_a_device_that_fails_is_reported(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, shop = await asyncio.gather(people.new(), service(people, "push.send"))
         await ana.ok(
@@ -120,7 +120,7 @@ def test_users_are_there_suspended_deleted_or_unknown(run: Run) -> None:
         ("POST /v1/users/validate", {"user_ids": ["x"]}),
     ],
 )
-def test_g7_what_makes_no_sense_is_told(run: Run, route: str, body: dict[str, Any]) -> None:
+def test_g7_bad_input_is_answered(run: Run, route: str, body: dict[str, Any]) -> None:
     async def scenario(people: People) -> None:
         shop = await service(people, "push.send", "users.validate")
         answer = await shop.call(route, body)

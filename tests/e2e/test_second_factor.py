@@ -76,8 +76,8 @@ def test_a_reset_of_the_password_does_not_go_around_it(run: Run) -> None:
     run(scenario)
 
 
-def test_a_reset_that_proves_the_address_ends_the_one_of_before(run: Run) -> None:
-    """Whoever had the account until then may have been somebody else."""
+def test_a_reset_that_proves_the_address_removes_an_older_second_factor(run: Run) -> None:
+    """Until then, somebody else may have had the account."""
 
     async def scenario(people: People) -> None:
         ana = await people.new("ana")
@@ -93,7 +93,7 @@ def test_a_reset_that_proves_the_address_ends_the_one_of_before(run: Run) -> Non
     run(scenario)
 
 
-def test_guesses_are_limited_whoever_knows_the_password(run: Run) -> None:
+def test_guesses_at_codes_are_limited_also_with_the_right_password(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.new("ana")
         app, codes = await protect(ana)

@@ -38,6 +38,8 @@ class Calls:
 
     def __init__(self) -> None:
         self.made: list[Call] = []
+        self.waiting = 0
+        """How many wait for their answer."""
 
     def __str__(self) -> str:
         outcomes = dict(Counter(call.outcome for call in self.made))
@@ -91,12 +93,14 @@ class Calls:
     async def _made(self, what: str, call: Callable[[], Awaitable[tuple[str, T]]]) -> T:
         started = time.monotonic()
         outcome = "failed"
+        self.waiting += 1
         try:
             outcome, result = await call()
         except asyncio.CancelledError:
             outcome = "cancelled"
             raise
         finally:
+            self.waiting -= 1
             self.made.append(Call(what, outcome, time.monotonic() - started))
         if outcome != "ok":
             raise Unanswered(outcome)

@@ -32,7 +32,7 @@ async def repeat_what_was_given_up(speaker: Speaker) -> None:
 
 
 async def one_history(crowd: Crowd, chat_id: str, members: list[User]) -> list[Any]:
-    """G3: what all see is one and the same, whichever way they read it. Oldest first."""
+    """G3: all members see the same messages, by every way to read them. Oldest first."""
     histories = [await pages(user, chat_id) for user in members]
     limit = crowd.chance.randint(20, 200)
     histories += [await changes(user, chat_id, limit) for user in members]

@@ -20,7 +20,7 @@ STORES = ("mongo", "postgres")
 WORKERS = 10
 MINUTES = 3
 SOCKETS_PER_SESSION = 100
-# Whoever could not send for a while makes up for it faster than people would.
+# Devices that could not send for a while catch up faster than people would.
 UNHINDERED = {
     "send": {kind: [100_000, 1] for kind in ("user", "session", "target")},
     "default": {kind: [100_000, 1] for kind in ("user", "session")},

@@ -1,4 +1,4 @@
-"""A device that follows the client protocol: all it has is what it was told."""
+"""A device that follows the client protocol: it knows only what the server sent it."""
 
 import asyncio
 import time

@@ -1,28 +1,61 @@
-"""A network in front of Redis that loses single answers, or holds single requests back."""
+"""A network in front of a server that loses answers, or holds single requests back."""
 
 import contextlib
+import random
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 
-class LossyProxy:
-    """Forwards bytes both ways, but for what has to do with a request that contains a text."""
+@dataclass
+class Loss:
+    """Which answers are lost: each in a random place, where it breaks off.
 
-    def __init__(self, url: str) -> None:
-        self._far: SplitResult = urlsplit(url)
+    `chosen` is asked for the first, second, … answer. Then the connection is closed or, if
+    `silent`, carries nothing more and stays open.
+    """
+
+    chosen: Callable[[int], bool]
+    chance: random.Random
+    silent: bool
+    answers: int = 0
+    lost: int = 0
+
+    def rest_of(self, data: bytes) -> bytes | None:
+        """What arrives of an answer that is lost; None where it is not."""
+        self.answers += 1
+        if not self.chosen(self.answers):
+            return None
+        self.lost += 1
+        return data[: self.chance.randrange(len(data))]
+
+
+class LossyProxy:
+    """Forwards bytes both ways, except those to be lost or held back. Answers nobody until it
+    knows where its server is."""
+
+    def __init__(self, url: str | None = None) -> None:
+        self._far: SplitResult | None = urlsplit(url) if url else None
         self._losing = self._holding = b""
+        self._loss: Loss | None = None
+        self._turn = threading.Lock()
         self._held = threading.Event()
         self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def url(self) -> str:
         """Where clients reach the server through this."""
+        assert self._far is not None
         secret, at, _ = self._far.netloc.rpartition("@")
-        place = f"127.0.0.1:{self._server.getsockname()[1]}"
-        return self._far._replace(netloc=f"{secret}{at}{place}").geturl()
+        return self._far._replace(netloc=f"{secret}{at}127.0.0.1:{self.port}").geturl()
+
+    def lead_to(self, url: str) -> None:
+        """Where the server is."""
+        self._far = urlsplit(url)
 
     def close(self) -> None:
         """Accept nobody any more."""
@@ -38,6 +71,15 @@ class LossyProxy:
             self._losing = b""
 
     @contextlib.contextmanager
+    def losing(self, loss: Loss) -> Iterator[Loss]:
+        """Inside the block the answers that `loss` chooses are lost."""
+        self._loss = loss
+        try:
+            yield loss
+        finally:
+            self._loss = None
+
+    @contextlib.contextmanager
     def holding(self, text: str) -> Iterator[threading.Event]:
         """Inside the block such requests do not reach the server; set once there was one."""
         self._held.clear()
@@ -51,7 +93,12 @@ class LossyProxy:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._server.accept()
-                far = socket.create_connection((self._far.hostname, self._far.port))
+                try:
+                    assert self._far is not None
+                    far = socket.create_connection((self._far.hostname, self._far.port))
+                except (OSError, AssertionError):
+                    _hang_up(near)
+                    continue
                 mute = threading.Event()
                 for job in (self._ask, self._answer):
                     threading.Thread(target=job, args=(near, far, mute), daemon=True).start()
@@ -70,8 +117,19 @@ class LossyProxy:
     def _answer(self, near: socket.socket, far: socket.socket, mute: threading.Event) -> None:
         with contextlib.suppress(OSError):
             while data := far.recv(1 << 20):
-                if not mute.is_set():
-                    near.sendall(data)
+                if mute.is_set():
+                    continue
+                loss = self._loss
+                rest = None
+                if loss is not None:
+                    with self._turn:
+                        rest = loss.rest_of(data)
+                near.sendall(data if rest is None else rest)
+                if loss is None or rest is None:
+                    continue
+                if not loss.silent:
+                    break
+                mute.set()
         _hang_up(near)
 
 

@@ -24,7 +24,7 @@ def test_g1_a_message_that_a_socket_swallowed_is_pushed_although_rabbitmq_was_aw
             else:
                 away = asyncio.create_task(trouble.freeze("rabbitmq", 5))
             message = await crowd.calls.http(crowd.cy, sent.route, sent.body)
-            # No push is tried but for want of an acknowledgement, which is soon overdue.
+            # Only a missing acknowledgement leads to a push, and it is overdue soon.
             assert await crowd.shown(crowd.di) == []
             await away
             await crowd.until_shown(crowd.di, [message["id"]])

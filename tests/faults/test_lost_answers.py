@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
+import psycopg
 import pytest
 import redis
 import websockets
@@ -143,7 +144,7 @@ def run(place: Place, scenario: Callable[[People], Awaitable[None]]) -> None:
 
 
 async def is_let_in(socket: Socket, action: str = "sync", data: Any = NOTHING) -> bool:
-    """Who is not is told so, or finds the socket closed by then."""
+    """Whether a socket is still signed in. If not, it is refused, or closed already."""
     try:
         await socket.ask(action, data)
     except Refused as refused:
@@ -233,7 +234,10 @@ def test_g1_g6_a_message_that_comes_during_connect_is_not_lost_and_not_pushed(
         ticket = await bo.ok("POST /v1/socket-tickets")
         # So that $connect asks PostgreSQL how the session stands.
         place.direct.delete(f"session:{{{bo.id}}}:{bo.signed_in['session_id']}")
-        async with Trouble(place.cloud, random.Random()).suspended("postgres"):
+        postgres = place.cloud.about["environment"]["POSTGRES_URL"]
+        async with await psycopg.AsyncConnection.connect(postgres) as connection:
+            # Nothing else waits, so that the message is sent long before $connect gives up.
+            await connection.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
             connecting = asyncio.create_task(bo.open(ticket))
             await crowd.until(lambda: bool(place.direct.exists(_sockets(bo.id))))
             message = await people.ana.send(chat, "are you there?")

@@ -1,4 +1,4 @@
-"""Whoever dies between storing a message and delivering it leaves the delivery to others."""
+"""If a worker dies between storing and delivering a message, another one delivers it."""
 
 import asyncio
 

@@ -12,7 +12,7 @@ pytestmark = [on_one_store]
 
 
 async def ask(crowd: Crowd, user: User, route: str) -> str:
-    """What becomes of a request: "ok", "unavailable" while nobody can say, or else its code."""
+    """The outcome of a request: "ok", "unavailable" without Redis, or its error code."""
     try:
         await crowd.calls.http(user, route)
     except Unanswered as unanswered:
@@ -90,7 +90,7 @@ def test_g5_nothing_is_let_in_after_a_logout_while_redis_comes_and_goes(
             return let_in
 
         async def log_out() -> None:
-            """A client repeats it until it is told that it is signed out."""
+            """A client repeats it until the answer says that it is signed out."""
             await asyncio.sleep(crowd.chance.uniform(0, 1))
             while (outcome := await ask(crowd, session, "POST /v1/auth/logout")) == "unavailable":
                 await asyncio.sleep(0.1)

@@ -188,7 +188,7 @@ def test_a_kill_leaves_nothing_and_the_next_start_works(start: Start) -> None:
     assert start().about()["pid"] != cloud.popen.pid
 
 
-def test_a_port_in_use_is_told_at_once(start: Start) -> None:
+def test_a_port_in_use_is_reported_at_once(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         cloud = start("--http-port", str(port))
@@ -199,7 +199,7 @@ def test_a_port_in_use_is_told_at_once(start: Start) -> None:
     assert "ready" not in cloud.output
 
 
-def test_a_state_folder_in_use_is_told_at_once(start: Start) -> None:
+def test_a_state_folder_in_use_is_reported_at_once(start: Start) -> None:
     first = start()
     first.about()
     output = first.output
@@ -213,7 +213,7 @@ def test_a_state_folder_in_use_is_told_at_once(start: Start) -> None:
     assert (first.state / "run.json").exists()
 
 
-def test_an_app_that_cannot_be_imported_is_told(start: Start, tmp_path: Path) -> None:
+def test_an_app_that_cannot_be_imported_is_reported(start: Start, tmp_path: Path) -> None:
     broken = tmp_path / "app"
     broken.mkdir()
     (broken / "app.py").write_text("import no_such_module\n")
@@ -226,7 +226,7 @@ def test_an_app_that_cannot_be_imported_is_told(start: Start, tmp_path: Path) ->
     assert cloud.left_behind() == []
 
 
-def test_a_schema_that_fails_is_told(start: Start, tmp_path: Path) -> None:
+def test_a_schema_that_fails_is_reported(start: Start, tmp_path: Path) -> None:
     broken = tmp_path / "app"
     (broken / "chalicelib").mkdir(parents=True)
     (broken / "app.py").write_text("")
@@ -273,7 +273,7 @@ def test_chalice_local_serves_http_on_the_services(start: Start) -> None:
     services = start("--http-port", str(port), command="services", app=ROOT)
     eventually(lambda: "Ctrl-C stops" in services.output, START_SECONDS)
     url = f"http://127.0.0.1:{port}"
-    # It would start anew, and cut off who is asking, when another test writes below this folder.
+    # It would restart, and cut off callers, when another test writes below this folder.
     chalice = subprocess.Popen(
         [
             *(Path(sys.executable).with_name("chalice"), "local"),

@@ -167,7 +167,7 @@ class TestMessages:
             assert client.recv(PATIENCE) == base64.b64encode(b"\x00\xff").decode()
 
     @pytest.mark.parametrize("how", ["raise", "crash"])
-    def test_that_fail_are_told_and_the_socket_lives(self, stack: Stack, how: str) -> None:
+    def test_that_fail_are_answered_and_the_socket_lives(self, stack: Stack, how: str) -> None:
         with stack.connect() as client:
             connection_id = stack.connection_id(client)
             client.send(how)
@@ -179,7 +179,7 @@ class TestMessages:
             client.send("still here")
             assert client.recv(PATIENCE) == "still here"
 
-    def test_that_take_too_long_are_told(self, make_stack: MakeStack) -> None:
+    def test_that_take_too_long_are_answered(self, make_stack: MakeStack) -> None:
         stack = make_stack(limits=Limits(integration=1), workers=2)
 
         with stack.connect() as client:

@@ -253,7 +253,7 @@ def test_the_broker_may_go_away_and_come_back(
         servers["rabbitmq"].restart()
         broker.publish("after")
 
-        # With the other one again, if the broker went before it was told that this was handled.
+        # Together with "before", if the broker stopped before it got the acknowledgement.
         eventually(lambda: any("after" in one for one in batches(stack, broker)), patience=30)
     assert stack.reports == []
 

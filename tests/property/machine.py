@@ -159,6 +159,7 @@ class Chats(RuleBasedStateMachine):
             self.world.sockets.wait()
             self.tried(fault, self.world.messages.push_overdue)
         else:
+            self.tried(fault, self.world.messages.publish_left)
             self.tried(fault, self.world.messages.redeliver_pending)
             if fault is None:
                 self.check_open_sockets()
@@ -218,7 +219,7 @@ class Chats(RuleBasedStateMachine):
 
     @invariant()
     def who_is_complete_has_everything(self) -> None:
-        """G3: a rev that somebody was told as complete skips nothing."""
+        """G3: if an answer is complete up to a rev, nothing before that rev is missing."""
         for client in self.clients:
             for chat_id, rev in client.complete.items():
                 seen = client.seen[chat_id]
@@ -247,7 +248,9 @@ class Chats(RuleBasedStateMachine):
             for chat_id in self.chats_of(client):
                 assert client.shown(chat_id) == self.log[chat_id]
         assert self.world.messages.redeliver_pending() == 0
+        self.world.messages.publish_left()
         self.check_pushes()
+        self.check_events()
 
     def check_reached(self, client: Client, chat_id: str) -> None:
         """G1: a device has the message, or it is on its way to one, or there was a push."""
@@ -283,12 +286,22 @@ class Chats(RuleBasedStateMachine):
                 )
 
     def check_pushes(self) -> None:
-        """G4: nobody is told of a message but those in the chat, and not who wrote it."""
+        """G4: a message is pushed to other members of its chat only, and not to its sender."""
         messages = {m.id: m for log in self.log.values() for m in log}
         for push in self.world.broker.published:
             if message := messages.get(push.message_id):
                 others = {*self.members[message.chat_id]} - {message.sender_id}
                 assert set(push.user_ids) == others
+
+    def check_events(self) -> None:
+        """Every chat and message is published, and nothing else."""
+        told: dict[str, set[str]] = {"chat.created": set(), "message.created": set()}
+        for event in self.world.broker.told:
+            if event.data.model_dump()["chat_id"] in self.members:
+                told[event.type].add(event.id)
+        assert told["chat.created"] == set(self.members)
+        assert told["message.created"] == {m.id for log in self.log.values() for m in log}
+        assert self.store.unpublished(limit=200) == []
 
     # -- how
 

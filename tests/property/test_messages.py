@@ -1,4 +1,4 @@
-"""The guarantees hold whatever people do and whoever dies at whatever moment."""
+"""The guarantees hold whatever people do, and whenever a process dies."""
 
 import logging
 import os

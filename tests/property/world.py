@@ -17,7 +17,6 @@ from chalicelib.messages.models import Message, Owed
 from chalicelib.messages.service import Messages
 from chalicelib.messages.store import MessageStore
 from chalicelib.socket_events import Socket
-from chalicelib.wire import now
 from tests.unit.messages.fakes import FakeBroker
 from tests.unit.settings import settings
 
@@ -205,9 +204,6 @@ class Model(Sockets):
     def pushed(self, message_id: str) -> set[str]:
         return set(self.was_pushed[message_id])
 
-    def now(self) -> datetime:
-        return now()
-
     def claim_overdue(self, limit: int) -> list[Owed]:
         found = [one for one in self.owed if one not in self.claimed][:limit]
         self.claimed |= set(found)
@@ -215,7 +211,7 @@ class Model(Sockets):
 
 
 class Wires(Gateway):
-    """The real gateway, but for the network."""
+    """The real gateway without the network."""
 
     def __init__(self, sockets: Connections, fate: Fate) -> None:
         self._connections = sockets

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from chalicelib.broker import RETRY_SECONDS
 from chalicelib.config import Settings, SettingsInvalid
 from chalicelib.events import PUSH_QUEUES, PUSH_SHARDS, Failure, shard_of
 from chalicelib.ids import new_id
+from chalicelib.topology import RETRY_SECONDS
 from tests.fakes import FakeBroker
 from tests.unit.settings import ENVIRONMENT
 from tests.unit.test_events import unread

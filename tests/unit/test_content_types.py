@@ -1,4 +1,4 @@
-"""Every route that takes JSON insists on being told so: other sites can send it no other way."""
+"""Every route that takes JSON requires its Content-Type: other sites cannot send that."""
 
 import re
 from typing import Any

@@ -125,7 +125,7 @@ class TestOrigins:
         assert "RateLimit" in answered["access-control-expose-headers"]
         assert answered["vary"] == "Origin"
 
-    def test_a_preflight_is_told_what_the_path_knows(
+    def test_a_preflight_is_answered_with_the_methods_of_the_path(
         self, app: Chalice, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         given(monkeypatch, cors_origins=OURS)

@@ -71,21 +71,24 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
         "app.ws_disconnect(frame(None), None)",
     ),
     "a frame that sends": (
-        REDIS | MONGODB,
+        REDIS | MONGODB | {"pika"},
         "deps.connections.admit = caller; deps.message_store.append = store;"
-        "deps.message_store.settle = nothing; deps.gateway.deliver = delivery(set())",
+        "deps.message_store.settle = nothing; deps.gateway.deliver = delivery(set());"
+        "deps.broker.finish = nothing",
         "app.ws_message(frame('message.send', SEND), None)",
     ),
     "a frame that sends to somebody absent": (
         REDIS | MONGODB | {"pika"},
         "deps.connections.admit = caller; deps.message_store.append = store;"
         "deps.message_store.settle = nothing; deps.gateway.deliver = delivery({B});"
-        "deps.broker.publish = nothing",
+        "deps.broker.finish = nothing",
         "app.ws_message(frame('message.send', SEND), None)",
     ),
     "redeliver_pending": (
         REDIS | MONGODB | {"psycopg"},
-        "deps.account_store.revoked_within = nothing; deps.message_store.pending = nothing",
+        "deps.account_store.revoked_within = nothing; deps.message_store.pending = nothing;"
+        "deps.message_store.now = lambda: NOW;"
+        "deps.domain_events.publish_left = deps.messages.publish_left = lambda: 0",
         "chalicelib.messages.jobs.redeliver_pending(SCHEDULED, None)",
     ),
     "push_overdue": (
@@ -143,7 +146,9 @@ import chalicelib.notify.worker
 from chalicelib.auth.models import Identity, Program
 from chalicelib.deps import deps
 from chalicelib.messages.models import Stored
+from chalicelib.wire import now
 
+NOW = now()
 A, B, C = (f"00000000-0000-7000-8000-00000000000{n}" for n in range(3))
 SEND = {"chat_id": C, "client_id": "x", "content": {"kind": "text", "text": "hi"}}
 SCHEDULED = {key: None for key in ("version", "account", "region", "detail", "detail-type",
@@ -156,7 +161,7 @@ def nothing(*_, **__): return []
 def caller(*_):
     from chalicelib.connections import Caller
     return Caller(user_id=A, session_id="s", connection_id="c", scopes=identity.scopes)
-def store(new, **_): return Stored(new.at(1), [A, B], created=True, pending=True)
+def store(new, **_): return Stored(new.at(1, NOW), [A, B], created=True, pending=True)
 def delivery(unreached):
     from chalicelib.gateway import Delivery
     return lambda *_, **__: Delivery(unreached, False)

@@ -6,7 +6,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +17,7 @@ from chalicelib import logs, metrics
 from chalicelib.auth.jobs import purge_sessions
 from chalicelib.connections import Caller, Connections
 from chalicelib.deps import deps
+from chalicelib.domain_events.service import DomainEvents
 from chalicelib.errors import Unavailable
 from chalicelib.events import shard_of
 from chalicelib.invocation import InvocationFailed
@@ -26,7 +27,7 @@ from chalicelib.messages.service import Messages
 from chalicelib.notify.models import Outcome
 from chalicelib.notify.worker import notify
 from chalicelib.wire import now
-from tests.fakes import FakeMessageStore
+from tests.fakes import FakeMessageStore, FakeOutbox
 from tests.unit.auth.test_jobs import EVENT as SCHEDULED
 from tests.unit.embedded import Point, points
 from tests.unit.messages.fakes import FakeBroker, FakeGateway, FakeUsers
@@ -49,9 +50,6 @@ class FakeConnections(Connections):
     def admit(self, connection_id: str, use: Any = None) -> Caller:
         scopes = frozenset({"chats.read", "chats.write"})
         return Caller(user_id=ANA_ID, session_id="s", connection_id="c1", scopes=scopes)
-
-    def now(self) -> datetime:
-        return now()
 
     def claim_overdue(self, limit: int) -> list[Owed]:
         claimed, self.overdue = self.overdue, []
@@ -83,6 +81,7 @@ class World:
         self.gateway = FakeGateway([ANA_ID])
         self.broker = FakeBroker()
         self.connections = FakeConnections()
+        self.outbox = FakeOutbox()
         users: Any = FakeUsers([ANA_ID, BO_ID])
         self.messages = Messages(
             settings(pending_after_seconds=1),
@@ -116,6 +115,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         "messages": world.messages,
         "connections": world.connections,
         "auth": FakeAuth(),
+        "domain_events": DomainEvents(settings(), outbox=world.outbox, broker=lambda: world.broker),
     }.items():
         monkeypatch.setitem(vars(deps), name, value)
     return world
@@ -180,7 +180,7 @@ class TestARequest:
         assert answer["statusCode"] == 201
         out = printed()
         assert out.metrics == [Point("MessagesStored", 1, "Count", STAGE)]
-        assert out.logs == [], "a request that went well needs no line of ours"
+        assert out.logs == [], "a request that succeeded needs no log line"
 
     def test_tells_ids_and_no_text_when_something_is_away(self, world: World, printed: Any) -> None:
         world.broker.sick = True
@@ -261,7 +261,10 @@ class TestASchedule:
     ) -> None:
         redeliver_pending(SCHEDULED, CONTEXT)
 
-        assert printed().metrics == [Point("OutboxAge", 0, "Seconds", STAGE)]
+        assert printed().metrics == [
+            Point("EventsAge", 0, "Seconds", STAGE),
+            Point("OutboxAge", 0, "Seconds", STAGE),
+        ]
 
     def test_counts_what_it_delivered(
         self, world: World, printed: Any, monkeypatch: pytest.MonkeyPatch
@@ -272,12 +275,12 @@ class TestASchedule:
         metrics.begin()
         later = now() + timedelta(minutes=1)
         (left,) = world.store.pending(before=later, limit=9)
-        monkeypatch.setattr(world.connections, "now", lambda: later)
+        monkeypatch.setattr(world.store, "now", lambda: later)
 
         redeliver_pending(SCHEDULED, CONTEXT)
 
         out = printed()
-        age, delivered = out.metrics
+        _, age, delivered = out.metrics
         assert age.name == "OutboxAge"
         assert age.value == (later - left.message.created_at).total_seconds()
         assert delivered == Point("Redelivered", 1, "Count", STAGE)
@@ -291,6 +294,21 @@ class TestASchedule:
         push_overdue(SCHEDULED, CONTEXT)
 
         assert printed().metrics == [Point("OverduePushed", 1, "Count", STAGE)]
+
+    @pytest.mark.parametrize("error", [Unavailable("postgres"), ValueError()])
+    def test_publishes_events_of_chats_although_those_of_accounts_cannot_be(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        def fail() -> int:
+            raise error
+
+        monkeypatch.setattr(deps.domain_events, "publish_left", fail)
+        world.store.calls.clear()
+
+        with suppress(InvocationFailed):
+            redeliver_pending(SCHEDULED, CONTEXT)
+
+        assert {"pending", "unpublished"} <= set(world.store.calls)
 
     @pytest.mark.parametrize("error", [Unavailable("postgres"), ValueError()])
     def test_delivers_although_revoked_sessions_cannot_be_looked_for(
@@ -313,7 +331,8 @@ class TestASchedule:
         with pytest.raises(InvocationFailed):
             redeliver_pending(SCHEDULED, CONTEXT)
 
-        assert {one.name for one in printed().metrics} == {"DependencyUnavailable"}
+        names = {one.name for one in printed().metrics}
+        assert names == {"EventsAge", "DependencyUnavailable"}
 
     def test_tells_the_ids_that_lambda_gives(
         self, world: World, printed: Any, monkeypatch: pytest.MonkeyPatch
@@ -322,7 +341,7 @@ class TestASchedule:
         world.messages.send(world.ana, world.chat.id, draft(TEXT))
         printed()
         later = now() + timedelta(minutes=1)
-        monkeypatch.setattr(world.connections, "now", lambda: later)
+        monkeypatch.setattr(world.store, "now", lambda: later)
 
         redeliver_pending(SCHEDULED, CONTEXT)
 

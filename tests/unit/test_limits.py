@@ -1,4 +1,4 @@
-"""The table of rates, what may be changed of it, and what clients are told."""
+"""The table of rates, which parts may be changed, and the header fields that clients get."""
 
 import pytest
 
@@ -32,10 +32,21 @@ def test_every_action_is_limited_by_user_and_session_and_none_by_address() -> No
         assert {"user", "session"} <= set(TABLE[action.limit].buckets) <= KINDS_OF_A_FRAME, name
 
 
-def test_who_is_signed_in_never_waits_for_an_address() -> None:
+def test_a_signed_in_user_never_waits_for_an_address() -> None:
     """Accounts are free: a few of one neighbour could use up what all others there need."""
     counted = {one.limit for one in ENDPOINTS if one.scope} | {CONNECT.limit}
     assert {name for name in counted if TABLE[name].address} == set()
+
+
+@pytest.mark.parametrize("route", ["PATCH /v1/users/me", "POST /v1/chats"])
+def test_what_other_services_are_told_of_is_rare(route: str) -> None:
+    """While RabbitMQ is away it waits in a table, and later it takes places in their queues."""
+    (limit,) = {one.limit for one in ENDPOINTS if f"{one.method} {one.path}" == route}
+    bucket = TABLE[limit].user
+
+    assert bucket is not None
+    assert bucket.size <= 60
+    assert bucket.seconds / bucket.size >= 10
 
 
 def test_an_action_shares_the_buckets_of_its_twin() -> None:
@@ -120,7 +131,7 @@ def test_no_other_setting_is_taken(changes: dict[str, object]) -> None:
         settings(rate_limits=changes)
 
 
-def test_what_is_no_json_is_told() -> None:
+def test_what_is_not_json_is_refused() -> None:
     with pytest.raises(SettingsInvalid, match="RATE_LIMITS"):
         settings(rate_limits="{")
 
@@ -149,7 +160,7 @@ def test_a_full_bucket_has_nothing_to_wait_for() -> None:
     assert judge([([TEN], [0, 0])]) == [Quota("send-user", TEN.bucket, 10, 0)]
 
 
-def test_whoever_must_wait_is_told_for_the_longest() -> None:
+def test_retry_after_is_the_longest_wait() -> None:
     with pytest.raises(RateLimited) as raised:
         judge([([TEN], [0, 2 * SECOND]), ([TWO], [5 * SECOND + 1, 25 * SECOND])])
 

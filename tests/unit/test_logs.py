@@ -1,4 +1,4 @@
-"""Lines are JSON and keep what exceptions quote to themselves."""
+"""Lines are JSON, and do not repeat what exceptions quote."""
 
 import json
 import logging

@@ -11,6 +11,7 @@ from chalicelib import logs
 from chalicelib.broker import Redriven
 from chalicelib.config import SettingsInvalid
 from chalicelib.deps import deps
+from chalicelib.domain_events.models import TYPES, ConsumerAccount
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.maintenance import MaintenanceFailed, maintain
 from chalicelib.messages.store import StoreUnfit
@@ -30,6 +31,7 @@ class Servers:
         self.limits: list[int] = []
         self.appointed: list[tuple[str, str]] = []
         self.installed: list[NewClient] = []
+        self.consumers: set[str] = set()
         self.error: Exception | None = None
 
     def apply_schema(self) -> None:
@@ -60,6 +62,15 @@ class Servers:
         made = {**new.model_dump(), "client_id": "c1", "created_at": now()}
         return RegisteredClient(**made, client_secret="s3cret")
 
+    def admit(self, name: str, types: list[str]) -> ConsumerAccount:
+        self.ping()
+        self.consumers.add(name)
+        self.types = types
+        return ConsumerAccount(url="amqps://events_board:s3cret@b", queue="events.board")
+
+    def remove(self, name: str) -> None:
+        self.consumers.remove(name)
+
     def ping(self) -> None:
         if self.error:
             raise self.error
@@ -75,6 +86,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
     for name in (
         "admin",
         "oauth_clients",
+        "event_consumers",
         "broker",
         "postgres",
         "message_store",
@@ -134,6 +146,23 @@ def test_oauth_client_registers_a_program_and_tells_its_secret(
     assert "s3cret" not in capsys.readouterr().out
 
 
+def test_event_consumer_lets_a_service_consume_until_it_is_removed(
+    servers: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = {"task": "event-consumer", "consumer": "board"}
+
+    maintain({**order, "events": ["user.deleted"]}, CONTEXT)
+    assert servers.types == ["user.deleted"]
+    answer = maintain(order, CONTEXT)
+    assert servers.types == list(TYPES)
+
+    assert answer == {"url": "amqps://events_board:s3cret@b", "queue": "events.board"}
+    assert servers.consumers == {"board"}
+    assert maintain({**order, "remove": True}, CONTEXT) == {"removed": True}
+    assert servers.consumers == set()
+    assert "s3cret" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("event", "told"),
     [
@@ -143,10 +172,17 @@ def test_oauth_client_registers_a_program_and_tells_its_secret(
         ({"task": "redrive", "limit": "1"}, "limit: "),
         ({"task": "redrive", "limit": 100_001}, "limit: "),
         ({"task": "migrate", "force": True}, "force: "),
-        ([], "This is no task: "),
+        ([], "This is not a task: "),
         ({"task": "oauth-client"}, "oauth-client needs a client"),
         ({"task": "oauth-client", "client": {"name": "x"}}, "client.scopes: "),
-        ({"task": "grant"}, "This is no task: grant needs a username and a role"),
+        ({"task": "event-consumer"}, "event-consumer needs a consumer"),
+        ({"task": "event-consumer", "consumer": "Board"}, "consumer: "),
+        ({"task": "event-consumer", "consumer": "a.*"}, "consumer: "),
+        ({"task": "event-consumer", "consumer": "a" * 33}, "consumer: "),
+        ({"task": "event-consumer", "consumer": "a", "events": ["message.unread.0"]}, "events are"),
+        ({"task": "event-consumer", "consumer": "a", "events": ["user.*"]}, "events are"),
+        ({"task": "event-consumer", "consumer": "a", "events": []}, "events: "),
+        ({"task": "grant"}, "This is not a task: grant needs a username and a role"),
         ({"task": "grant", "username": "ana"}, "grant needs a username and a role"),
         ({"task": "grant", "username": "ana", "role": "user"}, "role: "),
         ({"task": "grant", "username": "a b c", "role": "admin"}, "username: "),
@@ -170,7 +206,7 @@ def test_what_is_no_task_does_nothing(servers: Servers, event: Any, told: str) -
         (ValueError("hunter2"), "ValueError; the log tells where"),
     ],
 )
-def test_what_fails_is_told_without_secrets(
+def test_a_failure_is_reported_without_secrets(
     servers: Servers, error: Exception, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     servers.error = error

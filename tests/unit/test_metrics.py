@@ -37,7 +37,7 @@ def test_counts_of_one_invocation_add_up_in_one_line() -> None:
     ]
 
 
-def test_an_age_of_nothing_is_told() -> None:
+def test_an_age_of_zero_is_written() -> None:
     metrics.count("OutboxAge", 0)
 
     (line,) = metrics.lines("dev")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.broker import _topology
 from chalicelib.messages.store.mongo import MongoMessages
 from chalicelib.messages.store.mongo_documents import Documents
+from chalicelib.topology import topology
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "personal-data.md").read_text()
@@ -19,13 +19,13 @@ def told(section: str) -> list[str]:
     return re.findall(r"^\| `([\w.-]+)` \|", text, re.MULTILINE)
 
 
-def test_every_table_is_told() -> None:
+def test_every_table_is_documented() -> None:
     migrations = "".join(p.read_text() for p in (ROOT / "infra" / "migrations").glob("*.sql"))
 
     assert set(told("PostgreSQL")) == set(re.findall(r"CREATE TABLE (\w+)", migrations))
 
 
-def test_every_collection_is_told() -> None:
+def test_every_collection_is_documented() -> None:
     class Named(dict[str, str]):
         def __missing__(self, name: str) -> str:
             return name
@@ -36,7 +36,7 @@ def test_every_collection_is_told() -> None:
     assert set(MongoMessages.INDEXES) <= set(told("MongoDB"))
 
 
-def test_every_kind_of_key_is_told() -> None:
+def test_every_kind_of_key_is_documented() -> None:
     code = "".join(path.read_text() for path in (ROOT / "chalicelib").rglob("*.py"))
     # A key is `kind:{tag}`, or `kind:` and a digest.
     kinds = re.findall(r'f"([a-z-]+):\{(?:\{\{|hashlib)', code)
@@ -45,13 +45,13 @@ def test_every_kind_of_key_is_told() -> None:
     assert set(told("Redis")) == set(kinds)
 
 
-def test_every_queue_is_told() -> None:
-    queues = {given["queue"] for name, given in _topology() if name == "queue_declare"}
+def test_every_queue_is_documented() -> None:
+    queues = {given["queue"] for name, given in topology() if name == "queue_declare"}
 
     assert {re.sub(r"\.\d+$", "", queue) for queue in queues} == set(told("RabbitMQ"))
 
 
-def test_every_bucket_of_data_is_told() -> None:
+def test_every_bucket_of_data_is_documented() -> None:
     template = (ROOT / "infra" / "data.yaml").read_text()
     buckets = re.findall(r"^  (\w+):\n    Type: AWS::S3::Bucket$", template, re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""What the README says of settings and commands is what there is."""
+"""The README describes all settings and commands, and only those that exist."""
 
 import re
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_every_setting_is_in_the_table_once() -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_its_default_is_told(name: str) -> None:
+def test_its_default_is_documented(name: str) -> None:
     default = FIELDS[name].default
     told = ROWS[name].default
 
@@ -59,7 +59,7 @@ def test_its_default_is_told(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_where_it_comes_from_on_aws_is_told(name: str) -> None:
+def test_where_it_comes_from_on_aws_is_documented(name: str) -> None:
     if name.startswith("AWS_"):
         expected = {"Lambda"}
     elif name in SECRET:
@@ -74,7 +74,7 @@ def test_where_it_comes_from_on_aws_is_told(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_where_it_comes_from_on_this_machine_is_told(name: str) -> None:
+def test_where_it_comes_from_on_this_machine_is_documented(name: str) -> None:
     listener = SimpleNamespace(getsockname=lambda: ("127.0.0.1", 1))
     given: dict[str, Any] = {
         "listeners": SimpleNamespace(

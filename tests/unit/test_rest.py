@@ -166,7 +166,7 @@ def test_a_scope_that_the_session_lacks_is_forbidden(app: Chalice, called: list[
 @pytest.mark.parametrize(
     ("token", "status", "retry_after"), [("busy", 429, "7"), ("down", 503, "2")]
 )
-def test_who_must_wait_is_told_how_long(
+def test_a_limited_caller_learns_how_long_to_wait(
     app: Chalice, token: str, status: int, retry_after: str
 ) -> None:
     found, headers, body = call(app, "GET /admin", token=token)
@@ -175,14 +175,14 @@ def test_who_must_wait_is_told_how_long(
     assert body["retry_after"] == int(retry_after)
 
 
-def test_what_is_left_is_told(app: Chalice) -> None:
+def test_the_answer_says_what_is_left(app: Chalice) -> None:
     for route, name in (("GET /admin", "default"), ("GET /chats/{chat_id}", "default")):
         _, headers, _ = call(app, route, chat_id=CHAT, query={"limit": ["1"]})
         assert headers["ratelimit-policy"] == f'"{name}";q=5;w=35'
         assert headers["ratelimit"] == f'"{name}";r=5'
 
 
-def test_also_to_who_must_wait(app: Chalice) -> None:
+def test_also_to_a_limited_caller(app: Chalice) -> None:
     _, headers, _ = call(app, "GET /admin", token="busy")
 
     assert headers["ratelimit-policy"] == '"busy";q=5;w=35'
@@ -252,7 +252,7 @@ def test_g7_a_bad_body_is_a_problem(
     ],
 )
 def test_a_body_says_that_it_is_json(app: Chalice, called: list[Any], kind: str) -> None:
-    """Or a page of another site could have it sent, without a question of the browser's first."""
+    """Else a page of another site could have it sent, without a preflight of the browser."""
     headers = {"content-type": kind}
     status, _, body = call(app, "POST /chats/{chat_id}", chat_id=CHAT, body=HELLO, headers=headers)
 
@@ -306,7 +306,9 @@ def test_no_header_repeats_what_a_header_said(app: Chalice) -> None:
     assert not [value for value in headers.values() if "a=b" in value]
 
 
-def test_a_bug_is_told_without_its_words(app: Chalice, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_is_answered_without_its_message(
+    app: Chalice, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, _, body = call(app, "GET /broken")
 
     assert (status, body["code"]) == (500, "internal")
@@ -376,7 +378,7 @@ class TestForms:
         ("kind", "status", "error"),
         [(FORM, 503, "x_unavailable"), ("", 415, "x_unsupported_media_type")],
     )
-    def test_a_protocol_is_told_in_its_own_words(
+    def test_a_protocol_gets_errors_in_its_own_form(
         self, app: Chalice, kind: str, status: int, error: str
     ) -> None:
         found, answered, body = call(app, "POST /told", body="x=1", headers={"content-type": kind})

@@ -1,6 +1,8 @@
 """Our signer agrees with botocore's."""
 
+import time
 from datetime import UTC, datetime
+from email.utils import formatdate
 from unittest.mock import patch
 from urllib.parse import parse_qs, urlencode
 
@@ -25,6 +27,38 @@ def botocore_signs(
     with patch("botocore.auth.get_current_datetime", return_value=at):
         SigV4Auth(Credentials("AKID", "s/+", token), "execute-api", "eu-west-1").add_auth(request)
     return {name.lower(): value for name, value in request.headers.items()}
+
+
+@pytest.mark.parametrize("minutes", [-5, 5], ids=["behind", "ahead"])
+def test_signs_by_the_clock_of_aws_once_an_answer_has_shown_it(
+    monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    right = time.time()
+    monkeypatch.setattr(time, "time", lambda: right + 60 * minutes)
+    ours, shown = signer(), formatdate(right, usegmt=True)
+
+    assert ours.corrected(shown, 0)
+    stamp = ours.headers("POST", HOST, "/", b"")["x-amz-date"]
+    assert abs(datetime.strptime(stamp + "+0000", "%Y%m%dT%H%M%SZ%z").timestamp() - right) <= 2
+    assert not ours.corrected(shown, ours.ahead)  # what else is wrong is not the clock
+    monkeypatch.setattr(time, "time", lambda: right)  # it was set right
+    assert ours.corrected(shown, ours.ahead)
+
+
+def test_corrects_each_of_several_requests_that_were_signed_at_once_by_a_wrong_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = time.time()
+    monkeypatch.setattr(time, "time", lambda: right + 300)
+    ours, shown = signer(), formatdate(right, usegmt=True)
+    signed_with = ours.ahead
+
+    assert [ours.corrected(shown, signed_with) for _ in range(3)] == [True] * 3
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Thu, 99 Xyz 2026"])
+def test_learns_no_time_from_an_answer_without_one(date: str) -> None:
+    assert not signer().corrected(date, 0)
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE", "GET"])

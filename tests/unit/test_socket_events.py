@@ -1,4 +1,4 @@
-"""Nothing goes out to sockets but what the table of events has, to those who may get it."""
+"""Sockets get only events of the table, and only those that they may get."""
 
 import ast
 from pathlib import Path

@@ -70,13 +70,13 @@ def test_g8_a_refusal_does_not_quote_what_was_sent() -> None:
 
 
 def test_a_stored_message_reads_back_as_it_was_written() -> None:
-    message = NewMessage.of(parse(Draft, HELLO % "hi"), chat_id="c", sender_id="s").at(3)
+    message = NewMessage.of(parse(Draft, HELLO % "hi"), chat_id="c", sender_id="s").at(3, now())
 
     assert Message.model_validate_json(message.model_dump_json()) == message
 
 
 def test_times_go_out_in_utc_to_the_millisecond() -> None:
-    message = NewMessage.of(parse(Draft, HELLO % "hi"), chat_id="c", sender_id="s").at(3)
+    message = NewMessage.of(parse(Draft, HELLO % "hi"), chat_id="c", sender_id="s").at(3, now())
 
     assert message.model_dump(mode="json")["created_at"].endswith("Z")
     assert now().microsecond % 1000 == 0

@@ -199,7 +199,7 @@ class TestReceive:
             ({"id": "7", "action": "see", "data": {"seq": 500}}, "7", "internal"),
         ],
     )
-    def test_g7_bad_frames_are_told(self, body: Any, re: str | None, code: str) -> None:
+    def test_g7_bad_frames_are_answered(self, body: Any, re: str | None, code: str) -> None:
         found = answer(body)
 
         assert (found["re"], found["error"]["code"]) == (re, code)
@@ -211,7 +211,9 @@ class TestReceive:
         assert found["error"]["chat_id"] == "x"
 
 
-def test_a_socket_without_a_record_is_told_and_closed(connections: FakeConnections) -> None:
+def test_a_socket_without_a_record_gets_an_error_and_is_closed(
+    connections: FakeConnections,
+) -> None:
     connections.refusal = Unauthorized()
 
     assert answer({"id": "7", "action": "see", "data": {"seq": 1}})["error"]["code"] == (
@@ -223,7 +225,7 @@ def test_a_socket_without_a_record_is_told_and_closed(connections: FakeConnectio
 @pytest.mark.parametrize(
     ("refusal", "retry_after"), [(RateLimited(3), 3), (Unavailable("redis"), 2)]
 )
-def test_who_must_wait_stays_connected(
+def test_a_limited_socket_stays_connected(
     connections: FakeConnections, refusal: AppError, retry_after: int
 ) -> None:
     connections.refusal = refusal
@@ -269,7 +271,9 @@ class TestLimits:
 
         assert connections.use == use
 
-    def test_a_socket_that_goes_on_is_told_and_closed(self, connections: FakeConnections) -> None:
+    def test_a_socket_that_goes_on_gets_an_error_and_is_closed(
+        self, connections: FakeConnections
+    ) -> None:
         ws.connect(event(queryStringParameters={"ticket": "t1"}))
         connections.refusal, connections.too_many = RateLimited(3), True
 

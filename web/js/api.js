@@ -113,7 +113,7 @@ export class Api {
     try {
       return await fetchJson(session.api, method, path, { body, token });
     } catch (error) {
-      // A wrong password or code in a form is no reason to doubt the session.
+      // After a wrong password or code in a form, the session is still good.
       if (error.status !== 401 || PROOF_CODES.has(error.code)) throw error;
     }
     await this.#refresh(token);

@@ -1,4 +1,4 @@
-/** Where the API is: chosen on the sign-in page, else told by whoever serves these files. */
+/** Where the API is: chosen on the sign-in page, else named by the server of these files. */
 
 const KEY = "parley.server";
 

@@ -34,7 +34,7 @@ export function registerDevice(api, user) {
   return api.put(`/v1/users/me/push-tokens/${device}`, body);
 }
 
-/** Whose phone a push went to, if it was one of ours. */
+/** Whose phone a push went to, if this client registered the token. */
 export function usernameOf(token) {
   return /^web-(.+)-[^-]+$/.exec(token)?.[1] ?? null;
 }

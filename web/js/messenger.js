@@ -99,7 +99,7 @@ export class Messenger {
     try {
       const path = `/v1/chats/${encodeURIComponent(chat.id)}/messages`;
       const { items, next } = await this.api.get(`${path}?before=${floor}&limit=${HISTORY_PAGE}`);
-      if (chat.floor === floor) chat.prepend(items, Number(next ?? 0)); // Else it started anew.
+      if (chat.floor === floor) chat.prepend(items, Number(next ?? 0)); // Else the chat was loaded again meanwhile.
       chat.loadError = null;
     } catch (error) {
       chat.loadError = error.message;

@@ -4,13 +4,14 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import Changes, Chat, Cursors, Message, NewMessage, Stored
 
 Place = tuple[datetime, str, int]
 """(created_at, chat_id, seq): where a message stands among those that are pending."""
 
 NO_CHAT = "00000000-0000-0000-0000-000000000000"
-"""Comes before every chat's id."""
+"""Comes before every id."""
 
 UNREAD_WINDOW = 1000
 """`unread_count` looks at no more than this many of a chat's newest revs."""
@@ -34,6 +35,7 @@ class MessageStore(Protocol):
         self, chat_id: str, *, members: tuple[str, str], at: datetime
     ) -> tuple[Chat, bool]:
         """Make the chat unless it exists: (chat as members[0] sees it, whether it was made).
+        The event of a chat that was made waits in `unpublished`.
 
         Raises LookupError where a chat of this id has other members.
         """
@@ -42,19 +44,29 @@ class MessageStore(Protocol):
         """Check membership, take the next rev, store the message pending: all or nothing.
 
         Raises NotAnswered where the sender has stored `unanswered` messages and nobody else has
-        written yet.
+        written yet. The message's time is that of the server's clock.
 
         A (sender_id, client_id) known in this chat stores nothing and answers with the message
         stored first. Once this returns, no reader can be told that it is complete past the
         message's rev without being given the message. Revs grow; they may leave gaps.
         """
 
-    def settle(self, message: Message) -> None:
-        """The message was delivered: it is no longer pending. Safe to repeat."""
+    def settle(self, message: Message, *, published: bool = True) -> None:
+        """The message was delivered: it is no longer pending. Safe to repeat.
+
+        Its event is done as well if it was `published`; otherwise it waits in `unpublished`.
+        """
 
     def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
         """Messages created before a time and not settled, oldest first; those that come after
         `after`. None is `created`."""
+
+    def unpublished(self, *, limit: int, after: str = NO_CHAT) -> list[ChatEvent]:
+        """Events whose messages are delivered and chats made, in the order of their ids; those
+        after the id `after`."""
+
+    def published(self, events: Collection[ChatEvent]) -> None:
+        """RabbitMQ has these events: they no longer wait. Safe to repeat."""
 
     def chat(self, chat_id: str, *, member: str) -> Chat | None:
         """A chat with the cursors that `member` may see, last message, and `member`'s unread
@@ -100,6 +112,9 @@ class MessageStore(Protocol):
     ) -> list[Message] | None:
         """Messages of others with a seq from `since` to `until` and after `member`'s
         delivered_seq, oldest first, but those that were deleted."""
+
+    def now(self) -> datetime:
+        """The time by the server's clock, which gave the messages theirs."""
 
     def ping(self) -> None:
         """Raises Unavailable unless the server answers."""

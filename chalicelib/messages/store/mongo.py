@@ -1,7 +1,7 @@
 """Chats and messages in MongoDB. A chat's outbox holds its messages until they are delivered.
 
-Two documents change when a message is stored: the chat (its counter) and the message. Whoever
-dies in between leaves the whole message in the chat's outbox, and whoever reads the chat next
+Two documents change when a message is stored: the chat (its counter) and the message. A function
+that dies in between leaves the whole message in the chat's outbox. The next one that reads the chat
 completes the work: `Documents.landed`.
 """
 
@@ -14,6 +14,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient, ReturnDocume
 from pymongo.errors import DuplicateKeyError
 
 from chalicelib.errors import NotAnswered, Unavailable
+from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import (
     Changes,
     Chat,
@@ -23,7 +24,7 @@ from chalicelib.messages.models import (
     Receipt,
     Stored,
 )
-from chalicelib.messages.store import MessageStore, Place
+from chalicelib.messages.store import NO_CHAT, MessageStore, Place
 from chalicelib.messages.store.mongo_documents import (
     SHORT,
     Document,
@@ -53,6 +54,7 @@ class MongoMessages(MessageStore):
         "chats": [
             IndexModel([("member_ids", ASCENDING)]),
             IndexModel([("outbox.created_at", ASCENDING)], sparse=True),
+            IndexModel([("unpublished", ASCENDING)], sparse=True),
         ],
         "messages": [
             IndexModel([("chat_id", ASCENDING), ("seq", ASCENDING)], unique=True),
@@ -125,31 +127,37 @@ class MongoMessages(MessageStore):
                     "$or": may_be_sent(new, unanswered),
                 },
                 take_place(entry),
-                projection={"member_ids": 1, "last_rev": 1},
+                projection={"member_ids": 1, "last_rev": 1, "placed_at": 1},
                 return_document=ReturnDocument.AFTER,
             )
             if chat is None:
                 return self._refused(new, unanswered)
-            message = new.at(chat["last_rev"])
+            message = new.at(chat["last_rev"], chat["placed_at"])
+            place = {"seq": message.seq, "rev": message.rev, "created_at": message.created_at}
             try:
-                self._db.messages.insert_one({**entry, "seq": message.seq, "rev": message.rev})
+                self._db.messages.insert_one({**entry, **place})
             except DuplicateKeyError:
                 first = self._db.messages.find_one(sent_as(new))
                 if first is None:
                     # Its place is another's: the server went back on a counter it had confirmed.
                     # The job takes it out of the outbox; sent again, it gets another place.
                     raise Unavailable("messages") from None
-                if first["_id"] != new.id:
+                if (first["_id"], first["seq"]) != (new.id, message.seq):
+                    # A resend, or our own second try, of what is settled.
                     self._db.chats.update_one({"_id": new.chat_id}, take_out(new.id))
-                    return Stored(stored(first), chat["member_ids"], created=False, pending=False)
+                    ours = first["_id"] == new.id
+                    return Stored(stored(first), chat["member_ids"], created=ours, pending=False)
                 # else a reader was faster than we are
             return Stored(message, chat["member_ids"], created=True, pending=True)
 
     @again
-    def settle(self, message: Message) -> None:
+    def settle(self, message: Message, *, published: bool = True) -> None:
         last = {"$literal": {"id": message.id, "seq": message.seq}}
         newer = {"$gt": [message.seq, {"$ifNull": ["$last.seq", 0]}]}
         with self._db.bounded():
+            if not published:
+                # First: who dies in between leaves a message that is delivered once more.
+                self._db.keep(ChatEvent.of(message))
             self._db.chats.update_one(
                 {"_id": message.chat_id, "outbox._id": message.id},
                 [
@@ -199,6 +207,16 @@ class MongoMessages(MessageStore):
             for chat in found
             if chat["outbox"]["_id"] in landed
         ]
+
+    @again
+    def unpublished(self, *, limit: int, after: str = NO_CHAT) -> list[ChatEvent]:
+        with self._db.bounded():
+            return self._db.unpublished(limit, after)
+
+    @again
+    def published(self, events: Collection[ChatEvent]) -> None:
+        with self._db.bounded():
+            self._db.published(events)
 
     @again
     def chat(self, chat_id: str, *, member: str) -> Chat | None:
@@ -355,8 +373,20 @@ class MongoMessages(MessageStore):
     def drop(self) -> None:
         """Forget everything. For stores that were made to try something."""
         with self._db.bounded():
-            for collection in (self._db.chats, self._db.memberships, self._db.messages):
+            for collection in (
+                self._db.chats,
+                self._db.memberships,
+                self._db.messages,
+                self._db.events,
+            ):
                 collection.drop()
+
+    @again
+    def now(self) -> datetime:
+        with self._db.bounded():
+            aware = self._client.codec_options
+            time: datetime = self._client.admin.command("hello", codec_options=aware)["localTime"]
+            return time
 
     @again
     def ping(self) -> None:
@@ -385,6 +415,7 @@ class MongoMessages(MessageStore):
             "asked": [],
             "created_at": at,
             "last_activity_at": at,
+            "unpublished": True,
         }
         try:
             self._db.chats.insert_one(chat)

@@ -13,7 +13,9 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError, WriteConcernError
 
 from chalicelib.deadline import passed, within
+from chalicelib.domain_events.models import ChatCreated
 from chalicelib.errors import Unavailable
+from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import Chat, Cursors, Member, Message, NewMessage, Receipt
 from chalicelib.messages.store import UNREAD_WINDOW
 
@@ -29,6 +31,7 @@ IDLE_SECONDS = 5
 DUPLICATE_KEY = 11000
 # Enough of an outbox to know the last message of a chat, in lists of many chats.
 SHORT: Document = {"outbox": {"$slice": -3}}
+NEW_CHAT: Document = {"member_ids": 1, "created_at": 1}
 
 
 class Documents:
@@ -46,6 +49,7 @@ class Documents:
         self.chats = database[f"{prefix}chats"]
         self.memberships = database[f"{prefix}memberships"]  # _id is "chat_id:user_id"
         self.messages = database[f"{prefix}messages"]
+        self.events = database[f"{prefix}chat_events"]
 
     @contextmanager
     def bounded(self, seconds: float = CALL_SECONDS) -> Iterator[None]:
@@ -139,6 +143,31 @@ class Documents:
             for chat in chats
         ]
 
+    def unpublished(self, limit: int, after: str) -> list[ChatEvent]:
+        """A new chat says in its own document that its event waits, a message in a document of
+        its own: as many messages as are sent while RabbitMQ is away have no room in a chat."""
+        later = {"_id": {"$gt": after}}
+        messages = self.events.find(later).sort("_id").limit(limit)
+        chats = self.chats.find({"unpublished": True, **later}, NEW_CHAT).sort("_id").limit(limit)
+        found = [
+            *(ChatEvent(one["_id"], one["type"], one["data"], one["at"]) for one in messages),
+            *(ChatEvent.of_chat(one["_id"], one["member_ids"], one["created_at"]) for one in chats),
+        ]
+        return sorted(found, key=lambda event: event.id)[:limit]
+
+    def keep(self, event: ChatEvent) -> None:
+        """Have the event of a message wait."""
+        waiting = {"type": event.type, "data": event.data, "at": event.at}
+        self.events.replace_one({"_id": event.id}, waiting, upsert=True)
+
+    def published(self, events: Collection[ChatEvent]) -> None:
+        of_chats = [event.id for event in events if event.type == ChatCreated.type]
+        of_messages = [event.id for event in events if event.id not in of_chats]
+        if of_chats:
+            self.chats.update_many({"_id": {"$in": of_chats}}, {"$unset": {"unpublished": ""}})
+        if of_messages:
+            self.events.delete_many({"_id": {"$in": of_messages}})
+
     def look_who_wrote(self, chats: list[Document], unanswered: int) -> None:
         """Find out from the messages of chats who has written, and note it in the chats."""
         self.landed(entry for chat in chats for entry in chat.get("outbox", []))
@@ -227,19 +256,24 @@ def insert_new(collection: MongoCollection[Document], documents: list[Document])
 
 def take_place(entry: Document) -> list[Document]:
     """Take the next rev and put the message into the outbox, in one atomic update. What came
-    from people is a $literal: nothing in it is taken for an expression."""
-    placed = {"$mergeObjects": [{"$literal": entry}, {"seq": "$last_rev", "rev": "$last_rev"}]}
+    from people is a $literal: nothing in it is taken for an expression. `placed_at` is when."""
+    # `$max` of both, so that a clock which went back does not move the chat down. In this order: a
+    # server that cannot compare $$NOW takes the first.
+    active = {"$max": ["$placed_at", "$last_activity_at"]}
+    place = {"seq": "$last_rev", "rev": "$last_rev", "created_at": "$placed_at"}
+    placed = {"$mergeObjects": [{"$literal": entry}, place]}
     outbox = {"$concatArrays": [{"$ifNull": ["$outbox", []]}, [placed]]}
     asked = {"$setUnion": [{"$ifNull": ["$asked", []]}, [{"$literal": entry["client_id"]}]]}
     answered = {"$or": ["$answered", {"$ne": ["$asked_by", {"$literal": entry["sender_id"]}]}]}
     return [
+        {"$set": {"placed_at": entry["created_at"] or "$$NOW"}},
         {"$set": {"asked_by": {"$ifNull": ["$asked_by", {"$literal": entry["sender_id"]}]}}},
         {"$set": {"answered": answered}},
         {"$set": {"asked": {"$cond": ["$answered", "$asked", asked]}}},
         {
             "$set": {
                 "last_rev": {"$add": ["$last_rev", 1]},
-                "last_activity_at": {"$max": ["$last_activity_at", entry["created_at"]]},
+                "last_activity_at": active,
             }
         },
         {"$set": {"outbox": outbox}},

@@ -51,18 +51,22 @@ def _differences(store: MongoMessages) -> Iterator[str]:
     draft = Draft(client_id="$last_rev", content=TextContent(kind="text", text="$$ROOT"))
     new = NewMessage.of(draft, chat_id=chat_id, sender_id=ana)
     sent = store.append(new, unanswered=1)
-    if sent is None or sent.message != new.at(1):
+    if sent is None or sent.message != new.at(1, sent.message.created_at):
         yield "sending"
         return
-    # As if the sender had died: whoever reads the chat finds the message in the outbox.
+    # As if the sender had died: the next one that reads the chat finds the message in the outbox.
     store._db.messages.delete_one({"_id": new.id})
     if [one.message for one in store.pending(before=at + timedelta(hours=1), limit=9)] != [
         sent.message
     ]:
         yield "the outbox"
-    store.settle(sent.message)
+    store.settle(sent.message, published=False)
     if store.pending(before=at + timedelta(hours=1), limit=9):
         yield "settling"
+    events = store.unpublished(limit=9)
+    store.published(events)
+    if {one.id for one in events} != {chat_id, sent.message.id} or store.unpublished(limit=9):
+        yield "events"
     changes = store.changes(chat_id, member=bo, since=0, limit=9)
     if changes is None or changes.items != [sent.message]:
         yield "catching up"

@@ -9,6 +9,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from chalicelib.errors import NotAnswered
+from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import (
     Changes,
     Chat,
@@ -18,7 +19,7 @@ from chalicelib.messages.models import (
     Receipt,
     Stored,
 )
-from chalicelib.messages.store import UNREAD_WINDOW, MessageStore, Place
+from chalicelib.messages.store import NO_CHAT, UNREAD_WINDOW, MessageStore, Place
 from chalicelib.postgres import Postgres
 
 Row = dict[str, Any]
@@ -62,26 +63,28 @@ WITH members AS (
             LIMIT %(unanswered)s
         ) asked
     ) END AS free_until FROM chats WHERE id = %(chat_id)s
+), present AS (
+    SELECT coalesce(%(created_at)s::timestamptz, date_trunc('milliseconds', now())) AS time
 ), place AS (
     UPDATE chats SET last_rev = last_rev + 1, last_seq = last_rev + 1,
-        last_activity_at = greatest(last_activity_at, %(created_at)s)
+        last_activity_at = greatest(last_activity_at, (SELECT time FROM present))
     WHERE id = %(chat_id)s AND EXISTS (SELECT FROM members) AND NOT EXISTS (SELECT FROM old)
         AND last_rev < (SELECT free_until FROM standing)
     RETURNING id AS chat_id, last_rev
 ), added AS (
     INSERT INTO messages (id, chat_id, seq, rev, sender_id, client_id, content, created_at)
     SELECT %(id)s::uuid, chat_id, last_rev, last_rev, %(sender_id)s::uuid, %(client_id)s,
-        %(content)s::jsonb, %(created_at)s
-    FROM place
+        %(content)s::jsonb, time
+    FROM place, present
 ), queued AS (
     INSERT INTO outbox (chat_id, seq, created_at)
-    SELECT chat_id, last_rev, %(created_at)s FROM place
+    SELECT chat_id, last_rev, time FROM place, present
 )
-SELECT member_ids, place.last_rev AS place, {_columns("old")},
+SELECT member_ids, place.last_rev AS place, present.time, {_columns("old")},
     CASE WHEN old.id IS NOT NULL THEN
         EXISTS (SELECT FROM outbox WHERE chat_id = old.chat_id AND seq = old.seq)
     END AS pending
-FROM members LEFT JOIN place ON true LEFT JOIN old ON true
+FROM members CROSS JOIN present LEFT JOIN place ON true LEFT JOIN old ON true
 """
 
 _OPEN = """
@@ -91,6 +94,9 @@ WITH made AS (
     ON CONFLICT DO NOTHING RETURNING id
 ), joined AS (
     INSERT INTO memberships (chat_id, user_id) SELECT id, unnest(%(members)s::uuid[]) FROM made
+), unpublished AS (
+    INSERT INTO chat_events (id, type, data, at)
+    SELECT id, %(type)s, %(data)s::jsonb, %(at)s FROM made
 )
 SELECT EXISTS (SELECT FROM made) AS made
 """
@@ -127,7 +133,7 @@ _NEWS = _CHATS.format(
     "AND chats.last_rev > coalesce((%(known)s::jsonb ->> chats.id::text)::bigint, 0)"
 )
 
-# One row at least for a member, so that an empty answer is told from no answer at all.
+# At least one row for a member: so no messages differ from no such chat.
 _IN_CHAT = f"""
 SELECT chats.last_rev AS chat_rev, {_columns("found")}
 FROM memberships mine JOIN chats ON chats.id = mine.chat_id
@@ -206,8 +212,21 @@ _LATER_PENDING = _PENDING.format("AND (created_at, chat_id, seq) > (%(at)s, %(id
 # Waits for no disk: a crash that forgets it has the message delivered once more, which is harmless.
 _SETTLE = """
 WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-DELETE FROM outbox USING unhurried WHERE chat_id = %s AND seq = %s
+DELETE FROM outbox USING unhurried WHERE chat_id = %(chat_id)s AND seq = %(seq)s
 """
+
+# The same, in one statement: a crash forgets both or none.
+_SETTLE_UNPUBLISHED = f"""
+WITH settled AS ({_SETTLE} RETURNING seq)
+INSERT INTO chat_events (id, type, data, at)
+SELECT %(id)s::uuid, %(type)s, %(data)s::jsonb, %(at)s FROM settled ON CONFLICT DO NOTHING
+"""
+
+_UNPUBLISHED = """
+SELECT id, type, data, at FROM chat_events WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
+"""
+
+_PUBLISHED = "DELETE FROM chat_events WHERE id = ANY(%s::uuid[])"
 
 
 class PostgresMessages(MessageStore):
@@ -219,7 +238,8 @@ class PostgresMessages(MessageStore):
     def open_direct(
         self, chat_id: str, *, members: tuple[str, str], at: datetime
     ) -> tuple[Chat, bool]:
-        [row] = self._rows(_OPEN, chat_id=chat_id, members=list(members), at=at)
+        event = _event_values(ChatEvent.of_chat(chat_id, members, at))
+        [row] = self._rows(_OPEN, chat_id=chat_id, members=list(members), **event)
         chat = self.chat(chat_id, member=members[0])
         if chat is None:
             raise LookupError("this chat has other members")
@@ -243,12 +263,16 @@ class PostgresMessages(MessageStore):
         if _refused(row):
             raise NotAnswered()
         if row["place"] is not None:
-            return Stored(new.at(row["place"]), row["member_ids"], created=True, pending=True)
+            message = new.at(row["place"], row["time"])
+            return Stored(message, row["member_ids"], created=True, pending=True)
         return Stored(_message(row), row["member_ids"], created=False, pending=row["pending"])
 
-    def settle(self, message: Message) -> None:
+    def settle(self, message: Message, *, published: bool = True) -> None:
+        values: Row = {"chat_id": message.chat_id, "seq": message.seq}
+        if not published:
+            values |= _event_values(ChatEvent.of(message))
         with self._postgres.cursor(again=True) as cursor:
-            cursor.execute(_SETTLE, (message.chat_id, message.seq))
+            cursor.execute(_SETTLE if published else _SETTLE_UNPUBLISHED, values)
 
     def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
         query = _ALL_PENDING if after is None else _LATER_PENDING
@@ -257,6 +281,13 @@ class PostgresMessages(MessageStore):
         return [
             Stored(_message(row), row["member_ids"], created=False, pending=True) for row in rows
         ]
+
+    def unpublished(self, *, limit: int, after: str = NO_CHAT) -> list[ChatEvent]:
+        return [ChatEvent(**row) for row in self._rows(_UNPUBLISHED, limit=limit, after=after)]
+
+    def published(self, events: Collection[ChatEvent]) -> None:
+        with self._postgres.cursor(again=True) as cursor:
+            cursor.execute(_PUBLISHED, ([event.id for event in events],))
 
     def chat(self, chat_id: str, *, member: str) -> Chat | None:
         chats = self._chats(_ONE_CHAT, chat_id=chat_id, member=member, limit=1)
@@ -320,6 +351,11 @@ class PostgresMessages(MessageStore):
         rows = self._rows(_UNDELIVERED, **asked, limit=limit)
         return _messages(rows) if rows else None
 
+    def now(self) -> datetime:
+        [row] = self._rows("SELECT now() AS time")
+        time: datetime = row["time"]
+        return time
+
     def ping(self) -> None:
         self._postgres.ping()
 
@@ -338,6 +374,10 @@ def _message(row: Row) -> Message:
 
 def _messages(rows: list[Row]) -> list[Message]:
     return [_message(row) for row in rows if row["id"] is not None]
+
+
+def _event_values(event: ChatEvent) -> Row:
+    return {**event._asdict(), "data": Jsonb(event.data)}
 
 
 def _refused(row: Row) -> bool:

@@ -35,7 +35,7 @@ def mongo_at(mongo_store_url: str) -> Iterator[Callable[[str], MongoMessages]]:
     """Stores on the MongoDB at a URL; the database is empty."""
     with MongoClient[dict[str, object]](mongo_store_url) as client:
         database = client.get_default_database()
-        for name in ("chats", "memberships", "messages"):
+        for name in ("chats", "memberships", "messages", "chat_events"):
             database[name].delete_many({})
     with ExitStack() as stack:
 
@@ -51,7 +51,7 @@ def mongo_at(mongo_store_url: str) -> Iterator[Callable[[str], MongoMessages]]:
 def postgres_at(postgres_store_url: str) -> Iterator[Callable[[str], PostgresMessages]]:
     """Stores on the PostgreSQL at a URL; the tables are empty."""
     with psycopg.connect(postgres_store_url, autocommit=True) as connection:
-        connection.execute("TRUNCATE chats, memberships, messages, outbox")
+        connection.execute("TRUNCATE chats, memberships, messages, outbox, chat_events")
     with ExitStack() as stack:
 
         def connect(url: str) -> PostgresMessages:

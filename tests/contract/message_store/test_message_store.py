@@ -1,12 +1,14 @@
 """What every message store promises to writers, one caller at a time."""
 
+import time
 from datetime import timedelta
 
 import pytest
 
 from chalicelib.errors import Unavailable
 from chalicelib.ids import direct_chat_id, new_id
-from chalicelib.messages.models import Message, Stored
+from chalicelib.messages.content import TextContent
+from chalicelib.messages.models import Draft, Message, NewMessage, Stored
 from chalicelib.messages.store import NO_CHAT, MessageStore, Place
 from chalicelib.wire import now
 from tests.contract.message_store.room import TEXTS, Room
@@ -132,6 +134,22 @@ class TestResend:
         chat = room.store.chat(room.id, member=room.ana)
         assert chat is not None
         assert chat.last_message == newer
+
+    def test_g3_a_second_try_of_what_was_settled_meanwhile_keeps_its_place(
+        self, store: MessageStore, room: Room
+    ) -> None:
+        """A driver tries again if the answer to its first try is lost. Meanwhile a job, or a resend
+        over another connection, may have delivered the message."""
+        new = room.new(room.ana)
+        first = room.append(new).message
+        store.settle(first)
+
+        again = room.append(new)
+
+        assert (again.message, again.pending) == (first, False)
+        assert store.pending(before=now() + LATER, limit=9) == []
+        assert room.say(room.bo) == room.all()[-1]
+        assert len(room.all()) == 2
 
     def test_the_next_message_comes_after_it(self, room: Room) -> None:
         room.store.settle(room.append(room.new(room.ana, client_id="x")).message)
@@ -276,6 +294,28 @@ class TestPending:
         room.append(room.new(room.ana, at=start))
 
         assert [one.message for one in room.store.pending(before=start, limit=9)] == [old]
+
+
+@pytest.mark.parametrize("minutes", [-5, 5], ids=["behind", "ahead"])
+def test_g1_a_message_has_the_time_of_the_server_whatever_clock_the_function_has(
+    room: Room, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    before = room.store.now()
+    wrong = time.time_ns() + minutes * 60 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: wrong)
+    draft = Draft(client_id="x", content=TextContent(kind="text", text="hi"))
+
+    message = room.append(NewMessage.of(draft, chat_id=room.id, sender_id=room.ana)).message
+
+    millisecond = timedelta(milliseconds=1)
+    assert before - millisecond <= message.created_at <= room.store.now() + millisecond
+    assert message.created_at.microsecond % 1000 == 0
+    assert [one.message for one in room.store.pending(before=now() + LATER, limit=9)] == [message]
+    chat = room.store.chat(room.id, member=room.bo)
+    assert chat is not None
+    assert chat.last_message == message
+    assert chat.last_activity_at == message.created_at
+    assert room.all() == [message]
 
 
 def test_a_live_server_answers_a_ping(store: MessageStore) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
+from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import Stored
 from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
@@ -24,6 +25,8 @@ CALLS: dict[str, Callable[[MessageStore, Room], object]] = {
     "append": lambda s, r: s.append(r.new(r.ana), unanswered=3),
     "settle": lambda s, r: s.settle(r.new(r.ana).at(1)),
     "pending": lambda s, r: s.pending(before=now(), limit=9),
+    "unpublished": lambda s, r: s.unpublished(limit=9),
+    "published": lambda s, r: s.published([ChatEvent.of(r.chat), ChatEvent.of(r.new(r.ana).at(1))]),
     "chat": lambda s, r: s.chat(r.id, member=r.ana),
     "chats": lambda s, r: s.chats(r.ana, limit=9),
     "history": lambda s, r: s.history(r.id, member=r.ana, before=None, limit=9),
@@ -34,6 +37,7 @@ CALLS: dict[str, Callable[[MessageStore, Room], object]] = {
     "acquainted": lambda s, r: s.acquainted(r.ana, [r.bo]),
     "cursors": lambda s, r: s.cursors([(r.id, r.ana)]),
     "undelivered": lambda s, r: s.undelivered(r.id, member=r.ana, since=1, until=9, limit=9),
+    "now": lambda s, r: s.now(),
     "ping": lambda s, r: s.ping(),
 }
 

@@ -33,7 +33,7 @@ def at_once(connect: Connect, work: Callable[[int, MessageStore], T]) -> list[T]
 
 
 def follow(store: MessageStore, room: Room, done: Callable[[], bool]) -> list[Message]:
-    """Every message a client is given that asks for changes after the rev it was told last."""
+    """The messages of a client that asks again and again for changes after its last rev."""
     given: list[Message] = []
     rev = 0
     while True:

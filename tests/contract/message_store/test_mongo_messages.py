@@ -14,6 +14,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError
 
 from chalicelib.errors import Unavailable
 from chalicelib.ids import direct_chat_id, new_id
+from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import NewMessage
 from chalicelib.messages.store import mongo
 from chalicelib.messages.store.mongo import MongoMessages
@@ -53,7 +54,7 @@ def store(mongo_store_url: str, mongo_at: MongoAt) -> MongoMessages:
 
 @pytest.fixture
 def other(mongo_store_url: str, mongo_at: MongoAt) -> MongoMessages:
-    """The store as another process has it."""
+    """The store of another process."""
     return mongo_at(mongo_store_url)
 
 
@@ -105,7 +106,7 @@ def test_a_send_whose_connection_breaks_in_the_middle_completes_itself(
 
 
 class TestASenderThatDied:
-    """Between the outbox and the message. Whoever comes first completes its work."""
+    """Between the outbox and the message. The next reader or sender completes its work."""
 
     @pytest.fixture
     def left(self, room: Room, store: MongoMessages) -> NewMessage:
@@ -192,6 +193,39 @@ def test_a_reader_may_store_a_message_before_its_sender_does(
     assert stored.created
     assert stored.message == new.at(1)
     assert room.all() == [new.at(1)]
+
+
+@pytest.mark.parametrize(
+    ("collection", "method"), [("events", "replace_one"), ("chats", "update_one")]
+)
+def test_who_dies_while_settling_leaves_the_message_to_be_delivered_again(
+    room: Room, store: MongoMessages, monkeypatch: pytest.MonkeyPatch, collection: str, method: str
+) -> None:
+    message = room.append(room.new(room.ana)).message
+
+    def die(*_: object, **__: object) -> None:
+        raise Death
+
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(store._db, collection), method, die)
+        with pytest.raises(Death):
+            store.settle(message, published=False)
+
+    [pending] = store.pending(before=now() + LATER, limit=9)
+    assert pending.message == message
+    store.settle(message, published=False)
+    assert ChatEvent.of(message) in store.unpublished(limit=9)
+
+
+def test_a_chat_that_an_older_version_made_has_no_event_and_its_messages_have(
+    room: Room, store: MongoMessages, database: Database[dict[str, Any]]
+) -> None:
+    database.chats.update_one({"_id": room.id}, {"$unset": {"unpublished": ""}})
+    message = room.append(room.new(room.ana)).message
+
+    store.settle(message, published=False)
+
+    assert store.unpublished(limit=9) == [ChatEvent.of(message)]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -409,6 +443,7 @@ def test_indexes_are_made_once_and_are_what_the_queries_need(
         ("chats", ("_id",)),
         ("chats", ("member_ids",)),
         ("chats", ("outbox.created_at",)),
+        ("chats", ("unpublished",)),
         ("messages", ("_id",)),
         ("messages", ("chat_id", "seq")),
         ("messages", ("chat_id", "rev")),

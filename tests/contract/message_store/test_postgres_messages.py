@@ -1,6 +1,5 @@
 """What is particular to PostgreSQL: one statement a call, and no gaps."""
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,24 +23,9 @@ def store(
     return store
 
 
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The statements sent by the thread of the test."""
-    sent: list[str] = []
-    execute, thread = psycopg.Cursor.execute, threading.get_ident()
-
-    def counted(self: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-        if threading.get_ident() == thread:
-            sent.append(str(query))
-        return execute(self, query, *arguments, **options)
-
-    monkeypatch.setattr(psycopg.Cursor, "execute", counted)
-    return sent
-
-
 @pytest.mark.parametrize("size", [2, 1024])
 def test_a_send_is_two_statements_however_many_the_members(
-    store: PostgresMessages, postgres_store_url: str, sent: list[str], size: int
+    store: PostgresMessages, postgres_store_url: str, statements: list[str], size: int
 ) -> None:
     room = Room(store)
     with psycopg.connect(postgres_store_url) as connection:
@@ -50,17 +34,28 @@ def test_a_send_is_two_statements_however_many_the_members(
             " SELECT %s, gen_random_uuid() FROM generate_series(3, %s)",
             (room.id, size),
         )
-    sent.clear()
+    statements.clear()
 
     stored = room.append(room.new(room.ana))
     store.settle(stored.message)
 
     assert len(stored.member_ids) == size
-    assert len(sent) == 2
+    assert len(statements) == 2
+
+
+def test_a_send_whose_event_is_left_is_two_statements(
+    store: PostgresMessages, statements: list[str]
+) -> None:
+    room = Room(store)
+    statements.clear()
+
+    store.settle(room.append(room.new(room.ana)).message, published=False)
+
+    assert len(statements) == 2
 
 
 def test_reading_is_one_statement_however_many_the_chats(
-    store: PostgresMessages, sent: list[str]
+    store: PostgresMessages, statements: list[str]
 ) -> None:
     ana = new_id()
     room = Room(store)
@@ -68,10 +63,10 @@ def test_reading_is_one_statement_however_many_the_chats(
         room.id, room.ana, room.bo = direct_chat_id(ana, bo := new_id()), ana, bo
         store.open_direct(room.id, members=(ana, bo), at=now())
         room.say(bo)
-    sent.clear()
+    statements.clear()
 
     assert len(store.chats(ana, limit=50)) == 20
-    assert len(sent) == 1
+    assert len(statements) == 1
     for read in (
         lambda: store.chat(room.id, member=ana),
         lambda: store.history(room.id, member=ana, before=None, limit=50),
@@ -80,9 +75,9 @@ def test_reading_is_one_statement_however_many_the_chats(
         lambda: store.move_cursors(room.id, member=ana, read=1),
         lambda: store.cursors([(room.id, ana), (room.id, room.bo)]),
     ):
-        sent.clear()
+        statements.clear()
         assert read()
-        assert len(sent) == 1
+        assert len(statements) == 1
 
 
 def test_a_lost_race_gives_its_place_back(

@@ -137,7 +137,7 @@ class Person:
         return self.page.locator(".message", has=self.page.get_by_text(text, exact=True))
 
     def texts(self) -> list[str]:
-        """What the conversation says, from the top, but for how a `pair` greets each other."""
+        """The texts of the conversation, from the top, without the greetings of a `pair`."""
         found = self.page.locator(".message .text").all_inner_texts()
         return [text for text in found if not text.startswith(GREETING)]
 

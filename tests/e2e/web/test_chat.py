@@ -143,7 +143,7 @@ def test_who_scrolls_up_just_as_something_changes_is_not_taken_back(world: World
     wait_for(lambda: len(ada.texts()) == 40, ada.page)
 
     area = ada.page.locator(".scroll")
-    # Draws the page anew before the browser has told anybody of the scrolling.
+    # Draws the page again before the browser has fired the scroll event.
     area.evaluate("area => { area.scrollTop = 300; dispatchEvent(new PopStateEvent('popstate')) }")
 
     assert area.evaluate("area => area.scrollTop") == 300

@@ -2,9 +2,10 @@
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 
 from tests.e2e.web.conftest import World, wait_for
 
@@ -22,7 +23,8 @@ def test_a_dropped_connection_comes_back_and_catches_up(world: World) -> None:
     for number in range(70):
         ben.post(chat, f"missed {number}")
     ada.wire.mend()
-    ada.page.get_by_role("button", name="Try now").click()
+    with suppress(Error):  # on a slow machine it is back by itself by now
+        ada.page.get_by_role("button", name="Try now").click(timeout=5000)
 
     expect(ada.status).to_be_hidden(timeout=40_000)
     ada.expect_tick("from ada", "sent")
@@ -172,7 +174,7 @@ def test_an_expired_access_token_is_renewed_unseen(world: World) -> None:
     assert session["refresh_token"] != refresh_token
 
 
-def test_a_revoked_session_is_told_so(world: World) -> None:
+def test_a_revoked_session_is_shown_the_sign_in_page(world: World) -> None:
     ada, ben, _ = world.pair()
     ada.open().talk_to(ben)
     ada.api("DELETE", "/v1/auth/sessions")  # all but the one that asks, which is not the page's

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests.e2e.web.conftest import PASSWORD, PHONE, World, sign_in
 
 
-def test_a_wrong_password_is_told_in_a_sentence(world: World) -> None:
+def test_a_wrong_password_is_shown_as_a_sentence(world: World) -> None:
     ada = world.person("Ada")
     page = world.new_page()
     page.goto(world.url)
@@ -45,7 +45,7 @@ def test_what_is_wrong_stands_beside_its_field(world: World) -> None:
     expect(page.locator(".has-problem .field-note")).to_have_count(1)
 
 
-def test_an_unreachable_server_is_told(world: World) -> None:
+def test_an_unreachable_server_is_shown_as_a_sentence(world: World) -> None:
     page = world.new_page()
     page.goto(world.url)
     page.get_by_text("Server", exact=True).click()
@@ -182,7 +182,7 @@ def test_the_keyboard_is_enough(world: World) -> None:
     expect(ada.page.locator(".chat-row")).to_have_count(2)
 
 
-def test_a_message_that_is_too_long_is_told_before_it_is_sent(world: World) -> None:
+def test_a_message_that_is_too_long_is_refused_before_it_is_sent(world: World) -> None:
     ada, ben, _ = world.strangers()
     ada.open().talk_to(ben)
     write = ada.page.get_by_label("Write a message")

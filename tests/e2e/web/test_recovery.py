@@ -67,7 +67,7 @@ def test_a_line_asks_for_verification_until_the_link_is_followed(world: World) -
     expect(line).to_be_hidden()
 
 
-def test_a_sign_in_elsewhere_is_told_on_the_page(world: World) -> None:
+def test_a_sign_in_elsewhere_is_shown_on_the_page(world: World) -> None:
     ada = world.person("Ada").open()
     expect(ada.page.get_by_text("Your account was signed in to")).to_be_hidden()
     credentials = {"login": ada.username, "password": PASSWORD, "device_name": "Old tablet"}

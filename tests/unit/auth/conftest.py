@@ -141,7 +141,7 @@ class World:
         (letter,) = self.mailed()
         self.recovery.verify(self.identity(signed_in), token_in(letter))
         self.mailed()  # that it is
-        self.clock.go(hours=1)  # that mail counts no more
+        self.clock.go(hours=1)  # so that this mail does not count any more
         self.throttle.taken.clear()
         return signed_in
 
@@ -165,7 +165,8 @@ class World:
 
 
 def make_world(given: Settings) -> World:
-    clock, tables = Clock(), Tables()
+    clock = Clock()
+    tables = Tables(clock=clock)
     revocation, sockets, throttle = FakeRevocation(), FakeSockets(), FakeThrottle(given)
     passwords = CountingPasswords(given)
     store, tokens = FakeAccountStore(tables), AccessTokens(given)
@@ -178,7 +179,6 @@ def make_world(given: Settings) -> World:
         store=lambda: store,
         throttle=lambda: throttle,
         sockets=lambda: sockets,
-        clock=clock,
     )
     accounts = Accounts(
         store=store,
@@ -189,14 +189,12 @@ def make_world(given: Settings) -> World:
         second_factor=lambda: second_factor,
         forget_presence=sockets.forgotten.append,
         passkeys=lambda: passkeys,
-        clock=clock,
     )
     second_factor = SecondFactor(
         store=FakeSecondFactorStore(tables),
         throttle=throttle,
         users=users,
         confirm=accounts.confirm,
-        clock=clock,
     )
     challenges = FakeChallenges()
     party = RelyingParty(given.passkey_rp_id, given.origins_of_passkeys)
@@ -207,7 +205,6 @@ def make_world(given: Settings) -> World:
         accounts=accounts,
         throttle=throttle,
         users=users,
-        clock=clock,
     )
     google_keys: dict[str, Any] = {"keys": []}
     google = Google(
@@ -221,9 +218,8 @@ def make_world(given: Settings) -> World:
         auth=auth,
         passwords=passwords,
         throttle=throttle,
-        clock=clock,
     )
-    admin = Admin(store=FakeAdminStore(tables), auth=auth, users=users, clock=clock)
+    admin = Admin(store=FakeAdminStore(tables), auth=auth, users=users)
     mail_store, ses = FakeMailStore(tables), FakeSes()
     recovery = Recovery(
         given,
@@ -233,7 +229,6 @@ def make_world(given: Settings) -> World:
         passwords=lambda: passwords,
         auth=auth,
         users=users,
-        clock=clock,
     )
     mails = Mails(
         given,
@@ -242,7 +237,6 @@ def make_world(given: Settings) -> World:
         ses=ses,
         throttle=throttle,
         recovery=recovery,
-        clock=clock,
     )
     return World(
         settings=given,

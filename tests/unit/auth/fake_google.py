@@ -5,6 +5,7 @@ from datetime import datetime
 from chalicelib.auth.google_store import GoogleStore, Linked
 from chalicelib.auth.google_uses import IdTokenUses
 from chalicelib.auth.models import Session
+from chalicelib.clock import Time
 from chalicelib.errors import UsernameTaken
 from chalicelib.users.models import Profile
 from tests.unit.auth.fake_tables import FakeAccountStore, Tables
@@ -36,10 +37,11 @@ class FakeGoogleStore(GoogleStore):
             if self.find(subject) or (user.email_verified and self.owner(user.email)):
                 return False
             FakeAccountStore(self._tables).add(user, password_hash, session)
-            self._tables.google[user.id] = subject, user.created_at
+            self._tables.google[user.id] = subject, self._tables.stored(session).created_at
             return True
 
-    def link(self, user_id: str, subject: str, now: datetime) -> bool:
+    def link(self, user_id: str, subject: str, now: Time) -> bool:
+        now = self._tables.at(now)
         with self._tables:
             if user_id not in self._tables.passwords:
                 return False
@@ -49,7 +51,8 @@ class FakeGoogleStore(GoogleStore):
             held = self._tables.google.get(user_id)
             return held is not None and held[0] == subject
 
-    def unlink(self, user_id: str, now: datetime) -> None:
+    def unlink(self, user_id: str, now: Time) -> None:
+        now = self._tables.at(now)
         with self._tables:
             if self._tables.google.pop(user_id, None):
                 self._tables.tell(user_id, "google_unlinked", now)

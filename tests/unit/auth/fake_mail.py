@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from chalicelib.auth.recovery_store import MAX_CLAIMS, Recipient, RecoveryStore, Reset
+from chalicelib.clock import Time
 from chalicelib.mail.models import Due, Kind, Letter, Notice, Purpose
 from chalicelib.mail.notices import NoticeStore
 from chalicelib.mail.ses import MailRefused, Ses
@@ -15,11 +16,13 @@ class FakeMailStore(MailStore):
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def add(self, kind: Kind, subject: str, now: datetime) -> None:
+    def add(self, kind: Kind, subject: str, now: Time) -> None:
+        now = self._tables.at(now)
         with self._tables:
             self._tables.mail(kind, subject, now)
 
-    def claim(self, now: datetime, *, delays: Sequence[int], limit: int) -> list[Due]:
+    def claim(self, now: Time, *, delays: Sequence[int], limit: int) -> list[Due]:
+        now = self._tables.at(now)
         with self._tables:
             due = [one for one in self._tables.mails.values() if one.due_at <= now]
             due.sort(key=lambda one: (one.due_at, one.mail.id))
@@ -58,12 +61,13 @@ class FakeRecoveryStore(RecoveryStore):
             found.sort(key=lambda one: (not one.verified, one.user_id))
             return [one for one in found[:MAX_CLAIMS] if not one.taken]
 
-    def has_link(self, user_id: str, purpose: Purpose, *, since: datetime, now: datetime) -> bool:
+    def has_link(self, user_id: str, purpose: Purpose, *, fresh: timedelta, now: Time) -> bool:
+        now = self._tables.at(now)
         with self._tables:
             return any(
                 (one.user_id, one.purpose, one.used) == (user_id, purpose, False)
                 and one.sent_at is not None
-                and one.sent_at > since
+                and one.sent_at > now - fresh
                 and one.expires_at > now
                 for one in self._tables.links.values()
             )
@@ -74,28 +78,31 @@ class FakeRecoveryStore(RecoveryStore):
         purpose: Purpose,
         digest: bytes,
         *,
-        expires_at: datetime,
-        since: datetime,
-        now: datetime,
+        good_for: timedelta,
+        fresh: timedelta,
+        now: Time,
     ) -> bool:
+        now = self._tables.at(now)
         with self._tables:
             user_id, address = recipient.user_id, recipient.address
             if self._tables.users[user_id].profile.email != address:
                 return False
-            if self.has_link(user_id, purpose, since=since, now=now):
+            if self.has_link(user_id, purpose, fresh=fresh, now=now):
                 return False
             for known, link in list(self._tables.links.items()):
                 if (link.user_id, link.purpose, link.sent_at) == (user_id, purpose, None):
                     del self._tables.links[known]
-            self._tables.links[digest] = Link(user_id, purpose, address, expires_at)
+            self._tables.links[digest] = Link(user_id, purpose, address, now + good_for)
             return True
 
-    def link_sent(self, digest: bytes, now: datetime) -> None:
+    def link_sent(self, digest: bytes, now: Time) -> None:
+        now = self._tables.at(now)
         with self._tables:
             if digest in self._tables.links:
                 self._tables.links[digest].sent_at = now
 
-    def verify(self, user_id: str, digest: bytes, now: datetime) -> bool:
+    def verify(self, user_id: str, digest: bytes, now: Time) -> bool:
+        now = self._tables.at(now)
         with self._tables:
             link = self._good(digest, "verify", now)
             user = self._tables.users[user_id]
@@ -106,14 +113,16 @@ class FakeRecoveryStore(RecoveryStore):
             self._tables.tell(user_id, "address_verified", now)
             return True
 
-    def reset(self, digest: bytes, now: datetime) -> Reset | None:
+    def reset(self, digest: bytes, now: Time) -> Reset | None:
+        now = self._tables.at(now)
         with self._tables:
             link = self._good(digest, "reset", now)
             if link is None:
                 return None
             return Reset(link.user_id, self._tables.passwords[link.user_id], link.used)
 
-    def reset_password(self, digest: bytes, password_hash: str, now: datetime) -> list[str] | None:
+    def reset_password(self, digest: bytes, password_hash: str, now: Time) -> list[str] | None:
+        now = self._tables.at(now)
         with self._tables:
             link = self._good(digest, "reset", now)
             if link is None or link.used:
@@ -133,7 +142,8 @@ class FakeRecoveryStore(RecoveryStore):
             self._tables.tell(user_id, "password_reset", now)
             return self._accounts.revoke_all(user_id, but=None, now=now)
 
-    def purge(self, now: datetime) -> int:
+    def purge(self, now: Time) -> int:
+        now = self._tables.at(now)
         with self._tables:
             links = self._tables.links
             expired = [key for key, link in links.items() if link.expires_at < now]
@@ -166,7 +176,8 @@ class FakeNoticeStore(NoticeStore):
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def claim(self, now: datetime, *, delays: Sequence[int], limit: int) -> list[Notice]:
+    def claim(self, now: Time, *, delays: Sequence[int], limit: int) -> list[Notice]:
+        now = self._tables.at(now)
         with self._tables:
             due = [one for one in self._tables.notices.values() if one.due_at <= now]
             due.sort(key=lambda one: one.due_at)
@@ -176,7 +187,8 @@ class FakeNoticeStore(NoticeStore):
                 one.due_at = now + timedelta(seconds=delay)
             return [one.notice for one in due[:limit]]
 
-    def put_off(self, notices: Sequence[Notice], until: datetime) -> None:
+    def put_off(self, notices: Sequence[Notice], now: Time, wait: timedelta) -> None:
+        until = self._tables.at(now) + wait
         with self._tables:
             for told in map(self._claimed, notices):
                 if told is not None:

@@ -1,10 +1,9 @@
 """Passkeys and challenges in memory, held to the same contract as those on the servers."""
 
-from datetime import datetime
-
 from chalicelib.auth.challenges import Challenges, Purpose
 from chalicelib.auth.passkey_models import Passkey, PasskeyInfo
 from chalicelib.auth.passkey_store import MAX_PASSKEYS, PasskeyStore
+from chalicelib.clock import Time
 from chalicelib.errors import PasskeyKnown, TooManyPasskeys, UserNotFound
 from tests.unit.auth.fake_tables import Held, Tables
 
@@ -13,7 +12,8 @@ class FakePasskeyStore(PasskeyStore):
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def add(self, passkey: Passkey, name: str, now: datetime) -> None:
+    def add(self, passkey: Passkey, name: str, now: Time) -> None:
+        now = self._tables.at(now)
         with self._tables:
             if passkey.user_id not in self._tables.passwords:
                 raise UserNotFound()
@@ -40,7 +40,8 @@ class FakePasskeyStore(PasskeyStore):
                     return held.passkey._replace(suspended=suspended)
         return None
 
-    def use(self, passkey_id: str, sign_count: int, now: datetime) -> bool:
+    def use(self, passkey_id: str, sign_count: int, now: Time) -> bool:
+        now = self._tables.at(now)
         with self._tables:
             held = self._tables.passkeys.get(passkey_id)
             if held is None:
@@ -62,7 +63,8 @@ class FakePasskeyStore(PasskeyStore):
             held.name = name
             return _info(held)
 
-    def remove(self, user_id: str, passkey_id: str, now: datetime) -> bool:
+    def remove(self, user_id: str, passkey_id: str, now: Time) -> bool:
+        now = self._tables.at(now)
         with self._tables:
             held = self._tables.passkeys.get(passkey_id)
             if held is None or held.passkey.user_id != user_id:

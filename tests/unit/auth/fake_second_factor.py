@@ -1,9 +1,9 @@
 """Second factors in memory, held to the same contract as those in PostgreSQL."""
 
 from collections.abc import Collection
-from datetime import datetime
 
 from chalicelib.auth.second_factor_store import Factor, SecondFactorStore
+from chalicelib.clock import Time
 from tests.unit.auth.fake_tables import Shared, Tables
 
 
@@ -14,7 +14,10 @@ class FakeSecondFactorStore(SecondFactorStore):
     def factor(self, user_id: str) -> Factor | None:
         with self._tables:
             found = self._tables.factors.get(user_id)
-            return Factor(found.secret, found.confirmed, len(found.codes)) if found else None
+            if found is None:
+                return None
+            read_at = int(self._tables.clock().timestamp())
+            return Factor(found.secret, found.confirmed, len(found.codes), read_at)
 
     def propose(self, user_id: str, secret: str) -> bool:
         with self._tables:
@@ -24,8 +27,9 @@ class FakeSecondFactorStore(SecondFactorStore):
             return True
 
     def confirm(
-        self, user_id: str, secret: str, step: int, digests: Collection[bytes], now: datetime
+        self, user_id: str, secret: str, step: int, digests: Collection[bytes], now: Time
     ) -> bool:
+        now = self._tables.at(now)
         with self._tables:
             found = self._tables.factors.get(user_id)
             if found is None or found.secret != secret or found.confirmed:
@@ -34,7 +38,8 @@ class FakeSecondFactorStore(SecondFactorStore):
             self._tables.tell(user_id, "second_factor_on", now)
             return True
 
-    def replace_codes(self, user_id: str, digests: Collection[bytes], now: datetime) -> bool:
+    def replace_codes(self, user_id: str, digests: Collection[bytes], now: Time) -> bool:
+        now = self._tables.at(now)
         with self._tables:
             found = self._confirmed(user_id)
             if found is None:
@@ -51,7 +56,8 @@ class FakeSecondFactorStore(SecondFactorStore):
             found.last_step = step
             return True
 
-    def use_code(self, user_id: str, digest: bytes, now: datetime) -> bool:
+    def use_code(self, user_id: str, digest: bytes, now: Time) -> bool:
+        now = self._tables.at(now)
         with self._tables:
             found = self._tables.factors.get(user_id)
             if found is None or digest not in found.codes:
@@ -60,7 +66,8 @@ class FakeSecondFactorStore(SecondFactorStore):
             self._tables.tell(user_id, "recovery_code_used", now)
             return True
 
-    def remove(self, user_id: str, now: datetime) -> None:
+    def remove(self, user_id: str, now: Time) -> None:
+        now = self._tables.at(now)
         with self._tables:
             found = self._tables.factors.pop(user_id, None)
             if found is not None and found.confirmed:

@@ -1,7 +1,7 @@
 """Accounts and users in memory, held to the same contract as the stores in PostgreSQL."""
 
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from chalicelib.auth.models import LATELY, Session
 from chalicelib.auth.passkey_models import Passkey
 from chalicelib.auth.scopes import Role
 from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
+from chalicelib.clock import Now, Time
 from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken
 from chalicelib.ids import new_id
 from chalicelib.mail.letters import device
@@ -37,6 +38,7 @@ from chalicelib.users.models import (
     PushToken,
 )
 from chalicelib.users.store import UserStore
+from chalicelib.wire import now
 
 
 @dataclass
@@ -109,6 +111,7 @@ class Tables:
     factors: dict[str, Shared] = field(default_factory=dict)
     passkeys: dict[str, Held] = field(default_factory=dict)
     google: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    clock: Callable[[], datetime] = now
     down: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -119,6 +122,24 @@ class Tables:
 
     def __exit__(self, *_: object) -> None:
         self.lock.release()
+
+    def at(self, now: Time) -> datetime:
+        """What `now` stands for."""
+        return self.clock() if isinstance(now, Now) else now
+
+    def stored(self, session: Session) -> Session:
+        """A draft, with the times that it is stored with."""
+        if not session.drafted:
+            return session
+        time = self.clock()
+        return replace(
+            session,
+            rotated_at=time,
+            created_at=time,
+            last_used_at=time,
+            expires_at=time + (session.expires_at - session.created_at),
+            drafted=False,
+        )
 
     def mail(self, kind: Kind, subject: str, now: datetime) -> None:
         known = self.mails.get((kind, subject))
@@ -175,8 +196,9 @@ class FakeAccountStore(AccountStore):
                     raise UsernameTaken()
             self._tables.users[user.id] = User(user)
             self._tables.passwords[user.id] = password_hash
+            session = self._tables.stored(session)
             self._tables.sessions[session.id] = session
-            self._tables.mail("verify", user.id, user.created_at)
+            self._tables.mail("verify", user.id, session.created_at)
 
     def credential_for(self, login: str) -> Credential | None:
         with self._tables:
@@ -230,13 +252,14 @@ class FakeAccountStore(AccountStore):
             opener = self._tables.sessions.get(opener_id)
             if opener is None or opener.user_id != session.user_id:
                 return None
-            if not opener.stands(session.created_at):
+            if not opener.stood(self._tables.at(session.opened_at)):
                 return None
             return self._add(session, known=True)
 
     def _add(self, session: Session, *, known: bool) -> list[str] | None:
         if self._tables.users[session.user_id].suspended_at is not None:
             return None
+        session = self._tables.stored(session)
         others = self._standing(session.user_id, session.created_at)
         others.sort(key=lambda one: one.last_used_at, reverse=True)
         if session.client_id is None and not known:
@@ -252,7 +275,10 @@ class FakeAccountStore(AccountStore):
     def session(self, session_id: str) -> Session | None:
         with self._tables:
             session = self._tables.sessions.get(session_id)
-            return replace(session, roles=self.roles(session.user_id)) if session else None
+            if session is None:
+                return None
+            read_at = self._tables.clock()
+            return replace(session, roles=self.roles(session.user_id), read_at=read_at)
 
     def rotate(
         self,
@@ -261,9 +287,10 @@ class FakeAccountStore(AccountStore):
         current: bytes,
         previous: bytes,
         seed: bytes,
-        now: datetime,
-        expires_at: datetime,
+        now: Time,
+        lifetime: timedelta,
     ) -> bool:
+        now = self._tables.at(now)
         with self._tables:
             found = self._tables.sessions.get(session.id)
             if found is None or found.revoked_at or found.current != session.current:
@@ -275,18 +302,18 @@ class FakeAccountStore(AccountStore):
                 seed=seed,
                 rotated_at=now,
                 last_used_at=now,
-                expires_at=expires_at,
+                expires_at=now + lifetime,
             )
             return True
 
-    def sessions(
-        self, user_id: str, *, now: datetime, before: str | None, limit: int
-    ) -> list[Session]:
+    def sessions(self, user_id: str, *, now: Time, before: str | None, limit: int) -> list[Session]:
+        now = self._tables.at(now)
         with self._tables:
             found = sorted(self._standing(user_id, now), key=lambda one: one.id, reverse=True)
             return [one for one in found if before is None or one.id < before][:limit]
 
-    def revoke(self, user_id: str, session_id: str, now: datetime) -> bool:
+    def revoke(self, user_id: str, session_id: str, now: Time) -> bool:
+        now = self._tables.at(now)
         with self._tables:
             session = self._tables.sessions.get(session_id)
             if session is None or session.user_id != user_id:
@@ -297,7 +324,8 @@ class FakeAccountStore(AccountStore):
                     del self._tables.pushes[key]
             return True
 
-    def revoke_all(self, user_id: str, *, but: str | None, now: datetime) -> list[str]:
+    def revoke_all(self, user_id: str, *, but: str | None, now: Time) -> list[str]:
+        now = self._tables.at(now)
         with self._tables:
             self._tables.drop_pushes(user_id, but=but)
             ended = [
@@ -317,7 +345,8 @@ class FakeAccountStore(AccountStore):
             revoked = [one for one in self._tables.sessions.values() if one.revoked_at]
             return [(one.user_id, one.id) for one in revoked][:limit]
 
-    def revoke_grants(self, client_id: str, now: datetime, limit: int) -> list[tuple[str, str]]:
+    def revoke_grants(self, client_id: str, now: Time, limit: int) -> list[tuple[str, str]]:
+        now = self._tables.at(now)
         with self._tables:
             granted = [
                 one
@@ -329,8 +358,9 @@ class FakeAccountStore(AccountStore):
             return [(one.user_id, one.id) for one in granted]
 
     def change_password(
-        self, user_id: str, password_hash: str, *, checked: str, but: str, now: datetime
+        self, user_id: str, password_hash: str, *, checked: str, but: str, now: Time
     ) -> list[str] | None:
+        now = self._tables.at(now)
         with self._tables:
             if self._tables.passwords.get(user_id) != checked:
                 return None
@@ -339,7 +369,8 @@ class FakeAccountStore(AccountStore):
             self._tables.tell(user_id, "password_changed", now)
             return self.revoke_all(user_id, but=but, now=now)
 
-    def erase(self, user_id: str, now: datetime, *, checked: str | None) -> list[str] | None:
+    def erase(self, user_id: str, now: Time, *, checked: str | None) -> list[str] | None:
+        now = self._tables.at(now)
         with self._tables:
             if checked is not None and self._tables.passwords.get(user_id) != checked:
                 return None
@@ -378,7 +409,8 @@ class FakeAccountStore(AccountStore):
                     )
             return self.revoke_all(user_id, but=None, now=now)
 
-    def purge_sessions(self, before: datetime, limit: int) -> int:
+    def purge_sessions(self, now: Time, kept: timedelta, limit: int) -> int:
+        before = self._tables.at(now) - kept
         with self._tables:
             ended = [
                 one.id
@@ -401,7 +433,7 @@ class FakeAccountStore(AccountStore):
 
     def _standing(self, user_id: str, now: datetime) -> list[Session]:
         everyones = self._tables.sessions.values()
-        return [one for one in everyones if one.user_id == user_id and one.stands(now)]
+        return [one for one in everyones if one.user_id == user_id and one.stood(now)]
 
     def _end(self, session_id: str, now: datetime) -> None:
         session = self._tables.sessions[session_id]
@@ -410,7 +442,7 @@ class FakeAccountStore(AccountStore):
 
 
 class FakeAdminStore(AdminStore):
-    """Undoes nothing: whoever raises inside `act` has to do so before anything is changed."""
+    """Undoes nothing: code inside `act` must raise before it changes anything."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -420,7 +452,8 @@ class FakeAdminStore(AdminStore):
         with self._tables:
             yield Parties(self._standing_of(actor), self._standing_of(target))
 
-    def suspend(self, user_id: str, reason: str, now: datetime) -> None:
+    def suspend(self, user_id: str, reason: str, now: Time) -> None:
+        now = self._tables.at(now)
         user = self._tables.users[user_id]
         user.suspended_at = user.suspended_at or now
         user.suspension_reason = reason
@@ -429,22 +462,25 @@ class FakeAdminStore(AdminStore):
         user = self._tables.users[user_id]
         user.suspended_at = user.suspension_reason = None
 
-    def grant(self, user_id: str, role: Role, now: datetime) -> None:
+    def grant(self, user_id: str, role: Role, now: Time) -> None:
+        now = self._tables.at(now)
         self._tables.users[user_id].roles |= {role}
 
     def take(self, user_id: str, role: Role) -> None:
         self._tables.users[user_id].roles -= {role}
 
     def record(
-        self, actor: str, action: Action, target: str, *, address: str | None, now: datetime
+        self, actor: str, action: Action, target: str, *, address: str | None, now: Time
     ) -> None:
+        now = self._tables.at(now)
         log = self._tables.audit
         entry = AuditEntry(
             id=len(log) + 1, at=now, actor=actor, action=action, target=target, address=address
         )
         log.append(entry)
 
-    def forget_addresses(self, before: datetime, limit: int) -> int:
+    def forget_addresses(self, now: Time, kept: timedelta, limit: int) -> int:
+        before = self._tables.at(now) - kept
         with self._tables:
             log, count = self._tables.audit, 0
             for place, entry in enumerate(log):
@@ -453,12 +489,14 @@ class FakeAdminStore(AdminStore):
                     count += 1
             return count
 
-    def account(self, user_id: str, now: datetime) -> Account | None:
+    def account(self, user_id: str, now: Time) -> Account | None:
+        now = self._tables.at(now)
         with self._tables:
             user = self._tables.users.get(user_id)
             return self._account(user, now) if user and not user.deleted else None
 
-    def accounts(self, query: AccountQuery, *, now: datetime, limit: int) -> list[Account]:
+    def accounts(self, query: AccountQuery, *, now: Time, limit: int) -> list[Account]:
+        now = self._tables.at(now)
         with self._tables:
             found = [
                 self._account(user, now)
@@ -497,7 +535,7 @@ class FakeAdminStore(AdminStore):
             display_name=profile.display_name,
             created_at=profile.created_at,
             roles=TypeAdapter(list[Role]).validate_python(sorted(user.roles)),
-            sessions=sum(one.user_id == profile.id and one.stands(now) for one in everyones),
+            sessions=sum(one.user_id == profile.id and one.stood(now) for one in everyones),
             suspended_at=user.suspended_at,
             suspension_reason=user.suspension_reason,
         )
@@ -541,8 +579,9 @@ class FakeUserStore(UserStore):
         return self.profile(user_id) is not None
 
     def add_push_token(
-        self, user_id: str, session_id: str, device_id: str, push: PushToken, now: datetime
+        self, user_id: str, session_id: str, device_id: str, push: PushToken, now: Time
     ) -> None:
+        now = self._tables.at(now)
         with self._tables:
             for key, row in list(self._tables.pushes.items()):
                 ours, other = row.push, key != (user_id, device_id)
@@ -568,7 +607,8 @@ class FakeUserStore(UserStore):
                 if row.push.token in tokens:
                     del self._tables.pushes[key]
 
-    def push_targets(self, user_ids: Collection[str], now: datetime) -> list[PushTarget]:
+    def push_targets(self, user_ids: Collection[str], now: Time) -> list[PushTarget]:
+        now = self._tables.at(now)
         with self._tables:
             users = self._tables.users
             return [
@@ -583,14 +623,14 @@ class FakeUserStore(UserStore):
                 for (user_id, device_id), row in sorted(
                     self._tables.pushes.items(), key=lambda item: item[0]
                 )
-                if user_id in user_ids and self._tables.sessions[row.session_id].stands(now)
+                if user_id in user_ids and self._tables.sessions[row.session_id].stood(now)
             ]
 
     def _shared(self, user_id: str, token: str, now: datetime) -> bool:
         return any(
             key[0] != user_id
             and row.push.token == token
-            and self._tables.sessions[row.session_id].stands(now)
+            and self._tables.sessions[row.session_id].stood(now)
             for key, row in self._tables.pushes.items()
         )
 

@@ -108,7 +108,7 @@ class FakeTickets(Tickets):
 
 
 class FakeThrottle(Throttle):
-    """Buckets that never fill again; `taken` is what is gone from each."""
+    """Buckets that never fill again; `taken` counts the tokens taken from each."""
 
     def __init__(self, given: Settings) -> None:
         self._limits = given.limits
@@ -153,8 +153,8 @@ class FakeThrottle(Throttle):
 
 
 class FakeSockets(Gateway):
-    """Remembers whose sockets were closed, and what they were told. `met`: sessions that were
-    found to be revoked already, whose sockets are closed if any are left."""
+    """Remembers whose sockets were closed, and the events that were sent. `met`: sessions that
+    were found to be revoked already, so that their sockets are closed again."""
 
     def __init__(self) -> None:
         self.closed: list[tuple[str, str]] = []

@@ -231,13 +231,13 @@ class TestLogin:
 
         assert world.login()
 
-    def test_works_where_nobody_can_be_told(self, world: World) -> None:
+    def test_works_while_sockets_cannot_be_reached(self, world: World) -> None:
         world.register()
         world.sockets.down = True
 
         assert world.login()
 
-    def test_a_refused_one_is_not_told(self, world: World) -> None:
+    def test_a_refused_one_sends_no_event(self, world: World) -> None:
         world.register()
         with pytest.raises(InvalidCredentials):
             world.login(password="wrong")
@@ -289,7 +289,7 @@ class TestLogin:
 
         assert world.told() == ["New sign-in to your account"]
 
-    def test_many_are_told_in_one_mail(self, world: World) -> None:
+    def test_many_are_mailed_together(self, world: World) -> None:
         world.verified()
         for _ in range(30):
             world.login()
@@ -396,6 +396,33 @@ class TestLogin:
             world.login("e")
 
         assert world.accounts.login(phone, PHONE)
+
+    @pytest.mark.parametrize("names", [("ana", "ana@example.org"), ("ana@example.org", "ana")])
+    def test_nor_by_the_other_name_of_the_account(self, names: tuple[str, str]) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"login.address": 3})))
+        world.verified()
+        before, now = (
+            Credentials(login=name, password=PASSWORD, device_key="k" * 22) for name in names
+        )
+        world.accounts.login(before, PHONE)
+        for name in ("b", "c", "d"):
+            with pytest.raises(InvalidCredentials):
+                world.login(name)
+
+        assert world.accounts.login(now, PHONE)
+
+    def test_an_address_that_is_only_claimed_makes_no_device_known(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"login-here.target": 1})))
+        key = "k" * 22
+        world.accounts.register(registration(username="eve", device_key=key), PHONE)
+        world.accounts.login(Credentials(login="eve", password=PASSWORD, device_key=key), PHONE)
+        address = registration(username="eve").email
+        guess = Credentials(login=address, password="wrong", device_key=key)
+        with pytest.raises(InvalidCredentials):
+            world.accounts.login(guess, PHONE)
+
+        with pytest.raises(RateLimited):
+            world.accounts.login(guess, PHONE)
 
     def test_a_device_that_guesses_too_much_is_limited_alone(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"login-device.target": 3})))
@@ -626,7 +653,8 @@ class TestChangePassword:
         assert world.stands(tablet)
 
     def test_guesses_at_the_current_one_are_limited(self) -> None:
-        world = make_world(auth_settings(rate_limits=rates({"password.user": 2})))
+        """Each change that is refused has tried two passwords: the new one may be in force."""
+        world = make_world(auth_settings(rate_limits=rates({"password.user": 4})))
         identity = world.identity(world.register())
         for _ in range(2):
             with pytest.raises(InvalidCredentials):
@@ -636,6 +664,17 @@ class TestChangePassword:
             world.accounts.change_password(identity, self.change())
         with pytest.raises(RateLimited):
             world.delete(identity)
+
+    def test_no_more_passwords_are_tried_by_two_fields_than_by_one(self) -> None:
+        world = make_world(auth_settings(rate_limits=rates({"password.user": 4})))
+        identity = world.identity(world.register())
+        before = world.passwords.verified
+        for number in range(10):
+            change = self.change(f"guess number {number}", f"another guess {number}")
+            with pytest.raises((InvalidCredentials, RateLimited)):
+                world.accounts.change_password(identity, change)
+
+        assert world.passwords.verified == before + 4
 
     @pytest.mark.parametrize("weak", ["password123", "ana@example.org"])
     def test_refuses_weak_ones(self, world: World, weak: str) -> None:
@@ -660,6 +699,14 @@ class TestChangePassword:
 
         assert not world.stands(tablet)
         assert world.login(password=NEW)
+
+    def test_a_repeat_mails_its_user_only_once(self, world: World) -> None:
+        ana = world.verified()
+        for _ in range(2):
+            world.accounts.change_password(world.identity(ana), self.change())
+
+        (told,) = world.tables.notices.values()
+        assert (told.notice.kind, told.notice.times) == ("password_changed", 1)
 
     def test_g5_a_change_that_was_overtaken_by_another_is_refused(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -764,7 +811,7 @@ class TestDelete:
         assert world.login(password=NEW)
 
     def test_frees_the_username_and_the_address(self, world: World) -> None:
-        """An answer that the name is taken would tell that there once was such an account."""
+        """An answer that the name is taken would show that there once was such an account."""
         ana = world.register()
         world.delete(world.identity(ana))
         with pytest.raises(UserNotFound):
@@ -776,7 +823,7 @@ class TestDelete:
         assert world.users.named("ana").id == again.user.id != ana.user.id
         assert world.users.get(ana.user.id).username is None
 
-    def test_is_told_once_to_the_address_that_was_verified(self, world: World) -> None:
+    def test_is_mailed_once_to_the_verified_address(self, world: World) -> None:
         ana = world.verified()
         world.login()
         identity = world.identity(ana)
@@ -792,7 +839,7 @@ class TestDelete:
         assert "@ana" in letter.text
         assert "ana@example.org" not in repr(world.tables)
 
-    def test_of_one_that_never_verified_its_address_nobody_is_told(self, world: World) -> None:
+    def test_one_without_a_verified_address_is_not_mailed(self, world: World) -> None:
         world.delete(world.identity(world.register()))
 
         assert world.mailed() == []

@@ -48,7 +48,7 @@ class TestSuspend:
         with pytest.raises(Unauthorized):
             world.refresh(ana.refresh_token)
 
-    def test_lets_nobody_in_and_tells_only_who_knows_the_password(self, world: World) -> None:
+    def test_signs_nobody_in_and_says_so_only_after_the_right_password(self, world: World) -> None:
         mod, ana = world.staff("moderator"), world.register()
         world.tables.verify(ana.user.id)
         suspend(world, mod, ana)
@@ -70,7 +70,7 @@ class TestSuspend:
 
         assert world.passwords.verified == before + 1
 
-    def test_the_right_password_is_no_guess(self, world: World) -> None:
+    def test_the_right_password_does_not_count_as_a_guess(self, world: World) -> None:
         mod, ana = world.staff("moderator"), world.register()
         suspend(world, mod, ana)
 
@@ -78,7 +78,7 @@ class TestSuspend:
             with pytest.raises(AccountSuspended):
                 world.login()
 
-    def test_between_the_password_and_the_session_is_told_too(
+    def test_between_the_password_and_the_session_is_answered_alike(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         mod, ana = world.staff("moderator"), world.register()
@@ -340,7 +340,7 @@ class TestAppoint:
         assert world.identity(world.login()).scopes == SCOPES["admin"]
         assert log(world) == [("operator", "admin.grant", ana.user.id, None)]
 
-    def test_nobody_who_is_not_there(self, world: World) -> None:
+    def test_refuses_an_unknown_user(self, world: World) -> None:
         with pytest.raises(UserNotFound):
             world.admin.appoint("ana", "admin")
 

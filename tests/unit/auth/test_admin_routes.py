@@ -40,7 +40,7 @@ def test_an_admin_does_all_of_it(app: Chalice, world: World) -> None:
     assert {one["address"] for one in log["items"]} == {"10.0.0.1"}
 
 
-def test_a_suspended_user_is_told_a_code_of_its_own(app: Chalice, world: World) -> None:
+def test_a_suspended_user_gets_an_error_code_of_its_own(app: Chalice, world: World) -> None:
     mod, ana = world.staff("moderator"), world.register()
     call(app, f"POST {USER}/suspend", {"reason": "Spam"}, by=mod, user_id=ana.user.id)
 
@@ -75,7 +75,7 @@ def test_users_are_found(app: Chalice, world: World, query: Any) -> None:
         ("GET /v1/admin/audit", {"cursor": [str(2**63)]}, "cursor"),
     ],
 )
-def test_g7_a_bad_query_is_told(
+def test_g7_a_bad_query_is_answered(
     app: Chalice, world: World, route: str, query: Any, field: str
 ) -> None:
     status, answer = call(app, route, by=world.staff("admin"), query=query)

@@ -1,4 +1,4 @@
-"""Signing in with Google: new accounts, linked ones, and those that nobody may take over so."""
+"""Signing in with Google: new accounts, linked ones, and those that must not be taken over."""
 
 import hashlib
 import itertools
@@ -171,9 +171,7 @@ class TestNewAccounts:
 
 
 class TestLinking:
-    def test_a_verified_address_that_is_googles_links_and_its_owner_is_told(
-        self, world: World
-    ) -> None:
+    def test_a_verified_address_of_google_links_and_its_owner_is_mailed(self, world: World) -> None:
         made = world.verified("ana", "ana@gmail.com")
 
         assert ana(world).sign_in().user.id == made.user.id
@@ -201,7 +199,7 @@ class TestLinking:
         with pytest.raises(LinkRequired):
             ana(world, sub="2").sign_in()
 
-    def test_whoever_only_claims_the_address_has_nothing_of_it(self, world: World) -> None:
+    def test_an_account_that_only_claims_the_address_is_not_linked(self, world: World) -> None:
         thief = world.register("thief", "ana@gmail.com")
 
         made = ana(world).sign_in(username="ana")
@@ -274,7 +272,7 @@ class TestLinking:
         with pytest.raises(UsernameRequired):
             visitor.sign_in()
 
-    def test_a_reset_that_proves_an_address_removes_the_second_factor_of_before(
+    def test_a_reset_that_proves_an_address_removes_an_older_second_factor(
         self, world: World
     ) -> None:
         thief = world.register("ana", "ana@firm.example")

@@ -1,4 +1,4 @@
-"""Google's ID tokens: whoever forges, borrows or keeps one gets nowhere."""
+"""Google's ID tokens: a forged, borrowed or old one is refused."""
 
 import base64
 import hashlib
@@ -213,7 +213,7 @@ def test_made_up_keys_do_not_have_google_asked_each_time(google: Google) -> None
     assert google.asked == 1
 
 
-def test_an_outage_is_told_and_asked_about_again_later(google: Google) -> None:
+def test_an_outage_is_raised_and_asked_about_again_later(google: Google) -> None:
     google.down = True
     for _ in range(3):
         with pytest.raises(Unavailable) as caught:

@@ -86,10 +86,10 @@ def test_a_verified_owner_is_mailed_whatever_strangers_claim(world: World) -> No
     assert world.told() == ["Set a new password"]
 
 
-def test_what_happens_to_an_account_is_told_at_most_so_often_and_none_is_dropped(
+def test_notices_are_sent_at_a_limited_rate_and_none_is_dropped(
     world: World,
 ) -> None:
-    """A thief who has all that it takes cannot use up what is to be told of them."""
+    """A thief who has all secrets of an account cannot keep the notices about them back."""
     ana = world.verified()
     identity = world.identity(ana)
     for _ in range(5):
@@ -222,7 +222,7 @@ def test_g8_neither_addresses_nor_links_reach_the_log(
         world.mailed()
     (letter, *_) = world.ses.sent
 
-    # The first event of a process sets logging up anew, without what collects records here.
+    # The first event of a process sets logging up again, without pytest's handler.
     said = capsys.readouterr().out + "".join(str(vars(record)) for record in caplog.records)
     assert "mail put off" in said
     for secret in (letter.to, token_in(letter)):
@@ -250,11 +250,11 @@ def test_g8_neither_addresses_nor_links_reach_the_log(
         ("", "an unknown kind of device"),
     ],
 )
-def test_a_device_is_told_in_words_of_ours(user_agent: str, said: str) -> None:
+def test_a_device_is_named_in_our_own_words(user_agent: str, said: str) -> None:
     assert letters.device(user_agent) == said
 
 
-def test_a_mail_to_a_stranger_carries_no_words_of_whoever_registered(world: World) -> None:
+def test_a_mail_to_a_stranger_has_no_words_that_a_client_chose(world: World) -> None:
     client = Client(address="192.0.2.1", user_agent="BUY NOW")
     world.register("eve", "stranger@example.org")
     world.request_reset("stranger@example.org", client)
@@ -264,7 +264,7 @@ def test_a_mail_to_a_stranger_carries_no_words_of_whoever_registered(world: Worl
         assert "BUY" not in letter.text
 
 
-def test_that_an_archive_is_ready_is_told_to_a_verified_address_without_a_link(
+def test_a_ready_archive_is_mailed_to_a_verified_address_without_a_link(
     world: World,
 ) -> None:
     ana, bo = world.register("ana"), world.register("bo_")

@@ -165,7 +165,7 @@ class TestMaking:
         with pytest.raises(ValidationFailed):
             world.passkeys.add(ana.identity, new)
 
-    def test_an_authenticator_is_told_what_it_has(self, world: World, ana: Holder) -> None:
+    def test_an_authenticator_gets_the_ids_that_it_has(self, world: World, ana: Holder) -> None:
         options = world.passkeys.begin(ana.identity, PROOF).options
 
         assert [one["id"] for one in options["excludeCredentials"]] == [
@@ -335,7 +335,7 @@ class TestSigningIn:
         assert ana.sign_in()
         assert ana.sign_in()
 
-    def test_who_is_suspended_is_told_so(self, world: World, ana: Holder) -> None:
+    def test_a_suspended_user_gets_account_suspended(self, world: World, ana: Holder) -> None:
         world.tables.users[ana.identity.user_id].suspended_at = world.clock()
 
         with pytest.raises(AccountSuspended):
@@ -366,7 +366,7 @@ class TestBesideAPassword:
         ]
         assert ana.login(ana.device.answer(options))
 
-    def test_is_told_only_for_the_right_password(self, world: World, ana: Holder) -> None:
+    def test_is_offered_only_after_the_right_password(self, world: World, ana: Holder) -> None:
         ana.protect()
         answer = ana.device.answer(ana.offered())
 

@@ -73,8 +73,8 @@ class TestVerification:
         for _ in range(2):
             world.recovery.verify(world.identity(ana), token_in(letter))
 
-    def test_a_link_is_nothing_to_another_account(self, world: World) -> None:
-        """Whoever follows a link out of curiosity must not verify a stranger's account."""
+    def test_a_link_verifies_no_other_account(self, world: World) -> None:
+        """A user who follows a link out of curiosity must not verify a stranger's account."""
         eve = world.register("eve", ANA)
         (letter,) = world.mailed()
         ana = world.register("ana", ANA)
@@ -156,7 +156,7 @@ class TestVerification:
         with pytest.raises(LinkInvalid):
             world.recovery.verify(world.identity(eve), token_in(for_eve))
 
-    def test_of_another_account_with_the_address_its_owner_alone_is_told(
+    def test_only_the_owner_of_an_address_learns_of_another_account_with_it(
         self, world: World
     ) -> None:
         world.verified()
@@ -234,7 +234,7 @@ class TestReset:
         with pytest.raises(LinkInvalid):
             reset(world, newer, "another battery")
 
-    def test_is_told_to_its_user(self, world: World) -> None:
+    def test_is_mailed_to_its_user(self, world: World) -> None:
         world.verified()
         (token,) = ask(world)
         reset(world, token)
@@ -469,7 +469,7 @@ class TestRoutes:
             ("password/reset-request", {"email": "nobody"}, 422, "validation_failed"),
         ],
     )
-    def test_what_is_wrong_is_told(
+    def test_a_wrong_one_is_refused(
         self, app: Chalice, ana: SignedIn, route: str, body: Any, status: int, code: str
     ) -> None:
         found, answer = call(app, f"POST /v1/auth/{route}", body, by=ana)

@@ -24,7 +24,7 @@ MINT = RefreshTokens([b"newest", b"older"])
 
 
 def before_proofs(session_id: str) -> RefreshToken:
-    """A token as they were made before they proved anything."""
+    """A token as they were made before they held a proof."""
     return RefreshToken(session_id, secrets.token_bytes(32))
 
 
@@ -243,8 +243,8 @@ class TestRefresh:
         assert world.sockets.closed == closed
 
     def test_a_thief_and_the_owner_cannot_go_on_side_by_side(self, world: World) -> None:
-        """Both have the same token; whoever comes later, at the latest the other's next refresh
-        gives it away."""
+        """Both have the same token. The later refresh, or at the latest the next one of the other,
+        shows that there are two."""
         ana = world.register()
         thief: Tokens = ana
         owner: Tokens = ana
@@ -355,7 +355,7 @@ class TestRefresh:
 
 
 class TestGuesses:
-    """Who knows the id of a session, as every access token tells it, knows nothing to end it by."""
+    """The id of a session, which is in every access token, is not enough to end the session."""
 
     @pytest.mark.parametrize("secret", ["0" * 64, "f" * 64, "0123456789abcdef" * 4])
     def test_a_guess_is_refused_and_changes_nothing(self, world: World, secret: str) -> None:
@@ -438,7 +438,7 @@ class TestRotationOfKeys:
 
         assert world.refresh(fresh.refresh_token).session_id == ana.session_id
 
-    def test_reuse_is_told_while_the_old_key_is_still_there(self, world: World) -> None:
+    def test_reuse_is_recognised_while_the_old_key_is_still_there(self, world: World) -> None:
         ana = world.register()
         old = world.auth._refresh_tokens._keys
         world.auth._refresh_tokens = RefreshTokens([b"a new key", *old])

@@ -239,7 +239,9 @@ class TestSigningIn:
             world.login(password="battery staple")
         assert world.login(password="battery staple", code=ana.code())
 
-    def test_a_suspended_account_is_told_so_first(self, world: World, ana: Holder) -> None:
+    def test_a_suspended_account_is_refused_before_a_code_is_asked_for(
+        self, world: World, ana: Holder
+    ) -> None:
         world.tables.users[ana.identity.user_id].suspended_at = world.clock()
 
         with pytest.raises(AccountSuspended):
@@ -316,7 +318,7 @@ class TestProvingOnceMore:
 
         assert world.passkeys.begin(ana.identity, ana.proof())
 
-    def test_a_wrong_password_is_told_first_and_uses_no_code_up(
+    def test_a_wrong_password_is_refused_first_and_uses_no_code_up(
         self, world: World, ana: Holder
     ) -> None:
         code = ana.code()
@@ -333,7 +335,9 @@ class TestProvingOnceMore:
         with pytest.raises(SecondFactorInvalid):
             world.accounts.confirm(ana.identity, proof)
 
-    def test_a_recovery_code_will_do_and_its_use_is_told(self, world: World, ana: Holder) -> None:
+    def test_a_recovery_code_is_accepted_and_its_use_is_mailed(
+        self, world: World, ana: Holder
+    ) -> None:
         world.mailed()
         proof = PasswordProof(password=PASSWORD, second_factor=ana.codes[0])
 

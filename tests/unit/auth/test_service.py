@@ -178,7 +178,7 @@ class TestRevoke:
     def test_a_check_that_raced_with_it_does_not_let_back_in(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """PostgreSQL was asked before the revoke, Redis is told after it."""
+        """PostgreSQL was read before the revoke, Redis is written after it."""
         ana = world.register()
         identity = Identity(user_id=ana.user.id, session_id=ana.session_id)
         store = world.auth._store()
@@ -306,7 +306,7 @@ class TestPurge:
     def test_comes_to_an_end(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         batches: list[int] = []
 
-        def endless(before: object, limit: int) -> int:
+        def endless(now: object, kept: object, limit: int) -> int:
             batches.append(limit)
             return limit
 

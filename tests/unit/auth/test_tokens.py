@@ -1,4 +1,4 @@
-"""Access tokens: only ours, unchanged and in time, are believed."""
+"""Access tokens: only those that we issued, unchanged and not expired, are accepted."""
 
 import base64
 import hashlib
@@ -234,7 +234,7 @@ class TestKeys:
         ],
         ids=lambda value: value[:24],
     )
-    def test_malformed_ones_are_told_by_name_not_by_value(self, value: str) -> None:
+    def test_malformed_ones_are_reported_by_name_not_by_value(self, value: str) -> None:
         with pytest.raises(SettingsInvalid, match="JWT_KEYS") as raised:
             AccessTokens(auth_settings(jwt_keys=value)).issue(ANA)
         assert "hunter2" not in str(raised.value)
@@ -261,7 +261,7 @@ class TestIdTokens:
         assert both.id_claims(old.issue_id("program", **self.SAYS))["sub"] == "ana"
         assert jwt.get_unverified_header(both.issue_id("p", **self.SAYS))["kid"] == "r2"
 
-    def test_a_key_that_cannot_sign_is_told(self) -> None:
+    def test_a_key_that_cannot_sign_is_reported(self) -> None:
         public = {name: RSA_KEY[name] for name in ("kty", "alg", "use", "kid", "n", "e")}
         broken = {**RSA_KEY, "p": RSA_KEY["q"]}
 

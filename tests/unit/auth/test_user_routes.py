@@ -119,7 +119,7 @@ class TestUsers:
         ],
         ids=str,
     )
-    def test_bad_changes_are_told_by_field_and_change_nothing(
+    def test_bad_changes_are_answered_by_field_and_change_nothing(
         self, app: Chalice, world: World, body: dict[str, Any]
     ) -> None:
         ana = world.register()
@@ -130,9 +130,7 @@ class TestUsers:
         assert [error["field"] for error in answer["errors"]] == list(body)
         assert world.users.me(ana.user.id) == ana.user
 
-    def test_a_deleted_account_is_gone_and_its_name_shown_no_more(
-        self, app: Chalice, world: World
-    ) -> None:
+    def test_a_deleted_account_is_shown_without_its_name(self, app: Chalice, world: World) -> None:
         ana, bo = world.register("ana"), world.register("bo_")
 
         assert call(app, f"POST {ME}/delete", {"password": "wrong"}, by=ana)[0] == 401
@@ -174,7 +172,7 @@ class TestPushTokens:
         assert status == 404
         assert not world.tables.pushes
 
-    def test_bad_ones_are_told_by_field(self, app: Chalice, world: World) -> None:
+    def test_bad_ones_are_answered_by_field(self, app: Chalice, world: World) -> None:
         body = {"token": "a b", "platform": "watch"}
         status, answer = call(app, f"PUT {PUSH}", body, by=world.register(), device_id="d1")
 

@@ -1,28 +1,36 @@
 """What exports are made of, in memory."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from typing import IO, Any, Literal
 
 from chalicelib.auth.models import Identity
+from chalicelib.clock import Now, Time
 from chalicelib.errors import Unavailable
 from chalicelib.exports.links import ExportLinks
 from chalicelib.exports.models import EVERY, LEASE, Export, Task
 from chalicelib.exports.s3 import Bucket
 from chalicelib.exports.store import ExportStore
+from chalicelib.wire import now
 
 Row = dict[str, Any]
 
 
 class FakeExportStore(ExportStore):
-    """Held to tests/contract/test_exports.py. `mailed` are those who are to be told."""
+    """Tested by tests/contract/test_exports.py. `mailed`: users who are to get a mail."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
         self.accounts: dict[str, dict[str, list[Row]]] = {}
         self.mailed: set[str] = set()
+        self.clock: Callable[[], datetime] = now
 
-    def request(self, user_id: str, export_id: str, key: str, now: datetime) -> Export | None:
+    def at(self, now: Time) -> datetime:
+        """What `now` stands for."""
+        return self.clock() if isinstance(now, Now) else now
+
+    def request(self, user_id: str, export_id: str, key: str, now: Time) -> Export | None:
+        now = self.at(now)
         if user_id not in self.accounts:
             return None
         for row in self._of(user_id):
@@ -46,10 +54,15 @@ class FakeExportStore(ExportStore):
         }
         return _export(self.rows[export_id])
 
-    def latest(self, user_id: str) -> tuple[Export, str] | None:
-        return next(((_export(row), row["key"]) for row in self._of(user_id)), None)
+    def latest(self, user_id: str, now: Time) -> tuple[Export, str] | None:
+        now = self.at(now)
+        for row in self._of(user_id):
+            if row["expires_at"] is None or row["expires_at"] > now:
+                return _export(row), row["key"]
+        return None
 
-    def claim(self, now: datetime, *, lease: timedelta) -> Task | None:
+    def claim(self, now: Time, *, lease: timedelta) -> Task | None:
+        now = self.at(now)
         due = [row for row in self.rows.values() if row["due_at"] <= now]
         if not due:
             return None
@@ -57,24 +70,27 @@ class FakeExportStore(ExportStore):
         row |= {"tries": row["tries"] + 1, "due_at": now + lease}
         return Task(**{name: row[name] for name in Task._fields})
 
-    def finish(self, task: Task, *, size: int, now: datetime, expires_at: datetime) -> bool:
+    def finish(self, task: Task, *, size: int, now: Time, kept: timedelta) -> bool:
+        now = self.at(now)
+        expires_at = now + kept
         done = {"state": "ready", "size": size, "ready_at": now, "expires_at": expires_at}
         if not self._settled(task, {**done, "due_at": expires_at, "tries": 0}):
             return False
         self.mailed.add(task.user_id)
         return True
 
-    def put_off(self, task: Task, due_at: datetime) -> None:
-        self._settled(task, {"due_at": due_at})
+    def put_off(self, task: Task, now: Time, wait: timedelta) -> None:
+        self._settled(task, {"due_at": self.at(now) + wait})
 
-    def fail(self, task: Task, expires_at: datetime) -> None:
-        self._settled(task, {"state": "failed", "due_at": expires_at})
+    def fail(self, task: Task, now: Time, kept: timedelta) -> None:
+        self._settled(task, {"state": "failed", "due_at": self.at(now) + kept})
 
     def remove(self, task: Task) -> None:
         self.rows.pop(task.id, None)
 
-    def erase(self, user_id: str, now: datetime) -> None:
+    def erase(self, user_id: str, now: Time) -> None:
         """What deleting the account does."""
+        now = self.at(now)
         self.accounts.pop(user_id, None)
         for row in self._of(user_id):
             leased = row["state"] == "waiting" and row["tries"]

@@ -116,6 +116,7 @@ def test_a_chat_that_becomes_active_meanwhile_is_in_it_once(
         return found
 
     monkeypatch.setattr(shelf.messages, "chats", chats_while_somebody_writes)
+    monkeypatch.setattr(shelf.messages, "now", lambda: shelf.at)
     found = shelf.written()
 
     assert sorted(one["id"] for one in found["chats.json"]) == sorted(chats)

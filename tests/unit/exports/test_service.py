@@ -60,6 +60,7 @@ class World:
             url="https://api/v1/export",
             clock=lambda: self.now,
         )
+        self.store.clock = lambda: self.now
 
     def person(self) -> Identity:
         user_id = new_id()
@@ -89,7 +90,7 @@ def world() -> World:
     return World()
 
 
-def test_an_export_is_made_by_the_job_and_its_owner_is_told(world: World) -> None:
+def test_an_export_is_made_by_the_job_and_its_owner_is_mailed(world: World) -> None:
     ana = world.person()
 
     asked = world.exports.request(ana, RIGHT)
@@ -247,7 +248,7 @@ def test_who_is_killed_is_followed_by_another_after_the_lease_and_not_before(
 ) -> None:
     ana = world.person()
     world.exports.request(ana, RIGHT)
-    assert world.store.claim(world.now, lease=LEASE) is not None  # and is heard of no more
+    assert world.store.claim(world.now, lease=LEASE) is not None  # and does not report any more
 
     world.after(LEASE - timedelta(seconds=1))
     assert world.archive.written == 0
@@ -255,7 +256,7 @@ def test_who_is_killed_is_followed_by_another_after_the_lease_and_not_before(
     assert world.exports.latest(ana).status == "ready"
 
 
-def test_what_kills_everybody_who_makes_it_is_given_up(world: World) -> None:
+def test_an_export_that_kills_every_function_is_given_up(world: World) -> None:
     ana = world.person()
     world.exports.request(ana, RIGHT)
     for _ in range(len(DELAYS) + 1):
@@ -267,14 +268,14 @@ def test_what_kills_everybody_who_makes_it_is_given_up(world: World) -> None:
     assert (world.archive.written, world.exports.latest(ana).status) == (0, "failed")
 
 
-def test_one_who_was_slow_changes_nothing_for_whoever_came_after(world: World) -> None:
+def test_a_slow_function_changes_nothing_after_another_one_took_its_task(world: World) -> None:
     ana = world.person()
     world.exports.request(ana, RIGHT)
     slow = world.store.claim(world.now, lease=LEASE)
     assert slow is not None
     world.after(LEASE)
 
-    assert not world.store.finish(slow, size=1, now=world.now, expires_at=world.now)
+    assert not world.store.finish(slow, size=1, now=world.now, kept=KEPT)
     assert world.exports.latest(ana).size != 1
 
 

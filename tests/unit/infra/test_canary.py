@@ -41,7 +41,7 @@ def test_a_queue_that_nobody_read_is_named_with_what_aws_says_of_it() -> None:
     assert "push.0" not in str(stopped.value)
 
 
-def test_an_account_that_fcm_refuses_is_told() -> None:
+def test_an_account_that_fcm_refuses_is_reported() -> None:
     aws = aws_where({"push.0": "UnauthenticatedError"})
 
     with pytest.raises(Stopped, match=r"push\.0: .*FCM answered UnauthenticatedError"):

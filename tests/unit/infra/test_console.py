@@ -34,7 +34,7 @@ def test_the_first_failure_ends_it_and_tells_what_was_not_done() -> None:
     assert "leap ..." not in terminal.printed
 
 
-def test_the_same_progress_is_told_once() -> None:
+def test_the_same_progress_is_shown_once() -> None:
     terminal = Terminal()
 
     for text in ("1 of 2", "1 of 2", "2 of 2"):

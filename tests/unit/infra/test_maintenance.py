@@ -41,6 +41,7 @@ def answers(aws: StubbedAws, payload: dict[str, Any], answer: Any, **more: str) 
         ({"task": "canary"}, {"queues": {"push.0": "ok"}}),
         ({"task": "redrive", "limit": 1000}, {"moved": 3, "left": 0}),
         ({"task": "oauth-client", "client": {"name": "Board"}}, {"client_id": "c1"}),
+        ({"task": "event-consumer", "consumer": "board"}, {"url": "amqps://x", "queue": "q"}),
         ({"task": "grant", "username": "ana", "role": "admin"}, {"user_id": "u1"}),
     ],
 )

@@ -1,4 +1,4 @@
-"""Event source mappings: the very calls, checked against AWS's own description of them."""
+"""Event source mappings: the exact calls, checked against AWS's own description of them."""
 
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -152,7 +152,7 @@ def test_deleting_waits_until_they_are_gone(triggers: Triggers) -> None:
     triggers.aws.done()
 
 
-def test_problems_of_mappings_that_read_enabled_are_told(triggers: Triggers) -> None:
+def test_problems_of_mappings_that_read_enabled_are_reported(triggers: Triggers) -> None:
     problem = "PROBLEM: Function call failed"
     triggers.listed(
         mapping("push.0", LastProcessingResult="No records processed"),

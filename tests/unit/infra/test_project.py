@@ -41,6 +41,11 @@ def statements(path: Path) -> list[dict[str, Any]]:
     return list(json.loads(path.read_text())["Statement"])
 
 
+def blanks() -> set[str]:
+    """All blanks of the policies."""
+    return {each for path in POLICIES for each in re.findall(r"\$\{(\w+)\}", path.read_text())}
+
+
 def rows(first: str) -> list[list[str]]:
     """The rows of the table in the document whose head begins like this."""
     table = DOCUMENT[DOCUMENT.index(f"| {first} |") :].split("\n\n")[0].splitlines()[2:]
@@ -165,7 +170,7 @@ class TestFill:
     def filled(self, tmp_path: Path) -> Path:
         DEV.fill(
             tmp_path,
-            values={blank: f"<{blank}>" for blank in DEV.blanks() - {"FUNCTION"}},
+            values={blank: f"<{blank}>" for blank in blanks() - {"FUNCTION"}},
             environments={each.key: {"SECRETS": each.key} for each in DEV.functions},
             architecture="arm64",
             subnet_ids=["subnet-1", "subnet-2"],
@@ -196,15 +201,13 @@ class TestFill:
         assert "/aws/lambda/parley-dev-notify:*" in notify
 
     def test_a_value_cannot_become_more_than_a_value(self) -> None:
-        values = {blank: f"<{blank}>" for blank in DEV.blanks()} | {
-            "MAIL_FROM": '", "x": "${KeyArn}'
-        }
+        values = {blank: f"<{blank}>" for blank in blanks()} | {"MAIL_FROM": '", "x": "${KeyArn}'}
         policy = json.loads(DEV.filled_policy(DEV.function("send_mails"), values))
 
         sending = policy["Statement"][-1]
         assert sending["Condition"]["StringEquals"] == {"ses:FromAddress": '", "x": "${KeyArn}'}
 
-    def test_what_nothing_fills_in_is_told(self, tmp_path: Path) -> None:
+    def test_a_placeholder_that_nothing_fills_in_is_reported(self, tmp_path: Path) -> None:
         with pytest.raises(Stopped, match="nothing fills in"):
             DEV.fill(
                 tmp_path,
@@ -216,6 +219,6 @@ class TestFill:
             )
 
 
-def test_a_stage_without_functions_is_told() -> None:
+def test_a_stage_without_functions_is_reported() -> None:
     with pytest.raises(Stopped, match="no stage 'staging'"):
         Project("staging")

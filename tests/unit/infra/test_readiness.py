@@ -55,7 +55,7 @@ def test_no_answer_is_no_error() -> None:
         ),
     ],
 )
-def test_what_aws_says_is_told_with_what_helps(error: Any, text: str) -> None:
+def test_what_aws_says_is_shown_with_what_helps(error: Any, text: str) -> None:
     import re
 
     assert re.search(text, told(error))

@@ -1,4 +1,4 @@
-"""Stacks: the very calls, what is asked first, and what is told of failures."""
+"""Stacks: the exact calls, what is confirmed first, and the messages about failures."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -223,7 +223,7 @@ class TestApply:
             ("ROLLBACK_FAILED", "CloudFormation console"),
         ],
     )
-    def test_a_stack_that_cannot_be_changed_is_told_with_the_way_out(
+    def test_a_stack_that_cannot_be_changed_is_reported_with_the_way_out(
         self, tmp_path: Path, status: str, told: str
     ) -> None:
         cloud = Cloud()
@@ -246,7 +246,7 @@ class TestApply:
 
         assert cloud.apply(tmp_path) == "unchanged"
 
-    def test_a_refused_template_is_told(self, tmp_path: Path) -> None:
+    def test_a_refused_template_is_reported(self, tmp_path: Path) -> None:
         cloud = Cloud()
         cloud.is_("CREATE_COMPLETE")
         cloud.proposes("UPDATE", reason="Resource Vpc has no property Foo")

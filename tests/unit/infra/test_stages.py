@@ -1,4 +1,4 @@
-"""infra/stages.toml: what is in it, and what is told of mistakes in it."""
+"""infra/stages.toml: what is in it, and the messages about mistakes in it."""
 
 from pathlib import Path
 
@@ -89,6 +89,9 @@ def test_values_become_text_as_cloudformation_wants_it(tmp_path: Path) -> None:
         (GOOD + "[dev.settings]\nlog_level = 'INFO'\n", "log_level is no setting"),
         (GOOD + "[dev.settings]\nJWT_KEYS = '{}'\n", "JWT_KEYS is secret"),
         (GOOD + "[dev.settings]\nSECRETS = 'a'\n", "SECRETS is set by the deploy"),
+        (GOOD + "[dev.settings]\nLOG_LEVEL = 'LOUD'\n", "LOG_LEVEL: Input should be"),
+        (GOOD + "[dev.settings]\nACCESS_TOKEN_SECONDS = 'x'\n", "ACCESS_TOKEN_SECONDS: Input"),
+        (GOOD + "[dev.settings]\nEXPORTS_BUCKET = 'a'\n", "EXPORTS_BUCKET is set by the deploy"),
         (GOOD + "[dev.settings]\nAWS_REGION = 'a'\n", "AWS_REGION is set by the deploy"),
         (GOOD + "[dev.domains]\nhttp = 'a.example.org'\n", r"dev\.domains\.socket"),
         (GOOD + names(http="https://a.example.org"), r"dev\.domains\.http"),
@@ -107,6 +110,6 @@ def test_values_become_text_as_cloudformation_wants_it(tmp_path: Path) -> None:
         ("[dev", "is not TOML"),
     ],
 )
-def test_a_mistake_is_told_by_its_key(tmp_path: Path, text: str, told: str) -> None:
+def test_a_mistake_is_reported_by_its_key(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(Stopped, match=told):
         load(tmp_path, text)

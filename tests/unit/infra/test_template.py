@@ -45,7 +45,7 @@ def test_takes_what_it_knows_of_what_was_found_and_all_that_was_chosen(template:
         ({"Stage": "dev"}, {}, r"must say KeyArn for data\.yaml"),
     ],
 )
-def test_a_mistake_is_told_by_its_name(
+def test_a_mistake_is_reported_by_its_name(
     template: Template, found: dict[str, str], chosen: dict[str, str], told: str
 ) -> None:
     with pytest.raises(Stopped, match=told):

@@ -1,20 +1,19 @@
 """Stand-ins for what the messages service works with."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from pydantic_core import from_json
 
 from chalicelib.broker import Broker
 from chalicelib.connections import Connections
+from chalicelib.domain_events.models import CloudEvent
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.events import MessageUnread
 from chalicelib.gateway import Delivery, Gateway
 from chalicelib.messages.models import Owed
 from chalicelib.socket_events import Event
-from chalicelib.wire import now
 
 
 class FakeGateway(Gateway):
@@ -39,7 +38,9 @@ class FakeGateway(Gateway):
         skip: str | None = None,
         pushed: Collection[str] = (),
         again: bool = False,
+        meanwhile: Callable[[set[str]], None] = lambda absent: None,
     ) -> Delivery:
+        meanwhile(set(user_ids) - self.online)
         self.tell(user_ids, event, skip=skip)
         return Delivery(set(user_ids) - self.online, self.failed)
 
@@ -60,16 +61,35 @@ class FakeGateway(Gateway):
 
 
 class FakeBroker(Broker):
-    """Keeps what was published."""
+    """Keeps what was published. `refuses`: a queue of another service takes no events."""
 
     def __init__(self) -> None:
         self.published: list[MessageUnread] = []
+        self.told: list[CloudEvent] = []
         self.sick = False
+        self.refuses = False
 
-    def publish(self, event: MessageUnread) -> None:
+    def publish_all(self, pushes: Iterable[MessageUnread]) -> None:
         if self.sick:
             raise Unavailable("rabbitmq")
-        self.published.append(event)
+        self.published += pushes
+
+    def prepare(self, events: Iterable[CloudEvent]) -> Any:
+        return list(events)
+
+    begin = prepare
+
+    def finish(self, begun: Any, pushes: Iterable[MessageUnread]) -> bool:
+        if pushes or not self.sick:
+            self.publish_all(pushes)
+        if self.sick or self.refuses:
+            return False
+        self.told += begun
+        return True
+
+    def publish_events(self, events: Iterable[CloudEvent]) -> None:
+        if not self.finish(list(events), ()):
+            raise Unavailable("rabbitmq")
 
 
 class FakeUsers:
@@ -98,9 +118,6 @@ class FakeOwing(Connections):
 
     def pushed(self, message_id: str) -> set[str]:
         return self.was_pushed[message_id]
-
-    def now(self) -> datetime:
-        return now()
 
     def claim_overdue(self, limit: int) -> list[Owed]:
         claimed, self.overdue = self.overdue[:limit], self.overdue[limit:]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib import deadline
 from chalicelib.auth.models import Identity
 from chalicelib.errors import (
     AppError,
@@ -19,7 +20,7 @@ from chalicelib.errors import (
     UserNotFound,
     ValidationFailed,
 )
-from chalicelib.messages import models, service
+from chalicelib.messages import service
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Chat, Draft, Message, Owed, Page
 from chalicelib.messages.service import Messages
@@ -80,11 +81,11 @@ def chat(messages: Messages) -> Chat:
 
 
 @pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch, owing: FakeOwing) -> Callable[[timedelta], None]:
+def later(monkeypatch: pytest.MonkeyPatch, store: FakeMessageStore) -> Callable[[timedelta], None]:
     def move(by: timedelta) -> None:
         there = now() + by
         monkeypatch.setattr(service, "now", lambda: there)
-        monkeypatch.setattr(owing, "now", lambda: there)
+        monkeypatch.setattr(store, "now", lambda: there)
 
     return move
 
@@ -261,18 +262,46 @@ class TestReceipts:
         }
         assert gateway.struck == [Owed(BO_ID, chat.id, message.seq)]
 
-    def test_a_repeated_receipt_tells_nobody_but_still_strikes_out(
+    def test_what_is_known_tells_nobody_but_still_strikes_out(
         self, messages: Messages, chat: Chat, gateway: FakeGateway
     ) -> None:
-        message, _ = messages.send(ANA, chat.id, draft())
+        first, _ = messages.send(ANA, chat.id, draft())
+        message, _ = messages.send(ANA, chat.id, draft(client_id="x2"))
         messages.read(BO, chat.id, message.seq)
         gateway.sent.clear()
 
-        messages.read(BO, chat.id, message.seq)
-        messages.delivered(BO, chat.id, message.seq - 1)
+        messages.read(BO, chat.id, first.seq)
+        messages.delivered(BO, chat.id, message.seq)
 
         assert gateway.sent == []
         assert len(gateway.struck) == 3
+
+    def test_g2_a_repeated_read_sends_the_receipt_again(
+        self,
+        messages: Messages,
+        chat: Chat,
+        gateway: FakeGateway,
+        store: FakeMessageStore,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        messages.send(BO, chat.id, draft())
+        message, _ = messages.send(ANA, chat.id, draft())
+        gateway.sent.clear()
+        move = store.move_cursors
+
+        def loses_its_answer(*arguments: Any, **cursors: Any) -> None:
+            move(*arguments, **cursors)
+            monkeypatch.undo()
+            raise Unavailable("messages")
+
+        monkeypatch.setattr(store, "move_cursors", loses_its_answer)
+        with pytest.raises(Unavailable):
+            messages.read(BO, chat.id, message.seq)
+        assert gateway.sent == []
+
+        messages.read(BO, chat.id, message.seq)
+
+        assert {to for to, _ in gateway.sent} == {ANA_ID, BO_ID}
 
     def test_g1_what_a_program_received_no_phone_has(
         self, messages: Messages, chat: Chat, gateway: FakeGateway
@@ -313,7 +342,7 @@ class TestReceipts:
 
 
 class TestStrangers:
-    """Who has not written is told what was written, and gives nothing away."""
+    """A member who has not written gets messages, and reveals nothing to their sender."""
 
     def test_somebody_who_has_not_answered_gets_three_messages(
         self, messages: Messages, chat: Chat, gateway: FakeGateway, broker: FakeBroker
@@ -540,6 +569,7 @@ class TestJobs:
         self,
         messages: Messages,
         chat: Chat,
+        store: FakeMessageStore,
         gateway: FakeGateway,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
@@ -547,9 +577,10 @@ class TestJobs:
         gateway.sick = True
         for minutes in range(60, 29, -1):
             sent_at = now() - timedelta(minutes=minutes)
-            monkeypatch.setattr(models, "now", lambda at=sent_at: at)
+            monkeypatch.setattr(store, "now", lambda at=sent_at: at)
             text = "good" if minutes == 31 else "bad"
             messages.send((ANA, BO)[minutes % 2], chat.id, draft(text, client_id=f"m{minutes}"))
+        monkeypatch.setattr(store, "now", now)
         clock = count(step=service.JOB_SECONDS)
         told = []
 
@@ -581,6 +612,26 @@ class TestJobs:
         monkeypatch.setattr(service, "JOB_SECONDS", -1)
 
         assert messages.redeliver_pending() == 0
+
+    def test_g9_a_run_of_redelivery_begins_nothing_in_its_functions_last_seconds(
+        self,
+        messages: Messages,
+        chat: Chat,
+        gateway: FakeGateway,
+        later: Callable[[timedelta], None],
+    ) -> None:
+        gateway.sick = True
+        messages.send(ANA, chat.id, draft())
+        gateway.sick = False
+        later(timedelta(minutes=1))
+
+        deadline.begin(service.LAST_SECONDS - 1)
+        found = messages.redeliver_pending()
+        deadline.begin(service.LAST_SECONDS + 5)
+        again = messages.redeliver_pending()
+        deadline.end()
+
+        assert (found, again) == (0, 1)
 
     def test_g1_a_socket_that_swallowed_a_message_leads_to_a_push(
         self, messages: Messages, chat: Chat, owing: FakeOwing, broker: FakeBroker

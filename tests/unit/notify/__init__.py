@@ -1,1 +1,1 @@
-"""What becomes of records of a push queue."""
+"""How records of a push queue are handled."""

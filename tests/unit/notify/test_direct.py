@@ -1,4 +1,4 @@
-"""Pushes of programs: what is shown, and what the program is told."""
+"""Pushes of programs: what phones show, and the answer to the program."""
 
 from collections.abc import Collection
 
@@ -55,7 +55,7 @@ def world() -> World:
     return World()
 
 
-def test_every_device_is_told_and_counted(world: World) -> None:
+def test_every_device_is_pushed_to_and_counted(world: World) -> None:
     told = world.send(BO, ANA, data={"order": "17"})
 
     assert [(one.user_id, one.outcome, one.devices) for one in told] == [
@@ -91,7 +91,7 @@ def test_a_program_replaces_its_own_notifications_and_nobody_elses(world: World)
     ("state", "outcome"),
     [("gone", "no_device"), ("retry", "try_again"), ("invalid", "refused")],
 )
-def test_what_did_not_arrive_is_told(world: World, state: str, outcome: str) -> None:
+def test_what_did_not_arrive_is_answered(world: World, state: str, outcome: str) -> None:
     world.fcm.outcomes["bo-phone"] = Outcome(state)  # type: ignore[arg-type]
 
     assert world.send(BO, CY) == [

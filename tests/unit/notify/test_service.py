@@ -1,4 +1,4 @@
-"""A batch of records: who is pushed to, what is said, and what becomes of failures."""
+"""A batch of records: who gets a push, with which text, and how failures end."""
 
 import json
 import logging
@@ -241,7 +241,7 @@ class TestWhoIsPushedTo:
         assert world.broker.sent == []
 
     @pytest.mark.parametrize(("read_seq", "told"), [(6, ["token-bo"]), (7, []), (8, [])])
-    def test_g6_not_who_has_read_it_meanwhile(
+    def test_g6_not_to_a_user_who_has_read_it_meanwhile(
         self, world: World, read_seq: int, told: list[str]
     ) -> None:
         world.messages.read_seq[BO] = read_seq
@@ -250,7 +250,7 @@ class TestWhoIsPushedTo:
 
         assert world.told == told
 
-    def test_not_who_has_left_the_chat(self, world: World) -> None:
+    def test_not_to_a_user_who_has_left_the_chat(self, world: World) -> None:
         del world.messages.read_seq[BO]
 
         world.notify(record(BO, CY))
@@ -348,7 +348,7 @@ class TestFailures:
         assert world.broker.dead[0][1]["reason"] == "UnavailableError"
 
     @pytest.mark.parametrize("reason", ["InvalidArgumentError", "SenderIdMismatchError"])
-    def test_that_will_never_succeed_are_told_and_given_up_and_cost_no_token(
+    def test_that_will_never_succeed_are_logged_and_given_up_and_cost_no_token(
         self, world: World, caplog: pytest.LogCaptureFixture, reason: str
     ) -> None:
         world.fcm.outcomes["token-bo"] = Outcome("invalid", reason)

@@ -99,7 +99,7 @@ def make_provider(**changes: Any) -> Provider:
     given = auth_settings(**changes)
     world, store, codes = make_world(given), FakeClientStore(), FakeCodes()
     tokens = world.auth._tokens()
-    clients = Clients(store=store, admin=world.admin, auth=world.auth, clock=world.clock)
+    clients = Clients(store=store, admin=world.admin, auth=world.auth)
     oauth = OAuth(
         given,
         clients=store,

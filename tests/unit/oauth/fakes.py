@@ -1,8 +1,8 @@
 """Registered programs and codes in memory, held to the same contract as the real stores."""
 
 from dataclasses import replace
-from datetime import datetime
 
+from chalicelib.clock import Time
 from chalicelib.oauth.models import Code, OAuthClient
 from chalicelib.oauth.store import ClientStore, Codes
 
@@ -23,7 +23,7 @@ class FakeClientStore(ClientStore):
         standing.sort(key=lambda one: one.id, reverse=True)
         return [one for one in standing if before is None or one.id < before][:limit]
 
-    def delete(self, client_id: str, now: datetime) -> bool:
+    def delete(self, client_id: str, now: Time) -> bool:
         if client_id not in self.known:
             return False
         self.deleted.add(client_id)

@@ -82,7 +82,7 @@ class TestScopes:
 
 
 class TestGuesses:
-    """What strangers at an address get wrong keeps nobody there from what they get right."""
+    """Wrong requests of strangers at an address do not block right requests from there."""
 
     NOBODY = "01a20000-0000-7000-8000-00000000000a"
 
@@ -108,7 +108,7 @@ class TestGuesses:
             assert provider.post("token", program, grant_type="client_credentials").status == 200
             assert provider.post("introspect", program, token="x").body == {"active": False}
 
-    def test_so_are_programs_that_are_not_there(self, provider: Provider) -> None:
+    def test_so_are_unknown_programs(self, provider: Provider) -> None:
         program = provider.program()
         nobody = program.model_copy(update={"client_id": self.NOBODY})
         for _ in range(3):
@@ -119,7 +119,7 @@ class TestGuesses:
             provider.ask(nobody, {})
         assert provider.ask(program, {}).status == 200
 
-    def test_a_program_that_gets_much_wrong_is_in_its_own_way_alone(self) -> None:
+    def test_wrong_tokens_of_a_program_count_against_that_program_only(self) -> None:
         provider = make_provider(rate_limits=rates({"token.user": 5, "guess.address": 1}))
         program, other = provider.program(), provider.program(name="Other")
         ana = provider.world.register()
@@ -134,7 +134,7 @@ class TestGuesses:
         assert provider.post("token", other, PHONE, **right).status == 200
         assert provider.world.refresh(ana.refresh_token)
 
-    def test_what_is_right_of_a_public_one_needs_no_bucket_of_the_address(
+    def test_right_codes_and_tokens_of_a_public_program_need_no_bucket_of_the_address(
         self, provider: Provider
     ) -> None:
         public = provider.program(confidential=False)
@@ -153,9 +153,7 @@ class TestGuesses:
         assert isinstance(fresh, dict)
         assert provider.post("revoke", public, token=fresh["refresh_token"]).status == 200
 
-    def test_who_is_signed_in_on_the_page_has_buckets_of_their_own(
-        self, provider: Provider
-    ) -> None:
+    def test_a_user_who_is_signed_in_on_the_page_has_own_buckets(self, provider: Provider) -> None:
         program = provider.program()
         provider.world.register()
         credentials = Credentials(login="ana", password=PASSWORD)
@@ -169,7 +167,7 @@ class TestGuesses:
         cookies = {"parley-sign-in": page.access_token, "parley-mark": "m" * 43}
         assert "Allow" in provider.ask(program, cookies).body
 
-    def test_a_guess_at_a_refresh_token_ends_nothing_and_tells_nothing(
+    def test_a_guess_at_a_refresh_token_ends_nothing_and_reveals_nothing(
         self, provider: Provider
     ) -> None:
         program, ana = provider.program(), provider.world.register()
@@ -177,7 +175,7 @@ class TestGuesses:
         session_id, _, _ = tokens["refresh_token"].partition(".")
         guess = {"grant_type": "refresh_token", "refresh_token": f"{session_id}.{'0' * 64}"}
 
-        for scope in ("openid", "users.read"):  # whether it may ask for that is told to its owner
+        for scope in ("openid", "users.read"):  # only the owner learns which scopes it has
             assert (
                 provider.post("token", program, PHONE, **guess, scope=scope).error
                 == "invalid_grant"
@@ -278,7 +276,7 @@ class TestPages:
         assert "<img" not in shown.body
         assert "<script" not in shown.body
 
-    def test_an_old_sign_in_does_not_do_for_max_age(self, provider: Provider) -> None:
+    def test_an_old_sign_in_does_not_satisfy_max_age(self, provider: Provider) -> None:
         program, ana = provider.program(), provider.world.register()
         form = {"login": [ana.user.username], "password": ["correct horse"], "do": ["sign_in"]}
         first = provider.ask(program, {})

@@ -1,4 +1,4 @@
-"""What programs and browsers are told of limits and outages."""
+"""How limits and outages are answered, to programs and browsers."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def refusal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("path", ["token", "revoke", "introspect", "userinfo"])
-def test_a_program_is_told_in_the_words_of_oauth(refusal: tuple[int, str], path: str) -> None:
+def test_a_program_gets_the_error_codes_of_oauth(refusal: tuple[int, str], path: str) -> None:
     status, headers, body = call(
         application.app, f"POST /oauth2/{path}", body="token=x", headers={"content-type": FORM}
     )

@@ -18,7 +18,7 @@ export function showApp(root, { config, messenger, leave }) {
   const gone = new AbortController();
   const on = (target, type, listener) => target.addEventListener(type, listener, { signal: gone.signal });
 
-  // Going from one chat to another is no step back to take: "back" leads to the list.
+  // "Back" leads from any chat to the list, not to the chat that was open before.
   const open = (chatId) => {
     const address = `#chat=${chatId}`;
     if (openChatId()) history.replaceState(history.state, "", address);
@@ -48,7 +48,7 @@ export function showApp(root, { config, messenger, leave }) {
     if (unsent && !confirm(`${unsent} of your messages are not sent yet. Sign out and lose them?`)) return;
     messenger.stop();
     messenger.outbox.clear();
-    // Signing out here must work even when the server cannot be told.
+    // Signing out must work here even if the server cannot be reached.
     await api.post("/v1/auth/logout").catch(() => null);
     session.end("You are signed out.");
     leave("You are signed out.");

@@ -1,4 +1,4 @@
-/** One field that narrows the chat list, and starts a chat with whoever has that username. */
+/** One field that narrows the chat list, and starts a chat with the user of that name. */
 
 import { h, setText } from "../dom.js";
 import { icon } from "../icons.js";

@@ -1,4 +1,4 @@
-/** The mails of the local cloud, whoever they were for. */
+/** All mails of the local cloud, to any address. */
 
 import { h, linkified, reconcile, setText } from "../dom.js";
 import { shortTime } from "../format.js";

@@ -1,4 +1,4 @@
-/** A phone that shows the pushes of the local cloud, whoever they were for. */
+/** A phone that shows all pushes of the local cloud, to any user. */
 
 import { usernameOf } from "../device.js";
 import { h, reconcile, setText } from "../dom.js";

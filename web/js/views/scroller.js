@@ -42,7 +42,7 @@ export class Scroller {
 
   /** Lets `change` add and remove what it likes without moving what is being read. */
   hold(change) {
-    // Who has scrolled away is told to us only after this frame.
+    // The browser reports scrolling only after this frame, so look now.
     if (this.area.scrollTop !== this.#top) this.#look();
     if (this.atEnd) {
       change();

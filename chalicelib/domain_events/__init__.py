@@ -1,0 +1,1 @@
+"""Events for other services about users, sessions, chats and messages, over RabbitMQ."""

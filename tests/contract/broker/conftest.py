@@ -1,0 +1,45 @@
+"""RabbitMQ's queues, and brokers of ours: one straight to it, one through a proxy."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from chalicelib import broker as module
+from chalicelib.broker import Broker
+from chalicelib.topology import declare
+from tests.contract.broker.queues import Queues, address_of, through
+from tests.proxy import Proxy
+
+
+@pytest.fixture
+def queues(amqp_url: str) -> Iterator[Queues]:
+    declare(amqp_url)
+    queues = Queues(amqp_url)
+    queues.purge()
+    yield queues
+    queues.purge()
+    queues.connection.close()
+
+
+@pytest.fixture
+def broker(amqp_url: str, queues: Queues) -> Iterator[Broker]:
+    with closing(Broker(amqp_url, retry_seconds=(0.1, 0.1, 0.1, 0.1))) as broker:
+        yield broker
+
+
+@pytest.fixture
+def proxy(amqp_url: str) -> Iterator[Proxy]:
+    with Proxy(*address_of(amqp_url)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind(amqp_url: str, queues: Queues, proxy: Proxy) -> Iterator[Broker]:
+    with closing(Broker(through(amqp_url, proxy.port))) as broker:
+        yield broker
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECONDS", 1.5)
