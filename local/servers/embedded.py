@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 from local import keys
 from local.options import CloudFailed
-from local.servers.ports import remembered_port, taken_by
+from local.servers.ports import claim, remembered_port, taken_by
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ROOT / ".local/servers-venv"
@@ -55,6 +56,7 @@ class Embedded:
         self._process: Guarded | None = None
         self._should_run = False
         self._log_start = 0
+        self._claims: list[socket.socket] = []
         self.port = self.choose_port(self.name)
 
     @classmethod
@@ -117,7 +119,14 @@ class Embedded:
         return self._should_run and (self._process is None or not self._process.running)
 
     def choose_port(self, name: str) -> int:
-        return remembered_port(self._ports, name, self._report)
+        port = remembered_port(self._ports, name, self._report)
+        self._claims.append(claim(port))
+        return port
+
+    def free_ports(self) -> None:
+        """Let others choose its ports: it is not started again."""
+        for claimed in self._claims:
+            claimed.close()
 
     def start(self) -> None:
         """Return when the server answers. Raises ServerUnavailable."""

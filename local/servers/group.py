@@ -147,6 +147,9 @@ class Servers:
     def stop(self) -> None:
         """Stop all that is ours and give the state folder back. Harmless if done before."""
         self._stop_all()
+        for server in self._servers.values():
+            if isinstance(server, Embedded):
+                server.free_ports()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1

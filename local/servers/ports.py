@@ -1,4 +1,8 @@
-"""Ports for our servers: free ones, chosen once and used again by every later start."""
+"""Ports for our servers: free ones, chosen once and used again by every later start.
+
+A port is claimed by a socket that is bound there and does not listen. The server can still
+listen on it, and nobody else chooses it while the server is down.
+"""
 
 import json
 import random
@@ -28,12 +32,20 @@ def remembered_port(file: Path, name: str, report: Callable[[str], None]) -> int
 
 
 def free_port(avoid: Iterable[int] = ()) -> int:
-    """A port that nobody listens on."""
+    """A port that nobody listens on and nobody has claimed."""
     avoided = set(avoid)
     for port in random.sample(RANGE, TRIES):
-        if port not in avoided and not taken_by(port):
+        if port not in avoided and not _bound(port):
             return port
     raise OSError(f"None of {TRIES} ports tried between {RANGE.start} and {RANGE.stop} is free.")
+
+
+def claim(port: int) -> socket.socket:
+    """Keep a port until the socket is closed."""
+    claimed = socket.socket()
+    claimed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    claimed.bind((HOST, port))
+    return claimed
 
 
 def taken_by(port: int) -> str | None:
@@ -46,6 +58,16 @@ def taken_by(port: int) -> str | None:
         except OSError:
             return _listener(port) or "another program"
     return None
+
+
+def _bound(port: int) -> bool:
+    """Whether any socket is bound there, listening or not."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return True
+    return False
 
 
 def _listener(port: int) -> str | None:

@@ -27,7 +27,7 @@ from chalicelib.sigv4 import Signer
 from local import keys
 from local.servers import Servers, ServerUnavailable, StateInUse, start_all
 from local.servers.containers import engine_answers
-from local.servers.ports import taken_by
+from local.servers.ports import free_port, taken_by
 from local.servers.postgres import Postgres, as_nobody
 from local.servers.rabbitmq import RabbitMQ
 from tests.local.stack import eventually
@@ -237,6 +237,19 @@ class TestServersThatDie:
         assert servers.pids()["redis"] != before
         with redis.Redis.from_url(servers.env["REDIS_URL"]) as client:
             assert client.ping()
+
+    def test_keeps_its_port_from_others_while_it_is_down(
+        self, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        servers = start("redis")
+        servers["redis"].stop()
+        port = json.loads((tmp_path / "ports.json").read_text())["Redis"]
+        monkeypatch.setattr("local.servers.ports.TRIES", 1)
+        monkeypatch.setattr("local.servers.ports.RANGE", range(port, port + 1))
+
+        assert taken_by(port) is None
+        with pytest.raises(OSError, match="None of 1 ports"):
+            free_port()
 
 
 class TestServersThatDoNotStart:
