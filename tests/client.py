@@ -14,7 +14,7 @@ import aiohttp
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-SECONDS = 15.0
+SECONDS = 40.0
 PASSWORD = "correct horse battery 42"
 
 

@@ -27,7 +27,7 @@ from tests.deploy.deployment import Deployment, own
 from tests.deploy.runtime_api import FunctionFailed
 from tests.unit.auth.authenticator import Authenticator
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 SDKS = {
     "argon2", "authlib", "boto3", "botocore", "chalicelib.schema", "cryptography.hazmat",
     "fido2", "firebase_admin", "google.auth", "httpx", "jwt", "pika", "psycopg", "pymongo", "pyotp",
@@ -74,7 +74,7 @@ def with_bo(cloud: Cloud) -> Run:
 
     def run(scenario: Callable[[User], Awaitable[Any]]) -> Any:
         async def whole() -> Any:
-            async with aiohttp.ClientSession() as http, asyncio.timeout(60):
+            async with aiohttp.ClientSession() as http, asyncio.timeout(180):
                 return await scenario(await register(cloud.http_url, http, "bo"))
 
         return asyncio.run(whole())

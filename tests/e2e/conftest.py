@@ -67,7 +67,7 @@ class People:
 
     async def mailed(self, user: User, count: int = 1) -> list[str]:
         """The tokens of links mailed to somebody, newest first, once there are so many."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 texts = [mail["text"] for mail in await self.mails(user)]
                 links = [text for text in texts if "#verify=" in text or "#reset=" in text]
@@ -77,7 +77,7 @@ class People:
 
     async def told(self, user: User, what: str) -> str:
         """The mail that tells somebody of something, once it is there."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 for mail in await self.mails(user):
                     if what in mail["text"]:
@@ -107,11 +107,11 @@ Run = Callable[[Callable[[People], Awaitable[Any]]], Any]
 
 @pytest.fixture
 def run(cloud: Cloud) -> Run:
-    """Runs `async def scenario(people)` against the cloud, for a minute at most."""
+    """Runs `async def scenario(people)` against the cloud, for three minutes at most."""
 
     def run(scenario: Callable[[People], Awaitable[Any]]) -> Any:
         async def whole() -> Any:
-            async with aiohttp.ClientSession() as http, asyncio.timeout(60):
+            async with aiohttp.ClientSession() as http, asyncio.timeout(180):
                 return await scenario(People(cloud, http))
 
         return asyncio.run(whole())

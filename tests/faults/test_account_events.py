@@ -72,7 +72,7 @@ def test_g1_a_worker_that_dies_between_commit_and_publish_leaves_the_event_to_th
                     asyncio.create_task(user.call("PATCH /v1/users/me", {"about": "x"}))
                     for user in (crowd.ana, crowd.bo, crowd.cy)
                 ]
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while revisions(cloud, crowd.ana, crowd.bo, crowd.cy) != [1, 1, 1]:
                         await asyncio.sleep(0.05)
                 trouble.kill_workers()

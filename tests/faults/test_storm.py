@@ -8,7 +8,7 @@ from typing import Any
 from websockets import ConnectionClosed
 
 from tests.client import Refused, Socket, User, register
-from tests.faults.calls import API_GATEWAY_SECONDS, Unanswered
+from tests.faults.calls import Unanswered
 from tests.faults.conftest import SOCKETS_PER_SESSION, Run, on_one_store
 from tests.faults.crowd import Crowd, Sent
 from tests.faults.trouble import Trouble
@@ -38,7 +38,7 @@ def test_g1_g9_everybody_comes_back_at_once_and_misses_nothing(run: Run, trouble
         for owner, socket in zip(owners, sockets, strict=True):
             await came(socket, ids[owner.id])
         await asyncio.gather(*(socket.close() for socket in sockets))
-        assert all(call.seconds < API_GATEWAY_SECONDS for call in crowd.calls.made)
+        assert "crashed" not in crowd.calls.outcomes()  # no call took longer than it may
 
     run(scenario)
 

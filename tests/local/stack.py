@@ -35,7 +35,7 @@ from local.workers import WorkerPool
 T = TypeVar("T")
 SAMPLE_APP = Path(__file__).parent / "sample_app"
 ACCESS_KEY, SECRET_KEY = "local", "not-a-secret"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def listener() -> socket:
