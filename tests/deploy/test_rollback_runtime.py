@@ -16,7 +16,16 @@ from infra.deploy.project import ROOT
 from infra.deploy.rollback import Rollback
 from infra.package.zips import Zips
 from tests.client import PASSWORD
-from tests.deploy.account import FUNCTIONS, Checkout, Operator, client, configuration, new, stage
+from tests.deploy.account import (
+    FUNCTIONS,
+    Checkout,
+    Operator,
+    client,
+    configuration,
+    copied,
+    signed_in,
+    stage,
+)
 from tests.deploy.callers import Ana, typical_events
 from tests.deploy.conftest import Package, Start, package
 from tests.deploy.function import HANDLERS, HERE, VERSION, Unpacked, unpack
@@ -63,13 +72,14 @@ def newer(here: Package, tmp_path_factory: pytest.TempPathFactory) -> Package:
 def releases(
     account: str, here: Package, newer: Package, tmp_path_factory: pytest.TempPathFactory
 ) -> Releases:
-    checkout = new(account, tmp_path_factory.mktemp("checkout"))
-    deploy(checkout, here)
-    first = held(tmp_path_factory.mktemp("first"))
-    deploy(checkout, newer)
-    second = held(tmp_path_factory.mktemp("second"))
-    Rollback(Operator(checkout).place, ready=lambda *_: "ready").run()
-    return Releases(first, second, held(tmp_path_factory.mktemp("back")))
+    with copied(account) as own, signed_in(own):
+        checkout = Checkout(own, tmp_path_factory.mktemp("checkout"))
+        deploy(checkout, here)
+        first = held(tmp_path_factory.mktemp("first"))
+        deploy(checkout, newer)
+        second = held(tmp_path_factory.mktemp("second"))
+        Rollback(Operator(checkout).place, ready=lambda *_: "ready").run()
+        return Releases(first, second, held(tmp_path_factory.mktemp("back")))
 
 
 def deploy(checkout: Checkout, given: Package) -> None:
