@@ -1,6 +1,9 @@
 """Packages, built once a run: the one that deployments have by default, and one that runs here.
 An account to deploy into, and servers to run against."""
 
+import fcntl
+import json
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,11 +56,21 @@ def default(tmp_path_factory: pytest.TempPathFactory) -> Package:
 
 @pytest.fixture(scope="session")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Package:
-    """For this machine and the Python that runs the tests."""
-    try:
-        return package(tmp_path_factory.mktemp("here") / "dev", architecture=HERE, python=VERSION)
-    except TargetRefused as refusal:
-        pytest.skip(f"The package cannot run on this machine: {refusal}")
+    """For this machine and the Python that runs the tests. Nobody changes it: all workers of xdist
+    have the same one, which the first that needs it makes."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "here"
+    shared.mkdir(exist_ok=True)
+    made = shared / "made.json"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            try:
+                zips = package(shared / "dev", architecture=HERE, python=VERSION).zips
+            except TargetRefused as refusal:
+                pytest.skip(f"The package cannot run on this machine: {refusal}")
+            made.write_text(json.dumps([str(path) for path in zips]))
+    return Package(shared / "dev", Zips(*map(Path, json.loads(made.read_text()))))
 
 
 @pytest.fixture(scope="session")
@@ -117,14 +130,16 @@ Start = Callable[..., Deployment]
 
 @pytest.fixture(scope="module")
 def start(
-    container: Unpacked, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+    cloud: Cloud, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Start]:
     """Starts a deployment, of the package unless another is given, with settings of its own."""
     started: list[Deployment] = []
 
-    def start(trace_imports: bool = False, of: Unpacked = container, **settings: str) -> Deployment:
+    def start(
+        trace_imports: bool = False, of: Unpacked | None = None, **settings: str
+    ) -> Deployment:
         deployment = Deployment(
-            of,
+            of or request.getfixturevalue("container"),
             {
                 **cloud.about["environment"],
                 "JWT_PUBLIC_KEYS": keys.public(keys.read(cloud.about["environment"]["JWT_KEYS"])),
