@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from infra.package.targets import Target
@@ -17,9 +18,11 @@ class NotCompiled(Exception):
 
 def interpreter(target: Target) -> str | None:
     """A Python on this machine whose bytecode the target can read."""
-    named = shutil.which(f"python{target.python}")
+    if sys.implementation.cache_tag == target.cache_tag:
+        return sys.executable
+    # Before PATH, where pyenv has a script that may run another version, after a while.
     pyenv = sorted(Path.home().glob(f".pyenv/versions/{target.python}.*/bin/python"))
-    for candidate in (sys.executable, named, *map(str, pyenv)):
+    for candidate in (*map(str, pyenv), shutil.which(f"python{target.python}")):
         if candidate and _cache_tag(candidate) == target.cache_tag:
             return candidate
     return None
@@ -39,6 +42,7 @@ def compile_alone(python: str, folder: Path, *, place: str) -> None:
         source.unlink()
 
 
+@cache
 def _cache_tag(candidate: str) -> str:
     asked = subprocess.run([candidate, "-c", _WHICH], capture_output=True, text=True, check=False)
     return asked.stdout.strip()

@@ -2,19 +2,23 @@
 
 import io
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 from botocore.exceptions import BotoCoreError
 
 from infra.deploy.aws import Aws
@@ -98,40 +102,57 @@ def stage(**changes: Any) -> Stage:
 @contextmanager
 def serve(log: Path) -> Iterator[str]:
     """A moto server, as a process of its own; answers its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.deploy.moto_server", "-p", str(port)],
-            cwd=ROOT,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port, number = listening.getsockname()[1], listening.fileno()
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.deploy.moto_server", str(number)],
+                cwd=ROOT,
+                pass_fds=[number],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+    at = f"http://127.0.0.1:{port}"
     try:
-        _wait(process, port, log)
-        yield f"http://127.0.0.1:{port}"
+        try:
+            urllib.request.urlopen(f"{at}/moto-api/data.json", timeout=300).close()
+        except OSError as error:
+            raise AssertionError(f"moto does not start: {log.read_text()}") from error
+        yield at
     finally:
         process.kill()
         process.wait(10)
 
 
-def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, "moto does not start"
-            time.sleep(0.1)
+@contextmanager
+def copied(account: str) -> Iterator[str]:
+    """What an account holds now, as an account that nobody else uses; answers its address."""
+    with urllib.request.urlopen(f"{account}/moto-api/copy", timeout=300) as answer:
+        made = json.load(answer)
+    try:
+        yield made["at"]
+    finally:
+        os.kill(made["process"], signal.SIGKILL)
+
+
+@contextmanager
+def signed_in(account: str) -> Iterator[None]:
+    """All that is called now is called in this account."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+        patch.setenv("AWS_ENDPOINT_URL", account)
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        yield
 
 
 class Checkout:
     """What the deploy reads of a checkout: small templates, .chalice/ and the app itself."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, account: str, root: Path) -> None:
+        self.account = account
         self.root = root
         self.routes = ""
         shutil.copytree(ROOT / ".chalice", root / ".chalice")
@@ -146,8 +167,26 @@ class Checkout:
         outputs = "".join(f'  {name}: {{Value: "{arn}"}}\n' for name, arn in self.secrets.items())
         for name, text in (("network", NETWORK), ("data", DATA + outputs), ("watch", WATCH)):
             (root / "infra" / f"{name}.yaml").write_text(text)
-        self.fcm = root / "fcm.json"
         self.fcm.write_text(json.dumps(SERVICE_ACCOUNT))
+
+    @property
+    def fcm(self) -> Path:
+        return self.root / "fcm.json"
+
+    @contextmanager
+    def copied(self, root: Path) -> Iterator["Checkout"]:
+        """This checkout and its account as they are now, for a test that changes them."""
+        shutil.copytree(self.root, root, dirs_exist_ok=True)
+        with copied(self.account) as account:
+            other = copy(self)
+            other.account, other.root = account, root
+            yield other
+
+    @contextmanager
+    def entered(self, root: Path) -> Iterator["Checkout"]:
+        """A copy, signed in to its account."""
+        with self.copied(root) as own, signed_in(own.account):
+            yield own
 
     def package(self, folder: Path, *, architecture: str, python: str) -> None:
         """The app with a dependency that weighs nothing: what it needs, the tests have. For the
@@ -173,7 +212,8 @@ class Operator:
         self._answers = list(answers)
         console = Console(self.output, ask=self._answer)
         # moto does at once what AWS takes minutes for.
-        aws = Aws(stage.region, pause=lambda seconds: None)
+        aws = copy(_aws(checkout.account, stage.region))
+        aws.pause = lambda seconds: None
         self.place = Place(stage, console, aws, checkout.root)
         self._checkout = checkout
 
@@ -202,20 +242,25 @@ class Operator:
 
 
 def client(service: str) -> Any:
-    """A client of moto's account."""
+    """A client of the account that is signed in to."""
+    return _client(os.environ["AWS_ENDPOINT_URL"], service)
+
+
+@lru_cache(maxsize=32)
+def _client(account: str, service: str) -> Any:
     made: Any = boto3
     try:
-        return made.client(service, region_name=REGION)
+        return made.client(service, region_name=REGION, endpoint_url=account)
     except BotoCoreError as error:
         raise AssertionError(f"no client of {service}") from error
 
 
-def new(account: str, root: Path) -> Checkout:
-    """A checkout, and nothing in the account."""
-    urllib.request.urlopen(
-        urllib.request.Request(f"{account}/reset", method="POST"), timeout=30
-    ).close()
-    return Checkout(root)
+@lru_cache(maxsize=4)
+def _aws(account: str, region: str) -> Aws:
+    """What makes clients of an account, and keeps them. It takes the account from the environment,
+    as the product does."""
+    assert account == os.environ["AWS_ENDPOINT_URL"]
+    return Aws(region)
 
 
 def configuration(name: str) -> dict[str, Any]:

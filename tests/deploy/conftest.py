@@ -1,11 +1,15 @@
 """Packages, built once a run: the one that deployments have by default, and one that runs here.
 An account to deploy into, and servers to run against."""
 
+import fcntl
+import json
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import psycopg
 import pytest
@@ -15,7 +19,7 @@ from infra.package import TargetRefused, stage, zips
 from infra.package.zips import Zips
 from local.servers.postgres import Postgres
 from tests.cloud import WIDE, Cloud
-from tests.deploy.account import Checkout, new, serve
+from tests.deploy.account import Checkout, Operator, copied, serve, signed_in
 from tests.deploy.deployment import Deployment
 from tests.deploy.function import HERE, VERSION, Unpacked, unpack
 
@@ -25,6 +29,13 @@ class Package(NamedTuple):
 
     folder: Path
     zips: Zips
+
+
+class Deployed(NamedTuple):
+    """A checkout that was deployed, and what was printed then."""
+
+    checkout: Checkout
+    output: str
 
 
 def package(folder: Path, *, architecture: str, python: str, root: Path | None = None) -> Package:
@@ -45,11 +56,21 @@ def default(tmp_path_factory: pytest.TempPathFactory) -> Package:
 
 @pytest.fixture(scope="session")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Package:
-    """For this machine and the Python that runs the tests."""
-    try:
-        return package(tmp_path_factory.mktemp("here") / "dev", architecture=HERE, python=VERSION)
-    except TargetRefused as refusal:
-        pytest.skip(f"The package cannot run on this machine: {refusal}")
+    """For this machine and the Python that runs the tests. Nobody changes it: all workers of xdist
+    have the same one, which the first that needs it makes."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "here"
+    shared.mkdir(exist_ok=True)
+    made = shared / "made.json"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            try:
+                zips = package(shared / "dev", architecture=HERE, python=VERSION).zips
+            except TargetRefused as refusal:
+                pytest.skip(f"The package cannot run on this machine: {refusal}")
+            made.write_text(json.dumps([str(path) for path in zips]))
+    return Package(shared / "dev", Zips(*map(Path, json.loads(made.read_text()))))
 
 
 @pytest.fixture(scope="session")
@@ -58,25 +79,37 @@ def container(here: Package, tmp_path_factory: pytest.TempPathFactory) -> Unpack
     return unpack(here.zips, tmp_path_factory.mktemp("container"))
 
 
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Credentials of an account of moto's; answers where its interface to tests is."""
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        serve(tmp_path_factory.mktemp("moto") / "log") as at,
-    ):
-        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        patch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-        patch.setenv("AWS_ENDPOINT_URL", at)
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        yield f"{at}/moto-api"
+@pytest.fixture(scope="session")
+def first_deploy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """What the first deploy of a stage leaves. Tests use copies of it."""
+    with serve(tmp_path_factory.mktemp("moto") / "log") as at:
+        with signed_in(at):
+            checkout = Checkout(at, tmp_path_factory.mktemp("deployed"))
+            output = Operator(checkout).deploy()
+        yield Deployed(checkout, output)
 
 
 @pytest.fixture
-def checkout(account: str, tmp_path: Path) -> Checkout:
-    return new(account, tmp_path)
+def deployed(first_deploy: Deployed, tmp_path: Path) -> Iterator[Checkout]:
+    """A stage that was deployed once, to be deployed again or destroyed."""
+    with first_deploy.checkout.entered(tmp_path) as own:
+        yield own
+
+
+@pytest.fixture(scope="session")
+def account(first_deploy: Deployed) -> Iterator[str]:
+    """The address of an empty account. Tests use copies of it. What moto loads for a deploy is
+    loaded already."""
+    with copied(first_deploy.checkout.account) as own:
+        urlopen(Request(f"{own}/moto-api/reset", method="POST"), timeout=300).close()
+        yield own
+
+
+@pytest.fixture
+def checkout(account: str, tmp_path: Path) -> Iterator[Checkout]:
+    """A stage that was never deployed."""
+    with copied(account) as own, signed_in(own):
+        yield Checkout(own, tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -97,14 +130,16 @@ Start = Callable[..., Deployment]
 
 @pytest.fixture(scope="module")
 def start(
-    container: Unpacked, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+    cloud: Cloud, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Start]:
     """Starts a deployment, of the package unless another is given, with settings of its own."""
     started: list[Deployment] = []
 
-    def start(trace_imports: bool = False, of: Unpacked = container, **settings: str) -> Deployment:
+    def start(
+        trace_imports: bool = False, of: Unpacked | None = None, **settings: str
+    ) -> Deployment:
         deployment = Deployment(
-            of,
+            of or request.getfixturevalue("container"),
             {
                 **cloud.about["environment"],
                 "JWT_PUBLIC_KEYS": keys.public(keys.read(cloud.about["environment"]["JWT_KEYS"])),

@@ -1,19 +1,27 @@
-"""A moto server that takes what Chalice and the deploy send: `python -m tests.deploy.moto_server`.
+"""A moto server that takes what Chalice and the deploy send, and whose account can be copied:
+`python -m tests.deploy.moto_server` with the number of an open socket to listen at.
 
 Stock moto fails at Swagger 2.0 documents, their missing description, integrations without an
 address, deployments, stages and route responses of WebSocket APIs, domain names of REST APIs,
 outputs of stacks that a change set made, the protection of stacks, triggers by Amazon MQ, layers by
 their ARN, account settings, and zips to load down; and it runs no functions. Each of these is taken
 over here, and nothing else.
+
+A copy of the account is a fork of this process, with an address of its own. It ends with the first.
 """
 
 import base64
 import copy
 import json
+import os
+import socket
 import sys
+from functools import cache
+from threading import Thread
 from typing import Any, ClassVar
 from uuid import uuid4
 
+from moto import backends
 from moto.apigateway.models import APIGatewayBackend, apigateway_backends
 from moto.apigatewayv2 import urls as socket_urls
 from moto.apigatewayv2.responses import ApiGatewayV2Response
@@ -22,8 +30,17 @@ from moto.awslambda.models import EventSourceMapping, LambdaBackend, LambdaFunct
 from moto.awslambda.responses import LambdaResponse
 from moto.cloudformation.models import ChangeSet
 from moto.cloudformation.responses import CloudFormationResponse
+from moto.core import responses
+from moto.core.base_backend import BackendDict
 from moto.core.responses import ActionResult
-from moto.server import main
+from moto.core.utils import method_names_from_class
+from moto.moto_api._internal import urls as own_urls
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
 
 CONCURRENCY = 1000
 ANSWERS = {
@@ -36,6 +53,8 @@ ANSWERS = {
     "oauth-client": {"client_id": "c1", "client_secret": "s3cret"},
 }
 
+_modules = backends.list_of_moto_modules
+_ensure_account = BackendDict._create_account_specific_backend
 _put_rest_api = APIGatewayBackend.put_rest_api
 _create_mapping = LambdaBackend.create_event_source_mapping
 _apply = ChangeSet.apply
@@ -208,8 +227,63 @@ def invoke(self: LambdaFunction, body: str, _: Any, headers: Any) -> bytes:
     return json.dumps(ANSWERS[json.loads(body)["task"]]).encode()
 
 
+@cache
+def modules() -> list[str]:
+    return list(_modules())
+
+
+def ensure_account(self: "BackendDict[Any]", account_id: str) -> None:
+    if account_id not in self:
+        _ensure_account(self, account_id)
+
+
+class Server:
+    """Serves the account of this process, or of a fork of it."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self._first_ended, self._ends_with_the_first = os.pipe()
+        self._is_first = True
+
+    def run(self) -> None:
+        host, port = self._listening.getsockname()
+        make_server(
+            host,
+            port,
+            self._app,
+            threaded=True,
+            request_handler=MotoRequestHandler,
+            fd=self._listening.fileno(),
+        ).serve_forever()
+
+    def copy(self, *_: Any) -> tuple[int, dict[str, Any], str]:
+        """Answers where a copy of the account is, and the process that has it."""
+        listening = socket.create_server(("127.0.0.1", 0))
+        process = os.fork()
+        if not process:
+            if self._is_first:
+                os.close(self._ends_with_the_first)
+            self._is_first, self._listening = False, listening
+            Thread(target=self._end_with_the_first, daemon=True).start()
+            self.run()
+        port = listening.getsockname()[1]
+        listening.close()
+        Thread(target=os.waitpid, args=(process, 0), daemon=True).start()
+        return 200, {}, json.dumps({"at": f"http://127.0.0.1:{port}", "process": process})
+
+    def _end_with_the_first(self) -> None:
+        os.read(self._first_ended, 1)  # until nobody has the other end
+        os._exit(0)
+
+
 def patch() -> None:
-    """Take over what stock moto cannot do."""
+    """Take over what stock moto cannot do, and keep what it would look up for each request."""
+    backends.list_of_moto_modules = modules
+    responses.method_names_from_class = cache(method_names_from_class)  # type: ignore[attr-defined]
+    BackendDict._create_account_specific_backend = (  # type: ignore[method-assign]
+        ensure_account
+    )
     APIGatewayBackend.put_rest_api = put_rest_api  # type: ignore[method-assign]
     ChangeSet.apply = apply  # type: ignore[method-assign]
     CloudFormationResponse.update_termination_protection = (  # type: ignore[attr-defined]
@@ -243,4 +317,6 @@ def patch() -> None:
 
 if __name__ == "__main__":
     patch()
-    main(sys.argv[1:])
+    server = Server(socket.socket(fileno=int(sys.argv[1])))
+    own_urls.url_paths["{0}/moto-api/copy$"] = server.copy  # type: ignore[assignment]
+    server.run()

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,11 +28,11 @@ from tests.deploy.account import (
     Operator,
     client,
     configuration,
-    new,
     rest_api,
     socket_api,
     stage,
 )
+from tests.deploy.conftest import Deployed
 from tests.unit.settings import settings, settings_without
 
 BROKER = f"arn:aws:mq:{REGION}:{ACCOUNT}:broker:parley:b-1"
@@ -81,21 +82,24 @@ def mappings() -> list[dict[str, Any]]:
     return list(client("lambda").list_event_source_mappings()["EventSourceMappings"])
 
 
-class Deployed:
-    """Tests that only read, or change secrets alone: one deploy is enough for them."""
+class OneDeploy:
+    """Tests that only read, or change secrets alone: one copy is enough for them."""
 
     @pytest.fixture(scope="class")
     @classmethod
-    def checkout(cls, account: str, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-        return new(account, tmp_path_factory.mktemp("checkout"))
+    def checkout(
+        cls, first_deploy: Deployed, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Checkout]:
+        with first_deploy.checkout.entered(tmp_path_factory.mktemp("checkout")) as own:
+            yield own
 
     @pytest.fixture(scope="class")
     @classmethod
-    def output(cls, checkout: Checkout) -> str:
-        return Operator(checkout).deploy()
+    def output(cls, first_deploy: Deployed) -> str:
+        return first_deploy.output
 
 
-class TestDeploy(Deployed):
+class TestDeploy(OneDeploy):
     def test_makes_everything_that_the_configuration_says(
         self, checkout: Checkout, output: str
     ) -> None:
@@ -301,13 +305,12 @@ class TestDeploy(Deployed):
 
 
 class TestDeployAgain:
-    def test_changes_what_changed_and_repeats_nothing(self, checkout: Checkout) -> None:
-        Operator(checkout).deploy()
+    def test_changes_what_changed_and_repeats_nothing(self, deployed: Checkout) -> None:
         before = (rest_api(), socket_api(), sorted(each["UUID"] for each in mappings()))
         (served,) = client("apigatewayv2").get_stages(ApiId=socket_api())["Items"]
-        checkout.routes = CHANGED
+        deployed.routes = CHANGED
 
-        output = Operator(checkout, stage=stage(log_retention_days=30)).deploy(fcm=None)
+        output = Operator(deployed, stage=stage(log_retention_days=30)).deploy(fcm=None)
 
         assert before == (rest_api(), socket_api(), sorted(each["UUID"] for each in mappings()))
         assert routes() == {*routes_of_the_app(), ("GET", "/v1/changed")}
@@ -321,16 +324,15 @@ class TestDeployAgain:
         assert "JWT keys kept, FCM credentials kept" in output
 
     def test_another_machine_can_do_it_even_when_the_list_of_what_is_deployed_is_lost(
-        self, checkout: Checkout
+        self, deployed: Checkout
     ) -> None:
-        Operator(checkout).deploy()
         before = (rest_api(), socket_api())
-        shutil.rmtree(checkout.root / "build")
+        shutil.rmtree(deployed.root / "build")
         client("s3").delete_object(
             Bucket=outputs("network")["ArtifactsBucket"], Key="deployed/dev.json"
         )
 
-        Operator(checkout).deploy()
+        Operator(deployed).deploy()
 
         assert before == (rest_api(), socket_api())
         layers = client("lambda").list_layer_versions(LayerName="parley-dev-managed-layer")
@@ -341,11 +343,10 @@ class TestOrder:
     """New code serves only when what it relies on is there."""
 
     def test_migrates_with_the_new_maintain_before_any_other_function_is_new(
-        self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+        self, deployed: Checkout, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        Operator(checkout).deploy()
         before = {key: configuration(key) for key in FUNCTIONS}
-        checkout.routes = CHANGED
+        deployed.routes = CHANGED
         seen: list[dict[str, Any]] = []
         invoke = maintenance.invoke
 
@@ -354,7 +355,7 @@ class TestOrder:
             return invoke(aws, function, order)
 
         monkeypatch.setattr(maintenance, "invoke", look)
-        operator = Operator(checkout, stage=stage(settings={"LOG_LEVEL": "INFO"}))
+        operator = Operator(deployed, stage=stage(settings={"LOG_LEVEL": "INFO"}))
         output = operator.deploy(fcm=None)
 
         assert [each["order"] for each in seen] == ["migrate", "canary", "retire"]
@@ -368,20 +369,18 @@ class TestOrder:
         assert "] old accounts: parley_app_1" in output
 
     def test_a_migration_that_fails_leaves_the_functions_as_they_were(
-        self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+        self, deployed: Checkout, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        Operator(checkout).deploy()
         before = {k: configuration(k)["CodeSha256"] for k in FUNCTIONS if k != "maintain"}
-        checkout.routes = CHANGED
+        deployed.routes = CHANGED
         monkeypatch.setattr(maintenance, "invoke", fail)
 
         with pytest.raises(Stopped, match="enough"):
-            Operator(checkout).deploy(fcm=None)
+            Operator(deployed).deploy(fcm=None)
 
         assert before == {k: configuration(k)["CodeSha256"] for k in before}
 
-    def test_maintain_may_read_what_is_new_before_it_is_called(self, checkout: Checkout) -> None:
-        Operator(checkout).deploy()
+    def test_maintain_may_read_what_is_new_before_it_is_called(self, deployed: Checkout) -> None:
         role = "parley-dev-maintain"
         older = {"Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": "*"}
         client("iam").put_role_policy(
@@ -389,37 +388,36 @@ class TestOrder:
             PolicyName=role,
             PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [older]}),
         )
-        operator = Operator(checkout)
+        operator = Operator(deployed)
         pauses: list[float] = []
         operator.place.aws.pause = pauses.append
 
         operator.deploy(fcm=None)
 
         policy = client("iam").get_role_policy(RoleName=role, PolicyName=role)["PolicyDocument"]
-        assert checkout.secrets["AdminSecretArn"] in json.dumps(policy)
+        assert deployed.secrets["AdminSecretArn"] in json.dumps(policy)
         assert first.POLICY_SECONDS in pauses
 
 
 class TestPasswords:
     def test_a_new_generation_is_kept_beside_the_old_one_until_the_broker_has_taken_it(
-        self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+        self, deployed: Checkout, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def passwords() -> list[str]:
             held = client("secretsmanager").get_secret_value(
-                SecretId=checkout.secrets["BrokerAdminSecretArn"]
+                SecretId=deployed.secrets["BrokerAdminSecretArn"]
             )
             administrator = json.loads(json.loads(held["SecretString"])["BROKER_ADMIN"])
             return list(administrator["passwords"])
 
-        Operator(checkout).deploy()
         newer = stage(data={"DeletionProtection": "false", "PasswordGeneration": 2})
         with monkeypatch.context() as patch:
             patch.setattr(maintenance, "invoke", fail)
             for _ in range(2):  # the second time makes no third password
                 with pytest.raises(Stopped, match="enough"):
-                    Operator(checkout, stage=newer).deploy(fcm=None)
+                    Operator(deployed, stage=newer).deploy(fcm=None)
         old, new = passwords()
-        output = Operator(checkout, stage=newer).deploy(fcm=None)
+        output = Operator(deployed, stage=newer).deploy(fcm=None)
 
         assert old == FIRST_USER["password"]
         assert passwords() == [new]
@@ -540,9 +538,8 @@ class TestRefusal:
 
 class TestDestroy:
     def test_takes_everything_away_once_told_so_and_can_be_repeated(
-        self, checkout: Checkout
+        self, deployed: Checkout
     ) -> None:
-        Operator(checkout).deploy()
         for answers in (
             ["yes"],
             ["destroy prod"],
@@ -551,10 +548,10 @@ class TestDestroy:
             ["destroy dev", "data", ""],
         ):
             with pytest.raises(Stopped, match=r"Not confirmed|Nobody is there"):
-                Operator(checkout, *answers).destroy()
+                Operator(deployed, *answers).destroy()
         assert len(client("lambda").list_functions()["Functions"]) == len(FUNCTIONS)
 
-        output = Operator(checkout, "destroy dev", "data", "empty").destroy()
+        output = Operator(deployed, "destroy dev", "data", "empty").destroy()
 
         assert client("lambda").list_functions()["Functions"] == []
         assert client("lambda").list_layers()["Layers"] == []
@@ -568,7 +565,7 @@ class TestDestroy:
         assert client("s3").list_buckets()["Buckets"] == []
         assert "bucket some-media" in output
         assert "arn:aws:kms:" in output
-        assert "data: not there" in Operator(checkout, "destroy dev").destroy()
+        assert "data: not there" in Operator(deployed, "destroy dev").destroy()
 
     def test_protection_comes_off_first_and_a_run_goes_on_where_one_ended(
         self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
@@ -588,7 +585,7 @@ class TestDestroy:
         assert client("cloudformation").describe_stacks()["Stacks"] == []
 
 
-class TestRotateKeys(Deployed):
+class TestRotateKeys(OneDeploy):
     def test_three_phases_give_every_function_the_new_key(
         self, checkout: Checkout, output: str
     ) -> None:

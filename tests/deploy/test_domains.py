@@ -1,5 +1,7 @@
 """A stage with domain names of its own, in moto's account."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +15,13 @@ from tests.deploy.account import (
     Operator,
     client,
     configuration,
+    copied,
     rest_api,
+    signed_in,
     socket_api,
     stage,
 )
+from tests.deploy.conftest import Deployed
 
 CERTIFICATE = f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/1234-abcd"
 NAMES = {"http": "api.example.org", "socket": "ws.example.org", "certificate": CERTIFICATE}
@@ -41,14 +46,41 @@ def addresses() -> tuple[str, str, str]:
     return told["ISSUER"], told["WS_URL"], told["WS_ENDPOINT_URL"]
 
 
-def test_programs_see_the_names_and_never_an_apis_id(checkout: Checkout) -> None:
-    asked: list[str] = []
+@pytest.fixture(scope="module")
+def asked() -> list[str]:
+    """The addresses that the first deploy asked whether they are ready."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def first_named(
+    account: str, tmp_path_factory: pytest.TempPathFactory, asked: list[str]
+) -> Iterator[Deployed]:
+    """What the first deploy of a stage with names left. Tests use copies of it."""
 
     def ready(_: Any, issuer: str, __: Any) -> str:
         asked.append(issuer)
         return "ready"
 
-    output = Operator(checkout, stage=with_names()).deploy(ready=ready)
+    with copied(account) as own:
+        with signed_in(own):
+            checkout = Checkout(own, tmp_path_factory.mktemp("named"))
+            output = Operator(checkout, stage=with_names()).deploy(ready=ready)
+        yield Deployed(checkout, output)
+
+
+@pytest.fixture
+def named(first_named: Deployed, tmp_path: Path) -> Iterator[Checkout]:
+    """One that was deployed once, with names."""
+    with first_named.checkout.entered(tmp_path) as own:
+        yield own
+
+
+@pytest.mark.usefixtures("named")
+def test_programs_see_the_names_and_never_an_apis_id(
+    first_named: Deployed, asked: list[str]
+) -> None:
+    output = first_named.output
 
     assert mapped("api.example.org") == [(rest_api(), "api")]
     assert mapped("ws.example.org") == [(socket_api(), "api")]
@@ -64,14 +96,13 @@ def test_programs_see_the_names_and_never_an_apis_id(checkout: Checkout) -> None
     assert "ws.example.org CNAME d-ws.execute-api.example" in output
 
 
-def test_repeats_nothing_and_follows_a_new_api_and_a_new_certificate(checkout: Checkout) -> None:
-    Operator(checkout, stage=with_names()).deploy()
-    Operator(checkout, stage=with_names()).deploy(fcm=None)
+def test_repeats_nothing_and_follows_a_new_api_and_a_new_certificate(named: Checkout) -> None:
+    Operator(named, stage=with_names()).deploy(fcm=None)
     old = rest_api()
     client("apigateway").delete_rest_api(restApiId=old)
     newer = f"{CERTIFICATE}-2"
 
-    Operator(checkout, stage=with_names(certificate=newer)).deploy(fcm=None)
+    Operator(named, stage=with_names(certificate=newer)).deploy(fcm=None)
 
     assert old != rest_api()
     assert mapped("api.example.org") == [(rest_api(), "api")]
@@ -85,13 +116,12 @@ def test_repeats_nothing_and_follows_a_new_api_and_a_new_certificate(checkout: C
 
 
 def test_a_stage_in_use_keeps_its_addresses_until_dns_knows_the_names(
-    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+    deployed: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Operator(checkout).deploy()
     before = addresses()
 
     with pytest.raises(Stopped, match=r"DNS does not know ws\.example\.org(.|\n)*ws\S* CNAME d-ws"):
-        Operator(checkout, stage=with_names()).deploy(
+        Operator(deployed, stage=with_names()).deploy(
             fcm=None, resolves=lambda name: name != "ws.example.org"
         )
     assert addresses() == before
@@ -101,20 +131,19 @@ def test_a_stage_in_use_keeps_its_addresses_until_dns_knows_the_names(
 
     monkeypatch.setattr("infra.deploy.logs.ensure", look)
     with pytest.raises(Stopped, match="looked"):
-        Operator(checkout, stage=with_names()).deploy(fcm=None)
+        Operator(deployed, stage=with_names()).deploy(fcm=None)
     assert mapped("api.example.org") == [(rest_api(), "api")]  # before any function names it
     assert addresses() == before
 
 
 def test_names_that_the_stage_gives_up_go_after_its_functions_forgot_them(
-    checkout: Checkout,
+    named: Checkout,
 ) -> None:
-    Operator(checkout, stage=with_names()).deploy()
     client("apigatewayv2").create_domain_name(DomainName="else.example.org")
 
-    Operator(checkout, stage=with_names(http="chat.example.org")).deploy(fcm=None)
+    Operator(named, stage=with_names(http="chat.example.org")).deploy(fcm=None)
     assert names() == ["ws.example.org", "else.example.org", "chat.example.org"]
-    Operator(checkout).deploy(fcm=None)
+    Operator(named).deploy(fcm=None)
 
     assert names() == ["else.example.org"]
     assert addresses()[0] == f"https://{rest_api()}.execute-api.{REGION}.amazonaws.com/api"
@@ -129,11 +158,10 @@ def test_a_name_of_somebody_else_is_refused(checkout: Checkout) -> None:
     assert mapped("ws.example.org") == []
 
 
-def test_destroy_takes_the_names_away_before_the_apis(checkout: Checkout) -> None:
-    Operator(checkout, stage=with_names()).deploy()
+def test_destroy_takes_the_names_away_before_the_apis(named: Checkout) -> None:
     client("apigatewayv2").create_domain_name(DomainName="else.example.org")
 
-    Operator(checkout, "destroy dev", "data", "empty").destroy()
+    Operator(named, "destroy dev", "data", "empty").destroy()
 
     assert names() == ["else.example.org"]
 

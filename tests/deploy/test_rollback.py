@@ -1,6 +1,9 @@
 """Going back to the deploy before, in moto's account."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,17 +19,24 @@ from tests.deploy.account import (
     Operator,
     client,
     configuration,
+    signed_in,
     stage,
 )
+from tests.deploy.conftest import Deployed
 
 LAYER = "parley-dev-managed-layer"
 
 
-def deploy(checkout: Checkout, version: int, **changes: Any) -> dict[str, Any]:
-    """Deploy another version of the app; answers what runs then."""
-    checkout.routes = f'@app.route("/v1/version{version}")\ndef version{version}(): ...\n'
-    Operator(checkout, stage=stage(settings={"LOG_LEVEL": "DEBUG"}, **changes)).deploy()
+def deploy(checkout: Checkout, version: int) -> dict[str, Any]:
+    """Deploy a version of the app; answers what runs then."""
+    checkout.routes = routes(version)
+    Operator(checkout).deploy()
     return running()
+
+
+def routes(version: int) -> str:
+    """What a version adds to the app as it is, which is version 0."""
+    return f'@app.route("/v1/version{version}")\ndef version{version}(): ...\n' if version else ""
 
 
 def half_first(checkout: Checkout) -> None:
@@ -36,7 +46,7 @@ def half_first(checkout: Checkout) -> None:
 
 def half(checkout: Checkout, version: int) -> None:
     """Deploy another version of the app, by a Chalice that dies once it has updated some."""
-    checkout.routes = f'@app.route("/v1/version{version}")\ndef version{version}(): ...\n'
+    checkout.routes = routes(version)
     with pytest.raises(Stopped, match="killed"):
         Operator(checkout).deploy(command=[sys.executable, "-c", _dying("update_function")])
 
@@ -77,8 +87,56 @@ def zips(checkout: Checkout) -> int:
     return sum(each["Key"].endswith(".zip") for each in found)
 
 
-def test_layers_and_code_of_three_deploys_stay(checkout: Checkout) -> None:
-    made = [deploy(checkout, version) for version in range(4)]
+class History:
+    """Deploys of version 0, 1, 2, …: each is made once, when a test first needs it. What it left is
+    kept, and tests use copies of it."""
+
+    def __init__(self, first: Checkout, folder: Path) -> None:
+        self._folder = folder
+        self._kept = ExitStack()
+        self._left = [first]
+        with signed_in(first.account):
+            self.made = [running()]
+
+    def after(self, deploys: int) -> Checkout:
+        """What this many deploys left."""
+        while len(self._left) < deploys:
+            version = len(self._left)
+            copy = self._left[-1].copied(self._folder / f"version{version}")
+            checkout = self._kept.enter_context(copy)
+            with signed_in(checkout.account):
+                self.made.append(deploy(checkout, version))
+            self._left.append(checkout)
+        return self._left[deploys - 1]
+
+    def end(self) -> None:
+        self._kept.close()
+
+
+@pytest.fixture(scope="module")
+def history(first_deploy: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    history = History(first_deploy.checkout, tmp_path_factory.mktemp("history"))
+    yield history
+    history.end()
+
+
+After = Callable[[int], tuple[Checkout, list[dict[str, Any]]]]
+
+
+@pytest.fixture
+def after(history: History, tmp_path: Path) -> Iterator[After]:
+    """A checkout that was deployed so many times, and what ran after each time."""
+    with ExitStack() as entered:
+
+        def after(deploys: int) -> tuple[Checkout, list[dict[str, Any]]]:
+            checkout = entered.enter_context(history.after(deploys).entered(tmp_path))
+            return checkout, history.made[:deploys]
+
+        yield after
+
+
+def test_layers_and_code_of_three_deploys_stay(after: After) -> None:
+    checkout, made = after(4)
 
     assert layers() == {layer for each in made[1:] for _, of in each.values() for layer in of}
     assert len(layers()) == 3
@@ -86,10 +144,10 @@ def test_layers_and_code_of_three_deploys_stay(checkout: Checkout) -> None:
 
 
 def test_code_layer_and_settings_go_back_and_addresses_and_secrets_stay(
-    checkout: Checkout,
+    after: After,
 ) -> None:
-    first = deploy(checkout, 1)
-    checkout.routes = ""
+    checkout, (first,) = after(1)
+    checkout.routes = routes(1)
     Operator(checkout, stage=stage(settings={"LOG_LEVEL": "ERROR", "MAIL_FROM": "a@b.cc"})).deploy()
     api = client("lambda")
     for key, function in FUNCTIONS.items():
@@ -114,8 +172,8 @@ def test_code_layer_and_settings_go_back_and_addresses_and_secrets_stay(
         assert variables["EXPORTS_BUCKET"] == "some-exports"
 
 
-def test_goes_back_twice_and_then_says_that_no_more_is_kept(checkout: Checkout) -> None:
-    made = [deploy(checkout, version) for version in range(3)]
+def test_goes_back_twice_and_then_says_that_no_more_is_kept(after: After) -> None:
+    checkout, made = after(3)
 
     rollback(checkout)
     assert running() == made[1]
@@ -132,9 +190,9 @@ def test_goes_back_twice_and_then_says_that_no_more_is_kept(checkout: Checkout) 
 
 
 def test_a_rollback_that_ended_early_is_finished_by_the_next(
-    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+    after: After, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = [deploy(checkout, version) for version in range(3)]
+    checkout, made = after(3)
     put, count = functions.put, 0
 
     def dies(*args: Any, **given: Any) -> None:
@@ -155,9 +213,9 @@ def test_a_rollback_that_ended_early_is_finished_by_the_next(
 
 
 def test_after_a_deploy_that_failed_half_way_it_goes_to_the_last_whole_one_and_then_before(
-    checkout: Checkout,
+    after: After,
 ) -> None:
-    made = [deploy(checkout, version) for version in range(2)]
+    checkout, made = after(2)
     half(checkout, 2)
     assert len({code for code, _ in running().values()}) == 2, "some are new, some are not"
 
@@ -168,9 +226,9 @@ def test_after_a_deploy_that_failed_half_way_it_goes_to_the_last_whole_one_and_t
 
 
 def test_after_a_migration_that_failed_maintain_goes_back_too(
-    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+    after: After, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = deploy(checkout, 0)
+    checkout, (first,) = after(1)
 
     def fail(*_: Any) -> None:
         raise Stopped("enough")
@@ -187,11 +245,11 @@ def test_after_a_migration_that_failed_maintain_goes_back_too(
 
 
 def test_a_deploy_that_is_tried_again_does_not_push_out_the_one_to_go_back_to(
-    checkout: Checkout,
+    after: After,
 ) -> None:
-    good = deploy(checkout, 1)
-    for _ in range(KEPT):
-        bad = deploy(checkout, 2)
+    checkout, (good, _) = after(2)
+    for _ in range(KEPT - 1):
+        bad = deploy(checkout, 1)
     assert running() == bad
     assert zips(checkout) == len(layers()) == 2
 
@@ -200,11 +258,10 @@ def test_a_deploy_that_is_tried_again_does_not_push_out_the_one_to_go_back_to(
     assert running() == good
 
 
-def test_settings_alone_are_a_release_of_their_own(checkout: Checkout) -> None:
-    deploy(checkout, 1)
-    Operator(checkout, stage=stage(settings={"LOG_LEVEL": "ERROR"})).deploy()
+def test_settings_alone_are_a_release_of_their_own(deployed: Checkout) -> None:
+    Operator(deployed, stage=stage(settings={"LOG_LEVEL": "ERROR"})).deploy()
 
-    rollback(checkout)
+    rollback(deployed)
 
     assert configuration("notify")["Environment"]["Variables"]["LOG_LEVEL"] == "DEBUG"
 
@@ -228,9 +285,9 @@ def test_with_nothing_to_go_back_to_it_says_what_to_do_and_changes_nothing(
 
 
 def test_a_release_whose_layer_was_deleted_is_refused_before_anything_changes(
-    checkout: Checkout,
+    after: After,
 ) -> None:
-    made = [deploy(checkout, version) for version in range(2)]
+    checkout, made = after(2)
     (arn,) = made[0]["notify"][1]
     number = int(arn.split(":")[-1])
     client("lambda").delete_layer_version(LayerName=LAYER, VersionNumber=number)
@@ -242,9 +299,9 @@ def test_a_release_whose_layer_was_deleted_is_refused_before_anything_changes(
 
 
 def test_a_release_with_a_function_that_is_gone_is_refused_before_anything_changes(
-    checkout: Checkout,
+    after: After,
 ) -> None:
-    made = [deploy(checkout, version) for version in range(2)]
+    checkout, made = after(2)
     name = FUNCTIONS["make_exports"].name
     operator = Operator(checkout)
     releases = Releases(operator.place.aws, operator.place.artifacts, PROJECT)
@@ -260,11 +317,9 @@ def test_a_release_with_a_function_that_is_gone_is_refused_before_anything_chang
     assert configuration("notify")["CodeSha256"] == made[1]["notify"][0]
 
 
-def test_keeps_out_while_somebody_deploys(checkout: Checkout) -> None:
-    deploy(checkout, 0)
-
+def test_keeps_out_while_somebody_deploys(deployed: Checkout) -> None:
     with (
-        Operator(checkout).place.artifacts.locked(),
+        Operator(deployed).place.artifacts.locked(),
         pytest.raises(Stopped, match="works on this stage since"),
     ):
-        rollback(checkout)
+        rollback(deployed)

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import sys
 import urllib.request
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,14 +13,24 @@ import psycopg
 import pytest
 
 from bench.function import failure, message
-from infra.deploy.project import ROOT
 from infra.deploy.rollback import Rollback
-from infra.package.zips import Zips
+from infra.package.bytecode import compile_beside
+from infra.package.staging import RECORD, code_digest, staged
+from infra.package.zips import Zips, build
 from tests.client import PASSWORD
-from tests.deploy.account import FUNCTIONS, Checkout, Operator, client, configuration, new, stage
+from tests.deploy.account import (
+    FUNCTIONS,
+    Checkout,
+    Operator,
+    client,
+    configuration,
+    copied,
+    signed_in,
+    stage,
+)
 from tests.deploy.callers import Ana, typical_events
-from tests.deploy.conftest import Package, Start, package
-from tests.deploy.function import HANDLERS, HERE, VERSION, Unpacked, unpack
+from tests.deploy.conftest import Package, Start
+from tests.deploy.function import HANDLERS, HERE, Unpacked, unpack
 
 ROUTE = """
 
@@ -47,29 +58,33 @@ class Releases(NamedTuple):
 
 @pytest.fixture(scope="module")
 def newer(here: Package, tmp_path_factory: pytest.TempPathFactory) -> Package:
-    """The next commit: a route in its code, and a migration, which is in its layer."""
-    root = tmp_path_factory.mktemp("newer") / "root"
-    shutil.copytree(ROOT / "chalicelib", root / "chalicelib")
-    shutil.copytree(ROOT / "infra" / "migrations", root / "infra" / "migrations")
-    for name in ("infra/__init__.py", "requirements.txt"):
-        shutil.copyfile(ROOT / name, root / name)
-    (root / "app.py").write_text((ROOT / "app.py").read_text() + ROUTE)
-    (root / "infra" / "migrations" / "0099.newer.sql").write_text(MIGRATION)
-    folder = tmp_path_factory.mktemp("staged") / "dev"
-    return package(folder, architecture=HERE, python=VERSION, root=root)
+    """The next commit, which has the same requirements: a route in its code, and a migration, which
+    is in its layer."""
+    folder = tmp_path_factory.mktemp("newer") / "dev"
+    shutil.copytree(here.folder, folder, ignore=shutil.ignore_patterns(".chalice"))
+    with (folder / "app.py").open("a") as code:
+        code.write(ROUTE)
+    compile_beside(sys.executable, folder / "app.py", place="/var/task")
+    (folder / "vendor" / "infra" / "migrations" / "0099.newer.sql").write_text(MIGRATION)
+    about = staged(folder)
+    assert about is not None
+    changed = replace(about, code=code_digest(folder))
+    (folder / RECORD).write_text(json.dumps(asdict(changed)))
+    return Package(folder, build(folder))
 
 
 @pytest.fixture(scope="module")
 def releases(
     account: str, here: Package, newer: Package, tmp_path_factory: pytest.TempPathFactory
 ) -> Releases:
-    checkout = new(account, tmp_path_factory.mktemp("checkout"))
-    deploy(checkout, here)
-    first = held(tmp_path_factory.mktemp("first"))
-    deploy(checkout, newer)
-    second = held(tmp_path_factory.mktemp("second"))
-    Rollback(Operator(checkout).place, ready=lambda *_: "ready").run()
-    return Releases(first, second, held(tmp_path_factory.mktemp("back")))
+    with copied(account) as own, signed_in(own):
+        checkout = Checkout(own, tmp_path_factory.mktemp("checkout"))
+        deploy(checkout, here)
+        first = held(tmp_path_factory.mktemp("first"))
+        deploy(checkout, newer)
+        second = held(tmp_path_factory.mktemp("second"))
+        Rollback(Operator(checkout).place, ready=lambda *_: "ready").run()
+        return Releases(first, second, held(tmp_path_factory.mktemp("back")))
 
 
 def deploy(checkout: Checkout, given: Package) -> None:
