@@ -8,7 +8,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,13 +34,15 @@ from chalicelib.domain_events.models import (
 )
 from chalicelib.errors import Unavailable
 from chalicelib.events import PUSH_QUEUES, Failure
-from local.servers.rabbitmq import RabbitMQ
+from local.servers.rabbitmq import RabbitMQ, program
 from tests.contract.broker.queues import unread
 from tests.unit.settings import settings
 
 
 class Managed(RabbitMQ):
     """RabbitMQ with its management plugin, which the local cloud does without."""
+
+    plugins = ("rabbitmq_management",)
 
     def prepare(self) -> None:
         super().prepare()
@@ -53,7 +54,6 @@ class Managed(RabbitMQ):
         held = json.loads(definitions.read_text())
         held["users"][0]["tags"] = "administrator"
         definitions.write_text(json.dumps(held))
-        (self.data / "enabled_plugins").write_text("[rabbitmq_management].\n")
 
 
 class Server:
@@ -89,7 +89,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     state = tmp_path_factory.mktemp("managed")
     with (state / "lock").open("w") as lock:
         managed = Managed(state, print, lock=lock.fileno())
-        system = Path(managed.command()[0]).parents[4]
+        system = program("rabbitmq-server").parents[4]
         if not list(system.glob("usr/lib/rabbitmq/lib/*/plugins/rabbitmq_management-*")):
             pytest.skip("RabbitMQ has no management plugin on this machine")
         managed.start()
