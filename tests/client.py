@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import secrets
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import pyotp
 import websockets
 from websockets.asyncio.client import ClientConnection
 
@@ -78,6 +80,12 @@ class Api:
         if answer.status >= 300:
             raise Refused(answer.code or str(answer.status), answer.body)
         return answer.body
+
+
+def next_code(app: pyotp.TOTP) -> str:
+    """The code of the time step to come, where the present one is used up. Of those that count
+    (RFC 6238, section 5.2) it is the one that stays good for longest."""
+    return app.at(int(time.time()), counter_offset=1)
 
 
 class Socket:

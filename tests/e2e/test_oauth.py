@@ -1,7 +1,6 @@
 """The provider through the local cloud: the flows as they should go, and how a grant ends."""
 
 import asyncio
-import time
 from typing import Any
 
 import httpx
@@ -9,7 +8,7 @@ import jwt
 import pyotp
 import pytest
 
-from tests.client import PASSWORD, User
+from tests.client import PASSWORD, User, next_code
 from tests.cloud import Cloud
 from tests.e2e.conftest import People, Run
 from tests.e2e.oauth import (
@@ -55,10 +54,8 @@ def test_a_user_with_a_second_factor_is_asked_for_a_code(
 ) -> None:
     route, bearer = f"{browser.url}/v1/auth/second-factor", {"Authorization": f"Bearer {ana.token}"}
     made = httpx.post(route, json={"password": PASSWORD}, headers=bearer)
-    secret = made.json()["secret"]
-    # The step before this one, so that the present one is left to sign in with.
-    code = pyotp.TOTP(secret).at(int(time.time()), counter_offset=-1)
-    confirmed = httpx.post(f"{route}/confirm", json={"code": code}, headers=bearer)
+    app = pyotp.TOTP(made.json()["secret"])
+    confirmed = httpx.post(f"{route}/confirm", json={"code": app.now()}, headers=bearer)
     assert confirmed.status_code == 200
 
     first = browser.visit(asking(browser.url, program))
@@ -70,7 +67,7 @@ def test_a_user_with_a_second_factor_is_asked_for_a_code(
     third = browser.submit(second, "sign_in", **credentials, code="000000")
     assert third.title.startswith("Sign in")
     assert "This code is wrong" in third.text
-    code = pyotp.TOTP(secret).now()
+    code = next_code(app)
     assert browser.submit(third, "sign_in", **credentials, code=code).title.startswith("Allow")
 
 
