@@ -1,4 +1,4 @@
-"""RabbitMQ's queues, and brokers of ours: one straight to it, one through a proxy."""
+"""Fixtures: RabbitMQ's queues, and our client of it, with a proxy between them or without."""
 
 from collections.abc import Iterator
 from contextlib import closing
