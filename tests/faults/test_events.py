@@ -11,8 +11,8 @@ import pytest
 from tests.cloud import Cloud
 from tests.faults.checks import check, pages
 from tests.faults.conftest import Run
-from tests.faults.crowd import Crowd, Sent
-from tests.faults.test_outbox import UNDER_WAY_SECONDS, die
+from tests.faults.crowd import Crowd
+from tests.faults.test_outbox import cut_off
 from tests.faults.trouble import Trouble
 from tests.listener import Listener, listening
 
@@ -130,12 +130,7 @@ def test_g1_a_worker_that_dies_between_storing_and_publishing_leaves_an_event_th
     run: Run, trouble: Trouble, listener: Listener
 ) -> None:
     async def scenario(crowd: Crowd) -> None:
-        sent = Sent.new(crowd.lonely, crowd.cy, "are you there?")
-        async with trouble.suspended("rabbitmq"):
-            sending = asyncio.create_task(crowd.calls.http(crowd.cy, sent.route, sent.body))
-            await asyncio.sleep(UNDER_WAY_SECONDS)
-            await die(trouble, sending)
-
+        await cut_off(crowd, trouble)
         await crowd.ready()
         [message] = await pages(crowd.cy, crowd.lonely)
         await until_told(listener, crowd, {("message.created", message["id"])})

@@ -16,12 +16,7 @@ def test_g1_a_worker_that_dies_before_it_has_pushed_leaves_a_push_that_comes(
     run: Run, trouble: Trouble
 ) -> None:
     async def scenario(crowd: Crowd) -> None:
-        sent = Sent.new(crowd.lonely, crowd.cy, "are you there?")
-        async with trouble.suspended("rabbitmq"):
-            sending = asyncio.create_task(crowd.calls.http(crowd.cy, sent.route, sent.body))
-            await asyncio.sleep(UNDER_WAY_SECONDS)
-            await die(trouble, sending)
-
+        sent = await cut_off(crowd, trouble)
         await crowd.ready()  # all workers died, and the next one called may not have been missed
         [message] = await pages(crowd.cy, crowd.lonely)
         assert message["client_id"] == sent.client_id
@@ -56,6 +51,16 @@ def test_g1_a_worker_that_dies_before_it_has_told_sockets_leaves_an_event_that_c
             assert await pages(crowd.bo, crowd.lively) == [message]
 
     run(scenario)
+
+
+async def cut_off(crowd: Crowd, trouble: Trouble) -> Sent:
+    """A message to the lonely chat, whose worker dies while it waits for RabbitMQ."""
+    sent = Sent.new(crowd.lonely, crowd.cy, "are you there?")
+    async with trouble.suspended("rabbitmq"):
+        sending = asyncio.create_task(crowd.calls.http(crowd.cy, sent.route, sent.body))
+        await asyncio.sleep(UNDER_WAY_SECONDS)
+        await die(trouble, sending)
+    return sent
 
 
 async def die(trouble: Trouble, sending: "asyncio.Task[object]") -> None:
