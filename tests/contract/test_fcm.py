@@ -278,10 +278,7 @@ class TestASickGoogle:
     ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as unused:
             port = unused.getsockname()[1]
-        send_url = f"http://127.0.0.1:{port}/{{0}}"
-        no_send = Fcm(google.stand_in.credentials(), send_url)
-        no_token = Fcm(_with_token_url(google, port), google.stand_in.send_url)
-
+        no_send, no_token = [_through(google, port, what) for what in ("send", "token")]
         metrics.begin()
 
         assert no_send.send([push()] * 3) == [Outcome("retry", "UnavailableError")] * 3
@@ -298,10 +295,7 @@ class TestASickGoogle:
         monkeypatch.setattr(module, "REQUEST_SECONDS", 0.5)
         with Proxy(*google.listener.getsockname()) as proxy:
             proxy.freeze()
-            if what == "token":
-                fcm = Fcm(_with_token_url(google, proxy.port), google.stand_in.send_url)
-            else:
-                fcm = Fcm(google.stand_in.credentials(), f"http://127.0.0.1:{proxy.port}/{{0}}")
+            fcm = _through(google, proxy.port, what)
             before = time.monotonic()
 
             outcomes = fcm.send([push(f"phone-{n}") for n in range(20)])
@@ -316,7 +310,7 @@ class TestASickGoogle:
         monkeypatch.setattr(module, "REQUEST_SECONDS", 0.5)
         with Proxy(*google.listener.getsockname()) as proxy:
             proxy.drip = 0.1
-            fcm = _through(google, proxy, what)
+            fcm = _through(google, proxy.port, what)
             before = time.monotonic()
 
             outcomes = fcm.send([push(f"phone-{n}") for n in range(20)])
@@ -331,7 +325,7 @@ class TestASickGoogle:
     ) -> None:
         monkeypatch.setattr(module, "REQUEST_SECONDS", 4.0)
         with Proxy(*google.listener.getsockname()) as proxy:
-            fcm = _through(google, proxy, what)
+            fcm = _through(google, proxy.port, what)
             assert set(states(fcm.send([push(f"slow-0.2-{n}") for n in range(8)]))) == {"sent"}
             getattr(proxy, harm)()
             fcm._bearer.token = None
@@ -344,7 +338,7 @@ class TestASickGoogle:
     ) -> None:
         monkeypatch.setattr(module, "REQUEST_SECONDS", 4.0)
         with Proxy(*google.listener.getsockname()) as proxy:
-            fcm = _through(google, proxy, what)
+            fcm = _through(google, proxy.port, what)
             assert set(states(fcm.send([push(f"slow-0.2-{n}") for n in range(8)]))) == {"sent"}
             proxy.forget()
             later = time.time() + IDLE_SECONDS + 1
@@ -368,15 +362,9 @@ class TestASickGoogle:
         assert states(outcomes).count("sent") == len(google.arrived)
 
 
-def _through(google: Google, proxy: Proxy, what: str) -> Fcm:
-    """A client that reaches the token endpoint or that for sending through a proxy."""
+def _through(google: Google, port: int, what: str) -> Fcm:
+    """A client that asks another port for a token, or to send."""
     where = {"token": google.stand_in.credentials(), "send": google.stand_in.send_url}
-    near, far = f"127.0.0.1:{proxy.port}", google.url.removeprefix("http://")
+    near, far = f"127.0.0.1:{port}", google.url.removeprefix("http://")
     where[what] = where[what].replace(far, near)
     return Fcm(where["token"], where["send"])
-
-
-def _with_token_url(google: Google, port: int) -> str:
-    info = json.loads(google.stand_in.credentials())
-    # The audience of the assertion changes too; nobody gets to check it.
-    return json.dumps({**info, "token_uri": f"http://127.0.0.1:{port}/token"})
