@@ -500,6 +500,20 @@ class TestCatchUp:
 
 
 class TestJobs:
+    @pytest.fixture
+    def overdue(
+        self,
+        messages: Messages,
+        chat: Chat,
+        gateway: FakeGateway,
+        later: Callable[[timedelta], None],
+    ) -> None:
+        """A message that nobody was told of in time."""
+        gateway.sick = True
+        messages.send(ANA, chat.id, draft())
+        gateway.sick = False
+        later(timedelta(minutes=1))
+
     def test_g1_what_stayed_pending_is_delivered_once_it_is_old_enough(
         self,
         messages: Messages,
@@ -597,34 +611,18 @@ class TestJobs:
 
         assert "good" in told
 
+    @pytest.mark.usefixtures("overdue")
     def test_g9_a_run_of_redelivery_ends_in_time(
-        self,
-        messages: Messages,
-        chat: Chat,
-        gateway: FakeGateway,
-        later: Callable[[timedelta], None],
-        monkeypatch: pytest.MonkeyPatch,
+        self, messages: Messages, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        gateway.sick = True
-        messages.send(ANA, chat.id, draft())
-        gateway.sick = False
-        later(timedelta(minutes=1))
         monkeypatch.setattr(service, "JOB_SECONDS", -1)
 
         assert messages.redeliver_pending() == 0
 
+    @pytest.mark.usefixtures("overdue")
     def test_g9_a_run_of_redelivery_begins_nothing_in_its_functions_last_seconds(
-        self,
-        messages: Messages,
-        chat: Chat,
-        gateway: FakeGateway,
-        later: Callable[[timedelta], None],
+        self, messages: Messages
     ) -> None:
-        gateway.sick = True
-        messages.send(ANA, chat.id, draft())
-        gateway.sick = False
-        later(timedelta(minutes=1))
-
         deadline.begin(service.LAST_SECONDS - 1)
         found = messages.redeliver_pending()
         deadline.begin(service.LAST_SECONDS + 5)
