@@ -116,8 +116,8 @@ def test_serves_everything_and_ctrl_c_leaves_nothing(
     assert set(about["servers"]) >= {"postgres", "mongo", "redis"}
     assert len(about["workers"]) == 1
     assert (cloud.state / "run.json").stat().st_mode & 0o777 == 0o600
+    eventually(lambda: about["socket_url"] in cloud.output)  # printed after run.json is there
     assert about["http_url"] in cloud.output
-    assert about["socket_url"] in cloud.output
     event = httpx.get(f"{about['http_url']}/v1/echo").json()
     assert event["resource"] == "/v1/echo"
     with connect(about["socket_url"], legacy=True) as client:
