@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from chalicelib import metrics
 from chalicelib.limits import Quota
+from chalicelib.sentences import wait
 
 
 class AppError(Exception):
@@ -221,7 +222,8 @@ class RateLimited(AppError):
     code, status, message = "rate_limited", 429, "Too many requests. Wait, then try again."
 
     def __init__(self, retry_after: int, quotas: Sequence[Quota] = ()) -> None:
-        super().__init__(retry_after=max(1, retry_after))
+        seconds = max(1, retry_after)
+        super().__init__(f"Too many requests. Try again in {wait(seconds)}.", retry_after=seconds)
         self.quotas = quotas
 
 
@@ -234,7 +236,10 @@ class Unavailable(AppError):
     code, status, message = "unavailable", 503, "The service cannot answer now. Try again."
 
     def __init__(self, dependency: str, retry_after: int = 2) -> None:
-        super().__init__(retry_after=retry_after)
+        super().__init__(
+            f"The service cannot answer now. Try again in {wait(retry_after)}.",
+            retry_after=retry_after,
+        )
         self.dependency = dependency
         metrics.unavailable(dependency)
 

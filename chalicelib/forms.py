@@ -26,7 +26,7 @@ def fields(raw: bytes) -> dict[str, list[str]]:
         text = raw.decode("ascii")
         return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
-        problem = {"field": "", "message": f"The body is no {FORM}, or has too many fields."}
+        problem = {"field": "", "message": f"Send a form ({FORM}) of at most {MAX_FIELDS} fields."}
         raise ValidationFailed([problem]) from None
 
 

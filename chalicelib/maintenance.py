@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal, Self
 
 from chalice import Blueprint
 from pydantic import Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
 
 from chalicelib.auth.scopes import Role
 from chalicelib.config import SettingsInvalid
@@ -21,6 +20,7 @@ from chalicelib.invocation import InvocationFailed, invocation
 from chalicelib.messages.store import StoreUnfit
 from chalicelib.oauth.models import NewClient
 from chalicelib.readiness import readiness
+from chalicelib.sentences import problems, wrong
 from chalicelib.users.models import Username
 from chalicelib.wire import Input
 
@@ -51,13 +51,13 @@ class Order(Input):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.task == "grant" and (self.username is None or self.role is None):
-            raise PydanticCustomError("grant", "grant needs a username and a role")
+            raise wrong("grant needs a username and a role.")
         if self.task == "oauth-client" and self.client is None:
-            raise PydanticCustomError("client", "oauth-client needs a client")
+            raise wrong("oauth-client needs a client.")
         if self.task == "event-consumer" and self.consumer is None:
-            raise PydanticCustomError("consumer", "event-consumer needs a consumer")
+            raise wrong("event-consumer needs a consumer.")
         if not TYPES.keys() >= set(self.events):
-            raise PydanticCustomError("events", f"events are some of: {', '.join(TYPES)}")
+            raise wrong(f"events are some of: {', '.join(TYPES)}.")
         return self
 
 
@@ -80,11 +80,8 @@ def maintain(event: Any, context: Any) -> dict[str, Any]:
         try:
             return _done(Order.model_validate(event))
         except ValidationError as error:
-            wrong = "; ".join(
-                ": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"])))
-                for item in error.errors()
-            )
-            raise MaintenanceFailed(f"This is not a task: {wrong}") from None
+            found = " ".join(": ".join(filter(None, one.values())) for one in problems(error))
+            raise MaintenanceFailed(f"This is not a task: {found}") from None
         except (SettingsInvalid, StoreUnfit, UserNotFound) as error:
             raise MaintenanceFailed(str(error)) from None
         except Unavailable as error:

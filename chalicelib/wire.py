@@ -1,6 +1,5 @@
 """JSON at the edges: strict models in, plain JSON out."""
 
-import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
@@ -17,6 +16,8 @@ from pydantic import (
 )
 
 from chalicelib.errors import BadRequest, ValidationFailed
+from chalicelib.sentences import problems, said, wrong
+from chalicelib.text import printable, visible
 
 
 class Model(BaseModel):
@@ -32,13 +33,17 @@ class Input(BaseModel):
 
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-# C0 and C1 controls but tab, line feed and carriage return: no store or screen wants them.
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def _printable(value: str) -> str:
-    if _CONTROLS.search(value):
-        raise ValueError("must not contain control characters")
+    if not printable(value):
+        raise wrong("Remove the control characters. Pasted text can have some that nobody sees.")
+    return value
+
+
+def _visible(value: str) -> str:
+    if not visible(value):
+        raise wrong("Write something that can be seen.")
     return value
 
 
@@ -50,7 +55,11 @@ def _rfc3339(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
+Id = Annotated[
+    str,
+    StringConstraints(pattern=UUID_PATTERN),
+    said("This is not an id. An id is a UUID in lower case, as the server gave it."),
+]
 """A UUID in lower case."""
 
 Utc = Annotated[datetime, PlainSerializer(_rfc3339, when_used="json")]
@@ -60,9 +69,16 @@ NFC = BeforeValidator(_nfc)
 """Text is measured, stored and compared in NFC."""
 
 PRINTABLE = AfterValidator(_printable)
-"""Refuses control characters."""
+"""Refuses control characters and noncharacters."""
 
-Token = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$")]
+VISIBLE = AfterValidator(_visible)
+"""Refuses text of which nobody sees anything, such as spaces, marks alone, or U+200B."""
+
+Token = Annotated[
+    str,
+    StringConstraints(pattern=r"^[\x21-\x7e]+$"),
+    said("Use visible ASCII characters, and no spaces."),
+]
 """Visible ASCII, as opaque identifiers of clients are; add a `Field(max_length=…)`."""
 
 Limit = Annotated[int, Field(ge=1, le=200)]
@@ -81,12 +97,9 @@ def parse(model: type[M], text: str | bytes) -> M:
 
 def refusal(error: ValidationError) -> BadRequest | ValidationFailed:
     """What to tell the client about a failed validation."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    if any(item["type"] == "json_invalid" for item in found):
+    if any(item["type"] == "json_invalid" for item in error.errors(include_context=False)):
         return BadRequest()
-    return ValidationFailed(
-        [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in found[:20]]
-    )
+    return ValidationFailed(problems(error))
 
 
 def now() -> datetime:

@@ -6,8 +6,9 @@ from pydantic import BeforeValidator, Field
 
 from chalicelib.auth.models import Email
 from chalicelib.auth.scopes import Role
+from chalicelib.sentences import said
 from chalicelib.users.models import Username
-from chalicelib.wire import NFC, PRINTABLE, UUID_PATTERN, Id, Input, Limit, Model, Utc
+from chalicelib.wire import NFC, PRINTABLE, UUID_PATTERN, VISIBLE, Id, Input, Limit, Model, Utc
 
 Action = Literal[
     "user.suspend",
@@ -30,14 +31,23 @@ def _fold(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-Prefix = Annotated[str, Field(max_length=32, pattern=r"^[a-z0-9_]*$"), BeforeValidator(_fold)]
+Prefix = Annotated[
+    str,
+    Field(max_length=32, pattern=r"^[a-z0-9_]*$"),
+    BeforeValidator(_fold),
+    said("A username begins with letters a-z, digits or underscores, at most 32."),
+]
 """How a username begins, in any case."""
 
-Reason = Annotated[str, Field(min_length=1, max_length=200, repr=False), NFC, PRINTABLE]
+Reason = Annotated[str, Field(min_length=1, max_length=200, repr=False), NFC, PRINTABLE, VISIBLE]
 """Kept with the suspended user until they are restored, and nowhere else."""
 
 
-Actor = Annotated[str, Field(pattern=rf"{UUID_PATTERN}|^{OPERATOR}$")]
+Actor = Annotated[
+    str,
+    Field(pattern=rf"{UUID_PATTERN}|^{OPERATOR}$"),
+    said(f"Give a user's id, which is a UUID in lower case, or {OPERATOR}."),
+]
 """A user's id, or the operator."""
 
 

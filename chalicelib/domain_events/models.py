@@ -6,13 +6,18 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import Field, SerializeAsAny
 
+from chalicelib.sentences import said
 from chalicelib.wire import Id, Model, Utc
 
 CONTENT_TYPE = "application/cloudevents+json"
 
 D = TypeVar("D", bound="Data")
 
-ConsumerName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+ConsumerName = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9-]{0,31}$"),
+    said("Begin with a letter a-z; then up to 31 letters a-z, digits or dashes."),
+]
 """The name of a service that consumes events: a part of the names of its account and queue."""
 
 

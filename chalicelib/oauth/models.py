@@ -11,9 +11,9 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from chalicelib.errors import BadRequest
+from chalicelib.sentences import wrong
 from chalicelib.users.models import Name
 from chalicelib.wire import UUID_PATTERN, Id, Input, Limit, Model, Utc
 
@@ -53,23 +53,24 @@ def _redirect_uri(value: str) -> str:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError:
-        raise PydanticCustomError("uri", "is not an address") from None
+        raise wrong("This is not an address.") from None
     if not _URI.fullmatch(value) or "@" in parts.netloc or {"[", "]"} & set(parts.query):
-        raise PydanticCustomError("uri", "holds what an address to send users to cannot hold")
+        raise wrong(
+            "An address to send users to cannot have a user name, or some of these characters."
+        )
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         if not parts.hostname:
-            raise PydanticCustomError("uri", "names no host")
+            raise wrong("This address names no host.")
     elif not _PRIVATE_SCHEME.fullmatch(parts.scheme):
-        raise PydanticCustomError(
-            "uri",
-            "must begin with https://, with http:// and a loopback address, or with com.example:",
+        raise wrong(
+            "Begin it with https://, with http:// and a loopback address, or with com.example: ."
         )
     return value
 
 
 def _scope(value: str) -> str:
     if value not in USER_SCOPES and value not in SERVICE_SCOPES:
-        raise PydanticCustomError("scope", "is not a scope that a program can have")
+        raise wrong("A program cannot have this scope.")
     return value
 
 
@@ -97,9 +98,11 @@ class NewClient(Input):
     def _fits(self) -> Self:
         asks_users = not USER_SCOPES.keys().isdisjoint(self.scopes)
         if asks_users != bool(self.redirect_uris):
-            raise PydanticCustomError("client", "redirect_uris and scopes of users go together")
+            raise wrong(
+                "Give `redirect_uris` if, and only if, the program asks for scopes of users."
+            )
         if not self.confidential and not SERVICE_SCOPES.isdisjoint(self.scopes):
-            raise PydanticCustomError("client", "a public client can do nothing in its own name")
+            raise wrong("Only a confidential program can have scopes in its own name.")
         return self
 
 

@@ -1,11 +1,11 @@
 """Users as they see themselves and each other, and the devices that are pushed to."""
 
-import unicodedata
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 
+from chalicelib.sentences import said, wrong
+from chalicelib.text import hides, visible
 from chalicelib.wire import NFC, PRINTABLE, UUID_PATTERN, Id, Input, Model, Token, Utc
 
 DELETED_NAME = "Deleted user"
@@ -20,7 +20,7 @@ def _fold(value: Any) -> Any:
 
 def _username(value: str) -> str:
     if not (value.isascii() and value.replace("_", "a").isalnum()):
-        raise PydanticCustomError("username", "Use letters a-z, digits and _ only")
+        raise ValueError
     return value
 
 
@@ -29,22 +29,21 @@ def _strip(value: Any) -> Any:
 
 
 def _one_line_of_text(value: str) -> str:
-    # Line breaks would tear lists apart; direction overrides can make one name look like another.
-    if any(
-        unicodedata.category(c) in ("Cc", "Zl", "Zp")
-        or unicodedata.bidirectional(c) in ("LRE", "RLE", "LRO", "RLO", "PDF")
-        or unicodedata.bidirectional(c) in ("LRI", "RLI", "FSI", "PDI")
-        for c in value
-    ):
-        raise PydanticCustomError("text", "Use one line of text, without control characters")
-    if not any(unicodedata.category(c)[0] not in "CZM" for c in value):
-        raise PydanticCustomError("text", "Use at least one visible character")
+    # Line breaks would tear lists apart; what is hidden can make one name look like another.
+    if not visible(value):
+        raise wrong("Write a name that can be seen.")
+    if hides(value):
+        raise wrong("Write the name on one line, without hidden characters.")
     return value
 
 
 # The order in these matters: lengths come first, to be measured after what is "before".
 Username = Annotated[
-    str, Field(min_length=3, max_length=32), BeforeValidator(_fold), AfterValidator(_username)
+    str,
+    Field(min_length=3, max_length=32),
+    BeforeValidator(_fold),
+    AfterValidator(_username),
+    said("A username has 3 to 32 letters a-z, digits or underscores."),
 ]
 """3–32 of a-z, 0-9 and _; upper case is folded, so names are unique regardless of case."""
 
@@ -55,16 +54,30 @@ Name = Annotated[
     NFC,
     AfterValidator(_one_line_of_text),
 ]
-"""1–64 characters on one line, with something to see."""
+"""1–64 characters on one line, with something to see and nothing hidden. What joins letters and
+emoji may stay."""
 
-About = Annotated[str, Field(max_length=140), NFC, PRINTABLE]
+About = Annotated[
+    str,
+    Field(max_length=140),
+    NFC,
+    PRINTABLE,
+    AfterValidator(lambda value: value if visible(value) else ""),
+]
+"""At most 140 characters. A text that shows nothing is stored as empty."""
 
 UserIds = Annotated[
-    str, Field(pattern=rf"^{_UUID}(,{_UUID}){{0,{MAX_IDS - 1}}}$", max_length=37 * MAX_IDS - 1)
+    str,
+    Field(pattern=rf"^{_UUID}(,{_UUID}){{0,{MAX_IDS - 1}}}$", max_length=37 * MAX_IDS - 1),
+    said(f"Give 1 to {MAX_IDS} ids with commas between, each a UUID in lower case."),
 ]
 """1 to MAX_IDS ids, with commas between."""
 
-DeviceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+DeviceId = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9._-]{1,64}$"),
+    said("A device's id has 1 to 64 letters, digits, dots, dashes or underscores."),
+]
 """What a client calls its device; its own choice, the same for every token of that device."""
 
 
@@ -136,7 +149,7 @@ class UsersQuery(Input):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.username is None) == (self.ids is None):
-            raise PydanticCustomError("query", "Give either username or ids")
+            raise wrong("Give either `username` or `ids`.")
         return self
 
 
@@ -162,7 +175,13 @@ class UsersAnswer(Model):
 
 
 DeviceKey = Annotated[
-    Annotated[Token, Field(min_length=22, max_length=128)] | None, Field(repr=False)
+    Annotated[
+        Token,
+        Field(min_length=22, max_length=128),
+        said("A device key has 22 to 128 visible ASCII characters, without spaces."),
+    ]
+    | None,
+    Field(repr=False),
 ]
 """What a device makes up at random, keeps, and sends whenever it signs in. An account knows the
 keys of devices that have, and nobody's guesses elsewhere keep these out."""

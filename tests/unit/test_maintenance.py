@@ -166,7 +166,7 @@ def test_event_consumer_lets_a_service_consume_until_it_is_removed(
 @pytest.mark.parametrize(
     ("event", "told"),
     [
-        ({}, "task: Field required"),
+        ({}, "task: This is required."),
         ({"task": "destroy"}, "task: "),
         ({"task": "redrive", "limit": 0}, "limit: "),
         ({"task": "redrive", "limit": "1"}, "limit: "),

@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from chalicelib.auth.models import Credentials
+from chalicelib.auth.passkey_models import PasskeyName
 from chalicelib.errors import ValidationFailed
+from chalicelib.oauth.models import NewClient
 from chalicelib.users.models import DeviceId, ProfileChanges, PushToken
 from chalicelib.wire import parse
+from tests.unit.test_text import UNSEEN
 
 
 def changes(**sent: Any) -> dict[str, Any]:
@@ -54,12 +58,36 @@ def test_names_are_cut_to_their_text_and_measured_in_nfc() -> None:
         "a\u2066b",
         "\u200b",
         "\u0301",
+        "a\u200eb",
+        "a\u200fb",
+        "a\u061cb",
+        "a\u200bb",
+        "a\u00adb",
+        "a\u3164b",
+        "a\ue000b",
+        "a\ufdd0b",
         7,
     ],
 )
 def test_refuses_names_that_cannot_be_shown(name: Any) -> None:
     with pytest.raises(ValidationFailed):
         changes(display_name=name)
+
+
+@pytest.mark.parametrize("text", UNSEEN, ids=ascii)
+def test_no_name_is_unseen(text: str) -> None:
+    for model, given in (
+        (ProfileChanges, {"display_name": text}),
+        (NewClient, {"name": text, "scopes": ["push.send"], "confidential": True}),
+        (PasskeyName, {"name": text}),
+        (Credentials, {"login": "ana", "password": "x", "device_name": text}),
+    ):
+        with pytest.raises(ValidationFailed):
+            parse(model, json.dumps(given))
+
+
+def test_an_about_that_shows_nothing_is_empty() -> None:
+    assert changes(about=" \u200b\u3164") == {"about": ""}
 
 
 def test_about_may_be_empty_and_has_its_limit() -> None:
