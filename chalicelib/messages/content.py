@@ -1,29 +1,42 @@
 """What a message can hold: one class a kind."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import StringConstraints
+from pydantic import BeforeValidator, StringConstraints
 
-from chalicelib.wire import NFC, PRINTABLE, Input
+from chalicelib.text import cut, shown
+from chalicelib.wire import NFC, PRINTABLE, VISIBLE, Input
 
 PREVIEW_LENGTH = 120
 
 
 class TextContent(Input):
-    """Plain text, 1 to 4,096 characters after NFC."""
+    """Plain text, 1 to 4,096 characters after NFC, with something to see."""
 
     kind: Literal["text"]
     text: Annotated[
         str,
-        StringConstraints(min_length=1, max_length=4096, pattern=r"\S"),
+        StringConstraints(min_length=1, max_length=4096),
         NFC,
         PRINTABLE,
+        VISIBLE,
     ]
 
     def preview(self) -> str:
-        """One line for a notification."""
-        line = " ".join(self.text[: PREVIEW_LENGTH * 2].split())
-        return line if len(line) <= PREVIEW_LENGTH else line[: PREVIEW_LENGTH - 1] + "…"
+        """One line for a notification, of at most PREVIEW_LENGTH characters."""
+        return cut(shown(self.text), PREVIEW_LENGTH)
 
 
 Content = TextContent
+
+
+def _kept(value: Any) -> Any:
+    match value:
+        case {"kind": "text", "text": str(text)} if len(value) == 2:
+            return TextContent.model_construct(kind="text", text=text)
+    return value
+
+
+StoredContent = Annotated[Content, BeforeValidator(_kept)]
+"""Content that was accepted once. It is not judged again: the rules for new texts may be stricter
+than those that it was stored under."""

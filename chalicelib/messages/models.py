@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from chalicelib.ids import new_id
-from chalicelib.messages.content import Content
+from chalicelib.messages.content import Content, StoredContent
 from chalicelib.socket_events import declare
 from chalicelib.wire import Id, Input, Limit, Model, Token, Utc
 
@@ -29,7 +29,7 @@ class Message(Model):
     rev: int
     sender_id: str
     client_id: str
-    content: Content
+    content: StoredContent
     created_at: Utc
     edited_at: Utc | None = None
     deleted_at: Utc | None = None

@@ -14,6 +14,7 @@ from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError, TransportError
 from google.auth.transport.requests import Request
 from google.oauth2.service_account import Credentials as ServiceAccount
+from pydantic_core import to_json
 from requests import ConnectionError as NotReached
 from requests import PreparedRequest, RequestException, Response, Session, Timeout
 from requests.adapters import BaseAdapter
@@ -24,6 +25,7 @@ from chalicelib.deadline import within
 from chalicelib.http import KeptConnections
 from chalicelib.ids import new_id
 from chalicelib.notify.models import Notification, Outcome
+from chalicelib.text import cut
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ ASSERTION_SECONDS = 3600
 """The longest time that Google takes."""
 
 TITLE_BYTES, BODY_BYTES = 256, 1024
-"""FCM takes 4 KB in all; the data are ids, and short."""
+"""In JSON. FCM takes 4,096 bytes in all; a program's data has at most 2,048."""
 
 _NO_DEVICE = "canary"
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
@@ -200,7 +202,8 @@ def _message(push: Notification) -> messaging.Message:
     message = messaging.Message(
         data=push.data(),
         notification=messaging.Notification(
-            title=_cut(push.title, TITLE_BYTES), body=_cut(push.body, BODY_BYTES)
+            title=cut(push.title, TITLE_BYTES, size=_in_json),
+            body=cut(push.body, BODY_BYTES, size=_in_json),
         ),
         android=messaging.AndroidConfig(
             priority="high",
@@ -218,9 +221,9 @@ def _message(push: Notification) -> messaging.Message:
     return message
 
 
-def _cut(text: str, size: int) -> str:
-    raw = text.encode()
-    return text if len(raw) <= size else raw[: size - 3].decode(errors="ignore") + "…"
+def _in_json(text: str) -> int:
+    """The bytes that a text takes in JSON, without its quotes."""
+    return len(to_json(text)) - 2
 
 
 def _outcome(error: exceptions.FirebaseError | None) -> Outcome:

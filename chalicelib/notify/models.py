@@ -3,27 +3,40 @@
 from typing import Annotated, Literal, NamedTuple, Protocol
 
 from pydantic import AfterValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic_core import to_json
 
 from chalicelib.events import USERS_PER_EVENT, MessageUnread
-from chalicelib.wire import NFC, PRINTABLE, Id, Input, Model, Token
+from chalicelib.sentences import said, wrong
+from chalicelib.wire import NFC, PRINTABLE, VISIBLE, Id, Input, Model, Token
 
 MAX_DATA_BYTES = 2048
-# Of Google's (a message with them is refused) and of our own pushes (the app believes them).
-_TAKEN = {"from", "message_type", "message_id", "chat_id", "seq", "sender_id"}
+# Of Google's (a message with them is refused), of Apple's (beside which FCM puts the data), and of
+# our own pushes (the app believes them).
+_TAKEN = {"from", "message_type", "collapse_key", "aps"}
+_TAKEN |= {"message_id", "chat_id", "seq", "sender_id"}
 _TAKEN_PREFIXES = ("google", "gcm")
 
 
 def _data(value: dict[str, str]) -> dict[str, str]:
     if any(key in _TAKEN or key.startswith(_TAKEN_PREFIXES) for key in value):
-        raise PydanticCustomError("data", "A key is one that FCM or Parley uses itself")
-    if sum(len(key.encode()) + len(text.encode()) for key, text in value.items()) > MAX_DATA_BYTES:
-        raise PydanticCustomError("data", "Keys and values are longer than 2,048 bytes in all")
+        raise wrong("Choose other keys: FCM, Apple or Parley uses one of these itself.")
+    if len(to_json(value)) > MAX_DATA_BYTES:
+        raise wrong(
+            "Make this shorter: it has at most 2,048 bytes as JSON, where quotes, backslashes and"
+            " line breaks count twice."
+        )
     return value
 
 
 Data = Annotated[
-    dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")], Annotated[str, PRINTABLE]],
+    dict[
+        Annotated[
+            str,
+            Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$"),
+            said("A key has 1 to 64 letters a-z, digits, dots, dashes or underscores."),
+        ],
+        Annotated[str, PRINTABLE],
+    ],
     Field(max_length=20, repr=False),
     AfterValidator(_data),
 ]
@@ -130,8 +143,8 @@ class NewPush(Input):
     and the app gets no `data`."""
 
     user_ids: Annotated[list[Id], Field(min_length=1, max_length=100)]
-    title: Annotated[str, Field(min_length=1, max_length=100, repr=False), NFC, PRINTABLE]
-    body: Annotated[str, Field(min_length=1, max_length=500, repr=False), NFC, PRINTABLE]
+    title: Annotated[str, Field(min_length=1, max_length=100, repr=False), NFC, PRINTABLE, VISIBLE]
+    body: Annotated[str, Field(min_length=1, max_length=500, repr=False), NFC, PRINTABLE, VISIBLE]
     data: Data = Field(default_factory=dict)
     collapse_key: Annotated[Token, Field(max_length=64)] | None = None
 

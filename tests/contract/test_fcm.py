@@ -10,13 +10,15 @@ from collections.abc import Coroutine, Iterator
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic_core import to_json
 
 from chalicelib import metrics
 from chalicelib.http import IDLE_SECONDS
 from chalicelib.ids import new_id
+from chalicelib.messages.content import TextContent
 from chalicelib.notify import fcm as module
 from chalicelib.notify.fcm import AT_ONCE, Fcm
-from chalicelib.notify.models import Outcome, Push
+from chalicelib.notify.models import NewPush, Notice, Outcome, Push
 from local.fcm import Fcm as StandIn
 from local.keys import ServiceAccount
 from local.pushes import Pushes
@@ -136,6 +138,23 @@ class TestSending:
         (shown,) = google.pushes.after(0)
         assert shown["title"].endswith("Å…")
         assert shown["body"].endswith("👋…")
+
+    @pytest.mark.parametrize("char", ['"', "\\", "\n", "x", "é", "\u20ac", "👋"], ids=ascii)
+    def test_the_largest_push_of_a_program_fits(self, fcm: Fcm, google: Google, char: str) -> None:
+        """Also where each character takes twice its bytes in JSON."""
+        data = {f"k{n}": "" for n in range(19)}
+        room = 2048 - len(json.dumps(data | {"k": ""}, separators=(",", ":")))
+        data["k"] = char * (room // len(to_json(char)[1:-1]))
+        new = NewPush(user_ids=[SENDER], title="T" + char * 99, body="B" + char * 499, data=data)
+        notice = Notice(token="phone", tag="t", title=new.title, body=new.body, extra=new.data)
+
+        assert fcm.send([notice]) == [Outcome("sent")]
+
+    @pytest.mark.parametrize("char", ['"', "\\", "é", "👋", "\u0301"], ids=ascii)
+    def test_the_largest_push_of_a_message_fits(self, fcm: Fcm, google: Google, char: str) -> None:
+        text = TextContent(kind="text", text="a" + char * 4095)
+
+        assert fcm.send([push(title=char * 64, body=text.preview())]) == [Outcome("sent")]
 
     def test_nothing_to_send_is_no_call(self, google: Google) -> None:
         unused = Fcm(google.stand_in.credentials(), "http://127.0.0.1:1")

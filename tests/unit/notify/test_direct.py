@@ -123,8 +123,21 @@ def test_nobody_with_a_device_costs_fcm_nothing(world: World) -> None:
         {"title": "x" * 101},
         {"body": "x" * 501},
         {"body": "\x00"},
+        {"body": " \n"},
+        {"body": "\u200b"},
+        {"title": "\u3164\u202e"},
+        {"title": "\ufe0f"},
         {"data": {"from": "x"}},
+        {"data": {"message_type": "x"}},
         {"data": {"google.x": "x"}},
+        {"data": {"google.c.a.e": "x"}},
+        {"data": {"gcm.notification.title": "x"}},
+        {"data": {"gcm.message_id": "x"}},
+        {"data": {"aps": "x"}},
+        {"data": {"collapse_key": "x"}},
+        {"data": {"k": '"' * 2047}},
+        {"data": {"k": "\\" * 1100}},
+        {"data": {"k": "\n" * 1100}},
         {"data": {"message_id": "x"}},
         {"data": {"a b": "x"}},
         {"data": {"n": 1}},
@@ -139,3 +152,14 @@ def test_what_a_push_cannot_be_is_refused(world: World, changes: dict[str, objec
     with pytest.raises(ValidationError):
         world.push.send(SHOP, NewPush.model_validate({**GOOD, **changes}))
     assert world.fcm.calls == 0
+
+
+@pytest.mark.parametrize("key", ["fromage", "shop.google", "apsis", "my.gcm"])
+def test_other_keys_are_the_programs_own(world: World, key: str) -> None:
+    assert world.send(BO, data={key: "x"})[0].outcome == "sent"
+
+
+def test_a_program_learns_how_long_its_data_may_be(world: World) -> None:
+    with pytest.raises(ValidationError, match="at most 2,048 bytes as JSON"):
+        world.send(BO, data={"k": '"' * 2047})
+    assert world.send(BO, data={"k": '"' * 1020})[0].outcome == "sent"
