@@ -5,6 +5,7 @@ import hmac
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,6 +23,7 @@ from chalicelib.errors import (
     UsernameTaken,
 )
 from chalicelib.ids import new_id
+from chalicelib.text import cut
 from chalicelib.users.models import Name, Profile
 from chalicelib.wire import now
 
@@ -184,7 +186,7 @@ class Google:
 
 def _name(account: "GoogleAccount") -> str | None:
     try:
-        return _NAME.validate_python(account.name.strip()[:64])
+        return _NAME.validate_python(cut(normalize("NFC", account.name.strip()), 64, end=""))
     except ValidationError:
         return None
 

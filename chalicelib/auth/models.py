@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 
 from chalicelib.auth.passkey_models import PasskeyAnswer
 from chalicelib.auth.scopes import SCOPES, scopes_of
 from chalicelib.clock import NOW, Time
+from chalicelib.sentences import said, wrong
 from chalicelib.socket_events import declare
 from chalicelib.users.models import DeviceKey, Name, Profile, Username
-from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Utc
+from chalicelib.wire import PRINTABLE, Id, Input, Limit, Model, Utc
 
 LATELY = timedelta(hours=3)
 """No socket lives longer: what a session revoked before this has left open is closed by itself."""
@@ -127,15 +127,23 @@ def _fold(value: Any) -> Any:
 def email_address(value: str) -> str:
     """Raises ValueError unless it looks like an address in lower case."""
     if not _EMAIL.fullmatch(value):
-        raise PydanticCustomError("email", "This does not look like an e-mail address")
+        raise wrong("This does not look like an e-mail address, such as name@example.com.")
     return value
 
 
-def _password(value: str) -> str:
+def _opaque(value: Any) -> Any:
     # Whatever keyboard typed it: the same letters must make the same password.
-    value = unicodedata.normalize("NFC", value)
+    if not isinstance(value, str):
+        return value
+    spaced = "".join(" " if unicodedata.category(char) == "Zs" else char for char in value)
+    return unicodedata.normalize("NFC", spaced)
+
+
+def _password(value: str) -> str:
+    if any(unicodedata.category(char) == "Cc" for char in value):
+        raise wrong("A password cannot have line breaks, tabs or other control characters.")
     if len(value.encode()) > 1024:
-        raise PydanticCustomError("password", "Use at most 1,024 bytes")
+        raise wrong("Use a shorter password: at most 1,024 bytes.")
     return value
 
 
@@ -145,23 +153,46 @@ Email = Annotated[
 """An address in lower case: what differs in case alone is one mailbox nearly everywhere."""
 
 Password = Annotated[
-    str, Field(min_length=1, max_length=1024, repr=False), AfterValidator(_password)
+    str,
+    Field(min_length=1, max_length=1024, repr=False),
+    BeforeValidator(_opaque),
+    AfterValidator(_password),
 ]
-"""A password to check. `Passwords` says what a new one must fulfil besides."""
+"""A password to check, as RFC 8265 prepares it (OpaqueString, section 4.2): each kind of space is
+U+0020, the rest is in NFC, and control characters are refused. `Passwords` says what a new one must
+fulfil besides."""
 
 NewPassword = Annotated[
-    str, Field(min_length=10, max_length=1024, repr=False), NFC, AfterValidator(_password)
+    str,
+    Field(min_length=10, max_length=1024, repr=False),
+    BeforeValidator(_opaque),
+    AfterValidator(_password),
 ]
 
 DeviceName = Name | None
 
 
 def _code(value: Any) -> Any:
-    return re.sub(r"[\s-]", "", value).lower() if isinstance(value, str) else value
+    if not isinstance(value, str) or len(value) > MAX_TYPED:
+        return value
+    return "".join(
+        str(unicodedata.decimal(char)) if char.isdecimal() else char.lower()
+        for char in unicodedata.normalize("NFKC", value)
+        if char.isdecimal() or char.isalpha()
+    )
 
 
-Code = Annotated[str, Field(pattern=r"^([0-9]{6}|[a-z2-7]{16})$"), BeforeValidator(_code)]
-"""Six digits of an authenticator app, or a recovery code; spaces and dashes do not count."""
+MAX_TYPED = 64
+"""A code with all that people may put between its characters."""
+
+Code = Annotated[
+    str,
+    Field(pattern=r"^([0-9]{6}|[a-z2-7]{16})$"),
+    BeforeValidator(_code),
+    said("A code of the app has 6 digits. A recovery code has 16 letters and digits."),
+]
+"""Six digits of an authenticator app, or a recovery code. Digits of any script count as 0-9;
+whatever is neither a letter nor a digit does not count."""
 
 
 class Registration(Input):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field
 
+from chalicelib.sentences import said
 from chalicelib.users.models import DeviceKey, Name
 from chalicelib.wire import Input, Model, Utc
 
@@ -26,7 +27,9 @@ class Passkey(NamedTuple):
 
 _Base64 = Annotated[
     # Unpadded; one character more than a multiple of four encodes nothing.
-    str, Field(min_length=2, pattern=r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$")
+    str,
+    Field(min_length=2, pattern=r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$"),
+    said("Send this as the browser made it: base64url without padding."),
 ]
 
 

@@ -91,7 +91,14 @@ class SecondFactor:
             raise SecondFactorOn()
         step = _step(factor, given.code)
         if step is None:
-            raise ValidationFailed([{"field": "code", "message": "This code is wrong"}])
+            raise ValidationFailed(
+                [
+                    {
+                        "field": "code",
+                        "message": "This code is wrong. Give the one that the app shows now.",
+                    }
+                ]
+            )
         codes = _codes()
         digests = [_digest(code) for code in codes]
         if not self._store.confirm(identity.user_id, factor.secret, step, digests, NOW):

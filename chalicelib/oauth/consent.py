@@ -26,6 +26,7 @@ from chalicelib.limits import Use
 from chalicelib.oauth.models import NoWayBack, OAuthClient, one_each
 from chalicelib.oauth.protocol import Approval, Outcome, Question, Server
 from chalicelib.oauth.visitors import Visitor
+from chalicelib.sentences import problems
 from chalicelib.users.models import Profile
 from chalicelib.wire import now
 
@@ -139,8 +140,7 @@ class Consent:
             return ask(problem="Sign in again, with a code of your second factor.", code=True)
         except _WRONG as error:
             self.count(visitor)
-            wrong = InvalidCredentials() if isinstance(error, ValidationError) else error
-            return ask(problem=str(wrong), code="code" in form)
+            return ask(problem=_told(error), code="code" in form)
         return Ask(asked=asked, user=signed_in.user, sign_in=signed_in.access_token)
 
     def switch(self, query: Given, visitor: Visitor) -> Ask:
@@ -252,6 +252,15 @@ class Consent:
         # Also with an error: who sent it must be known then, too (RFC 9207, section 2).
         issuer = [("iss", self._settings.issuer)]
         return GoBack(uri=add_params_to_uri(outcome.headers["Location"], issuer))
+
+
+def _told(error: Exception) -> str:
+    """What was wrong, for the page. Of a login or a password that nobody can have, no more than
+    that it is wrong; of a code, what one looks like."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    codes = [one["message"] for one in problems(error) if one["field"] == "second_factor"]
+    return codes[0] if codes else str(InvalidCredentials())
 
 
 class _SentBack(Exception):

@@ -51,7 +51,7 @@ def sign_in(
     wrong = ' aria-describedby="problem"' if problem else ""
     second_factor = (
         '<label for="code">Code of your authenticator app, or a recovery code</label>'
-        '<input id="code" name="code" autocomplete="one-time-code" maxlength="32"'
+        '<input id="code" name="code" autocomplete="one-time-code" maxlength="64"'
         f' autocapitalize="none" spellcheck="false"{wrong} required>'
     )
     return _page(
