@@ -154,6 +154,7 @@ class Settings(BaseModel):
     mail_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
     exports_bucket: Annotated[str, Field(pattern=r"^([a-z0-9.-]+)?$")] = ""
     exports_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
+    reserved_names: Annotated[str, Field(max_length=4096)] = ""
     web_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
 
     @cached_property
@@ -170,6 +171,11 @@ class Settings(BaseModel):
     def origins_of_passkeys(self) -> tuple[str, ...]:
         """The exact origins at which passkeys may be made and used."""
         return _listed(self.passkey_origins)
+
+    @cached_property
+    def brands(self) -> tuple[str, ...]:
+        """Names that nobody may take, besides those that nobody may take anywhere."""
+        return _listed(self.reserved_names)
 
     @property
     def verifying_keys(self) -> SecretStr:

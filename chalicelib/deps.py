@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from chalicelib.oauth.service import OAuth
     from chalicelib.oauth.store import ClientStore, Codes
     from chalicelib.postgres import Postgres
+    from chalicelib.users.names import ReservedNames
     from chalicelib.users.service import Users
 
 
@@ -162,6 +163,7 @@ class Deps:
             second_factor=lambda: self.second_factor,
             forget_presence=lambda user_id: self.connections.forget_user(user_id),
             passkeys=lambda: self.passkeys,
+            names=self.reserved_names,
         )
 
     @cached_property
@@ -206,6 +208,7 @@ class Deps:
             auth=self.auth,
             passwords=self.passwords,
             throttle=self.throttle,
+            names=self.reserved_names,
         )
 
     @cached_property
@@ -291,7 +294,17 @@ class Deps:
         from chalicelib.users.service import Users
         from chalicelib.users.store import UserStore
 
-        return Users(store=UserStore(self.postgres), cache=ProfileCache(self.redis))
+        return Users(
+            store=UserStore(self.postgres),
+            cache=ProfileCache(self.redis),
+            names=lambda: self.reserved_names,
+        )
+
+    @cached_property
+    def reserved_names(self) -> "ReservedNames":
+        from chalicelib.users.names import ReservedNames
+
+        return ReservedNames(self.settings.brands)
 
     @cached_property
     def admin(self) -> "Admin":

@@ -28,7 +28,6 @@ from chalicelib.errors import (
     SecondFactorRequired,
     Unavailable,
     UserNotFound,
-    ValidationFailed,
 )
 from chalicelib.ids import new_id
 from chalicelib.users.models import Profile
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.service import Auth
     from chalicelib.auth.store import AccountStore, Credential
     from chalicelib.auth.throttle import Throttle
+    from chalicelib.users.names import ReservedNames
     from chalicelib.users.service import Users
 
 RACERS = 3
@@ -68,6 +68,7 @@ class Accounts:
         second_factor: "Callable[[], SecondFactor]",
         forget_presence: Callable[[str], None],
         passkeys: "Callable[[], Passkeys]",
+        names: "ReservedNames",
     ) -> None:
         self._store = store
         self._passwords = passwords
@@ -77,14 +78,18 @@ class Accounts:
         self._second_factor = second_factor
         self._forget_presence = forget_presence
         self._passkeys = passkeys
+        self._names = names
 
     def register(self, registration: Registration, client: Client) -> SignedIn:
         """Make an account and sign in to it.
 
         The address is noted as a claim, even if another account has it, and a link to verify it is
-        mailed. Raises ValidationFailed for a weak password, UsernameTaken, RateLimited.
+        mailed. Raises ValidationFailed for a weak password or a reserved name, UsernameTaken,
+        RateLimited.
         """
         self._throttle.registration(client.address)
+        self._names.refuse_username(registration.username)
+        self._names.refuse_display_name(registration.display_name)
         user = Profile(
             id=new_id(),
             username=registration.username,
@@ -96,7 +101,7 @@ class Accounts:
             push_previews=True,
             created_at=now(),
         )
-        self._refuse_weak(registration.password, user, field="password")
+        self._passwords.refuse_weak(registration.password, user, field="password")
         session, token = self._auth.draft_session(user.id, client, registration.device_name)
         self._store.add(user, self._passwords.hash(registration.password), session)
         self.recognise(user, registration.device_key)
@@ -201,7 +206,7 @@ class Accounts:
             if found.password != change.current_password:
                 return self._auth.revoke_others(identity)
             user = self._users.me(identity.user_id)
-            self._refuse_weak(change.new_password, user, field="new_password")
+            self._passwords.refuse_weak(change.new_password, user, field="new_password")
             if not asked:  # a code is good once
                 self._ask_second_factor(identity.user_id, change)
                 asked = True
@@ -294,11 +299,6 @@ class Accounts:
         except UserNotFound:
             return []
         return [user.username, user.email]
-
-    def _refuse_weak(self, password: str, user: Profile, *, field: str) -> None:
-        names = [user.username, user.email, user.email.partition("@")[0]]
-        if (weakness := self._passwords.weakness(password, names=names)) is not None:
-            raise ValidationFailed([{"field": field, "message": weakness}])
 
 
 def _suspended_since(now: "Credential | None", before: "Credential") -> bool:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.passwords import Passwords
     from chalicelib.auth.service import Auth
     from chalicelib.auth.throttle import Throttle
+    from chalicelib.users.names import ReservedNames
 
 RACERS = 3
 """Requests that may come between our look and our change, before we give up."""
@@ -56,6 +57,7 @@ class Google:
         auth: "Auth",
         passwords: "Passwords",
         throttle: "Throttle",
+        names: "ReservedNames",
     ) -> None:
         self._start = start
         self._tokens = tokens
@@ -65,14 +67,16 @@ class Google:
         self._auth = auth
         self._passwords = passwords
         self._throttle = throttle
+        self._names = names
 
     def sign_in(self, given: GoogleCredentials, client: Client) -> SignedIn:
         """Sign in to the account that the Google account is linked to. Else link it to the account
         that has verified its address, if Google gives that address out. Else make an account.
 
         Raises IdTokenInvalid, also for a token that was used; LinkRequired, UsernameRequired,
-        UsernameTaken, AccountSuspended, SecondFactorRequired, SecondFactorInvalid, PasskeyInvalid,
-        RateLimited. Only wrong tokens count by address, so right ones never wait for it.
+        UsernameTaken, ValidationFailed for a reserved name, AccountSuspended, SecondFactorRequired,
+        SecondFactorInvalid, PasskeyInvalid, RateLimited. Only wrong tokens count by address, so
+        right ones never wait for it.
         """
         try:
             account = self._verified(given.id_token, given.nonce)
@@ -155,11 +159,14 @@ class Google:
         if given.username is None:
             raise UsernameRequired()
         self._throttle.registration(client.address)
+        self._names.refuse_username(given.username)
+        if given.display_name:
+            self._names.refuse_display_name(given.display_name)
         self._use(account, given.id_token)
         user = Profile(
             id=new_id(),
             username=given.username,
-            display_name=given.display_name or _name(account) or given.username,
+            display_name=given.display_name or self._name(account) or given.username,
             about="",
             avatar_url=None,
             email=_address(account),
@@ -178,6 +185,11 @@ class Google:
             raise
         self._accounts.recognise(user, given.device_key)
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
+
+    def _name(self, account: "GoogleAccount") -> str | None:
+        """What Google calls its user, if they may be called that here."""
+        name = _name(account)
+        return None if name is None or self._names.pretends(name) else name
 
     def _use(self, account: "GoogleAccount", id_token: str) -> None:
         if not self._uses.use(id_token, account.expires_at):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from chalicelib.auth.models import Client, Identity, PasswordReset, ResetRequest
 from chalicelib.clock import NOW
 from chalicelib.config import Settings
-from chalicelib.errors import LinkInvalid, RateLimited, ValidationFailed
+from chalicelib.errors import LinkInvalid, RateLimited
 from chalicelib.mail import letters
 from chalicelib.mail.models import Due, Kind, Letter, Purpose
 
@@ -107,9 +107,7 @@ class Recovery:
             self._auth.close(found.user_id, self._auth.end_all(found.user_id))
             return
         user = self._users.me(found.user_id)
-        names = [user.username, user.email, user.email.partition("@")[0]]
-        if (weakness := passwords.weakness(reset.new_password, names=names)) is not None:
-            raise ValidationFailed([{"field": "new_password", "message": weakness}])
+        passwords.refuse_weak(reset.new_password, user, field="new_password")
         new_hash = passwords.hash(reset.new_password)
         ended = self._store.reset_password(digest, new_hash, NOW)
         if ended is None:

@@ -1,7 +1,7 @@
 """Users: their profiles, and the devices that are pushed to."""
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,6 +22,7 @@ from chalicelib.users.models import (
 
 if TYPE_CHECKING:
     from chalicelib.users.cache import ProfileCache
+    from chalicelib.users.names import ReservedNames
     from chalicelib.users.store import UserStore
 
 log = logging.getLogger(__name__)
@@ -32,19 +33,30 @@ T = TypeVar("T")
 class Users:
     """Methods that look for a user raise UserNotFound."""
 
-    def __init__(self, *, store: "UserStore", cache: "ProfileCache") -> None:
+    def __init__(
+        self,
+        *,
+        store: "UserStore",
+        cache: "ProfileCache",
+        names: "Callable[[], ReservedNames]",
+    ) -> None:
         self._store = store
         self._cache = cache
+        self._names = names
 
     def me(self, user_id: str) -> Profile:
         """A user as they see themselves."""
         return _found(self._store.profile(user_id))
 
     def update(self, user_id: str, changes: ProfileChanges) -> Profile:
-        """Change what was sent of a profile, and nothing else."""
+        """Change what was sent of a profile, and nothing else. Raises ValidationFailed for a
+        reserved display name that the user does not have yet."""
         sent = changes.model_dump(include=changes.model_fields_set)
         if not sent:
             return self.me(user_id)
+        name = sent.get("display_name")
+        if name and self._names().pretends(name) and self.me(user_id).display_name != name:
+            self._names().refuse_display_name(name)
         with self.changing(user_id):
             return _found(self._store.update(user_id, sent))
 

@@ -22,6 +22,7 @@ from chalicelib.errors import AppError, Forbidden, LastAdmin
 from chalicelib.ids import new_id
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import Profile
+from chalicelib.users.names import ReservedNames
 from chalicelib.users.service import Users
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of, wait_until_blocked
@@ -77,9 +78,8 @@ class Staffed(Stores):
             throttle=lambda: throttle,
             sockets=FakeSockets,
         )
-        return Admin(
-            store=self.admin, auth=auth, users=Users(store=self.users, cache=FakeProfileCache())
-        )
+        users = Users(store=self.users, cache=FakeProfileCache(), names=ReservedNames)
+        return Admin(store=self.admin, auth=auth, users=users)
 
 
 def over(postgres: Postgres) -> Staffed:

@@ -15,6 +15,7 @@ from chalicelib.redis import connect
 from chalicelib.users import cache as cache_module
 from chalicelib.users.cache import HOLD_SECONDS, KEEP_SECONDS, SHAPE, ProfileCache, _profile
 from chalicelib.users.models import Card, ProfileChanges
+from chalicelib.users.names import ReservedNames
 from chalicelib.users.service import Users
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import NOW, RoundTrips, Slots, Stores, migrated
@@ -160,7 +161,8 @@ class Place:
 
     def users(self, redis_url: str | None = None) -> Users:
         client = connect(redis_url or self._urls[1])
-        return Users(store=UserStore(self._postgres()), cache=ProfileCache(client))
+        store, cache = UserStore(self._postgres()), ProfileCache(client)
+        return Users(store=store, cache=cache, names=ReservedNames)
 
     def close(self) -> None:
         for one in self._opened:

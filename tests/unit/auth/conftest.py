@@ -35,6 +35,7 @@ from chalicelib.config import Settings
 from chalicelib.deps import deps
 from chalicelib.mail.models import Letter
 from chalicelib.mail.service import Mails
+from chalicelib.users.names import ReservedNames
 from chalicelib.users.service import Users
 from tests.unit.auth.fake_google import FakeGoogleStore, FakeUses
 from tests.unit.auth.fake_mail import FakeMailStore, FakeNoticeStore, FakeRecoveryStore, FakeSes
@@ -170,7 +171,8 @@ def make_world(given: Settings) -> World:
     revocation, sockets, throttle = FakeRevocation(), FakeSockets(), FakeThrottle(given)
     passwords = CountingPasswords(given)
     store, tokens = FakeAccountStore(tables), AccessTokens(given)
-    users = Users(store=FakeUserStore(tables), cache=FakeProfileCache())
+    names = ReservedNames(given.brands)
+    users = Users(store=FakeUserStore(tables), cache=FakeProfileCache(), names=lambda: names)
     auth = Auth(
         given,
         revocation=revocation,
@@ -189,6 +191,7 @@ def make_world(given: Settings) -> World:
         second_factor=lambda: second_factor,
         forget_presence=sockets.forgotten.append,
         passkeys=lambda: passkeys,
+        names=names,
     )
     second_factor = SecondFactor(
         store=FakeSecondFactorStore(tables),
@@ -218,6 +221,7 @@ def make_world(given: Settings) -> World:
         auth=auth,
         passwords=passwords,
         throttle=throttle,
+        names=names,
     )
     admin = Admin(store=FakeAdminStore(tables), auth=auth, users=users)
     mail_store, ses = FakeMailStore(tables), FakeSes()

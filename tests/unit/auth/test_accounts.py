@@ -29,7 +29,8 @@ from chalicelib.errors import (
     UserNotFound,
     ValidationFailed,
 )
-from chalicelib.users.models import PushToken
+from chalicelib.users.models import ProfileChanges, PushToken
+from chalicelib.users.names import ReservedNames
 from tests.unit.auth.conftest import PASSWORD, World, make_world
 from tests.unit.auth.fakes import PHONE, auth_settings
 from tests.unit.settings import rates
@@ -106,7 +107,16 @@ class TestRegister:
         assert (eve.user.email, eve.user.email_verified) == ("ana@example.org", False)
 
     @pytest.mark.parametrize(
-        "weak", ["password123", "QWERTYUIOP", "ana@example.org", "ANA@Example.org"]
+        "weak",
+        [
+            "password123",
+            "QWERTYUIOP",
+            "ana@example.org",
+            "ANA@Example.org",
+            "aaaaaaaaaa",
+            "password12345",
+            "parleyparley",
+        ],
     )
     def test_refuses_weak_passwords(self, world: World, weak: str) -> None:
         with pytest.raises(ValidationFailed) as raised:
@@ -125,6 +135,44 @@ class TestRegister:
                     ),
                     PHONE,
                 )
+
+    @pytest.mark.parametrize(
+        ("field", "name"),
+        [
+            ("username", "admin"),
+            ("username", "ADM1N_"),
+            ("username", "parley_support"),
+            ("display_name", "Deleted user"),
+            ("display_name", "P\u0430rley"),
+        ],
+    )
+    def test_refuses_names_that_pretend(self, world: World, field: str, name: str) -> None:
+        with pytest.raises(ValidationFailed) as raised:
+            world.accounts.register(registration(**{field: name}), PHONE)
+
+        (error,) = raised.value.details["errors"]
+        assert (error["field"], "is reserved" in error["message"]) == (field, True)
+        assert not world.tables.users
+
+    def test_an_operator_reserves_names(self) -> None:
+        world = make_world(auth_settings(reserved_names="Acme, Acme Chat"))
+
+        for username in ("acme", "acme_chat", "acme_support"):
+            with pytest.raises(ValidationFailed):
+                world.register(username)
+        assert world.register("acme_joe")
+
+    def test_who_has_a_reserved_name_keeps_it(self, world: World) -> None:
+        holder = world.register("acme")
+        later = ReservedNames(["Acme"])
+        vars(world.accounts)["_names"], vars(world.users)["_names"] = later, lambda: later
+
+        assert world.login("acme").user.id == holder.user.id
+        assert world.admin.appoint("acme", "admin") == holder.user.id
+        sent = ProfileChanges(display_name="Acme", about="hi")
+        assert world.users.update(holder.user.id, sent).about == "hi"
+        with pytest.raises(ValidationFailed):
+            world.users.update(holder.user.id, ProfileChanges(display_name="ACME"))
 
     def test_is_limited_by_address_before_anything_is_hashed(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"register.address": 2})))

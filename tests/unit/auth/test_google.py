@@ -32,6 +32,7 @@ from chalicelib.errors import (
     Unavailable,
     UsernameRequired,
     UsernameTaken,
+    ValidationFailed,
 )
 from tests.unit.auth.conftest import PASSWORD, World, call, make_world, token_in
 from tests.unit.auth.fakes import PHONE, auth_settings
@@ -116,6 +117,26 @@ class TestNewAccounts:
         self, world: World, name: object
     ) -> None:
         assert ana(world, name=name).sign_in(username="ana").user.display_name == "ana"
+
+    @pytest.mark.parametrize("name", ["Parley", "Deleted user", "PARLEY Support"])
+    def test_are_not_called_what_is_reserved_because_google_says_so(
+        self, world: World, name: str
+    ) -> None:
+        assert ana(world, name=name).sign_in(username="ana").user.display_name == "ana"
+
+    def test_names_from_google_are_cut_between_characters(self, world: World) -> None:
+        made = ana(world, name="x" * 63 + "\U0001f44d\U0001f3fd").sign_in(username="ana")
+
+        assert made.user.display_name == "x" * 63
+
+    def test_may_choose_no_reserved_name_and_the_token_may_come_again(self, world: World) -> None:
+        visitor = ana(world)
+        token = visitor.token()
+
+        for names in ({"username": "admin"}, {"username": "ana", "display_name": "Parley"}):
+            with pytest.raises(ValidationFailed, match="not valid"):
+                visitor.sign_in(token, **names)
+        assert visitor.sign_in(token, username="ana").user.username == "ana"
 
     def test_prove_no_address_that_is_not_googles(self, world: World) -> None:
         made = Visitor(world, "ana@firm.example").sign_in(username="ana")

@@ -130,6 +130,17 @@ class TestUsers:
         assert [error["field"] for error in answer["errors"]] == list(body)
         assert world.users.me(ana.user.id) == ana.user
 
+    @pytest.mark.parametrize(
+        "name", ["Deleted user", "deleted  u\u0455er", "Parley", "Parley Support"]
+    )
+    def test_nobody_takes_a_name_that_pretends(self, app: Chalice, world: World, name: str) -> None:
+        ana = world.register()
+
+        status, answer = call(app, f"PATCH {ME}", {"display_name": name, "about": "x"}, by=ana)
+
+        assert (status, answer["errors"][0]["field"]) == (422, "display_name")
+        assert world.users.me(ana.user.id) == ana.user
+
     def test_a_deleted_account_is_shown_without_its_name(self, app: Chalice, world: World) -> None:
         ana, bo = world.register("ana"), world.register("bo_")
 
