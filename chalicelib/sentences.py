@@ -25,6 +25,8 @@ SENTENCES = {
     "string_unicode": "This is not valid Unicode text.",
     "string_too_short": "Use at least {min_length} characters.",
     "string_too_long": "Use at most {max_length} characters.",
+    # Of a `Token`. Another pattern needs its own sentence, by `said`.
+    "string_pattern_mismatch": "Use visible ASCII characters, and no spaces.",
     "too_short": "Give at least {min_length} items.",
     "too_long": "Give at most {max_length} items.",
     "literal_error": "Use {expected}.",
@@ -58,7 +60,8 @@ def wrong(sentence: str) -> PydanticCustomError:
 
 
 def said(sentence: str) -> WrapValidator:
-    """Whatever is wrong with a field, this is what is answered. Stands last in `Annotated`."""
+    """Whatever is wrong with a field, this is what is answered. It stands last in `Annotated`: what
+    comes after it is not answered by it, and counts the characters of a text as items."""
 
     def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         try:

@@ -74,11 +74,7 @@ PRINTABLE = AfterValidator(_printable)
 VISIBLE = AfterValidator(_visible)
 """Refuses text of which nobody sees anything, such as spaces, marks alone, or U+200B."""
 
-Token = Annotated[
-    str,
-    StringConstraints(pattern=r"^[\x21-\x7e]+$"),
-    said("Use visible ASCII characters, and no spaces."),
-]
+Token = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$")]
 """Visible ASCII, as opaque identifiers of clients are; add a `Field(max_length=…)`."""
 
 Limit = Annotated[int, Field(ge=1, le=200)]

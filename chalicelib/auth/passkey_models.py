@@ -29,8 +29,9 @@ _Base64 = Annotated[
     # Unpadded; one character more than a multiple of four encodes nothing.
     str,
     Field(min_length=2, pattern=r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$"),
-    said("Send this as the browser made it: base64url without padding."),
 ]
+
+_MADE = said("Send this as the browser made it: base64url without padding.")
 
 
 class _Standard(Input):
@@ -42,25 +43,25 @@ class _Standard(Input):
 class Attestation(_Standard):
     """Says which key pair was made."""
 
-    client_data: Annotated[_Base64, Field(max_length=4096, alias="clientDataJSON")]
-    attestation_object: Annotated[_Base64, Field(max_length=8192, alias="attestationObject")]
+    client_data: Annotated[_Base64, Field(max_length=4096, alias="clientDataJSON"), _MADE]
+    attestation_object: Annotated[_Base64, Field(max_length=8192, alias="attestationObject"), _MADE]
 
 
 class Assertion(_Standard):
     """Says that the private key was there, and its user."""
 
-    client_data: Annotated[_Base64, Field(max_length=4096, alias="clientDataJSON")]
-    authenticator_data: Annotated[_Base64, Field(max_length=4096, alias="authenticatorData")]
-    signature: Annotated[_Base64, Field(max_length=2048)]
+    client_data: Annotated[_Base64, Field(max_length=4096, alias="clientDataJSON"), _MADE]
+    authenticator_data: Annotated[_Base64, Field(max_length=4096, alias="authenticatorData"), _MADE]
+    signature: Annotated[_Base64, Field(max_length=2048), _MADE]
     user_handle: Annotated[
-        Annotated[_Base64, Field(max_length=88)] | None, Field(alias="userHandle")
+        Annotated[_Base64, Field(max_length=88), _MADE] | None, Field(alias="userHandle")
     ] = None
 
 
 class PasskeyMade(_Standard):
     """A RegistrationResponseJSON."""
 
-    id: Annotated[_Base64, Field(max_length=1364)]
+    id: Annotated[_Base64, Field(max_length=1364), _MADE]
     type: Literal["public-key"]
     response: Attestation
 
@@ -71,7 +72,7 @@ class PasskeyMade(_Standard):
 class PasskeyAnswer(_Standard):
     """An AuthenticationResponseJSON."""
 
-    id: Annotated[_Base64, Field(max_length=1364)]
+    id: Annotated[_Base64, Field(max_length=1364), _MADE]
     type: Literal["public-key"]
     response: Assertion
 
