@@ -34,7 +34,7 @@ INTROSPECT = "tokens.introspect"
 SERVICE_SCOPES = frozenset({INTROSPECT, "push.send", "users.validate"})
 """What a confidential client may be registered to do in its own name."""
 
-MAX_PARAMETER = 2048
+MAX_PARAMETER = 4096
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _LOOPBACK_WITH_PORT = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\])):[0-9]{1,5}((?:[/?].*)?)")
 _PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+")

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from authlib.oauth2.rfc6749 import (
+    AccessDeniedError,
     AuthorizationServer,
     ClientMixin,
     InvalidClientError,
     InvalidGrantError,
     InvalidRequestError,
     InvalidScopeError,
+    OAuth2Error,
     OAuth2Request,
 )
 from authlib.oauth2.rfc6749.grants import (
@@ -130,6 +132,12 @@ class Server(AuthorizationServer):
     ) -> Outcome:
         return Outcome(status=status, body=body, headers=dict(headers))
 
+    def handle_error_response(self, request: Question | None, error: OAuth2Error) -> Outcome:
+        """A refusal. Its parameters are in the body, wherever they go: see `answers`."""
+        error.redirect_uri = None
+        outcome: Outcome = super().handle_error_response(request, error)
+        return outcome
+
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Authlib tells of each step here; we do nothing with it."""
 
@@ -232,6 +240,18 @@ class CodeGrant(AuthorizationCodeGrant):
                 session_id=new_id(),
             ),
         )
+
+    def create_authorization_response(
+        self, redirect_uri: str, grant_user: Approval | None
+    ) -> tuple[int, dict[str, str], list[tuple[str, str]]]:
+        """The parameters of the answer to a request, in the body: see `answers`."""
+        if grant_user is None:
+            raise AccessDeniedError()
+        self.request.user = grant_user
+        code = self.generate_authorization_code()
+        self.save_authorization_code(code, self.request)
+        state = self.request.payload.state
+        return 200, {"code": code, **({"state": state} if state else {})}, []
 
     def query_authorization_code(self, code: str, client: Party) -> Redeemed | None:
         answered = challenge_of(self.request.form.get("code_verifier", ""))

@@ -77,8 +77,9 @@ class Provider:
         identity = replace(self.world.identity(signed_in), scopes=frozenset({SIGN_IN}))
         approval = Approval(identity=identity, auth_time=1)
         outcome = server.create_authorization_response(grant.request, approval, grant)
-        location: str = outcome.headers["Location"]
-        return location.partition("code=")[2].partition("&")[0]
+        assert isinstance(outcome.body, dict), outcome
+        code: str = outcome.body["code"]
+        return code
 
     def trade(self, program: RegisteredClient, code: str, **changes: str) -> Outcome:
         form = {
