@@ -72,7 +72,8 @@ class Provider:
     def code(self, program: RegisteredClient, signed_in: SignedIn, **changes: str) -> str:
         """A code, as if the user had agreed on the page."""
         server = self.oauth.server(PHONE)
-        asked = {**ASKED, "client_id": program.client_id, **changes}
+        given = {**ASKED, "client_id": program.client_id, **changes}
+        asked = {name: value for name, value in given.items() if value}
         grant = server.get_consent_grant(Question("GET", self.world.settings.issuer, asked))
         identity = replace(self.world.identity(signed_in), scopes=frozenset({SIGN_IN}))
         approval = Approval(identity=identity, auth_time=1)
