@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import (
@@ -24,18 +25,19 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from chalicelib.auth.models import Client, Identity, Terms, Tokens
 from chalicelib.config import Settings
-from chalicelib.errors import Unauthorized
+from chalicelib.errors import Unauthorized, UserNotFound
 from chalicelib.ids import new_id
+from chalicelib.oauth.id_tokens import IdTokens
 from chalicelib.oauth.models import (
     SERVICE_SCOPES,
     USER_SCOPES,
     Code,
     OAuthClient,
     challenge_of,
-    half_hash,
 )
 from chalicelib.oauth.pkce import Pkce
 from chalicelib.oauth.tokens import ANY, SECRET, Introspection, ProgramTokens, Revocation
+from chalicelib.users.models import Profile
 
 if TYPE_CHECKING:
     from chalicelib.auth.models import Session
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.throttle import Throttle
     from chalicelib.auth.tokens import AccessTokens
     from chalicelib.oauth.store import Codes
+    from chalicelib.users.service import Users
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +98,14 @@ class Server(AuthorizationServer):
         auth: "Auth",
         tokens: "AccessTokens",
         throttle: "Throttle",
+        users: "Callable[[], Users]",
         caller: Client,
     ) -> None:
         super().__init__(scopes_supported=[*USER_SCOPES, *SERVICE_SCOPES])
         self.settings, self.caller = settings, caller
         self.codes, self.auth, self.tokens = codes, auth, tokens
         self.issued = ProgramTokens(find=find, codes=codes, auth=auth, tokens=tokens)
+        self.id_tokens = IdTokens(tokens, users)
         self._find, self._throttle = find, throttle
         self.secret_shown = False
         self.register_grant(CodeGrant, [Pkce()])
@@ -141,9 +146,27 @@ class Server(AuthorizationServer):
     def save_token(self, token: dict[str, Any], request: Question) -> None:
         """Already stored: making a token stores its session."""
 
-    def answer(self, tokens: Tokens) -> dict[str, Any]:
-        """The tokens of a session (RFC 6749, section 5.1)."""
-        return {**self.bearer(tokens.access_token), "refresh_token": tokens.refresh_token}
+    def profile(self, client: OAuthClient, user_id: str) -> Profile | None:
+        """See `IdTokens.profile`."""
+        try:
+            return self.id_tokens.profile(client, user_id)
+        except UserNotFound:
+            raise InvalidGrantError("The user has deleted their account.") from None
+
+    def answer(
+        self,
+        tokens: Tokens,
+        profile: Profile | None,
+        *,
+        auth_time: datetime | None,
+        nonce: str | None = None,
+    ) -> dict[str, Any]:
+        """The tokens of a session (RFC 6749, section 5.1; OpenID Connect Core, 3.1.3.3, 12.2)."""
+        answer = {**self.bearer(tokens.access_token), "refresh_token": tokens.refresh_token}
+        id_token = self.id_tokens.beside(
+            tokens.access_token, profile, auth_time=auth_time, nonce=nonce
+        )
+        return {**answer, "id_token": id_token} if id_token else answer
 
     def bearer(self, access_token: str) -> dict[str, Any]:
         """An access token that nothing can be traded for."""
@@ -271,7 +294,13 @@ class CodeGrant(AuthorizationCodeGrant):
     def generate_token(self, user: Redeemed, **_: Any) -> dict[str, Any]:
         code, server, client = user.code, self.server, self.request.client.client
         opener = Identity(user_id=code.user_id, session_id=code.opener_id)
-        terms = Terms(session_id=code.session_id, client_id=client.id, scope=code.scope)
+        profile = server.profile(client, code.user_id)
+        terms = Terms(
+            session_id=code.session_id,
+            client_id=client.id,
+            scope=code.scope,
+            auth_time=datetime.fromtimestamp(code.auth_time, UTC),
+        )
         try:
             tokens = server.auth.open_for(opener, server.caller, client.name, terms)
         except Unauthorized:
@@ -279,17 +308,7 @@ class CodeGrant(AuthorizationCodeGrant):
         if server.codes.came_again(user.text):  # before there was a session to end
             server.auth.end(code.user_id, code.session_id)
             raise InvalidGrantError("The code was used twice.")
-        answer = server.answer(tokens)
-        if "openid" in code.scope.split():
-            answer["id_token"] = server.tokens.issue_id(
-                client.id,
-                sub=code.user_id,
-                sid=code.session_id,
-                auth_time=code.auth_time,
-                at_hash=half_hash(tokens.access_token),
-                **({"nonce": code.nonce} if code.nonce else {}),
-            )
-        return answer
+        return server.answer(tokens, profile, auth_time=terms.auth_time, nonce=code.nonce)
 
 
 class Held:
@@ -321,6 +340,7 @@ class RefreshGrant(RefreshTokenGrant):
 
     def issue_token(self, user: str, refresh_token: Held) -> dict[str, Any]:
         wanted = self.request.payload.scope
+        profile = self.server.profile(self.request.client.client, user)
         try:
             tokens = self.server.auth.trade(
                 refresh_token.text,
@@ -329,7 +349,7 @@ class RefreshGrant(RefreshTokenGrant):
             )
         except Unauthorized:
             raise InvalidGrantError("The refresh token is not good any more.") from None
-        return self.server.answer(tokens)
+        return self.server.answer(tokens, profile, auth_time=refresh_token.session.auth_time)
 
     def revoke_old_credential(self, refresh_token: Held) -> None:
         """Already done by `issue_token`. The old token stays good until the new one is used."""
