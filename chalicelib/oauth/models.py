@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from chalicelib.auth.scopes import OFFLINE
 from chalicelib.errors import BadRequest
 from chalicelib.users.models import Name
 from chalicelib.wire import UUID_PATTERN, Id, Input, Limit, Model, Utc
@@ -21,12 +22,14 @@ USER_SCOPES = {
     "openid": "know who you are here",
     "profile": "see your name, username and picture",
     "email": "see your e-mail address",
+    OFFLINE: "stay connected until you end it",
     "users.read": "look up other people",
     "chats.read": "read your chats",
     "chats.write": "send messages as you",
 }
 """What a user can let a program do, in the words that they are asked with. Never `account`: a
-program must not change a password or sign out others."""
+program must not change a password or sign out others. OFFLINE opens nothing by itself: every
+program can refresh its tokens."""
 
 INTROSPECT = "tokens.introspect"
 """Lets a confidential client look into tokens that are not its own, as an API's server has to."""
@@ -100,7 +103,7 @@ class NewClient(Input):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        asks_users = not USER_SCOPES.keys().isdisjoint(self.scopes)
+        asks_users = not (USER_SCOPES.keys() - {OFFLINE}).isdisjoint(self.scopes)
         if asks_users != bool(self.redirect_uris):
             raise PydanticCustomError("client", "redirect_uris and scopes of users go together")
         if not self.confidential and not SERVICE_SCOPES.isdisjoint(self.scopes):
@@ -175,6 +178,17 @@ class OAuthClient:
         return uri in self.redirect_uris or (
             loopback is not None and loopback[1] + loopback[2] in self.redirect_uris
         )
+
+    def allowed(self, scope: str) -> list[str]:
+        """The scopes of users among those asked for that it may have, in our order. Empty if
+        nothing is left that opens anything.
+
+        Unknown ones are ignored (OpenID Connect Core, section 3.1.2.1), and so are those that it is
+        not registered for (RFC 6749, section 3.3): many programs ask for all that they know.
+        """
+        wanted = {OFFLINE, *self.scopes}.intersection(scope.split(" "))
+        found = [one for one in USER_SCOPES if one in wanted]
+        return [] if found == [OFFLINE] else found
 
     @property
     def info(self) -> ClientInfo:

@@ -30,7 +30,6 @@ from chalicelib.ids import new_id
 from chalicelib.oauth.id_tokens import IdTokens
 from chalicelib.oauth.models import (
     SERVICE_SCOPES,
-    USER_SCOPES,
     Code,
     OAuthClient,
     challenge_of,
@@ -101,7 +100,7 @@ class Server(AuthorizationServer):
         users: "Callable[[], Users]",
         caller: Client,
     ) -> None:
-        super().__init__(scopes_supported=[*USER_SCOPES, *SERVICE_SCOPES])
+        super().__init__()
         self.settings, self.caller = settings, caller
         self.codes, self.auth, self.tokens = codes, auth, tokens
         self.issued = ProgramTokens(find=find, codes=codes, auth=auth, tokens=tokens)
@@ -133,6 +132,9 @@ class Server(AuthorizationServer):
         self, status: int, body: dict[str, Any] | str, headers: list[tuple[str, str]]
     ) -> Outcome:
         return Outcome(status=status, body=body, headers=dict(headers))
+
+    def validate_requested_scope(self, scope: str | None) -> None:
+        """Passes. Each grant looks itself: see `OAuthClient.allowed`, `ServiceGrant`."""
 
     def handle_error_response(self, request: Question | None, error: OAuth2Error) -> Outcome:
         """A refusal. Its parameters are in the body, wherever they go: see `answers`."""
@@ -192,11 +194,8 @@ class Party(ClientMixin):
         """None: each request must name its redirect URI."""
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
-        """The scopes to ask a user for, in our order; None if it may not ask for one of them."""
-        wanted = set((scope or "").split())
-        if not wanted or not wanted <= USER_SCOPES.keys() & set(self.client.scopes):
-            return None
-        return " ".join(one for one in USER_SCOPES if one in wanted)
+        """The scopes to ask a user for; None if there are none, which is `invalid_scope`."""
+        return " ".join(self.client.allowed(scope or "")) or None
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         return self.client.may_return_to(redirect_uri)
@@ -335,17 +334,24 @@ class RefreshGrant(RefreshTokenGrant):
         session = self.server.auth.session_behind(refresh_token)
         return Held(refresh_token, session) if session else None
 
+    def _validate_token_scope(self, token: Held) -> None:
+        """What may be left out of the first request may be so here, since programs repeat it. What
+        the user was not asked for is refused (RFC 6749, section 6)."""
+        wanted = self.request.client.client.allowed(self.request.payload.scope or token.get_scope())
+        if not wanted or not set(token.get_scope().split()).issuperset(wanted):
+            raise InvalidScopeError()
+        self.request.scope = " ".join(wanted)
+
     def authenticate_user(self, refresh_token: Held) -> str:
         return refresh_token.session.user_id
 
     def issue_token(self, user: str, refresh_token: Held) -> dict[str, Any]:
-        wanted = self.request.payload.scope
         profile = self.server.profile(self.request.client.client, user)
         try:
             tokens = self.server.auth.trade(
                 refresh_token.text,
                 client_id=refresh_token.session.client_id,
-                only=wanted.split() if wanted else None,
+                only=self.request.scope.split(),
             )
         except Unauthorized:
             raise InvalidGrantError("The refresh token is not good any more.") from None
