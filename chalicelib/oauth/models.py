@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Self
@@ -39,7 +39,9 @@ SERVICE_SCOPES = frozenset({INTROSPECT, "push.send", "users.validate"})
 
 MAX_PARAMETER = 4096
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_LOOPBACK_WITH_PORT = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\])):[0-9]{1,5}((?:[/?].*)?)")
+_LOOPBACK_WITH_PORT = re.compile(
+    r"(http://(?:127\.0\.0\.1|\[::1\]|localhost)):([1-9][0-9]{0,4})((?:[/?].*)?)", re.IGNORECASE
+)
 _PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+")
 # What RFC 3986 lets a URI hold, without quotes, "*", ";", "," and more: those mean something in
 # the header fields and in the page that it comes to stand in, or to who adds parameters to it.
@@ -83,9 +85,10 @@ RedirectUris = Annotated[list[RedirectUri], Field(max_length=20)]
 class NewClient(Input):
     """Registers a program. A confidential one gets a secret; only it can act in its own name.
 
-    `redirect_uris`: where users may be sent back to, compared to the letter. A loopback address
-    without a port stands for all of its ports, as programs on a desk need it (RFC 8252).
-    `post_logout_redirect_uris`: where they may be sent after signing out.
+    `redirect_uris`: where users may be sent back to, compared to the letter. An address with http
+    and 127.0.0.1, [::1] or localhost that has no port stands for all ports of this very host, as
+    programs on a desk need it (RFC 8252, section 7.3; 8.3 advises against localhost).
+    `post_logout_redirect_uris`: where they may be sent after signing out, compared alike.
     `require_pkce`: without it, a confidential program that asks for `openid` may send a nonce in
     place of a PKCE challenge, and must check it (RFC 9700, section 2.1.1).
     `claims_in_id_token`: ID tokens also say what `profile` and `email` let userinfo say.
@@ -173,11 +176,12 @@ class OAuthClient:
         return hmac.compare_digest(digest(secret), known)
 
     def may_return_to(self, uri: str) -> bool:
-        """Whether users may be sent to an address."""
-        loopback = _LOOPBACK_WITH_PORT.fullmatch(uri)
-        return uri in self.redirect_uris or (
-            loopback is not None and loopback[1] + loopback[2] in self.redirect_uris
-        )
+        """Whether users may be sent to an address with an answer."""
+        return _is_one_of(uri, self.redirect_uris)
+
+    def may_leave_to(self, uri: str) -> bool:
+        """Whether users may be sent to an address after signing out."""
+        return _is_one_of(uri, self.post_logout_redirect_uris)
 
     def allowed(self, scope: str) -> list[str]:
         """The scopes of users among those asked for that it may have, in our order. Empty if
@@ -219,6 +223,17 @@ class Code:
     opener_id: str
     auth_time: int
     session_id: str
+
+
+def _is_one_of(uri: str, registered: Collection[str]) -> bool:
+    """Whether an address is registered: to the letter, but for the port of a loopback address that
+    was registered without one (RFC 8252, section 7.3)."""
+    loopback = _LOOPBACK_WITH_PORT.fullmatch(uri)
+    return uri in registered or (
+        loopback is not None
+        and int(loopback[2]) < 65536
+        and loopback[1] + loopback[3] in registered
+    )
 
 
 def digest(secret: str) -> bytes:

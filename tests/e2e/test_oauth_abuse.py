@@ -215,12 +215,13 @@ class TestRequests:
         self, browser: Browser, cloud: Cloud
     ) -> None:
         local = ["http://127.0.0.1/back", "http://[::1]:4444/back", "com.example.app:/back"]
+        local.append("http://localhost/desk")
         program = registered(cloud, redirect_uris=local, confidential=False)
 
         def status(uri: str) -> int:
             return browser.visit(asking(browser.url, program, redirect_uri=uri)).status
 
-        for good in (*local, "http://127.0.0.1:51234/back"):
+        for good in (*local, "http://127.0.0.1:51234/back", "http://localhost:51234/desk"):
             assert status(good) == 200
         for bad in (
             *("http://127.0.0.1:51234/other", "http://localhost:51234/back"),
