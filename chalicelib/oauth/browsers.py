@@ -112,7 +112,7 @@ class Browsers:
 
     def _signed_out(self, given: dict[str, str], visitor: Visitor, *, agreed: bool) -> Shown:
         hint = self._hinted(given)
-        if hint and given.get("client_id", hint["aud"]) != hint["aud"]:
+        if hint and given.get("client_id", hint["aud"]).lower() != hint["aud"]:
             raise NoWayBack("The application names itself in two ways.")
         if hint:
             self._consent.count_hint(hint["sid"])

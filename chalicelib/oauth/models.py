@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from chalicelib.auth.scopes import OFFLINE
 from chalicelib.errors import BadRequest
 from chalicelib.users.models import Name
-from chalicelib.wire import UUID_PATTERN, Id, Input, Limit, Model, Utc
+from chalicelib.wire import UUID, Id, Input, Limit, Model, Utc
 
 USER_SCOPES = {
     "openid": "know who you are here",
@@ -258,9 +258,9 @@ def half_hash(token: str) -> str:
     return base64.urlsafe_b64encode(half).rstrip(b"=").decode()
 
 
-def is_client_id(value: str) -> bool:
-    """Whether it has the form of our client ids."""
-    return re.fullmatch(UUID_PATTERN, value) is not None
+def client_id_of(value: str) -> str | None:
+    """A client id as it is kept, from either case; None for what has another form."""
+    return value.lower() if re.fullmatch(UUID, value) else None
 
 
 def is_challenge(value: str) -> bool:

@@ -11,7 +11,7 @@ from chalicelib.auth.models import Client, Identity
 from chalicelib.config import Settings
 from chalicelib.forms import Sent
 from chalicelib.oauth.id_tokens import claims_of
-from chalicelib.oauth.models import OAuthClient, is_client_id, one_each
+from chalicelib.oauth.models import OAuthClient, client_id_of, one_each
 from chalicelib.oauth.protocol import Outcome, Question, Server
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ class OAuth:
 
     def client(self, client_id: str, caller: Client) -> OAuthClient | None:
         """A program by its id. Only unknown ids count against the rate limit of the address."""
-        if not is_client_id(client_id):
+        if (known_as := client_id_of(client_id)) is None:
             return None
-        client = self._clients.get(client_id)
+        client = self._clients.get(known_as)
         if client is None:
             self._throttle.program_guess(caller.address)
         return client
@@ -88,7 +88,8 @@ class OAuth:
         )
 
     def _find(self, client_id: str) -> OAuthClient | None:
-        return self._clients.get(client_id) if is_client_id(client_id) else None
+        known_as = client_id_of(client_id)
+        return self._clients.get(known_as) if known_as else None
 
     def _counted(self, sent: Sent, caller: Client, respond: Respond) -> Outcome:
         """Answer. Only what turned out wrong counts by address, so right requests never wait for
@@ -119,7 +120,8 @@ class OAuth:
             ) from None
         if sent.authorization and "client_secret" in form:
             raise InvalidRequestError("Authenticate in one way, not in two.")
-        if sent.authorization and form.get("client_id", named) != named:
+        named = (named or "").lower()
+        if sent.authorization and form.get("client_id", named).lower() != named:
             raise InvalidRequestError("The request names two clients.")
         return Question("POST", self._settings.issuer, form, sent.authorization)
 
