@@ -106,11 +106,10 @@ def endpoint(
     (JSON), `query: Model`, `sent: Sent` (a form; of a view with a scope, it may hold the access
     token), `client: Client`. What it returns is answered as JSON with `status`; `None` as 204; a
     `Reply` or an `Answer` with the status it names, one of `status`. `page` is given for routes
-    that answer with HTML: it makes the page that shows an
-    error, and no script of another origin may call such a route. `told` adds members that a
-    protocol wants in its errors, which are then application/json. A `public` answer may be cached
-    for PUBLIC_SECONDS. `readers` are "settings" unless said otherwise; a GET that needs no scope is
-    for "everybody".
+    that answer with HTML: it makes the page that shows an error, and no script of another origin
+    may call such a route. `told` adds members that a protocol wants in its errors, which are then
+    application/json. A `public` answer may be cached for PUBLIC_SECONDS. `readers` are "settings"
+    unless said otherwise; a GET that needs no scope is for "everybody".
 
     `errors` are those that the service raises. Those of every route of its kind are added. `limit`
     is a class of chalicelib/limits.py; without one it is "default", "program" or, without a scope,
