@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from chalicelib.auth.models import Email
 from chalicelib.auth.scopes import Role
 from chalicelib.sentences import said
 from chalicelib.users.models import Username
-from chalicelib.wire import NFC, PRINTABLE, UUID_PATTERN, VISIBLE, Id, Input, Limit, Model, Utc
+from chalicelib.wire import NFC, PRINTABLE, UUID, VISIBLE, Id, Input, Limit, Model, Utc
 
 Action = Literal[
     "user.suspend",
@@ -45,8 +45,8 @@ Reason = Annotated[str, Field(min_length=1, max_length=200, repr=False), NFC, PR
 
 Actor = Annotated[
     str,
-    Field(pattern=rf"{UUID_PATTERN}|^{OPERATOR}$"),
-    said(f"Give a user's id, which is a UUID in lower case, or {OPERATOR}."),
+    StringConstraints(pattern=rf"^{UUID}$|^{OPERATOR}$", to_lower=True),
+    said(f"Give a user's id, which is a UUID, or {OPERATOR}."),
 ]
 """A user's id, or the operator."""
 

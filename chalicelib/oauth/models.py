@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Self
@@ -12,21 +12,24 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from chalicelib.auth.scopes import OFFLINE
 from chalicelib.errors import BadRequest
 from chalicelib.sentences import wrong
 from chalicelib.users.models import Name
-from chalicelib.wire import UUID_PATTERN, Id, Input, Limit, Model, Utc
+from chalicelib.wire import UUID, Id, Input, Limit, Model, Utc
 
 USER_SCOPES = {
     "openid": "know who you are here",
     "profile": "see your name, username and picture",
     "email": "see your e-mail address",
+    OFFLINE: "stay connected until you end it",
     "users.read": "look up other people",
     "chats.read": "read your chats",
     "chats.write": "send messages as you",
 }
 """What a user can let a program do, in the words that they are asked with. Never `account`: a
-program must not change a password or sign out others."""
+program must not change a password or sign out others. OFFLINE opens nothing by itself: every
+program can refresh its tokens."""
 
 INTROSPECT = "tokens.introspect"
 """Lets a confidential client look into tokens that are not its own, as an API's server has to."""
@@ -34,9 +37,11 @@ INTROSPECT = "tokens.introspect"
 SERVICE_SCOPES = frozenset({INTROSPECT, "push.send", "users.validate"})
 """What a confidential client may be registered to do in its own name."""
 
-MAX_PARAMETER = 2048
+MAX_PARAMETER = 4096
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_LOOPBACK_WITH_PORT = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\])):[0-9]{1,5}((?:[/?].*)?)")
+_LOOPBACK_WITH_PORT = re.compile(
+    r"(http://(?:127\.0\.0\.1|\[::1\]|localhost)):([1-9][0-9]{0,4})((?:[/?].*)?)", re.IGNORECASE
+)
 _PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+")
 # What RFC 3986 lets a URI hold, without quotes, "*", ";", "," and more: those mean something in
 # the header fields and in the page that it comes to stand in, or to who adds parameters to it.
@@ -81,9 +86,13 @@ RedirectUris = Annotated[list[RedirectUri], Field(max_length=20)]
 class NewClient(Input):
     """Registers a program. A confidential one gets a secret; only it can act in its own name.
 
-    `redirect_uris`: where users may be sent back to, compared to the letter. A loopback address
-    without a port stands for all of its ports, as programs on a desk need it (RFC 8252).
-    `post_logout_redirect_uris`: where they may be sent after signing out.
+    `redirect_uris`: where users may be sent back to, compared to the letter. An address with http
+    and 127.0.0.1, [::1] or localhost that has no port stands for all ports of this very host, as
+    programs on a desk need it (RFC 8252, section 7.3; 8.3 advises against localhost).
+    `post_logout_redirect_uris`: where they may be sent after signing out, compared alike.
+    `require_pkce`: without it, a confidential program that asks for `openid` may send a nonce in
+    place of a PKCE challenge, and must check it (RFC 9700, section 2.1.1).
+    `claims_in_id_token`: ID tokens also say what `profile` and `email` let userinfo say.
     """
 
     name: Name
@@ -93,16 +102,22 @@ class NewClient(Input):
         list[Annotated[str, AfterValidator(_scope)]], Field(min_length=1, max_length=20)
     ]
     confidential: bool
+    require_pkce: bool = True
+    claims_in_id_token: bool = False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        asks_users = not USER_SCOPES.keys().isdisjoint(self.scopes)
+        asks_users = not (USER_SCOPES.keys() - {OFFLINE}).isdisjoint(self.scopes)
         if asks_users != bool(self.redirect_uris):
             raise wrong(
                 "Give `redirect_uris` if, and only if, the program asks for scopes of users."
             )
         if not self.confidential and not SERVICE_SCOPES.isdisjoint(self.scopes):
             raise wrong("Only a confidential program can have scopes in its own name.")
+        if not self.require_pkce and not self.confidential:
+            raise wrong("A public program must use PKCE. Leave `require_pkce` out.")
+        if not self.require_pkce and "openid" not in self.scopes:
+            raise wrong("A program without PKCE needs the scope openid.")
         return self
 
 
@@ -115,6 +130,8 @@ class ClientInfo(Model):
     post_logout_redirect_uris: list[str]
     scopes: list[str]
     confidential: bool
+    require_pkce: bool
+    claims_in_id_token: bool
     created_at: Utc
 
 
@@ -149,6 +166,8 @@ class OAuthClient:
     post_logout_redirect_uris: list[str]
     scopes: list[str]
     created_at: datetime
+    require_pkce: bool = True
+    claims_in_id_token: bool = False
 
     @property
     def confidential(self) -> bool:
@@ -160,11 +179,23 @@ class OAuthClient:
         return hmac.compare_digest(digest(secret), known)
 
     def may_return_to(self, uri: str) -> bool:
-        """Whether users may be sent to an address."""
-        loopback = _LOOPBACK_WITH_PORT.fullmatch(uri)
-        return uri in self.redirect_uris or (
-            loopback is not None and loopback[1] + loopback[2] in self.redirect_uris
-        )
+        """Whether users may be sent to an address with an answer."""
+        return _is_one_of(uri, self.redirect_uris)
+
+    def may_leave_to(self, uri: str) -> bool:
+        """Whether users may be sent to an address after signing out."""
+        return _is_one_of(uri, self.post_logout_redirect_uris)
+
+    def allowed(self, scope: str) -> list[str]:
+        """The scopes of users among those asked for that it may have, in our order. Empty if
+        nothing is left that opens anything.
+
+        Unknown ones are ignored (OpenID Connect Core, section 3.1.2.1), and so are those that it is
+        not registered for (RFC 6749, section 3.3): many programs ask for all that they know.
+        """
+        wanted = {OFFLINE, *self.scopes}.intersection(scope.split(" "))
+        found = [one for one in USER_SCOPES if one in wanted]
+        return [] if found == [OFFLINE] else found
 
     @property
     def info(self) -> ClientInfo:
@@ -175,13 +206,16 @@ class OAuthClient:
             post_logout_redirect_uris=self.post_logout_redirect_uris,
             scopes=self.scopes,
             confidential=self.confidential,
+            require_pkce=self.require_pkce,
+            claims_in_id_token=self.claims_in_id_token,
             created_at=self.created_at,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """What an authorization code stands for; `session_id` is that of the session it will make."""
+    """What an authorization code stands for; `session_id` is that of the session it will make.
+    `challenge` is empty if it was asked for without PKCE."""
 
     client_id: str
     redirect_uri: str
@@ -192,6 +226,17 @@ class Code:
     opener_id: str
     auth_time: int
     session_id: str
+
+
+def _is_one_of(uri: str, registered: Collection[str]) -> bool:
+    """Whether an address is registered: to the letter, but for the port of a loopback address that
+    was registered without one (RFC 8252, section 7.3)."""
+    loopback = _LOOPBACK_WITH_PORT.fullmatch(uri)
+    return uri in registered or (
+        loopback is not None
+        and int(loopback[2]) < 65536
+        and loopback[1] + loopback[3] in registered
+    )
 
 
 def digest(secret: str) -> bytes:
@@ -216,9 +261,9 @@ def half_hash(token: str) -> str:
     return base64.urlsafe_b64encode(half).rstrip(b"=").decode()
 
 
-def is_client_id(value: str) -> bool:
-    """Whether it has the form of our client ids."""
-    return re.fullmatch(UUID_PATTERN, value) is not None
+def client_id_of(value: str) -> str | None:
+    """A client id as it is kept, from either case; None for what has another form."""
+    return value.lower() if re.fullmatch(UUID, value) else None
 
 
 def is_challenge(value: str) -> bool:
@@ -235,11 +280,20 @@ def origin(uri: str) -> str:
 
 
 def one_each(given: Mapping[str, list[str]]) -> dict[str, str]:
-    """Parameters by name; an empty one counts as missing (RFC 6749, section 3.1). Raises
-    ValueError, whose text repeats nothing, for one that is there twice, or too long."""
-    for values in given.values():
-        if len(values) > 1:
+    """Parameters by name; an empty one counts as missing (RFC 6749, section 3.1). `resource` may
+    come more than once (RFC 8707, section 2): its values are joined by spaces, which no URI holds.
+    Raises ValueError, whose text repeats nothing, for another one that is there twice, or one that
+    is too long."""
+    found = {}
+    for name, values in given.items():
+        if len(values) > 1 and name != "resource":
             raise ValueError("Send each parameter once.")
-        if len(values[0]) > MAX_PARAMETER:
+        found[name] = " ".join(filter(None, values))
+        if len(found[name]) > MAX_PARAMETER:
             raise ValueError("A parameter is too long.")
-    return {name: values[0] for name, values in given.items() if values[0]}
+    return {name: value for name, value in found.items() if value}
+
+
+def is_our_api(resource: str, issuer: str) -> bool:
+    """Whether resource indicators, with spaces between, all name this API (RFC 8707)."""
+    return {issuer, f"{issuer}/"}.issuperset(resource.split(" "))

@@ -1,49 +1,40 @@
 """OAuth 2.0 as Authlib speaks it, over our sessions. Nothing but the provider's routes loads it."""
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import (
     AuthorizationServer,
     ClientMixin,
     InvalidClientError,
     InvalidGrantError,
-    InvalidRequestError,
-    InvalidScopeError,
+    OAuth2Error,
     OAuth2Request,
 )
-from authlib.oauth2.rfc6749.grants import (
-    AuthorizationCodeGrant,
-    ClientCredentialsGrant,
-    RefreshTokenGrant,
-)
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
-from authlib.oauth2.rfc7636 import CodeChallenge
 
-from chalicelib.auth.models import Client, Identity, Terms, Tokens
+from chalicelib.auth.models import Client, Identity, Tokens
 from chalicelib.config import Settings
-from chalicelib.errors import Unauthorized
-from chalicelib.ids import new_id
+from chalicelib.errors import UserNotFound
+from chalicelib.oauth.grant_types import CodeGrant, RefreshGrant, ServiceGrant
+from chalicelib.oauth.id_tokens import IdTokens
 from chalicelib.oauth.models import (
     SERVICE_SCOPES,
-    USER_SCOPES,
-    Code,
     OAuthClient,
-    challenge_of,
-    half_hash,
-    is_challenge,
-    proves,
+    is_our_api,
 )
-from chalicelib.oauth.tokens import ANY, SECRET, Introspection, ProgramTokens, Revocation
+from chalicelib.oauth.pkce import Pkce
+from chalicelib.oauth.tokens import Introspection, ProgramTokens, Revocation
+from chalicelib.users.models import Profile
 
 if TYPE_CHECKING:
-    from chalicelib.auth.models import Session
     from chalicelib.auth.service import Auth
     from chalicelib.auth.throttle import Throttle
     from chalicelib.auth.tokens import AccessTokens
     from chalicelib.oauth.store import Codes
+    from chalicelib.users.service import Users
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +66,12 @@ class Question(OAuth2Request):
         return given
 
 
+def refuse_other_targets(given: Mapping[str, str], issuer: str) -> None:
+    """Raises OAuth2Error for a request that names another resource than our API (RFC 8707)."""
+    if "resource" in given and not is_our_api(given["resource"], issuer):
+        raise OAuth2Error("Tokens are for this API alone.", error="invalid_target")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Approval:
     """That a user agreed, in which session, and when they signed in to it."""
@@ -96,12 +93,14 @@ class Server(AuthorizationServer):
         auth: "Auth",
         tokens: "AccessTokens",
         throttle: "Throttle",
+        users: "Callable[[], Users]",
         caller: Client,
     ) -> None:
-        super().__init__(scopes_supported=[*USER_SCOPES, *SERVICE_SCOPES])
+        super().__init__()
         self.settings, self.caller = settings, caller
         self.codes, self.auth, self.tokens = codes, auth, tokens
         self.issued = ProgramTokens(find=find, codes=codes, auth=auth, tokens=tokens)
+        self.id_tokens = IdTokens(tokens, users)
         self._find, self._throttle = find, throttle
         self.secret_shown = False
         self.register_grant(CodeGrant, [Pkce()])
@@ -122,6 +121,15 @@ class Server(AuthorizationServer):
             self.secret_shown = True
             self._throttle.program(client.id)
 
+    def create_token_response(self, request: Question) -> Outcome:
+        """The token endpoint (RFC 6749, section 3.2)."""
+        try:
+            refuse_other_targets(request.form, self.settings.issuer)
+        except OAuth2Error as error:
+            return self.handle_error_response(request, error)
+        outcome: Outcome = super().create_token_response(request)
+        return outcome
+
     def create_oauth2_request(self, request: Question) -> Question:
         return request
 
@@ -130,15 +138,42 @@ class Server(AuthorizationServer):
     ) -> Outcome:
         return Outcome(status=status, body=body, headers=dict(headers))
 
+    def validate_requested_scope(self, scope: str | None) -> None:
+        """Passes. Each grant looks itself: see `OAuthClient.allowed`, `ServiceGrant`."""
+
+    def handle_error_response(self, request: Question | None, error: OAuth2Error) -> Outcome:
+        """A refusal. Its parameters are in the body, wherever they go: see `answers`."""
+        error.redirect_uri = None
+        outcome: Outcome = super().handle_error_response(request, error)
+        return outcome
+
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Authlib tells of each step here; we do nothing with it."""
 
     def save_token(self, token: dict[str, Any], request: Question) -> None:
         """Already stored: making a token stores its session."""
 
-    def answer(self, tokens: Tokens) -> dict[str, Any]:
-        """The tokens of a session (RFC 6749, section 5.1)."""
-        return {**self.bearer(tokens.access_token), "refresh_token": tokens.refresh_token}
+    def profile(self, client: OAuthClient, user_id: str) -> Profile | None:
+        """See `IdTokens.profile`."""
+        try:
+            return self.id_tokens.profile(client, user_id)
+        except UserNotFound:
+            raise InvalidGrantError("The user has deleted their account.") from None
+
+    def answer(
+        self,
+        tokens: Tokens,
+        profile: Profile | None,
+        *,
+        auth_time: datetime | None,
+        nonce: str | None = None,
+    ) -> dict[str, Any]:
+        """The tokens of a session (RFC 6749, section 5.1; OpenID Connect Core, 3.1.3.3, 12.2)."""
+        answer = {**self.bearer(tokens.access_token), "refresh_token": tokens.refresh_token}
+        id_token = self.id_tokens.beside(
+            tokens.access_token, profile, auth_time=auth_time, nonce=nonce
+        )
+        return {**answer, "id_token": id_token} if id_token else answer
 
     def bearer(self, access_token: str) -> dict[str, Any]:
         """An access token that nothing can be traded for."""
@@ -164,11 +199,8 @@ class Party(ClientMixin):
         """None: each request must name its redirect URI."""
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
-        """The scopes to ask a user for, in our order; None if it may not ask for one of them."""
-        wanted = set((scope or "").split())
-        if not wanted or not wanted <= USER_SCOPES.keys() & set(self.client.scopes):
-            return None
-        return " ".join(one for one in USER_SCOPES if one in wanted)
+        """The scopes to ask a user for; None if there are none, which is `invalid_scope`."""
+        return " ".join(self.client.allowed(scope or "")) or None
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         return self.client.may_return_to(redirect_uri)
@@ -191,161 +223,3 @@ class Party(ClientMixin):
                 SERVICE_SCOPES.intersection(self.client.scopes)
             )
         return bool(self.client.redirect_uris)
-
-
-class Redeemed:
-    """A code that was good, as Authlib asks about it."""
-
-    def __init__(self, text: str, code: Code) -> None:
-        self.text, self.code = text, code
-        self.code_challenge = code.challenge
-
-    def get_redirect_uri(self) -> str:
-        return self.code.redirect_uri
-
-    def get_scope(self) -> str:
-        return self.code.scope
-
-
-class CodeGrant(AuthorizationCodeGrant):
-    """A code is good once, for its own client. A second use ends the session of the first."""
-
-    TOKEN_ENDPOINT_AUTH_METHODS = ANY
-    server: Server
-
-    def generate_authorization_code(self) -> str:
-        return secrets.token_urlsafe(32)
-
-    def save_authorization_code(self, code: str, request: Question) -> None:
-        approval: Approval = request.user
-        self.server.codes.keep(
-            code,
-            Code(
-                client_id=request.client.get_client_id(),
-                redirect_uri=request.payload.redirect_uri,
-                challenge=request.form["code_challenge"],
-                scope=request.scope,
-                nonce=request.form.get("nonce"),
-                user_id=approval.identity.user_id,
-                opener_id=approval.identity.session_id,
-                auth_time=approval.auth_time,
-                session_id=new_id(),
-            ),
-        )
-
-    def query_authorization_code(self, code: str, client: Party) -> Redeemed | None:
-        answered = challenge_of(self.request.form.get("code_verifier", ""))
-        redeemed = self.server.codes.redeem(code, client.get_client_id(), answered)
-        if redeemed is None:
-            return None
-        found, again = redeemed
-        if again:  # two have it: what the first got for it is not to be trusted either
-            self.server.auth.end(found.user_id, found.session_id)
-            return None
-        return Redeemed(code, found)
-
-    def delete_authorization_code(self, authorization_code: Redeemed) -> None:
-        """Already done by `query_authorization_code`."""
-
-    def authenticate_user(self, authorization_code: Redeemed) -> Redeemed:
-        return authorization_code
-
-    def generate_token(self, user: Redeemed, **_: Any) -> dict[str, Any]:
-        code, server, client = user.code, self.server, self.request.client.client
-        opener = Identity(user_id=code.user_id, session_id=code.opener_id)
-        terms = Terms(session_id=code.session_id, client_id=client.id, scope=code.scope)
-        try:
-            tokens = server.auth.open_for(opener, server.caller, client.name, terms)
-        except Unauthorized:
-            raise InvalidGrantError("The user has signed out meanwhile.") from None
-        if server.codes.came_again(user.text):  # before there was a session to end
-            server.auth.end(code.user_id, code.session_id)
-            raise InvalidGrantError("The code was used twice.")
-        answer = server.answer(tokens)
-        if "openid" in code.scope.split():
-            answer["id_token"] = server.tokens.issue_id(
-                client.id,
-                sub=code.user_id,
-                sid=code.session_id,
-                auth_time=code.auth_time,
-                at_hash=half_hash(tokens.access_token),
-                **({"nonce": code.nonce} if code.nonce else {}),
-            )
-        return answer
-
-
-class Pkce(CodeChallenge):
-    """Every client must use PKCE, with S256. Authlib does not ask confidential clients for it."""
-
-    SUPPORTED_CODE_CHALLENGE_METHOD: ClassVar = ["S256"]
-    CODE_CHALLENGE_METHODS: ClassVar = {"S256": proves}
-
-    def validate_code_challenge(self, grant: CodeGrant, redirect_uri: str) -> None:
-        given = grant.request.form
-        method, challenge = given.get("code_challenge_method"), given.get("code_challenge", "")
-        if method != "S256" or not is_challenge(challenge):
-            raise InvalidRequestError("Use PKCE: send a code_challenge made by S256, and say so.")
-        super().validate_code_challenge(grant, redirect_uri)
-
-    def get_authorization_code_challenge_method(self, authorization_code: Redeemed) -> str:
-        return "S256"
-
-
-class Held:
-    """A refresh token and the session it names, as Authlib asks about it. Trading it shows whether
-    it is still good; an old one ends the session."""
-
-    def __init__(self, text: str, session: "Session") -> None:
-        self.text, self.session = text, session
-
-    def check_client(self, client: Party) -> bool:
-        return self.session.client_id == client.get_client_id()
-
-    def get_scope(self) -> str:
-        return self.session.scope or ""
-
-
-class RefreshGrant(RefreshTokenGrant):
-    """By the rules of first-party sessions: see `Auth.refresh`."""
-
-    TOKEN_ENDPOINT_AUTH_METHODS = ANY
-    server: Server
-
-    def authenticate_refresh_token(self, refresh_token: str) -> Held | None:
-        session = self.server.auth.session_behind(refresh_token)
-        return Held(refresh_token, session) if session else None
-
-    def authenticate_user(self, refresh_token: Held) -> str:
-        return refresh_token.session.user_id
-
-    def issue_token(self, user: str, refresh_token: Held) -> dict[str, Any]:
-        wanted = self.request.payload.scope
-        try:
-            tokens = self.server.auth.trade(
-                refresh_token.text,
-                client_id=refresh_token.session.client_id,
-                only=wanted.split() if wanted else None,
-            )
-        except Unauthorized:
-            raise InvalidGrantError("The refresh token is not good any more.") from None
-        return self.server.answer(tokens)
-
-    def revoke_old_credential(self, refresh_token: Held) -> None:
-        """Already done by `issue_token`. The old token stays good until the new one is used."""
-
-
-class ServiceGrant(ClientCredentialsGrant):
-    """A program in its own name: no user, no session."""
-
-    TOKEN_ENDPOINT_AUTH_METHODS = SECRET
-    server: Server
-
-    def generate_token(self, scope: str | None = None, **_: Any) -> dict[str, Any]:
-        client: OAuthClient = self.request.client.client
-        allowed = SERVICE_SCOPES.intersection(client.scopes)
-        wanted = set((scope or "").split()) or allowed
-        if not wanted <= allowed:
-            raise InvalidScopeError("The client is not registered for that.")
-        tokens = self.server.tokens
-        access_token = tokens.issue_to(client.id, sub=client.id, scope=" ".join(sorted(wanted)))
-        return self.server.bearer(access_token)

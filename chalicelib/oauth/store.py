@@ -40,7 +40,12 @@ return {found, 0}
 """
 
 
-_CLIENT = "id, name, secret_digest, redirect_uris, post_logout_redirect_uris, scopes, created_at"
+MOST_URIS = 10_000
+
+_CLIENT = (
+    "id, name, secret_digest, redirect_uris, post_logout_redirect_uris, scopes, created_at,"
+    " require_pkce, claims_in_id_token"
+)
 
 
 class ClientStore:
@@ -52,7 +57,7 @@ class ClientStore:
     def add(self, client: OAuthClient) -> None:
         with self._postgres.cursor() as cursor:
             cursor.execute(
-                f"INSERT INTO oauth_clients ({_CLIENT}) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                f"INSERT INTO oauth_clients ({_CLIENT}) VALUES ({', '.join(['%s'] * 9)})",
                 [
                     client.id,
                     client.name,
@@ -61,6 +66,8 @@ class ClientStore:
                     client.post_logout_redirect_uris,
                     client.scopes,
                     client.created_at,
+                    client.require_pkce,
+                    client.claims_in_id_token,
                 ],
             )
 
@@ -81,6 +88,16 @@ class ClientStore:
                 " ORDER BY id DESC LIMIT %(limit)s",
                 {"before": before, "limit": limit},
             ).fetchall()
+
+    def public_redirect_uris(self) -> list[str]:
+        """Where public programs have users sent back to: at most MOST_URIS of them."""
+        with self._postgres.cursor() as cursor:
+            found = cursor.execute(
+                "SELECT DISTINCT unnest(redirect_uris) FROM oauth_clients"
+                " WHERE secret_digest IS NULL AND deleted_at IS NULL LIMIT %s",
+                [MOST_URIS],
+            )
+            return [uri for (uri,) in found]
 
     def delete(self, client_id: str, now: Time) -> bool:
         """Forget a program's secret, and hide the program. False: it never existed."""

@@ -2,16 +2,15 @@
 
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from chalicelib.sentences import said, wrong
 from chalicelib.text import hides, visible
-from chalicelib.wire import NFC, PRINTABLE, UUID_PATTERN, Id, Input, Model, Token, Utc
+from chalicelib.wire import NFC, PRINTABLE, UUID, Id, Input, Model, Token, Utc
 
 DELETED_NAME = "Deleted user"
 MAX_DEVICES = 20
 MAX_IDS = 100
-_UUID = UUID_PATTERN.strip("^$")
 
 
 def _fold(value: Any) -> Any:
@@ -68,8 +67,12 @@ About = Annotated[
 
 UserIds = Annotated[
     str,
-    Field(pattern=rf"^{_UUID}(,{_UUID}){{0,{MAX_IDS - 1}}}$", max_length=37 * MAX_IDS - 1),
-    said(f"Give 1 to {MAX_IDS} ids with commas between, each a UUID in lower case."),
+    StringConstraints(
+        pattern=rf"^{UUID}(,{UUID}){{0,{MAX_IDS - 1}}}$",
+        max_length=37 * MAX_IDS - 1,
+        to_lower=True,
+    ),
+    said(f"Give 1 to {MAX_IDS} ids with commas between, each a UUID."),
 ]
 """1 to MAX_IDS ids, with commas between."""
 
