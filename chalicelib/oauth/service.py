@@ -10,6 +10,7 @@ from authlib.oauth2.rfc6749.util import extract_basic_authorization
 from chalicelib.auth.models import Client, Identity
 from chalicelib.config import Settings
 from chalicelib.forms import Sent
+from chalicelib.oauth.id_tokens import claims_of
 from chalicelib.oauth.models import OAuthClient, is_client_id, one_each
 from chalicelib.oauth.protocol import Outcome, Question, Server
 
@@ -62,14 +63,7 @@ class OAuth:
 
     def userinfo(self, identity: Identity) -> dict[str, Any]:
         """What the user agreed to show of themselves (OpenID Connect Core, section 5.3)."""
-        user = self._users().me(identity.user_id)
-        claims: dict[str, Any] = {"sub": user.id}
-        if "profile" in identity.scopes:
-            claims |= {"name": user.display_name, "preferred_username": user.username}
-            claims |= {"picture": user.avatar_url} if user.avatar_url else {}
-        if "email" in identity.scopes:
-            claims |= {"email": user.email, "email_verified": user.email_verified}
-        return claims
+        return claims_of(self._users().me(identity.user_id), identity.scopes)
 
     def client(self, client_id: str, caller: Client) -> OAuthClient | None:
         """A program by its id. Only unknown ids count against the rate limit of the address."""
@@ -89,6 +83,7 @@ class OAuth:
             auth=self._auth,
             tokens=self._tokens,
             throttle=self._throttle,
+            users=self._users,
             caller=caller,
         )
 
