@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from chalicelib.admin.service import Admin
     from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.email_changes import EmailChanges
+    from chalicelib.auth.email_store import EmailStore
     from chalicelib.auth.google import Google
     from chalicelib.auth.google_models import GoogleStart
     from chalicelib.auth.google_tokens import GoogleTokens
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from chalicelib.oauth.browsers import Browsers
     from chalicelib.oauth.clients import Clients
     from chalicelib.oauth.consent import Consent
+    from chalicelib.oauth.edit_store import EditStore
     from chalicelib.oauth.origins import Origins
     from chalicelib.oauth.programs import Programs
     from chalicelib.oauth.service import OAuth
@@ -261,6 +264,26 @@ class Deps:
             passwords=lambda: self.passwords,
             auth=self.auth,
             users=self.users,
+            changes=lambda: self.email_changes,
+            wanted=self.email_store,
+        )
+
+    @cached_property
+    def email_store(self) -> "EmailStore":
+        from chalicelib.auth.email_store import EmailStore
+
+        return EmailStore(self.postgres)
+
+    @cached_property
+    def email_changes(self) -> "EmailChanges":
+        from chalicelib.auth.email_changes import EmailChanges
+
+        return EmailChanges(
+            store=self.email_store,
+            accounts=self.accounts,
+            throttle=self.throttle,
+            users=self.users,
+            sockets=self.gateway,
         )
 
     @cached_property
@@ -321,6 +344,12 @@ class Deps:
         return ClientStore(self.postgres)
 
     @cached_property
+    def edit_store(self) -> "EditStore":
+        from chalicelib.oauth.edit_store import EditStore
+
+        return EditStore(self.postgres)
+
+    @cached_property
     def codes(self) -> "Codes":
         from chalicelib.oauth.store import Codes
 
@@ -330,7 +359,9 @@ class Deps:
     def oauth_clients(self) -> "Clients":
         from chalicelib.oauth.clients import Clients
 
-        return Clients(store=self.client_store, admin=self.admin, auth=self.auth)
+        return Clients(
+            store=self.client_store, edits=self.edit_store, admin=self.admin, auth=self.auth
+        )
 
     @cached_property
     def program_origins(self) -> "Origins":
@@ -357,6 +388,7 @@ class Deps:
         return OAuth(
             self.settings,
             clients=self.client_store,
+            edits=self.edit_store,
             codes=self.codes,
             auth=self.auth,
             tokens=self.access_tokens,

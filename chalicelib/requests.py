@@ -53,7 +53,7 @@ def query_of(model: type[M], request: Any) -> M:
     given = dict(parameters.items()) if parameters else {}
     broken = [name for name, value in given.items() if _is_broken(name) or _is_broken(value)]
     if broken:
-        message = "is not valid UTF-8"
+        message = "This is not valid UTF-8."
         names = ["" if has_half(name) else name for name in broken[:20]]
         raise ValidationFailed([{"field": name, "message": message} for name in names])
     try:

@@ -109,7 +109,7 @@ def parse(model: type[M], text: str) -> M:
 
 def unpaired(fields: list[str]) -> ValidationFailed:
     """The refusal of text that holds half of a surrogate pair, which no UTF-8 can hold."""
-    message = "must not contain half of a surrogate pair: send whole characters"
+    message = "Send whole characters: this holds half of a surrogate pair."
     return ValidationFailed([{"field": field, "message": message} for field in fields])
 
 

@@ -1,6 +1,5 @@
 """Who is calling, with which session; what signing in takes and gives."""
 
-import re
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,23 +7,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from chalicelib.addresses import MAX_ADDRESS, canonical
 from chalicelib.auth.passkey_models import PasskeyAnswer
 from chalicelib.auth.scopes import SCOPES, scopes_of
 from chalicelib.clock import NOW, Time
 from chalicelib.sentences import said, wrong
 from chalicelib.socket_events import declare
-from chalicelib.users.models import DeviceKey, Name, Profile, Username
+from chalicelib.users.models import Address, DeviceKey, Name, Profile, Username
 from chalicelib.wire import PRINTABLE, Id, Input, Limit, Model, Utc
 
 LATELY = timedelta(hours=3)
 """No socket lives longer: what a session revoked before this has left open is closed by itself."""
-
-# The HTML standard's idea of a valid address: it has one @, a plain local part, and a domain made
-# of labels; we ask for at least two of these. Whether mail arrives is not known.
-_EMAIL = re.compile(
-    r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-    r"(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,15 +117,22 @@ class Session:
         return self.read_at < self.revoked_at + LATELY
 
 
-def _fold(value: Any) -> Any:
-    return value.strip().lower() if isinstance(value, str) else value
+def _strip(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
 
 
-def email_address(value: str) -> str:
-    """Raises ValueError unless it looks like an address in lower case."""
-    if not _EMAIL.fullmatch(value):
-        raise wrong("This does not look like an e-mail address, such as name@example.com.")
-    return value
+def _login(value: Any) -> Any:
+    """A username or an address in the one form in which it is stored. What is neither stays as it
+    is, and is nobody's."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if "@" not in text:  # letters of no alphabet but ours have a lower case in ASCII: U+212A is one
+        return text.lower() if text.isascii() else text
+    try:
+        return canonical(text)
+    except ValueError:
+        return text
 
 
 def _opaque(value: Any) -> Any:
@@ -152,9 +152,12 @@ def _password(value: str) -> str:
 
 
 Email = Annotated[
-    str, Field(max_length=254, repr=False), BeforeValidator(_fold), AfterValidator(email_address)
+    str,
+    Field(max_length=MAX_ADDRESS, repr=False),
+    BeforeValidator(_strip),
+    AfterValidator(canonical),
 ]
-"""An address in lower case: what differs in case alone is one mailbox nearly everywhere."""
+"""An address, canonical: what differs in case alone is one mailbox nearly everywhere."""
 
 Password = Annotated[
     str,
@@ -216,7 +219,7 @@ class Credentials(Input):
     what a passkey makes of the answer's `passkey` as that."""
 
     login: Annotated[
-        str, Field(min_length=1, max_length=254, repr=False), BeforeValidator(_fold), PRINTABLE
+        str, Field(min_length=1, max_length=254, repr=False), BeforeValidator(_login), PRINTABLE
     ]
     password: Password
     second_factor: Annotated[Code | None, Field(repr=False)] = None
@@ -276,6 +279,13 @@ class PasswordProof(Proof):
     """Proves that it is the account's owner who asks."""
 
     password: Password
+
+
+class EmailChange(PasswordProof):
+    """Asks for another e-mail address. It takes the place of yours when you follow the link that is
+    mailed to it. Asking for the address that you have ends a change that waits."""
+
+    email: Email
 
 
 class SecondFactorCode(Input):
@@ -343,6 +353,15 @@ class NewSession(Model):
 
 
 SIGNED_IN = declare("account.signed_in", NewSession, scope="account", first_party=True)
+
+
+class EmailChanged(Model):
+    """Your account has another e-mail address now, which is verified."""
+
+    email: Address
+
+
+EMAIL_CHANGED = declare("account.email_changed", EmailChanged, scope="account", first_party=True)
 
 
 class SessionQuery(Input):

@@ -3,7 +3,7 @@
 from base64 import urlsafe_b64decode
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from chalicelib.sentences import said
 from chalicelib.users.models import DeviceKey, Name
@@ -34,6 +34,11 @@ _Base64 = Annotated[
 _MADE = said("Send this as the browser made it: base64url without padding.")
 
 
+def _absent_if_empty(value: Any) -> Any:
+    # Safari sends "" where an authenticator names no user.
+    return None if value == "" else value
+
+
 class _Standard(Input):
     """Part of what browsers make (WebAuthn Level 3, section 5.1): what they add is passed over."""
 
@@ -54,7 +59,9 @@ class Assertion(_Standard):
     authenticator_data: Annotated[_Base64, Field(max_length=4096, alias="authenticatorData"), _MADE]
     signature: Annotated[_Base64, Field(max_length=2048), _MADE]
     user_handle: Annotated[
-        Annotated[_Base64, Field(max_length=88), _MADE] | None, Field(alias="userHandle")
+        Annotated[_Base64, Field(max_length=88), _MADE] | None,
+        Field(alias="userHandle"),
+        BeforeValidator(_absent_if_empty),
     ] = None
 
 

@@ -51,10 +51,15 @@ _LAST_ADMIN = """
 """
 
 
-# A changed password voids the links that were mailed before. The second table is the one of the
-# version before.
-_FORGET_RESETS = """
-WITH links AS (DELETE FROM mail_links WHERE user_id = %(user_id)s AND purpose = 'reset')
+# A changed password voids a change of the address, which a thief may have asked for. Before the
+# links: EmailStore locks both in this order.
+_FORGET_CHANGE = "DELETE FROM email_changes WHERE user_id = %s"
+
+# And the links that were mailed before. The second table is the one of the version before.
+_FORGET_LINKS = """
+WITH links AS (
+    DELETE FROM mail_links WHERE user_id = %(user_id)s AND purpose IN ('reset', 'change')
+)
 DELETE FROM mail_tokens WHERE user_id = %(user_id)s AND purpose = 'reset'
 """
 
@@ -72,7 +77,7 @@ class Credential(NamedTuple):
 
 
 _WAYS_IN = (
-    *("mail_links", "mail_tokens", "second_factors", "recovery_codes"),
+    *("email_changes", "mail_links", "mail_tokens", "second_factors", "recovery_codes"),
     *("passkeys", "google_accounts", "user_roles"),
 )
 
@@ -81,7 +86,7 @@ _WAYS_IN = (
 _FORGET = f"""
 WITH {", ".join(f"{one} AS (DELETE FROM {one} WHERE user_id = %(user_id)s)" for one in _WAYS_IN)}
 DELETE FROM mails USING users WHERE users.id = %(user_id)s AND (
-    (mails.kind IN ('verify', 'export') AND mails.subject = users.id::text)
+    (mails.kind IN ('verify', 'export', 'change') AND mails.subject = users.id::text)
     OR (mails.kind = 'reset' AND split_part(mails.subject, ' ', 1) = users.email
         AND users.email_verified_at IS NOT NULL)
 )
@@ -362,7 +367,8 @@ class AccountStore:
                     " WHERE user_id = %s AND password_hash = %s",
                     [password_hash, now, user_id, checked],
                 ).rowcount
-                cursor.execute(_FORGET_RESETS, {"user_id": user_id})
+                cursor.execute(_FORGET_CHANGE, [user_id])
+                cursor.execute(_FORGET_LINKS, {"user_id": user_id})
                 if changed:
                     notices.tell(cursor, user_id, "password_changed", now)
             return self.revoke_all(user_id, but=but, now=now) if changed else None
@@ -385,6 +391,9 @@ class AccountStore:
                     return None
                 if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone():
                     raise LastAdmin()
+                # Before the rest, as a change of the address does, or the two could wait for each
+                # other.
+                cursor.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [user_id])
                 cursor.execute(_FORGET.encode(), {"user_id": user_id})
                 # By a statement of their own, which sees a sign-in that the last one waited for.
                 cursor.execute(_FORGET_NOTICES, [user_id])

@@ -2,8 +2,16 @@
 
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    model_validator,
+)
 
+from chalicelib.addresses import shown
 from chalicelib.sentences import said, wrong
 from chalicelib.text import hides, visible
 from chalicelib.wire import NFC, PRINTABLE, UUID, Id, Input, Model, Token, Utc
@@ -84,18 +92,24 @@ DeviceId = Annotated[
 """What a client calls its device; its own choice, the same for every token of that device."""
 
 
+Address = Annotated[str, PlainSerializer(shown, return_type=str, when_used="json")]
+"""A canonical address. On the wire its domain is in Unicode, as people write it."""
+
+
 class Profile(Model):
-    """A user as they see themselves. Until the address is verified, it may be somebody else's."""
+    """A user as they see themselves. Until the address is verified, it may be somebody else's.
+    `pending_email`: the address that they have asked for, until they follow the link to it."""
 
     id: str
     username: str
     display_name: str
     about: str
     avatar_url: str | None
-    email: str
+    email: Address
     email_verified: bool
     push_previews: bool
     created_at: Utc
+    pending_email: Address | None = None
 
 
 class Card(Model):

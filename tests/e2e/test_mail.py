@@ -35,6 +35,32 @@ def test_an_address_is_verified_by_the_link_that_registering_mailed(run: Run) ->
     run(scenario)
 
 
+def test_a_domain_in_unicode_and_in_ascii_is_one_address(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        name = f"u{uuid.uuid4().hex[:8]}"
+        ours, sent_to = f"{name}@Bücher.example", f"{name}@xn--bcher-kva.example"
+        account = {"email": ours, "username": name, "display_name": "U", "password": PASSWORD}
+        made = await people.anonymous.ok("POST /v1/auth/register", account)
+        assert made["user"]["email"] == ours.lower()
+        user = User(people.anonymous.url, people.anonymous.http, made["access_token"])
+        user.signed_in = {**made, "user": {**made["user"], "email": sent_to}}
+        (token,) = await people.mailed(user)
+        await user.ok("POST /v1/auth/email/verify", {"token": token})
+
+        for login_name in (ours, sent_to.upper(), f"{name}@bücher\u3002example"):
+            assert await login(people.anonymous, login_name) == 200
+        await people.anonymous.ok("POST /v1/auth/password/reset-request", {"email": ours})
+        reset = {"token": (await people.mailed(user, 2))[0], "new_password": NEW}
+        await people.anonymous.ok("POST /v1/auth/password/reset", reset)
+        assert await login(people.anonymous, ours, NEW) == 200
+        other = await people.anonymous.call(
+            "POST /v1/auth/register", {**account, "email": f"{name}é@bücher.example"}
+        )
+        assert (other.status, other.code) == (422, "validation_failed")
+
+    run(scenario)
+
+
 def test_g5_a_reset_ends_every_session_and_closes_its_sockets(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.new("ana")
@@ -86,7 +112,16 @@ def test_nothing_tells_whether_an_address_is_known(run: Run) -> None:
             (await eve.call("POST /v1/auth/email/verify-request")).status,
             await login(api, email, NEW),
             await login(api, email, "wrong wrong wrong"),
+            *await asked_for(people, email),
         ]
+
+    async def asked_for(people: People, email: str) -> list[Any]:
+        """How one account that wants an address is answered."""
+        mallory = await people.new("mallory")
+        wanted = {"email": email, "password": PASSWORD}
+        asked = await mallory.call("POST /v1/users/me/email", wanted)
+        profile = await mallory.ok("GET /v1/users/me")
+        return [asked.status, asked.body, profile["pending_email"] == email]
 
     run(scenario)
 
@@ -177,6 +212,29 @@ def test_strangers_who_claim_an_address_do_not_keep_its_owner_out(run: Run) -> N
 
         assert "#reset=" in reset
         assert await login(people.anonymous, email) == 200
+
+    run(scenario)
+
+
+def test_an_account_moves_to_another_address(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana, bo = await people.verified("ana"), await people.new("bo")
+        old = ana.signed_in["user"]["email"]
+        async with ana.socket() as socket:
+            new = await people.move(ana)
+            assert (await socket.event("account.email_changed"))["email"] == new
+
+        me = await ana.ok("GET /v1/users/me")
+        assert (me["email"], me["email_verified"], me["pending_email"]) == (new, True, None)
+        assert await login(people.anonymous, new) == 200
+        assert await login(people.anonymous, old) == 401
+        assert "does not sign in any more" in await people.told(ana, "took the place of this one")
+        text = await people.told(ana, "Another e-mail address was asked for")
+        assert new not in text
+        asked = {"email": new, "password": PASSWORD}
+        assert (await bo.call("POST /v1/users/me/email", asked)).status == 204
+        wrong = await bo.call("POST /v1/users/me/email", {**asked, "password": "wrong"})
+        assert (wrong.status, wrong.code) == (401, "invalid_credentials")
 
     run(scenario)
 
