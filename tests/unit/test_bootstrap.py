@@ -25,7 +25,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.Fix
         (tmp_path / "brew/opt/rabbitmq/sbin/rabbitmq-server").touch()
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin" if docker else str(programs))
     monkeypatch.setattr(bootstrap, "HOMEBREW", [tmp_path / "brew"])
-    monkeypatch.setattr(bootstrap.sys, "platform", platform)
+    monkeypatch.setattr("sys.platform", platform)
     return str(platform)
 
 
