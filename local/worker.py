@@ -7,9 +7,7 @@ from the rest of `local`, so that it carries no more than a Lambda would.
 import ctypes
 import importlib
 import json
-import logging
 import os
-import pdb
 import signal
 import socket
 import struct
@@ -160,9 +158,11 @@ def _receive(channel: socket.socket) -> bytes | None:
 
 def show_more() -> None:
     """For those who work on the app: print whole tracebacks, and let them use `breakpoint()`."""
+    import logging  # here, as below: other workers carry no more than they need
+
     make = logging.getLogRecordFactory()
 
-    def record(*given: Any, **more: Any) -> logging.LogRecord:
+    def record(*given: Any, **more: Any) -> Any:
         made = make(*given, **more)
         if made.exc_info and made.exc_info[0] is not None:
             # What the app logs leaves the message of an exception out: it may quote secrets.
@@ -175,6 +175,8 @@ def show_more() -> None:
 
 
 def _debug(*_: Any, header: str | None = None) -> None:
+    import pdb
+
     if (deadline := sys.modules.get("chalicelib.deadline")) is not None:
         deadline.end()  # else the time of this event would run out at the prompt
     debugger = pdb.Pdb()

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import pty
 import random
 import re
 import shlex
@@ -134,6 +135,7 @@ def test_serves_everything_and_ctrl_c_leaves_nothing(
     command = [sys.executable, "-m", "local", "environment", "--state", str(cloud.state)]
     printed.write_bytes(subprocess.check_output(command, cwd=ROOT))
     assert exported(printed).items() >= about["environment"].items()
+    assert "does not print to a terminal" in on_a_terminal(command)
 
     cloud.popen.send_signal(signal.SIGINT)
 
@@ -142,6 +144,21 @@ def test_serves_everything_and_ctrl_c_leaves_nothing(
     assert cloud.left_behind() == []
     assert '"kind": "disconnect"' in cloud.record_file.read_text()
     assert "Traceback" not in cloud.output
+
+
+def on_a_terminal(command: list[str]) -> str:
+    """What a command that fails shows there."""
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False
+        )
+        os.write(theirs, b".")
+        assert (done.returncode, os.read(ours, 1024)) == (1, b".")  # and nothing else
+        return done.stderr
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_run_json_follows_replaced_workers_and_servers(start: Start) -> None:
