@@ -9,23 +9,33 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# What `python -m local` is told by the variables of make.
+PORTS = $(if $(PORT),--http-port "$(PORT)")
+SERVE = $(PORTS) $(if $(SOCKET_PORT),--socket-port "$(SOCKET_PORT)") $(if $(DEV),--dev)
+
 .PHONY: run
-run: setup ## serve Parley on this machine; Ctrl-C stops all of it
-	@exec $(BIN)/python -m local run
+run: ## serve Parley at PORT, or 8000; DEV=1 to work on its code; Ctrl-C stops all of it
+	@$(PYTHON) local/bootstrap.py --check
+	@$(PYTHON) -m local run --check $(SERVE)
+	@$(PYTHON) local/bootstrap.py
+	@exec $(BIN)/python -m local run $(SERVE)
 
 .PHONY: demo
 demo: setup ## fill two demo accounts and a chat into a Parley that runs already
 	@exec $(BIN)/python -m local demo
 
 .PHONY: services
-services: setup ## start the servers alone and print the environment for `chalice local`
-	@exec $(BIN)/python -m local services
+services: ## start the servers alone, for `chalice local`; their addresses go to .local/services.env
+	@$(PYTHON) local/bootstrap.py --check
+	@$(PYTHON) -m local services --check $(PORTS)
+	@$(PYTHON) local/bootstrap.py
+	@exec $(BIN)/python -m local services $(PORTS)
 
 .PHONY: test
-test: ## install what is missing, then run every check and every test
+test: ## install what is missing, then run every check and test; ONLY=g1 for tests with that in their names
 	@$(PYTHON) local/bootstrap.py --for tests
-	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest --numprocesses 3 --dist loadfile tests
+	@$(if $(ONLY),,$(MAKE) --no-print-directory lint)
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile $(if $(ONLY),-k "$(ONLY)") tests
 
 .PHONY: soak
 soak: develop ## chat for MINUTES while servers die and freeze; nothing may be lost
@@ -34,6 +44,17 @@ soak: develop ## chat for MINUTES while servers die and freeze; nothing may be l
 .PHONY: check
 check: develop lint ## format, lint, types, import rules and unit tests
 	@$(BIN)/pytest -q tests/unit
+
+.PHONY: format
+format: develop ## put the code into the form that `make check` asks for
+	@$(BIN)/ruff format $(CODE)
+	@$(BIN)/ruff check --fix $(CODE)
+
+.PHONY: docs
+docs: develop ## make the documents again that come from the code
+	@$(BIN)/python -m local.access
+	@$(BIN)/python -m local.rates
+	@$(BIN)/python -m local.asyncapi
 
 .PHONY: lint-infra
 lint-infra: develop
@@ -104,6 +125,8 @@ lock: develop ## pin the newest versions of all requirements, with hashes
 	$(COMPILE) --allow-unsafe -o infra/requirements.txt infra/requirements.in
 	$(COMPILE) -o local/servers/requirements.txt local/servers/requirements.in
 	$(COMPILE) --allow-unsafe -o tests/deploy/scanner/requirements.txt tests/deploy/scanner/requirements.in
+	sed -i '1i # Complete: `pip install --no-deps -r requirements.txt`. The README says why, under "Working on it".' \
+		requirements.txt
 	sed -i '/^# WARNING/,$$d' requirements*.txt infra/requirements.txt local/requirements.txt \
 		local/servers/requirements.txt tests/deploy/scanner/requirements.txt
 

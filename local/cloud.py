@@ -17,6 +17,7 @@ import uvloop
 
 from local import demo, keys, terminal
 from local.console import Console
+from local.dev import Code, DevHttpGateway, DevPool
 from local.environment import app_environment, with_inherited
 from local.fcm import Fcm
 from local.functions import Function, Registered, read_config, registered
@@ -26,7 +27,7 @@ from local.logs import WorkerLog
 from local.mails import Mails
 from local.management import ManagementApi, NoConnections, Sockets
 from local.names import Names
-from local.options import CloudFailed, Listeners, Options, url
+from local.options import CloudFailed, Listeners, Options, page, url
 from local.pages import Pages
 from local.pushes import Pushes
 from local.schedules import Schedules, ScheduleUnsupported
@@ -49,14 +50,14 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def run(options: Options) -> None:
     """Serve the app until Ctrl-C, a signal or the end of the terminal. Raises CloudFailed."""
-    with contextlib.suppress(_Stopped), _started(options, Console()) as base:
+    with terminal.restored(), contextlib.suppress(_Stopped), _started(options, Console()) as base:
         uvloop.run(_until_stopped(_Cloud(options, base).serve()))
         base.console.plain("\nStopping ...")
 
 
 def services(options: Options) -> None:
-    """Serve what the app needs, and print the environment that `chalice local` wants."""
-    with contextlib.suppress(_Stopped), _started(options, Console(sys.stderr)) as base:
+    """Serve what the app needs, and keep the environment that `chalice local` wants in a file."""
+    with contextlib.suppress(_Stopped), _started(options, Console()) as base:
         # `chalice local` is to listen there, not we.
         base.listeners.close_public()
         uvloop.run(_until_stopped(_Cloud(options, base).serve_services()))
@@ -93,10 +94,10 @@ def _started(options: Options, console: Console) -> Iterator[_Base]:
         _on_signals(_raise_stopped)
         terminal.hang_up_with_it()
         try:
-            listeners = Listeners.bind(options)
-            stack.callback(listeners.close)
             state.claim()
             stack.callback(state.release)
+            listeners = Listeners.bind(options)
+            stack.callback(listeners.close)
             found = keys.load(state.keys)
             pushes = Pushes()
             fcm = Fcm(account=found.service_account, pushes=pushes, url=url(listeners.fcm))
@@ -221,26 +222,20 @@ class _Cloud:
             stack.push_async_callback(sockets.stop)
             await sockets.start(base.listeners.sockets)
             self._start_triggers(stack, pool, app)
-            http = HttpGateway(
-                pool=pool,
-                app=app,
-                limits=options.limits,
-                report=self._console.problem,
-                pages=Pages(folder=options.web, pushes=base.pushes, mails=base.mails),
-                names=names,
-            )
+            http = self._http_gateway(pool, app, names)
             stack.push_async_callback(http.stop)
+            # Before the first answer: whoever got one may ask where the cloud is.
+            self._published = True
+            self._publish(pool)
             await http.start(base.listeners.http)
             self._console.step("gateways, triggers and schedules are ready")
             if options.demo:
                 await self._fill_demo()
-            self._published = True
-            self._publish(pool)
             self._say_where()
             await self._watch_servers(pool)
 
     async def serve_services(self) -> None:
-        """Start what the app needs, print its environment, and stay until cancelled."""
+        """Start what the app needs, write its environment, and stay until cancelled."""
         base = self._base
         async with contextlib.AsyncExitStack() as stack:
             await self._start_stand_ins(stack)
@@ -252,11 +247,12 @@ class _Cloud:
             path = base.state.folder / "services.env"
             base.state.write(path, lines)
             stack.callback(path.unlink, missing_ok=True)
-            print(lines, end="", flush=True)
+            # Never on the terminal: it holds keys.
             self._console.plain(
-                f"\nIn another terminal:  . {shlex.quote(str(path))} && "
-                f"{_chalice()} local --port {self._options.http_port}\n"
-                "Ctrl-C stops the servers."
+                f"\n  Environment   {path}\n\n"
+                f"  In another terminal:  . {shlex.quote(os.path.relpath(path))} && "
+                f"{_chalice()} local --no-autoreload --port {self._options.http_port}\n\n"
+                "  Ctrl-C stops the servers.\n"
             )
             await asyncio.Event().wait()
 
@@ -273,13 +269,18 @@ class _Cloud:
         log = WorkerLog(self._base.state.worker_log, self._console.problem)
         stack.callback(log.close)
         await log.start()
-        pool = WorkerPool(
-            folder=self._options.app,
-            environment=with_inherited(self._base.environment),
-            log=log,
-            report=self._console.problem,
-            changed=lambda: self._publish(pool),
-        )
+        given: dict[str, Any] = {
+            "folder": self._options.app,
+            "environment": with_inherited(self._base.environment),
+            "log": log,
+            "report": self._console.problem,
+            "changed": lambda: self._publish(pool),
+        }
+        pool: WorkerPool
+        if self._options.dev:
+            pool = DevPool(code=Code(self._options.app), **given)
+        else:
+            pool = WorkerPool(**given)
         stack.push_async_callback(pool.stop)
         try:
             await pool.start(self._options.workers)
@@ -287,6 +288,19 @@ class _Cloud:
             raise CloudFailed(str(problem)) from None
         self._console.step(f"{self._options.workers} workers are ready")
         return pool
+
+    def _http_gateway(self, pool: WorkerPool, app: Registered, names: Names) -> HttpGateway:
+        base, options = self._base, self._options
+        given: dict[str, Any] = {
+            "app": app,
+            "limits": options.limits,
+            "report": self._console.problem,
+            "pages": Pages(folder=options.web, pushes=base.pushes, mails=base.mails),
+            "names": names,
+        }
+        if isinstance(pool, DevPool):
+            return DevHttpGateway(pool=pool, describe=lambda: self._describe(pool), **given)
+        return HttpGateway(pool=pool, **given)
 
     async def _describe(self, pool: WorkerPool) -> Registered:
         outcome = await pool.invoke(Function("describe", "describe"), b"{}")
@@ -367,11 +381,14 @@ class _Cloud:
 
     def _say_where(self) -> None:
         say = self._console.plain
-        say(f"\n  Web client and API   {self._base.environment['ISSUER']}/")
+        say(f"\n  Web client and API   {page(self._base.environment['ISSUER'])}/")
         say(f"  Sockets              {self._base.environment['WS_URL']}")
         say(f"  Logs                 {self._base.state.worker_log.parent}")
         if self._options.demo:
             say("\n  Demo accounts (user name, password):")
             for account in demo.ACCOUNTS:
                 say(f"    {account.username:5} {account.password}")
+        if self._options.dev:
+            say("\n  Changed code counts at once. What functions print comes here, and so does the")
+            say("  prompt of breakpoint(). New schedules, queues and migrations need a new start.")
         say("\n  Ctrl-C stops everything.\n")

@@ -6,7 +6,7 @@ from local.events import REGION, STAGE
 from local.fcm import Fcm
 from local.google import CLIENT_ID
 from local.keys import Keys
-from local.options import Listeners, url
+from local.options import Listeners, page, url
 from local.servers import Servers
 from local.ses import SENDER, Ses
 
@@ -27,7 +27,8 @@ def app_environment(
         "ISSUER": url(listeners.http),
         "CORS_ORIGINS": os.environ.get("CORS_ORIGINS") or _names_of(url(listeners.http)),
         "PASSKEY_RP_ID": "localhost",  # an address is not the name that browsers ask for
-        "PASSKEY_ORIGINS": url(listeners.http).replace("127.0.0.1", "localhost"),
+        "PASSKEY_ORIGINS": page(url(listeners.http)),
+        "WEB_URL": page(url(listeners.http)),
         "WS_URL": f"{url(listeners.sockets, 'ws')}/{STAGE}",
         "WS_ENDPOINT_URL": f"{url(listeners.management)}/{STAGE}",
         "JWT_KEYS": found.jwks,
@@ -47,7 +48,7 @@ def app_environment(
 
 def _names_of(address: str) -> str:
     """The origins that the web client may have been opened at."""
-    return ",".join(dict.fromkeys([address, address.replace("127.0.0.1", "localhost")]))
+    return ",".join(dict.fromkeys([address, page(address)]))
 
 
 def with_inherited(own: dict[str, str]) -> dict[str, str]:

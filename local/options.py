@@ -1,15 +1,19 @@
 """What the command line says, and the ports that it names."""
 
 import os
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from errno import EADDRINUSE
 from pathlib import Path
-from socket import SO_REUSEADDR, SOL_SOCKET, socket
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, AddressFamily, has_ipv6, socket
 
+from local.holder import holder
 from local.limits import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
+LAST_PORT = 65535
 
 
 class CloudFailed(Exception):
@@ -21,7 +25,8 @@ class Options:
     """How to run the local cloud."""
 
     http_port: int = 8000
-    socket_port: int = 8001
+    socket_port: int | None = None
+    """None for the port after `http_port`, or any free one where that is in use."""
     workers: int = os.cpu_count() or 1
     state: Path = ROOT / ".local"
     messages: str = "mongo"
@@ -29,6 +34,8 @@ class Options:
     schedule_seconds: float | None = None
     limits: Limits = field(default_factory=Limits)
     allow_hosts: frozenset[str] = frozenset()
+    dev: bool = False
+    """One worker that has the terminal, takes changed code at once and is never too slow."""
     app: Path = ROOT
     web: Path = ROOT / "web"
 
@@ -46,10 +53,16 @@ class Listeners:
 
     @classmethod
     def bind(cls, options: Options) -> "Listeners":
-        """Raises CloudFailed where a port is taken."""
+        """Raises CloudFailed where a port is taken that was asked for."""
+        http = _bind(options.http_port, "PORT", "--http-port")
+        try:
+            sockets = _bind_for_sockets(http, options)
+        except CloudFailed:
+            http.close()
+            raise
         return cls(
-            http=_bind(options.http_port, "--http-port"),
-            sockets=_bind(options.socket_port, "--socket-port"),
+            http=http,
+            sockets=sockets,
             management=_bind(0),
             fcm=_bind(0),
             ses=_bind(0),
@@ -68,21 +81,74 @@ class Listeners:
             listener.close()
 
 
-def _bind(port: int, option: str = "") -> socket:
-    listener = socket()
+def _bind_for_sockets(http: socket, options: Options) -> socket:
+    if options.socket_port is not None:
+        return _bind(options.socket_port, "SOCKET_PORT", "--socket-port")
+    following = http.getsockname()[1] + 1
+    if options.http_port == 0 or following > LAST_PORT:
+        return _bind(0)
+    try:
+        return _bind(following)
+    except CloudFailed:
+        return _bind(0)
+
+
+def _bind(port: int, variable: str = "", option: str = "") -> socket:
+    try:
+        if port and has_ipv6:
+            # Browsers look for `localhost` there first.
+            _listen(AF_INET6, "::1", port).close()
+    except OSError as error:
+        if error.errno == EADDRINUSE:
+            raise _taken(port, error, variable, option) from None
+    try:
+        return _listen(AF_INET, HOST, port)
+    except OSError as error:
+        raise _taken(port, error, variable, option) from None
+
+
+def _listen(family: AddressFamily, host: str, port: int) -> socket:
+    listener = socket(family)
     try:
         listener.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
+        listener.bind((host, port))
         # Two programs may bind a port; only one can listen there.
         listener.listen(1024)
-    except OSError as error:
+    except OSError:
         listener.close()
-        why = "is in use" if error.errno == EADDRINUSE else f"cannot be used ({error.strerror})"
-        raise CloudFailed(f"Port {port} {why}. Choose another one with {option}.") from None
+        raise
     listener.setblocking(False)
     return listener
+
+
+def _taken(port: int, error: OSError, variable: str, option: str) -> CloudFailed:
+    if error.errno == EADDRINUSE:
+        problem = f"Port {port} is in use by {holder(port) or 'another program'}. Stop that, or"
+    else:
+        problem = f"Port {port} cannot be used ({error.strerror}). Please"
+    other = next(_free_pairs(port), 0)
+    return CloudFailed(
+        f"{problem} choose another port: {variable}={other} for make, "
+        f"{option} {other} for `python -m local`."
+    )
+
+
+def _free_pairs(port: int) -> Iterator[int]:
+    """Ports that are free together with the one that follows."""
+    for candidate in range(max(port, 8000) + 100, LAST_PORT, 100):
+        try:
+            with closing(_listen(AF_INET, HOST, candidate)):
+                _listen(AF_INET, HOST, candidate + 1).close()
+        except OSError:
+            continue
+        yield candidate
 
 
 def url(listener: socket, scheme: str = "http") -> str:
     """The address that a listening socket is reached at."""
     return f"{scheme}://{HOST}:{listener.getsockname()[1]}"
+
+
+def page(address: str) -> str:
+    """The same address under the name for which browsers allow passkeys."""
+    return address.replace(HOST, "localhost")

@@ -3,8 +3,14 @@
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any, TextIO
+
+from local.options import page
+
+LOOKED_WITHIN = 0.05
+"""Another process that looks whether the folder is in use holds the lock for less, in seconds."""
 
 
 class AlreadyRunning(Exception):
@@ -25,16 +31,15 @@ class State:
         """Take the folder for this process. Raises AlreadyRunning."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = (self.folder / "lock").open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            pid = lock.read().strip() or "unknown"
-            lock.close()
-            raise AlreadyRunning(
-                f"A local cloud (process {pid}) already uses {self.folder}. "
-                "Stop it first, or give another folder with --state."
-            ) from None
+        for last in (False, False, True):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if last:
+                    lock.close()
+                    raise AlreadyRunning(self._already_running()) from None
+                time.sleep(LOOKED_WITHIN)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -57,10 +62,34 @@ class State:
         """What the running cloud published; None if none is up."""
         try:
             description: dict[str, Any] = json.loads(self.run_file.read_text())
-            os.kill(int(description["pid"]), 0)
-        except (FileNotFoundError, ProcessLookupError):
+        except FileNotFoundError:
             return None
-        return description
+        return description if self._claimed() else None
+
+    def require_unclaimed(self) -> None:
+        """Raises AlreadyRunning where a process uses the folder."""
+        if self._claimed():
+            raise AlreadyRunning(self._already_running())
+
+    def _claimed(self) -> bool:
+        # A process id alone says little: after a kill it may have become another program's.
+        try:
+            with (self.folder / "lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return False
+
+    def _already_running(self) -> str:
+        pid = (self.folder / "lock").read_text().strip() or "unknown"
+        running = self.running()
+        where = page(running["http_url"]) + "/" if running else "no address yet"
+        return (
+            f"Parley already runs here (process {pid}, {where}). Stop it first: Ctrl-C in its "
+            f"terminal, or kill {pid}. A second one beside it needs a folder of its own: --state."
+        )
 
     def release(self) -> None:
         """Give the folder back."""

@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -23,6 +24,7 @@ MAX_PAYLOAD = 6 * 1024 * 1024
 Handler = Callable[[Any, Any], Any]
 _HEADER = struct.Struct("!I")
 _PR_SET_PDEATHSIG = 1
+_LOOK_EVERY = 0.5
 
 
 class Context:
@@ -48,9 +50,18 @@ class Context:
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent ends, even in the middle of a handler."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    else:
+        threading.Thread(target=_leave_after, args=(parent,), daemon=True).start()
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _leave_after(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_EVERY)
+    os._exit(1)
 
 
 def describe(app: Any) -> dict[str, Any]:
@@ -144,10 +155,41 @@ def _receive(channel: socket.socket) -> bytes | None:
     return data[_HEADER.size :]
 
 
-def main(descriptor: int, parent: int, folder: str) -> None:
+def show_more() -> None:
+    """For those who work on the app: print whole tracebacks, and let them use `breakpoint()`."""
+    import logging  # here, as below: other workers carry no more than they need
+
+    make = logging.getLogRecordFactory()
+
+    def record(*given: Any, **more: Any) -> Any:
+        made = make(*given, **more)
+        if made.exc_info and made.exc_info[0] is not None:
+            # What the app logs leaves the message of an exception out: it may quote secrets.
+            traceback.print_exception(*made.exc_info)
+        return made
+
+    logging.setLogRecordFactory(record)
+    if "PYTHONBREAKPOINT" not in os.environ:
+        sys.breakpointhook = _debug
+
+
+def _debug(*_: Any, header: str | None = None) -> None:
+    import pdb
+
+    if (deadline := sys.modules.get("chalicelib.deadline")) is not None:
+        deadline.end()  # else the time of this event would run out at the prompt
+    debugger = pdb.Pdb()
+    if header is not None:
+        debugger.message(header)
+    debugger.set_trace(sys._getframe().f_back)
+
+
+def main(descriptor: int, parent: int, folder: str, *flags: str) -> None:
     """Serve events from the channel until the pool closes it."""
     die_with_parent(parent)
     sys.path.insert(0, folder)
+    if "dev" in flags:
+        show_more()
     channel = socket.socket(fileno=descriptor)
     handlers: dict[str, Handler] = {}
     app = importlib.import_module("app")
@@ -164,4 +206,4 @@ def main(descriptor: int, parent: int, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

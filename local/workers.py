@@ -77,7 +77,7 @@ class _Job:
                 self.report(f"{self.function.name}: {type(error).__name__}: {error}")
 
 
-class _Worker(asyncio.Protocol):
+class Worker(asyncio.Protocol):
     """One worker process and the event that it has in hand."""
 
     def __init__(self, pool: "WorkerPool", process: subprocess.Popen[bytes]) -> None:
@@ -95,7 +95,8 @@ class _Worker(asyncio.Protocol):
 
     def run(self, job: _Job, request_id: str) -> None:
         self.job = job
-        self._timer = self._pool.loop.call_later(job.function.timeout, self._overran)
+        if (limit := self._pool.limit(job.function)) is not None:
+            self._timer = self._pool.loop.call_later(limit, self._overran)
         body = b'%b, "id": "%b", "event": %b}' % (
             job.function.prefix,
             request_id.encode(),
@@ -160,6 +161,9 @@ class _Worker(asyncio.Protocol):
 class WorkerPool:
     """Runs events on worker processes. Every event ends with exactly one outcome."""
 
+    flags: tuple[str, ...] = ()
+    """What a worker is told beside its channel."""
+
     def __init__(
         self,
         *,
@@ -174,8 +178,8 @@ class WorkerPool:
         self._environment = dict(environment)
         self._log = log
         self._changed = changed
-        self._workers: set[_Worker] = set()
-        self._idle: list[_Worker] = []
+        self._workers: set[Worker] = set()
+        self._idle: list[Worker] = []
         self._waiting: deque[_Job] = deque()
         self._closing = False
         self._wanted = 0
@@ -253,7 +257,7 @@ class WorkerPool:
         while self._workers or self._exits:
             await asyncio.sleep(0.01)
 
-    def idle(self, worker: _Worker) -> None:
+    def idle(self, worker: Worker) -> None:
         """A worker is free: give it the event that waits longest."""
         while self._waiting:
             job = self._waiting.popleft()
@@ -264,7 +268,7 @@ class WorkerPool:
         if self._starting and sum(worker.ready for worker in self._workers) == self._wanted:
             self._started.set_result(None)
 
-    def lost(self, worker: _Worker, job: _Job | None) -> None:
+    def lost(self, worker: Worker, job: _Job | None) -> None:
         """A worker has gone: tell its caller, reap it, replace it."""
         self._workers.discard(worker)
         if worker in self._idle:
@@ -284,19 +288,33 @@ class WorkerPool:
                 AppBroken(f"The app could not be imported:\n{self._log.tail()}")
             )
         elif self._started.exception() is None:
-            self._replace(worker)
+            self.replace(worker)
 
     @property
     def _starting(self) -> bool:
         return not self._started.done()
 
-    def _replace(self, lost: _Worker) -> None:
+    def replace(self, lost: Worker) -> None:
+        """Have another worker in place of one that has gone."""
         if lost.ready:
             self._retry_seconds = 0.1
-            delay = 0.0
-        else:
-            self.report(f"A worker could not import the app:\n{self._log.tail()}")
-            delay = self._retry_seconds = min(self._retry_seconds * 2, 5.0)
+            self.spawn_soon(0.0)
+            return
+        self.report(f"A worker could not import the app:\n{self._log.tail()}")
+        self._retry_seconds = min(self._retry_seconds * 2, 5.0)
+        self.spawn_soon(self._retry_seconds)
+
+    def limit(self, function: Function) -> float | None:
+        """How long a function may take, in seconds; None for as long as it wants."""
+        return function.timeout
+
+    def streams(self) -> dict[str, Any]:
+        """Where a worker reads and prints: Popen's arguments."""
+        descriptor = self._log.descriptor
+        return {"stdin": subprocess.DEVNULL, "stdout": descriptor, "stderr": descriptor}
+
+    def spawn_soon(self, delay: float) -> None:
+        """Start another worker after a pause, in seconds."""
 
         async def spawn() -> None:
             await asyncio.sleep(delay)
@@ -318,17 +336,16 @@ class WorkerPool:
                     str(theirs.fileno()),
                     str(os.getpid()),
                     str(self._folder),
+                    *self.flags,
                 ],
                 cwd=self._folder,
                 env=self._environment,
                 pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=self._log.descriptor,
-                stderr=self._log.descriptor,
                 start_new_session=True,
+                **self.streams(),
             )
         ours.setblocking(False)
-        worker = _Worker(self, process)
+        worker = Worker(self, process)
         self._workers.add(worker)
         await self.loop.create_connection(lambda: worker, sock=ours)
 

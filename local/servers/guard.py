@@ -19,21 +19,22 @@ PR_SET_CHILD_SUBREAPER = 36
 LOOK_EVERY = 0.5
 WAKE = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
+_LINUX = sys.platform == "linux"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(parent: int, stop_signal: int, grace: float, command: list[str]) -> int:
     """Run the command until it ends, we get a signal to stop, or the parent is gone."""
     signal.pthread_sigmask(signal.SIG_BLOCK, WAKE)
-    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if _LINUX:
+        _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     server = spawn(command)
     print(server, flush=True)
     os.close(1)
 
     deadline = None
     while (code := reap(server)) is None:
-        woken = signal.sigtimedwait(WAKE, LOOK_EVERY)
-        told = woken is not None and woken.si_signo != signal.SIGCHLD
+        told = wait() not in (None, signal.SIGCHLD)
         if deadline is None and (told or os.getppid() != parent):
             deadline = time.monotonic() + grace
             os.kill(server, stop_signal)
@@ -44,6 +45,15 @@ def main(parent: int, stop_signal: int, grace: float, command: list[str]) -> int
     return code
 
 
+def wait() -> int | None:
+    """The signal that came, if one did within a while."""
+    if sys.platform == "linux":
+        woken = signal.sigtimedwait(WAKE, LOOK_EVERY)
+        return woken.si_signo if woken is not None else None
+    time.sleep(LOOK_EVERY)
+    return signal.sigwait(WAKE) if signal.sigpending() & WAKE else None
+
+
 def spawn(command: list[str]) -> int:
     pid = os.fork()
     if pid:
@@ -51,7 +61,8 @@ def spawn(command: list[str]) -> int:
     os.setsid()
     os.dup2(2, 1)
     # If this guard itself is killed, the server goes with it.
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if _LINUX:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, WAKE)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and a child inherits that
     try:

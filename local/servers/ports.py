@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import psutil
+from local.holder import holder
 
 HOST = "127.0.0.1"
 # Below those that the kernel hands out to clients, one of which could hold it at our start.
@@ -56,7 +56,7 @@ def taken_by(port: int) -> str | None:
             probe.bind((HOST, port))
             probe.listen(1)
         except OSError:
-            return _listener(port) or "another program"
+            return holder(port) or "another program"
     return None
 
 
@@ -68,14 +68,3 @@ def _bound(port: int) -> bool:
         except OSError:
             return True
     return False
-
-
-def _listener(port: int) -> str | None:
-    try:
-        for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.pid:
-                name = psutil.Process(connection.pid).name()
-                return f"{name} (process {connection.pid})"
-    except psutil.Error:  # not ours to see
-        pass
-    return None

@@ -5,6 +5,7 @@ import logging
 import re
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 import pika
 
+from local.bootstrap import HOMEBREW
 from local.servers.embedded import (
     ANSWER_WITHIN,
     ROOT,
@@ -50,7 +52,6 @@ class RabbitMQ(Embedded):
         self._mapper_port = self.choose_port("RabbitMQ's port mapper")
         self._node_port = self.choose_port("RabbitMQ's node")
         self._mapper: Guarded | None = None
-        self._system = _system()
 
     @classmethod
     def url_at(cls, port: int, state: Path) -> str:
@@ -79,7 +80,7 @@ class RabbitMQ(Embedded):
             "RABBITMQ_GENERATED_CONFIG_DIR": "generated",
         }
         common = super().environment()
-        erlang = self._system / "usr/lib/erlang/bin"
+        erlang = _erlang() / "bin"
         return (
             common
             | {name: str(self.data / file) for name, file in files.items()}
@@ -107,8 +108,7 @@ class RabbitMQ(Embedded):
         if self._mapper and self._mapper.running:
             return
         # Left to itself, the server would start one that stays for ever.
-        erlang = self._system / "usr/lib/erlang"
-        mapper = str(next(iter(sorted(erlang.glob("erts-*/bin/epmd"))), "epmd"))
+        mapper = str(next(iter(sorted(_erlang().glob("erts-*/bin/epmd"))), "epmd"))
         port = str(self._mapper_port)
         self._mapper = self.spawn([mapper, "-address", "127.0.0.1", "-port", port])
         self._wait_for_mapper(self._mapper)
@@ -175,7 +175,22 @@ def _libraries(folder: Path, names: Iterable[str]) -> set[Path]:
 
 def program(name: str) -> Path:
     """One of RabbitMQ's own programs."""
+    homebrew = _homebrew()
+    if homebrew is not None:
+        return homebrew / "opt/rabbitmq/sbin" / name
     return _system() / "usr/lib/rabbitmq/bin" / name
+
+
+def _erlang() -> Path:
+    homebrew = _homebrew()
+    return homebrew / "opt/erlang/lib/erlang" if homebrew else _system() / "usr/lib/erlang"
+
+
+def _homebrew() -> Path | None:
+    """Where Homebrew is, if RabbitMQ comes from there. Not tried yet."""
+    if sys.platform != "darwin":
+        return None
+    return next((each for each in HOMEBREW if (each / "opt/rabbitmq").exists()), None)
 
 
 def _system() -> Path:

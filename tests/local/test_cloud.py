@@ -4,6 +4,9 @@ import base64
 import contextlib
 import json
 import os
+import pty
+import random
+import re
 import shlex
 import signal
 import socket
@@ -13,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import httpx
@@ -93,10 +97,10 @@ def start(tmp_path: Path, servers: Servers) -> Iterator[Start]:
     started: list[Process] = []
 
     def start(*options: str, app: Path = SAMPLE_APP, command: str = "run") -> Process:
-        arguments = [command, "--http-port", "0", "--app", str(app), *options]
+        arguments = [command, "--http-port", "0", "--app", str(app)]
         if command == "run":
-            arguments += ["--socket-port", "0", "--no-demo", "--workers", "1"]
-        started.append(Process(tmp_path / "state", servers, *arguments))
+            arguments += ["--no-demo", "--workers", "1"]
+        started.append(Process(tmp_path / "state", servers, *arguments, *options))
         return started[-1]
 
     yield start
@@ -117,7 +121,7 @@ def test_serves_everything_and_ctrl_c_leaves_nothing(
     assert len(about["workers"]) == 1
     assert (cloud.state / "run.json").stat().st_mode & 0o777 == 0o600
     eventually(lambda: about["socket_url"] in cloud.output)  # printed after run.json is there
-    assert about["http_url"] in cloud.output
+    assert about["http_url"].replace("127.0.0.1", "localhost") in cloud.output
     event = httpx.get(f"{about['http_url']}/v1/echo").json()
     assert event["resource"] == "/v1/echo"
     with connect(about["socket_url"], legacy=True) as client:
@@ -131,6 +135,7 @@ def test_serves_everything_and_ctrl_c_leaves_nothing(
     command = [sys.executable, "-m", "local", "environment", "--state", str(cloud.state)]
     printed.write_bytes(subprocess.check_output(command, cwd=ROOT))
     assert exported(printed).items() >= about["environment"].items()
+    assert "does not print to a terminal" in on_a_terminal(command)
 
     cloud.popen.send_signal(signal.SIGINT)
 
@@ -139,6 +144,21 @@ def test_serves_everything_and_ctrl_c_leaves_nothing(
     assert cloud.left_behind() == []
     assert '"kind": "disconnect"' in cloud.record_file.read_text()
     assert "Traceback" not in cloud.output
+
+
+def on_a_terminal(command: list[str]) -> str:
+    """What a command that fails shows there."""
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False
+        )
+        os.write(theirs, b".")
+        assert (done.returncode, os.read(ours, 1024)) == (1, b".")  # and nothing else
+        return done.stderr
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_run_json_follows_replaced_workers_and_servers(start: Start) -> None:
@@ -188,29 +208,89 @@ def test_a_kill_leaves_nothing_and_the_next_start_works(start: Start) -> None:
     assert start().about()["pid"] != cloud.popen.pid
 
 
-def test_a_port_in_use_is_reported_at_once(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_port_in_use_is_reported_at_once(start: Start, host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as taken:
         port = taken.getsockname()[1]
         cloud = start("--http-port", str(port))
 
         assert cloud.ends() == 1
-    assert f"Port {port} is in use. Choose another one with --http-port." in cloud.output
+    assert f"Port {port} is in use by " in cloud.output
+    assert f"(process {os.getpid()}, in {os.getcwd()}). Stop that, or choose" in cloud.output
     assert "Traceback" not in cloud.output
     assert "ready" not in cloud.output
 
 
+def test_the_sockets_take_the_port_after_that_of_http(start: Start) -> None:
+    with two_free_ports() as port:
+        pass
+    about = start("--http-port", str(port)).about()
+
+    assert about["http_url"] == f"http://127.0.0.1:{port}"
+    assert about["socket_url"] == f"ws://127.0.0.1:{port + 1}/api"
+
+
+def test_the_sockets_take_another_port_where_that_one_is_in_use(start: Start) -> None:
+    with two_free_ports() as port, socket.create_server(("127.0.0.1", port + 1)):
+        about = start("--http-port", str(port)).about()
+
+    assert about["http_url"] == f"http://127.0.0.1:{port}"
+    with connect(about["socket_url"], legacy=True) as client:
+        client.send("hello")
+        assert client.recv(PATIENCE) == "hello"
+
+
+@contextlib.contextmanager
+def two_free_ports() -> Iterator[int]:
+    """The first of two that follow each other."""
+    for port in range(random.randrange(20_000, 30_000, 2), 32_000, 2):
+        with contextlib.suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            socket.create_server(("127.0.0.1", port + 1)).close()
+            yield port
+            return
+
+
+def test_whoever_got_an_answer_finds_the_cloud(start: Start) -> None:
+    with two_free_ports() as port:
+        pass
+    cloud = start("--http-port", str(port), "--demo")  # filling it takes a while
+
+    def answered() -> bool:
+        with contextlib.suppress(httpx.ConnectError):
+            return httpx.get(f"http://127.0.0.1:{port}/v1/echo", timeout=60).status_code == 200
+        return False
+
+    eventually(answered, START_SECONDS)
+
+    assert (cloud.state / "run.json").exists()
+
+
 def test_a_state_folder_in_use_is_reported_at_once(start: Start) -> None:
     first = start()
-    first.about()
+    about = first.about()
     output = first.output
 
     second = start()
 
     assert second.ends() == 1
-    assert f"(process {first.popen.pid}) already uses" in second.output
+    page = about["http_url"].replace("127.0.0.1", "localhost")
+    assert f"Parley already runs here (process {first.popen.pid}, {page}/)." in second.output
     assert first.popen.poll() is None
     assert "ready" in output
     assert (first.state / "run.json").exists()
+
+
+def test_one_that_runs_already_is_named_before_its_port_is(start: Start) -> None:
+    first = start()
+    port = first.about()["http_url"].rpartition(":")[2]
+
+    second = start("--http-port", port, "--check")
+
+    assert second.ends() == 1
+    assert f"Parley already runs here (process {first.popen.pid}, " in second.output
+    assert "in use by" not in second.output
 
 
 def test_an_app_that_cannot_be_imported_is_reported(start: Start, tmp_path: Path) -> None:
@@ -237,7 +317,7 @@ def test_a_schema_that_fails_is_reported(start: Start, tmp_path: Path) -> None:
     assert cloud.left_behind() == []
 
 
-def test_services_print_what_chalice_local_needs(start: Start) -> None:
+def test_services_keep_what_chalice_local_needs(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     services = start("--http-port", str(port), command="services")
@@ -246,7 +326,10 @@ def test_services_print_what_chalice_local_needs(start: Start) -> None:
     environment = exported(services.state / "services.env")
 
     assert environment["ISSUER"] == f"http://127.0.0.1:{port}"
-    assert "export ISSUER=" in services.output
+    assert str(services.state / "services.env") in services.output
+    secrets = [environment[name] for name in ("JWT_KEYS", "AWS_SECRET_ACCESS_KEY")]
+    secrets += [urlsplit(environment[name]).password or "" for name in ("POSTGRES_URL", "AMQP_URL")]
+    assert [secret for secret in secrets if not secret or secret in services.output] == []
     assert (services.state / "services.env").stat().st_mode & 0o777 == 0o600
     with socket.create_server(("127.0.0.1", port)):
         pass  # the port is left to `chalice local`
@@ -267,24 +350,28 @@ def test_services_print_what_chalice_local_needs(start: Start) -> None:
     assert not (services.state / "services.env").exists()
 
 
-def test_chalice_local_serves_http_on_the_services(start: Start) -> None:
+def test_chalice_local_serves_http_as_the_readme_says(start: Start) -> None:
+    """The line of the README, with the state folder and the port of this test."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     services = start("--http-port", str(port), command="services", app=ROOT)
     eventually(lambda: "Ctrl-C stops" in services.output, START_SECONDS)
     url = f"http://127.0.0.1:{port}"
-    # It would restart, and cut off callers, when another test writes below this folder.
+    (line,) = re.findall(r"in another terminal: (.*)", (ROOT / "README.md").read_text())
+    # What this test does not read from the README it reads from the terminal.
+    assert f"local --no-autoreload --port {port}" in services.output
+    command = line.replace(".local/services.env", str(services.state / "services.env"))
     chalice = subprocess.Popen(
-        [
-            *(Path(sys.executable).with_name("chalice"), "local"),
-            *("--port", str(port), "--no-autoreload"),
-        ],
+        ["sh", "-c", f"{command} --port {port}"],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **exported(services.state / "services.env")},
+        env={"PATH": os.environ["PATH"]},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
+    moving = ROOT / ".local" / f"moving-{port}"
+    moving.parent.mkdir(exist_ok=True)
     try:
 
         def served() -> bool:
@@ -304,8 +391,13 @@ def test_chalice_local_serves_http_on_the_services(start: Start) -> None:
         me = httpx.get(f"{url}/v1/users/me", headers={"Authorization": f"Bearer {token}"})
         assert me.json()["username"] == "ana"
         assert httpx.get(f"{url}/v1/users/me").status_code == 401
+        for number in range(30):
+            moving.write_text(str(number))  # as the servers' data do all the time
+            time.sleep(0.1)  # Chalice would look once a second
+            assert httpx.get(f"{url}/v1/health").status_code == 200
     finally:
-        chalice.terminate()
+        moving.unlink(missing_ok=True)
+        os.killpg(chalice.pid, signal.SIGTERM)
         chalice.wait(10)
 
 

@@ -9,7 +9,7 @@ from local import access
 
 
 def test_the_committed_page_is_current() -> None:
-    assert access.PATH.read_text() == access.document(), "run: python -m local.access"
+    assert access.PATH.read_text() == access.document(), "run: make docs"
 
 
 def test_every_scope_that_is_named_is_a_roles_and_the_other_way_round() -> None:

@@ -8,4 +8,4 @@ from local import asyncapi
 def test_the_committed_document_is_current() -> None:
     committed = json.loads(asyncapi.PATH.read_text())
 
-    assert committed == asyncapi.document(), "run: python -m local.asyncapi"
+    assert committed == asyncapi.document(), "run: make docs"

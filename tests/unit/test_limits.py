@@ -19,7 +19,7 @@ TWO = Held("send-target", "k2", Bucket(2, 20))
 
 
 def test_the_page_says_what_the_code_does() -> None:
-    assert rates.PATH.read_text() == rates.document()
+    assert rates.PATH.read_text() == rates.document(), "run: make docs"
 
 
 def test_every_route_and_action_has_a_class() -> None:

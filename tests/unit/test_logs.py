@@ -100,3 +100,18 @@ def test_what_somebody_sent_cannot_make_a_line_of_its_own(evil: str) -> None:
     assert text.isprintable()
     assert json.loads(text)["message"] == f"sent {evil}"
     assert json.loads(text)["client"] == json.loads(text)["request_id"] == evil
+
+
+@pytest.mark.usefixtures("root")
+def test_a_connection_that_rabbitmq_closed_in_a_pause_is_no_error_of_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Decision 0030 has RabbitMQ close idle connections, and `Link` opens another."""
+    logs.enter()
+    for name in ("pika.adapters.base_connection", "pika.adapters.utils.io_services_utils"):
+        logging.getLogger(name).error("connection_lost")
+    logging.getLogger("pika").critical("told")
+
+    assert [json.loads(each)["message"] for each in capsys.readouterr().out.splitlines()] == [
+        "told"
+    ]

@@ -10,7 +10,8 @@ from botocore import xform_name
 
 from infra.deploy.project import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+OWN = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+PAGES = [*OWN, *sorted((ROOT / "docs").glob("**/*.md"))]
 MADE_BY_THE_CLI = {("logs", "tail"), ("sso", "login"), ("s3", "rm")}
 FOR_ALL = {"--query", "--region", "--output", "--profile", "--cli-binary-format"}
 MAKEFILE = (ROOT / "Makefile").read_text()

@@ -1,0 +1,92 @@
+"""What GitHub, Git and a new developer read names what is there."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text()
+PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
+
+
+def read(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text())
+
+
+def test_the_workflow_runs_what_the_readme_says_tests_everything() -> None:
+    (job,) = read(".github/workflows/test.yml")["jobs"].values()
+    runs = [step["run"] for step in job["steps"] if "run" in step]
+
+    assert runs[-1] == ".ci/run"
+    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "exec make test"
+    assert "\nmake test " in (ROOT / "README.md").read_text()
+
+
+def test_the_workflow_may_only_read_and_pins_what_it_uses() -> None:
+    workflow = read(".github/workflows/test.yml")
+    (job,) = workflow["jobs"].values()
+    used = [step for step in job["steps"] if "uses" in step]
+
+    assert workflow["permissions"] == {"contents": "read"}
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]) for step in used)
+    assert all(step["with"] == {"persist-credentials": False} for step in used)
+    assert job["timeout-minutes"]
+
+
+def test_hooks_are_targets_and_fetch_nothing() -> None:
+    repositories = read(".pre-commit-config.yaml")["repos"]
+
+    assert [each["repo"] for each in repositories] == ["local"]
+    for hook in repositories[0]["hooks"]:
+        make, target = hook["entry"].split()
+        assert make == "make"
+        assert f"\n{target}:" in MAKEFILE
+
+
+def test_updates_of_every_pinned_file_wait_a_week() -> None:
+    updates = read(".github/dependabot.yml")["updates"]
+    watched = {
+        (one["package-ecosystem"], folder)
+        for one in updates
+        for folder in one.get("directories", [one.get("directory")])
+    }
+    pinned = {
+        (system, f"/{path.parent.relative_to(ROOT)}".replace("/.", "/"))
+        for system, pattern in (("pip", "requirements*.in"), ("npm", "package-lock.json"))
+        for folder in ("", "infra", "local", "tests")
+        for path in (ROOT / folder).glob(pattern if not folder else f"**/{pattern}")
+    }
+
+    assert watched == pinned | {("github-actions", "/")}
+    assert all(one["cooldown"]["default-days"] >= 7 for one in updates)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_a_page_names_is_there(page: str) -> None:
+    text = (ROOT / page).read_text()
+    named = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    named += re.findall(r"`((?:chalicelib|tests|docs|local|infra|web)/[\w./-]+)`", text)
+
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_no_page_has_a_link_into_nothing() -> None:
+    for page in PAGES:
+        text = (ROOT / page).read_text()
+        for target, anchor in re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", text):
+            headings = re.findall(r"^#+ (.*)$", (ROOT / (target or page)).read_text(), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+            assert anchor in anchors, f"{page}: {target}#{anchor}"
+
+
+def test_names_in_backticks_of_the_guide_are_in_the_code() -> None:
+    """What CONTRIBUTING has one read along is still called so."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    code = "".join(path.read_text() for path in (ROOT / "chalicelib").rglob("*.py"))
+    names = set(re.findall(r"`([A-Za-z_]+)(?:\(\))?`", text)) - {"text", "main", "kind"}
+
+    assert {name for name in names if not re.search(rf"\b{name}\b", code)} == set()
