@@ -41,13 +41,16 @@ _NOTICE_OF_SIGN_IN = f"""
     WHERE NOT %s AND o.client_id IS NULL AND u.email_verified_at IS NOT NULL {notices.AGAIN}
 """
 
-# A row if the user is an admin, and no other one can sign in.
+# Whether the user is an admin, and no other one can sign in. The user is locked before what follows,
+# as by a change of the address: else the two could wait for each other.
 _LAST_ADMIN = """
-    SELECT 1 FROM user_roles WHERE user_id = %(user_id)s AND role = 'admin' AND NOT EXISTS (
-        SELECT 1 FROM user_roles r JOIN users u ON u.id = r.user_id
+    SELECT EXISTS (
+        SELECT FROM user_roles WHERE user_id = %(user_id)s AND role = 'admin'
+    ) AND NOT EXISTS (
+        SELECT FROM user_roles r JOIN users u ON u.id = r.user_id
         WHERE r.role = 'admin' AND r.user_id <> %(user_id)s
         AND u.suspended_at IS NULL AND u.deleted_at IS NULL
-    )
+    ) FROM users WHERE id = %(user_id)s FOR UPDATE
 """
 
 
@@ -389,11 +392,8 @@ class AccountStore:
                 ).rowcount
                 if checked is not None and not deleted:
                     return None
-                if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone():
+                if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone() == (True,):
                     raise LastAdmin()
-                # Before the rest, as a change of the address does, or the two could wait for each
-                # other.
-                cursor.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [user_id])
                 cursor.execute(_FORGET.encode(), {"user_id": user_id})
                 # By a statement of their own, which sees a sign-in that the last one waited for.
                 cursor.execute(_FORGET_NOTICES, [user_id])
