@@ -3,7 +3,7 @@
 from base64 import urlsafe_b64decode
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from chalicelib.users.models import DeviceKey, Name
 from chalicelib.wire import Input, Model, Utc
@@ -30,6 +30,11 @@ _Base64 = Annotated[
 ]
 
 
+def _absent_if_empty(value: Any) -> Any:
+    # Safari sends "" where an authenticator names no user.
+    return None if value == "" else value
+
+
 class _Standard(Input):
     """Part of what browsers make (WebAuthn Level 3, section 5.1): what they add is passed over."""
 
@@ -50,7 +55,9 @@ class Assertion(_Standard):
     authenticator_data: Annotated[_Base64, Field(max_length=4096, alias="authenticatorData")]
     signature: Annotated[_Base64, Field(max_length=2048)]
     user_handle: Annotated[
-        Annotated[_Base64, Field(max_length=88)] | None, Field(alias="userHandle")
+        Annotated[_Base64, Field(max_length=88)] | None,
+        Field(alias="userHandle"),
+        BeforeValidator(_absent_if_empty),
     ] = None
 
 

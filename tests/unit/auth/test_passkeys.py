@@ -38,6 +38,35 @@ from tests.unit.settings import rates, settings
 
 PROOF = PasswordProof(password=PASSWORD)
 
+# Each is the change of an answer: null stands for null, and MISSING for a member that is not there.
+MISSING = object()
+ODD_MEMBERS: list[dict[str, Any]] = [
+    {"authenticatorAttachment": None, "clientExtensionResults": None},
+    {"authenticatorAttachment": MISSING, "clientExtensionResults": MISSING, "rawId": MISSING},
+    {"authenticatorAttachment": "", "clientExtensionResults": {"credProps": {"rk": "?"}}},
+    {"authenticatorAttachment": "implant", "later": [1]},
+    {"response.transports": []},
+    {"response.transports": None, "response.publicKey": None},
+    {"response.transports": ["hybrid", "smart-card", "telepathy", ""]},
+    {"response.publicKey": "", "response.publicKeyAlgorithm": None},
+]
+ODD_IDS = [
+    *("null", "missing", "empty", "unknown"),
+    *("no-transport", "null-transports", "odd-transports", "no-key"),
+]
+
+
+def with_members(answer: dict[str, Any], odd: dict[str, Any]) -> dict[str, Any]:
+    changed = {**answer, "response": dict(answer["response"])}
+    for path, value in odd.items():
+        within = changed["response"] if path.startswith("response.") else changed
+        name = path.removeprefix("response.")
+        if value is MISSING:
+            within.pop(name, None)
+        else:
+            within[name] = value
+    return changed
+
 
 class Holder:
     """Somebody with a passkey."""
@@ -143,6 +172,16 @@ class TestMaking:
         with pytest.raises(ValidationFailed):
             ana.add(Authenticator(), attestationObject=attestation)
         assert len(world.tables.passkeys) == 1
+
+    @pytest.mark.parametrize("odd", ODD_MEMBERS, ids=ODD_IDS)
+    def test_what_browsers_leave_out_or_add_does_not_count(
+        self, world: World, ana: Holder, odd: dict[str, Any]
+    ) -> None:
+        options = world.passkeys.begin(ana.identity, PROOF).options
+        credential = with_members(Authenticator().make(options), odd)
+
+        new = NewPasskey.model_validate({"name": "Phone", "credential": credential})
+        assert world.passkeys.add(ana.identity, new).name == "Phone"
 
     def test_a_challenge_is_of_one_session(self, world: World, ana: Holder) -> None:
         options = world.passkeys.begin(ana.identity, PROOF).options
@@ -280,9 +319,18 @@ class TestSigningIn:
         with pytest.raises(PasskeyInvalid):
             ana.send(answer)
 
-    def test_it_must_say_whose_it_is(self, ana: Holder) -> None:
+    @pytest.mark.parametrize("handle", [None, ""], ids=["left out", "empty"])
+    def test_it_must_say_whose_it_is(self, ana: Holder, handle: str | None) -> None:
         with pytest.raises(PasskeyInvalid):
-            ana.sign_in(userHandle=None)
+            ana.sign_in(userHandle=handle)
+
+    @pytest.mark.parametrize("odd", ODD_MEMBERS, ids=ODD_IDS)
+    def test_what_browsers_leave_out_or_add_does_not_count(
+        self, world: World, ana: Holder, odd: dict[str, Any]
+    ) -> None:
+        answer = with_members(ana.device.answer(world.passkeys.begin_sign_in().options), odd)
+
+        assert ana.send(answer)
 
     @pytest.mark.parametrize("part", ["signature", "authenticatorData", "clientDataJSON"])
     @pytest.mark.parametrize("sent", ["AA", text(b"[" * 1500), text(b'{"challenge": 1}')])
@@ -400,10 +448,19 @@ class TestBesideAPassword:
             with pytest.raises(PasskeyInvalid):
                 ana.login(ana.device.answer(asked))
 
-    def test_needs_no_handle_there(self, ana: Holder) -> None:
+    @pytest.mark.parametrize("handle", [None, ""], ids=["left out", "empty"])
+    def test_needs_no_handle_there(self, ana: Holder, handle: str | None) -> None:
+        """Safari sends an empty one for a passkey that it keeps without a user."""
         ana.protect()
 
-        assert ana.login(ana.device.answer(ana.offered(), userHandle=None))
+        assert ana.login(ana.device.answer(ana.offered(), userHandle=handle))
+
+    def test_needs_no_handle_there_as_null(self, ana: Holder) -> None:
+        ana.protect()
+        answer = ana.device.answer(ana.offered())
+        answer["response"]["userHandle"] = None
+
+        assert ana.login(answer)
 
     def test_methods_name_it_only_where_there_is_one(self, world: World, ana: Holder) -> None:
         ana.protect()
