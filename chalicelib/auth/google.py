@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.auth.google_models import GoogleCredentials, GoogleLink, GoogleProof, GoogleStart
-from chalicelib.auth.models import Client, Identity, SignedIn, email_address
+from chalicelib.auth.models import Client, Identity, SignedIn
 from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,
@@ -79,7 +79,9 @@ class Google:
             raise
         self._throttle.google(account.subject)
         for _ in range(RACERS):
-            found = self._store.find(account.subject) or self._store.owner(account.email)
+            found = self._store.find(account.subject)
+            if found is None and account.email is not None:
+                found = self._store.owner(account.email)
             if found is None:
                 signed_in = self._register(account, given, client)
             else:
@@ -150,6 +152,8 @@ class Google:
         self, account: "GoogleAccount", given: GoogleCredentials, client: Client
     ) -> SignedIn | None:
         """None: somebody has the Google account or its address by now."""
+        if account.email is None:
+            raise IdTokenInvalid(_NO_MAIL)
         if given.username is None:
             raise UsernameRequired()
         self._throttle.registration(client.address)
@@ -160,7 +164,7 @@ class Google:
             display_name=given.display_name or _name(account) or given.username,
             about="",
             avatar_url=None,
-            email=_address(account),
+            email=account.email,
             email_verified=account.authoritative,
             push_previews=True,
             created_at=now(),
@@ -182,15 +186,14 @@ class Google:
             raise IdTokenInvalid()
 
 
+_NO_MAIL = (
+    "We cannot send mail to the address of this Google account. Register with another address, and "
+    "link Google in the settings."
+)
+
+
 def _name(account: "GoogleAccount") -> str | None:
     try:
         return _NAME.validate_python(account.name.strip()[:64])
     except ValidationError:
         return None
-
-
-def _address(account: "GoogleAccount") -> str:
-    try:
-        return email_address(account.email)
-    except ValueError:
-        raise IdTokenInvalid() from None

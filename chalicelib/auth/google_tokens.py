@@ -9,6 +9,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from chalicelib.addresses import canonical
 from chalicelib.clock import SKEW
 from chalicelib.errors import IdTokenInvalid, Unavailable
 
@@ -28,14 +29,15 @@ _MALFORMED = (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoogleAccount:
-    """Whom a token is about. `subject` never changes, the address may.
+    """Whom a token is about. `subject` never changes, the address may. It is None where we can send
+    no mail to it.
 
     `authoritative`: Google itself gives this address out, so nobody else can have the mailbox. Of
     any other address Google only knows that it was proven once.
     """
 
     subject: str
-    email: str = field(repr=False)
+    email: str | None = field(repr=False)
     name: str = field(repr=False)
     authoritative: bool
     nonce: str = field(repr=False)
@@ -132,16 +134,26 @@ class GoogleTokens:
         if not all(isinstance(one, str) and 0 < len(one) <= 254 for one in texts):
             raise IdTokenInvalid()
         name, domain = claims.get("name"), claims.get("hd")
-        mailbox = email.lower()
+        mailbox = _mailbox(email)
         return GoogleAccount(
             subject=subject,
             email=mailbox,
             name=name if isinstance(name, str) else "",
-            authoritative=mailbox.endswith(("@gmail.com", "@googlemail.com"))
-            or (isinstance(domain, str) and bool(domain)),
+            authoritative=mailbox is not None
+            and (
+                mailbox.endswith(("@gmail.com", "@googlemail.com"))
+                or (isinstance(domain, str) and bool(domain))
+            ),
             nonce=nonce,
             expires_at=int(claims["exp"]),
         )
+
+
+def _mailbox(email: str) -> str | None:
+    try:
+        return canonical(email)
+    except ValueError:
+        return None
 
 
 def _keys(status: int, body: bytes) -> dict[str, RSAPublicKey]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from chalicelib.addresses import MAX_ADDRESS, canonical
 from chalicelib.auth.passkey_models import PasskeyAnswer
 from chalicelib.auth.scopes import SCOPES, scopes_of
 from chalicelib.clock import NOW, Time
@@ -18,13 +19,6 @@ from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Utc
 
 LATELY = timedelta(hours=3)
 """No socket lives longer: what a session revoked before this has left open is closed by itself."""
-
-# The HTML standard's idea of a valid address: it has one @, a plain local part, and a domain made
-# of labels; we ask for at least two of these. Whether mail arrives is not known.
-_EMAIL = re.compile(
-    r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-    r"(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,15 +118,22 @@ class Session:
         return self.read_at < self.revoked_at + LATELY
 
 
-def _fold(value: Any) -> Any:
-    return value.strip().lower() if isinstance(value, str) else value
+def _strip(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
 
 
-def email_address(value: str) -> str:
-    """Raises ValueError unless it looks like an address in lower case."""
-    if not _EMAIL.fullmatch(value):
-        raise PydanticCustomError("email", "This does not look like an e-mail address")
-    return value
+def _login(value: Any) -> Any:
+    """A username or an address in the one form in which it is stored. What is neither stays as it
+    is, and is nobody's."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if "@" not in text:  # letters of no alphabet but ours have a lower case in ASCII: U+212A is one
+        return text.lower() if text.isascii() else text
+    try:
+        return canonical(text)
+    except ValueError:
+        return text
 
 
 def _password(value: str) -> str:
@@ -144,9 +145,12 @@ def _password(value: str) -> str:
 
 
 Email = Annotated[
-    str, Field(max_length=254, repr=False), BeforeValidator(_fold), AfterValidator(email_address)
+    str,
+    Field(max_length=MAX_ADDRESS, repr=False),
+    BeforeValidator(_strip),
+    AfterValidator(canonical),
 ]
-"""An address in lower case: what differs in case alone is one mailbox nearly everywhere."""
+"""An address, canonical: what differs in case alone is one mailbox nearly everywhere."""
 
 Password = Annotated[
     str, Field(min_length=1, max_length=1024, repr=False), AfterValidator(_password)
@@ -185,7 +189,7 @@ class Credentials(Input):
     what a passkey makes of the answer's `passkey` as that."""
 
     login: Annotated[
-        str, Field(min_length=1, max_length=254, repr=False), BeforeValidator(_fold), PRINTABLE
+        str, Field(min_length=1, max_length=254, repr=False), BeforeValidator(_login), PRINTABLE
     ]
     password: Password
     second_factor: Annotated[Code | None, Field(repr=False)] = None

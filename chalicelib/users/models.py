@@ -3,9 +3,17 @@
 import unicodedata
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from chalicelib.addresses import shown
 from chalicelib.wire import NFC, PRINTABLE, UUID, Id, Input, Model, Token, Utc
 
 DELETED_NAME = "Deleted user"
@@ -72,6 +80,10 @@ DeviceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 """What a client calls its device; its own choice, the same for every token of that device."""
 
 
+Address = Annotated[str, PlainSerializer(shown, return_type=str, when_used="json")]
+"""A canonical address. On the wire its domain is in Unicode, as people write it."""
+
+
 class Profile(Model):
     """A user as they see themselves. Until the address is verified, it may be somebody else's."""
 
@@ -80,7 +92,7 @@ class Profile(Model):
     display_name: str
     about: str
     avatar_url: str | None
-    email: str
+    email: Address
     email_verified: bool
     push_previews: bool
     created_at: Utc

@@ -35,6 +35,32 @@ def test_an_address_is_verified_by_the_link_that_registering_mailed(run: Run) ->
     run(scenario)
 
 
+def test_a_domain_in_unicode_and_in_ascii_is_one_address(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        name = f"u{uuid.uuid4().hex[:8]}"
+        ours, sent_to = f"{name}@Bücher.example", f"{name}@xn--bcher-kva.example"
+        account = {"email": ours, "username": name, "display_name": "U", "password": PASSWORD}
+        made = await people.anonymous.ok("POST /v1/auth/register", account)
+        assert made["user"]["email"] == ours.lower()
+        user = User(people.anonymous.url, people.anonymous.http, made["access_token"])
+        user.signed_in = {**made, "user": {**made["user"], "email": sent_to}}
+        (token,) = await people.mailed(user)
+        await user.ok("POST /v1/auth/email/verify", {"token": token})
+
+        for login_name in (ours, sent_to.upper(), f"{name}@bücher\u3002example"):
+            assert await login(people.anonymous, login_name) == 200
+        await people.anonymous.ok("POST /v1/auth/password/reset-request", {"email": ours})
+        reset = {"token": (await people.mailed(user, 2))[0], "new_password": NEW}
+        await people.anonymous.ok("POST /v1/auth/password/reset", reset)
+        assert await login(people.anonymous, ours, NEW) == 200
+        other = await people.anonymous.call(
+            "POST /v1/auth/register", {**account, "email": f"{name}é@bücher.example"}
+        )
+        assert (other.status, other.code) == (422, "validation_failed")
+
+    run(scenario)
+
+
 def test_g5_a_reset_ends_every_session_and_closes_its_sockets(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.new("ana")

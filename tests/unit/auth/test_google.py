@@ -79,6 +79,25 @@ def ana(world: World, email: str = "ana@gmail.com", **claims: Any) -> Visitor:
     return Visitor(world, email, **claims)
 
 
+class TestAddressesThatLookAlike:
+    def test_a_letter_that_becomes_another_in_lower_case_reaches_no_account(
+        self, world: World
+    ) -> None:
+        """U+212A, the Kelvin sign, becomes k."""
+        kim = world.verified("kim", "kim@gmail.com")
+
+        with pytest.raises(IdTokenInvalid):
+            ana(world, "\u212aim@gmail.com").sign_in()
+        assert ana(world, "KIM@gmail.com").sign_in().user.id == kim.user.id
+
+    def test_both_forms_of_a_domain_reach_one_account(self, world: World) -> None:
+        kim = world.verified("kim", "kim@bücher.example")
+
+        visitor = ana(world, "kim@BÜCHER.example", hd="bücher.example")
+
+        assert visitor.sign_in().user.id == kim.user.id
+
+
 class TestNewAccounts:
     def test_are_made_with_a_username_and_signed_in_to_again_without(self, world: World) -> None:
         made = ana(world).sign_in(username="ana")
@@ -87,6 +106,21 @@ class TestNewAccounts:
         assert (made.user.email, made.user.email_verified) == ("ana@gmail.com", True)
         assert world.stands(made)
         assert ana(world).sign_in().user.id == made.user.id
+
+    def test_need_an_address_that_mail_can_be_sent_to(self, world: World) -> None:
+        with pytest.raises(IdTokenInvalid, match="cannot send mail"):
+            ana(world, "änä@gmail.com").sign_in(username="ana")
+
+    def test_an_account_that_is_linked_signs_in_whatever_its_address_is(self, world: World) -> None:
+        made = ana(world).sign_in(username="ana")
+
+        assert ana(world, "änä@gmail.com").sign_in().user.id == made.user.id
+
+    def test_have_the_address_in_the_one_form_that_registering_gives_it(self, world: World) -> None:
+        made = ana(world, "Ana@Bücher.example", hd="bücher.example").sign_in(username="ana")
+
+        assert made.user.email == "ana@xn--bcher-kva.example"
+        assert world.tables.users[made.user.id].profile.email_verified
 
     def test_need_a_username_that_is_free_and_the_token_may_come_again(self, world: World) -> None:
         world.register("bob")

@@ -135,6 +135,19 @@ def test_refuses_claims_that_are_not_for_us(google: Google, change: dict[str, An
         google.tokens.verify(signed(**change))
 
 
+@pytest.mark.parametrize("email", ["ana@BÜCHER.example", "ana@xn--bcher-kva.example"])
+def test_an_address_is_the_one_that_people_register_with(google: Google, email: str) -> None:
+    assert google.tokens.verify(signed(email=email)).email == "ana@xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize("email", ["\u212aim@gmail.com", "änä@gmail.com", "ana", "ana@\u2603.de"])
+def test_an_address_that_no_mail_can_be_sent_to_is_none(google: Google, email: str) -> None:
+    """Its lower case must not be somebody else's address: U+212A becomes k."""
+    found = google.tokens.verify(signed(email=email))
+
+    assert (found.subject, found.email, found.authoritative) == ("1234567890", None, False)
+
+
 def test_refuses_a_token_that_says_it_needs_no_signature(google: Google) -> None:
     token = f"{part({'alg': 'none', 'kid': 'k1'})}.{part(claims())}."
 
