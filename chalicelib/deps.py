@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from chalicelib.admin.service import Admin
     from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.email_changes import EmailChanges
+    from chalicelib.auth.email_store import EmailStore
     from chalicelib.auth.google import Google
     from chalicelib.auth.google_models import GoogleStart
     from chalicelib.auth.google_tokens import GoogleTokens
@@ -258,6 +260,26 @@ class Deps:
             passwords=lambda: self.passwords,
             auth=self.auth,
             users=self.users,
+            changes=lambda: self.email_changes,
+            wanted=self.email_store,
+        )
+
+    @cached_property
+    def email_store(self) -> "EmailStore":
+        from chalicelib.auth.email_store import EmailStore
+
+        return EmailStore(self.postgres)
+
+    @cached_property
+    def email_changes(self) -> "EmailChanges":
+        from chalicelib.auth.email_changes import EmailChanges
+
+        return EmailChanges(
+            store=self.email_store,
+            accounts=self.accounts,
+            throttle=self.throttle,
+            users=self.users,
+            sockets=self.gateway,
         )
 
     @cached_property

@@ -88,6 +88,10 @@ TABLE: Mapping[str, Limit] = {
         covers="changing one's profile and settings, each of which sends an event",
         user=Bucket(60, 10 * MINUTE),
     ),
+    "email": Limit(
+        covers="asking for another e-mail address, with the right password or a wrong one",
+        user=Bucket(10, QUARTER),
+    ),
     "chats": Limit(covers="opening chats", user=Bucket(60, 10 * MINUTE)),
     "send": Limit(
         covers="sending messages, by route and by socket; the target is the chat",

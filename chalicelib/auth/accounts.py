@@ -245,9 +245,22 @@ class Accounts:
     def confirm(self, identity: Identity, proof: PasswordProof) -> None:
         """Raises InvalidCredentials unless it is the caller's password, RateLimited, and what
         `check_second_factor` does where the caller has a second factor."""
-        if self._check(identity, proof.password) is None:
-            raise InvalidCredentials(_WRONG)
-        self._ask_second_factor(identity.user_id, proof)
+        self.do_with(identity, proof, lambda _: True)
+
+    def do_with(self, identity: Identity, proof: PasswordProof, act: Callable[[str], bool]) -> None:
+        """Like `confirm`; then `act` with the hash that was checked. It answers False, and changes
+        nothing, if another hash is in force by then: the password is checked again."""
+        asked = False
+        for _ in range(RACERS):
+            found = self._check(identity, proof.password)
+            if found is None:
+                raise InvalidCredentials(_WRONG)
+            if not asked:  # a code is good once
+                self._ask_second_factor(identity.user_id, proof)
+                asked = True
+            if act(found.hash):
+                return
+        raise Unavailable("postgres")
 
     def recognise(self, user: Profile, device_key: str | None) -> None:
         """Know a device that has signed in, by both names of the account: until it is verified,

@@ -14,7 +14,7 @@ from chalicelib.auth.passkey_models import PasskeyAnswer
 from chalicelib.auth.scopes import SCOPES, scopes_of
 from chalicelib.clock import NOW, Time
 from chalicelib.socket_events import declare
-from chalicelib.users.models import DeviceKey, Name, Profile, Username
+from chalicelib.users.models import Address, DeviceKey, Name, Profile, Username
 from chalicelib.wire import NFC, PRINTABLE, Id, Input, Limit, Model, Utc
 
 LATELY = timedelta(hours=3)
@@ -251,6 +251,13 @@ class PasswordProof(Proof):
     password: Password
 
 
+class EmailChange(PasswordProof):
+    """Asks for another e-mail address. It takes the place of yours when you follow the link that is
+    mailed to it. Asking for the address that you have ends a change that waits."""
+
+    email: Email
+
+
 class SecondFactorCode(Input):
     """A code of the authenticator app that is being set up."""
 
@@ -316,6 +323,15 @@ class NewSession(Model):
 
 
 SIGNED_IN = declare("account.signed_in", NewSession, scope="account", first_party=True)
+
+
+class EmailChanged(Model):
+    """Your account has another e-mail address now, which is verified."""
+
+    email: Address
+
+
+EMAIL_CHANGED = declare("account.email_changed", EmailChanged, scope="account", first_party=True)
 
 
 class SessionQuery(Input):

@@ -8,6 +8,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from chalicelib.auth.email_changes import GOOD_FOR as GOOD_FOR_CHANGE
+from chalicelib.auth.email_changes import MARK
 from chalicelib.auth.models import Client, Identity, PasswordReset, ResetRequest
 from chalicelib.clock import NOW
 from chalicelib.config import Settings
@@ -16,6 +18,8 @@ from chalicelib.mail import letters
 from chalicelib.mail.models import Due, Kind, Letter, Purpose
 
 if TYPE_CHECKING:
+    from chalicelib.auth.email_changes import EmailChanges
+    from chalicelib.auth.email_store import EmailStore
     from chalicelib.auth.passwords import Passwords
     from chalicelib.auth.recovery_store import Recipient, RecoveryStore
     from chalicelib.auth.service import Auth
@@ -28,7 +32,15 @@ log = logging.getLogger(__name__)
 GOOD_FOR: dict[Purpose, timedelta] = {
     "verify": timedelta(days=1),
     "reset": timedelta(minutes=30),
+    "change": GOOD_FOR_CHANGE,
 }
+
+_FORMS: dict[Purpose, tuple[str, str]] = {
+    "verify": ("verify", ""),
+    "reset": ("reset", ""),
+    "change": ("verify", MARK),
+}
+"""What stands before the = of a link, and how its token begins."""
 
 
 FRESH = timedelta(minutes=10)
@@ -53,6 +65,8 @@ class Recovery:
         passwords: "Callable[[], Passwords]",
         auth: "Auth",
         users: "Users",
+        changes: "Callable[[], EmailChanges]",
+        wanted: "EmailStore",
     ) -> None:
         self._page = (settings.web_url or settings.issuer).rstrip("/") + "/"
         self._store = store
@@ -61,10 +75,13 @@ class Recovery:
         self._passwords = passwords
         self._auth = auth
         self._users = users
+        self._changes = changes
+        self._wanted = wanted
         self._writers: dict[Kind, Callable[[str], Iterator[Letter]]] = {
             "verify": self._verification,
             "reset": self._resets,
             "export": self._export_ready,
+            "change": self._change,
         }
 
     def request_verification(self, identity: Identity) -> None:
@@ -73,14 +90,18 @@ class Recovery:
             self._mails.add("verify", identity.user_id, NOW)
 
     def verify(self, identity: Identity, token: str) -> None:
-        """Note that the caller's address is theirs. Safe to repeat. Raises LinkInvalid.
+        """Note that the caller's address is theirs. A link to a new address makes that theirs. Safe
+        to repeat. Raises LinkInvalid.
 
         The link alone is not enough: a stranger may have registered with this address, and the
         mailbox's owner must not verify it for the stranger's account by following a link.
         """
-        if self._users.me(identity.user_id).email_verified:
-            return
-        if not self._store.verify(identity.user_id, _digest(token), NOW):
+        if token.startswith(MARK):
+            self._changes().complete(identity, token)
+        elif not (
+            self._users.me(identity.user_id).email_verified
+            or self._store.verify(identity.user_id, _digest(token), NOW)
+        ):
             raise LinkInvalid()
 
     def request_reset(self, asked: ResetRequest, client: Client) -> None:
@@ -131,15 +152,26 @@ class Recovery:
 
     def _verification(self, user_id: str) -> Iterator[Letter]:
         recipient = self._store.recipient(user_id)
-        if recipient is None or recipient.verified:
-            return
+        if recipient is not None and not recipient.verified:
+            yield from self._proof_of(recipient, "verify", letters.verification)
+
+    def _change(self, user_id: str) -> Iterator[Letter]:
+        candidate = self._wanted.candidate(user_id, NOW)
+        if candidate is not None:
+            yield from self._proof_of(candidate, "change", letters.change_of_address)
+
+    def _proof_of(
+        self, recipient: "Recipient", purpose: Purpose, letter: Callable[..., Letter]
+    ) -> Iterator[Letter]:
+        """A letter with a link that proves an address; to the owner of one that is taken, a letter
+        that says so."""
         address, username = recipient.address, recipient.username
         if recipient.taken:
             if self._may_mail(recipient):
                 yield letters.address_in_use(address, username=username)
             return
-        write = partial(letters.verification, address, username=username)
-        yield from self._with_link(recipient, "verify", write)
+        write = partial(letter, address, username=username)
+        yield from self._with_link(recipient, purpose, write)
 
     def _resets(self, subject: str) -> Iterator[Letter]:
         address, _, username = subject.partition(" ")
@@ -161,14 +193,15 @@ class Recovery:
             return
         if not self._may_mail(recipient):
             return
-        token = secrets.token_urlsafe(32)
+        fragment, mark = _FORMS[purpose]
+        token = mark + secrets.token_urlsafe(32)
         digest, good_for = _digest(token), GOOD_FOR[purpose]
         if not self._store.keep_link(
             recipient, purpose, digest, good_for=good_for, fresh=FRESH, now=NOW
         ):
             return
         # In the fragment, which browsers send to no server.
-        yield write(link=f"{self._page}#{purpose}={token}")
+        yield write(link=f"{self._page}#{fragment}={token}")
         self._store.link_sent(digest, NOW)
 
     def _may_mail(self, recipient: "Recipient") -> bool:

@@ -12,6 +12,8 @@ from chalicelib.mail.models import Purpose
 from chalicelib.mail.notices import tell
 from chalicelib.postgres import Postgres
 
+_EXPIRING = {"mail_links": "digest", "mail_tokens": "digest", "email_changes": "user_id"}
+
 MAX_CLAIMS = 3
 """How many accounts that have claimed an address, and not verified it, get mails."""
 
@@ -68,6 +70,13 @@ _FRESH = """
 """
 
 
+# What must still be so when a link is made: the address is the user's, or the one they want.
+_OF_WHOM = {
+    "own": "SELECT FROM users WHERE id = %s AND email = %s FOR NO KEY UPDATE",
+    "change": "SELECT FROM email_changes WHERE user_id = %s AND address = %s FOR NO KEY UPDATE",
+}
+
+
 class RecoveryStore:
     """Raises Unavailable from every method when PostgreSQL does not answer."""
 
@@ -108,10 +117,10 @@ class RecoveryStore:
     ) -> bool:
         """Keep one more link of a user, to be mailed now; it takes the place of one whose mail
         was not taken. False, and nothing is kept, where `has_link` is true by now, or the address
-        is not the user's any more."""
+        is not the user's any more, or (of a change) not the one they want."""
         values = [recipient.user_id, purpose]
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
-            owner = "SELECT FROM users WHERE id = %s AND email = %s FOR NO KEY UPDATE"
+            owner = _OF_WHOM["change" if purpose == "change" else "own"]
             if not cursor.execute(owner, [recipient.user_id, recipient.address]).rowcount:
                 return False
             if cursor.execute(_FRESH, [*values, now, fresh, now]).fetchone():
@@ -169,8 +178,9 @@ class RecoveryStore:
 
     def reset_password(self, digest: bytes, password_hash: str, now: Time) -> list[str] | None:
         """Use a link up, and the user's others with it: set a password, end all sessions, remove
-        passkeys and the Google account, know the address for the user's, and tell them. A second
-        factor stays, unless the address was not known for theirs before.
+        passkeys, the Google account and a change of the address that waits, know the address for
+        the user's, and tell them. A second factor stays, unless the address was not known for
+        theirs before.
         Answers as `AccountStore.revoke_all`; None, and nothing is changed, if it is used up, or
         the address became another account's."""
         try:
@@ -193,6 +203,8 @@ class RecoveryStore:
                     ).fetchone()
                     if user_id is None:
                         return None
+                    # Whoever asked for another address may have been a thief.
+                    cursor.execute("DELETE FROM email_changes WHERE user_id = %s", [user_id])
                     cursor.execute(
                         "DELETE FROM mail_links WHERE user_id = %s AND digest <> %s",
                         [user_id, digest],
@@ -215,13 +227,14 @@ class RecoveryStore:
             return None
 
     def purge(self, now: Time) -> int:
-        """Delete links that have expired, a bounded number; answers how many."""
+        """Delete links and changes of addresses that have expired, a bounded number; answers how
+        many."""
         with self._postgres.cursor() as cursor:
             return sum(
                 cursor.execute(
-                    f"DELETE FROM {table} WHERE digest = ANY(ARRAY("
-                    f"  SELECT digest FROM {table} WHERE expires_at < %s LIMIT 10000))".encode(),
+                    f"DELETE FROM {table} WHERE {key} = ANY(ARRAY("
+                    f"  SELECT {key} FROM {table} WHERE expires_at < %s LIMIT 10000))".encode(),
                     [now],
                 ).rowcount
-                for table in ("mail_links", "mail_tokens")
+                for table, key in _EXPIRING.items()
             )

@@ -41,20 +41,28 @@ _NOTICE_OF_SIGN_IN = f"""
     WHERE NOT %s AND o.client_id IS NULL AND u.email_verified_at IS NOT NULL {notices.AGAIN}
 """
 
-# A row if the user is an admin, and no other one can sign in.
+# Whether the user is an admin, and no other one can sign in. The user is locked before what follows,
+# as by a change of the address: else the two could wait for each other.
 _LAST_ADMIN = """
-    SELECT 1 FROM user_roles WHERE user_id = %(user_id)s AND role = 'admin' AND NOT EXISTS (
-        SELECT 1 FROM user_roles r JOIN users u ON u.id = r.user_id
+    SELECT EXISTS (
+        SELECT FROM user_roles WHERE user_id = %(user_id)s AND role = 'admin'
+    ) AND NOT EXISTS (
+        SELECT FROM user_roles r JOIN users u ON u.id = r.user_id
         WHERE r.role = 'admin' AND r.user_id <> %(user_id)s
         AND u.suspended_at IS NULL AND u.deleted_at IS NULL
-    )
+    ) FROM users WHERE id = %(user_id)s FOR UPDATE
 """
 
 
-# A changed password voids the links that were mailed before. The second table is the one of the
-# version before.
-_FORGET_RESETS = """
-WITH links AS (DELETE FROM mail_links WHERE user_id = %(user_id)s AND purpose = 'reset')
+# A changed password voids a change of the address, which a thief may have asked for. Before the
+# links: EmailStore locks both in this order.
+_FORGET_CHANGE = "DELETE FROM email_changes WHERE user_id = %s"
+
+# And the links that were mailed before. The second table is the one of the version before.
+_FORGET_LINKS = """
+WITH links AS (
+    DELETE FROM mail_links WHERE user_id = %(user_id)s AND purpose IN ('reset', 'change')
+)
 DELETE FROM mail_tokens WHERE user_id = %(user_id)s AND purpose = 'reset'
 """
 
@@ -72,7 +80,7 @@ class Credential(NamedTuple):
 
 
 _WAYS_IN = (
-    *("mail_links", "mail_tokens", "second_factors", "recovery_codes"),
+    *("email_changes", "mail_links", "mail_tokens", "second_factors", "recovery_codes"),
     *("passkeys", "google_accounts", "user_roles"),
 )
 
@@ -81,7 +89,7 @@ _WAYS_IN = (
 _FORGET = f"""
 WITH {", ".join(f"{one} AS (DELETE FROM {one} WHERE user_id = %(user_id)s)" for one in _WAYS_IN)}
 DELETE FROM mails USING users WHERE users.id = %(user_id)s AND (
-    (mails.kind IN ('verify', 'export') AND mails.subject = users.id::text)
+    (mails.kind IN ('verify', 'export', 'change') AND mails.subject = users.id::text)
     OR (mails.kind = 'reset' AND split_part(mails.subject, ' ', 1) = users.email
         AND users.email_verified_at IS NOT NULL)
 )
@@ -362,7 +370,8 @@ class AccountStore:
                     " WHERE user_id = %s AND password_hash = %s",
                     [password_hash, now, user_id, checked],
                 ).rowcount
-                cursor.execute(_FORGET_RESETS, {"user_id": user_id})
+                cursor.execute(_FORGET_CHANGE, [user_id])
+                cursor.execute(_FORGET_LINKS, {"user_id": user_id})
                 if changed:
                     notices.tell(cursor, user_id, "password_changed", now)
             return self.revoke_all(user_id, but=but, now=now) if changed else None
@@ -383,7 +392,7 @@ class AccountStore:
                 ).rowcount
                 if checked is not None and not deleted:
                     return None
-                if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone():
+                if cursor.execute(_LAST_ADMIN, {"user_id": user_id}).fetchone() == (True,):
                     raise LastAdmin()
                 cursor.execute(_FORGET.encode(), {"user_id": user_id})
                 # By a statement of their own, which sees a sign-in that the last one waited for.

@@ -187,6 +187,10 @@ class Throttle:
         guesses += [self._logins(login, "", None) for login in logins]
         self._forget([one.devices for one in guesses])
 
+    def forget_login(self, login: str) -> None:
+        """Forget all devices that are known under a name that an account gives up."""
+        self._forget([self._logins(login, "", None).devices])
+
     def password(self, user_id: str) -> None:
         """Count a signed-in user's attempt at their password, right or wrong."""
         confirmed = held(self._limit("confirm"), user_id, user="")

@@ -59,7 +59,7 @@ class UserRegistered(_OfUser):
 
 @_declared
 class UserUpdated(_OfUser):
-    """A user has changed their profile or their settings."""
+    """A user has changed their profile, their settings or their e-mail address."""
 
     type = "user.updated"
 

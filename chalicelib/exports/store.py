@@ -36,6 +36,7 @@ _ACCOUNT = {
     "password": "SELECT changed_at FROM credentials WHERE user_id = %s",
     "mailed_links": "SELECT purpose, address, sent_at, expires_at, used_at FROM mail_links"
     " WHERE user_id = %s ORDER BY purpose, expires_at",
+    "email_change": "SELECT address, asked_at, expires_at FROM email_changes WHERE user_id = %s",
     "exports": "SELECT id, state, created_at, ready_at, expires_at, size FROM exports"
     " WHERE user_id = %s ORDER BY created_at",
 }

@@ -29,6 +29,18 @@ def verification(address: str, *, username: str, link: str) -> Letter:
     )
 
 
+def change_of_address(address: str, *, username: str, link: str) -> Letter:
+    """Asks the owner of the mailbox to prove it, for an account that has another address so far."""
+    return Letter(
+        address,
+        "Confirm your new e-mail address",
+        f"The Parley account @{username} wants to use this e-mail address from now on.\n\n"
+        "If that is your account, open this link within a day, and sign in if you are asked to:\n\n"
+        f"{link}\n\n"
+        "If it is not, do nothing: the account keeps the address that it has.\n",
+    )
+
+
 def address_in_use(address: str, *, username: str) -> Letter:
     """Tells the owner of an address, and nobody else, that it is in use already."""
     return Letter(
@@ -70,6 +82,15 @@ _TOLD: dict[NoticeKind, tuple[str, str]] = {
         "Your e-mail address is verified",
         "This e-mail address was verified, and signs in to the account",
     ),
+    "email_change_asked": (
+        "A new e-mail address was asked for",
+        "Another e-mail address was asked for. It counts once its owner has opened a link that we "
+        "mailed there; setting a new password before that stops it",
+    ),
+    "email_changed": (
+        "Your e-mail address was changed",
+        "Another e-mail address took the place of this one, which does not sign in any more",
+    ),
     "password_changed": ("Your password was changed", "The password was changed"),
     "password_reset": (
         "Your password was reset",
@@ -102,6 +123,11 @@ _IF_NOT_YOU = (
     "a new password: that signs every device out, and removes passkeys and a linked Google "
     "account.\n"
 )
+_IF_NOT_YOU_AND_MOVED = (
+    "If that was you, do nothing. If it was not, somebody knew your password: sign in with your "
+    "username, if you still can, and change the password and the address. If you cannot, ask those "
+    "who run this service to suspend the account.\n"
+)
 _IF_NOT_YOU_AND_DELETED = (
     "If that was you, do nothing. If it was not, somebody knew your password: change it wherever "
     "else you use it. The account cannot be brought back.\n"
@@ -113,7 +139,8 @@ def changes(notices: Sequence[Notice]) -> Letter:
     notices = sorted(notices, key=lambda one: one.at)
     kinds = {one.kind for one in notices}
     subject = _TOLD[notices[0].kind][0] if len(kinds) == 1 else "Changes to your account"
-    advice = _IF_NOT_YOU_AND_DELETED if "account_deleted" in kinds else _IF_NOT_YOU
+    advice = _IF_NOT_YOU_AND_MOVED if "email_changed" in kinds else _IF_NOT_YOU
+    advice = _IF_NOT_YOU_AND_DELETED if "account_deleted" in kinds else advice
     lines = "".join(f"- {_TOLD[one.kind][1]}{_when(one)}.\n" for one in notices)
     return Letter(
         notices[0].address,

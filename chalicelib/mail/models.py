@@ -4,14 +4,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-Kind = Literal["verify", "reset", "export"]
+Kind = Literal["verify", "reset", "export", "change"]
 
-Purpose = Literal["verify", "reset"]
-"""What a link in a mail is good for."""
+Purpose = Literal["verify", "reset", "change"]
+"""What a link in a mail is good for. `change` verifies an address that is to be the account's."""
 
 NoticeKind = Literal[
     "signed_in",
     "address_verified",
+    "email_change_asked",
+    "email_changed",
     "password_changed",
     "password_reset",
     "second_factor_on",
@@ -28,8 +30,8 @@ NoticeKind = Literal[
 
 
 class Due(NamedTuple):
-    """A row of the outbox that was claimed. `subject` is a user's id for `verify` and `export`,
-    and what was typed for `reset`: an address, with a username after a space if one was given."""
+    """A row of the outbox that was claimed. `subject` is what was typed for `reset`: an address,
+    with a username after a space if one was given. Of every other kind it is a user's id."""
 
     id: int
     kind: Kind

@@ -85,7 +85,8 @@ Address = Annotated[str, PlainSerializer(shown, return_type=str, when_used="json
 
 
 class Profile(Model):
-    """A user as they see themselves. Until the address is verified, it may be somebody else's."""
+    """A user as they see themselves. Until the address is verified, it may be somebody else's.
+    `pending_email`: the address that they have asked for, until they follow the link to it."""
 
     id: str
     username: str
@@ -96,6 +97,7 @@ class Profile(Model):
     email_verified: bool
     push_previews: bool
     created_at: Utc
+    pending_email: Address | None = None
 
 
 class Card(Model):

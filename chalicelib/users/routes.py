@@ -2,7 +2,7 @@
 
 from chalice import Blueprint
 
-from chalicelib.auth.models import Identity, PasswordProof, Program
+from chalicelib.auth.models import EmailChange, Identity, PasswordProof, Program
 from chalicelib.deps import deps
 from chalicelib.errors import WRONG_PROOF, LastAdmin, UserNotFound
 from chalicelib.rest import endpoint
@@ -44,6 +44,23 @@ def update_me(identity: Identity, body: ProfileChanges) -> Profile:
 def delete_me(identity: Identity, body: PasswordProof) -> None:
     """Delete your account. Your messages stay, as from a deleted user."""
     deps.accounts.delete(identity, body)
+
+
+@endpoint(
+    bp,
+    "POST /v1/users/me/email",
+    errors=WRONG_PROOF,
+    scope="account",
+    limit="email",
+    status=204,
+)
+def change_email(identity: Identity, body: EmailChange) -> None:
+    """Ask for another e-mail address. A link is mailed to it.
+
+    It takes the place of yours when you send the token of the link to
+    `POST /v1/auth/email/verify`, within a day. Nothing tells whether somebody else has the address.
+    """
+    deps.email_changes.ask(identity, body)
 
 
 @endpoint(bp, "GET /v1/users/{user_id}", errors=(UserNotFound,), scope="users.read")

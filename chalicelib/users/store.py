@@ -21,11 +21,13 @@ from chalicelib.users.models import (
 
 _PROFILE = (
     "id, username, display_name, about, avatar_url, email,"
-    " email_verified_at IS NOT NULL AS email_verified, push_previews, created_at"
+    " email_verified_at IS NOT NULL AS email_verified, push_previews, created_at,"
+    " (SELECT c.address FROM email_changes c WHERE c.user_id = users.id AND c.expires_at > now())"
+    " AS pending_email"
 )
 _COLUMNS = (
     "id, username, display_name, about, avatar_url, email, email_verified, push_previews,"
-    " created_at"
+    " created_at, pending_email"
 )
 _CARD = (
     "id, CASE WHEN deleted_at IS NULL THEN username END AS username, display_name, about,"

@@ -2,6 +2,7 @@
 and one that keeps its chats in PostgreSQL."""
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.client import Api, User, register
+from tests.client import PASSWORD, Api, User, register
 from tests.cloud import WIDE, Cloud
 from tests.e2e.oauth import Browser, Program, registered
 
@@ -90,6 +91,16 @@ class People:
         (link,) = await self.mailed(user)
         await user.ok("POST /v1/auth/email/verify", {"token": link})
         return user
+
+    async def move(self, user: User) -> str:
+        """Give somebody another address; it is answered."""
+        address = f"{uuid.uuid4().hex}@example.net"
+        await user.ok("POST /v1/users/me/email", {"email": address, "password": PASSWORD})
+        at_new = User(user.url, user.http)
+        at_new.signed_in = {"user": {"email": address}}
+        (link,) = await self.mailed(at_new)
+        await user.ok("POST /v1/auth/email/verify", {"token": link})
+        return address
 
     async def pair(self) -> tuple[User, User, str]:
         """Two people and their chat."""

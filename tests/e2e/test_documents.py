@@ -336,6 +336,8 @@ def test_every_frame_is_as_the_document_says(run: Run) -> None:
                 for event in ("message.new", "chat.receipt", "chat.typing", "presence"):
                     await a.event(event)
                 await a.event("account.signed_in")
+                await people.move(ana)
+                await a.event("account.email_changed")
             for frame in a.events:
                 frames.hold(f"{frame['event']}.event", frame)
 

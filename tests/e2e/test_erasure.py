@@ -99,8 +99,11 @@ async def someone(people: People, mark: str) -> tuple[User, dict[str, str]]:
     await ana.ok("PATCH /v1/users/me", about)
     token = {"token": f"push-{mark}", "platform": "android"}
     await ana.ok(f"PUT /v1/users/me/push-tokens/device-{mark}", token)
+    wanted = {"email": f"wanted-{mark}@example.org", "password": PASSWORD}
+    await ana.ok("POST /v1/users/me/email", wanted)
     marks = {
         "address": registration["email"],
+        "wanted address": wanted["email"],
         "name": registration["display_name"],
         "about": about["about"],
         "avatar": f"avatar-{mark}",

@@ -112,7 +112,16 @@ def test_nothing_tells_whether_an_address_is_known(run: Run) -> None:
             (await eve.call("POST /v1/auth/email/verify-request")).status,
             await login(api, email, NEW),
             await login(api, email, "wrong wrong wrong"),
+            *await asked_for(people, email),
         ]
+
+    async def asked_for(people: People, email: str) -> list[Any]:
+        """How one account that wants an address is answered."""
+        mallory = await people.new("mallory")
+        wanted = {"email": email, "password": PASSWORD}
+        asked = await mallory.call("POST /v1/users/me/email", wanted)
+        profile = await mallory.ok("GET /v1/users/me")
+        return [asked.status, asked.body, profile["pending_email"] == email]
 
     run(scenario)
 
@@ -203,6 +212,29 @@ def test_strangers_who_claim_an_address_do_not_keep_its_owner_out(run: Run) -> N
 
         assert "#reset=" in reset
         assert await login(people.anonymous, email) == 200
+
+    run(scenario)
+
+
+def test_an_account_moves_to_another_address(run: Run) -> None:
+    async def scenario(people: People) -> None:
+        ana, bo = await people.verified("ana"), await people.new("bo")
+        old = ana.signed_in["user"]["email"]
+        async with ana.socket() as socket:
+            new = await people.move(ana)
+            assert (await socket.event("account.email_changed"))["email"] == new
+
+        me = await ana.ok("GET /v1/users/me")
+        assert (me["email"], me["email_verified"], me["pending_email"]) == (new, True, None)
+        assert await login(people.anonymous, new) == 200
+        assert await login(people.anonymous, old) == 401
+        assert "does not sign in any more" in await people.told(ana, "took the place of this one")
+        text = await people.told(ana, "Another e-mail address was asked for")
+        assert new not in text
+        asked = {"email": new, "password": PASSWORD}
+        assert (await bo.call("POST /v1/users/me/email", asked)).status == 204
+        wrong = await bo.call("POST /v1/users/me/email", {**asked, "password": "wrong"})
+        assert (wrong.status, wrong.code) == (401, "invalid_credentials")
 
     run(scenario)
 

@@ -10,6 +10,7 @@ from chalice import Chalice
 from app import app as deployed
 from chalicelib.admin.service import Admin
 from chalicelib.auth.accounts import Accounts
+from chalicelib.auth.email_changes import EmailChanges
 from chalicelib.auth.google import Google
 from chalicelib.auth.google_models import GoogleStart
 from chalicelib.auth.google_tokens import GoogleKeys, GoogleTokens
@@ -36,6 +37,7 @@ from chalicelib.deps import deps
 from chalicelib.mail.models import Letter
 from chalicelib.mail.service import Mails
 from chalicelib.users.service import Users
+from tests.unit.auth.fake_email import FakeEmailStore
 from tests.unit.auth.fake_google import FakeGoogleStore, FakeUses
 from tests.unit.auth.fake_mail import FakeMailStore, FakeNoticeStore, FakeRecoveryStore, FakeSes
 from tests.unit.auth.fake_passkeys import FakeChallenges, FakePasskeyStore
@@ -94,6 +96,7 @@ class World:
     accounts: Accounts
     admin: Admin
     recovery: Recovery
+    email_changes: EmailChanges
     mails: Mails
     ses: FakeSes
     second_factor: SecondFactor
@@ -221,6 +224,10 @@ def make_world(given: Settings) -> World:
     )
     admin = Admin(store=FakeAdminStore(tables), auth=auth, users=users)
     mail_store, ses = FakeMailStore(tables), FakeSes()
+    wanted = FakeEmailStore(tables)
+    email_changes = EmailChanges(
+        store=wanted, accounts=accounts, throttle=throttle, users=users, sockets=sockets
+    )
     recovery = Recovery(
         given,
         store=FakeRecoveryStore(tables),
@@ -229,6 +236,8 @@ def make_world(given: Settings) -> World:
         passwords=lambda: passwords,
         auth=auth,
         users=users,
+        changes=lambda: email_changes,
+        wanted=wanted,
     )
     mails = Mails(
         given,
@@ -251,6 +260,7 @@ def make_world(given: Settings) -> World:
         accounts=accounts,
         admin=admin,
         recovery=recovery,
+        email_changes=email_changes,
         mails=mails,
         ses=ses,
         second_factor=second_factor,
@@ -285,6 +295,7 @@ def serve(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
         "users",
         "admin",
         "recovery",
+        "email_changes",
         "mails",
         "second_factor",
         "passkeys",

@@ -85,7 +85,9 @@ class FakeRecoveryStore(RecoveryStore):
         now = self._tables.at(now)
         with self._tables:
             user_id, address = recipient.user_id, recipient.address
-            if self._tables.users[user_id].profile.email != address:
+            wanted = self._tables.wanted(user_id, now)
+            own = self._tables.users[user_id].profile.email
+            if (wanted if purpose == "change" else own) != address:
                 return False
             if self.has_link(user_id, purpose, fresh=fresh, now=now):
                 return False
@@ -129,10 +131,11 @@ class FakeRecoveryStore(RecoveryStore):
                 return None
             user_id = link.user_id
             user = self._tables.users[user_id]
-            if self._recipient(user).taken:
+            if self._recipient(user).taken or user.profile.email != link.address:
                 return None
             link.used = True
-            self._tables.drop_links(user_id, "verify", "reset", but=digest)
+            self._tables.changes.pop(user_id, None)
+            self._tables.drop_links(user_id, "verify", "reset", "change", but=digest)
             if not user.profile.email_verified:
                 self._tables.factors.pop(user_id, None)
             self._tables.google.pop(user_id, None)
@@ -149,7 +152,11 @@ class FakeRecoveryStore(RecoveryStore):
             expired = [key for key, link in links.items() if link.expires_at < now]
             for key in expired:
                 del links[key]
-            return len(expired)
+            changes = self._tables.changes
+            over = [key for key, (_, until) in changes.items() if until < now]
+            for user_id in over:
+                del changes[user_id]
+            return len(expired) + len(over)
 
     def _good(self, digest: bytes, purpose: Purpose, now: datetime) -> Link | None:
         link = self._tables.links.get(digest)

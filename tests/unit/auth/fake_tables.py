@@ -107,6 +107,7 @@ class Tables:
     audit: list[AuditEntry] = field(default_factory=list)
     mails: dict[tuple[str, str], Waiting] = field(default_factory=dict)
     links: dict[bytes, Link] = field(default_factory=dict)
+    changes: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     notices: dict[tuple[str, str, str], Told] = field(default_factory=dict)
     factors: dict[str, Shared] = field(default_factory=dict)
     passkeys: dict[str, Held] = field(default_factory=dict)
@@ -164,6 +165,11 @@ class Tables:
             *(times + 1, since, now, 0),
         )
         self.notices[key] = Told(told, now)
+
+    def wanted(self, user_id: str, now: datetime) -> str | None:
+        """The address that a user wants to have."""
+        address, until = self.changes.get(user_id, ("", now))
+        return address if until > now else None
 
     def drop_links(self, user_id: str, *purposes: Purpose, but: bytes = b"") -> None:
         for digest, link in list(self.links.items()):
@@ -365,7 +371,8 @@ class FakeAccountStore(AccountStore):
             if self._tables.passwords.get(user_id) != checked:
                 return None
             self._tables.passwords[user_id] = password_hash
-            self._tables.drop_links(user_id, "reset")
+            self._tables.changes.pop(user_id, None)
+            self._tables.drop_links(user_id, "reset", "change")
             self._tables.tell(user_id, "password_changed", now)
             return self.revoke_all(user_id, but=but, now=now)
 
@@ -381,7 +388,8 @@ class FakeAccountStore(AccountStore):
                 del self._tables.passwords[user_id]
             user.deleted = True
             user.revision += 1
-            self._tables.drop_links(user_id, "verify", "reset")
+            self._tables.changes.pop(user_id, None)
+            self._tables.drop_links(user_id, "verify", "reset", "change")
             for key in list(self._tables.notices):
                 if key[0] == user_id and key[1] != "account_deleted":
                     del self._tables.notices[key]
@@ -551,7 +559,10 @@ class FakeUserStore(UserStore):
     def profile(self, user_id: str) -> Profile | None:
         with self._tables:
             user = self._tables.users.get(user_id)
-            return user.profile if user and not user.deleted else None
+            if user is None or user.deleted:
+                return None
+            wanted = self._tables.wanted(user_id, self._tables.clock())
+            return user.profile.model_copy(update={"pending_email": wanted})
 
     def update(self, user_id: str, changes: dict[str, Any]) -> Profile | None:
         with self._tables:

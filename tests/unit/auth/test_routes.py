@@ -39,6 +39,7 @@ CALLS: list[tuple[str, dict[str, Any], Any]] = [
     ("POST /v1/socket-tickets", {}, None),
     (f"GET {ME}", {}, None),
     (f"PATCH {ME}", {}, {"about": "hi"}),
+    (f"POST {ME}/email", {}, {"email": "ana@example.net", "password": PASSWORD}),
     (f"POST {ME}/delete", {}, {"password": PASSWORD}),
     ("GET /v1/users/{user_id}", {"user_id": new_id()}, None),
     ("GET /v1/users", {}, None),
@@ -124,6 +125,7 @@ class TestSigningIn:
             "email_verified",
             "push_previews",
             "created_at",
+            "pending_email",
         }
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", answer["user"]["created_at"])
 
