@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from chalicelib.oauth.browsers import Browsers
     from chalicelib.oauth.clients import Clients
     from chalicelib.oauth.consent import Consent
+    from chalicelib.oauth.edit_store import EditStore
     from chalicelib.oauth.origins import Origins
     from chalicelib.oauth.programs import Programs
     from chalicelib.oauth.service import OAuth
@@ -330,6 +331,12 @@ class Deps:
         return ClientStore(self.postgres)
 
     @cached_property
+    def edit_store(self) -> "EditStore":
+        from chalicelib.oauth.edit_store import EditStore
+
+        return EditStore(self.postgres)
+
+    @cached_property
     def codes(self) -> "Codes":
         from chalicelib.oauth.store import Codes
 
@@ -339,7 +346,9 @@ class Deps:
     def oauth_clients(self) -> "Clients":
         from chalicelib.oauth.clients import Clients
 
-        return Clients(store=self.client_store, admin=self.admin, auth=self.auth)
+        return Clients(
+            store=self.client_store, edits=self.edit_store, admin=self.admin, auth=self.auth
+        )
 
     @cached_property
     def program_origins(self) -> "Origins":
@@ -366,6 +375,7 @@ class Deps:
         return OAuth(
             self.settings,
             clients=self.client_store,
+            edits=self.edit_store,
             codes=self.codes,
             auth=self.auth,
             tokens=self.access_tokens,

@@ -190,6 +190,14 @@ class IdTokenInvalid(AppError):
     )
 
 
+class NoSecret(AppError):
+    code, status, message = (
+        "no_secret",
+        409,
+        "This program is public: it has no secret. Register a confidential one.",
+    )
+
+
 class NotYourself(AppError):
     code, status, message = (
         "not_yourself",

@@ -18,6 +18,9 @@ Action = Literal[
     "admin.grant",
     "admin.take",
     "client.register",
+    "client.update",
+    "client.secret",
+    "client.secret_end",
     "client.delete",
 ]
 """What the audit log knows."""

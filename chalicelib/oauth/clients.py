@@ -1,18 +1,28 @@
-"""Programs of others: how they are registered, listed and deleted."""
+"""Programs of others: how they are registered, listed, changed and deleted."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pydantic_core import PydanticCustomError
+
+from chalicelib.admin.models import Action
 from chalicelib.auth.models import Client, Identity
 from chalicelib.clock import NOW
-from chalicelib.errors import NotFound, Unavailable
+from chalicelib.errors import NoSecret, NotFound, Unavailable, ValidationFailed
 from chalicelib.ids import new_id
 from chalicelib.oauth.models import (
+    ClientChanges,
+    ClientInfo,
     ClientPage,
     ClientQuery,
     NewClient,
     OAuthClient,
     RegisteredClient,
+    check_fits,
     digest,
 )
 from chalicelib.wire import now
@@ -20,7 +30,12 @@ from chalicelib.wire import now
 if TYPE_CHECKING:
     from chalicelib.admin.service import Admin
     from chalicelib.auth.service import Auth
+    from chalicelib.oauth.edit_store import EditStore
     from chalicelib.oauth.store import ClientStore
+
+
+BOTH_GOOD = timedelta(days=7)
+"""How long a secret stays good that was replaced, unless an admin ends it before."""
 
 
 class Clients:
@@ -30,10 +45,12 @@ class Clients:
         self,
         *,
         store: "ClientStore",
+        edits: "EditStore",
         admin: "Admin",
         auth: "Auth",
     ) -> None:
         self._store = store
+        self._edits = edits
         self._admin = admin
         self._auth = auth
 
@@ -52,6 +69,47 @@ class Clients:
         more = len(found) > query.limit
         return ClientPage(items=items, next=items[-1].client_id if more else None)
 
+    def update(
+        self, identity: Identity, client: Client, client_id: str, changes: ClientChanges
+    ) -> ClientInfo:
+        """Change what was sent of a program, from its next request on.
+
+        Scopes that it loses are missing from tokens that are refreshed. Raises NotFound, and
+        ValidationFailed if what comes out does not go together.
+        """
+        sent = changes.model_dump(include=changes.model_fields_set)
+        if "scopes" in sent:
+            sent["scopes"] = list(dict.fromkeys(sent["scopes"]))
+        with self._act(identity, client, "client.update", client_id) as found:
+            changed = replace(found, **sent)
+            try:
+                check_fits(changed)
+            except PydanticCustomError as error:
+                problem = {"field": "", "message": error.message()}
+                raise ValidationFailed([problem]) from None
+            self._edits.update(changed)
+        return changed.info
+
+    def rotate_secret(self, identity: Identity, client: Client, client_id: str) -> RegisteredClient:
+        """Give a program a new secret, which is answered here and never again. The one until now
+        stays good for BOTH_GOOD. Raises NotFound, NoSecret.
+
+        A program has two at most. If nobody has shown the newer one yet, as when its answer was
+        lost, a new one takes its place, and the older stays good.
+        """
+        secret = secrets.token_urlsafe(32)
+        with self._act(identity, client, "client.secret", client_id) as found:
+            if not found.confidential:
+                raise NoSecret()
+            self._edits.rotate(client_id, digest(secret), kept=BOTH_GOOD, now=NOW)
+            rotated = self._store.get(client_id) or found
+        return RegisteredClient(**dict(rotated.info), client_secret=secret)
+
+    def end_former_secret(self, identity: Identity, client: Client, client_id: str) -> None:
+        """Refuse the secret that was replaced, from now on. Safe to repeat. Raises NotFound."""
+        with self._act(identity, client, "client.secret_end", client_id):
+            self._edits.end_former(client_id)
+
     def delete(self, identity: Identity, client: Client, client_id: str) -> None:
         """Refuse a program from now on, and end all that it was granted.
 
@@ -64,6 +122,17 @@ class Clients:
                 raise NotFound()
         if not self._auth.end_grants(client_id):
             raise Unavailable("postgres")
+
+    @contextmanager
+    def _act(
+        self, identity: Identity, client: Client, action: Action, client_id: str
+    ) -> Iterator[OAuthClient]:
+        """The program that an admin acts on. Only one act runs at a time, so it stays as it is."""
+        with self._admin.act_on_client(identity, client.address, action, client_id):
+            found = self._store.get(client_id)
+            if found is None:
+                raise NotFound()
+            yield found
 
     def _register(
         self, identity: Identity | None, address: str | None, new: NewClient

@@ -6,7 +6,7 @@ import hmac
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from chalicelib.auth.scopes import OFFLINE
 from chalicelib.errors import BadRequest
 from chalicelib.users.models import Name
-from chalicelib.wire import UUID, Id, Input, Limit, Model, Utc
+from chalicelib.wire import UUID, Id, Input, Limit, Model, Utc, now
 
 USER_SCOPES = {
     "openid": "know who you are here",
@@ -80,6 +80,20 @@ def _scope(value: str) -> str:
 
 RedirectUri = Annotated[str, AfterValidator(_redirect_uri)]
 RedirectUris = Annotated[list[RedirectUri], Field(max_length=20)]
+Scopes = Annotated[list[Annotated[str, AfterValidator(_scope)]], Field(min_length=1, max_length=20)]
+
+
+def check_fits(client: "NewClient | OAuthClient") -> None:
+    """Raises PydanticCustomError unless the parts of a registration go together."""
+    asks_users = not (USER_SCOPES.keys() - {OFFLINE}).isdisjoint(client.scopes)
+    if asks_users != bool(client.redirect_uris):
+        raise PydanticCustomError("client", "redirect_uris and scopes of users go together")
+    if not client.confidential and not SERVICE_SCOPES.isdisjoint(client.scopes):
+        raise PydanticCustomError("client", "a public client can do nothing in its own name")
+    if not client.require_pkce and not client.confidential:
+        raise PydanticCustomError("client", "a public client must use PKCE")
+    if not client.require_pkce and "openid" not in client.scopes:
+        raise PydanticCustomError("client", "without PKCE a client needs the scope openid")
 
 
 class NewClient(Input):
@@ -97,29 +111,34 @@ class NewClient(Input):
     name: Name
     redirect_uris: RedirectUris = Field(default_factory=list)
     post_logout_redirect_uris: RedirectUris = Field(default_factory=list)
-    scopes: Annotated[
-        list[Annotated[str, AfterValidator(_scope)]], Field(min_length=1, max_length=20)
-    ]
+    scopes: Scopes
     confidential: bool
     require_pkce: bool = True
     claims_in_id_token: bool = False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        asks_users = not (USER_SCOPES.keys() - {OFFLINE}).isdisjoint(self.scopes)
-        if asks_users != bool(self.redirect_uris):
-            raise PydanticCustomError("client", "redirect_uris and scopes of users go together")
-        if not self.confidential and not SERVICE_SCOPES.isdisjoint(self.scopes):
-            raise PydanticCustomError("client", "a public client can do nothing in its own name")
-        if not self.require_pkce and not self.confidential:
-            raise PydanticCustomError("client", "a public client must use PKCE")
-        if not self.require_pkce and "openid" not in self.scopes:
-            raise PydanticCustomError("client", "without PKCE a client needs the scope openid")
+        check_fits(self)
         return self
 
 
+class ClientChanges(Input):
+    """What to change of a program; what is left out stays. Whether it has a secret cannot change:
+    register another one for that."""
+
+    # The defaults are never read (only what was sent is), and keep null from being allowed.
+    name: Name = Field(default_factory=str)
+    redirect_uris: RedirectUris = Field(default_factory=list)
+    post_logout_redirect_uris: RedirectUris = Field(default_factory=list)
+    scopes: Scopes = Field(default_factory=list)
+    require_pkce: bool = Field(default_factory=bool)
+    claims_in_id_token: bool = Field(default_factory=bool)
+
+
 class ClientInfo(Model):
-    """A registered program, as admins see it."""
+    """A registered program, as admins see it. `last_used_at`: when it last asked for a token or
+    about one, to the hour. A secret that was replaced is good until `former_secret_until`, and was
+    last shown at `former_secret_used_at`."""
 
     client_id: str
     name: str
@@ -130,10 +149,13 @@ class ClientInfo(Model):
     require_pkce: bool
     claims_in_id_token: bool
     created_at: Utc
+    last_used_at: Utc | None
+    former_secret_until: Utc | None
+    former_secret_used_at: Utc | None
 
 
 class RegisteredClient(ClientInfo):
-    """The answer to registering one. Only this answer shows the secret."""
+    """The answer to registering one, or to a new secret. Only this answer shows the secret."""
 
     client_secret: Annotated[str | None, Field(repr=False)]
 
@@ -165,15 +187,26 @@ class OAuthClient:
     created_at: datetime
     require_pkce: bool = True
     claims_in_id_token: bool = False
+    former_digest: bytes | None = field(default=None, repr=False)
+    former_until: datetime | None = None
+    used_at: datetime | None = None
+    former_used_at: datetime | None = None
 
     @property
     def confidential(self) -> bool:
         return self.secret_digest is not None
 
     def knows(self, secret: str) -> bool:
-        """Whether the secret is its own."""
-        known = self.secret_digest or b""
-        return hmac.compare_digest(digest(secret), known)
+        """Whether the secret is its own, or the one before that is still good."""
+        made = digest(secret)
+        known = (self.secret_digest or b"", self.former_digest or b"")
+        return any(hmac.compare_digest(made, one) for one in known)
+
+    def used_within(self, time: timedelta, shown: bytes | None) -> bool:
+        """Whether a use of the secret of a digest was noted within a time, by the clock of this
+        function; PostgreSQL asks its own once more."""
+        noted = self.used_at if shown == self.secret_digest else self.former_used_at
+        return noted is not None and now() < noted + time
 
     def may_return_to(self, uri: str) -> bool:
         """Whether users may be sent to an address with an answer."""
@@ -206,6 +239,9 @@ class OAuthClient:
             require_pkce=self.require_pkce,
             claims_in_id_token=self.claims_in_id_token,
             created_at=self.created_at,
+            last_used_at=max(filter(None, (self.used_at, self.former_used_at)), default=None),
+            former_secret_until=self.former_until,
+            former_secret_used_at=self.former_used_at,
         )
 
 

@@ -6,12 +6,19 @@ from chalice import Blueprint
 
 from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
-from chalicelib.errors import AppError
+from chalicelib.errors import AppError, NoSecret
 from chalicelib.forms import Sent
 from chalicelib.headers import BASIC
-from chalicelib.oauth import pages
+from chalicelib.oauth import pages, resource
 from chalicelib.oauth.metadata import metadata
-from chalicelib.oauth.models import ClientPage, ClientQuery, NewClient, RegisteredClient
+from chalicelib.oauth.models import (
+    ClientChanges,
+    ClientInfo,
+    ClientPage,
+    ClientQuery,
+    NewClient,
+    RegisteredClient,
+)
 from chalicelib.rest import Answer, endpoint
 from chalicelib.wire import Id
 
@@ -46,6 +53,12 @@ def openid_configuration() -> dict[str, Any]:
 def authorization_server() -> dict[str, Any]:
     """The provider's metadata, for OAuth clients (RFC 8414)."""
     return metadata(deps.settings.issuer)
+
+
+@endpoint(bp, f"GET {resource.PATH}", limit="open", public=True)
+def protected_resource() -> dict[str, Any]:
+    """Where programs get tokens for this API, and for what (RFC 9728)."""
+    return resource.resource_metadata(deps.settings.issuer)
 
 
 @endpoint(bp, "GET /oauth2/authorize", status=(200, 303, 400), limit="page", page=_trouble)
@@ -126,6 +139,33 @@ def register_client(identity: Identity, client: Client, body: NewClient) -> Regi
 def list_clients(identity: Identity, query: ClientQuery) -> ClientPage:
     """The registered programs, newest first."""
     return deps.oauth_clients.list(query)
+
+
+@endpoint(bp, f"PATCH {CLIENTS}/{{client_id}}", scope="admin.clients")
+def update_client(
+    identity: Identity, client: Client, client_id: Id, body: ClientChanges
+) -> ClientInfo:
+    """Change what you send of a program. Scopes that it loses are missing from its next tokens."""
+    return deps.oauth_clients.update(identity, client, client_id, body)
+
+
+@endpoint(
+    bp,
+    f"POST {CLIENTS}/{{client_id}}/secret",
+    errors=(NoSecret,),
+    scope="admin.clients",
+    status=201,
+)
+def rotate_client_secret(identity: Identity, client: Client, client_id: Id) -> RegisteredClient:
+    """Give a program a new secret, which only this answer shows. The one until now stays good for
+    seven days, or until you end it."""
+    return deps.oauth_clients.rotate_secret(identity, client, client_id)
+
+
+@endpoint(bp, f"DELETE {CLIENTS}/{{client_id}}/former-secret", scope="admin.clients", status=204)
+def end_former_secret(identity: Identity, client: Client, client_id: Id) -> None:
+    """Refuse the secret of a program that was replaced, from now on."""
+    deps.oauth_clients.end_former_secret(identity, client, client_id)
 
 
 @endpoint(bp, f"DELETE {CLIENTS}/{{client_id}}", scope="admin.clients", status=204)

@@ -2,24 +2,32 @@
 
 import functools
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, OAuth2Error
 from authlib.oauth2.rfc6749.util import extract_basic_authorization
 
 from chalicelib.auth.models import Client, Identity
+from chalicelib.clock import NOW
 from chalicelib.config import Settings
+from chalicelib.errors import Unavailable
 from chalicelib.forms import Sent
 from chalicelib.oauth.id_tokens import claims_of
-from chalicelib.oauth.models import OAuthClient, client_id_of, one_each
+from chalicelib.oauth.models import OAuthClient, client_id_of, digest, one_each
 from chalicelib.oauth.protocol import Outcome, Question, Server
 
 if TYPE_CHECKING:
     from chalicelib.auth.service import Auth
     from chalicelib.auth.throttle import Throttle
     from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.oauth.edit_store import EditStore
     from chalicelib.oauth.store import ClientStore, Codes
     from chalicelib.users.service import Users
+
+NOTED_EVERY = timedelta(hours=1)
+"""So that a program that asks all the time costs a write an hour."""
 
 Respond = Callable[[Server, Question], Outcome]
 
@@ -35,6 +43,7 @@ class OAuth:
         settings: Settings,
         *,
         clients: "ClientStore",
+        edits: "EditStore",
         codes: "Codes",
         auth: "Auth",
         tokens: "AccessTokens",
@@ -43,6 +52,7 @@ class OAuth:
     ) -> None:
         self._settings = settings
         self._clients = clients
+        self._edits = edits
         self._codes = codes
         self._auth = auth
         self._tokens = tokens
@@ -103,7 +113,16 @@ class OAuth:
         outcome = respond(server, question)
         if outcome.error in _WRONG and not server.secret_shown:
             self._throttle.program_guess(caller.address)
+        if outcome.error is None and question.client is not None:
+            self._note_use(question.client.client, _secret_of(question))
         return outcome
+
+    def _note_use(self, client: OAuthClient, secret: str) -> None:
+        """Note when a program last asked, at most once in NOTED_EVERY; best effort."""
+        shown = digest(secret) if client.confidential else None
+        if not client.used_within(NOTED_EVERY, shown):
+            with suppress(Unavailable):
+                self._edits.note_use(client.id, shown, every=NOTED_EVERY, now=NOW)
 
     def _question(self, sent: Sent) -> Question:
         try:
@@ -124,6 +143,12 @@ class OAuth:
         if sent.authorization and form.get("client_id", named).lower() != named:
             raise InvalidRequestError("The request names two clients.")
         return Question("POST", self._settings.issuer, form, sent.authorization)
+
+
+def _secret_of(question: Question) -> str:
+    """The secret that a request shows, or nothing."""
+    _, secret = extract_basic_authorization(question.headers)
+    return secret or question.form.get("client_secret", "")
 
 
 def _endpoint(name: str) -> Respond:

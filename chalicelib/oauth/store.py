@@ -47,6 +47,10 @@ _CLIENT = (
     " require_pkce, claims_in_id_token"
 )
 
+_FOUND = f"""{_CLIENT}, used_at, former_used_at,
+    CASE WHEN former_until > now() THEN former_digest END AS former_digest,
+    CASE WHEN former_until > now() THEN former_until END AS former_until"""
+
 
 class ClientStore:
     """Raises Unavailable from every method when PostgreSQL does not answer."""
@@ -75,7 +79,7 @@ class ClientStore:
         """A program, unless it was deleted."""
         with self._postgres.cursor(row_factory=class_row(OAuthClient)) as cursor:
             return cursor.execute(
-                f"SELECT {_CLIENT} FROM oauth_clients WHERE id = %s AND deleted_at IS NULL",
+                f"SELECT {_FOUND} FROM oauth_clients WHERE id = %s AND deleted_at IS NULL",
                 [client_id],
             ).fetchone()
 
@@ -83,7 +87,7 @@ class ClientStore:
         """Programs, newest first, from the one before `before` on."""
         with self._postgres.cursor(row_factory=class_row(OAuthClient)) as cursor:
             return cursor.execute(
-                f"SELECT {_CLIENT} FROM oauth_clients WHERE deleted_at IS NULL"
+                f"SELECT {_FOUND} FROM oauth_clients WHERE deleted_at IS NULL"
                 " AND (%(before)s::uuid IS NULL OR id < %(before)s::uuid)"
                 " ORDER BY id DESC LIMIT %(limit)s",
                 {"before": before, "limit": limit},
@@ -100,11 +104,11 @@ class ClientStore:
             return [uri for (uri,) in found]
 
     def delete(self, client_id: str, now: Time) -> bool:
-        """Forget a program's secret, and hide the program. False: it never existed."""
+        """Forget a program's secrets, and hide the program. False: it never existed."""
         with self._postgres.cursor() as cursor:
             return bool(
                 cursor.execute(
-                    "UPDATE oauth_clients SET secret_digest = NULL,"
+                    "UPDATE oauth_clients SET secret_digest = NULL, former_digest = NULL,"
                     " deleted_at = COALESCE(deleted_at, %s) WHERE id = %s",
                     [now, client_id],
                 ).rowcount

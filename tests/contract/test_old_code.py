@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = "infra/migrations"
 SUITES = (
     "test_accounts.py", "test_account_races.py", "test_sessions.py", "test_users.py",
-    "test_admin.py", "test_recovery.py", "test_email_changes.py",
+    "test_admin.py", "test_recovery.py", "test_email_changes.py", "test_client_edits.py",
     "test_second_factor.py", "test_passkeys.py", "test_google.py", "test_exports.py",
     "message_store",
 )  # fmt: skip

@@ -17,6 +17,7 @@ PLACES = (
     "test_account_races.py",
     "test_accounts.py",
     "test_admin.py",
+    "test_client_edits.py",
     "test_email_changes.py",
     "test_exports.py",
     "test_google.py",

@@ -18,7 +18,7 @@ from chalicelib.oauth.protocol import Approval, Outcome, Question
 from chalicelib.oauth.service import OAuth
 from tests.unit.auth.conftest import World, make_world
 from tests.unit.auth.fakes import PHONE, auth_settings
-from tests.unit.oauth.fakes import FakeClientStore, FakeCodes
+from tests.unit.oauth.fakes import FakeClientStore, FakeCodes, FakeEditStore
 
 BACK = "https://program.example/back"
 VERIFIER = "v" * 43
@@ -39,6 +39,7 @@ class Provider:
 
     world: World
     store: FakeClientStore
+    edits: FakeEditStore
     codes: FakeCodes
     clients: Clients
     oauth: OAuth
@@ -99,12 +100,15 @@ class Provider:
 
 def make_provider(**changes: Any) -> Provider:
     given = auth_settings(**changes)
-    world, store, codes = make_world(given), FakeClientStore(), FakeCodes()
+    world, codes = make_world(given), FakeCodes()
+    store = FakeClientStore(world.clock)
     tokens = world.auth._tokens()
-    clients = Clients(store=store, admin=world.admin, auth=world.auth)
+    edits = FakeEditStore(store)
+    clients = Clients(store=store, edits=edits, admin=world.admin, auth=world.auth)
     oauth = OAuth(
         given,
         clients=store,
+        edits=edits,
         codes=codes,
         auth=world.auth,
         tokens=tokens,
@@ -122,7 +126,7 @@ def make_provider(**changes: Any) -> Provider:
         clock=world.clock,
     )
     browsers = Browsers(given, consent=consent, oauth=oauth, auth=world.auth, tokens=tokens)
-    return Provider(world, store, codes, clients, oauth, consent, browsers)
+    return Provider(world, store, edits, codes, clients, oauth, consent, browsers)
 
 
 @pytest.fixture

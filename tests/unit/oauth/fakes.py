@@ -1,14 +1,20 @@
 """Registered programs and codes in memory, held to the same contract as the real stores."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 
-from chalicelib.clock import Time
+from chalicelib.clock import Now, Time
+from chalicelib.errors import Unavailable
+from chalicelib.oauth.edit_store import EditStore
 from chalicelib.oauth.models import Code, OAuthClient
 from chalicelib.oauth.store import ClientStore, Codes
+from chalicelib.wire import now
 
 
 class FakeClientStore(ClientStore):
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime] = now) -> None:
+        self.clock = clock
         self.known: dict[str, OAuthClient] = {}
         self.deleted: set[str] = set()
 
@@ -16,10 +22,15 @@ class FakeClientStore(ClientStore):
         self.known[client.id] = client
 
     def get(self, client_id: str) -> OAuthClient | None:
-        return None if client_id in self.deleted else self.known.get(client_id)
+        client = self.known.get(client_id)
+        if client is None or client_id in self.deleted:
+            return None
+        if client.former_until is not None and client.former_until <= self.clock():
+            return replace(client, former_digest=None, former_until=None)
+        return client
 
     def clients(self, *, before: str | None, limit: int) -> list[OAuthClient]:
-        standing = [one for one in self.known.values() if one.id not in self.deleted]
+        standing = [one for client_id in self.known if (one := self.get(client_id))]
         standing.sort(key=lambda one: one.id, reverse=True)
         return [one for one in standing if before is None or one.id < before][:limit]
 
@@ -27,8 +38,65 @@ class FakeClientStore(ClientStore):
         if client_id not in self.known:
             return False
         self.deleted.add(client_id)
-        self.known[client_id] = replace(self.known[client_id], secret_digest=None)
+        self.known[client_id] = replace(
+            self.known[client_id], secret_digest=None, former_digest=None
+        )
         return True
+
+
+class FakeEditStore(EditStore):
+    """`writes`: how often a use was noted."""
+
+    def __init__(self, clients: FakeClientStore) -> None:
+        self._clients = clients
+        self.writes = 0
+        self.down = False
+
+    def update(self, client: OAuthClient) -> None:
+        self._clients.known[client.id] = client
+
+    def rotate(self, client_id: str, digest: bytes, *, kept: timedelta, now: Time) -> None:
+        client, time = self._clients.known[client_id], self._at(now)
+        both = client.former_until is not None and client.former_until > time
+        if client.used_at is None and both:
+            former = client.former_digest, client.former_until, client.former_used_at
+        else:
+            former = client.secret_digest, time + kept, client.used_at
+        self._clients.known[client_id] = replace(
+            client,
+            secret_digest=digest,
+            used_at=None,
+            former_digest=former[0],
+            former_until=former[1],
+            former_used_at=former[2],
+        )
+
+    def end_former(self, client_id: str) -> None:
+        self._clients.known[client_id] = replace(
+            self._clients.known[client_id],
+            former_digest=None,
+            former_until=None,
+            former_used_at=None,
+        )
+
+    def note_use(
+        self, client_id: str, digest: bytes | None, *, every: timedelta, now: Time
+    ) -> None:
+        if self.down:
+            raise Unavailable("postgres")
+        client, time = self._clients.known[client_id], self._at(now)
+        current = digest == client.secret_digest
+        if not current and digest != client.former_digest:
+            return
+        noted = client.used_at if current else client.former_used_at
+        if noted is None or noted < time - every:
+            self.writes += 1
+            self._clients.known[client_id] = (
+                replace(client, used_at=time) if current else replace(client, former_used_at=time)
+            )
+
+    def _at(self, now: Time) -> datetime:
+        return self._clients.clock() if isinstance(now, Now) else now
 
 
 class FakeCodes(Codes):

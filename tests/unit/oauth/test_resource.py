@@ -1,0 +1,32 @@
+"""What tells programs where to get tokens for the API (RFC 9728)."""
+
+import pytest
+
+import app as application
+from chalicelib.deps import deps
+from chalicelib.oauth.models import SERVICE_SCOPES, USER_SCOPES
+from chalicelib.oauth.resource import PATH, resource_metadata_url
+from tests.unit.settings import settings
+from tests.unit.test_rest import call
+
+ISSUERS = ["https://chat.example.org", "https://abc.execute-api.eu-west-1.amazonaws.com/api"]
+
+
+@pytest.mark.parametrize("issuer", ISSUERS, ids=["own name", "stage"])
+def test_names_the_api_and_the_provider(issuer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(vars(deps), "settings", settings(issuer=issuer))
+
+    status, headers, body = call(application.app, f"GET {PATH}")
+
+    assert status == 200
+    assert headers["content-type"] == "application/json"
+    assert headers["cache-control"].startswith("public, max-age=")
+    assert body["resource"] == issuer
+    assert body["authorization_servers"] == [issuer]
+    assert body["bearer_methods_supported"] == ["header"]
+    assert set(body["scopes_supported"]) == USER_SCOPES.keys() | SERVICE_SCOPES
+
+
+@pytest.mark.parametrize("issuer", ISSUERS, ids=["own name", "stage"])
+def test_is_found_below_the_issuer(issuer: str) -> None:
+    assert resource_metadata_url(issuer) == f"{issuer}/.well-known/oauth-protected-resource"
