@@ -39,6 +39,7 @@ def test_only_these_routes_are_open_to_anonymous(run: Run) -> None:
         assert sorted(open_) == [
             "GET /.well-known/jwks.json",
             "GET /.well-known/oauth-authorization-server",
+            "GET /.well-known/oauth-protected-resource",
             "GET /.well-known/openid-configuration",
             "GET /oauth2/authorize",
             "GET /oauth2/logout",

@@ -121,6 +121,9 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         await api.call(ana, "POST /v1/auth/email/verify", {"token": "x"})
         token = {"token": (await people.mailed(ana))[0]}
         await api.call(ana, "POST /v1/auth/email/verify", token)
+        wanted = {"email": f"{ana.username}@example.net", "password": PASSWORD}
+        await api.call(ana, "POST /v1/users/me/email", wanted)
+        assert (await api.call(ana, "GET /v1/users/me")).body["pending_email"] == wanted["email"]
         email = {"email": ana.signed_in["user"]["email"]}
         await api.call(people.anonymous, "POST /v1/auth/password/reset-request", email)
         reset = {"token": (await people.mailed(ana, 2))[0], "new_password": PASSWORD}
@@ -183,7 +186,11 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
 
     async def oauth_routes(people: People, api: Documented, admin: User, cy: User) -> None:
         nobody = people.anonymous
-        for name in ("openid-configuration", "oauth-authorization-server"):
+        for name in (
+            "openid-configuration",
+            "oauth-authorization-server",
+            "oauth-protected-resource",
+        ):
             await api.call(nobody, f"GET /.well-known/{name}")
         clients = "/v1/admin/oauth-clients"
         new = {
@@ -213,7 +220,11 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         await api.call(nobody, "POST /oauth2/token", form={**own, "grant_type": "password"})
         wrong = {**own, "client_secret": "wrong"}
         await api.call(nobody, "POST /oauth2/token", form=wrong)
-        await api.call(admin, f"DELETE {clients}/{{client_id}}", client_id=program.id)
+        one = f"{clients}/{{client_id}}"
+        await api.call(admin, f"PATCH {one}", {"name": "Documented 2"}, client_id=program.id)
+        await api.call(admin, f"POST {one}/secret", client_id=program.id)
+        await api.call(admin, f"DELETE {one}/former-secret", client_id=program.id)
+        await api.call(admin, f"DELETE {one}", client_id=program.id)
 
     async def consent_routes(api: Documented, nobody: Api, program: Program, cy: User) -> None:
         def query(**changes: str | None) -> str:

@@ -57,6 +57,8 @@ class FakeEditStore(EditStore):
 
     def rotate(self, client_id: str, digest: bytes, *, kept: timedelta, now: Time) -> None:
         client, time = self._clients.known[client_id], self._at(now)
+        if client.secret_digest is None:
+            return
         both = client.former_until is not None and client.former_until > time
         if client.used_at is None and both:
             former = client.former_digest, client.former_until, client.former_used_at
