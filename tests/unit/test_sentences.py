@@ -99,7 +99,7 @@ def test_every_error_of_a_model_has_a_sentence_of_ours(model: type[BaseModel]) -
             assert item["type"] == OURS or wrong_unit not in message, (item, message)
 
 
-TOKEN = TypeAdapter(Token).core_schema["pattern"]  # type: ignore[typeddict-item]
+TOKEN = TypeAdapter(Token).core_schema["pattern"]
 NODES = {
     "str": {
         "pattern": "string_pattern_mismatch",
