@@ -174,7 +174,7 @@ class Settings(BaseModel):
 
     @cached_property
     def brands(self) -> tuple[str, ...]:
-        """Names that nobody may take, besides those that nobody may take anywhere."""
+        """Names that no user may take, besides our own."""
         return _listed(self.reserved_names)
 
     @property

@@ -1,6 +1,7 @@
 """Exports: one for each user, made by a job, fetched with the password."""
 
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -77,7 +78,7 @@ class Exports:
             raise UserNotFound()
         if export.status == "ready":
             wait = export.created_at + EVERY - self._clock()
-            raise RateLimited(max(1, int(wait.total_seconds())))
+            raise RateLimited(math.ceil(wait.total_seconds()))
         return export
 
     def latest(self, identity: Identity) -> Export:
