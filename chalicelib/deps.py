@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from chalicelib.oauth.browsers import Browsers
     from chalicelib.oauth.clients import Clients
     from chalicelib.oauth.consent import Consent
+    from chalicelib.oauth.consents import ConsentStore
+    from chalicelib.oauth.grants import Grants
     from chalicelib.oauth.origins import Origins
     from chalicelib.oauth.programs import Programs
     from chalicelib.oauth.service import OAuth
@@ -314,10 +316,27 @@ class Deps:
         return Codes(self.redis)
 
     @cached_property
+    def consent_store(self) -> "ConsentStore":
+        from chalicelib.oauth.consents import ConsentStore
+
+        return ConsentStore(self.postgres)
+
+    @cached_property
+    def grants(self) -> "Grants":
+        from chalicelib.oauth.grants import Grants
+
+        return Grants(consents=self.consent_store, auth=self.auth)
+
+    @cached_property
     def oauth_clients(self) -> "Clients":
         from chalicelib.oauth.clients import Clients
 
-        return Clients(store=self.client_store, admin=self.admin, auth=self.auth)
+        return Clients(
+            store=self.client_store,
+            consents=self.consent_store,
+            admin=self.admin,
+            auth=self.auth,
+        )
 
     @cached_property
     def program_origins(self) -> "Origins":

@@ -17,6 +17,7 @@ PLACES = (
     "test_account_races.py",
     "test_accounts.py",
     "test_admin.py",
+    "test_consents.py",
     "test_exports.py",
     "test_google.py",
     "test_oauth.py",

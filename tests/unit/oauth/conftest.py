@@ -18,7 +18,7 @@ from chalicelib.oauth.protocol import Approval, Outcome, Question
 from chalicelib.oauth.service import OAuth
 from tests.unit.auth.conftest import World, make_world
 from tests.unit.auth.fakes import PHONE, auth_settings
-from tests.unit.oauth.fakes import FakeClientStore, FakeCodes
+from tests.unit.oauth.fakes import FakeClientStore, FakeCodes, FakeConsentStore
 
 BACK = "https://program.example/back"
 VERIFIER = "v" * 43
@@ -101,7 +101,8 @@ def make_provider(**changes: Any) -> Provider:
     given = auth_settings(**changes)
     world, store, codes = make_world(given), FakeClientStore(), FakeCodes()
     tokens = world.auth._tokens()
-    clients = Clients(store=store, admin=world.admin, auth=world.auth)
+    consents = FakeConsentStore(world.tables, store)
+    clients = Clients(store=store, consents=consents, admin=world.admin, auth=world.auth)
     oauth = OAuth(
         given,
         clients=store,
