@@ -49,10 +49,13 @@ if TYPE_CHECKING:
     from chalicelib.oauth.browsers import Browsers
     from chalicelib.oauth.clients import Clients
     from chalicelib.oauth.consent import Consent
+    from chalicelib.oauth.consents import ConsentStore
     from chalicelib.oauth.edit_store import EditStore
+    from chalicelib.oauth.grants import Grants
     from chalicelib.oauth.origins import Origins
     from chalicelib.oauth.programs import Programs
     from chalicelib.oauth.service import OAuth
+    from chalicelib.oauth.signing_in import SigningIn
     from chalicelib.oauth.store import ClientStore, Codes
     from chalicelib.postgres import Postgres
     from chalicelib.users.names import ReservedNames
@@ -356,11 +359,27 @@ class Deps:
         return Codes(self.redis)
 
     @cached_property
+    def consent_store(self) -> "ConsentStore":
+        from chalicelib.oauth.consents import ConsentStore
+
+        return ConsentStore(self.postgres)
+
+    @cached_property
+    def grants(self) -> "Grants":
+        from chalicelib.oauth.grants import Grants
+
+        return Grants(consents=self.consent_store, auth=self.auth)
+
+    @cached_property
     def oauth_clients(self) -> "Clients":
         from chalicelib.oauth.clients import Clients
 
         return Clients(
-            store=self.client_store, edits=self.edit_store, admin=self.admin, auth=self.auth
+            store=self.client_store,
+            edits=self.edit_store,
+            consents=self.consent_store,
+            admin=self.admin,
+            auth=self.auth,
         )
 
     @cached_property
@@ -405,9 +424,24 @@ class Deps:
             oauth=self.oauth,
             auth=self.auth,
             tokens=self.access_tokens,
-            accounts=lambda: self.accounts,
+            signing_in=self.signing_in,
+            consents=self.consent_store,
             users=self.users,
             throttle=self.throttle,
+        )
+
+    @cached_property
+    def signing_in(self) -> "SigningIn":
+        from chalicelib.oauth.signing_in import SigningIn
+
+        return SigningIn(
+            self.settings,
+            tokens=self.access_tokens,
+            accounts=lambda: self.accounts,
+            passkeys=lambda: self.passkeys,
+            google=lambda: self.google,
+            google_start=self.google_start,
+            recovery=lambda: self.recovery,
         )
 
     @cached_property

@@ -80,7 +80,7 @@ class Accounts:
         self._passkeys = passkeys
         self._names = names
 
-    def register(self, registration: Registration, client: Client) -> SignedIn:
+    def register(self, registration: Registration, client: Client, terms: Terms = OURS) -> SignedIn:
         """Make an account and sign in to it.
 
         The address is noted as a claim, even if another account has it, and a link to verify it is
@@ -102,7 +102,7 @@ class Accounts:
             created_at=now(),
         )
         self._passwords.refuse_weak(registration.password, user, field="password")
-        session, token = self._auth.draft_session(user.id, client, registration.device_name)
+        session, token = self._auth.draft_session(user.id, client, registration.device_name, terms)
         self._store.add(user, self._passwords.hash(registration.password), session)
         self.recognise(user, registration.device_key)
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
@@ -166,10 +166,11 @@ class Accounts:
         client: Client,
         device_name: str | None,
         device_key: str | None,
+        terms: Terms = OURS,
     ) -> SignedIn | None:
         """Like `login`, after the linked Google account was proved. None: it is no longer linked,
         or the user was suspended meanwhile."""
-        session, token = self._auth.draft_session(user_id, client, device_name)
+        session, token = self._auth.draft_session(user_id, client, device_name, terms)
         known = self._throttle.knows(user_id, device_key)
         surplus = self._store.open_by_google(session, subject, known=known)
         if surplus is None:

@@ -10,7 +10,7 @@ from unicodedata import normalize
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.auth.google_models import GoogleCredentials, GoogleLink, GoogleProof, GoogleStart
-from chalicelib.auth.models import Client, Identity, SignedIn
+from chalicelib.auth.models import OURS, Client, Identity, SignedIn, Terms
 from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,
@@ -69,7 +69,7 @@ class Google:
         self._throttle = throttle
         self._names = names
 
-    def sign_in(self, given: GoogleCredentials, client: Client) -> SignedIn:
+    def sign_in(self, given: GoogleCredentials, client: Client, terms: Terms = OURS) -> SignedIn:
         """Sign in to the account that the Google account is linked to. Else link it to the account
         that has verified its address, if Google gives that address out. Else make an account.
 
@@ -89,9 +89,9 @@ class Google:
             if found is None and account.email is not None:
                 found = self._store.owner(account.email)
             if found is None:
-                signed_in = self._register(account, given, client)
+                signed_in = self._register(account, given, client, terms)
             else:
-                signed_in = self._enter(account, found, given, client)
+                signed_in = self._enter(account, found, given, client, terms)
             if signed_in is not None:
                 return signed_in
             self._uses.give_back(given.id_token)
@@ -132,7 +132,12 @@ class Google:
         return account
 
     def _enter(
-        self, account: "GoogleAccount", found: "Linked", given: GoogleCredentials, client: Client
+        self,
+        account: "GoogleAccount",
+        found: "Linked",
+        given: GoogleCredentials,
+        client: Client,
+        terms: Terms,
     ) -> SignedIn | None:
         """None: what was found has changed."""
         ours = found.subject == account.subject
@@ -151,11 +156,11 @@ class Google:
         if not ours and not self._store.link(found.user_id, account.subject, NOW):
             return None
         return self._accounts.open_by_google(
-            found.user_id, account.subject, client, given.device_name, given.device_key
+            found.user_id, account.subject, client, given.device_name, given.device_key, terms
         )
 
     def _register(
-        self, account: "GoogleAccount", given: GoogleCredentials, client: Client
+        self, account: "GoogleAccount", given: GoogleCredentials, client: Client, terms: Terms
     ) -> SignedIn | None:
         """None: somebody has the Google account or its address by now."""
         if account.email is None:
@@ -180,7 +185,7 @@ class Google:
         )
         # Nobody knows this password. A user who wants one sets it by a reset mail.
         password_hash = self._passwords.hash(secrets.token_urlsafe(32))
-        session, token = self._auth.draft_session(user.id, client, given.device_name)
+        session, token = self._auth.draft_session(user.id, client, given.device_name, terms)
         try:
             if not self._store.add(user, password_hash, session, account.subject):
                 return None

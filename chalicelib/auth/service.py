@@ -314,11 +314,12 @@ class Auth:
             self.end(user_id, session_id)
 
     def revoke(self, identity: Identity, session_id: str) -> None:
-        """End one of the caller's sessions, and close its sockets. Raises NotFound.
+        """End one of the caller's sessions, and close its sockets. A program that it was granted
+        to asks again. Raises NotFound.
 
-        Safe to repeat; a repeat completes what an outage cut short. So are the next two.
+        Safe to repeat; a repeat completes what an outage cut short. So are the next three.
         """
-        if not self._store().revoke(identity.user_id, session_id, NOW):
+        if not self._store().revoke(identity.user_id, session_id, NOW, by_user=True):
             raise NotFound()
         self.close(identity.user_id, [session_id])
 
@@ -329,6 +330,11 @@ class Auth:
     def revoke_others(self, identity: Identity) -> None:
         """End all of the caller's sessions but the one that asks."""
         ended = self._store().revoke_all(identity.user_id, but=identity.session_id, now=NOW)
+        self.close(identity.user_id, ended)
+
+    def revoke_program(self, identity: Identity, client_id: str) -> None:
+        """End all that the caller granted to a program."""
+        ended = self._store().revoke_program(identity.user_id, client_id, NOW)
         self.close(identity.user_id, ended)
 
     def end_all(self, user_id: str) -> list[str]:

@@ -41,8 +41,8 @@ _NOTICE_OF_SIGN_IN = f"""
     WHERE NOT %s AND o.client_id IS NULL AND u.email_verified_at IS NOT NULL {notices.AGAIN}
 """
 
-# Whether the user is an admin, and no other one can sign in. The user is locked before what follows,
-# as by a change of the address: else the two could wait for each other.
+# Whether the user is an admin, and no other one can sign in. The user is locked before what
+# follows, as by a change of the address: else the two could wait for each other.
 _LAST_ADMIN = """
     SELECT EXISTS (
         SELECT FROM user_roles WHERE user_id = %(user_id)s AND role = 'admin'
@@ -295,29 +295,35 @@ class AccountStore:
                 {"user_id": user_id, "now": now, "before": before, "limit": limit},
             ).fetchall()
 
-    def revoke(self, user_id: str, session_id: str, now: Time) -> bool:
-        """End a session, with its pushes. False: this user has no such session."""
+    def revoke(self, user_id: str, session_id: str, now: Time, *, by_user: bool = False) -> bool:
+        """End a session, with its pushes. False: this user has no such session. `by_user`: the
+        program that it was granted to, if to one, asks its user again."""
         note()
         with self._postgres.cursor() as cursor:
             found = cursor.execute(
                 "WITH pushes AS ("
                 "  DELETE FROM push_tokens WHERE session_id = %(id)s AND user_id = %(user_id)s"
+                "), forgotten AS ("
+                "  DELETE FROM oauth_consents c USING sessions s WHERE %(by_user)s"
+                "  AND s.id = %(id)s AND s.user_id = %(user_id)s"
+                "  AND c.user_id = s.user_id AND c.client_id = s.client_id"
                 "), ended AS ("
                 "  UPDATE sessions SET revoked_at = %(now)s"
                 "  WHERE id = %(id)s AND user_id = %(user_id)s AND revoked_at IS NULL"
                 "  RETURNING id, user_id, client_id"
                 f"), told AS ({SESSIONS_REVOKED})"
                 " SELECT 1 FROM sessions WHERE id = %(id)s AND user_id = %(user_id)s",
-                {"id": session_id, "user_id": user_id, "now": now},
+                {"id": session_id, "user_id": user_id, "now": now, "by_user": by_user},
             ).fetchone()
         return found is not None
 
     def revoke_all(self, user_id: str, *, but: str | None, now: Time) -> list[str]:
-        """End a user's sessions but one, with their pushes. Answers which, and those that ended
-        lately: so a repeat completes what a failure of Redis cut short."""
+        """End a user's sessions but one, with their pushes; programs ask the user again. Answers
+        which, and those that ended lately: so a repeat completes what a failure of Redis cut
+        short."""
         note()
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
-            return cursor.execute(
+            ended = cursor.execute(
                 "WITH pushes AS ("
                 "  DELETE FROM push_tokens WHERE user_id = %(user_id)s"
                 "  AND session_id IS DISTINCT FROM %(but)s::uuid"
@@ -332,6 +338,29 @@ class AccountStore:
                 "  RETURNING id, user_id, client_id"
                 f"), told AS ({SESSIONS_REVOKED}) SELECT id FROM found",
                 {"user_id": user_id, "but": but, "now": now, "lately": LATELY},
+            ).fetchall()
+            # By a statement of its own, which sees a consent that the last one waited for.
+            cursor.execute("DELETE FROM oauth_consents WHERE user_id = %s", [user_id])
+            return ended
+
+    def revoke_program(self, user_id: str, client_id: str, now: Time) -> list[str]:
+        """End what a user granted to a program, with its pushes. Answers as `revoke_all`."""
+        note()
+        with self._postgres.cursor(row_factory=scalar_row) as cursor:
+            return cursor.execute(
+                "WITH found AS ("
+                "  SELECT id FROM sessions WHERE user_id = %(user_id)s AND client_id = %(client)s"
+                "  AND (revoked_at IS NULL OR revoked_at > %(now)s - %(lately)s)"
+                "  ORDER BY revoked_at DESC NULLS FIRST LIMIT 500"
+                "), pushes AS ("
+                "  DELETE FROM push_tokens WHERE user_id = %(user_id)s"
+                "  AND session_id = ANY(ARRAY(SELECT id FROM found))"
+                "), ended AS ("
+                "  UPDATE sessions SET revoked_at = %(now)s"
+                "  WHERE id = ANY(ARRAY(SELECT id FROM found)) AND revoked_at IS NULL"
+                "  RETURNING id, user_id, client_id"
+                f"), told AS ({SESSIONS_REVOKED}) SELECT id FROM found",
+                {"user_id": user_id, "client": client_id, "now": now, "lately": LATELY},
             ).fetchall()
 
     def revoked_within(self, time: timedelta, limit: int) -> list[tuple[str, str]]:
@@ -407,18 +436,16 @@ class AccountStore:
                     [now, LEASE, now, user_id],
                 )
                 cursor.execute(
-                    "WITH changed AS ("
+                    "WITH devices AS ("
+                    "  UPDATE sessions SET device_name = NULL, user_agent = '' WHERE user_id = %s"
+                    "), changed AS ("
                     "  UPDATE users SET username = id::text, email = NULL,"
                     "  email_verified_at = NULL, display_name = %s, about = '',"
                     "  avatar_url = NULL, push_previews = true, deleted_at = %s,"
                     "  revision = revision + 1, suspended_at = NULL, suspension_reason = NULL"
                     "  WHERE id = %s AND deleted_at IS NULL RETURNING id, revision"
                     f") {of_user('deleted')}",
-                    [DELETED_NAME, now, user_id],
-                )
-                cursor.execute(
-                    "UPDATE sessions SET device_name = NULL, user_agent = '' WHERE user_id = %s",
-                    [user_id],
+                    [user_id, DELETED_NAME, now, user_id],
                 )
             return self.revoke_all(user_id, but=None, now=now)
 

@@ -25,6 +25,8 @@ _ACCOUNT = {
     "programs": "SELECT DISTINCT k.id AS client_id, k.name, s.scope FROM sessions s"
     " JOIN oauth_clients k ON k.id = s.client_id"
     " WHERE s.user_id = %s AND s.revoked_at IS NULL ORDER BY 1, 3",
+    "consents": "SELECT c.client_id, k.name, c.scopes, c.agreed_at FROM oauth_consents c"
+    " JOIN oauth_clients k ON k.id = c.client_id WHERE c.user_id = %s ORDER BY c.client_id",
     "devices": "SELECT device_id, platform, session_id, updated_at FROM push_tokens"
     " WHERE user_id = %s ORDER BY device_id",
     "second_factor": "SELECT confirmed_at, (SELECT count(*) FROM recovery_codes codes"

@@ -30,8 +30,12 @@ from chalicelib.wire import now
 if TYPE_CHECKING:
     from chalicelib.admin.service import Admin
     from chalicelib.auth.service import Auth
+    from chalicelib.oauth.consents import ConsentStore
     from chalicelib.oauth.edit_store import EditStore
     from chalicelib.oauth.store import ClientStore
+
+CONSENT_BATCH = 1000
+CONSENT_BATCHES = 20
 
 
 BOTH_GOOD = timedelta(days=7)
@@ -45,11 +49,13 @@ class Clients:
         self,
         *,
         store: "ClientStore",
+        consents: "ConsentStore",
         edits: "EditStore",
         admin: "Admin",
         auth: "Auth",
     ) -> None:
         self._store = store
+        self._consents = consents
         self._edits = edits
         self._admin = admin
         self._auth = auth
@@ -113,14 +119,14 @@ class Clients:
     def delete(self, identity: Identity, client: Client, client_id: str) -> None:
         """Refuse a program from now on, and end all that it was granted.
 
-        Raises NotFound; Unavailable if there are more grants than one request can end. A repeat
-        ends the rest, as it does after an outage.
+        Raises NotFound; Unavailable if there are more grants or consents than one request can end.
+        A repeat ends the rest, as it does after an outage.
         """
         act = self._admin.act_on_client(identity, client.address, "client.delete", client_id)
         with act:
             if not self._store.delete(client_id, NOW):
                 raise NotFound()
-        if not self._auth.end_grants(client_id):
+        if not self._auth.end_grants(client_id) or not self._forgotten(client_id):
             raise Unavailable("postgres")
 
     @contextmanager
@@ -133,6 +139,13 @@ class Clients:
             if found is None:
                 raise NotFound()
             yield found
+
+    def _forgotten(self, client_id: str) -> bool:
+        """Forget what users agreed to, in bounded batches. False: there is more."""
+        for _ in range(CONSENT_BATCHES):
+            if self._consents.forget_program(client_id, CONSENT_BATCH) < CONSENT_BATCH:
+                return True
+        return False
 
     def _register(
         self, identity: Identity | None, address: str | None, new: NewClient

@@ -36,6 +36,8 @@ from chalicelib.messages.models import NewMessage
 from chalicelib.messages.store import MessageStore
 from chalicelib.messages.store.mongo import MongoMessages
 from chalicelib.messages.store.postgres import PostgresMessages
+from chalicelib.oauth.consents import ConsentStore
+from chalicelib.oauth.store import ClientStore
 from chalicelib.postgres import Postgres
 from chalicelib.redis import connect
 from chalicelib.sigv4 import SKEW_SECONDS
@@ -44,6 +46,7 @@ from local import keys
 from local.servers import start_all
 from tests.contract.accounts import NOW, Stores, migrated
 from tests.contract.test_http import serving
+from tests.contract.test_oauth import program
 from tests.faults.lossy import Loss, LossyProxy
 from tests.proxy import Proxy
 from tests.unit.exports.fakes import FakeExportLinks, FakeExportStore
@@ -249,6 +252,9 @@ def test_an_archive_holds_what_the_stores_hold(postgres_url: str, messages: Mess
         found = messages.append(sent, unanswered=3)
         assert found is not None
         messages.settle(found.message)
+    ClientStore(postgres).add(board := program(name="Board"))
+    consents = ConsentStore(postgres)
+    consents.remember(ana.id, board.id, ["openid"], session_id=session.id, now=NOW)
     with postgres.cursor() as cursor:
         cursor.execute(
             "INSERT INTO audit_log (at, actor, action, target, address) VALUES"
@@ -266,6 +272,8 @@ def test_an_archive_holds_what_the_stores_hold(postgres_url: str, messages: Mess
 
     assert data["account.json"]["profile"][0]["email"] == ana.email
     assert [one["id"] for one in data["account.json"]["sessions"]] == [session.id]
+    (consent,) = data["account.json"]["consents"]
+    assert (consent["name"], consent["scopes"]) == ("Board", ["openid"])
     told = [one["content"]["text"] for one in data["messages.json"]]
     assert told == [f"number {number}" for number in reversed(range(450))]
     (chat,) = data["chats.json"]

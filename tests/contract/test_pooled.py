@@ -18,6 +18,7 @@ PLACES = (
     "test_accounts.py",
     "test_admin.py",
     "test_client_edits.py",
+    "test_consents.py",
     "test_email_changes.py",
     "test_exports.py",
     "test_google.py",

@@ -112,6 +112,7 @@ class Tables:
     factors: dict[str, Shared] = field(default_factory=dict)
     passkeys: dict[str, Held] = field(default_factory=dict)
     google: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    consents: dict[tuple[str, str], tuple[frozenset[str], datetime]] = field(default_factory=dict)
     clock: Callable[[], datetime] = now
     down: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -318,12 +319,14 @@ class FakeAccountStore(AccountStore):
             found = sorted(self._standing(user_id, now), key=lambda one: one.id, reverse=True)
             return [one for one in found if before is None or one.id < before][:limit]
 
-    def revoke(self, user_id: str, session_id: str, now: Time) -> bool:
+    def revoke(self, user_id: str, session_id: str, now: Time, *, by_user: bool = False) -> bool:
         now = self._tables.at(now)
         with self._tables:
             session = self._tables.sessions.get(session_id)
             if session is None or session.user_id != user_id:
                 return False
+            if by_user and session.client_id:
+                self._tables.consents.pop((user_id, session.client_id), None)
             self._end(session_id, now)
             for key, row in list(self._tables.pushes.items()):
                 if row.session_id == session_id:
@@ -343,6 +346,25 @@ class FakeAccountStore(AccountStore):
             ]
             for session_id in ended:
                 self._end(session_id, now)
+            for user, client_id in list(self._tables.consents):
+                if user == user_id:
+                    del self._tables.consents[user, client_id]
+            return ended
+
+    def revoke_program(self, user_id: str, client_id: str, now: Time) -> list[str]:
+        now = self._tables.at(now)
+        with self._tables:
+            ended = [
+                one.id
+                for one in self._tables.sessions.values()
+                if (one.user_id, one.client_id) == (user_id, client_id)
+                and (one.revoked_at is None or one.revoked_at > now - LATELY)
+            ]
+            for session_id in ended:
+                self._end(session_id, now)
+            for key, row in list(self._tables.pushes.items()):
+                if row.session_id in ended:
+                    del self._tables.pushes[key]
             return ended
 
     def revoked_within(self, time: timedelta, limit: int) -> list[tuple[str, str]]:

@@ -16,9 +16,10 @@ from chalicelib.oauth.consent import Consent
 from chalicelib.oauth.models import NewClient, RegisteredClient
 from chalicelib.oauth.protocol import Approval, Outcome, Question
 from chalicelib.oauth.service import OAuth
-from tests.unit.auth.conftest import World, make_world
+from chalicelib.oauth.signing_in import SigningIn
+from tests.unit.auth.conftest import GOOGLE, World, make_world
 from tests.unit.auth.fakes import PHONE, auth_settings
-from tests.unit.oauth.fakes import FakeClientStore, FakeCodes, FakeEditStore
+from tests.unit.oauth.fakes import FakeClientStore, FakeCodes, FakeConsentStore, FakeEditStore
 
 BACK = "https://program.example/back"
 VERIFIER = "v" * 43
@@ -41,6 +42,7 @@ class Provider:
     store: FakeClientStore
     edits: FakeEditStore
     codes: FakeCodes
+    consents: FakeConsentStore
     clients: Clients
     oauth: OAuth
     consent: Consent
@@ -104,7 +106,10 @@ def make_provider(**changes: Any) -> Provider:
     store = FakeClientStore(world.clock)
     tokens = world.auth._tokens()
     edits = FakeEditStore(store)
-    clients = Clients(store=store, edits=edits, admin=world.admin, auth=world.auth)
+    consents = FakeConsentStore(world.tables, store)
+    clients = Clients(
+        store=store, edits=edits, consents=consents, admin=world.admin, auth=world.auth
+    )
     oauth = OAuth(
         given,
         clients=store,
@@ -120,13 +125,23 @@ def make_provider(**changes: Any) -> Provider:
         oauth=oauth,
         auth=world.auth,
         tokens=tokens,
-        accounts=lambda: world.accounts,
+        signing_in=SigningIn(
+            given,
+            tokens=tokens,
+            accounts=lambda: world.accounts,
+            passkeys=lambda: world.passkeys,
+            google=lambda: world.google,
+            google_start=GOOGLE,
+            recovery=lambda: world.recovery,
+            clock=world.clock,
+        ),
+        consents=consents,
         users=world.users,
         throttle=world.throttle,
         clock=world.clock,
     )
     browsers = Browsers(given, consent=consent, oauth=oauth, auth=world.auth, tokens=tokens)
-    return Provider(world, store, edits, codes, clients, oauth, consent, browsers)
+    return Provider(world, store, edits, codes, consents, clients, oauth, consent, browsers)
 
 
 @pytest.fixture

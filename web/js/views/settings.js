@@ -7,6 +7,7 @@ import { devices } from "./devices.js";
 import { field, form } from "./fields.js";
 import { googleLink } from "./google.js";
 import { passkeys } from "./passkeys.js";
+import { programs } from "./programs.js";
 import { proofForm } from "./proof.js";
 import { secondFactor } from "./second-factor.js";
 
@@ -21,7 +22,7 @@ export function openSettings({ messenger, leave }) {
       h("h2", { id: "settings-title" }, "Settings"),
       h("button", { type: "button", class: "tool", "aria-label": "Close", onclick: close }, icon("close")),
     ),
-    h("div", { class: "settings-body" }, profile(messenger), previews(messenger), password(messenger), section("Second factor", secondFactor(messenger.api)), section("Passkeys", passkeys(messenger.api)), section("Google", googleLink(messenger.api)), section("Devices", devices(messenger.api)), section("Your data", ownData(messenger.api)), goodbye(messenger, leave)),
+    h("div", { class: "settings-body" }, profile(messenger), previews(messenger), password(messenger), section("Second factor", secondFactor(messenger.api)), section("Passkeys", passkeys(messenger.api)), section("Google", googleLink(messenger.api)), section("Devices", devices(messenger.api)), section("Programs", programs(messenger.api)), section("Your data", ownData(messenger.api)), goodbye(messenger, leave)),
   );
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("click", (event) => event.target === dialog && close());

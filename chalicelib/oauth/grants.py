@@ -1,0 +1,66 @@
+"""The programs that a user let in, and how the user ends that."""
+
+from typing import TYPE_CHECKING
+
+from chalicelib.auth.models import Identity
+from chalicelib.clock import NOW
+from chalicelib.oauth.models import USER_SCOPES
+from chalicelib.wire import Model, Utc
+
+if TYPE_CHECKING:
+    from chalicelib.auth.service import Auth
+    from chalicelib.oauth.consents import ConsentStore
+
+
+class Permission(Model):
+    """Something that a program may do, and the words that its user was asked with."""
+
+    scope: str
+    text: str
+
+
+class AllowedProgram(Model):
+    """A program that a user let in. `agreed_at`: when they did so last."""
+
+    client_id: str
+    name: str
+    permissions: list[Permission]
+    agreed_at: Utc
+
+
+class AllowedPrograms(Model):
+    """The programs that a user let in, by name; at most MAX_PROGRAMS."""
+
+    items: list[AllowedProgram]
+
+
+class Grants:
+    """Raises Unavailable from every method when a server does not answer."""
+
+    def __init__(self, *, consents: "ConsentStore", auth: "Auth") -> None:
+        self._consents = consents
+        self._auth = auth
+
+    def all(self, identity: Identity) -> AllowedPrograms:
+        """The programs that the caller let in."""
+        return AllowedPrograms(
+            items=[
+                AllowedProgram(
+                    client_id=one.client_id,
+                    name=one.name,
+                    permissions=[
+                        Permission(scope=scope, text=text)
+                        for scope, text in USER_SCOPES.items()
+                        if scope in one.scopes
+                    ],
+                    agreed_at=one.agreed_at,
+                )
+                for one in self._consents.programs(identity.user_id, NOW)
+            ]
+        )
+
+    def end(self, identity: Identity, client_id: str) -> None:
+        """End a program's access to the caller's account at once; it must ask again. Safe to
+        repeat; a repeat completes what an outage cut short."""
+        self._consents.forget(identity.user_id, client_id)
+        self._auth.revoke_program(identity, client_id)
