@@ -22,6 +22,7 @@ export class Messenger {
   everOnline = false;
   #firstLoad = null;
   #typing = { chatId: null, at: 0 };
+  #typingFrom = 0;
   #visible = null;
   #asked = new Map();
   #asking = false;
@@ -140,7 +141,9 @@ export class Messenger {
   }
 
   #sendTyping(chat_id, typing) {
-    this.#socket.request("chat.typing", { chat_id, typing }).catch(() => null); // Nobody will miss it.
+    if (Date.now() < this.#typingFrom) return;
+    const held = (error) => (this.#typingFrom = Date.now() + (error.retryAfter ?? 0));
+    this.#socket.request("chat.typing", { chat_id, typing }).catch(held); // Nobody will miss it.
   }
 
   async #onSocket(state) {

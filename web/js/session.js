@@ -27,7 +27,7 @@ export class Session {
   static restore(api) {
     for (const place of [tab, browser]) {
       const values = place.read(KEY);
-      if (values?.api !== api || !values.session_id || !values.user) continue;
+      if (values?.api !== api || !values.session_id || !values.user?.id) continue;
       const profile = place.read(PROFILE);
       const user = profile?.session_id === values.session_id ? profile.user : values.user;
       return new Session({ ...values, user }, place);

@@ -31,7 +31,7 @@ export function lengthOf(text) {
 export function cut(text, most) {
   if (text.length <= most) return text;
   let kept = "";
-  for (const one of graphemes(text)) {
+  for (const one of graphemes(text.slice(0, most + 1))) {
     if (kept.length + one.length > most) break;
     kept += one;
   }

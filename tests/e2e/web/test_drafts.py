@@ -139,6 +139,17 @@ def test_they_expire_and_are_bounded_and_whole(world: World) -> None:
     assert (part, whole) == (0, True)
 
 
+def test_a_text_that_is_kept_in_part_stays_whole_in_its_field(world: World) -> None:
+    ada, ben, chat = world.pair()
+    page = ada.open().page
+    ada.talk_to(ben)
+    page.get_by_label("Write a message").fill("x" * 20_000)
+    ben.post(chat, "draws the page again")
+    expect(ada.message("draws the page again")).to_be_visible()
+
+    expect(page.get_by_label("Write a message")).to_have_value(re.compile("^x{20000}$"))
+
+
 def test_a_text_over_the_limit_is_kept_too(world: World) -> None:
     ada, ben, _ = world.pair()
     page = ada.open().page

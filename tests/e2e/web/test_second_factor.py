@@ -38,6 +38,7 @@ def test_it_is_set_up_asked_for_and_turned_off(world: World) -> None:
     sign_in(page, ada.username)
     page.get_by_role("button", name="Back").click()
     expect(page.get_by_label("Username or e-mail")).to_be_focused()
+    expect(page.get_by_label("Username or e-mail")).to_have_value(ada.username)
     sign_in(page, ada.username)
     page.get_by_label("Code").fill("123456")
     page.locator("form").get_by_role("button", name="Sign in").click()

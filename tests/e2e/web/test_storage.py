@@ -101,6 +101,19 @@ def test_a_refresh_that_cannot_be_kept_signs_nobody_out(world: World, script: st
     assert len(set(refused)) == 1
 
 
+@pytest.mark.parametrize("script", [FULL, BLOCKED], ids=["full", "blocked"])
+def test_what_needs_storage_says_so(world: World, script: str) -> None:
+    page = world.new_page()
+    page.add_init_script(script)
+    page.goto(world.url)
+    page.get_by_role("button", name="Continue with Google").click()
+    expect(page.get_by_text("This browser keeps no data of this page, so Google")).to_be_visible()
+    page.get_by_text("Server", exact=True).click()
+    page.get_by_label("Address of the API").fill("https://chat.example.org")
+    page.get_by_role("button", name="Use this server").click()
+    expect(page.get_by_text("so it cannot remember a server.")).to_be_visible()
+
+
 def test_storage_that_fills_up_brings_no_older_session_back(world: World) -> None:
     page = world.new_page()
     page.goto(world.url)

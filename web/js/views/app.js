@@ -50,6 +50,7 @@ export function showApp(root, { config, messenger, leave }) {
   };
   const signOut = async () => {
     if (!mayLose(messenger)) return;
+    app.inert = true; // Nothing is begun any more.
     messenger.stop();
     messenger.outbox.clear();
     messenger.drafts.clear();

@@ -26,8 +26,8 @@ export function composer({ drafts, onSend, onTyping, onStop }) {
   const left = () => MOST - lengthOf(input.value);
 
   function keep() {
-    draft = input.value.trim() ? input.value : "";
     drafts.set(chatId, input.value);
+    draft = drafts.of(chatId); // A very long text is kept in part.
   }
 
   function look() {

@@ -24,7 +24,7 @@ export function showSignIn(root, { config, notice, reset = null, google = null, 
   const done = (answer) => onSignedIn(answer, stay.checked);
   const said = h("p", { class: "notice", role: "status" }, notice);
   const forms = {
-    "sign-in": () => signInForm(config.api, done, { isEverywhere: () => stay.checked, onForgotten: () => show("forgotten"), onBack: () => show("sign-in") }),
+    "sign-in": () => signInForm(config.api, done, { isEverywhere: () => stay.checked, onForgotten: () => show("forgotten") }),
     register: () => registerForm(config.api, done),
     forgotten: () => forgottenForm(config.api, { onBack: () => show("sign-in") }),
     google: () => googleStep(config.api, google.proof, { onSignedIn: done, onBack: () => show("sign-in") }),
@@ -63,7 +63,7 @@ export function showSignIn(root, { config, notice, reset = null, google = null, 
   show(reset ? "reset" : google ? "google" : "sign-in");
 }
 
-function signInForm(api, onSignedIn, { isEverywhere, onForgotten, onBack }) {
+function signInForm(api, onSignedIn, { isEverywhere, onForgotten }) {
   const fields = {
     login: field("Username or e-mail", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true }),
     password: field("Password", { type: "password", autocomplete: "current-password", required: true }),
@@ -78,7 +78,12 @@ function signInForm(api, onSignedIn, { isEverywhere, onForgotten, onBack }) {
       } catch (error) {
         if (error.code !== "second_factor_required") throw error;
         const again = (more) => signIn(api, login.trim(), password, more);
-        const back = h("button", { type: "button", class: "link", onclick: onBack }, "Back");
+        const first = [...ways.children];
+        const toFirst = () => {
+          ways.replaceChildren(...first);
+          fields.login.input.focus();
+        };
+        const back = h("button", { type: "button", class: "link", onclick: toFirst }, "Back");
         ways.replaceChildren(secondStep({ again, refused: error, onDone: onSignedIn }), back);
         document.querySelector(".sign-in-panel input").focus();
       }
