@@ -1,10 +1,15 @@
 /** The HTTP API: JSON in, JSON out, errors as sentences, tokens renewed when they run out. */
 
-import { deviceKey } from "./device.js";
+import { deviceKey, deviceName } from "./device.js";
 import { ApiError, fromAnswer } from "./errors.js";
+import { oneTabAtATime } from "./tabs.js";
+import { toJson } from "./text.js";
 import { pause } from "./timing.js";
 
 const TIMEOUT = 20_000;
+const LONGEST_WAIT = 5000;
+const MOST_TRIES = 3;
+const NEWS_TAKE = 100; // Between tabs, milliseconds, with room to spare.
 const UNREACHABLE = "The server cannot be reached. Check your connection and try again.";
 const ENDED = "Your session has ended. Please sign in again.";
 
@@ -17,7 +22,7 @@ async function fetchJson(base, method, path, { body, token } = {}) {
     answer = await fetch(base + path, {
       method,
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? undefined : toJson(body),
       credentials: "omit",
       cache: "no-store",
       signal: AbortSignal.timeout(TIMEOUT),
@@ -31,18 +36,21 @@ async function fetchJson(base, method, path, { body, token } = {}) {
 
 const PROOF_CODES = new Set(["invalid_credentials", "second_factor_required", "second_factor_invalid", "passkey_invalid"]);
 
-const DEVICE = { device_name: "Web browser" };
+/** What a session is told apart by in the list of devices, and how the server knows this browser. */
+function thisDevice(base) {
+  return { device_name: deviceName(), device_key: deviceKey(base) };
+}
 
 /** `more`: a code as `second_factor`, or an answer as `passkey`, where the server asked for one. */
 export function signIn(base, login, password, more = {}) {
-  const body = { login, password, ...more, ...DEVICE, device_key: deviceKey(base) };
+  const body = { login, password, ...more, ...thisDevice(base) };
   return fetchJson(base, "POST", "/v1/auth/login", { body });
 }
 
 /** `answer(options)`: what a passkey says to them. */
 export async function signInByPasskey(base, answer) {
   const { options } = await fetchJson(base, "POST", "/v1/auth/login/passkey/begin");
-  const body = { credential: await answer(options), ...DEVICE, device_key: deviceKey(base) };
+  const body = { credential: await answer(options), ...thisDevice(base) };
   return fetchJson(base, "POST", "/v1/auth/login/passkey", { body });
 }
 
@@ -52,12 +60,12 @@ export function googleStart(base) {
 }
 
 export function signInWithGoogle(base, given) {
-  const body = { ...given, ...DEVICE, device_key: deviceKey(base) };
+  const body = { ...given, ...thisDevice(base) };
   return fetchJson(base, "POST", "/v1/auth/google", { body });
 }
 
 export function register(base, { email, username, display_name, password }) {
-  const body = { email, username, display_name, password, device_key: deviceKey(base) };
+  const body = { email, username, display_name, password, ...thisDevice(base) };
   return fetchJson(base, "POST", "/v1/auth/register", { body });
 }
 
@@ -85,8 +93,9 @@ export class Api {
       try {
         return await this.#call("GET", path);
       } catch (error) {
-        if (!error.transient || error.status === 0 || attempt === 2) throw error;
-        await pause(Math.min(error.retryAfter ?? 500, 5000));
+        const wait = error.retryAfter ?? 500;
+        if (!error.transient || error.status === 0 || attempt === 2 || wait > LONGEST_WAIT) throw error;
+        await pause(wait);
       }
     }
   }
@@ -109,52 +118,47 @@ export class Api {
 
   async #call(method, path, body) {
     const { session } = this;
-    const token = session.access_token;
-    try {
-      return await fetchJson(session.api, method, path, { body, token });
-    } catch (error) {
-      // After a wrong password or code in a form, the session is still good.
-      if (error.status !== 401 || PROOF_CODES.has(error.code)) throw error;
-    }
-    await this.#refresh(token);
-    try {
-      return await fetchJson(session.api, method, path, { body, token: session.access_token });
-    } catch (error) {
-      if (error.status === 401 && !PROOF_CODES.has(error.code)) this.#end();
-      throw error;
+    for (let tries = 1; ; tries += 1) {
+      const token = session.access_token;
+      try {
+        return await fetchJson(session.api, method, path, { body, token });
+      } catch (error) {
+        // After a wrong password or code in a form, the session is still good.
+        if (error.status !== 401 || PROOF_CODES.has(error.code)) throw error;
+        // Another tab may have left tokens that have run out, too.
+        if (tries === MOST_TRIES) {
+          this.#end();
+          throw error;
+        }
+      }
+      await this.#refresh(token);
     }
   }
 
   #refresh(stale) {
-    const renew = async () => {
-      if (this.session.access_token !== stale) return;
-      const body = { refresh_token: this.session.refresh_token };
-      try {
-        this.session.renew(await fetchJson(this.session.api, "POST", "/v1/auth/refresh", { body }));
-      } catch (error) {
-        if (!error.transient) this.#end();
-        throw error;
-      }
-    };
-    this.#refreshing ??= oneTabAtATime(`parley.refresh.${this.session.session_id}`, renew).finally(() => {
+    this.#refreshing ??= oneTabAtATime(`parley.refresh.${this.session.session_id}`, () => this.#renew(stale)).finally(() => {
       this.#refreshing = null;
     });
     return this.#refreshing;
+  }
+
+  async #renew(stale) {
+    const { session } = this;
+    await pause(NEWS_TAKE); // Another tab may have had its turn just now.
+    session.look();
+    if (session.access_token !== stale) return;
+    let tokens;
+    try {
+      tokens = await fetchJson(session.api, "POST", "/v1/auth/refresh", { body: { refresh_token: session.refresh_token } });
+    } catch (error) {
+      if (!error.transient && error.code) this.#end(); // Our server said so, and no gateway before it.
+      throw error;
+    }
+    session.renew(tokens);
   }
 
   #end() {
     this.session.end(ENDED);
     this.session.onEnded?.(ENDED);
   }
-}
-
-async function oneTabAtATime(name, renew) {
-  if (!navigator.locks) return renew(); // Plain http: there, duplicated tabs must do without.
-  return navigator.locks.request(name, { ifAvailable: true }, async (lock) => {
-    if (lock) return renew();
-    return navigator.locks.request(name, async () => {
-      await pause(50); // Lets the other tab's news arrive before we look.
-      return renew();
-    });
-  });
 }

@@ -66,11 +66,13 @@ export class CatchUp {
   async watchGap(chat) {
     if (!chat.hasGap || this.#syncing || this.#gaps.has(chat.id)) return;
     this.#gaps.add(chat.id);
+    let asked = 0;
     try {
       for (let wait = GAP_MAY_LAST; wait <= 8 * GAP_MAY_LAST; wait *= 2) {
-        await pause(wait);
+        await pause(Math.max(wait, asked));
         if (!chat.hasGap || !this.#socket.open) return;
-        await this.#changes(chat).catch(() => null); // The next round, message or sync tries again.
+        // The next round, message or sync tries again.
+        asked = await this.#changes(chat).then(() => 0, (error) => error.retryAfter ?? 0);
       }
     } finally {
       this.#gaps.delete(chat.id);

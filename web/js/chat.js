@@ -38,6 +38,16 @@ export class Chat {
     }
   }
 
+  failedToLoad(sentence, wait) {
+    this.loadError = sentence;
+    this.loadFrom = Date.now() + (wait ?? 0);
+  }
+
+  /** Lets history be asked for again, unless the server still wants us to wait. */
+  forgiveLoading() {
+    if (!(this.loadFrom > Date.now())) this.loadError = null;
+  }
+
   /** Forgets all but the newest message: there is too much between to fetch it all. */
   restart(snapshot) {
     this.#start(snapshot.last_message);

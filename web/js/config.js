@@ -1,5 +1,7 @@
 /** Where the API is: chosen on the sign-in page, else named by the server of these files. */
 
+import { browser } from "./storage.js";
+
 const KEY = "parley.server";
 
 /** {api: base address without a trailing slash ("" is this origin), local: is it the local cloud}. */
@@ -17,13 +19,14 @@ export async function loadConfig() {
 }
 
 export function chosenServer() {
-  return localStorage.getItem(KEY) ?? "";
+  const chosen = browser.read(KEY);
+  return typeof chosen === "string" && URL.canParse(chosen) ? chosen : "";
 }
 
 /** Remembers an address for this browser; throws a sentence if it is none. */
 export function chooseServer(address) {
   if (!address.trim()) {
-    localStorage.removeItem(KEY);
+    browser.remove(KEY);
     return;
   }
   let url;
@@ -35,7 +38,9 @@ export function chooseServer(address) {
   if (!["http:", "https:"].includes(url.protocol)) {
     throw new Error("The address must start with https:// or http://.");
   }
-  localStorage.setItem(KEY, trimmed(url.origin + url.pathname));
+  if (!browser.write(KEY, trimmed(url.origin + url.pathname))) {
+    throw new Error("This browser keeps no data of this page, so it cannot remember a server. Allow site data, or free some space.");
+  }
 }
 
 function trimmed(address) {

@@ -1,34 +1,66 @@
-/** The phone that this browser pretends to be, so that the local cloud has somewhere to push to.
- *
- * One per person and browser, however many tabs: a real phone would show a push once, too.
- */
+/** This browser as a device: its name, what the server knows it by, and the phone that it plays for
+ * the local cloud. */
 
+import { browser } from "./storage.js";
 import { uuid } from "./timing.js";
 
-function deviceOf(username) {
-  const key = `parley.device.${username}`;
-  const known = localStorage.getItem(key);
-  if (known) return known;
-  const id = uuid();
-  localStorage.setItem(key, id);
-  return id;
+// The first that fits: most browsers also name those that they are like.
+const BROWSERS = [
+  [/\bEdg(e|A|iOS)?\//, "Edge"],
+  [/\b(OPR|OPT|Opera)\//, "Opera"],
+  [/\bSamsungBrowser\//, "Samsung Internet"],
+  [/\bVivaldi\//, "Vivaldi"],
+  [/\b(Firefox|FxiOS)\//, "Firefox"],
+  [/(Chrome|Chromium|CriOS)\//, "Chrome"],
+  [/\bSafari\//, "Safari"],
+];
+const SYSTEMS = [
+  [/\biPhone\b/, "iPhone"],
+  [/\biPad\b/, "iPad"],
+  [/\bAndroid\b/, "Android"],
+  [/\bCrOS\b/, "ChromeOS"],
+  [/\bWindows\b/, "Windows"],
+  [/\bMac OS X\b/, "macOS"],
+  [/\bLinux\b/, "Linux"],
+];
+
+/** Browser and system of a User-Agent header, as in "Firefox on Linux"; "" if it names none we know. */
+export function browserOf(userAgent) {
+  const named = (list) => list.find(([pattern]) => pattern.test(userAgent ?? ""))?.[1];
+  return [named(BROWSERS), named(SYSTEMS)].filter(Boolean).join(" on ");
+}
+
+/** What this browser calls itself when it signs in. */
+export function deviceName() {
+  const name = browserOf(navigator.userAgent);
+  // An iPad says that it is a Mac, but no Mac has a touch screen.
+  return (navigator.maxTouchPoints > 1 ? name.replace("macOS", "iPad") : name) || "Web browser";
+}
+
+/** What to call a session in a list. */
+export function nameOfDevice({ device_name, user_agent }) {
+  return device_name || browserOf(user_agent) || "A device without a name";
+}
+
+function kept(key) {
+  const known = browser.read(key);
+  if (typeof known === "string") return known;
+  const made = uuid();
+  browser.write(key, made);
+  return made;
 }
 
 /** What makes this browser known to the accounts that sign in with it on a server: guesses at their
  * passwords from elsewhere do not keep it out, and no mail tells of its sign-ins. Each server has
  * one of its own. */
 export function deviceKey(base) {
-  const key = `parley.device-key.${base}`;
-  const known = localStorage.getItem(key);
-  if (known) return known;
-  const made = uuid();
-  localStorage.setItem(key, made);
-  return made;
+  return kept(`parley.device-key.${base}`);
 }
 
-/** Pushes go to it until its session ends. */
+/** Pushes go to it until its session ends. One per person and browser, however many tabs: a real
+ * phone would show a push once, too. */
 export function registerDevice(api, user) {
-  const device = deviceOf(user.username);
+  const device = kept(`parley.device.${user.username}`);
   const token = `web-${user.username}-${device.slice(0, 8)}`;
   const body = { token, platform: "web", device_key: deviceKey(api.session.api) };
   return api.put(`/v1/users/me/push-tokens/${device}`, body);

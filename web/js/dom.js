@@ -46,18 +46,3 @@ export function announce(text) {
   region.append(h("p", {}, text));
   while (region.childElementCount > 5) region.firstElementChild.remove();
 }
-
-const LINK = /\bhttps?:\/\/[^\s<>"]+[^\s<>"'.,;:!?)\]}]/g;
-
-/** Text as nodes, with web addresses as links that tell the other site nothing. */
-export function linkified(text) {
-  const nodes = [];
-  let end = 0;
-  for (const match of text.matchAll(LINK)) {
-    nodes.push(text.slice(end, match.index));
-    nodes.push(h("a", { href: match[0], target: "_blank", rel: "noopener noreferrer" }, match[0]));
-    end = match.index + match[0].length;
-  }
-  nodes.push(text.slice(end));
-  return nodes.filter((node) => node !== "");
-}

@@ -14,11 +14,34 @@ export class ApiError extends Error {
   }
 }
 
+/** Nobody answered in time. */
+export class Silence extends ApiError {
+  isSilence = true;
+
+  constructor() {
+    super("The server did not answer. Try again.");
+  }
+}
+
 /** The socket went away before the answer came: nobody knows whether it was done. */
 export class ConnectionLost extends ApiError {
   constructor() {
     super("The connection was lost.");
   }
+}
+
+const MOST_WAIT = 3_600_000;
+const DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? /;
+
+/** Milliseconds that a Retry-After asks for, in seconds or until a date (RFC 9110, 10.2.3): an hour at
+ * most, null if it asks for nothing. */
+export function waitOf(header, now = Date.now()) {
+  const asked = (header ?? "").trim();
+  let wait = 0;
+  if (/^\d+$/.test(asked)) wait = Number(asked) * 1000;
+  // The oldest of the three formats has no zone: it means GMT.
+  else if (DATE.test(asked)) wait = Date.parse(asked.endsWith("GMT") ? asked : `${asked} GMT`) - now;
+  return wait > 0 ? Math.min(wait, MOST_WAIT) : null;
 }
 
 const TRANSIENT_CODES = new Set(["unavailable", "rate_limited", "internal", "unauthorized"]);
@@ -27,16 +50,16 @@ const TRANSIENT_CODES = new Set(["unavailable", "rate_limited", "internal", "una
 export async function fromAnswer(answer) {
   let problem = {};
   try {
-    problem = await answer.json();
+    problem = (await answer.json()) ?? {};
   } catch {
     // A gateway in between may answer in its own words; the status still says something.
   }
-  const seconds = Number(answer.headers.get("Retry-After"));
+  const now = Date.parse(answer.headers.get("Date") ?? ""); // Our own clock may be wrong.
   return new ApiError(sentence(problem, answer.status), {
     status: answer.status,
     code: problem.code ?? "",
     fields: fieldsOf(problem),
-    retryAfter: seconds > 0 ? seconds * 1000 : null,
+    retryAfter: waitOf(answer.headers.get("Retry-After"), now || Date.now()),
     passkey: problem.passkey ?? null,
   });
 }
@@ -45,9 +68,9 @@ export async function fromAnswer(answer) {
 export function fromFrame(error) {
   const failure = new ApiError(sentence(error, 400), {
     status: 400,
-    code: error.code,
+    code: error.code ?? "",
     fields: fieldsOf(error),
-    retryAfter: error.retry_after > 0 ? error.retry_after * 1000 : null,
+    retryAfter: error.retry_after > 0 ? Math.min(error.retry_after * 1000, MOST_WAIT) : null,
   });
   failure.transient = TRANSIENT_CODES.has(error.code);
   return failure;
@@ -56,14 +79,22 @@ export function fromFrame(error) {
 function fieldsOf({ errors }) {
   const fields = {};
   for (const { field, message } of Array.isArray(errors) ? errors : []) {
-    fields[String(field).split(".").pop()] ??= message;
+    if (typeof message === "string") fields[String(field).split(".").pop()] ??= message;
   }
   return fields;
 }
 
+/** What to tell somebody of anything that was thrown, where no field of it is shown. */
+export function told(error) {
+  const isOurs = error instanceof ApiError || error.constructor === Error;
+  const [ofField] = Object.values(error.fields ?? {});
+  return isOurs ? (ofField ?? error.message) : "This page made a mistake. Reload it and try again.";
+}
+
 function sentence(problem, status) {
-  const said = problem.detail ?? problem.message ?? problem.title;
-  if (typeof said === "string" && said) return said;
+  const said = problem.detail ?? problem.message;
+  // What has no code was not said by our server, but by a gateway before it.
+  if (problem.code && typeof said === "string" && said) return said;
   if (status === 429) return "That was a bit much at once. Wait a moment and try again.";
   if (status >= 500) return "The server is having trouble. Try again in a moment.";
   return "The server did not accept that.";

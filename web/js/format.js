@@ -1,7 +1,10 @@
 /** Times, names and initials as people read them. */
 
+import { graphemes } from "./text.js";
+
 const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long" });
+const shortWeekday = new Intl.DateTimeFormat(undefined, { weekday: "short" });
 const shortDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const fullDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
 const fullTime = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
@@ -38,7 +41,7 @@ export function shortTime(iso) {
   const days = daysAgo(date);
   if (days <= 0) return clock.format(date);
   if (days === 1) return "Yesterday";
-  return days < 7 ? weekday.format(date).slice(0, 3) : shortDate.format(date);
+  return days < 7 ? shortWeekday.format(date) : shortDate.format(date);
 }
 
 export function lastSeen(iso) {
@@ -52,10 +55,22 @@ export function lastSeen(iso) {
   return `last seen on ${shortDate.format(date)}`;
 }
 
+const WORDLIKE = /[\p{L}\p{N}\p{Extended_Pictographic}\p{Regional_Indicator}]/u;
+const VISIBLE = /[\p{S}\p{P}]/u;
+
+/** The first character of the first and of the last word. Brackets, quotes and what cannot be seen
+ * do not count where there is something else. */
 export function initials(name) {
-  const words = name.trim().split(/\s+/u).filter(Boolean);
-  const letters = words.length > 1 ? [words[0], words[words.length - 1]] : words;
-  return letters.map((word) => [...word][0].toUpperCase()).join("") || "?";
+  const words = name.split(/\s+/u).map(graphemes);
+  const first = (wanted) => words.map((word) => word.find((one) => wanted.test(one))).filter(Boolean);
+  const letters = first(WORDLIKE).length ? first(WORDLIKE) : first(VISIBLE);
+  return letters.filter((_, at) => at === 0 || at === letters.length - 1).map(capital).join("") || "?";
+}
+
+// The capital of a letter may be two letters.
+function capital(character) {
+  const upper = character.toUpperCase();
+  return graphemes(upper).length === 1 ? upper : character;
 }
 
 /** One of the eight avatar colours, the same for a person everywhere. */

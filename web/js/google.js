@@ -1,17 +1,21 @@
 /** Signing in with Google: there and back by redirects, with an ID token in the fragment. */
 
 import { ApiError } from "./errors.js";
+import { tab } from "./storage.js";
 
 const KEY = "parley.google";
 let waiting = null;
 
-/** Goes to Google. `start` is what the server says of it; `purpose` is "sign-in" or "link". */
-export async function goToGoogle(start, purpose) {
+/** Goes to Google. `start` is what the server says of it; `purpose` is "sign-in" or "link";
+ * `everywhere`: whether to sign all tabs in. */
+export async function goToGoogle(start, { purpose, everywhere = false }) {
   const endpoint = new URL(start.authorization_endpoint);
   if (!["https:", "http:"].includes(endpoint.protocol)) throw new ApiError("The server names no address of Google.");
   if (!crypto.subtle) throw new ApiError("Google needs an address that begins with https://.");
   const [nonce, state] = [random(), random()];
-  sessionStorage.setItem(KEY, JSON.stringify({ nonce, state, purpose }));
+  if (!tab.write(KEY, { nonce, state, purpose, everywhere })) {
+    throw new ApiError("This browser keeps no data of this page, so Google cannot be used. Allow site data, or sign in by password.");
+  }
   endpoint.search = new URLSearchParams({
     client_id: start.client_id,
     redirect_uri: location.origin + location.pathname,
@@ -23,17 +27,18 @@ export async function goToGoogle(start, purpose) {
   location.assign(endpoint);
 }
 
-/** What this tab came back from Google with: {purpose, proof: {id_token, nonce}}, or null. The
+/** What this tab came back from Google with: {purpose, everywhere, proof: {id_token, nonce}}, or null. The
  * address no longer shows it. */
 export function takeGoogleAnswer() {
   const given = new URLSearchParams(location.hash.slice(1));
   if (!given.has("state") || !(given.has("id_token") || given.has("error"))) return null;
   history.replaceState(null, "", location.pathname + location.search);
-  const asked = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
-  sessionStorage.removeItem(KEY);
+  const asked = tab.read(KEY);
+  tab.remove(KEY);
   // A token that this tab did not ask for may be somebody else's.
   if (!asked || asked.state !== given.get("state") || !given.has("id_token")) return null;
-  return { purpose: asked.purpose, proof: { id_token: given.get("id_token"), nonce: asked.nonce } };
+  const { purpose, everywhere } = asked;
+  return { purpose, everywhere, proof: { id_token: given.get("id_token"), nonce: asked.nonce } };
 }
 
 /** Keeps what is to be linked until the settings ask for it. */

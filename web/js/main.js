@@ -1,13 +1,16 @@
-/** Starts the client: either someone is signed in in this tab, or they are asked to. */
+/** Starts the client: either someone is signed in, or they are asked to. */
 
 import { Api } from "./api.js";
 import { loadConfig } from "./config.js";
 import { registerDevice } from "./device.js";
 import { announce } from "./dom.js";
+import { told } from "./errors.js";
 import { keepForSettings, takeGoogleAnswer } from "./google.js";
+import { leaveKeysToInputMethods } from "./keys.js";
 import { takeMailedLink } from "./links.js";
 import { Messenger } from "./messenger.js";
-import { Session } from "./session.js";
+import { onSignInElsewhere, Session } from "./session.js";
+import { showTheme } from "./theme.js";
 import { showApp } from "./views/app.js";
 import { showSignIn } from "./views/sign-in.js";
 
@@ -26,26 +29,53 @@ async function begin(notice = "") {
     enter(config, session, link);
     return;
   }
+  ask(config, { notice, google: google?.purpose === "sign-in" ? google : null, link });
+}
+
+function ask(config, { notice, google, link }) {
   const reset = link?.purpose === "reset" ? link.token : null;
   const asked = link?.purpose === "verify" ? "Sign in to verify your e-mail address." : notice;
-  const onSignedIn = (answer) => enter(config, Session.start(config.api, answer), reset ? null : link);
-  const proof = google?.purpose === "sign-in" ? google.proof : null;
-  showSignIn(root, { config, notice: asked, reset, google: proof, onSignedIn });
+  const stopWatching = onSignInElsewhere((session) => {
+    if (reset || google) {
+      session.close();
+      return;
+    }
+    stopWatching();
+    follow(config, session, link);
+  });
+  const onSignedIn = (answer, everywhere) => {
+    stopWatching();
+    enter(config, Session.start(config.api, answer, everywhere), reset ? null : link);
+  };
+  showSignIn(root, { config, notice: asked, reset, google, onSignedIn });
+}
+
+/** Goes on with the session of another tab. */
+function follow(config, session, link = null) {
+  if (session.api === config.api) enter(config, session, link);
+  else location.reload(); // It is signed in on another server.
 }
 
 function enter(config, session, link = null) {
   const api = new Api(session);
   const messenger = new Messenger(api, session);
   let left = false;
-  const leave = (reason) => {
+  const leave = (reason, next = null) => {
     if (left) return;
     left = true;
     messenger.stop();
-    session.forget();
+    if (next) session.close();
+    else session.forget();
     hide();
-    begin(reason);
+    if (next) follow(config, next);
+    else begin(reason);
   };
   session.onEnded = leave;
+  // Somebody signed in for all tabs, so this session is nobody's any more.
+  session.onReplaced = (next) => {
+    api.post("/v1/auth/logout").catch(() => null);
+    leave("", next);
+  };
   const hide = showApp(root, { config, messenger, leave });
   messenger.start();
   if (link) verify(messenger, link.token);
@@ -58,9 +88,11 @@ async function verify(messenger, token) {
     messenger.setUser(await messenger.api.get("/v1/users/me"));
     announce("Your e-mail address is verified.");
   } catch (error) {
-    messenger.onProblem?.(error.message);
+    messenger.onProblem?.(told(error));
   }
 }
 
+leaveKeysToInputMethods();
+showTheme();
 window.addEventListener("hashchange", () => /^#(verify|reset)=/.test(location.hash) && location.reload());
 begin();

@@ -1,10 +1,13 @@
 /** Everything a signed-in person can do, tying the API, the socket and the store together. */
 
 import { CatchUp } from "./catchup.js";
+import { Drafts } from "./drafts.js";
+import { told } from "./errors.js";
 import { Outbox } from "./outbox.js";
 import { Receipts } from "./receipts.js";
 import { Socket } from "./socket.js";
 import { Store } from "./store.js";
+import { inAddress } from "./text.js";
 import { backoff, pause } from "./timing.js";
 
 const HISTORY_PAGE = 50;
@@ -19,6 +22,7 @@ export class Messenger {
   everOnline = false;
   #firstLoad = null;
   #typing = { chatId: null, at: 0 };
+  #typingFrom = 0;
   #visible = null;
   #asked = new Map();
   #asking = false;
@@ -40,6 +44,7 @@ export class Messenger {
     });
     this.#catchUp = new CatchUp({ api, socket: this.#socket, store });
     this.#receipts = new Receipts({ socket: this.#socket, store, isRead: (chat) => this.#visible === chat.id });
+    this.drafts = new Drafts(me, () => store.changed());
     this.outbox = new Outbox({
       userId: me,
       send: ({ chat_id, client_id, text }) =>
@@ -66,8 +71,14 @@ export class Messenger {
   }
 
   stop() {
+    this.drafts.stop();
     this.#socket.stop();
     this.outbox.setOnline(false);
+  }
+
+  /** Whether the server asked to wait before the next connection. */
+  get isHeld() {
+    return this.#socket.isHeld;
   }
 
   reconnect() {
@@ -76,7 +87,7 @@ export class Messenger {
 
   /** The chat with the one person who has exactly this username. */
   async startChat(username) {
-    const found = await this.api.get(`/v1/users?username=${encodeURIComponent(username)}`);
+    const found = await this.api.get(`/v1/users?username=${inAddress(username)}`);
     const person = found.items ? found.items[0] : found;
     this.store.applyPerson(person);
     const snapshot = await this.api.post("/v1/chats", { kind: "direct", user_id: person.id });
@@ -102,7 +113,7 @@ export class Messenger {
       if (chat.floor === floor) chat.prepend(items, Number(next ?? 0)); // Else the chat was loaded again meanwhile.
       chat.loadError = null;
     } catch (error) {
-      chat.loadError = error.message;
+      chat.failedToLoad(told(error), error.retryAfter);
     } finally {
       chat.loading = false;
       this.store.changed();
@@ -130,7 +141,9 @@ export class Messenger {
   }
 
   #sendTyping(chat_id, typing) {
-    this.#socket.request("chat.typing", { chat_id, typing }).catch(() => null); // Nobody will miss it.
+    if (Date.now() < this.#typingFrom) return;
+    const held = (error) => (this.#typingFrom = Date.now() + (error.retryAfter ?? 0));
+    this.#socket.request("chat.typing", { chat_id, typing }).catch(held); // Nobody will miss it.
   }
 
   async #onSocket(state) {
@@ -157,7 +170,7 @@ export class Messenger {
         await this.#catchUp.everything();
         if (!current()) return;
         this.everOnline = true;
-        for (const chat of this.store.chats.values()) chat.loadError = null;
+        for (const chat of this.store.chats.values()) chat.forgiveLoading();
         this.#asked.clear();
         this.#setStatus("online");
         this.#watchPresence();
@@ -232,10 +245,10 @@ export class Messenger {
       const { items } = await this.api.get(`/v1/users?ids=${ids.join(",")}`);
       items.forEach((person) => this.store.applyPerson(person));
       for (const id of ids) if (!people.has(id)) this.store.applyPerson({ id, deleted: true });
-    } catch {
+    } catch (error) {
       const tries = Math.max(...ids.map((id) => this.#asked.get(id) ?? 0));
       for (const id of ids) this.#asked.set(id, tries + 1);
-      await pause(backoff(tries));
+      await pause(Math.max(backoff(tries), error.retryAfter ?? 0));
     }
     this.#asking = false;
     this.store.changed();

@@ -5,9 +5,13 @@
  * a try whose answer was lost does no harm.
  */
 
+import { told } from "./errors.js";
+import { tab } from "./storage.js";
 import { backoff, pause, uuid } from "./timing.js";
 
 const MOST_TRIES = 7;
+const MOST_SILENCES = 3;
+const FRESH = { state: "queued", tries: 0, silences: 0 };
 
 export class Outbox {
   #send;
@@ -16,6 +20,7 @@ export class Outbox {
   #key;
   #entries;
   #busy = new Set();
+  #isKept = true;
   #online = false;
 
   /** `send(entry)` answers the stored message or throws ApiError. */
@@ -31,9 +36,18 @@ export class Outbox {
     return this.#entries.filter((entry) => entry.chat_id === chatId);
   }
 
+  get count() {
+    return this.#entries.length;
+  }
+
+  /** Whether closing the page now would lose messages. */
+  get isLostWithPage() {
+    return !this.#isKept;
+  }
+
   add(chatId, text) {
     const created_at = new Date().toISOString();
-    this.#entries.push({ chat_id: chatId, client_id: uuid(), text, created_at, state: "queued", tries: 0 });
+    this.#entries.push({ chat_id: chatId, client_id: uuid(), text, created_at, ...FRESH });
     this.#changed();
     this.#run(chatId);
   }
@@ -41,7 +55,7 @@ export class Outbox {
   retry(clientId) {
     const entry = this.#find(clientId);
     if (!entry) return;
-    Object.assign(entry, { state: "queued", tries: 0, error: undefined });
+    Object.assign(entry, { ...FRESH, error: undefined });
     this.#changed();
     this.#run(entry.chat_id);
   }
@@ -66,7 +80,7 @@ export class Outbox {
   clear() {
     this.#online = false;
     this.#entries = [];
-    sessionStorage.removeItem(this.#key);
+    tab.remove(this.#key);
   }
 
   async #run(chatId) {
@@ -78,6 +92,10 @@ export class Outbox {
   }
 
   async #attempt(entry) {
+    // Sent again by hand or on a new connection: not before the server wants it.
+    const wait = (entry.not_before ?? 0) - Date.now();
+    if (wait > 0) await pause(wait);
+    if (!this.#online || !this.#find(entry.client_id)) return;
     entry.state = "sending";
     try {
       const message = await this.#send(entry);
@@ -86,19 +104,21 @@ export class Outbox {
     } catch (error) {
       if (!this.#find(entry.client_id)) return;
       entry.tries += 1;
+      entry.silences += error.isSilence ? 1 : 0;
+      if (error.retryAfter) entry.not_before = Date.now() + error.retryAfter;
       if (!error.transient) this.#fail([entry], error);
-      else if (entry.tries >= MOST_TRIES) {
+      else if (entry.tries >= MOST_TRIES || entry.silences >= MOST_SILENCES) {
         // Those behind it would fail the same way, and must not overtake it.
         this.#fail(this.of(entry.chat_id).filter((one) => one.state !== "failed"), error);
       } else {
         entry.state = "queued";
-        if (this.#online) await pause(Math.max(backoff(entry.tries - 1), error.retryAfter ?? 0));
+        if (this.#online) await pause(backoff(entry.tries - 1));
       }
     }
   }
 
   #fail(entries, error) {
-    for (const entry of entries) Object.assign(entry, { state: "failed", error: error.message });
+    for (const entry of entries) Object.assign(entry, { state: "failed", error: told(error) });
     this.#changed();
   }
 
@@ -107,16 +127,13 @@ export class Outbox {
   }
 
   #changed() {
-    sessionStorage.setItem(this.#key, JSON.stringify(this.#entries));
+    this.#isKept = tab.write(this.#key, this.#entries) || !this.#entries.length;
     this.#onChange();
   }
 
   #restore() {
-    try {
-      const entries = JSON.parse(sessionStorage.getItem(this.#key)) ?? [];
-      return entries.map((entry) => (entry.state === "failed" ? entry : { ...entry, state: "queued", tries: 0 }));
-    } catch {
-      return [];
-    }
+    const entries = tab.read(this.#key);
+    if (!Array.isArray(entries)) return [];
+    return entries.map((entry) => (entry.state === "failed" ? entry : { ...entry, ...FRESH }));
   }
 }

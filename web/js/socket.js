@@ -1,10 +1,12 @@
 /** One WebSocket that comes back by itself, and requests that are answered or fail. */
 
-import { ApiError, ConnectionLost, fromFrame } from "./errors.js";
+import { ApiError, ConnectionLost, fromFrame, Silence } from "./errors.js";
+import { toJson } from "./text.js";
 import { backoff } from "./timing.js";
 
 const ANSWER_WITHIN = 10_000;
 const PING_EVERY = 45_000;
+const PROOF_WITHIN = 3000;
 const STEADY_AFTER = 15_000;
 
 /** Calls `onState("connecting" | "open" | "waiting" | "stopped")` and `onEvent(name, data)`. */
@@ -15,9 +17,11 @@ export class Socket {
   #socket = null;
   #state = "stopped";
   #waiting = new Map();
+  #suspects = new Set();
   #number = 0;
   #attempt = 0;
   #generation = 0;
+  #notBefore = 0;
   #timers = { retry: null, ping: null, steady: null };
 
   constructor({ getTicket, onState, onEvent }) {
@@ -52,10 +56,11 @@ export class Socket {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
-        reject(new ApiError("The server took too long to answer."));
+        reject(new Silence());
+        if (action !== "ping") this.#ping(PROOF_WITHIN);
       }, within);
       this.#waiting.set(id, { resolve, reject, timer });
-      this.#socket.send(JSON.stringify({ id, action, data }));
+      this.#socket.send(toJson({ id, action, data }));
     });
   }
 
@@ -65,12 +70,18 @@ export class Socket {
     this.#release("waiting");
     const delay = Math.max(backoff(this.#attempt), retryAfter);
     this.#attempt += 1;
+    this.#notBefore = Date.now() + retryAfter;
     this.#timers.retry = setTimeout(() => this.#connect(), delay);
   }
 
   /** Does not wait out the back-off: someone asked. */
   connectNow() {
-    if (this.#state === "waiting") this.#connect();
+    if (this.#state === "waiting" && !this.isHeld) this.#connect();
+  }
+
+  /** Whether the server asked to wait before the next connection. */
+  get isHeld() {
+    return Date.now() < this.#notBefore;
   }
 
   async #connect() {
@@ -111,17 +122,48 @@ export class Socket {
     } catch {
       return;
     }
+    if (frame === null || typeof frame !== "object") return;
     if (frame.event) {
       this.#onEvent(frame.event, frame.data);
       return;
     }
     const request = this.#waiting.get(frame.re);
-    if (!request) return;
-    this.#waiting.delete(frame.re);
-    clearTimeout(request.timer);
-    if (frame.error) request.reject(fromFrame(frame.error));
-    else request.resolve(frame.data);
+    if (request) this.#settle(frame.re, frame);
+    else if ((frame.re ?? null) === null) this.#refuseOne(frame);
     if (frame.error?.code === "unauthorized") this.drop();
+  }
+
+  #settle(id, { data, error }) {
+    const { resolve, reject, timer } = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    clearTimeout(timer);
+    if (error) reject(fromFrame(error));
+    else resolve(data);
+    this.#judge();
+  }
+
+  /** One request was refused, and the answer does not say which. If it is not the only one, it is
+   * among those that stay without an answer. */
+  #refuseOne({ error }) {
+    const problem = error ?? { code: "internal", message: "The server is having trouble. Try again in a moment." };
+    const suspects = { problem, ids: [...this.#waiting.keys()] };
+    this.#suspects.add(suspects);
+    this.#judge();
+    setTimeout(() => {
+      if (!this.#suspects.delete(suspects)) return;
+      const left = suspects.ids.filter((id) => this.#waiting.has(id));
+      // Any of them may be a good one, so they are worth another try.
+      for (const id of left) this.#settle(id, { error: { ...problem, code: "internal" } });
+    }, PROOF_WITHIN);
+  }
+
+  #judge() {
+    for (const suspects of this.#suspects) {
+      const left = suspects.ids.filter((id) => this.#waiting.has(id));
+      if (left.length > 1) continue;
+      this.#suspects.delete(suspects);
+      if (left.length) this.#settle(left[0], { error: suspects.problem });
+    }
   }
 
   async #ping(within) {
@@ -138,8 +180,8 @@ export class Socket {
   // on this machine, so it only makes us look, and never keeps us from trying.
   #lookAgain = () => {
     if (document.visibilityState === "hidden" && navigator.onLine) return;
-    if (this.open) this.#ping(3000);
-    else if (this.#state === "waiting" && navigator.onLine) {
+    if (this.open) this.#ping(PROOF_WITHIN);
+    else if (this.#state === "waiting" && navigator.onLine && !this.isHeld) {
       clearTimeout(this.#timers.retry);
       this.#timers.retry = setTimeout(() => this.#connect(), Math.random() * 1000);
     }

@@ -134,6 +134,17 @@ def test_presence_tells_who_is_here_and_when_they_were(world: World) -> None:
     expect(ada.row(ben).locator(".online-dot")).to_be_hidden()
 
 
+def test_last_seen_moves_on_by_itself(world: World) -> None:
+    ada, ben, _ = world.pair()
+    ben.open()
+    ada.open(own_clock=True).talk_to(ben)
+    ben.close()
+    presence = ada.page.locator(".presence")
+    expect(presence).to_have_text("last seen just now")
+    ada.page.clock.run_for(130_000)
+    expect(presence).to_have_text(re.compile("last seen [23] min ago"))
+
+
 def test_who_scrolls_up_just_as_something_changes_is_not_taken_back(world: World) -> None:
     ada, ben, chat = world.pair()
     for number in range(40):

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.web.conftest import PASSWORD, PHONE, World, sign_in
@@ -95,6 +96,7 @@ def test_signing_out_ends_the_session_and_keeps_nothing(world: World) -> None:
     ada.page.get_by_role("button", name="Sign out").click()
     expect(ada.page.get_by_text("You are signed out.")).to_be_visible()
     assert ada.page.evaluate("() => sessionStorage.length") == 0
+    assert "private" not in ada.page.evaluate("() => JSON.stringify(localStorage)")
     assert "private" not in ada.page.content()
     answer = ada.page.request.get(
         f"{world.url}/v1/users/me", headers={"Authorization": f"Bearer {token}"}
@@ -114,6 +116,7 @@ def test_devices_are_listed_and_signed_out(world: World) -> None:
     devices = ada.page.get_by_role("list", name="Devices").get_by_role("listitem")
     expect(devices).to_have_count(4)  # with the session that the account was made with
     expect(devices.filter(has_text="This device")).to_have_count(1)
+    expect(devices.filter(has_text="Chrome on Linux")).to_have_count(3)
 
     devices.nth(0).get_by_role("button", name="Sign out").click()
     expect(devices).to_have_count(3)
@@ -200,3 +203,63 @@ def test_new_messages_are_announced(world: World) -> None:
     ada.open()
     ben.post(chat, "hear me")
     expect(ada.page.locator("#announcer")).to_contain_text("Ben Lindqvist: hear me")
+
+
+EDGE = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+SAFARI = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+Version/18.6 Safari/605.1.15"
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like \
+Gecko) CriOS/140.0.0.0 Mobile/15E148 Safari/604.1"
+ANDROID = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) \
+SamsungBrowser/28.0 Chrome/130.0.0.0 Mobile Safari/537.36"
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        (EDGE, "Edge on Windows"),
+        (FIREFOX, "Firefox on Linux"),
+        (SAFARI, "Safari on macOS"),
+        (IPHONE, "Chrome on iPhone"),
+        (ANDROID, "Samsung Internet on Android"),
+        ("Parley/1.0 (Linux)", "Linux"),
+        ("curl/8.5.0", ""),
+        ("", ""),
+        (None, ""),
+    ],
+    ids=["edge", "firefox", "safari", "chrome", "samsung", "app", "curl", "empty", "none"],
+)
+def test_devices_are_called_by_browser_and_system(
+    world: World, agent: str | None, name: str
+) -> None:
+    page = world.new_page()
+    page.goto(world.url)
+
+    found = page.evaluate(
+        "async (agent) => (await import('/js/device.js')).browserOf(agent)", agent
+    )
+
+    assert found == name
+
+
+def test_colours_are_chosen_and_kept(world: World) -> None:
+    ada = world.person("Ada").open(color_scheme="light")
+    page = ada.page
+    paper = "() => getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(paper)
+    page.get_by_role("button", name="Settings").last.click()
+    page.get_by_label("Colours").select_option("Dark")
+    dark = page.evaluate(paper)
+    assert dark != light
+    page.reload()
+    expect(page.get_by_text("No chats yet")).to_be_visible()
+    assert page.evaluate(paper) == dark
+
+    page.get_by_role("button", name="Settings").last.click()
+    expect(page.get_by_label("Colours")).to_have_value("dark")
+    page.get_by_label("Colours").select_option("As the system")
+    assert page.evaluate(paper) == light
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(paper) == dark

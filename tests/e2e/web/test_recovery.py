@@ -1,5 +1,7 @@
 """Mails and their links, in the web client."""
 
+import time
+
 from playwright.sync_api import expect
 
 from tests.e2e.web.conftest import PASSWORD, World, sign_in
@@ -67,13 +69,31 @@ def test_a_line_asks_for_verification_until_the_link_is_followed(world: World) -
     expect(line).to_be_hidden()
 
 
+def test_the_line_stays_away_once_it_was_put_away(world: World) -> None:
+    ada, ben, _ = world.pair()
+    ada.open()
+    line = ada.page.locator(".verification")
+    line.get_by_role("button", name="Later").click()
+    expect(line).to_be_hidden()
+    ada.page.reload()
+    expect(ada.row(ben)).to_be_visible()
+    expect(ada.status).to_be_hidden()
+    expect(line).to_be_hidden()
+
+    ben.open(ada.page.context)
+    expect(ben.page.locator(".verification")).to_be_visible()
+    ada.page.clock.install(time=time.time() + 8 * 86_400)
+    ada.page.reload()
+    expect(line).to_be_visible()
+
+
 def test_a_sign_in_elsewhere_is_shown_on_the_page(world: World) -> None:
     ada = world.person("Ada").open()
     expect(ada.page.get_by_text("Your account was signed in to")).to_be_hidden()
     credentials = {"login": ada.username, "password": PASSWORD, "device_name": "Old tablet"}
     world.call("POST", "/v1/auth/login", credentials)
 
-    told = ada.page.locator(".sign-in-notice", has_text="on Old tablet")
+    told = ada.page.locator(".sign-in-notice", has_text="The device: Old tablet.")
     expect(told).to_be_visible()
     told.get_by_role("button", name="Show my devices").click()
     expect(ada.page.get_by_role("list", name="Devices")).to_contain_text("Old tablet")

@@ -8,7 +8,8 @@ from tests.e2e.web.test_passkeys import add, opened, settings
 
 
 def test_it_is_set_up_asked_for_and_turned_off(world: World) -> None:
-    ada = world.person("Ada").open()
+    context = world.new_context(permissions=["clipboard-read", "clipboard-write"])
+    ada = world.person("Ada").open(context)
     settings = ada.page.get_by_role("dialog")
     ada.page.get_by_role("button", name="Settings", exact=True).last.click()
     section = settings.locator(".second-factor")
@@ -22,11 +23,22 @@ def test_it_is_set_up_asked_for_and_turned_off(world: World) -> None:
     section.get_by_role("button", name="Turn it on").click()
     expect(section.locator(".recovery-codes code")).to_have_count(10)
     codes = section.locator(".recovery-codes code").all_inner_texts()
+    section.get_by_role("button", name="Copy").click()
+    expect(section.get_by_text("Copied.")).to_be_visible()
+    assert ada.page.evaluate("() => navigator.clipboard.readText()").split() == codes
+    with ada.page.expect_download() as download:
+        section.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "parley-recovery-codes.txt"
+    assert download.value.path().read_text().split()[3:] == codes
     section.get_by_role("button", name="I have kept them").click()
     expect(section.get_by_text("You have 10 recovery codes left.")).to_be_visible()
 
     page = world.new_page()
     page.goto(world.url)
+    sign_in(page, ada.username)
+    page.get_by_role("button", name="Back").click()
+    expect(page.get_by_label("Username or e-mail")).to_be_focused()
+    expect(page.get_by_label("Username or e-mail")).to_have_value(ada.username)
     sign_in(page, ada.username)
     page.get_by_label("Code").fill("123456")
     page.locator("form").get_by_role("button", name="Sign in").click()
@@ -45,6 +57,19 @@ def test_it_is_set_up_asked_for_and_turned_off(world: World) -> None:
     off.get_by_label("Code").fill(codes[1])
     off.get_by_role("button", name="Turn off the second factor").click()
     expect(section.get_by_role("button", name="Set up a second factor")).to_be_visible()
+
+
+def test_codes_that_cannot_be_copied_are_selected(world: World) -> None:
+    page = world.new_page()
+    page.goto(world.url)
+    page.evaluate("""async () => {
+        Object.defineProperty(navigator, "clipboard", { value: undefined });
+        const { recoveryCodes } = await import("/js/views/recovery-codes.js");
+        document.body.replaceChildren(recoveryCodes(["aaaa-bbbb", "cccc-dddd"]));
+    }""")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("copy them with your keyboard")).to_be_visible()
+    assert page.evaluate("() => String(getSelection())").split() == ["aaaa-bbbb", "cccc-dddd"]
 
 
 def test_changes_ask_for_it_as_well(world: World) -> None:

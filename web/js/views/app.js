@@ -6,11 +6,15 @@ import { avatar, showAvatar } from "./avatar.js";
 import { chatList } from "./chat-list.js";
 import { conversation } from "./conversation.js";
 import { finder } from "./finder.js";
+import { forgetLayers } from "./layers.js";
 import { phonePanel } from "./phone.js";
 import { openSettings } from "./settings.js";
 import { signInNotice } from "./sign-in-notice.js";
 import { statusLine } from "./status.js";
+import { storageNotice } from "./storage-notice.js";
 import { verificationLine } from "./verification.js";
+
+const CLOCK_EVERY = 20_000;
 
 /** Shows the page in `root`; answers the way to take it away. `leave(reason)` ends the session. */
 export function showApp(root, { config, messenger, leave }) {
@@ -22,7 +26,7 @@ export function showApp(root, { config, messenger, leave }) {
   const open = (chatId) => {
     const address = `#chat=${chatId}`;
     if (openChatId()) history.replaceState(history.state, "", address);
-    else history.pushState({ fromList: true }, "", address);
+    else history.pushState({ ...history.state, fromList: true }, "", address);
     follow();
   };
   const list = chatList({ messenger, onOpen: open });
@@ -30,6 +34,7 @@ export function showApp(root, { config, messenger, leave }) {
   const talk = conversation({ messenger, onClose: () => close() });
   const status = statusLine({ messenger });
   const verification = verificationLine({ messenger });
+  const notKept = storageNotice();
   const newSignIn = signInNotice({ onLook: () => openSettings({ messenger, leave }) });
   const phone = config.local ? phonePanel({ messenger, onOpen: open }) : null;
   const face = avatar("small");
@@ -44,10 +49,11 @@ export function showApp(root, { config, messenger, leave }) {
     }
   };
   const signOut = async () => {
-    const unsent = [...store.chats.keys()].reduce((sum, id) => sum + messenger.outbox.of(id).length, 0);
-    if (unsent && !confirm(`${unsent} of your messages are not sent yet. Sign out and lose them?`)) return;
+    if (!mayLose(messenger)) return;
+    app.inert = true; // Nothing is begun any more.
     messenger.stop();
     messenger.outbox.clear();
+    messenger.drafts.clear();
     // Signing out must work here even if the server cannot be reached.
     await api.post("/v1/auth/logout").catch(() => null);
     session.end("You are signed out.");
@@ -71,6 +77,7 @@ export function showApp(root, { config, messenger, leave }) {
         toolButton("settings", "Settings", settings),
         toolButton("leave", "Sign out", signOut),
       ),
+      notKept.node,
       newSignIn.node,
       verification.node,
       find.node,
@@ -122,6 +129,8 @@ export function showApp(root, { config, messenger, leave }) {
     if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
     if (talk.chatId) close();
   });
+  on(window, "beforeunload", (event) => messenger.outbox.isLostWithPage && event.preventDefault());
+  const clock = setInterval(() => store.changed(), CLOCK_EVERY); // Times such as "2 min ago" move on.
   talk.listen(on);
   phone?.listen(on);
   root.replaceChildren(app);
@@ -129,12 +138,22 @@ export function showApp(root, { config, messenger, leave }) {
 
   return () => {
     gone.abort();
+    forgetLayers();
     unsubscribe();
+    clearInterval(clock);
+    notKept.stop();
     phone?.stop();
     talk.show(null);
     document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());
-    if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+    history.replaceState(null, "", location.pathname + location.search);
   };
+}
+
+/** Signing out removes what was not sent from this browser; whoever asked for it may think again. */
+function mayLose({ outbox, drafts }) {
+  const counted = (count, what) => (count ? [`${count} ${what}${count === 1 ? "" : "s"}`] : []);
+  const lost = [...counted(outbox.count, "unsent message"), ...counted(drafts.count, "draft")];
+  return !lost.length || confirm(`You have ${lost.join(" and ")}. Sign out and lose that?`);
 }
 
 function openChatId() {

@@ -6,7 +6,7 @@ import { avatar, showAvatar } from "./avatar.js";
 import { tick } from "./ticks.js";
 
 export function chatList({ messenger, onOpen }) {
-  const { store, outbox } = messenger;
+  const { store, outbox, drafts } = messenger;
   const list = h("ul", { class: "chats" });
   const empty = h("p", { class: "empty-list" });
   const node = h("nav", { class: "chat-list", "aria-label": "Your chats" }, list, empty);
@@ -82,11 +82,13 @@ export function chatList({ messenger, onOpen }) {
 
   function showPreview(preview, chat, last) {
     const typing = store.isTyping(chat.id);
-    const shown = typing ? "typing" : `${last?.state} ${last?.text}`;
+    const draft = chat.id === selected ? "" : drafts.of(chat.id);
+    const shown = typing ? "typing" : draft ? `draft ${draft}` : `${last?.state} ${last?.text}`;
     if (preview.dataset.shown === shown) return;
     preview.dataset.shown = shown;
     preview.classList.toggle("is-typing", typing);
     if (typing) preview.replaceChildren("typing…");
+    else if (draft) preview.replaceChildren(h("span", { class: "draft" }, "Draft: "), draft);
     else if (last) preview.replaceChildren(...(last.state ? [tick(last.state)] : []), last.text);
     else preview.replaceChildren("No messages yet");
   }

@@ -2,11 +2,12 @@
 
 import { h, setText } from "../dom.js";
 import { icon } from "../icons.js";
+import { lengthOf } from "../text.js";
 
 const MOST = 4096;
 const SAY_FROM = 200;
 
-export function composer({ onSend, onTyping, onStop }) {
+export function composer({ drafts, onSend, onTyping, onStop }) {
   const input = h("textarea", {
     id: "composer",
     rows: 1,
@@ -18,11 +19,16 @@ export function composer({ onSend, onTyping, onStop }) {
   const note = h("p", { id: "composer-note", class: "composer-note", role: "status" });
   const button = h("button", { type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)" }, icon("send"));
   const node = h("form", { class: "composer" }, note, h("div", { class: "composer-row" }, input, button));
-  const drafts = new Map();
   const onScreenKeys = matchMedia("(pointer: coarse) and (hover: none)");
   let chatId = null;
+  let draft = ""; // As it was kept last.
 
-  const left = () => MOST - [...input.value.trim().normalize("NFC")].length;
+  const left = () => MOST - lengthOf(input.value);
+
+  function keep() {
+    drafts.set(chatId, input.value);
+    draft = drafts.of(chatId); // A very long text is kept in part.
+  }
 
   function look() {
     input.style.height = "auto";
@@ -33,12 +39,13 @@ export function composer({ onSend, onTyping, onStop }) {
   }
 
   input.addEventListener("input", () => {
+    keep();
     look();
     if (input.value.trim()) onTyping();
     else onStop();
   });
   input.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || onScreenKeys.matches) return;
+    if (event.key !== "Enter" || event.shiftKey || onScreenKeys.matches) return;
     event.preventDefault();
     node.requestSubmit();
   });
@@ -46,9 +53,10 @@ export function composer({ onSend, onTyping, onStop }) {
     event.preventDefault();
     const text = input.value.trim();
     if (!text || left() < 0) return;
-    input.value = "";
-    look();
     onSend(text);
+    input.value = "";
+    keep();
+    look();
     input.focus();
   });
 
@@ -56,10 +64,16 @@ export function composer({ onSend, onTyping, onStop }) {
     node,
     /** Changes to another chat, and to what was being written there. */
     open(id) {
-      if (chatId) drafts.set(chatId, input.value);
       if (chatId && input.value) onStop();
       chatId = id;
-      input.value = drafts.get(id) ?? "";
+      input.value = draft = chatId ? drafts.of(chatId) : "";
+      look();
+    },
+    /** Takes what another tab wrote, unless something else was written here. */
+    look() {
+      const kept = drafts.of(chatId);
+      if (kept === draft || input.value !== draft) return;
+      input.value = draft = kept;
       look();
     },
     focus: () => input.focus(),

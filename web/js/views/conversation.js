@@ -5,12 +5,13 @@ import { lastSeen } from "../format.js";
 import { icon } from "../icons.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { composer } from "./composer.js";
+import { turnOn } from "./held.js";
 import { messageList } from "./messages.js";
 import { rowsOf } from "./rows.js";
 import { Scroller } from "./scroller.js";
 
 export function conversation({ messenger, onClose }) {
-  const { store, outbox } = messenger;
+  const { store, outbox, drafts } = messenger;
   const face = avatar();
   const title = h("h2", {});
   const presence = h("p", { class: "presence" });
@@ -25,6 +26,7 @@ export function conversation({ messenger, onClose }) {
   const jumpCount = h("span", { class: "badge", hidden: true });
   const jump = h("button", { type: "button", class: "jump", hidden: true, "aria-label": "Go to the newest message", onclick: toNewest }, jumpCount, icon("down"));
   const write = composer({
+    drafts,
     onSend(text) {
       scroller.stick();
       newAfter = null;
@@ -69,7 +71,7 @@ export function conversation({ messenger, onClose }) {
       newAfter = chat.unread ? chat.readSeq : null;
       mustFindMark = newAfter !== null;
       scroller.stick();
-      chat.loadError = null;
+      chat.forgiveLoading();
       render();
       write.focusUnlessTouch();
     }
@@ -78,6 +80,7 @@ export function conversation({ messenger, onClose }) {
 
   function render() {
     if (!chat) return;
+    write.look();
     const name = store.titleOf(chat);
     const person = store.people.get(chat.partnerId);
     showAvatar(face, chat.partnerId, name);
@@ -138,10 +141,12 @@ export function conversation({ messenger, onClose }) {
     start.dataset.shown = shown;
     if (chat.loadError) {
       const again = () => {
-        chat.loadError = null;
+        chat.forgiveLoading();
         messenger.loadEarlier(chat);
       };
-      start.replaceChildren(h("p", {}, chat.loadError), h("button", { type: "button", class: "link", onclick: again }, "Try again"));
+      const retry = h("button", { type: "button", class: "link", onclick: again }, "Try again");
+      turnOn(retry, { retryAfter: Math.max(0, chat.loadFrom - Date.now()) });
+      start.replaceChildren(h("p", {}, chat.loadError), retry);
     } else if (chat.hasEarlier) {
       start.replaceChildren(h("p", { class: "loading" }, "Loading earlier messages…"));
     } else {

@@ -1,6 +1,7 @@
 /** One's own data: an archive is asked for, made in the background, and fetched with the password. */
 
 import { h } from "../dom.js";
+import { told } from "../errors.js";
 import { exactTime } from "../format.js";
 import { passwordForm } from "./proof.js";
 
@@ -16,7 +17,7 @@ export function ownData(api) {
       tell(await api.get("/v1/users/me/export"));
     } catch (error) {
       if (error.code === "export_not_found") offer("An archive of your profile, devices, chats and messages. A mail tells you when it is ready.");
-      else show(h("p", { class: "form-message is-problem", role: "status" }, error.message));
+      else show(h("p", { class: "form-message is-problem", role: "status" }, told(error)));
     }
   }
 

@@ -1,7 +1,10 @@
 /** Where one is signed in, and the way to end that elsewhere. */
 
+import { nameOfDevice } from "../device.js";
 import { h } from "../dom.js";
+import { told } from "../errors.js";
 import { exactTime, shortTime } from "../format.js";
+import { turnOn } from "./held.js";
 
 const SHOWN_AT_ONCE = 50;
 
@@ -30,7 +33,7 @@ export function devices(api) {
   }
 
   function row(session) {
-    const name = session.device_name || session.user_agent || "A device without a name";
+    const name = nameOfDevice(session);
     const used = session.current ? "This device" : `Last used ${shortTime(session.last_used_at)}`;
     const item = h(
       "li",
@@ -50,13 +53,15 @@ export function devices(api) {
 
   async function attempt(button, act) {
     button.disabled = true;
+    let problem = null;
     say("", false);
     try {
       say((await act()) ?? "", false);
     } catch (error) {
-      say(error.message, true);
+      problem = error;
+      say(told(error), true);
     }
-    button.disabled = false;
+    turnOn(button, problem);
   }
 
   function say(text, isProblem) {

@@ -1,13 +1,17 @@
 /** Form fields with a label, a hint and a place for what is wrong with them. */
 
 import { h, setText } from "../dom.js";
+import { told } from "../errors.js";
+import { lengthOf } from "../text.js";
+import { turnOn } from "./held.js";
 
 let count = 0;
 
 const FIELD_OF_CODE = { username_taken: "username" };
 
-/** A labelled input; `problem(text)` shows or clears what is wrong with it. */
-export function field(label, { hint = "", tag = "input", ...attributes }) {
+/** A labelled input; `problem(text)` shows or clears what is wrong with it. `most`: how many characters
+ * the server takes. More of them can be typed, so that nothing is cut, but not sent. */
+export function field(label, { hint = "", tag = "input", most = Infinity, ...attributes }) {
   const id = `field-${(count += 1)}`;
   const input = h(tag, { id, "aria-describedby": `${id}-note`, ...attributes });
   const note = h("p", { id: `${id}-note`, class: "field-note" }, hint);
@@ -17,8 +21,12 @@ export function field(label, { hint = "", tag = "input", ...attributes }) {
     node.classList.toggle("has-problem", Boolean(text));
     input.setAttribute("aria-invalid", String(Boolean(text)));
   };
-  input.addEventListener("input", () => problem());
-  return { node, input, problem };
+  const tooLong = () => {
+    const over = lengthOf(input.value) - most;
+    return over > 0 ? `${over} over the limit of ${most} characters.` : "";
+  };
+  input.addEventListener("input", () => problem(tooLong()));
+  return { node, input, problem, tooLong };
 }
 
 /** Runs a form: one submission at a time, errors beside their fields or in the form's own line. */
@@ -33,18 +41,25 @@ export function form(fields, { submitLabel, busyLabel, submitClass = "primary", 
   node.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (button.disabled) return;
+    say("");
+    Object.values(fields).forEach((one) => one.problem(one.tooLong()));
+    const long = Object.values(fields).find((one) => one.tooLong());
+    if (long) {
+      long.input.focus();
+      return;
+    }
     button.disabled = true;
     button.textContent = busyLabel;
-    say("");
-    Object.values(fields).forEach((one) => one.problem());
+    let problem = null;
     try {
       const values = Object.entries(fields).map(([name, one]) => [name, one.input.value]);
       const said = await onSubmit(Object.fromEntries(values));
       if (said) say(said, false);
     } catch (error) {
+      problem = error;
       showProblem(error, fields, say);
     } finally {
-      button.disabled = false;
+      turnOn(button, problem);
       button.textContent = submitLabel;
     }
   });
@@ -53,8 +68,8 @@ export function form(fields, { submitLabel, busyLabel, submitClass = "primary", 
 
 function showProblem(error, fields, say) {
   const named = { [FIELD_OF_CODE[error.code]]: error.message, ...error.fields };
-  const told = Object.entries(named).filter(([name]) => fields[name]);
-  for (const [name, text] of told) fields[name].problem(text);
-  if (told.length) fields[told[0][0]].input.focus();
-  else say(error.message);
+  const shown = Object.entries(named).filter(([name]) => fields[name]);
+  for (const [name, text] of shown) fields[name].problem(text);
+  if (shown.length) fields[shown[0][0]].input.focus();
+  else say(told(error));
 }

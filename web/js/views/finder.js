@@ -1,7 +1,11 @@
 /** One field that narrows the chat list, and starts a chat with the user of that name. */
 
 import { h, setText } from "../dom.js";
+import { told } from "../errors.js";
 import { icon } from "../icons.js";
+import { lengthOf } from "../text.js";
+
+const MOST = 32;
 
 export function finder({ messenger, onFilter, onOpen, onDown }) {
   const { store } = messenger;
@@ -14,19 +18,19 @@ export function finder({ messenger, onFilter, onOpen, onDown }) {
     autocomplete: "off",
     autocapitalize: "none",
     spellcheck: "false",
-    maxlength: 64,
   });
   const label = h("span", {});
   const start = h("button", { type: "submit", class: "start-chat", hidden: true }, icon("add"), label);
   const problem = h("p", { id: "find-problem", class: "find-problem", role: "status" });
   const node = h("form", { class: "finder", role: "search" }, h("div", { class: "find-box" }, icon("search"), input), start, problem);
   let busy = false;
+  let heldUntil = 0;
 
   const username = () => input.value.trim().replace(/^@/, "").toLowerCase();
   const isKnown = () => [...store.people.values()].some((one) => one.username === username());
 
   function render() {
-    start.hidden = !username() || (isKnown() && !busy);
+    start.hidden = !username() || lengthOf(username()) > MOST || (isKnown() && !busy);
     setText(label, busy ? `Looking for @${username()}…` : `Start a chat with @${username()}`);
   }
 
@@ -58,8 +62,12 @@ export function finder({ messenger, onFilter, onOpen, onDown }) {
   });
   node.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (busy || !username()) return;
+    if (busy || !username() || Date.now() < heldUntil) return;
     const wanted = username();
+    if (lengthOf(wanted) > MOST) {
+      setText(problem, `A username has at most ${MOST} characters.`);
+      return;
+    }
     busy = true;
     render();
     try {
@@ -67,8 +75,9 @@ export function finder({ messenger, onFilter, onOpen, onDown }) {
       clear();
       onOpen(chat.id);
     } catch (error) {
+      heldUntil = Date.now() + (error.retryAfter ?? 0);
       const nobody = error.status === 404 || error.fields?.username;
-      setText(problem, nobody ? `Nobody has the username @${wanted}.` : error.message);
+      setText(problem, nobody ? `Nobody has the username @${wanted}.` : told(error));
     } finally {
       busy = false;
       render();

@@ -2,17 +2,19 @@
 
 import { googleStart, signInWithGoogle } from "../api.js";
 import { h } from "../dom.js";
+import { told } from "../errors.js";
 import { exactTime } from "../format.js";
 import { goToGoogle, takeForSettings } from "../google.js";
 import { field, form } from "./fields.js";
+import { turnOn } from "./held.js";
 import { proofForm } from "./proof.js";
 import { secondStep } from "./second-step.js";
 
 /** A button, once the server says that it knows Google. */
-export function googleButton(api) {
+export function googleButton(api, isEverywhere) {
   const node = h("div", { class: "google" });
   googleStart(api)
-    .then((start) => node.append(toGoogle("Continue with Google", start, "sign-in")))
+    .then((start) => node.append(toGoogle("Continue with Google", start, () => ({ purpose: "sign-in", everywhere: isEverywhere() }))))
     .catch(() => null); // Then there are other ways.
   return node;
 }
@@ -32,7 +34,7 @@ export function googleStep(api, proof, { onSignedIn, onBack }) {
     if (error.code === "username_required") show(usernameForm());
     else if (error.code === "second_factor_required") show(secondStep({ again: (code) => attempt({ ...more, ...code }), refused: error, onDone: onSignedIn }));
     else {
-      note.textContent = error.message;
+      note.textContent = told(error);
       note.classList.add("is-problem");
       show(note);
     }
@@ -40,7 +42,7 @@ export function googleStep(api, proof, { onSignedIn, onBack }) {
 
   function usernameForm() {
     const hint = "You are new here. 3 to 32 of a–z, 0–9 and _: people find you by it.";
-    const fields = { username: field("Username", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: 32, required: true, hint }) };
+    const fields = { username: field("Username", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", most: 32, required: true, hint }) };
     return form(fields, {
       submitLabel: "Join",
       busyLabel: "Creating your account…",
@@ -65,7 +67,7 @@ export function googleLink(api) {
       else if (proof) finish(proof);
       else off(await googleStart(api.session.api));
     } catch (error) {
-      node.replaceChildren(say(error.code === "google_off" ? "This server does not know Google." : error.message));
+      node.replaceChildren(say(error.code === "google_off" ? "This server does not know Google." : told(error)));
     }
   }
 
@@ -80,13 +82,13 @@ export function googleLink(api) {
       await api.delete("/v1/users/me/google");
       await load();
     } catch (error) {
-      target.disabled = false;
-      node.append(say(error.message, true));
+      turnOn(target, error);
+      node.append(say(told(error), true));
     }
   }
 
   function off(start) {
-    node.replaceChildren(h("p", { class: "hint" }, "Your Google account can sign you in."), toGoogle("Link Google", start, "link"));
+    node.replaceChildren(h("p", { class: "hint" }, "Your Google account can sign you in."), toGoogle("Link Google", start, () => ({ purpose: "link" })));
   }
 
   function finish(proof) {
@@ -107,6 +109,6 @@ export function googleLink(api) {
   return node;
 }
 
-function toGoogle(submitLabel, start, purpose) {
-  return form({}, { submitLabel, busyLabel: "Going to Google…", submitClass: "quiet", onSubmit: () => goToGoogle(start, purpose) }).node;
+function toGoogle(submitLabel, start, options) {
+  return form({}, { submitLabel, busyLabel: "Going to Google…", submitClass: "quiet", onSubmit: () => goToGoogle(start, options()) }).node;
 }

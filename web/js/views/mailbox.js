@@ -1,7 +1,8 @@
 /** All mails of the local cloud, to any address. */
 
-import { h, linkified, reconcile, setText } from "../dom.js";
+import { h, reconcile, setText } from "../dom.js";
 import { shortTime } from "../format.js";
+import { linkified } from "../linkify.js";
 
 const LOOK_EVERY = 2000;
 const MOST_SHOWN = 20;

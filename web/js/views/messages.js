@@ -1,7 +1,8 @@
 /** Draws the rows of a conversation, touching only those that changed. */
 
-import { h, linkified, reconcile, setText } from "../dom.js";
+import { h, reconcile, setText } from "../dom.js";
 import { exactTime, timeOf } from "../format.js";
+import { linkified } from "../linkify.js";
 import { tick } from "./ticks.js";
 
 /** A list that shows rows; `nameOf(id)` names senders, the others act on a failed message. */

@@ -1,9 +1,11 @@
 /** Passkeys: listed, added and removed in the settings. */
 
 import { h } from "../dom.js";
+import { told } from "../errors.js";
 import { exactTime, shortTime } from "../format.js";
 import { make, namedAddress } from "../passkeys.js";
 import { field, form } from "./fields.js";
+import { turnOn } from "./held.js";
 import { moved } from "./passkey-button.js";
 import { proofForm } from "./proof.js";
 
@@ -22,7 +24,7 @@ export function passkeys(api) {
       list.replaceChildren(...items.map(row));
       say("");
     } catch (error) {
-      say(error.message, true);
+      say(told(error), true);
     }
   }
 
@@ -41,8 +43,8 @@ export function passkeys(api) {
           item.remove();
           say(`${passkey.name} is removed. Delete it on your device, too.`);
         } catch (error) {
-          target.disabled = false;
-          say(error.message, true);
+          turnOn(target, error);
+          say(told(error), true);
         }
       }),
     );
@@ -50,7 +52,7 @@ export function passkeys(api) {
   }
 
   function rename(passkey) {
-    const fields = { name: field("Name", { value: passkey.name, maxlength: 64 }) };
+    const fields = { name: field("Name", { value: passkey.name, most: 64 }) };
     const { node } = form(fields, {
       submitLabel: "Save",
       busyLabel: "Saving…",
@@ -62,7 +64,7 @@ export function passkeys(api) {
   }
 
   const fields = {
-    name: field("Name of the new passkey", { value: "My passkey", maxlength: 64 }),
+    name: field("Name of the new passkey", { value: "My passkey", most: 64 }),
     password: field("Password, to be sure", { type: "password", autocomplete: "current-password" }),
   };
   const { node: adding } = proofForm(fields, {

@@ -4,6 +4,7 @@ import { usernameOf } from "../device.js";
 import { h, reconcile, setText } from "../dom.js";
 import { shortTime } from "../format.js";
 import { icon } from "../icons.js";
+import { openLayer } from "./layers.js";
 import { mailbox } from "./mailbox.js";
 
 const LOOK_EVERY = 2000;
@@ -23,9 +24,13 @@ export function phonePanel({ messenger, onOpen }) {
   );
   const panel = { node, toggle: () => set(node.hidden), stop: () => set(false), listen, onToggle: null };
   let timer = null;
+  let closed = null;
 
   function set(shown) {
+    if (shown === !node.hidden) return;
     node.hidden = !shown;
+    if (shown) closed = openLayer(() => set(false));
+    else closed();
     panel.onToggle?.(shown);
     clearInterval(timer);
     if (!shown) return;

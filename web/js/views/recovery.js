@@ -8,7 +8,7 @@ import { field, form } from "./fields.js";
 export function forgottenForm(api, { onBack }) {
   const fields = {
     email: field("E-mail", { type: "email", autocomplete: "email", required: true }),
-    username: field("Username, if you know it", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: 32 }),
+    username: field("Username, if you know it", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", most: 32 }),
   };
   const { node } = form(fields, {
     submitLabel: "Mail me a link",

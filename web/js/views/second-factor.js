@@ -1,8 +1,10 @@
 /** The second factor: set up and taken away in the settings. */
 
 import { h } from "../dom.js";
+import { told } from "../errors.js";
 import { field, form } from "./fields.js";
 import { passwordForm } from "./proof.js";
+import { recoveryCodes } from "./recovery-codes.js";
 import { CODE } from "./second-step.js";
 
 /** The part of the settings that loads itself. */
@@ -16,7 +18,7 @@ export function secondFactor(api) {
       if (enabled) on(recovery_codes_left);
       else off();
     } catch (error) {
-      node.replaceChildren(h("p", { class: "form-message is-problem", role: "status" }, error.message));
+      node.replaceChildren(h("p", { class: "form-message is-problem", role: "status" }, told(error)));
     }
   }
 
@@ -46,7 +48,7 @@ export function secondFactor(api) {
   function codes(recovery) {
     show(
       h("p", { role: "status" }, "Keep these recovery codes in a safe place. Each signs you in once, without the app, and they are shown only now."),
-      h("ul", { class: "recovery-codes" }, recovery.map((code) => h("li", {}, h("code", {}, code)))),
+      recoveryCodes(recovery),
       h("button", { type: "button", class: "button quiet", onclick: load }, "I have kept them"),
     );
   }

@@ -1,13 +1,17 @@
 /** The settings: how others see one, what pushes show, the password, devices, and the way out. */
 
 import { h } from "../dom.js";
+import { told } from "../errors.js";
 import { icon } from "../icons.js";
 import { ownData } from "./data.js";
 import { devices } from "./devices.js";
 import { field, form } from "./fields.js";
 import { googleLink } from "./google.js";
+import { look } from "./look.js";
 import { passkeys } from "./passkeys.js";
 import { programs } from "./programs.js";
+import { turnOn } from "./held.js";
+import { openLayer } from "./layers.js";
 import { proofForm } from "./proof.js";
 import { secondFactor } from "./second-factor.js";
 
@@ -22,9 +26,13 @@ export function openSettings({ messenger, leave }) {
       h("h2", { id: "settings-title" }, "Settings"),
       h("button", { type: "button", class: "tool", "aria-label": "Close", onclick: close }, icon("close")),
     ),
-    h("div", { class: "settings-body" }, profile(messenger), previews(messenger), password(messenger), section("Second factor", secondFactor(messenger.api)), section("Passkeys", passkeys(messenger.api)), section("Google", googleLink(messenger.api)), section("Devices", devices(messenger.api)), section("Programs", programs(messenger.api)), section("Your data", ownData(messenger.api)), goodbye(messenger, leave)),
+    h("div", { class: "settings-body" }, profile(messenger), previews(messenger), section("Look", look()), password(messenger), section("Second factor", secondFactor(messenger.api)), section("Passkeys", passkeys(messenger.api)), section("Google", googleLink(messenger.api)), section("Devices", devices(messenger.api)), section("Programs", programs(messenger.api)), section("Your data", ownData(messenger.api)), goodbye(messenger, leave)),
   );
-  dialog.addEventListener("close", () => dialog.remove());
+  const closed = openLayer(close);
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    closed();
+  });
   dialog.addEventListener("click", (event) => event.target === dialog && close());
   document.body.append(dialog);
   dialog.showModal();
@@ -41,8 +49,8 @@ async function change(messenger, changes) {
 function profile(messenger) {
   const { user } = messenger.session;
   const fields = {
-    display_name: field("Your name", { value: user.display_name, maxlength: 64, autocomplete: "name" }),
-    about: field("About you", { value: user.about ?? "", maxlength: 140 }),
+    display_name: field("Your name", { value: user.display_name, most: 64, autocomplete: "name" }),
+    about: field("About you", { value: user.about ?? "", most: 140 }),
   };
   const { node } = form(fields, {
     submitLabel: "Save",
@@ -62,15 +70,17 @@ function previews(messenger) {
   const note = h("p", { class: "hint", id: "previews-note", role: "status" }, hint);
   input.addEventListener("change", async () => {
     const wanted = input.checked;
+    let problem = null;
     input.disabled = true;
     note.textContent = hint;
     try {
       await change(messenger, { push_previews: wanted });
     } catch (error) {
+      problem = error;
       input.checked = !wanted;
-      note.textContent = error.message;
+      note.textContent = told(error);
     }
-    input.disabled = false;
+    turnOn(input, problem);
     input.focus();
   });
   return section("Notifications", h("label", { class: "switch", for: "push-previews" }, h("span", {}, "Show what a message says"), input), note);
@@ -103,6 +113,7 @@ function goodbye(messenger, leave) {
     onSubmit: async (values) => {
       await messenger.api.post("/v1/users/me/delete", values);
       messenger.outbox.clear();
+      messenger.drafts.clear();
       messenger.session.end("Your account is deleted.");
       leave("Your account is deleted.");
     },

@@ -1,5 +1,6 @@
 /** A line that tells of a sign-in to the same account on another device. */
 
+import { nameOfDevice } from "../device.js";
 import { h, setText } from "../dom.js";
 import { shortTime } from "../format.js";
 
@@ -13,9 +14,8 @@ export function signInNotice({ onLook }) {
     node.hidden = true;
   }
 
-  function show({ device_name, user_agent, created_at }) {
-    const device = device_name || user_agent || "a device without a name";
-    setText(text, `Your account was signed in to at ${shortTime(created_at)}, on ${device}.`);
+  function show(session) {
+    setText(text, `Your account was signed in to at ${shortTime(session.created_at)}. The device: ${nameOfDevice(session)}.`);
     node.hidden = false;
   }
 

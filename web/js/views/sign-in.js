@@ -11,6 +11,7 @@ import { passkeyButton } from "./passkey-button.js";
 import { forgottenForm, newPasswordForm } from "./recovery.js";
 import { secondStep } from "./second-step.js";
 
+/** `onSignedIn(answer, everywhere)`: in all tabs, or in this one alone. */
 export function showSignIn(root, { config, notice, reset = null, google = null, onSignedIn }) {
   document.title = "Parley";
   const panel = h("div", { class: "sign-in-panel" });
@@ -18,12 +19,15 @@ export function showSignIn(root, { config, notice, reset = null, google = null, 
     "sign-in": h("button", { type: "button", "aria-pressed": "true" }, "Sign in"),
     register: h("button", { type: "button", "aria-pressed": "false" }, "Create account"),
   };
+  // On one machine, two tabs are two people who try the client out.
+  const stay = h("input", { type: "checkbox", id: "stay", checked: google ? google.everywhere : !config.local });
+  const done = (answer) => onSignedIn(answer, stay.checked);
   const said = h("p", { class: "notice", role: "status" }, notice);
   const forms = {
-    "sign-in": () => signInForm(config.api, onSignedIn, { onForgotten: () => show("forgotten") }),
-    register: () => registerForm(config.api, onSignedIn),
+    "sign-in": () => signInForm(config.api, done, { isEverywhere: () => stay.checked, onForgotten: () => show("forgotten") }),
+    register: () => registerForm(config.api, done),
     forgotten: () => forgottenForm(config.api, { onBack: () => show("sign-in") }),
-    google: () => googleStep(config.api, google, { onSignedIn, onBack: () => show("sign-in") }),
+    google: () => googleStep(config.api, google.proof, { onSignedIn: done, onBack: () => show("sign-in") }),
     reset: () => newPasswordForm(config.api, reset, { onDone: wasReset }),
   };
   const show = (name) => {
@@ -49,7 +53,8 @@ export function showSignIn(root, { config, notice, reset = null, google = null, 
         said,
         h("div", { class: "segments" }, Object.values(tabs)),
         panel,
-        config.local ? h("p", { class: "hint" }, "Each tab is signed in on its own: open a second one to be somebody else.") : null,
+        h("label", { class: "stay", for: "stay" }, stay, "Stay signed in, in all tabs"),
+        config.local ? h("p", { class: "hint" }, "Without it, each tab is signed in on its own: open a second one to be somebody else.") : null,
         config.local ? mailbox() : null,
         serverChoice(),
       ),
@@ -58,7 +63,7 @@ export function showSignIn(root, { config, notice, reset = null, google = null, 
   show(reset ? "reset" : google ? "google" : "sign-in");
 }
 
-function signInForm(api, onSignedIn, { onForgotten }) {
+function signInForm(api, onSignedIn, { isEverywhere, onForgotten }) {
   const fields = {
     login: field("Username or e-mail", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true }),
     password: field("Password", { type: "password", autocomplete: "current-password", required: true }),
@@ -73,25 +78,31 @@ function signInForm(api, onSignedIn, { onForgotten }) {
       } catch (error) {
         if (error.code !== "second_factor_required") throw error;
         const again = (more) => signIn(api, login.trim(), password, more);
-        ways.replaceWith(secondStep({ again, refused: error, onDone: onSignedIn }));
+        const first = [...ways.children];
+        const toFirst = () => {
+          ways.replaceChildren(...first);
+          fields.login.input.focus();
+        };
+        const back = h("button", { type: "button", class: "link", onclick: toFirst }, "Back");
+        ways.replaceChildren(secondStep({ again, refused: error, onDone: onSignedIn }), back);
         document.querySelector(".sign-in-panel input").focus();
       }
     },
   });
   node.append(h("button", { type: "button", class: "link", onclick: onForgotten }, "Forgot password?"));
   const byPasskey = passkeyButton(async () => onSignedIn(await signInByPasskey(api, answer)));
-  const ways = h("div", { class: "sign-in-ways" }, node, byPasskey, googleButton(api));
+  const ways = h("div", { class: "sign-in-ways" }, node, byPasskey, googleButton(api, isEverywhere));
   return ways;
 }
 
 function registerForm(api, onSignedIn) {
   const fields = {
-    display_name: field("Your name", { autocomplete: "name", maxlength: 64, required: true }),
+    display_name: field("Your name", { autocomplete: "name", most: 64, required: true }),
     username: field("Username", {
       autocomplete: "username",
       autocapitalize: "none",
       spellcheck: "false",
-      maxlength: 32,
+      most: 32,
       required: true,
       hint: "3 to 32 of a–z, 0–9 and _. People find you by it.",
     }),

@@ -20,7 +20,7 @@ export function statusLine({ messenger }) {
     node.hidden = !now;
     node.dataset.status = messenger.status;
     setText(text, now);
-    again.hidden = messenger.status !== "waiting";
+    again.hidden = messenger.status !== "waiting" || messenger.isHeld;
   }
 
   return { node, render };

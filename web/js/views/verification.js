@@ -1,6 +1,11 @@
 /** A line that asks for an e-mail address to be verified, until it is. */
 
 import { h, setText } from "../dom.js";
+import { told } from "../errors.js";
+import { browser } from "../storage.js";
+import { turnOn } from "./held.js";
+
+const LATER = 7 * 86_400_000;
 
 export function verificationLine({ messenger }) {
   const { session, api } = messenger;
@@ -8,18 +13,21 @@ export function verificationLine({ messenger }) {
   const again = h("button", { type: "button", class: "link", onclick: send }, "Send the link again");
   const later = h("button", { type: "button", class: "link", onclick: hide }, "Later");
   const node = h("p", { class: "banner verification", hidden: true }, text, h("span", { class: "banner-links" }, again, later));
-  let dismissed = false;
+  const key = `parley.verify-later.${session.user.id}`;
+  let dismissed = browser.read(key) > Date.now();
   let said = null;
 
   async function send() {
     again.disabled = true;
+    let problem = null;
     try {
       await api.post("/v1/auth/email/verify-request");
       say(`A new link is on its way to ${session.user.email}, unless one was mailed within the last 10 minutes.`);
     } catch (error) {
-      say(error.message);
+      problem = error;
+      say(told(error));
     }
-    again.disabled = false;
+    turnOn(again, problem);
   }
 
   function say(what) {
@@ -29,6 +37,7 @@ export function verificationLine({ messenger }) {
 
   function hide() {
     dismissed = true;
+    browser.write(key, Date.now() + LATER);
     render();
   }
 
