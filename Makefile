@@ -67,7 +67,8 @@ grant: cloud ## give USERNAME of STAGE a ROLE: moderator or admin
 oauth-client: cloud ## register a program of others with STAGE: NAME, SCOPES, REDIRECT_URIS, PUBLIC=1
 	@exec $(CLOUD) oauth-client --stage "$(STAGE)" --name "$(NAME)" --scopes "$(SCOPES)" \
 		--redirect-uris "$(REDIRECT_URIS)" \
-		--post-logout-redirect-uris "$(POST_LOGOUT_REDIRECT_URIS)" $(if $(PUBLIC),--public)
+		--post-logout-redirect-uris "$(POST_LOGOUT_REDIRECT_URIS)" $(if $(PUBLIC),--public) \
+		$(if $(OPTIONAL_PKCE),--optional-pkce) $(if $(CLAIMS_IN_ID_TOKEN),--claims-in-id-token)
 
 .PHONY: event-consumer
 event-consumer: cloud ## let a service NAME consume EVENTS of STAGE, or all; REMOVE=1 to let it no longer

@@ -1,15 +1,23 @@
 """What the provider's pages do in a browser: which form was sent, and what it is answered with."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from chalicelib.auth.models import Client
 from chalicelib.config import Settings
 from chalicelib.errors import Forbidden, Unauthorized
 from chalicelib.forms import Sent
 from chalicelib.oauth import pages
-from chalicelib.oauth.consent import Ask, Given, GoBack
+from chalicelib.oauth.answers import (
+    FORM_HEADERS,
+    LOGOUT,
+    REQUEST,
+    GoBack,
+    by_get,
+    with_parameters,
+)
+from chalicelib.oauth.consent import Ask, Given
 from chalicelib.oauth.models import NoWayBack, OAuthClient, one_each
 from chalicelib.oauth.visitors import KEYS_FOR, Visitor, canonical, read_mark, same
 
@@ -24,7 +32,8 @@ SEALED_FORM = "This form was not made for this browser, or is too old. Go back, 
 
 
 class Shown:
-    """What a browser is answered with. `uri`: it is to go on there."""
+    """What a browser is answered with. `uri`: it is to go on there. `headers`: those of a page that
+    is not like the others."""
 
     def __init__(
         self,
@@ -33,10 +42,12 @@ class Shown:
         uri: str | None = None,
         targets: tuple[str, ...] = (),
         cookies: tuple[str, ...] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.body = page
         self.status = 303 if uri else 200
-        self.headers = pages.headers(*targets) | ({"Location": uri} if uri else {})
+        made = dict(headers or pages.headers(*targets))
+        self.headers = made | ({"Location": uri} if uri else {})
         self.cookies = cookies
 
 
@@ -59,6 +70,7 @@ class Browsers:
         self._tokens = tokens
         # Over HTTPS their prefix keeps other hosts of a domain from setting them; it asks for the
         # path /, whatever the path of our own pages is (RFC 6265bis, section 4.1.3).
+        self._issuer = settings.issuer
         self._secure = settings.issuer.startswith("https://")
         self._prefix = "__Host-" if self._secure else ""
         self._seconds = settings.access_token_seconds
@@ -69,7 +81,10 @@ class Browsers:
         return self._shown(self._consent.open(sent.query, visitor), visitor)
 
     def answer(self, sent: Sent, client: Client) -> Shown:
-        """The user sent a form that we showed."""
+        """The user sent a form that we showed, or a program's request came by POST (OpenID Connect
+        Core, section 3.1.2.1)."""
+        if not {"seal", "do"} & sent.form.keys():
+            return Shown(uri=by_get(f"{self._issuer}/oauth2/authorize", sent, REQUEST))
         visitor = self._visitor(sent, client)
         form = _one_each(sent.form)
         self._check(visitor, form, "authorize", canonical(_one_each(sent.query)))
@@ -85,11 +100,13 @@ class Browsers:
     def sign_out(self, sent: Sent, client: Client) -> Shown:
         """A program sent the user to sign out (OpenID Connect RP-Initiated Logout), or the user
         says yes to that. Without an ID token that proves which program it is, they are asked."""
+        ours = "seal" in sent.form
+        if sent.form and not ours:
+            return Shown(uri=by_get(f"{self._issuer}/oauth2/logout", sent, LOGOUT))
         visitor = self._visitor(sent, client)
-        form = _one_each(sent.form)
-        ours = "seal" in form
-        given = _one_each(sent.query) if ours or not form else form
+        given = _one_each(sent.query)
         if ours:
+            form = _one_each(sent.form)
             self._check(visitor, form, "logout", canonical(given))
         return self._signed_out(given, visitor, agreed=ours)
 
@@ -105,7 +122,7 @@ class Browsers:
             self._consent.count(visitor)
         target = _target(program, given)
         if not hint and not agreed:
-            given = {name: given[name] for name in _LOGOUT if name in given}
+            given = {name: given[name] for name in _KEPT if name in given}
             page = pages.sign_out(given, visitor.seal("logout", canonical(given)))
             return Shown(page, targets=(target,) if target else (), cookies=self._marked(visitor))
         cookies: tuple[str, ...] = ()
@@ -131,6 +148,8 @@ class Browsers:
 
     def _shown(self, found: Ask | GoBack, visitor: Visitor) -> Shown:
         if isinstance(found, GoBack):
+            if found.by_form:
+                return Shown(found.page, headers=FORM_HEADERS)
             return Shown(uri=found.uri)
         if found.user is not None:
             visitor = replace(visitor, known=True)
@@ -173,7 +192,7 @@ class Browsers:
         return f"{self._prefix}parley-{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}"
 
 
-_LOGOUT = ("client_id", "post_logout_redirect_uri", "state")
+_KEPT = ("client_id", "post_logout_redirect_uri", "state")
 
 
 def _target(program: OAuthClient | None, given: dict[str, str]) -> str | None:
@@ -183,7 +202,7 @@ def _target(program: OAuthClient | None, given: dict[str, str]) -> str | None:
         return None
     if "state" not in given:
         return uri
-    return f"{uri}{'&' if '?' in uri else '?'}{urlencode({'state': given['state']})}"
+    return with_parameters(uri, {"state": given["state"]})
 
 
 def _one_each(given: Given) -> dict[str, str]:

@@ -77,6 +77,8 @@ class Clients:
             post_logout_redirect_uris=new.post_logout_redirect_uris,
             scopes=list(dict.fromkeys(new.scopes)),
             created_at=now(),
+            require_pkce=new.require_pkce,
+            claims_in_id_token=new.claims_in_id_token,
         )
         with self._admin.act_on_client(identity, address, "client.register", client.id):
             self._store.add(client)

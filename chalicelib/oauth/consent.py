@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from authlib.common.urls import add_params_to_uri
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from pydantic import ValidationError
 
@@ -23,8 +22,9 @@ from chalicelib.errors import (
     UserNotFound,
 )
 from chalicelib.limits import Use
+from chalicelib.oauth.answers import MODES, TOO_LONG, GoBack, answer, fits
 from chalicelib.oauth.models import NoWayBack, OAuthClient, one_each
-from chalicelib.oauth.protocol import Approval, Outcome, Question, Server
+from chalicelib.oauth.protocol import Approval, Question, Server
 from chalicelib.oauth.visitors import Visitor
 from chalicelib.users.models import Profile
 from chalicelib.wire import now
@@ -48,13 +48,6 @@ _WRONG = (
 )
 
 Given = Mapping[str, list[str]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class GoBack:
-    """Send the user back to the program."""
-
-    uri: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +111,7 @@ class Consent:
                 error = "consent_required" if user else "login_required"
                 _refuse(asked, error, "The user has to be asked.")
         except _SentBack as refused:
-            return self._back(refused.outcome)
+            return refused.answer
         return Ask(asked=asked, user=user, sign_in=visitor.sign_in if user else "")
 
     def sign_in(self, query: Given, form: Mapping[str, str], visitor: Visitor) -> Ask:
@@ -156,11 +149,11 @@ class Consent:
         if identity is None:
             return Ask(asked=asked, user=None, sign_in="", problem="Please sign in again.")
         approval = Approval(identity=identity, auth_time=self._since(visitor.sign_in))
-        return self._back(_respond(asked, approval))
+        return _respond(asked, approval)
 
     def deny(self, query: Given, visitor: Visitor) -> GoBack:
         """Tell the program that the user does not agree."""
-        return self._back(_respond(self._certain(query, visitor), None))
+        return _respond(self._certain(query, visitor), None)
 
     def identity(self, sign_in: str) -> Identity | None:
         """Whom a sign-in belongs to, while its session stands."""
@@ -228,14 +221,17 @@ class Consent:
         redirect_uri = given.get("redirect_uri", "")
         if not client.may_return_to(redirect_uri):
             raise NoWayBack("The application asked for an unknown address.")
+        if not fits(given, redirect_uri):
+            raise NoWayBack(TOO_LONG)
         server = self._oauth.server(visitor.client)
         question = Question("GET", self._settings.issuer, given)
         try:
             _refuse_what_we_have_not(given)
             grant = server.get_consent_grant(question)
         except OAuth2Error as error:
-            error.redirect_uri, error.state = redirect_uri, given.get("state")
-            raise _SentBack(server.handle_error_response(question, error)) from None
+            error.state = given.get("state")
+            refusal, issuer = dict(error.get_body()), self._settings.issuer
+            raise _SentBack(answer(given, redirect_uri, refusal, issuer)) from None
         return Asked(
             given=given,
             client=client,
@@ -248,35 +244,29 @@ class Consent:
     def _since(self, sign_in: str) -> int:
         return int(self._tokens.claims(sign_in)["iat"])
 
-    def _back(self, outcome: Outcome) -> GoBack:
-        # Also with an error: who sent it must be known then, too (RFC 9207, section 2).
-        issuer = [("iss", self._settings.issuer)]
-        return GoBack(uri=add_params_to_uri(outcome.headers["Location"], issuer))
-
 
 class _SentBack(Exception):
     """A refusal that the program gets, at its redirect URI."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, answer: GoBack) -> None:
         super().__init__()
-        self.outcome = outcome
+        self.answer = answer
 
 
-def _respond(asked: Asked, approval: Approval | None) -> Outcome:
-    outcome: Outcome = asked.server.create_authorization_response(
+def _respond(asked: Asked, approval: Approval | None) -> GoBack:
+    outcome = asked.server.create_authorization_response(
         asked.grant.request, grant_user=approval, grant=asked.grant
     )
-    return outcome
+    return _back(asked, outcome.body)
 
 
 def _refuse(asked: Asked, error: str, description: str) -> NoReturn:
-    refusal = OAuth2Error(
-        description,
-        error=error,
-        redirect_uri=asked.redirect_uri,
-        state=asked.given.get("state"),
-    )
-    raise _SentBack(asked.server.handle_error_response(asked.grant.request, refusal))
+    refusal = OAuth2Error(description, error=error, state=asked.given.get("state"))
+    raise _SentBack(_back(asked, dict(refusal.get_body())))
+
+
+def _back(asked: Asked, parameters: Mapping[str, str]) -> GoBack:
+    return answer(asked.given, asked.redirect_uri, parameters, asked.server.settings.issuer)
 
 
 def _refuse_what_we_have_not(given: Mapping[str, str]) -> None:
@@ -287,5 +277,5 @@ def _refuse_what_we_have_not(given: Mapping[str, str]) -> None:
         raise InvalidRequestError("Send response_type.")
     if given["response_type"] != "code":  # Authlib would quote it, and fails where it cannot
         raise OAuth2Error("Ask for a code.", error="unsupported_response_type")
-    if given.get("response_mode", "query") != "query":
-        raise InvalidRequestError("The answer comes in the query alone.")
+    if given.get("response_mode", MODES[0]) not in MODES:
+        raise InvalidRequestError(f"Ask for a response_mode of: {', '.join(MODES)}.")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from chalicelib.oauth.answers import MODES
 from chalicelib.oauth.models import SERVICE_SCOPES, USER_SCOPES
 
 _SECRET = ["client_secret_basic", "client_secret_post"]
@@ -24,7 +25,7 @@ def metadata(issuer: str) -> dict[str, Any]:
             *("name", "preferred_username", "picture", "email", "email_verified"),
         ],
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": [*MODES],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "code_challenge_methods_supported": ["S256"],
         "subject_types_supported": ["public"],

@@ -34,7 +34,7 @@ INTROSPECT = "tokens.introspect"
 SERVICE_SCOPES = frozenset({INTROSPECT, "push.send", "users.validate"})
 """What a confidential client may be registered to do in its own name."""
 
-MAX_PARAMETER = 2048
+MAX_PARAMETER = 4096
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _LOOPBACK_WITH_PORT = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\])):[0-9]{1,5}((?:[/?].*)?)")
 _PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+")
@@ -83,6 +83,9 @@ class NewClient(Input):
     `redirect_uris`: where users may be sent back to, compared to the letter. A loopback address
     without a port stands for all of its ports, as programs on a desk need it (RFC 8252).
     `post_logout_redirect_uris`: where they may be sent after signing out.
+    `require_pkce`: without it, a confidential program that asks for `openid` may send a nonce in
+    place of a PKCE challenge, and must check it (RFC 9700, section 2.1.1).
+    `claims_in_id_token`: ID tokens also say what `profile` and `email` let userinfo say.
     """
 
     name: Name
@@ -92,6 +95,8 @@ class NewClient(Input):
         list[Annotated[str, AfterValidator(_scope)]], Field(min_length=1, max_length=20)
     ]
     confidential: bool
+    require_pkce: bool = True
+    claims_in_id_token: bool = False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -100,6 +105,10 @@ class NewClient(Input):
             raise PydanticCustomError("client", "redirect_uris and scopes of users go together")
         if not self.confidential and not SERVICE_SCOPES.isdisjoint(self.scopes):
             raise PydanticCustomError("client", "a public client can do nothing in its own name")
+        if not self.require_pkce and not self.confidential:
+            raise PydanticCustomError("client", "a public client must use PKCE")
+        if not self.require_pkce and "openid" not in self.scopes:
+            raise PydanticCustomError("client", "without PKCE a client needs the scope openid")
         return self
 
 
@@ -112,6 +121,8 @@ class ClientInfo(Model):
     post_logout_redirect_uris: list[str]
     scopes: list[str]
     confidential: bool
+    require_pkce: bool
+    claims_in_id_token: bool
     created_at: Utc
 
 
@@ -146,6 +157,8 @@ class OAuthClient:
     post_logout_redirect_uris: list[str]
     scopes: list[str]
     created_at: datetime
+    require_pkce: bool = True
+    claims_in_id_token: bool = False
 
     @property
     def confidential(self) -> bool:
@@ -172,13 +185,16 @@ class OAuthClient:
             post_logout_redirect_uris=self.post_logout_redirect_uris,
             scopes=self.scopes,
             confidential=self.confidential,
+            require_pkce=self.require_pkce,
+            claims_in_id_token=self.claims_in_id_token,
             created_at=self.created_at,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """What an authorization code stands for; `session_id` is that of the session it will make."""
+    """What an authorization code stands for; `session_id` is that of the session it will make.
+    `challenge` is empty if it was asked for without PKCE."""
 
     client_id: str
     redirect_uri: str

@@ -3,15 +3,16 @@
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import (
+    AccessDeniedError,
     AuthorizationServer,
     ClientMixin,
     InvalidClientError,
     InvalidGrantError,
-    InvalidRequestError,
     InvalidScopeError,
+    OAuth2Error,
     OAuth2Request,
 )
 from authlib.oauth2.rfc6749.grants import (
@@ -20,7 +21,6 @@ from authlib.oauth2.rfc6749.grants import (
     RefreshTokenGrant,
 )
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
-from authlib.oauth2.rfc7636 import CodeChallenge
 
 from chalicelib.auth.models import Client, Identity, Terms, Tokens
 from chalicelib.config import Settings
@@ -33,9 +33,8 @@ from chalicelib.oauth.models import (
     OAuthClient,
     challenge_of,
     half_hash,
-    is_challenge,
-    proves,
 )
+from chalicelib.oauth.pkce import Pkce
 from chalicelib.oauth.tokens import ANY, SECRET, Introspection, ProgramTokens, Revocation
 
 if TYPE_CHECKING:
@@ -130,6 +129,12 @@ class Server(AuthorizationServer):
     ) -> Outcome:
         return Outcome(status=status, body=body, headers=dict(headers))
 
+    def handle_error_response(self, request: Question | None, error: OAuth2Error) -> Outcome:
+        """A refusal. Its parameters are in the body, wherever they go: see `answers`."""
+        error.redirect_uri = None
+        outcome: Outcome = super().handle_error_response(request, error)
+        return outcome
+
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Authlib tells of each step here; we do nothing with it."""
 
@@ -223,7 +228,7 @@ class CodeGrant(AuthorizationCodeGrant):
             Code(
                 client_id=request.client.get_client_id(),
                 redirect_uri=request.payload.redirect_uri,
-                challenge=request.form["code_challenge"],
+                challenge=request.form.get("code_challenge", ""),
                 scope=request.scope,
                 nonce=request.form.get("nonce"),
                 user_id=approval.identity.user_id,
@@ -233,8 +238,21 @@ class CodeGrant(AuthorizationCodeGrant):
             ),
         )
 
+    def create_authorization_response(
+        self, redirect_uri: str, grant_user: Approval | None
+    ) -> tuple[int, dict[str, str], list[tuple[str, str]]]:
+        """The parameters of the answer to a request, in the body: see `answers`."""
+        if grant_user is None:
+            raise AccessDeniedError()
+        self.request.user = grant_user
+        code = self.generate_authorization_code()
+        self.save_authorization_code(code, self.request)
+        state = self.request.payload.state
+        return 200, {"code": code, **({"state": state} if state else {})}, []
+
     def query_authorization_code(self, code: str, client: Party) -> Redeemed | None:
-        answered = challenge_of(self.request.form.get("code_verifier", ""))
+        verifier = self.request.form.get("code_verifier")
+        answered = challenge_of(verifier) if verifier else ""
         redeemed = self.server.codes.redeem(code, client.get_client_id(), answered)
         if redeemed is None:
             return None
@@ -272,23 +290,6 @@ class CodeGrant(AuthorizationCodeGrant):
                 **({"nonce": code.nonce} if code.nonce else {}),
             )
         return answer
-
-
-class Pkce(CodeChallenge):
-    """Every client must use PKCE, with S256. Authlib does not ask confidential clients for it."""
-
-    SUPPORTED_CODE_CHALLENGE_METHOD: ClassVar = ["S256"]
-    CODE_CHALLENGE_METHODS: ClassVar = {"S256": proves}
-
-    def validate_code_challenge(self, grant: CodeGrant, redirect_uri: str) -> None:
-        given = grant.request.form
-        method, challenge = given.get("code_challenge_method"), given.get("code_challenge", "")
-        if method != "S256" or not is_challenge(challenge):
-            raise InvalidRequestError("Use PKCE: send a code_challenge made by S256, and say so.")
-        super().validate_code_challenge(grant, redirect_uri)
-
-    def get_authorization_code_challenge_method(self, authorization_code: Redeemed) -> str:
-        return "S256"
 
 
 class Held:

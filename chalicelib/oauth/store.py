@@ -40,7 +40,10 @@ return {found, 0}
 """
 
 
-_CLIENT = "id, name, secret_digest, redirect_uris, post_logout_redirect_uris, scopes, created_at"
+_CLIENT = (
+    "id, name, secret_digest, redirect_uris, post_logout_redirect_uris, scopes, created_at,"
+    " require_pkce, claims_in_id_token"
+)
 
 
 class ClientStore:
@@ -52,7 +55,7 @@ class ClientStore:
     def add(self, client: OAuthClient) -> None:
         with self._postgres.cursor() as cursor:
             cursor.execute(
-                f"INSERT INTO oauth_clients ({_CLIENT}) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                f"INSERT INTO oauth_clients ({_CLIENT}) VALUES ({', '.join(['%s'] * 9)})",
                 [
                     client.id,
                     client.name,
@@ -61,6 +64,8 @@ class ClientStore:
                     client.post_logout_redirect_uris,
                     client.scopes,
                     client.created_at,
+                    client.require_pkce,
+                    client.claims_in_id_token,
                 ],
             )
 

@@ -122,6 +122,8 @@ def _client(given: argparse.Namespace) -> dict[str, Any]:
         "post_logout_redirect_uris": given.post_logout_redirect_uris.split(),
         "scopes": given.scopes.split(),
         "confidential": not given.public,
+        "require_pkce": not given.optional_pkce,
+        "claims_in_id_token": given.claims_in_id_token,
     }
 
 
@@ -154,6 +156,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--redirect-uris", default="")
             command.add_argument("--post-logout-redirect-uris", default="")
             command.add_argument("--public", action="store_true")
+            command.add_argument("--optional-pkce", action="store_true")
+            command.add_argument("--claims-in-id-token", action="store_true")
     return parser
 
 

@@ -81,11 +81,15 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Granting]:
 
 
 class TestPrograms:
-    @pytest.mark.parametrize("secret", [digest("secret"), None])
+    @pytest.mark.parametrize(
+        "changes",
+        [{}, {"secret_digest": None}, {"require_pkce": False}, {"claims_in_id_token": True}],
+        ids=str,
+    )
     def test_are_found_as_they_were_registered(
-        self, stores: Granting, secret: bytes | None
+        self, stores: Granting, changes: dict[str, Any]
     ) -> None:
-        made = stores.client(secret_digest=secret)
+        made = stores.client(**changes)
 
         assert stores.clients.get(made.id) == made
         assert stores.clients.get(new_id()) is None
@@ -215,6 +219,15 @@ class TestCodes:
         assert codes.redeem("c", CODE.client_id, "") is None
         assert not codes.came_again("c")
         assert codes.redeem("c", CODE.client_id, CODE.challenge) == (CODE, True)
+        assert codes.came_again("c")
+
+    def test_without_a_challenge_have_come_again_where_none_is_answered(self, codes: Codes) -> None:
+        codes.keep("c", replace(CODE, challenge=""))
+        codes.redeem("c", CODE.client_id, "")
+
+        assert codes.redeem("c", CODE.client_id, CODE.challenge) is None
+        assert not codes.came_again("c")
+        assert codes.redeem("c", CODE.client_id, "") == (replace(CODE, challenge=""), True)
         assert codes.came_again("c")
 
     def test_are_redeemed_once_and_known_when_they_come_again(self, codes: Codes) -> None:

@@ -117,7 +117,7 @@ class TestRequests:
             {"client_id": None},
             {"client_id": "nobody"},
             {"client_id": "00000000-0000-7000-8000-0000000000ff"},
-            {"state": "x" * 3000},
+            {"state": "x" * 5000},
         ],
     )
     def test_nobody_is_sent_to_an_address_that_is_not_registered(
