@@ -1,6 +1,6 @@
 """A site on Django that signs its visitors in by social-auth.
 
-Run: site.py PORT ISSUER CLIENT_ID CLIENT_SECRET
+Run: site.py PORT ISSUER CLIENT_ID CLIENT_SECRET [--pkce]
 """
 
 import sys
@@ -18,7 +18,7 @@ from django.shortcuts import redirect
 from django.urls import include, path
 from social_core.exceptions import AuthCredentialError
 
-PORT, ISSUER, CLIENT_ID, CLIENT_SECRET = sys.argv[1:]
+PORT, ISSUER, CLIENT_ID, CLIENT_SECRET, *OPTIONS = sys.argv[1:]
 
 settings.configure(
     ALLOWED_HOSTS=["127.0.0.1"],
@@ -40,7 +40,7 @@ settings.configure(
     SOCIAL_AUTH_OIDC_OIDC_ENDPOINT=ISSUER,
     SOCIAL_AUTH_OIDC_SECRET=CLIENT_SECRET,
     TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
-    SOCIAL_AUTH_OIDC_USE_PKCE=True,
+    SOCIAL_AUTH_OIDC_USE_PKCE="--pkce" in OPTIONS,
     USE_TZ=True,
 )
 django.setup()

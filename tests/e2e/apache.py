@@ -37,7 +37,7 @@ OIDCClientSecret {program.secret}
 OIDCRedirectURI http://127.0.0.1:{port}/signed-in
 OIDCCryptoPassphrase for-the-tests-only
 OIDCScope "openid profile email"
-OIDCPKCEMethod S256
+{pkce}
 OIDCRemoteUserClaim sub
 
 <Location />
@@ -65,7 +65,7 @@ def installed() -> Path:
 
 
 @contextmanager
-def apache(issuer: str, program: Program, port: int, folder: Path) -> Iterator[None]:
+def apache(issuer: str, program: Program, port: int, folder: Path, *, pkce: bool) -> Iterator[None]:
     """Serves the site at a port. It answers with the header fields that the application behind
     Apache gets; all of it but `/open` is for those who are signed in."""
     root = installed()
@@ -82,6 +82,7 @@ def apache(issuer: str, program: Program, port: int, folder: Path) -> Iterator[N
                     f"LoadModule {name}_module {modules}/mod_{name}.so" for name in _MODULES
                 ),
                 issuer=issuer,
+                pkce="OIDCPKCEMethod S256" if pkce else "",
                 program=program,
                 backend=backend,
             )

@@ -15,8 +15,10 @@ from tests.e2e.oauth import Browser, call, registered
 from tests.e2e.sites import changed, enter, follow
 
 
-@pytest.fixture(scope="module")
-def site(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="module", params=[True, False], ids=["with PKCE", "without"])
+def site(
+    request: pytest.FixtureRequest, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     program = registered(
@@ -24,8 +26,12 @@ def site(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         redirect_uris=[f"{url}/signed-in"],
         post_logout_redirect_uris=[f"{url}/open"],
         scopes=["openid", "profile", "email"],
+        require_pkce=request.param,
     )
-    with apache(cloud.http_url, program, port, tmp_path_factory.mktemp("apache")):
+    folder = tmp_path_factory.mktemp("apache")
+    with apache(cloud.http_url, program, port, folder, pkce=request.param):
+        asked = httpx.get(f"{url}/").headers["location"]
+        assert ("code_challenge=" in asked) == request.param
         yield url
 
 

@@ -19,8 +19,10 @@ PYTHON = STATE / "clients-venv/bin/python"
 READY_WITHIN = 60.0
 
 
-@pytest.fixture(scope="module")
-def site(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="module", params=[True, False], ids=["with PKCE", "without"])
+def site(
+    request: pytest.FixtureRequest, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     program = registered(
@@ -28,8 +30,10 @@ def site(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         redirect_uris=[f"{url}/complete/oidc/"],
         post_logout_redirect_uris=[f"{url}/open"],
         scopes=["openid", "profile", "email"],
+        require_pkce=request.param,
     )
     given = [str(port), cloud.http_url, program.id, str(program.secret)]
+    given += ["--pkce"] if request.param else []
     log = tmp_path_factory.mktemp("site") / "log"
     with (
         log.open("w") as output,
@@ -45,6 +49,8 @@ def site(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)
+            asked = httpx.post(f"{url}/login/oidc/").headers["location"]
+            assert ("code_challenge=" in asked) == request.param
             yield url
         finally:
             process.terminate()
