@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from chalicelib.oauth.browsers import Browsers
     from chalicelib.oauth.clients import Clients
     from chalicelib.oauth.consent import Consent
+    from chalicelib.oauth.origins import Origins
     from chalicelib.oauth.programs import Programs
     from chalicelib.oauth.service import OAuth
     from chalicelib.oauth.store import ClientStore, Codes
@@ -317,6 +318,12 @@ class Deps:
         from chalicelib.oauth.clients import Clients
 
         return Clients(store=self.client_store, admin=self.admin, auth=self.auth)
+
+    @cached_property
+    def program_origins(self) -> "Origins":
+        from chalicelib.oauth.origins import Origins
+
+        return Origins(self.client_store)
 
     @cached_property
     def programs(self) -> "Programs":

@@ -134,6 +134,14 @@ class Forbidden(AppError):
     code, status, message = "forbidden", 403, "You may not do this."
 
 
+class ScopeMissing(Forbidden):
+    """For a token that is good, but not for this."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self.scope = scope
+
+
 class NotFound(AppError):
     code, status, message = "not_found", 404, "There is nothing here."
 

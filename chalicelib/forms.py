@@ -20,10 +20,10 @@ class Sent:
     authorization: str = field(default="", repr=False)
 
 
-def fields(raw: bytes) -> dict[str, list[str]]:
+def fields(text: str) -> dict[str, list[str]]:
     """A form's values by name. Raises ValidationFailed, which quotes nothing of it."""
     try:
-        text = raw.decode("ascii")
+        text.encode("ascii")
         return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
         problem = {"field": "", "message": f"The body is no {FORM}, or has too many fields."}

@@ -23,8 +23,20 @@ PUBLIC_SECONDS = 60 * 60
 
 TWO_YEARS = 60 * 60 * 24 * 730
 PREFLIGHT_SECONDS = 7200
-_EXPOSED = "RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+_EXPOSED = "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
 _SENT = "Authorization, Content-Type"
+
+
+REALM = "parley"
+BASIC = f'Basic realm="{REALM}"'
+"""Asks a program for its credentials (RFC 7617, section 2)."""
+
+
+def bearer(error: str = "", scope: str = "") -> str:
+    """Asks for an access token (RFC 6750, section 3). `error` says what is wrong with the one that
+    came; `scope` names what it lacks."""
+    said = {"realm": REALM, "error": error, "scope": scope}
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in said.items() if value)
 
 
 def common(issuer: str) -> dict[str, str]:

@@ -66,6 +66,8 @@ def document(server: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for one in ENDPOINTS:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, schema_of)
+        if one.open:
+            paths[one.path]["head"] = _without_bodies(paths[one.path]["get"])
     return {
         "openapi": "3.1.0",
         "info": {
@@ -73,8 +75,8 @@ def document(server: str) -> dict[str, Any]:
             "version": "1",
             "description": (
                 "A messaging backend. Live events come over the socket. Besides what is documented "
-                "here, API Gateway answers in its own name with {message}: 403 to unknown paths, "
-                "413 to bodies over 10 MB, 504 where no function answers in time."
+                "here, the gateway answers with problems of its own: 403 `unknown_route` to unknown "
+                "paths and methods, 413 to bodies over 10 MB, 504 where no function answers in time."
             ),
         },
         "servers": [{"url": server}],
@@ -111,6 +113,21 @@ def _operation(one: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
     return operation
 
 
+def _without_bodies(get: dict[str, Any]) -> dict[str, Any]:
+    """HEAD: the same answers, of which only the headers are sent."""
+    responses = {
+        status: {name: value for name, value in response.items() if name != "content"}
+        for status, response in get["responses"].items()
+    }
+    summary = "The headers of what GET answers."
+    return {
+        **get,
+        "operationId": f"{get['operationId']}_head",
+        "summary": summary,
+        "responses": responses,
+    }
+
+
 def _path_parameters(one: Endpoint) -> list[dict[str, Any]]:
     return [
         {
@@ -145,6 +162,8 @@ def _problems(one: Endpoint) -> dict[int, list[str]]:
         errors.append(NotFound)
     if "query" in one.hints:
         errors.append(ValidationFailed)
+    if "sent" in one.hints:
+        errors.append(BadRequest)
     if one.method == "POST" and "sent" in one.hints:
         errors += [TooLarge, UnsupportedMediaType, ValidationFailed]
     if "body" in one.hints:

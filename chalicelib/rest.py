@@ -4,38 +4,38 @@ import functools
 import inspect
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, get_type_hints
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Literal, TypeVar, get_type_hints
 
 from chalice import Blueprint, Response
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from chalicelib import headers
-from chalicelib.auth.models import Client
+from chalicelib.config import Settings
 from chalicelib.deps import deps
-from chalicelib.errors import (
-    AppError,
-    Forbidden,
-    NotFound,
-    RateLimited,
-    TooLarge,
-    Unavailable,
-    UnsupportedMediaType,
-    ValidationFailed,
-)
-from chalicelib.forms import FORM, Sent, cookies, fields
+from chalicelib.errors import AppError, RateLimited, ScopeMissing, Unauthorized, Unavailable
 from chalicelib.ids import new_id
 from chalicelib.invocation import invocation
 from chalicelib.limits import TABLE, Quota, Use, fields_of
-from chalicelib.wire import parse, refusal
+from chalicelib.requests import (
+    body_of,
+    brings_token,
+    client_of,
+    path_value,
+    query_of,
+    sent_by,
+)
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 64 * 1024
-
 T = TypeVar("T")
+
+Readers = Literal["settings", "programs", "everybody"]
+"""Pages of which origins may read an answer: those of the setting CORS_ORIGINS; those and the pages
+of public OAuth clients; all. No page sends cookies."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,18 @@ class Endpoint:
     errors: tuple[type[AppError], ...]
     page: bool
     told: bool
+    readers: Readers
     view: Callable[..., Any]
     hints: dict[str, Any] = field(repr=False)
 
     @property
     def path_parameters(self) -> list[str]:
         return [name for name in self.hints if f"{{{name}}}" in self.path]
+
+    @property
+    def open(self) -> bool:
+        """Whether it answers everybody alike, and so HEAD as well (RFC 9110, section 9.3.2)."""
+        return self.method == "GET" and self.scope is None and not self.page
 
 
 ENDPOINTS: list[Endpoint] = []
@@ -91,6 +97,7 @@ def endpoint(
     page: Callable[[str], Answer] | None = None,
     told: Callable[[AppError], dict[str, str]] | None = None,
     public: bool = False,
+    readers: Readers | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a view for "METHOD /path/{parameter}".
 
@@ -100,8 +107,9 @@ def endpoint(
     JSON with `status`; `None` as 204; a `Reply` or an `Answer` with the status it names, one of
     `status`. `page` is given for routes that answer with HTML: it makes the page that shows an
     error, and no script of another origin may call such a route. `told` adds members that a
-    protocol wants in its errors, which are then application/json. A `public` answer is the same for
-    everybody, and may be cached for PUBLIC_SECONDS.
+    protocol wants in its errors, which are then application/json. A `public` answer may be cached
+    for PUBLIC_SECONDS. `readers` are "settings" unless said otherwise; a GET that needs no scope is
+    for "everybody".
 
     `errors` are those that the service raises. Those of every route of its kind are added. `limit`
     is a class of chalicelib/limits.py; without one it is "default", "program" or, without a scope,
@@ -124,9 +132,12 @@ def endpoint(
             errors=errors,
             page=page is not None,
             told=told is not None,
+            readers=readers or "settings",
             view=view,
             hints=hints,
         )
+        if declared.open and readers is None:
+            declared = replace(declared, readers="everybody")
         if ("identity" in hints or "program" in hints) != (scope is not None):
             raise TypeError(f"{route}: a view takes a caller if, and only if, it has a scope")
         ENDPOINTS.append(declared)
@@ -147,38 +158,47 @@ def endpoint(
                 if scope is not None:
                     caller, quotas = _admit(request, use, by_program="program" in hints)
                     if scope not in caller.scopes:
-                        raise Forbidden()
+                        raise ScopeMissing(scope)
                     arguments["program" if "program" in hints else "identity"] = caller
                 elif TABLE[limited].address and not TABLE[limited].inside:
                     quotas = deps.throttle.anonymous(use)
                 for name, adapter in adapters.items():
-                    arguments[name] = _path_value(adapter, parameters[name])
+                    arguments[name] = path_value(adapter, parameters[name])
                 if "query" in hints:
-                    arguments["query"] = _query(hints["query"], request.query_params)
+                    arguments["query"] = query_of(hints["query"], request)
                 if "body" in hints:
-                    arguments["body"] = _body(hints["body"], request)
+                    arguments["body"] = body_of(hints["body"], request)
                 if "sent" in hints:
-                    arguments["sent"] = _sent(request)
+                    arguments["sent"] = sent_by(request)
                 if "client" in hints:
-                    arguments["client"] = _client(request)
+                    arguments["client"] = client_of(request)
                 response = _answer(view(**arguments), statuses[0], request_id)
                 if public:
                     kept = f"public, max-age={headers.PUBLIC_SECONDS}"
                     response.headers["Cache-Control"] = kept
             except AppError as error:
-                response = refused(error, request_id)
+                response = refused(error, request, request_id)
                 quotas = error.quotas if isinstance(error, RateLimited) else quotas
             except Exception:
                 log.exception("request failed", extra={"route": route})
-                response = refused(AppError(), request_id)
+                response = refused(AppError(), request, request_id)
             response.headers.update(fields_of(quotas))
-            if page is None and (settings := vars(deps).get("settings")):
+            if page is None:
                 origin = request.headers.get("origin", "")
-                response.headers.update(headers.cors(settings.origins, origin))
+                # If settings cannot be read, no origin of theirs is known.
+                settings = vars(deps).get("settings")
+                with suppress(AppError):  # without them a browser keeps the answer to itself
+                    allowed = _origins(declared.readers, settings, origin)
+                    response.headers.update(headers.cors(allowed, origin))
             return response
 
-        def refused(error: AppError, request_id: str) -> Response:
+        def refused(error: AppError, request: Any, request_id: str) -> Response:
             response = problem(error, request_id, told(error) if told else {})
+            if isinstance(error, ScopeMissing):
+                challenge = headers.bearer("insufficient_scope", error.scope)
+                response.headers["WWW-Authenticate"] = challenge
+            elif scope is not None and type(error) is Unauthorized and brings_token(request):
+                response.headers["WWW-Authenticate"] = headers.bearer("invalid_token")
             if told is not None:
                 response.headers["Content-Type"] = "application/json"
             if page is not None:
@@ -189,7 +209,8 @@ def endpoint(
 
         # Chalice calls views by the names in the path, and would look at the view's own signature.
         wrapped.__signature__ = _by_name(adapters)  # type: ignore[attr-defined]
-        bp.route(path, methods=[method], content_types=[], name=view.__name__)(wrapped)
+        methods = ["GET", "HEAD"] if declared.open else [method]
+        bp.route(path, methods=methods, content_types=[], name=view.__name__)(wrapped)
         return view
 
     return register
@@ -198,30 +219,51 @@ def endpoint(
 def preflights() -> Blueprint:
     """What a browser asks before a page of another origin may call: a route for each path."""
     bp = Blueprint(__name__)
-    methods: dict[str, set[str]] = {}
+    paths: dict[str, dict[str, Readers]] = {}
     for one in ENDPOINTS:
         if not one.page:
-            methods.setdefault(one.path, set()).add(one.method)
-    for number, (path, allowed) in enumerate(methods.items()):
-        view = _preflight(bp, allowed)
+            readers = paths.setdefault(one.path, {})
+            readers[one.method] = one.readers
+            if one.open:
+                readers["HEAD"] = one.readers
+    for number, (path, by_method) in enumerate(paths.items()):
+        view = _preflight(bp, by_method)
         view.__signature__ = _by_name(re.findall(r"{(\w+)}", path))  # type: ignore[attr-defined]
         bp.route(path, methods=["OPTIONS"], content_types=[], name=f"preflight_{number}")(view)
     return bp
 
 
-def _preflight(bp: Blueprint, methods: Collection[str]) -> Callable[..., Response]:
+def _preflight(bp: Blueprint, by_method: Mapping[str, Readers]) -> Callable[..., Response]:
+    """A browser asks for one method; the answer names all that the same pages may call."""
+
     def view(**_: str) -> Response:
         request = bp.current_request
         request_id = request.context.get("requestId") or new_id()
         with invocation(request.lambda_context, request_id):
             try:
                 origin = request.headers.get("origin", "")
-                allowed = headers.preflight(deps.settings.origins, origin, methods)
+                asked = request.headers.get("access-control-request-method", "")
+                readers = by_method.get(asked, "settings")
+                methods = [name for name, whose in by_method.items() if whose == readers]
+                allowed = headers.preflight(
+                    _origins(readers, deps.settings, origin), origin, methods
+                )
                 return Response("", status_code=204, headers={**_headers(request_id), **allowed})
             except AppError as error:
                 return problem(error, request_id)
 
     return view
+
+
+def _origins(readers: Readers, settings: Settings | None, origin: str) -> Sequence[str]:
+    """The origins that may read an answer; of all programs' pages only the one that asks."""
+    if readers == "everybody":
+        return ["*"]
+    ours: Sequence[str] = settings.origins if settings else ()
+    known = "*" in ours or origin in ours
+    if readers == "programs" and origin and not known and deps.program_origins.know(origin):
+        return [origin]
+    return ours
 
 
 def _by_name(parameters: Iterable[str]) -> inspect.Signature:
@@ -235,7 +277,7 @@ def problem(error: AppError, request_id: str, more: Mapping[str, str] | None = N
         log.warning("unavailable", extra={"dependency": error.dependency})
     sent = {**_headers(request_id), "Content-Type": "application/problem+json"}
     if error.status == 401:
-        sent["WWW-Authenticate"] = "Bearer"
+        sent["WWW-Authenticate"] = headers.bearer()
     if "retry_after" in error.details:
         sent["Retry-After"] = str(error.details["retry_after"])
     document = {
@@ -282,60 +324,10 @@ def _class(scope: str | None, hints: dict[str, Any]) -> str:
 
 
 def _use(request: Any, limit: str, parameters: dict[str, str]) -> Use:
-    return Use(limit=limit, address=_client(request).address, target=parameters.get("chat_id", ""))
+    target = parameters.get("chat_id", "").lower()
+    return Use(limit=limit, address=client_of(request).address, target=target)
 
 
 def _admit(request: Any, use: Use, *, by_program: bool) -> tuple[Any, Sequence[Quota]]:
     authorization = request.headers.get("authorization", "")
     return (deps.programs if by_program else deps.auth).admit(authorization, use)
-
-
-def _path_value(adapter: TypeAdapter[Any], value: str) -> Any:
-    try:
-        return adapter.validate_python(value)
-    except ValidationError:
-        raise NotFound() from None
-
-
-def _query(model: type[BaseModel], parameters: Any) -> BaseModel:
-    given = dict(parameters.items()) if parameters else {}
-    try:
-        return model.model_validate_strings(given)
-    except ValidationError as error:
-        raise refusal(error) from None
-
-
-def _body(model: type[BaseModel], request: Any) -> BaseModel:
-    return parse(model, _raw(request, "application/json"))
-
-
-def _sent(request: Any) -> Sent:
-    given = request.query_params
-    return Sent(
-        query={name: given.getlist(name) for name in given} if given else {},
-        form=fields(_raw(request, FORM)) if request.method == "POST" else {},
-        cookies=cookies(request.headers.get("cookie", "")),
-        authorization=request.headers.get("authorization", ""),
-    )
-
-
-def _raw(request: Any, kind: str) -> bytes:
-    """The body, if its Content-Type is `kind`. A body without one is refused as well: other sites
-    can have a browser send it without asking us first (CORS)."""
-    content_type = request.headers.get("content-type", "")
-    try:
-        raw: bytes = request.raw_body
-    except ValueError:  # not the base64 it claims to be
-        raise ValidationFailed([{"field": "", "message": "The body cannot be read."}]) from None
-    if (content_type or raw) and content_type.partition(";")[0].strip().lower() != kind:
-        raise UnsupportedMediaType(f"Send the body as {kind}, and say so in Content-Type.")
-    if len(raw) > MAX_BODY:
-        raise TooLarge()
-    return raw
-
-
-def _client(request: Any) -> Client:
-    return Client(
-        address=request.context.get("identity", {}).get("sourceIp", ""),
-        user_agent=request.headers.get("user-agent", "")[:256],
-    )

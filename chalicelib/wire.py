@@ -14,8 +14,11 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
 )
+from pydantic_core import from_json
 
+from chalicelib.broken_json import look
 from chalicelib.errors import BadRequest, ValidationFailed
 
 
@@ -31,7 +34,9 @@ class Input(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+"""A UUID as clients may write it: in either case (RFC 9562, section 4)."""
+_OURS = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 # C0 and C1 controls but tab, line feed and carriage return: no store or screen wants them.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -50,8 +55,12 @@ def _rfc3339(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
-"""A UUID in lower case."""
+Id = Annotated[
+    str,
+    StringConstraints(pattern=f"^{UUID}$", to_lower=True),
+    WithJsonSchema({"type": "string", "pattern": _OURS}, mode="serialization"),
+]
+"""A UUID. It is read in either case, and kept and answered in lower case."""
 
 Utc = Annotated[datetime, PlainSerializer(_rfc3339, when_used="json")]
 """An aware time; on the wire RFC 3339 in UTC, to the millisecond."""
@@ -71,12 +80,28 @@ Limit = Annotated[int, Field(ge=1, le=200)]
 M = TypeVar("M", bound=BaseModel)
 
 
-def parse(model: type[M], text: str | bytes) -> M:
-    """Read JSON into `model`. Raises BadRequest or ValidationFailed, neither quoting the input."""
+def parse(model: type[M], text: str) -> M:
+    """Read JSON into `model`. Raises BadRequest or ValidationFailed, neither quoting the input.
+
+    A byte order mark, NaN and Infinity are not JSON (RFC 8259, sections 6 and 8.1).
+    """
     try:
+        if "NaN" in text or "Infinity" in text:
+            from_json(text, allow_inf_nan=False)
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise refusal(error) from None
+        found = refusal(error)
+    except ValueError:
+        found = BadRequest()
+    if isinstance(found, BadRequest) and (fields := look(text).unpaired):
+        found = unpaired(fields)
+    raise found
+
+
+def unpaired(fields: list[str]) -> ValidationFailed:
+    """The refusal of text that holds half of a surrogate pair, which no UTF-8 can hold."""
+    message = "must not contain half of a surrogate pair: send whole characters"
+    return ValidationFailed([{"field": field, "message": message} for field in fields])
 
 
 def refusal(error: ValidationError) -> BadRequest | ValidationFailed:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json, to_json
 
 from chalicelib.auth.models import Identity
+from chalicelib.broken_json import has_half, look
 from chalicelib.deps import deps
 from chalicelib.errors import (
     AppError,
@@ -23,7 +24,7 @@ from chalicelib.errors import (
 )
 from chalicelib.invocation import invocation
 from chalicelib.limits import Use
-from chalicelib.wire import Input, refusal
+from chalicelib.wire import Input, refusal, unpaired
 
 log = logging.getLogger(__name__)
 
@@ -144,8 +145,7 @@ def _who(raw: dict[str, Any]) -> Identity:
 def _receive(event: WebsocketEvent) -> dict[str, Any]:
     reply: dict[str, Any] = {"re": None}
     try:
-        raw = _read(event.body)
-        reply["re"] = raw.get("id") if raw and _is_frame_id(raw.get("id")) else None
+        raw, reply["re"] = _read(event.body)
         caller = deps.connections.admit(event.connection_id, _use(raw))
         if caller.in_doubt:
             deps.presence.check(caller)
@@ -166,16 +166,18 @@ def _receive(event: WebsocketEvent) -> dict[str, Any]:
     return reply
 
 
-def _use(raw: dict[str, Any] | None) -> Use:
+def _use(raw: dict[str, Any] | AppError) -> Use:
     """What a frame is about to do, by its action and data, which are not validated yet."""
-    name, data = (raw.get("action"), raw.get("data")) if raw else (None, None)
+    if isinstance(raw, AppError):
+        return Use()
+    name, data = raw.get("action"), raw.get("data")
     action = ACTIONS.get(name) if isinstance(name, str) else None
     if action is None or not isinstance(data, dict):
         return Use(limit=action.limit) if action else Use()
     target, items = data.get("chat_id"), data.get(action.counts)
     return Use(
         limit=action.limit,
-        target=target if isinstance(target, str) else "",
+        target=target.lower() if isinstance(target, str) else "",
         cost=max(1, len(items)) if isinstance(items, list) else 1,
     )
 
@@ -190,21 +192,36 @@ def _close_if_it_goes_on(connection_id: str) -> None:
         log.warning("refused frame not counted", extra={"dependency": error.dependency})
 
 
-def _read(body: str) -> dict[str, Any] | None:
+class _Read(NamedTuple):
+    """A frame, not validated yet, or what is wrong with its text; its id, if that can be told."""
+
+    frame: dict[str, Any] | AppError
+    id: str | None
+
+
+def _read(body: str) -> _Read:
     try:
-        raw = from_json(body)
+        raw = from_json(body, allow_inf_nan=False)
     except ValueError:
-        return None
-    return raw if isinstance(raw, dict) else None
+        broken = look(body)
+        # Data is named as the model of its action names it.
+        fields = [field.removeprefix("data.") for field in broken.unpaired]
+        wrong = unpaired(fields) if fields else BadRequest("The frame is not valid JSON.")
+        return _Read(wrong, _frame_id(broken.members))
+    if isinstance(raw, dict):
+        return _Read(raw, _frame_id(raw))
+    return _Read(BadRequest("The frame is not a JSON object."), None)
 
 
-def _is_frame_id(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 64
+def _frame_id(raw: dict[str, Any]) -> str | None:
+    value = raw.get("id")
+    can_be_told = isinstance(value, str) and 0 < len(value) <= 64 and not has_half(value)
+    return value if can_be_told else None
 
 
-def _call(identity: Identity, raw: dict[str, Any] | None) -> Any:
-    if raw is None:
-        raise BadRequest("The frame is not a JSON object.")
+def _call(identity: Identity, raw: dict[str, Any] | AppError) -> Any:
+    if isinstance(raw, AppError):
+        raise raw
     try:
         frame = Frame.model_validate(raw)
         action = ACTIONS.get(frame.action)

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from chalicelib.auth.models import Email
 from chalicelib.auth.scopes import Role
 from chalicelib.users.models import Username
-from chalicelib.wire import NFC, PRINTABLE, UUID_PATTERN, Id, Input, Limit, Model, Utc
+from chalicelib.wire import NFC, PRINTABLE, UUID, Id, Input, Limit, Model, Utc
 
 Action = Literal[
     "user.suspend",
@@ -37,7 +37,7 @@ Reason = Annotated[str, Field(min_length=1, max_length=200, repr=False), NFC, PR
 """Kept with the suspended user until they are restored, and nowhere else."""
 
 
-Actor = Annotated[str, Field(pattern=rf"{UUID_PATTERN}|^{OPERATOR}$")]
+Actor = Annotated[str, StringConstraints(pattern=rf"^{UUID}$|^{OPERATOR}$", to_lower=True)]
 """A user's id, or the operator."""
 
 

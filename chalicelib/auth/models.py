@@ -56,12 +56,14 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a session is opened for, if not for our own clients and all that its user may do."""
+    """What a session is opened for, if not for our own clients and all that its user may do.
+    `auth_time`: when the user signed in on the page where they allowed it."""
 
     session_id: str | None = None
     client_id: str | None = None
     scope: str | None = None
     seconds: int | None = None
+    auth_time: datetime | None = None
 
 
 OURS = Terms()
@@ -71,7 +73,8 @@ OURS = Terms()
 class Session:
     """A signed-in device, with its refresh tokens: digests of the one issued last and of the one
     that was traded for it, the seed the last was derived with, and when that was. The roles are
-    those of its user. `client_id`: the program of others that it was granted to, with `scope`.
+    those of its user. `client_id`: the program of others that it was granted to, with `scope`, by a
+    user who had signed in at `auth_time`; that is not known of old ones.
 
     `read_at`: when PostgreSQL read it. `drafted`: it is not stored yet. Then its times become those
     of PostgreSQL's clock; only how far they are apart counts."""
@@ -91,6 +94,7 @@ class Session:
     roles: frozenset[str] = frozenset()
     client_id: str | None = None
     scope: str | None = None
+    auth_time: datetime | None = None
     read_at: datetime | None = field(default=None, compare=False)
     drafted: bool = field(default=False, compare=False)
 

@@ -18,8 +18,12 @@ ROLES_LOCK = 0x726F6C6573
 commits. The number is arbitrary, but used for nothing else."""
 
 
-IDENTITY = frozenset({"openid", "profile", "email"})
-"""What a program of others may learn of its user (OpenID Connect). Our clients need `account`."""
+OFFLINE = "offline_access"
+"""A program may refresh its tokens while its user is away (OpenID Connect Core, section 11)."""
+
+IDENTITY = frozenset({"openid", "profile", "email", OFFLINE})
+"""What only a program of others has (OpenID Connect): it may learn this of its user. Our clients
+need `account` for that."""
 
 SIGN_IN = "authorize"
 """The scope of a session on the sign-in page: it can say yes to a program, and nothing else."""

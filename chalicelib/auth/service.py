@@ -156,6 +156,7 @@ class Auth:
             + (timedelta(seconds=terms.seconds) if terms.seconds else self._lifetime),
             client_id=terms.client_id,
             scope=terms.scope,
+            auth_time=terms.auth_time,
             drafted=True,
         )
         return session, token

@@ -24,14 +24,14 @@ _GIVE_WAY_AT_ONCE = 20  # there are more only after logins that raced, or an out
 _SESSION = """
     s.id, s.user_id, s.current_digest AS current, s.previous_digest AS previous,
     s.seed, s.rotated_at, s.device_name, s.user_agent, s.created_at, s.last_used_at,
-    s.expires_at, s.revoked_at, s.client_id, s.scope, now() AS read_at,
+    s.expires_at, s.revoked_at, s.client_id, s.scope, s.auth_time, now() AS read_at,
     ARRAY(SELECT role FROM user_roles r WHERE r.user_id = s.user_id) AS roles
 """
 _OPEN_SESSION = """
     INSERT INTO sessions (id, user_id, current_digest, rotated_at, device_name, user_agent,
-                          created_at, last_used_at, expires_at, client_id, scope)
+                          created_at, last_used_at, expires_at, client_id, scope, auth_time)
 """
-_OPENING = ", ".join(["%s"] * 8 + ["%s + %s"] + ["%s"] * 2)
+_OPENING = ", ".join(["%s"] * 8 + ["%s + %s"] + ["%s"] * 3)
 
 # A program of others gets no notice: its user has just allowed it.
 _NOTICE_OF_SIGN_IN = f"""
@@ -445,4 +445,5 @@ def _opening(session: Session) -> list[object]:
         session.expires_at - session.created_at,
         session.client_id,
         session.scope,
+        session.auth_time,
     ]

@@ -21,7 +21,7 @@ _ACCOUNT = {
     " push_previews, created_at FROM users WHERE id = %s AND deleted_at IS NULL",
     "roles": "SELECT role, granted_at FROM user_roles WHERE user_id = %s ORDER BY role",
     "sessions": "SELECT id, device_name, user_agent, created_at, last_used_at, expires_at,"
-    " revoked_at, client_id, scope FROM sessions WHERE user_id = %s ORDER BY id",
+    " revoked_at, client_id, scope, auth_time FROM sessions WHERE user_id = %s ORDER BY id",
     "programs": "SELECT DISTINCT k.id AS client_id, k.name, s.scope FROM sessions s"
     " JOIN oauth_clients k ON k.id = s.client_id"
     " WHERE s.user_id = %s AND s.revoked_at IS NULL ORDER BY 1, 3",

@@ -1,19 +1,26 @@
 """Chats, memberships and messages, as services hand them around and clients see them."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from chalicelib.ids import new_id
 from chalicelib.messages.content import Content
 from chalicelib.socket_events import declare
-from chalicelib.wire import Id, Input, Limit, Model, Token, Utc
+from chalicelib.wire import UUID, Id, Input, Limit, Model, Token, Utc
 
 Rev = Annotated[int, Field(ge=0, le=2**53 - 1)]
 """A place in a chat's order; JavaScript clients must be able to hold it exactly."""
 
-ClientId = Annotated[Token, Field(min_length=1, max_length=64)]
+
+def _one_case(value: str) -> str:
+    return value.lower() if re.fullmatch(UUID, value) else value
+
+
+ClientId = Annotated[Token, Field(min_length=1, max_length=64), AfterValidator(_one_case)]
+"""A client's own name for its message. A UUID is the same one in either case."""
 
 
 UNANSWERED = 3

@@ -112,7 +112,7 @@ class Browsers:
 
     def _signed_out(self, given: dict[str, str], visitor: Visitor, *, agreed: bool) -> Shown:
         hint = self._hinted(given)
-        if hint and given.get("client_id", hint["aud"]) != hint["aud"]:
+        if hint and given.get("client_id", hint["aud"]).lower() != hint["aud"]:
             raise NoWayBack("The application names itself in two ways.")
         if hint:
             self._consent.count_hint(hint["sid"])
@@ -197,8 +197,8 @@ _KEPT = ("client_id", "post_logout_redirect_uri", "state")
 
 def _target(program: OAuthClient | None, given: dict[str, str]) -> str | None:
     """Where to go after signing out: to a registered address, or nowhere."""
-    uri = given.get("post_logout_redirect_uri")
-    if program is None or uri not in program.post_logout_redirect_uris:
+    uri = given.get("post_logout_redirect_uri", "")
+    if program is None or not program.may_leave_to(uri):
         return None
     if "state" not in given:
         return uri

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Self
@@ -13,20 +13,23 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from chalicelib.auth.scopes import OFFLINE
 from chalicelib.errors import BadRequest
 from chalicelib.users.models import Name
-from chalicelib.wire import UUID_PATTERN, Id, Input, Limit, Model, Utc
+from chalicelib.wire import UUID, Id, Input, Limit, Model, Utc
 
 USER_SCOPES = {
     "openid": "know who you are here",
     "profile": "see your name, username and picture",
     "email": "see your e-mail address",
+    OFFLINE: "stay connected until you end it",
     "users.read": "look up other people",
     "chats.read": "read your chats",
     "chats.write": "send messages as you",
 }
 """What a user can let a program do, in the words that they are asked with. Never `account`: a
-program must not change a password or sign out others."""
+program must not change a password or sign out others. OFFLINE opens nothing by itself: every
+program can refresh its tokens."""
 
 INTROSPECT = "tokens.introspect"
 """Lets a confidential client look into tokens that are not its own, as an API's server has to."""
@@ -36,7 +39,9 @@ SERVICE_SCOPES = frozenset({INTROSPECT, "push.send", "users.validate"})
 
 MAX_PARAMETER = 4096
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_LOOPBACK_WITH_PORT = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\])):[0-9]{1,5}((?:[/?].*)?)")
+_LOOPBACK_WITH_PORT = re.compile(
+    r"(http://(?:127\.0\.0\.1|\[::1\]|localhost)):([1-9][0-9]{0,4})((?:[/?].*)?)", re.IGNORECASE
+)
 _PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+")
 # What RFC 3986 lets a URI hold, without quotes, "*", ";", "," and more: those mean something in
 # the header fields and in the page that it comes to stand in, or to who adds parameters to it.
@@ -80,9 +85,10 @@ RedirectUris = Annotated[list[RedirectUri], Field(max_length=20)]
 class NewClient(Input):
     """Registers a program. A confidential one gets a secret; only it can act in its own name.
 
-    `redirect_uris`: where users may be sent back to, compared to the letter. A loopback address
-    without a port stands for all of its ports, as programs on a desk need it (RFC 8252).
-    `post_logout_redirect_uris`: where they may be sent after signing out.
+    `redirect_uris`: where users may be sent back to, compared to the letter. An address with http
+    and 127.0.0.1, [::1] or localhost that has no port stands for all ports of this very host, as
+    programs on a desk need it (RFC 8252, section 7.3; 8.3 advises against localhost).
+    `post_logout_redirect_uris`: where they may be sent after signing out, compared alike.
     `require_pkce`: without it, a confidential program that asks for `openid` may send a nonce in
     place of a PKCE challenge, and must check it (RFC 9700, section 2.1.1).
     `claims_in_id_token`: ID tokens also say what `profile` and `email` let userinfo say.
@@ -100,7 +106,7 @@ class NewClient(Input):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        asks_users = not USER_SCOPES.keys().isdisjoint(self.scopes)
+        asks_users = not (USER_SCOPES.keys() - {OFFLINE}).isdisjoint(self.scopes)
         if asks_users != bool(self.redirect_uris):
             raise PydanticCustomError("client", "redirect_uris and scopes of users go together")
         if not self.confidential and not SERVICE_SCOPES.isdisjoint(self.scopes):
@@ -170,11 +176,23 @@ class OAuthClient:
         return hmac.compare_digest(digest(secret), known)
 
     def may_return_to(self, uri: str) -> bool:
-        """Whether users may be sent to an address."""
-        loopback = _LOOPBACK_WITH_PORT.fullmatch(uri)
-        return uri in self.redirect_uris or (
-            loopback is not None and loopback[1] + loopback[2] in self.redirect_uris
-        )
+        """Whether users may be sent to an address with an answer."""
+        return _is_one_of(uri, self.redirect_uris)
+
+    def may_leave_to(self, uri: str) -> bool:
+        """Whether users may be sent to an address after signing out."""
+        return _is_one_of(uri, self.post_logout_redirect_uris)
+
+    def allowed(self, scope: str) -> list[str]:
+        """The scopes of users among those asked for that it may have, in our order. Empty if
+        nothing is left that opens anything.
+
+        Unknown ones are ignored (OpenID Connect Core, section 3.1.2.1), and so are those that it is
+        not registered for (RFC 6749, section 3.3): many programs ask for all that they know.
+        """
+        wanted = {OFFLINE, *self.scopes}.intersection(scope.split(" "))
+        found = [one for one in USER_SCOPES if one in wanted]
+        return [] if found == [OFFLINE] else found
 
     @property
     def info(self) -> ClientInfo:
@@ -207,6 +225,17 @@ class Code:
     session_id: str
 
 
+def _is_one_of(uri: str, registered: Collection[str]) -> bool:
+    """Whether an address is registered: to the letter, but for the port of a loopback address that
+    was registered without one (RFC 8252, section 7.3)."""
+    loopback = _LOOPBACK_WITH_PORT.fullmatch(uri)
+    return uri in registered or (
+        loopback is not None
+        and int(loopback[2]) < 65536
+        and loopback[1] + loopback[3] in registered
+    )
+
+
 def digest(secret: str) -> bytes:
     """What is kept of a secret that nobody can guess."""
     return hashlib.sha256(secret.encode(errors="replace")).digest()
@@ -229,9 +258,9 @@ def half_hash(token: str) -> str:
     return base64.urlsafe_b64encode(half).rstrip(b"=").decode()
 
 
-def is_client_id(value: str) -> bool:
-    """Whether it has the form of our client ids."""
-    return re.fullmatch(UUID_PATTERN, value) is not None
+def client_id_of(value: str) -> str | None:
+    """A client id as it is kept, from either case; None for what has another form."""
+    return value.lower() if re.fullmatch(UUID, value) else None
 
 
 def is_challenge(value: str) -> bool:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from chalicelib.oauth.protocol import CodeGrant, Redeemed
 
 MAX_NONCE = 512
-"""Characters. A nonce comes back in the ID token, which must stay short enough to be a hint."""
+"""Characters, of ASCII. A nonce comes back in the ID token, which must stay short enough for a
+hint."""
 
 
 class Pkce(CodeChallenge):
@@ -25,8 +26,9 @@ class Pkce(CodeChallenge):
 
     def validate_code_challenge(self, grant: "CodeGrant", redirect_uri: str) -> None:
         given = grant.request.form
-        if len(given.get("nonce", "")) > MAX_NONCE:
-            raise InvalidRequestError(f"A nonce has at most {MAX_NONCE} characters.")
+        nonce = given.get("nonce", "")
+        if len(nonce) > MAX_NONCE or not (nonce.isascii() and nonce.isprintable()):
+            raise InvalidRequestError(f"A nonce has at most {MAX_NONCE} characters, of ASCII.")
         if not {"code_challenge", "code_challenge_method"} & given.keys():
             if grant.request.client.client.require_pkce:
                 raise InvalidRequestError("Use PKCE: send a code_challenge made by S256.")

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import (
@@ -24,18 +25,18 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from chalicelib.auth.models import Client, Identity, Terms, Tokens
 from chalicelib.config import Settings
-from chalicelib.errors import Unauthorized
+from chalicelib.errors import Unauthorized, UserNotFound
 from chalicelib.ids import new_id
+from chalicelib.oauth.id_tokens import IdTokens
 from chalicelib.oauth.models import (
     SERVICE_SCOPES,
-    USER_SCOPES,
     Code,
     OAuthClient,
     challenge_of,
-    half_hash,
 )
 from chalicelib.oauth.pkce import Pkce
 from chalicelib.oauth.tokens import ANY, SECRET, Introspection, ProgramTokens, Revocation
+from chalicelib.users.models import Profile
 
 if TYPE_CHECKING:
     from chalicelib.auth.models import Session
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.throttle import Throttle
     from chalicelib.auth.tokens import AccessTokens
     from chalicelib.oauth.store import Codes
+    from chalicelib.users.service import Users
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +97,14 @@ class Server(AuthorizationServer):
         auth: "Auth",
         tokens: "AccessTokens",
         throttle: "Throttle",
+        users: "Callable[[], Users]",
         caller: Client,
     ) -> None:
-        super().__init__(scopes_supported=[*USER_SCOPES, *SERVICE_SCOPES])
+        super().__init__()
         self.settings, self.caller = settings, caller
         self.codes, self.auth, self.tokens = codes, auth, tokens
         self.issued = ProgramTokens(find=find, codes=codes, auth=auth, tokens=tokens)
+        self.id_tokens = IdTokens(tokens, users)
         self._find, self._throttle = find, throttle
         self.secret_shown = False
         self.register_grant(CodeGrant, [Pkce()])
@@ -129,6 +133,9 @@ class Server(AuthorizationServer):
     ) -> Outcome:
         return Outcome(status=status, body=body, headers=dict(headers))
 
+    def validate_requested_scope(self, scope: str | None) -> None:
+        """Passes. Each grant looks itself: see `OAuthClient.allowed`, `ServiceGrant`."""
+
     def handle_error_response(self, request: Question | None, error: OAuth2Error) -> Outcome:
         """A refusal. Its parameters are in the body, wherever they go: see `answers`."""
         error.redirect_uri = None
@@ -141,9 +148,27 @@ class Server(AuthorizationServer):
     def save_token(self, token: dict[str, Any], request: Question) -> None:
         """Already stored: making a token stores its session."""
 
-    def answer(self, tokens: Tokens) -> dict[str, Any]:
-        """The tokens of a session (RFC 6749, section 5.1)."""
-        return {**self.bearer(tokens.access_token), "refresh_token": tokens.refresh_token}
+    def profile(self, client: OAuthClient, user_id: str) -> Profile | None:
+        """See `IdTokens.profile`."""
+        try:
+            return self.id_tokens.profile(client, user_id)
+        except UserNotFound:
+            raise InvalidGrantError("The user has deleted their account.") from None
+
+    def answer(
+        self,
+        tokens: Tokens,
+        profile: Profile | None,
+        *,
+        auth_time: datetime | None,
+        nonce: str | None = None,
+    ) -> dict[str, Any]:
+        """The tokens of a session (RFC 6749, section 5.1; OpenID Connect Core, 3.1.3.3, 12.2)."""
+        answer = {**self.bearer(tokens.access_token), "refresh_token": tokens.refresh_token}
+        id_token = self.id_tokens.beside(
+            tokens.access_token, profile, auth_time=auth_time, nonce=nonce
+        )
+        return {**answer, "id_token": id_token} if id_token else answer
 
     def bearer(self, access_token: str) -> dict[str, Any]:
         """An access token that nothing can be traded for."""
@@ -169,11 +194,8 @@ class Party(ClientMixin):
         """None: each request must name its redirect URI."""
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
-        """The scopes to ask a user for, in our order; None if it may not ask for one of them."""
-        wanted = set((scope or "").split())
-        if not wanted or not wanted <= USER_SCOPES.keys() & set(self.client.scopes):
-            return None
-        return " ".join(one for one in USER_SCOPES if one in wanted)
+        """The scopes to ask a user for; None if there are none, which is `invalid_scope`."""
+        return " ".join(self.client.allowed(scope or "")) or None
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         return self.client.may_return_to(redirect_uri)
@@ -271,7 +293,13 @@ class CodeGrant(AuthorizationCodeGrant):
     def generate_token(self, user: Redeemed, **_: Any) -> dict[str, Any]:
         code, server, client = user.code, self.server, self.request.client.client
         opener = Identity(user_id=code.user_id, session_id=code.opener_id)
-        terms = Terms(session_id=code.session_id, client_id=client.id, scope=code.scope)
+        profile = server.profile(client, code.user_id)
+        terms = Terms(
+            session_id=code.session_id,
+            client_id=client.id,
+            scope=code.scope,
+            auth_time=datetime.fromtimestamp(code.auth_time, UTC),
+        )
         try:
             tokens = server.auth.open_for(opener, server.caller, client.name, terms)
         except Unauthorized:
@@ -279,17 +307,7 @@ class CodeGrant(AuthorizationCodeGrant):
         if server.codes.came_again(user.text):  # before there was a session to end
             server.auth.end(code.user_id, code.session_id)
             raise InvalidGrantError("The code was used twice.")
-        answer = server.answer(tokens)
-        if "openid" in code.scope.split():
-            answer["id_token"] = server.tokens.issue_id(
-                client.id,
-                sub=code.user_id,
-                sid=code.session_id,
-                auth_time=code.auth_time,
-                at_hash=half_hash(tokens.access_token),
-                **({"nonce": code.nonce} if code.nonce else {}),
-            )
-        return answer
+        return server.answer(tokens, profile, auth_time=terms.auth_time, nonce=code.nonce)
 
 
 class Held:
@@ -316,20 +334,28 @@ class RefreshGrant(RefreshTokenGrant):
         session = self.server.auth.session_behind(refresh_token)
         return Held(refresh_token, session) if session else None
 
+    def _validate_token_scope(self, token: Held) -> None:
+        """What may be left out of the first request may be so here, since programs repeat it. What
+        the user was not asked for is refused (RFC 6749, section 6)."""
+        wanted = self.request.client.client.allowed(self.request.payload.scope or token.get_scope())
+        if not wanted or not set(token.get_scope().split()).issuperset(wanted):
+            raise InvalidScopeError()
+        self.request.scope = " ".join(wanted)
+
     def authenticate_user(self, refresh_token: Held) -> str:
         return refresh_token.session.user_id
 
     def issue_token(self, user: str, refresh_token: Held) -> dict[str, Any]:
-        wanted = self.request.payload.scope
+        profile = self.server.profile(self.request.client.client, user)
         try:
             tokens = self.server.auth.trade(
                 refresh_token.text,
                 client_id=refresh_token.session.client_id,
-                only=wanted.split() if wanted else None,
+                only=self.request.scope.split(),
             )
         except Unauthorized:
             raise InvalidGrantError("The refresh token is not good any more.") from None
-        return self.server.answer(tokens)
+        return self.server.answer(tokens, profile, auth_time=refresh_token.session.auth_time)
 
     def revoke_old_credential(self, refresh_token: Held) -> None:
         """Already done by `issue_token`. The old token stays good until the new one is used."""

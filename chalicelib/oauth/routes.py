@@ -8,6 +8,7 @@ from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
 from chalicelib.errors import AppError
 from chalicelib.forms import Sent
+from chalicelib.headers import BASIC
 from chalicelib.oauth import pages
 from chalicelib.oauth.metadata import metadata
 from chalicelib.oauth.models import ClientPage, ClientQuery, NewClient, RegisteredClient
@@ -59,13 +60,27 @@ def answer_of_user(sent: Sent, client: Client) -> Answer:
     return _shown(deps.browsers.answer(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/token", limit="token", status=(200, 400, 401), told=_refused)
+@endpoint(
+    bp,
+    "POST /oauth2/token",
+    limit="token",
+    status=(200, 400, 401),
+    told=_refused,
+    readers="programs",
+)
 def give_token(sent: Sent, client: Client) -> Answer:
     """Trade a code, a refresh token or a client's own credentials for tokens (RFC 6749)."""
     return _told(deps.oauth.token(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/revoke", limit="token", status=(200, 400, 401), told=_refused)
+@endpoint(
+    bp,
+    "POST /oauth2/revoke",
+    limit="token",
+    status=(200, 400, 401),
+    told=_refused,
+    readers="programs",
+)
 def revoke_token(sent: Sent, client: Client) -> Answer:
     """End the grant that a token belongs to (RFC 7009)."""
     return _told(deps.oauth.revoke(sent, client))
@@ -77,13 +92,13 @@ def introspect_token(sent: Sent, client: Client) -> Answer:
     return _told(deps.oauth.introspect(sent, client))
 
 
-@endpoint(bp, "GET /oauth2/userinfo", scope="openid", told=_refused)
+@endpoint(bp, "GET /oauth2/userinfo", scope="openid", told=_refused, readers="everybody")
 def userinfo(identity: Identity) -> dict[str, Any]:
     """What the user agreed to show of themselves."""
     return deps.oauth.userinfo(identity)
 
 
-@endpoint(bp, "POST /oauth2/userinfo", scope="openid", told=_refused)
+@endpoint(bp, "POST /oauth2/userinfo", scope="openid", told=_refused, readers="everybody")
 def userinfo_by_post(identity: Identity) -> dict[str, Any]:
     """The same by POST, which OpenID Connect asks for as well."""
     return deps.oauth.userinfo(identity)
@@ -121,6 +136,8 @@ def delete_client(identity: Identity, client: Client, client_id: Id) -> None:
 
 def _told(outcome: "Outcome") -> Answer:
     headers = {**outcome.headers, "Content-Type": "application/json"}
+    if outcome.status == 401:  # Authlib's has no realm
+        headers["WWW-Authenticate"] = BASIC
     return Answer(status=outcome.status, body=outcome.body, headers=headers)
 
 

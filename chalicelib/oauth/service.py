@@ -10,7 +10,8 @@ from authlib.oauth2.rfc6749.util import extract_basic_authorization
 from chalicelib.auth.models import Client, Identity
 from chalicelib.config import Settings
 from chalicelib.forms import Sent
-from chalicelib.oauth.models import OAuthClient, is_client_id, one_each
+from chalicelib.oauth.id_tokens import claims_of
+from chalicelib.oauth.models import OAuthClient, client_id_of, one_each
 from chalicelib.oauth.protocol import Outcome, Question, Server
 
 if TYPE_CHECKING:
@@ -62,20 +63,13 @@ class OAuth:
 
     def userinfo(self, identity: Identity) -> dict[str, Any]:
         """What the user agreed to show of themselves (OpenID Connect Core, section 5.3)."""
-        user = self._users().me(identity.user_id)
-        claims: dict[str, Any] = {"sub": user.id}
-        if "profile" in identity.scopes:
-            claims |= {"name": user.display_name, "preferred_username": user.username}
-            claims |= {"picture": user.avatar_url} if user.avatar_url else {}
-        if "email" in identity.scopes:
-            claims |= {"email": user.email, "email_verified": user.email_verified}
-        return claims
+        return claims_of(self._users().me(identity.user_id), identity.scopes)
 
     def client(self, client_id: str, caller: Client) -> OAuthClient | None:
         """A program by its id. Only unknown ids count against the rate limit of the address."""
-        if not is_client_id(client_id):
+        if (known_as := client_id_of(client_id)) is None:
             return None
-        client = self._clients.get(client_id)
+        client = self._clients.get(known_as)
         if client is None:
             self._throttle.program_guess(caller.address)
         return client
@@ -89,11 +83,13 @@ class OAuth:
             auth=self._auth,
             tokens=self._tokens,
             throttle=self._throttle,
+            users=self._users,
             caller=caller,
         )
 
     def _find(self, client_id: str) -> OAuthClient | None:
-        return self._clients.get(client_id) if is_client_id(client_id) else None
+        known_as = client_id_of(client_id)
+        return self._clients.get(known_as) if known_as else None
 
     def _counted(self, sent: Sent, caller: Client, respond: Respond) -> Outcome:
         """Answer. Only what turned out wrong counts by address, so right requests never wait for
@@ -124,7 +120,8 @@ class OAuth:
             ) from None
         if sent.authorization and "client_secret" in form:
             raise InvalidRequestError("Authenticate in one way, not in two.")
-        if sent.authorization and form.get("client_id", named) != named:
+        named = (named or "").lower()
+        if sent.authorization and form.get("client_id", named).lower() != named:
             raise InvalidRequestError("The request names two clients.")
         return Question("POST", self._settings.issuer, form, sent.authorization)
 

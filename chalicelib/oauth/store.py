@@ -40,6 +40,8 @@ return {found, 0}
 """
 
 
+MOST_URIS = 10_000
+
 _CLIENT = (
     "id, name, secret_digest, redirect_uris, post_logout_redirect_uris, scopes, created_at,"
     " require_pkce, claims_in_id_token"
@@ -86,6 +88,16 @@ class ClientStore:
                 " ORDER BY id DESC LIMIT %(limit)s",
                 {"before": before, "limit": limit},
             ).fetchall()
+
+    def public_redirect_uris(self) -> list[str]:
+        """Where public programs have users sent back to: at most MOST_URIS of them."""
+        with self._postgres.cursor() as cursor:
+            found = cursor.execute(
+                "SELECT DISTINCT unnest(redirect_uris) FROM oauth_clients"
+                " WHERE secret_digest IS NULL AND deleted_at IS NULL LIMIT %s",
+                [MOST_URIS],
+            )
+            return [uri for (uri,) in found]
 
     def delete(self, client_id: str, now: Time) -> bool:
         """Forget a program's secret, and hide the program. False: it never existed."""

@@ -3,15 +3,14 @@
 import unicodedata
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from chalicelib.wire import NFC, PRINTABLE, UUID_PATTERN, Id, Input, Model, Token, Utc
+from chalicelib.wire import NFC, PRINTABLE, UUID, Id, Input, Model, Token, Utc
 
 DELETED_NAME = "Deleted user"
 MAX_DEVICES = 20
 MAX_IDS = 100
-_UUID = UUID_PATTERN.strip("^$")
 
 
 def _fold(value: Any) -> Any:
@@ -60,7 +59,12 @@ Name = Annotated[
 About = Annotated[str, Field(max_length=140), NFC, PRINTABLE]
 
 UserIds = Annotated[
-    str, Field(pattern=rf"^{_UUID}(,{_UUID}){{0,{MAX_IDS - 1}}}$", max_length=37 * MAX_IDS - 1)
+    str,
+    StringConstraints(
+        pattern=rf"^{UUID}(,{UUID}){{0,{MAX_IDS - 1}}}$",
+        max_length=37 * MAX_IDS - 1,
+        to_lower=True,
+    ),
 ]
 """1 to MAX_IDS ids, with commas between."""
 

@@ -64,7 +64,9 @@ class Granting(Stores):
 
     def granted(self, user: Profile, opener: Session, client: OAuthClient) -> Session | None:
         """A grant opened from a session; None if it was refused."""
-        drafted = session_of(user.id, client_id=client.id, scope="openid")
+        drafted = session_of(
+            user.id, client_id=client.id, scope="openid", auth_time=NOW - timedelta(hours=1)
+        )
         opened = self.accounts.open_from(drafted, opener.id)
         return drafted if opened is not None else None
 

@@ -97,6 +97,9 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
     async def account_routes(people: People, api: Documented, cy: User) -> None:
         for route in ("GET /v1/health", "GET /v1/ready", "GET /v1/openapi.json"):
             await api.call(people.anonymous, route)
+        for path, operations in api.document["paths"].items():
+            if "head" in operations:
+                await api.call(people.anonymous, f"HEAD {path}")
         await api.call(people.anonymous, "GET /.well-known/jwks.json")
         account = {
             "email": f"{cy.username}2@example.org",

@@ -74,21 +74,41 @@ def test_a_user_with_a_second_factor_is_asked_for_a_code(
 def test_an_id_token_says_who_when_and_for_whom(
     browser: Browser, program: Program, ana: User
 ) -> None:
-    tokens = granted(browser, program, ana)
+    first = granted(browser, program, ana)
+    second = refreshed(browser, program, first["refresh_token"]).json()
     keys = jwt.PyJWKSet.from_dict(httpx.get(f"{browser.url}/.well-known/jwks.json").json())
-    kid = jwt.get_unverified_header(tokens["id_token"])["kid"]
+    told = [
+        jwt.decode(
+            tokens["id_token"],
+            keys[jwt.get_unverified_header(tokens["id_token"])["kid"]].key,
+            algorithms=["RS256"],
+            audience=program.id,
+            issuer=browser.url,
+        )
+        for tokens in (first, second)
+    ]
 
-    claims = jwt.decode(
-        tokens["id_token"],
-        keys[kid].key,
-        algorithms=["RS256"],
-        audience=program.id,
-        issuer=browser.url,
-    )
+    for claims in told:
+        assert claims["sub"] == ana.id
+        assert 0 <= claims["iat"] - claims["auth_time"] < 60
+        assert {"at_hash", "exp", "sid"} <= claims.keys()
+    assert told[0]["nonce"] == "n0nce"
+    assert "nonce" not in told[1]
+    assert [one["auth_time"] for one in told] == [told[0]["auth_time"]] * 2
 
-    assert (claims["sub"], claims["nonce"]) == (ana.id, "n0nce")
-    assert 0 <= claims["iat"] - claims["auth_time"] < 60
-    assert {"at_hash", "exp", "sid"} <= claims.keys()
+
+def test_a_program_without_pkce_gets_names_in_its_id_token(
+    browser: Browser, cloud: Cloud, ana: User
+) -> None:
+    """As libraries of servers do that know neither PKCE nor userinfo."""
+    program = registered(cloud, require_pkce=False, claims_in_id_token=True)
+    url = asking(browser.url, program, code_challenge=None, code_challenge_method=None)
+    code = browser.agree(url, ana).back["code"]
+
+    answer = trade(browser.url, program, code, code_verifier="")
+
+    claims = jwt.decode(answer.json()["id_token"], options={"verify_signature": False})
+    assert (claims["preferred_username"], claims["nonce"]) == (ana.username, "n0nce")
 
 
 def test_userinfo_tells_what_was_agreed_to(browser: Browser, program: Program, ana: User) -> None:

@@ -148,7 +148,8 @@ class TestRequests:
             ({"response_type": None}, "invalid_request"),
             ({"response_mode": "fragment"}, "invalid_request"),
             ({"scope": "account"}, "invalid_scope"),
-            ({"scope": "openid admin.users"}, "invalid_scope"),
+            ({"scope": "phone admin.users"}, "invalid_scope"),
+            ({"scope": "offline_access"}, "invalid_scope"),
             ({"scope": "authorize"}, "invalid_scope"),
             ({"scope": "tokens.introspect"}, "invalid_scope"),
             ({"scope": None}, "invalid_scope"),
@@ -173,17 +174,31 @@ class TestRequests:
         assert (page.back["error"], page.back["state"]) == (error, "st&te")
         assert page.back["iss"] == browser.url
 
-    def test_a_program_asks_for_no_more_than_it_is_registered_for(
+    def test_a_program_gets_no_more_than_it_is_registered_for(
         self, browser: Browser, cloud: Cloud, ana: User
     ) -> None:
         small = registered(cloud, scopes=["openid"])
+        asked = "openid chats.read phone offline_access"
 
-        page = browser.visit(asking(browser.url, small, scope="openid chats.read"))
+        page = browser.sign_in(browser.visit(asking(browser.url, small, scope=asked)), ana)
+        assert "read your chats" not in page.text
+        code = browser.submit(page, "allow").back["code"]
+        tokens = trade(browser.url, small, code).json()
 
-        assert page.back["error"] == "invalid_scope"
-        tokens = granted(browser, small, ana, scope="openid")
+        assert tokens["scope"] == "offline_access openid"
         form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
-        answer = post(browser.url, "/oauth2/token", small, **form, scope="openid chats.read")
+        again = post(browser.url, "/oauth2/token", small, **form, scope=asked)
+        assert again.json()["scope"] == "offline_access openid"
+        for token in (tokens["access_token"], again.json()["access_token"]):
+            assert call(browser.url, "/v1/chats", token).status_code == 403
+
+    def test_a_refresh_gets_no_more_than_the_user_agreed_to(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        tokens = granted(browser, program, ana, scope="openid")
+
+        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        answer = post(browser.url, "/oauth2/token", program, **form, scope="openid chats.read")
         refused(answer, "invalid_scope")
 
     def test_prompt_none_never_shows_a_page(
@@ -200,12 +215,13 @@ class TestRequests:
         self, browser: Browser, cloud: Cloud
     ) -> None:
         local = ["http://127.0.0.1/back", "http://[::1]:4444/back", "com.example.app:/back"]
+        local.append("http://localhost/desk")
         program = registered(cloud, redirect_uris=local, confidential=False)
 
         def status(uri: str) -> int:
             return browser.visit(asking(browser.url, program, redirect_uri=uri)).status
 
-        for good in (*local, "http://127.0.0.1:51234/back"):
+        for good in (*local, "http://127.0.0.1:51234/back", "http://localhost:51234/desk"):
             assert status(good) == 200
         for bad in (
             *("http://127.0.0.1:51234/other", "http://localhost:51234/back"),

@@ -9,8 +9,11 @@ from chalice import Chalice
 
 import app as application
 from chalicelib import headers, rest
+from chalicelib.auth.models import Jwks
 from chalicelib.config import SettingsInvalid
 from chalicelib.deps import deps
+from chalicelib.errors import Unauthorized, Unavailable
+from chalicelib.limits import Use
 from local import pages
 from tests.unit.settings import settings
 from tests.unit.test_rest import FakeAuth, FakeThrottle, call
@@ -50,6 +53,28 @@ ANSWERS = [
     ("POST /v1/auth/login", None),
     ("OPTIONS /v1/users/me", None),
 ]
+
+
+class Anybody:
+    """Has public keys, and refuses everybody else."""
+
+    def admit(self, authorization: str, use: Use) -> None:
+        raise Unauthorized()
+
+    def public_keys(self) -> Jwks:
+        return Jwks(keys=[])
+
+
+class FakeOrigins:
+    """Knows one program."""
+
+    def __init__(self, *, down: bool = False) -> None:
+        self.down = down
+
+    def know(self, origin: str) -> bool:
+        if self.down:
+            raise Unavailable("postgres")
+        return origin == "https://program.example"
 
 
 class TestCaches:
@@ -156,6 +181,87 @@ class TestOrigins:
         asked = {path for path, methods in application.app.routes.items() if "OPTIONS" in methods}
 
         assert asked == {one.path for one in rest.ENDPOINTS if not one.page}
+
+    @pytest.mark.parametrize(
+        "route",
+        [
+            *(f"{one.method} {one.path}" for one in rest.ENDPOINTS if one.open),
+            "GET /oauth2/userinfo",
+            "POST /oauth2/userinfo",
+        ],
+    )
+    @pytest.mark.parametrize("origins", ["", OURS, "*"])
+    def test_what_everybody_may_read_is_read_by_every_origin(
+        self, app: Chalice, monkeypatch: pytest.MonkeyPatch, route: str, origins: str
+    ) -> None:
+        given(monkeypatch, cors_origins=origins)
+        monkeypatch.setitem(vars(deps), "auth", Anybody())
+        method, path = route.split(" ")
+        asked = {"origin": "https://x.example", "access-control-request-method": method}
+
+        _, preflight, _ = call(app, f"OPTIONS {path}", token=None, headers=asked)
+        _, answered, _ = call(app, route, token=None, headers={"origin": "https://x.example"})
+
+        assert preflight["access-control-allow-origin"] == "*"
+        assert method in preflight["access-control-allow-methods"].split(", ")
+        assert answered["access-control-allow-origin"] == "*"
+        assert "WWW-Authenticate" in answered["access-control-expose-headers"]
+        assert "access-control-allow-credentials" not in answered | preflight
+
+    def test_a_preflight_names_no_method_that_other_pages_may_not_call(
+        self, app: Chalice, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        given(monkeypatch, cors_origins="")
+        asked = {"origin": "https://x.example", "access-control-request-method": "GET"}
+
+        _, preflight, _ = call(app, "OPTIONS /v1/auth/google", token=None, headers=asked)
+
+        assert preflight["access-control-allow-methods"] == "GET, HEAD"
+        for method in ("POST", "DELETE", "", "GET, POST"):
+            asked["access-control-request-method"] = method
+            _, preflight, _ = call(app, "OPTIONS /v1/auth/google", token=None, headers=asked)
+            assert "access-control-allow-origin" not in preflight
+
+    @pytest.mark.parametrize("path", ["/oauth2/token", "/oauth2/revoke"])
+    def test_pages_that_are_programs_reach_what_they_need(
+        self, app: Chalice, monkeypatch: pytest.MonkeyPatch, path: str
+    ) -> None:
+        given(monkeypatch, cors_origins=OURS)
+        monkeypatch.setitem(vars(deps), "program_origins", FakeOrigins())
+        asked = {"access-control-request-method": "POST"}
+        for origin in (OURS, "https://program.example", "https://evil.example", "null", ""):
+            sent = {"origin": origin}
+            _, preflight, _ = call(app, f"OPTIONS {path}", token=None, headers=asked | sent)
+            _, answered, _ = call(app, f"POST {path}", token=None, body="{}", headers=sent)
+            for one in (preflight, answered):
+                may = origin in (OURS, "https://program.example")
+                assert one.get("access-control-allow-origin") == (origin if may else None)
+                assert one["vary"] == "Origin"
+
+    def test_an_outage_keeps_an_answer_from_pages_and_from_nobody_else(
+        self, app: Chalice, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        given(monkeypatch, cors_origins=OURS)
+        monkeypatch.setitem(vars(deps), "program_origins", FakeOrigins(down=True))
+        sent = {"origin": "https://program.example", "access-control-request-method": "POST"}
+
+        preflight, _, problem = call(app, "OPTIONS /oauth2/token", token=None, headers=sent)
+        status, answered, _ = call(app, "POST /oauth2/token", token=None, body="{}", headers=sent)
+
+        assert (preflight, problem["code"]) == (503, "unavailable")
+        assert (status, answered.get("access-control-allow-origin")) == (415, None)
+
+    def test_no_other_route_asks_for_programs(
+        self, app: Chalice, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(vars(deps), "program_origins", FakeOrigins(down=True))
+
+        named = {one.path for one in rest.ENDPOINTS if one.readers == "programs"}
+        sent = {"origin": "https://program.example", "access-control-request-method": "GET"}
+        _, preflight, _ = call(app, "OPTIONS /v1/users/me", token=None, headers=sent)
+
+        assert named == {"/oauth2/token", "/oauth2/revoke"}
+        assert "access-control-allow-origin" not in preflight
 
     @pytest.mark.parametrize(
         "origins",

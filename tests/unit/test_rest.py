@@ -9,10 +9,17 @@ from chalice import Blueprint, Chalice
 from chalicelib import rest
 from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
-from chalicelib.errors import RateLimited, Unauthorized, Unavailable
+from chalicelib.errors import (
+    Forbidden,
+    InvalidCredentials,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+)
 from chalicelib.forms import FORM, Sent
 from chalicelib.limits import Bucket, Quota, Use
 from chalicelib.messages.models import Draft, HistoryPage
+from chalicelib.requests import MAX_BODY
 from chalicelib.wire import Id
 from tests.unit.settings import settings
 
@@ -70,6 +77,18 @@ def app(monkeypatch: pytest.MonkeyPatch, called: list[Any]) -> Chalice:
     @rest.endpoint(bp, "GET /admin", scope="admin")
     def admin(identity: Identity) -> None:
         called.append("admin")
+
+    @rest.endpoint(bp, "GET /forbidden", scope="chats.read")
+    def forbidden(identity: Identity) -> None:
+        raise Forbidden()
+
+    @rest.endpoint(bp, "POST /again", scope="chats.read")
+    def again(identity: Identity) -> None:
+        raise InvalidCredentials()
+
+    @rest.endpoint(bp, "POST /sign-in")
+    def sign_in() -> None:
+        raise Unauthorized()
 
     @rest.endpoint(bp, "GET /open")
     def open_(client: Client) -> rest.Reply[dict[str, str]]:
@@ -153,14 +172,57 @@ def test_without_a_token_nothing_is_read(app: Chalice, called: list[Any]) -> Non
     status, headers, body = call(app, "POST /chats/{chat_id}", chat_id="x", body="{", token=None)
 
     assert (status, body["code"]) == (401, "unauthorized")
-    assert headers["www-authenticate"] == "Bearer"
+    assert headers["www-authenticate"] == 'Bearer realm="parley"'
     assert called == []
 
 
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer  ", "Basic eDp5", "good"])
+def test_who_brings_no_token_is_asked_for_one(app: Chalice, authorization: str) -> None:
+    """RFC 6750, section 3.1: without an error."""
+    headers = {"authorization": authorization}
+    status, answered, _ = call(app, "GET /admin", token=None, headers=headers)
+
+    assert (status, answered["www-authenticate"]) == (401, 'Bearer realm="parley"')
+
+
+def test_who_brings_a_bad_token_is_told_so(app: Chalice) -> None:
+    status, answered, _ = call(app, "GET /admin", token="bad")
+
+    assert status == 401
+    assert answered["www-authenticate"] == 'Bearer realm="parley", error="invalid_token"'
+
+
+def test_a_wrong_password_says_nothing_of_the_token(app: Chalice) -> None:
+    """RFC 9110, section 15.5.2: a 401 has a challenge. The token that came is good, or none is
+    asked for, so a client that renews it would gain nothing."""
+    for route in ("POST /again", "POST /sign-in"):
+        for token in ("good", None) if route == "POST /sign-in" else ("good",):
+            status, answered, body = call(app, route, token=token)
+            assert (status, answered["www-authenticate"]) == (401, 'Bearer realm="parley"')
+            assert body["code"] == ("invalid_credentials" if "again" in route else "unauthorized")
+
+
 def test_a_scope_that_the_session_lacks_is_forbidden(app: Chalice, called: list[Any]) -> None:
-    status, _, body = call(app, "GET /admin")
+    status, headers, body = call(app, "GET /admin")
 
     assert (status, body["code"], called) == (403, "forbidden", [])
+    challenge = 'Bearer realm="parley", error="insufficient_scope", scope="admin"'
+    assert headers["www-authenticate"] == challenge
+
+
+def test_what_else_is_forbidden_says_nothing_of_scopes(app: Chalice) -> None:
+    status, headers, _ = call(app, "GET /forbidden")
+
+    assert status == 403
+    assert "www-authenticate" not in headers
+
+
+def test_head_is_answered_as_get_where_everybody_may_ask(app: Chalice) -> None:
+    for path in ("/open", "/memory"):
+        assert call(app, f"HEAD {path}", token=None) == call(app, f"GET {path}", token=None)
+    methods = {path: set(found) for path, found in app.routes.items()}
+    assert methods["/open"] == methods["/memory"] == {"GET", "HEAD"}
+    assert methods["/admin"] == methods["/page"] == {"GET"}
 
 
 @pytest.mark.parametrize(
@@ -222,7 +284,7 @@ def test_an_id_of_another_shape_is_not_found(app: Chalice, called: list[Any]) ->
         (None, "application/json", 400, "bad_request"),
         ("[]", "application/json", 422, "validation_failed"),
         (HELLO, "text/plain", 415, "unsupported_media_type"),
-        (HELLO + " " * rest.MAX_BODY, "application/json", 413, "too_large"),
+        (HELLO + " " * MAX_BODY, "application/json", 413, "too_large"),
     ],
 )
 def test_g7_a_bad_body_is_a_problem(

@@ -1,13 +1,20 @@
 """JSON at the edges."""
 
+import re
 import uuid
+from typing import Literal
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
+from chalicelib.admin.models import Actor
 from chalicelib.errors import AppError, BadRequest, ValidationFailed
 from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.models import Draft, Message, NewMessage
-from chalicelib.wire import now, parse
+from chalicelib.users.models import UserIds
+from chalicelib.wire import Id, now, parse
+
+MODES: tuple[Literal["validation"], Literal["serialization"]] = "validation", "serialization"
 
 HELLO = '{"client_id": "c1", "content": {"kind": "text", "text": "%s"}}'
 
@@ -33,11 +40,75 @@ def test_empty_text_and_control_characters_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", '{"client_id": "c1"', HELLO % "\\ud800", "[" * 5000, b"\xff\xfe"]
+    "text",
+    [
+        *("", "{", '{"client_id": "c1"', "[" * 5000, "\ufeff" + HELLO % "hi"),
+        *('{"client_id": NaN}', '{"x": [-Infinity]}', '{"x": ' + "9" * 5000 + "}"),
+        '{"x": ' + "[" * 300 + "]" * 300 + "}",
+    ],
+    ids=range(9),
 )
 def test_what_is_no_json_is_a_bad_request(text: str) -> None:
     with pytest.raises(BadRequest):
         parse(Draft, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (HELLO % r"hi \ud83d", ["content.text"]),
+        (HELLO % r"\udc00\ud83d\ude00", ["content.text"]),
+        (
+            r'{"client_id": "\ud800", "content": {"kind": "\udfff", "x": [["\ud800"]]}}',
+            ["client_id", "content.kind", "content.x.0.0"],
+        ),
+        (r'{"a": {"\ud800": 1}, "client_id": "c1"}', ["a.\N{REPLACEMENT CHARACTER}"]),
+        (r'{"a": "\ud800", "a": "fine"}', ["a"]),
+        (r'"\ud800"', [""]),
+        ("[" + ",".join([r'"\ud800"'] * 30) + "]", [str(n) for n in range(20)]),
+        (r'{"' + "x" * 100 + r'": "\ud800"}', ["x" * 64]),
+        ("[" * 300 + r'"\ud800"' + "]" * 300, [".".join(["0"] * 300)]),
+    ],
+)
+def test_g7_half_a_surrogate_pair_is_told_by_its_field(text: str, wrong: list[str]) -> None:
+    assert fields(text) == wrong
+
+
+def test_a_whole_surrogate_pair_is_a_character() -> None:
+    assert parse(Draft, HELLO % r"\ud83d\ude00").content.text == "\U0001f600"
+
+
+UPPER = "01A20000-0000-7000-8000-00000000000A"
+
+
+def test_an_id_is_the_same_in_either_case() -> None:
+    assert TypeAdapter(Id).validate_python(UPPER) == UPPER.lower()
+    assert TypeAdapter(UserIds).validate_python(f"{UPPER},{UPPER}") == f"{UPPER},{UPPER}".lower()
+    assert TypeAdapter(Actor).validate_python(UPPER) == UPPER.lower()
+
+
+@pytest.mark.parametrize(
+    "value", [UPPER + "\n", UPPER[:-1], f"{{{UPPER}}}", f"urn:uuid:{UPPER}", UPPER.replace("-", "")]
+)
+def test_another_form_of_a_uuid_is_not_an_id(value: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Id).validate_python(value)
+
+
+def test_a_schema_says_what_is_read_and_what_is_answered() -> None:
+    read, answered = (TypeAdapter(Id).json_schema(mode=mode) for mode in MODES)
+
+    assert re.search(read["pattern"], UPPER)
+    assert re.search(read["pattern"], UPPER.lower())
+    assert not re.search(answered["pattern"], UPPER)
+    assert re.search(answered["pattern"], UPPER.lower())
+
+
+def test_a_client_id_that_is_a_uuid_is_the_same_in_either_case() -> None:
+    draft = '{"client_id": "%s", "content": {"kind": "text", "text": "hi"}}'
+
+    assert parse(Draft, draft % UPPER).client_id == UPPER.lower()
+    assert parse(Draft, draft % "aBcD").client_id == "aBcD"
 
 
 @pytest.mark.parametrize(

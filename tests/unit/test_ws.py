@@ -181,7 +181,7 @@ class TestReceive:
             ("", None, "bad_request"),
             ("[]", None, "bad_request"),
             ('"see"', None, "bad_request"),
-            ('{"id": "\\ud800"}', None, "bad_request"),
+            ('{"id": "\\ud800"}', None, "validation_failed"),
             ({"action": "see"}, None, "validation_failed"),
             ({"id": 7, "action": "see"}, None, "validation_failed"),
             ({"id": "", "action": "see"}, None, "validation_failed"),
@@ -197,6 +197,19 @@ class TestReceive:
             ({"id": "7", "action": "admin", "data": {"seq": 1}}, "7", "forbidden"),
             ({"id": "7", "action": "see", "data": {"seq": 404}}, "7", "chat_not_found"),
             ({"id": "7", "action": "see", "data": {"seq": 500}}, "7", "internal"),
+            ('{"id": "7", "action": "see", "data": {"seq": NaN}}', "7", "bad_request"),
+            (
+                '{"id": "7", "action": "see", "data": ' + "[" * 300 + "]" * 300 + "}",
+                "7",
+                "bad_request",
+            ),
+            (
+                '{"id": "7", "action": "see", "data": {"seq": ' + "9" * 5000 + "}}",
+                "7",
+                "bad_request",
+            ),
+            ('{"id": "7", "action": "see", "data": {"seq": 1e999}}', "7", "validation_failed"),
+            ('\ufeff{"id": "7", "action": "see", "data": {"seq": 1}}', None, "bad_request"),
         ],
     )
     def test_g7_bad_frames_are_answered(self, body: Any, re: str | None, code: str) -> None:
@@ -204,6 +217,31 @@ class TestReceive:
 
         assert (found["re"], found["error"]["code"]) == (re, code)
         assert "hunter2" not in json.dumps(found)
+
+    @pytest.mark.parametrize(
+        ("body", "re", "fields"),
+        [
+            (r'{"id": "7", "action": "see", "data": {"seq": "hi \ud83d"}}', "7", ["seq"]),
+            (r'{"id": "7", "action": "see", "data": {"a": [1, {"b": "\udc00"}]}}', "7", ["a.1.b"]),
+            (
+                r'{"id": "7", "action": "see", "data": {"a\udc00": 1}}',
+                "7",
+                ["a\N{REPLACEMENT CHARACTER}"],
+            ),
+            (r'{"id": "7", "action": "s\ud800ee", "data": {}}', "7", ["action"]),
+            (r'{"id": "7\ud800", "action": "see", "data": {}}', None, ["id"]),
+            (r'{"id": "7", "action": "see", "data": "\ud800"}', "7", ["data"]),
+            (r'{"id": "7", "\ud800\ud800": "\ud800"}', "7", ["\N{REPLACEMENT CHARACTER}" * 2]),
+            (r'["\ud800"]', None, ["0"]),
+        ],
+    )
+    def test_g7_half_a_surrogate_pair_is_told_by_its_field(
+        self, body: str, re: str | None, fields: list[str]
+    ) -> None:
+        found = answer(body)
+
+        assert (found["re"], found["error"]["code"]) == (re, "validation_failed")
+        assert [error["field"] for error in found["error"]["errors"]] == fields
 
     def test_details_of_an_error_come_along(self) -> None:
         found = answer({"id": "7", "action": "see", "data": {"seq": 404}})
@@ -245,6 +283,10 @@ class TestLimits:
             (
                 {"id": "7", "action": "post", "data": {"chat_id": "x"}},
                 Use(limit="send", target="x"),
+            ),
+            (
+                {"id": "7", "action": "post", "data": {"chat_id": "AB"}},
+                Use(limit="send", target="ab"),
             ),
             ({"id": "7", "action": "post", "data": {"chat_id": 7}}, Use(limit="send")),
             ({"id": "7", "action": "post", "data": 7}, Use(limit="send")),

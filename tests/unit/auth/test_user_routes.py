@@ -60,7 +60,6 @@ class TestUsers:
             {"ids": [""]},
             {"ids": [","]},
             {"ids": ["ana"]},
-            {"ids": [new_id().upper()]},
             {"ids": [new_id() + ","]},
             {"ids": [f"{new_id()}, {new_id()}"]},
             {"ids": [",".join(new_id() for _ in range(101))]},
@@ -70,7 +69,6 @@ class TestUsers:
             "nothing",
             "a comma",
             "no id",
-            "in capitals",
             "a comma too many",
             "a space",
             "too many",
@@ -80,7 +78,7 @@ class TestUsers:
     def test_a_hundred_ids_at_most_and_nothing_else(
         self, app: Chalice, world: World, query: Any
     ) -> None:
-        hundred = {"ids": [",".join(new_id() for _ in range(100))]}
+        hundred = {"ids": [",".join(new_id().upper() for _ in range(100))]}
         by = world.register()
 
         assert call(app, "GET /v1/users", by=by, query=hundred) == (200, {"items": []})

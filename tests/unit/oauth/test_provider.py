@@ -69,7 +69,8 @@ class TestScopes:
         assert "admin.roles" in replace(beyond, roles=frozenset({"admin"})).scopes
 
     def test_a_refresh_can_ask_for_less_and_not_for_more(self, provider: Provider) -> None:
-        ana, program = provider.world.register(), provider.program()
+        ana = provider.world.register()
+        program = provider.program(scopes=["openid", "chats.read", "users.read"])
         token = provider.granted(program, ana)["refresh_token"]
         form = {"grant_type": "refresh_token", "refresh_token": token}
 
