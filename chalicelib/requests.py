@@ -80,9 +80,9 @@ def client_of(request: Any) -> Client:
     )
 
 
-def brings_token(request: Any) -> bool:
-    """Whether it names an access token in the Authorization header (RFC 6750, section 2.1)."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+def brings_token(authorization: str) -> bool:
+    """Whether an Authorization header names an access token (RFC 6750, section 2.1)."""
+    scheme, _, token = authorization.partition(" ")
     return scheme.lower() == "bearer" and bool(token.strip())
 
 

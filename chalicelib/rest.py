@@ -103,13 +103,13 @@ def endpoint(
 
     The view's annotations say what it gets: path parameters by name (validated, else 404),
     `identity: Identity` or `program: Program` (needs `scope`, else 401 or 403), `body: Model`
-    (JSON), `query: Model`, `sent: Sent` (a form), `client: Client`. What it returns is answered as
-    JSON with `status`; `None` as 204; a `Reply` or an `Answer` with the status it names, one of
-    `status`. `page` is given for routes that answer with HTML: it makes the page that shows an
-    error, and no script of another origin may call such a route. `told` adds members that a
-    protocol wants in its errors, which are then application/json. A `public` answer may be cached
-    for PUBLIC_SECONDS. `readers` are "settings" unless said otherwise; a GET that needs no scope is
-    for "everybody".
+    (JSON), `query: Model`, `sent: Sent` (a form; of a view with a scope, it may hold the access
+    token), `client: Client`. What it returns is answered as JSON with `status`; `None` as 204; a
+    `Reply` or an `Answer` with the status it names, one of `status`. `page` is given for routes
+    that answer with HTML: it makes the page that shows an error, and no script of another origin
+    may call such a route. `told` adds members that a protocol wants in its errors, which are then
+    application/json. A `public` answer may be cached for PUBLIC_SECONDS. `readers` are "settings"
+    unless said otherwise; a GET that needs no scope is for "everybody".
 
     `errors` are those that the service raises. Those of every route of its kind are added. `limit`
     is a class of chalicelib/limits.py; without one it is "default", "program" or, without a scope,
@@ -152,11 +152,15 @@ def endpoint(
 
         def answered(request: Any, request_id: str, parameters: dict[str, str]) -> Response:
             quotas: Sequence[Quota] = ()
+            authorization = request.headers.get("authorization", "")
             try:
                 arguments: dict[str, Any] = {}
+                if scope is not None and "sent" in hints:
+                    arguments["sent"] = sent_by(request)
+                    authorization = arguments["sent"].token
                 use = _use(request, limited, parameters)
                 if scope is not None:
-                    caller, quotas = _admit(request, use, by_program="program" in hints)
+                    caller, quotas = _admit(authorization, use, by_program="program" in hints)
                     if scope not in caller.scopes:
                         raise ScopeMissing(scope)
                     arguments["program" if "program" in hints else "identity"] = caller
@@ -168,7 +172,7 @@ def endpoint(
                     arguments["query"] = query_of(hints["query"], request)
                 if "body" in hints:
                     arguments["body"] = body_of(hints["body"], request)
-                if "sent" in hints:
+                if "sent" in hints and scope is None:
                     arguments["sent"] = sent_by(request)
                 if "client" in hints:
                     arguments["client"] = client_of(request)
@@ -177,11 +181,11 @@ def endpoint(
                     kept = f"public, max-age={headers.PUBLIC_SECONDS}"
                     response.headers["Cache-Control"] = kept
             except AppError as error:
-                response = refused(error, request, request_id)
+                response = refused(error, authorization, request_id)
                 quotas = error.quotas if isinstance(error, RateLimited) else quotas
             except Exception:
                 log.exception("request failed", extra={"route": route})
-                response = refused(AppError(), request, request_id)
+                response = refused(AppError(), authorization, request_id)
             response.headers.update(fields_of(quotas))
             if page is None:
                 origin = request.headers.get("origin", "")
@@ -192,12 +196,12 @@ def endpoint(
                     response.headers.update(headers.cors(allowed, origin))
             return response
 
-        def refused(error: AppError, request: Any, request_id: str) -> Response:
+        def refused(error: AppError, authorization: str, request_id: str) -> Response:
             response = problem(error, request_id, told(error) if told else {})
             if isinstance(error, ScopeMissing):
                 challenge = headers.bearer("insufficient_scope", error.scope)
                 response.headers["WWW-Authenticate"] = challenge
-            elif scope is not None and type(error) is Unauthorized and brings_token(request):
+            elif scope is not None and type(error) is Unauthorized and brings_token(authorization):
                 response.headers["WWW-Authenticate"] = headers.bearer("invalid_token")
             if told is not None:
                 response.headers["Content-Type"] = "application/json"
@@ -328,6 +332,5 @@ def _use(request: Any, limit: str, parameters: dict[str, str]) -> Use:
     return Use(limit=limit, address=client_of(request).address, target=target)
 
 
-def _admit(request: Any, use: Use, *, by_program: bool) -> tuple[Any, Sequence[Quota]]:
-    authorization = request.headers.get("authorization", "")
+def _admit(authorization: str, use: Use, *, by_program: bool) -> tuple[Any, Sequence[Quota]]:
     return (deps.programs if by_program else deps.auth).admit(authorization, use)

@@ -24,7 +24,7 @@ from chalicelib.errors import (
 from chalicelib.limits import Use
 from chalicelib.oauth.answers import MODES, TOO_LONG, GoBack, answer, fits
 from chalicelib.oauth.models import NoWayBack, OAuthClient, one_each
-from chalicelib.oauth.protocol import Approval, Question, Server
+from chalicelib.oauth.protocol import Approval, Question, Server, refuse_other_targets
 from chalicelib.oauth.visitors import Visitor
 from chalicelib.users.models import Profile
 from chalicelib.wire import now
@@ -226,7 +226,7 @@ class Consent:
         server = self._oauth.server(visitor.client)
         question = Question("GET", self._settings.issuer, given)
         try:
-            _refuse_what_we_have_not(given)
+            _refuse_what_we_have_not(given, self._settings.issuer)
             grant = server.get_consent_grant(question)
         except OAuth2Error as error:
             error.state = given.get("state")
@@ -269,7 +269,7 @@ def _back(asked: Asked, parameters: Mapping[str, str]) -> GoBack:
     return answer(asked.given, asked.redirect_uri, parameters, asked.server.settings.issuer)
 
 
-def _refuse_what_we_have_not(given: Mapping[str, str]) -> None:
+def _refuse_what_we_have_not(given: Mapping[str, str], issuer: str) -> None:
     for name in ("request", "request_uri"):
         if name in given:
             raise OAuth2Error("Send plain parameters.", error=f"{name}_not_supported")
@@ -279,3 +279,4 @@ def _refuse_what_we_have_not(given: Mapping[str, str]) -> None:
         raise OAuth2Error("Ask for a code.", error="unsupported_response_type")
     if given.get("response_mode", MODES[0]) not in MODES:
         raise InvalidRequestError(f"Ask for a response_mode of: {', '.join(MODES)}.")
+    refuse_other_targets(given, issuer)

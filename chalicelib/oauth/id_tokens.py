@@ -24,8 +24,8 @@ def claims_of(user: Profile, scopes: Collection[str]) -> dict[str, Any]:
 
 
 class IdTokens:
-    """Makes the ID token that goes with an access token. Ask for `profile` before the access token
-    is made: it reads PostgreSQL, and a code is used up by then."""
+    """Makes the ID token that goes with an access token. Ask for `profile` before that is made: if
+    PostgreSQL does not answer, no session has changed yet."""
 
     def __init__(self, tokens: "AccessTokens", users: "Callable[[], Users]") -> None:
         self._tokens = tokens

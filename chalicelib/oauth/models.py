@@ -277,11 +277,20 @@ def origin(uri: str) -> str:
 
 
 def one_each(given: Mapping[str, list[str]]) -> dict[str, str]:
-    """Parameters by name; an empty one counts as missing (RFC 6749, section 3.1). Raises
-    ValueError, whose text repeats nothing, for one that is there twice, or too long."""
-    for values in given.values():
-        if len(values) > 1:
+    """Parameters by name; an empty one counts as missing (RFC 6749, section 3.1). `resource` may
+    come more than once (RFC 8707, section 2): its values are joined by spaces, which no URI holds.
+    Raises ValueError, whose text repeats nothing, for another one that is there twice, or one that
+    is too long."""
+    found = {}
+    for name, values in given.items():
+        if len(values) > 1 and name != "resource":
             raise ValueError("Send each parameter once.")
-        if len(values[0]) > MAX_PARAMETER:
+        found[name] = " ".join(filter(None, values))
+        if len(found[name]) > MAX_PARAMETER:
             raise ValueError("A parameter is too long.")
-    return {name: values[0] for name, values in given.items() if values[0]}
+    return {name: value for name, value in found.items() if value}
+
+
+def is_our_api(resource: str, issuer: str) -> bool:
+    """Whether resource indicators, with spaces between, all name this API (RFC 8707)."""
+    return {issuer, f"{issuer}/"}.issuperset(resource.split(" "))

@@ -8,7 +8,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from chalicelib.oauth.models import is_challenge, proves
 
 if TYPE_CHECKING:
-    from chalicelib.oauth.protocol import CodeGrant, Redeemed
+    from chalicelib.oauth.grant_types import CodeGrant, Redeemed
 
 MAX_NONCE = 512
 """Characters, of ASCII. A nonce comes back in the ID token, which must stay short enough for a

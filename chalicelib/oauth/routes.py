@@ -93,14 +93,14 @@ def introspect_token(sent: Sent, client: Client) -> Answer:
 
 
 @endpoint(bp, "GET /oauth2/userinfo", scope="openid", told=_refused, readers="everybody")
-def userinfo(identity: Identity) -> dict[str, Any]:
+def userinfo(identity: Identity, sent: Sent) -> dict[str, Any]:
     """What the user agreed to show of themselves."""
     return deps.oauth.userinfo(identity)
 
 
 @endpoint(bp, "POST /oauth2/userinfo", scope="openid", told=_refused, readers="everybody")
-def userinfo_by_post(identity: Identity) -> dict[str, Any]:
-    """The same by POST, which OpenID Connect asks for as well."""
+def userinfo_by_post(identity: Identity, sent: Sent) -> dict[str, Any]:
+    """The same by POST, which OpenID Connect asks for as well. The token may be in the form."""
     return deps.oauth.userinfo(identity)
 
 

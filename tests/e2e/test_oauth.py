@@ -125,6 +125,8 @@ def test_userinfo_tells_what_was_agreed_to(browser: Browser, program: Program, a
             "email": profile["email"],
             "email_verified": False,
         }
+    by_form = httpx.post(f"{browser.url}/oauth2/userinfo", data={"access_token": less})
+    assert by_form.json() == {"sub": ana.id}
     assert call(browser.url, "/oauth2/userinfo", less).json() == {"sub": ana.id}
     assert call(browser.url, "/oauth2/userinfo", none).status_code == 403
     assert call(browser.url, "/oauth2/userinfo", "nonsense").status_code == 401

@@ -189,4 +189,4 @@ def test_a_path_that_is_not_utf_8_is_not_found() -> None:
      ("Basic eDp5", False), ("", False)],
 )  # fmt: skip
 def test_only_a_bearer_token_is_one(authorization: str, brings: bool) -> None:
-    assert brings_token(request(authorization=authorization)) is brings
+    assert brings_token(authorization) is brings
