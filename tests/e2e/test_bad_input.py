@@ -35,7 +35,8 @@ BODIES: list[tuple[Any, int, str, list[str]]] = [
     (b"{", 400, "bad_request", []),
     (b"", 400, "bad_request", []),
     (b"\xff\xfe", 400, "bad_request", []),
-    (b'{"client_id": "\\ud800"}', 400, "bad_request", []),
+    (b'{"client_id": "\\ud800"}', 422, "validation_failed", ["client_id"]),
+    (b'{"content": {"text": "hi \\ud83d"}}', 422, "validation_failed", ["content.text"]),
     (b"[" * 60_000, 400, "bad_request", []),
     ([], 422, "validation_failed", [""]),
     ({}, 422, "validation_failed", ["client_id", "content"]),
@@ -108,6 +109,11 @@ def test_g7_bad_frames_are_answered_and_leave_nothing(run: Run) -> None:
                     await asyncio.sleep(0.02)
             assert {frame["error"]["code"] for frame in a.stray} == {"bad_request"}
             assert {frame["re"] for frame in a.stray} == {None}
+            half = {"chat_id": chat, "client_id": "x", "content": {**TEXT, "text": "hi \ud83d"}}
+            with pytest.raises(Refused) as refused:
+                await a.ask("message.send", half)
+            assert refused.value.code == "validation_failed"
+            assert [error["field"] for error in refused.value.answer["errors"]] == ["content.text"]
             await a.connection.send(b'{"id": "1", "action": "ping"}')
             await a.ask("ping")
         assert (await bo.ok(f"GET /v1/chats/{chat}"))["last_rev"] == 0
