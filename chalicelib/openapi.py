@@ -163,8 +163,6 @@ def _problems(one: Endpoint) -> dict[int, list[str]]:
         errors.append(NotFound)
     if "query" in one.hints:
         errors.append(ValidationFailed)
-    if "sent" in one.hints:
-        errors.append(BadRequest)
     if one.method == "POST" and "sent" in one.hints:
         errors += [TooLarge, UnsupportedMediaType, ValidationFailed]
     if "body" in one.hints:

@@ -80,7 +80,7 @@ class Endpoint:
     @property
     def open(self) -> bool:
         """Whether it answers everybody alike, and so HEAD as well (RFC 9110, section 9.3.2)."""
-        return self.method == "GET" and self.scope is None and not self.page
+        return self.method == "GET" and self.limit == "open"
 
 
 ENDPOINTS: list[Endpoint] = []
@@ -109,7 +109,7 @@ def endpoint(
     that answer with HTML: it makes the page that shows an error, and no script of another origin
     may call such a route. `told` adds members that a protocol wants in its errors, which are then
     application/json. A `public` answer may be cached for PUBLIC_SECONDS. `readers` are "settings"
-    unless said otherwise; a GET that needs no scope is for "everybody".
+    unless said otherwise; a GET of the class "open" is for "everybody".
 
     `errors` are those that the service raises. Those of every route of its kind are added. `limit`
     is a class of chalicelib/limits.py; without one it is "default", "program" or, without a scope,
