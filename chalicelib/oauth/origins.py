@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 KEPT_SECONDS = 60.0
 """How long origins are kept in memory. A program that is new, or deleted, counts after that."""
 
-_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\])):[0-9]{1,5}")
+_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost)):[0-9]{1,5}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
