@@ -32,10 +32,21 @@ BASIC = f'Basic realm="{REALM}"'
 """Asks a program for its credentials (RFC 7617, section 2)."""
 
 
-def bearer(error: str = "", scope: str = "") -> str:
+RESOURCE_METADATA = "/.well-known/oauth-protected-resource"
+"""Where programs read where to get tokens for the API (RFC 9728)."""
+
+
+def bearer(issuer: str, error: str = "", scope: str = "") -> str:
     """Asks for an access token (RFC 6750, section 3). `error` says what is wrong with the one that
-    came; `scope` names what it lacks."""
-    said = {"realm": REALM, "error": error, "scope": scope}
+    came; `scope` names what it lacks. The issuer is empty where settings cannot be read; else the
+    challenge says where tokens come from (RFC 9728, section 5.1).
+
+    The metadata is below the issuer. Where that has a path, as API Gateway's own addresses have,
+    RFC 9728, section 3.1, wants another place, which the API cannot serve (docs/decisions/0040): so
+    programs find it there by this header alone.
+    """
+    metadata = issuer and issuer + RESOURCE_METADATA
+    said = {"realm": REALM, "error": error, "scope": scope, "resource_metadata": metadata}
     return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in said.items() if value)
 
 

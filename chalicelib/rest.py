@@ -80,7 +80,7 @@ class Endpoint:
     @property
     def open(self) -> bool:
         """Whether it answers everybody alike, and so HEAD as well (RFC 9110, section 9.3.2)."""
-        return self.method == "GET" and self.limit == "open"
+        return self.method == "GET" and self.limit == "open" and not self.page
 
 
 ENDPOINTS: list[Endpoint] = []
@@ -199,10 +199,10 @@ def endpoint(
         def refused(error: AppError, authorization: str, request_id: str) -> Response:
             response = problem(error, request_id, told(error) if told else {})
             if isinstance(error, ScopeMissing):
-                challenge = headers.bearer("insufficient_scope", error.scope)
+                challenge = headers.bearer(_issuer(), "insufficient_scope", error.scope)
                 response.headers["WWW-Authenticate"] = challenge
             elif scope is not None and type(error) is Unauthorized and brings_token(authorization):
-                response.headers["WWW-Authenticate"] = headers.bearer("invalid_token")
+                response.headers["WWW-Authenticate"] = headers.bearer(_issuer(), "invalid_token")
             if told is not None:
                 response.headers["Content-Type"] = "application/json"
             if page is not None:
@@ -282,7 +282,7 @@ def problem(error: AppError, request_id: str, more: Mapping[str, str] | None = N
         log.warning("unavailable", extra={"dependency": error.dependency})
     sent = {**_headers(request_id), "Content-Type": "application/problem+json"}
     if error.status == 401:
-        sent["WWW-Authenticate"] = headers.bearer()
+        sent["WWW-Authenticate"] = headers.bearer(_issuer())
     if "retry_after" in error.details:
         sent["Retry-After"] = str(error.details["retry_after"])
     document = {
@@ -299,13 +299,17 @@ def problem(error: AppError, request_id: str, more: Mapping[str, str] | None = N
 
 
 def _headers(request_id: str) -> dict[str, str | list[str]]:
-    # If settings cannot be read, the answer goes without the headers that depend on them.
-    settings = vars(deps).get("settings")
     return {
-        **headers.common(settings.issuer if settings else ""),
+        **headers.common(_issuer()),
         "Content-Type": "application/json",
         "x-request-id": request_id,
     }
+
+
+def _issuer() -> str:
+    """Empty if settings cannot be read: the answer goes without what depends on them."""
+    settings = vars(deps).get("settings")
+    return settings.issuer if settings else ""
 
 
 def _answer(result: Any, status: int, request_id: str) -> Response:

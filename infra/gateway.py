@@ -53,7 +53,7 @@ class Refusal(NamedTuple):
             "x-request-id": request_id,
         }
         if self.status == HTTPStatus.UNAUTHORIZED:
-            told["WWW-Authenticate"] = headers.bearer()
+            told["WWW-Authenticate"] = headers.bearer(issuer)
         if self.retry_after is not None:
             told["Retry-After"] = str(self.retry_after)
         return told
@@ -72,7 +72,7 @@ UNKNOWN_ROUTE = Refusal(
 )
 REFUSED = _as(Forbidden, detail="The gateway refuses this request.")
 TOO_LARGE = _as(TooLarge)
-TOO_MANY = _as(RateLimited, retry_after=1)
+TOO_MANY = _as(RateLimited, detail=str(RateLimited(1)), retry_after=1)
 BROKEN = _as(AppError)
 FAILED = _as(AppError, 502)
 LATE = _as(
@@ -131,7 +131,7 @@ def patch_chalice() -> None:
 def _response(refusal: Refusal) -> dict[str, Any]:
     """A text in quotes is sent as it is, and cannot hold quotes itself, as the content policy does;
     `context` is what API Gateway knows of the request."""
-    told = refusal.headers("", "https://").items()
+    told = {**refusal.headers("", ""), **headers.common("https://")}.items()
     parameters = {
         f"gatewayresponse.header.{name}": f"'{value}'" for name, value in told if "'" not in value
     }

@@ -8,7 +8,7 @@ from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
 from chalicelib.errors import AppError, NoSecret
 from chalicelib.forms import Sent
-from chalicelib.headers import BASIC
+from chalicelib.headers import BASIC, RESOURCE_METADATA
 from chalicelib.oauth import look, pages, resource
 from chalicelib.oauth.metadata import metadata
 from chalicelib.oauth.models import (
@@ -55,7 +55,7 @@ def authorization_server() -> dict[str, Any]:
     return metadata(deps.settings.issuer)
 
 
-@endpoint(bp, f"GET {resource.PATH}", limit="open", public=True)
+@endpoint(bp, f"GET {RESOURCE_METADATA}", limit="open", public=True)
 def protected_resource() -> dict[str, Any]:
     """Where programs get tokens for this API, and for what (RFC 9728)."""
     return resource.resource_metadata(deps.settings.issuer)

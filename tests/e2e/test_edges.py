@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from chalicelib.headers import bearer
 from tests.client import PASSWORD
 from tests.cloud import WIDE, Cloud
 from tests.e2e.oauth import Browser, Program, post, registered
@@ -227,19 +228,21 @@ class TestHead:
 
 
 class TestChallenges:
-    def test_say_what_is_wrong_with_a_token(self, http: httpx.Client, ana: Person) -> None:
+    def test_say_what_is_wrong_with_a_token(
+        self, cloud: Cloud, http: httpx.Client, ana: Person
+    ) -> None:
         none = http.get("/oauth2/userinfo")
         bad = http.get("/oauth2/userinfo", headers={"Authorization": "Bearer x"})
         narrow = ana.call("GET", "/v1/admin/audit")
         wrong = http.post("/v1/auth/login", json={"login": ana.username, "password": "x" * 10})
         again = ana.call("POST", "/v1/users/me/delete", {"password": "wrong wrong wrong"})
 
-        assert none.headers["www-authenticate"] == 'Bearer realm="parley"'
-        assert bad.headers["www-authenticate"] == 'Bearer realm="parley", error="invalid_token"'
+        assert none.headers["www-authenticate"] == bearer(cloud.http_url)
+        assert bad.headers["www-authenticate"] == bearer(cloud.http_url, "invalid_token")
         assert 'error="insufficient_scope", scope="admin.' in narrow.headers["www-authenticate"]
         for answer in (wrong, again):
             assert problem(answer) == (401, "invalid_credentials")
-            assert answer.headers["www-authenticate"] == 'Bearer realm="parley"'
+            assert answer.headers["www-authenticate"] == bearer(cloud.http_url)
 
     def test_ask_a_program_for_its_secret(self, cloud: Cloud, http: httpx.Client) -> None:
         wrong = Program(registered(cloud).id, "wrong")

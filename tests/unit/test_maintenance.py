@@ -60,7 +60,8 @@ class Servers:
         self.ping()
         self.installed.append(new)
         made = {**new.model_dump(), "client_id": "c1", "created_at": now()}
-        return RegisteredClient(**made, client_secret="s3cret")
+        never = dict.fromkeys(("last_used_at", "former_secret_until", "former_secret_used_at"))
+        return RegisteredClient(**made, **never, client_secret="s3cret")
 
     def admit(self, name: str, types: list[str]) -> ConsumerAccount:
         self.ping()

@@ -17,6 +17,7 @@ from chalicelib.errors import (
     Unavailable,
 )
 from chalicelib.forms import FORM, Sent
+from chalicelib.headers import bearer
 from chalicelib.limits import Bucket, Quota, Use
 from chalicelib.messages.models import Draft, HistoryPage
 from chalicelib.requests import MAX_BODY
@@ -25,6 +26,10 @@ from tests.unit.settings import settings
 
 CHAT = "00000000-0000-7000-8000-000000000001"
 HELLO = '{"client_id": "c1", "content": {"kind": "text", "text": "hi"}}'
+
+
+CHALLENGE = bearer(settings().issuer)
+BAD_TOKEN = bearer(settings().issuer, "invalid_token")
 
 
 class FakeAuth:
@@ -172,7 +177,7 @@ def test_without_a_token_nothing_is_read(app: Chalice, called: list[Any]) -> Non
     status, headers, body = call(app, "POST /chats/{chat_id}", chat_id="x", body="{", token=None)
 
     assert (status, body["code"]) == (401, "unauthorized")
-    assert headers["www-authenticate"] == 'Bearer realm="parley"'
+    assert headers["www-authenticate"] == CHALLENGE
     assert called == []
 
 
@@ -182,14 +187,14 @@ def test_who_brings_no_token_is_asked_for_one(app: Chalice, authorization: str) 
     headers = {"authorization": authorization}
     status, answered, _ = call(app, "GET /admin", token=None, headers=headers)
 
-    assert (status, answered["www-authenticate"]) == (401, 'Bearer realm="parley"')
+    assert (status, answered["www-authenticate"]) == (401, CHALLENGE)
 
 
 def test_who_brings_a_bad_token_is_told_so(app: Chalice) -> None:
     status, answered, _ = call(app, "GET /admin", token="bad")
 
     assert status == 401
-    assert answered["www-authenticate"] == 'Bearer realm="parley", error="invalid_token"'
+    assert answered["www-authenticate"] == BAD_TOKEN
 
 
 def test_a_wrong_password_says_nothing_of_the_token(app: Chalice) -> None:
@@ -198,7 +203,7 @@ def test_a_wrong_password_says_nothing_of_the_token(app: Chalice) -> None:
     for route in ("POST /again", "POST /sign-in"):
         for token in ("good", None) if route == "POST /sign-in" else ("good",):
             status, answered, body = call(app, route, token=token)
-            assert (status, answered["www-authenticate"]) == (401, 'Bearer realm="parley"')
+            assert (status, answered["www-authenticate"]) == (401, CHALLENGE)
             assert body["code"] == ("invalid_credentials" if "again" in route else "unauthorized")
 
 
@@ -206,8 +211,8 @@ def test_a_scope_that_the_session_lacks_is_forbidden(app: Chalice, called: list[
     status, headers, body = call(app, "GET /admin")
 
     assert (status, body["code"], called) == (403, "forbidden", [])
-    challenge = 'Bearer realm="parley", error="insufficient_scope", scope="admin"'
-    assert headers["www-authenticate"] == challenge
+    challenge = headers["www-authenticate"]
+    assert challenge.startswith('Bearer realm="parley", error="insufficient_scope", scope="admin"')
 
 
 def test_what_else_is_forbidden_says_nothing_of_scopes(app: Chalice) -> None:

@@ -176,7 +176,7 @@ REGISTRATION = {
         ({"username": "an"}, "A username has 3 to 32 letters a-z, digits or underscores."),
         ({"username": "ana.b"}, "A username has 3 to 32 letters a-z, digits or underscores."),
         ({"username": 7}, "A username has 3 to 32 letters a-z, digits or underscores."),
-        ({"email": "ana"}, "This does not look like an e-mail address, such as name@example.com."),
+        ({"email": "ana"}, "This is not an e-mail address. Write it like ana@example.org."),
         ({"email": "a" * 255}, "Use at most 254 characters."),
         ({"password": "short"}, "Use at least 10 characters."),
         ({"display_name": ""}, "This must not be empty."),
@@ -194,7 +194,7 @@ def test_what_a_new_user_reads(given: dict[str, Any], said: str) -> None:
 
 def test_what_others_read() -> None:
     code = "A code of the app has 6 digits. A recovery code has 16 letters and digits."
-    an_id = "This is not an id. An id is a UUID in lower case, as the server gave it."
+    an_id = "This is not an id. An id is a UUID, as the server gave it."
     assert message(SecondFactorCode, code="12345") == code
     assert message(Credentials, login="ana", password="x", second_factor="1") == code
     assert message(NewChat, kind="direct", user_id="ana") == an_id

@@ -81,7 +81,7 @@ def test_its_form_is_that_of_our_own_problems(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(vars(deps), "settings", settings(issuer="https://api.example.org"))
     pairs = (
         (Unauthorized(), gateway.RESPONSES["UNAUTHORIZED"]),
-        (Unavailable("x"), gateway.LATE._replace(status=503, detail=Unavailable.message)),
+        (Unavailable("x"), gateway.LATE._replace(status=503, detail=str(Unavailable("x")))),
     )
     for error, refusal in pairs:
         ours = rest.problem(error, "r1")

@@ -113,16 +113,6 @@ def test_the_right_password_is_taken_from_a_new_browser_that_has_the_page(new: O
     assert "Allow Board?" in own.sign_in().body
 
 
-@pytest.mark.parametrize("code", ["12345", "1234567", "x" * 99])
-def test_a_code_of_the_wrong_form_is_explained(new: Open, code: str) -> None:
-    browser = new()
-    browser.ask()
-    shown = browser.submit("sign_in", login="ana", password=PASSWORD, code=code)
-
-    assert "A code of the app has 6 digits." in shown.body
-    assert 'name="code"' in shown.body
-
-
 def test_who_waits_reads_how_long(new: Open) -> None:
     empty(new)
     with pytest.raises(RateLimited, match=r"Try again in \d+ (second|minute|hour)s?\."):

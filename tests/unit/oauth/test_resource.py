@@ -4,8 +4,8 @@ import pytest
 
 import app as application
 from chalicelib.deps import deps
+from chalicelib.headers import RESOURCE_METADATA
 from chalicelib.oauth.models import SERVICE_SCOPES, USER_SCOPES
-from chalicelib.oauth.resource import PATH, resource_metadata_url
 from tests.unit.settings import settings
 from tests.unit.test_rest import call
 
@@ -16,7 +16,7 @@ ISSUERS = ["https://chat.example.org", "https://abc.execute-api.eu-west-1.amazon
 def test_names_the_api_and_the_provider(issuer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(vars(deps), "settings", settings(issuer=issuer))
 
-    status, headers, body = call(application.app, f"GET {PATH}")
+    status, headers, body = call(application.app, f"GET {RESOURCE_METADATA}")
 
     assert status == 200
     assert headers["content-type"] == "application/json"
@@ -28,5 +28,13 @@ def test_names_the_api_and_the_provider(issuer: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("issuer", ISSUERS, ids=["own name", "stage"])
-def test_is_found_below_the_issuer(issuer: str) -> None:
-    assert resource_metadata_url(issuer) == f"{issuer}/.well-known/oauth-protected-resource"
+def test_a_challenge_says_where_that_is(issuer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 9728, section 5.1."""
+    monkeypatch.setitem(vars(deps), "settings", settings(issuer=issuer))
+
+    status, headers, _ = call(application.app, "GET /v1/users/me", token=None)
+
+    assert status == 401
+    assert headers["www-authenticate"] == (
+        f'Bearer realm="parley", resource_metadata="{issuer}{RESOURCE_METADATA}"'
+    )

@@ -123,13 +123,24 @@ class TestTheSecondStep:
         answer = json.dumps(device.answer(tab.options()))
         assert ALLOW in tab.submit("second_factor", passkey=answer)
 
-    @pytest.mark.parametrize("form", [{"code": "000000"}, {"code": ""}, {"code": "x"}, {}])
-    def test_a_wrong_code_is_asked_for_again(self, tab: Tab, form: dict[str, str]) -> None:
+    @pytest.mark.parametrize(
+        ("form", "said"),
+        [
+            ({"code": "000000"}, "This code is wrong"),
+            ({"code": ""}, "A code of the app has 6 digits."),
+            ({"code": "12345"}, "A code of the app has 6 digits."),
+            ({"code": "x" * 99}, "A code of the app has 6 digits."),
+            ({}, "A code of the app has 6 digits."),
+        ],
+    )
+    def test_a_wrong_code_is_asked_for_again(
+        self, tab: Tab, form: dict[str, str], said: str
+    ) -> None:
         holder = second_factor.Holder(tab.provider.world)
         tab.sign_in()
         tab.provider.world.throttle.taken.clear()
 
-        assert "This code is wrong" in tab.submit("second_factor", **form)
+        assert said in tab.submit("second_factor", **form)
         assert [key for key in tab.provider.world.throttle.taken if ":page:" in key]
         assert ALLOW in tab.submit("second_factor", code=holder.code())
 
