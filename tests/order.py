@@ -29,6 +29,7 @@ _FIRST = [
         r"contract/test_pooled",
         r"e2e/test_bench",
         r"e2e/test_neighbours",
+        r"e2e/test_edges",
         r"local/test_triggers",
     )
 ]
