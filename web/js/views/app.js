@@ -6,7 +6,7 @@ import { avatar, showAvatar } from "./avatar.js";
 import { chatList } from "./chat-list.js";
 import { conversation } from "./conversation.js";
 import { finder } from "./finder.js";
-import { forgetLayers } from "./layers.js";
+import { forgetLayers, goBack, step } from "./layers.js";
 import { phonePanel } from "./phone.js";
 import { openSettings } from "./settings.js";
 import { signInNotice } from "./sign-in-notice.js";
@@ -23,12 +23,12 @@ export function showApp(root, { config, messenger, leave }) {
   const on = (target, type, listener) => target.addEventListener(type, listener, { signal: gone.signal });
 
   // "Back" leads from any chat to the list, not to the chat that was open before.
-  const open = (chatId) => {
+  const open = (chatId) => step(() => {
     const address = `#chat=${chatId}`;
     if (openChatId()) history.replaceState(history.state, "", address);
     else history.pushState({ ...history.state, fromList: true }, "", address);
     follow();
-  };
+  });
   const list = chatList({ messenger, onOpen: open });
   const find = finder({ messenger, onFilter: (text) => list.filter(text), onOpen: open, onDown: () => list.focus() });
   const talk = conversation({ messenger, onClose: () => close() });
@@ -41,13 +41,13 @@ export function showApp(root, { config, messenger, leave }) {
   const name = h("strong", {});
   const handle = h("span", { class: "handle" });
 
-  const close = () => {
-    if (history.state?.fromList) history.back();
+  const close = () => step(() => {
+    if (history.state?.fromList) goBack();
     else {
       history.replaceState(null, "", location.pathname + location.search);
       follow();
     }
-  };
+  });
   const signOut = async () => {
     if (!mayLose(messenger)) return;
     app.inert = true; // Nothing is begun any more.

@@ -1,16 +1,35 @@
-/** What lies over the page, and closes when somebody goes back: a dialog, a panel. */
+/** Steps through the history of this page, and what lies over it and closes when somebody goes back:
+ * a dialog, a panel. */
 
 const open = new Map();
+const waiting = [];
+let leaving = false;
 let count = 0;
+
+/** Takes a step in the history, once the steps before it are done: going back takes its time. */
+export function step(act) {
+  waiting.push(act);
+  while (!leaving && waiting.length) waiting.shift()();
+}
+
+/** Goes back. Call it in a `step`. */
+export function goBack() {
+  leaving = true;
+  history.back();
+}
 
 /** Notes that something was opened; `close()` takes it away. Answers what to call when it is gone. */
 export function openLayer(close) {
   const name = `layer ${(count += 1)} ${performance.timeOrigin}`;
-  open.set(name, close);
-  history.pushState({ ...history.state, fromList: false, layers: [...layersOf(history.state), name] }, "");
+  let isGone = false;
+  step(() => {
+    if (isGone) return;
+    open.set(name, close);
+    history.pushState({ ...history.state, fromList: false, layers: [...layersOf(history.state), name] }, "");
+  });
   return () => {
-    if (!open.delete(name)) return;
-    if (layersOf(history.state).at(-1) === name) history.back();
+    isGone = true;
+    if (open.delete(name)) step(() => layersOf(history.state).at(-1) === name && goBack());
   };
 }
 
@@ -29,4 +48,6 @@ window.addEventListener("popstate", ({ state }) => {
     open.delete(name);
     close();
   }
+  leaving = false;
+  step(() => null);
 });
