@@ -263,11 +263,12 @@ def _origins(readers: Readers, settings: Settings | None, origin: str) -> Sequen
     """The origins that may read an answer; of all programs' pages only the one that asks."""
     if readers == "everybody":
         return ["*"]
-    ours: Sequence[str] = settings.origins if settings else ()
-    known = "*" in ours or origin in ours
-    if readers == "programs" and origin and not known and deps.program_origins.know(origin):
+    if settings is None:
+        return []
+    known = not origin or "*" in settings.origins or origin in settings.origins
+    if readers == "programs" and not known and deps.program_origins.know(origin):
         return [origin]
-    return ours
+    return settings.origins
 
 
 def _by_name(parameters: Iterable[str]) -> inspect.Signature:
