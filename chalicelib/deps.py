@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from chalicelib.oauth.origins import Origins
     from chalicelib.oauth.programs import Programs
     from chalicelib.oauth.service import OAuth
+    from chalicelib.oauth.signing_in import SigningIn
     from chalicelib.oauth.store import ClientStore, Codes
     from chalicelib.postgres import Postgres
     from chalicelib.users.service import Users
@@ -379,9 +380,24 @@ class Deps:
             oauth=self.oauth,
             auth=self.auth,
             tokens=self.access_tokens,
-            accounts=lambda: self.accounts,
+            signing_in=self.signing_in,
+            consents=self.consent_store,
             users=self.users,
             throttle=self.throttle,
+        )
+
+    @cached_property
+    def signing_in(self) -> "SigningIn":
+        from chalicelib.oauth.signing_in import SigningIn
+
+        return SigningIn(
+            self.settings,
+            tokens=self.access_tokens,
+            accounts=lambda: self.accounts,
+            passkeys=lambda: self.passkeys,
+            google=lambda: self.google,
+            google_start=self.google_start,
+            recovery=lambda: self.recovery,
         )
 
     @cached_property

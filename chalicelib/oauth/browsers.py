@@ -8,7 +8,7 @@ from chalicelib.auth.models import Client
 from chalicelib.config import Settings
 from chalicelib.errors import Forbidden, Unauthorized
 from chalicelib.forms import Sent
-from chalicelib.oauth import pages
+from chalicelib.oauth import look, pages, sign_in_pages
 from chalicelib.oauth.answers import (
     FORM_HEADERS,
     LOGOUT,
@@ -17,9 +17,17 @@ from chalicelib.oauth.answers import (
     by_get,
     with_parameters,
 )
-from chalicelib.oauth.consent import Ask, Given
-from chalicelib.oauth.models import NoWayBack, OAuthClient, one_each
-from chalicelib.oauth.visitors import KEYS_FOR, Visitor, canonical, read_mark, same
+from chalicelib.oauth.consent import Ask, Entered, Given
+from chalicelib.oauth.models import MAX_PARAMETER, NoWayBack, OAuthClient, one_each
+from chalicelib.oauth.signing_in import Form
+from chalicelib.oauth.visitors import (
+    KEYS_FOR,
+    SEALED_FORM,
+    Visitor,
+    canonical,
+    read_mark,
+    same,
+)
 
 if TYPE_CHECKING:
     from chalicelib.auth.service import Auth
@@ -28,7 +36,8 @@ if TYPE_CHECKING:
     from chalicelib.oauth.service import OAuth
 
 MARK_SECONDS = 60 * 60 * 24 * 180
-SEALED_FORM = "This form was not made for this browser, or is too old. Go back, and start again."
+MAX_FIELD = 32 * 1024
+"""Of our own forms: ID tokens and answers of passkeys are long."""
 
 
 class Shown:
@@ -46,7 +55,7 @@ class Shown:
     ) -> None:
         self.body = page
         self.status = 303 if uri else 200
-        made = dict(headers or pages.headers(*targets))
+        made = dict(headers or look.headers(*targets))
         self.headers = made | ({"Location": uri} if uri else {})
         self.cookies = cookies
 
@@ -86,16 +95,25 @@ class Browsers:
         if not {"seal", "do"} & sent.form.keys():
             return Shown(uri=by_get(f"{self._issuer}/oauth2/authorize", sent, REQUEST))
         visitor = self._visitor(sent, client)
-        form = _one_each(sent.form)
+        form = _one_each(sent.form, MAX_FIELD)
         self._check(visitor, form, "authorize", canonical(_one_each(sent.query)))
-        step = form.get("do")
+        step = form.get("do", "sign_in")
         if step == "allow":
             return self._shown(self._consent.allow(sent.query, visitor), visitor)
         if step == "deny":
             return self._shown(self._consent.deny(sent.query, visitor), visitor)
         if step == "switch":
             return self._shown(self._consent.switch(sent.query, visitor), visitor)
-        return self._shown(self._consent.sign_in(sent.query, form, visitor), visitor)
+        if step == "google" and self._consent.offers.google:
+            return Shown(uri=self._consent.to_google(sent.query, visitor))
+        if step in sign_in_pages.SHOWN:
+            form_of = Form(step=sign_in_pages.SHOWN[step])
+            return self._shown(self._consent.show(sent.query, form_of, visitor), visitor)
+        return self._shown(self._consent.sign_in(sent.query, step, form, visitor), visitor)
+
+    def from_google(self) -> Shown:
+        """The user came back from Google. What it answered is in the fragment, for a script."""
+        return Shown(sign_in_pages.from_google(), headers=look.headers(script=True))
 
     def sign_out(self, sent: Sent, client: Client) -> Shown:
         """A program sent the user to sign out (OpenID Connect RP-Initiated Logout), or the user
@@ -106,7 +124,7 @@ class Browsers:
         visitor = self._visitor(sent, client)
         given = _one_each(sent.query)
         if ours:
-            form = _one_each(sent.form)
+            form = _one_each(sent.form, MAX_FIELD)
             self._check(visitor, form, "logout", canonical(given))
         return self._signed_out(given, visitor, agreed=ours)
 
@@ -146,26 +164,37 @@ class Browsers:
         if not same(visitor.seal(*what), form.get("seal", "")):
             raise Forbidden(SEALED_FORM)
 
-    def _shown(self, found: Ask | GoBack, visitor: Visitor) -> Shown:
+    def _shown(self, found: Ask | Entered | GoBack, visitor: Visitor) -> Shown:
         if isinstance(found, GoBack):
-            if found.by_form:
-                return Shown(found.page, headers=FORM_HEADERS)
-            return Shown(uri=found.uri)
-        if found.user is not None:
-            visitor = replace(visitor, known=True)
-        cookies = self._marked(visitor)
+            return _gone(found)
+        if isinstance(found, Ask) and found.user is None:
+            return self._asked_to_sign_in(found, visitor)
+        cookies = self._marked(replace(visitor, known=True))
         if found.sign_in != visitor.sign_in:
-            seconds = self._seconds if found.sign_in else 0
-            cookies += (self._cookie("sign-in", found.sign_in, seconds=seconds),)
-        asked = found.asked
-        seal = replace(visitor, sign_in=found.sign_in).seal("authorize", canonical(asked.given))
-        if found.user is None:
-            page = pages.sign_in(asked.client, asked.given, seal, found.problem, code=found.code)
-        else:
-            page = pages.consent(
-                asked.client, found.user, asked.scopes, asked.redirect_uri, asked.given, seal
-            )
-        return Shown(page, targets=(asked.redirect_uri,), cookies=cookies)
+            cookies += (self._cookie("sign-in", found.sign_in, seconds=self._seconds),)
+        if isinstance(found, Entered):
+            return _gone(found.answer, cookies)
+        return Shown(
+            pages.consent(found, self._seal(found, visitor)),
+            targets=(found.asked.redirect_uri,),
+            cookies=cookies,
+        )
+
+    def _asked_to_sign_in(self, found: Ask, visitor: Visitor) -> Shown:
+        cookies = self._marked(visitor)
+        if visitor.sign_in:
+            cookies += (self._cookie("sign-in", "", seconds=0),)
+        offers = self._consent.offers
+        targets = (found.asked.redirect_uri, *([offers.google_url] if offers.google_url else []))
+        return Shown(
+            sign_in_pages.page(found, offers, self._seal(found, visitor)),
+            headers=look.headers(*targets, script=True),
+            cookies=cookies,
+        )
+
+    def _seal(self, found: Ask, visitor: Visitor) -> str:
+        whose = replace(visitor, sign_in=found.sign_in)
+        return whose.seal("authorize", canonical(found.asked.given))
 
     def _visitor(self, sent: Sent, client: Client) -> Visitor:
         sign_in = sent.cookies.get(f"{self._prefix}parley-sign-in", "")
@@ -205,8 +234,14 @@ def _target(program: OAuthClient | None, given: dict[str, str]) -> str | None:
     return with_parameters(uri, {"state": given["state"]})
 
 
-def _one_each(given: Given) -> dict[str, str]:
+def _gone(answer: GoBack, cookies: tuple[str, ...] = ()) -> Shown:
+    if answer.by_form:
+        return Shown(answer.page, headers=FORM_HEADERS, cookies=cookies)
+    return Shown(uri=answer.uri, cookies=cookies)
+
+
+def _one_each(given: Given, longest: int = MAX_PARAMETER) -> dict[str, str]:
     try:
-        return one_each(given)
+        return one_each(given, longest)
     except ValueError as error:
         raise NoWayBack(str(error)) from None

@@ -1,51 +1,37 @@
 """What the user is asked: who they are, and whether a program may."""
 
-import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
-from pydantic import ValidationError
 
-from chalicelib.auth.models import Credentials, Identity, Terms
+from chalicelib.auth.models import Identity, SignedIn
 from chalicelib.auth.scopes import SIGN_IN
+from chalicelib.clock import NOW
 from chalicelib.config import Settings
-from chalicelib.errors import (
-    AccountSuspended,
-    InvalidCredentials,
-    RateLimited,
-    SecondFactorInvalid,
-    SecondFactorRequired,
-    Unauthorized,
-    UserNotFound,
-)
+from chalicelib.errors import Unauthorized, UserNotFound
 from chalicelib.limits import Use
 from chalicelib.oauth.answers import MODES, TOO_LONG, GoBack, answer, fits
-from chalicelib.oauth.models import NoWayBack, OAuthClient, one_each
+from chalicelib.oauth.models import NoWayBack, OAuthClient, is_claimed, one_each
+from chalicelib.oauth.prompts import NOBODY, Wishes, wishes_of
 from chalicelib.oauth.protocol import Approval, Question, Server, refuse_other_targets
-from chalicelib.oauth.visitors import Visitor
+from chalicelib.oauth.signing_in import Form
+from chalicelib.oauth.visitors import Visitor, canonical
 from chalicelib.users.models import Profile
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
-    from chalicelib.auth.accounts import Accounts
     from chalicelib.auth.service import Auth
     from chalicelib.auth.throttle import Throttle
     from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.oauth.consents import ConsentStore
     from chalicelib.oauth.service import OAuth
+    from chalicelib.oauth.signing_in import SigningIn
     from chalicelib.users.service import Users
 
-DEVICE = "Sign-in page"
-PROMPTS = frozenset({"none", "login", "consent", "select_account"})
-_WRONG = (
-    AccountSuspended,
-    InvalidCredentials,
-    RateLimited,
-    SecondFactorInvalid,
-    ValidationError,
-)
+_OTHER_ACCOUNT = "The application asked for another account. Sign in to that one, or cancel."
 
 Given = Mapping[str, list[str]]
 
@@ -58,21 +44,36 @@ class Asked:
     client: OAuthClient
     redirect_uri: str
     scopes: list[str]
+    wishes: Wishes
     grant: Any
     server: Server
+
+    @property
+    def recognised(self) -> bool:
+        """Whether nobody else can use the answer: the program has a secret, or an address that
+        belongs to it. Any program on a device can take a loopback address, or another's scheme, so
+        its user must say yes each time (RFC 8252, section 8.6)."""
+        return self.client.confidential or is_claimed(self.redirect_uri)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """Show the user a page: who they are if that is not known, else whether they agree.
-    `sign_in`: what says from now on who they are; empty if nobody is to. `code`: whether to ask for
-    one of their second factor, too."""
+    """Show the user a page: `form` if it is not known who they are, else whether they agree to what
+    is `new`. `sign_in`: what says from now on who they are; empty if nobody is to."""
 
     asked: Asked
-    user: Profile | None
-    sign_in: str
-    problem: str | None = None
-    code: bool = False
+    user: Profile | None = None
+    sign_in: str = field(default="", repr=False)
+    form: Form = field(default_factory=Form)
+    new: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entered:
+    """The user has signed in with `sign_in`, and goes back to a program that knows them already."""
+
+    sign_in: str = field(repr=False)
+    answer: GoBack
 
 
 class Consent:
@@ -88,7 +89,8 @@ class Consent:
         oauth: "OAuth",
         auth: "Auth",
         tokens: "AccessTokens",
-        accounts: "Callable[[], Accounts]",
+        signing_in: "SigningIn",
+        consents: "ConsentStore",
         users: "Users",
         throttle: "Throttle",
         clock: Callable[[], datetime] = now,
@@ -97,63 +99,85 @@ class Consent:
         self._oauth = oauth
         self._auth = auth
         self._tokens = tokens
-        self._accounts = accounts
+        self._signing_in = signing_in
+        self._consents = consents
         self._users = users
         self._throttle = throttle
         self._clock = clock
+        self.offers = signing_in.offers
 
     def open(self, query: Given, visitor: Visitor) -> Ask | GoBack:
         """What a program's request leads to."""
         try:
             asked = self._asked(query, visitor)
-            user = self._known(asked, visitor)
-            if "none" in asked.given.get("prompt", "").split():
-                error = "consent_required" if user else "login_required"
-                _refuse(asked, error, "The user has to be asked.")
+            found = self._known(asked, visitor)
+            if found is None:
+                _refuse_silent(asked, "login_required")
+                return Ask(asked=asked, form=_first(asked))
+            identity, user = found
+            new = self._new(asked, user.id)
+            if not new:
+                return self._approved(asked, identity, visitor.sign_in)
+            _refuse_silent(
+                asked, "consent_required" if asked.recognised else "interaction_required"
+            )
         except _SentBack as refused:
             return refused.answer
-        return Ask(asked=asked, user=user, sign_in=visitor.sign_in if user else "")
+        return Ask(asked=asked, user=user, sign_in=visitor.sign_in, new=new)
 
-    def sign_in(self, query: Given, form: Mapping[str, str], visitor: Visitor) -> Ask:
-        """Find out who the user is. The right password never waits for strangers' pages."""
+    def sign_in(
+        self, query: Given, step: str, form: Mapping[str, str], visitor: Visitor
+    ) -> Ask | Entered:
+        """Find out who the user is. Nobody who gives what is right waits for strangers' pages."""
         asked = self._certain(query, visitor, counted=False)
-        terms = Terms(scope=SIGN_IN, seconds=self._settings.access_token_seconds)
-        ask = functools.partial(Ask, asked=asked, user=None, sign_in="")
-        try:
-            credentials = Credentials(
-                login=form.get("login", ""),
-                password=form.get("password", ""),
-                second_factor=form.get("code") or None,
-                device_name=DEVICE,
-                device_key=visitor.mark,
-            )
-            signed_in = self._accounts().login(credentials, visitor.client, terms)
-        except SecondFactorRequired:
-            return ask(problem="Sign in again, with a code of your second factor.", code=True)
-        except _WRONG as error:
-            self.count(visitor)
-            wrong = InvalidCredentials() if isinstance(error, ValidationError) else error
-            return ask(problem=str(wrong), code="code" in form)
-        return Ask(asked=asked, user=signed_in.user, sign_in=signed_in.access_token)
+        if step == "google_back":
+            found = self._signing_in.from_google(form, visitor, canonical(asked.given))
+        else:
+            found = self._signing_in.take(step, form, visitor)
+        if isinstance(found, Form):
+            if found.wrong:
+                self.count(visitor)
+            return Ask(asked=asked, form=found)
+        return self._entered(asked, found)
+
+    def show(self, query: Given, form: Form, visitor: Visitor) -> Ask:
+        """Another page of those before one is signed in."""
+        return Ask(asked=self._certain(query, visitor, counted=False), form=form)
+
+    def to_google(self, query: Given, visitor: Visitor) -> str:
+        """Where to send the user to sign in with Google."""
+        asked = self._certain(query, visitor, counted=False)
+        return self._signing_in.to_google(visitor, canonical(asked.given))
 
     def switch(self, query: Given, visitor: Visitor) -> Ask:
         """Forget who the user is, and ask."""
         asked = self._certain(query, visitor)
         self.forget(visitor)
-        return Ask(asked=asked, user=None, sign_in="")
+        return Ask(asked=asked)
 
     def allow(self, query: Given, visitor: Visitor) -> Ask | GoBack:
-        """Send the program the code that it can trade for tokens."""
+        """Send the program the code that it can trade for tokens, and remember that it may."""
         asked = self._certain(query, visitor)
         identity = visitor.identity
         if identity is None:
-            return Ask(asked=asked, user=None, sign_in="", problem="Please sign in again.")
-        approval = Approval(identity=identity, auth_time=self._since(visitor.sign_in))
-        return _respond(asked, approval)
+            return Ask(asked=asked, form=Form(problem="Please sign in again."))
+        if not asked.wishes.accepts(identity.user_id):
+            return Ask(asked=asked, form=Form(problem=_OTHER_ACCOUNT))
+        self._consents.remember(
+            identity.user_id,
+            asked.client.id,
+            asked.scopes,
+            session_id=identity.session_id,
+            now=NOW,
+        )
+        return self._approved(asked, identity, visitor.sign_in)
 
     def deny(self, query: Given, visitor: Visitor) -> GoBack:
-        """Tell the program that the user does not agree."""
-        return _respond(self._certain(query, visitor), None)
+        """Tell the program that the user does not agree. It asks again next time."""
+        asked = self._certain(query, visitor)
+        if visitor.identity is not None:
+            self._consents.forget(visitor.identity.user_id, asked.client.id)
+        return _respond(asked, None)
 
     def identity(self, sign_in: str) -> Identity | None:
         """Whom a sign-in belongs to, while its session stands."""
@@ -184,23 +208,41 @@ class Consent:
         if visitor.identity is not None:
             self._auth.end(visitor.identity.user_id, visitor.identity.session_id)
 
-    def _known(self, asked: Asked, visitor: Visitor) -> Profile | None:
-        """Who is signed in, unless the program wants them to sign in again."""
-        prompts = asked.given.get("prompt", "").split()
-        if not PROMPTS.issuperset(prompts) or ("none" in prompts and len(prompts) > 1):
-            _refuse(asked, "invalid_request", "This prompt is not supported.")
-        max_age = asked.given.get("max_age", "999999999")
-        if not (max_age.isascii() and max_age.isdigit() and len(max_age) < 10):
-            _refuse(asked, "invalid_request", "max_age is in whole seconds.")
+    def _known(self, asked: Asked, visitor: Visitor) -> tuple[Identity, Profile] | None:
+        """Who is signed in, unless the program wants them to sign in again, or somebody else."""
         identity = visitor.identity
-        if identity is None or {"login", "select_account"}.intersection(prompts):
+        if identity is None:
             return None
-        if self._clock().timestamp() - self._since(visitor.sign_in) > int(max_age):
+        age = self._clock().timestamp() - self._since(visitor.sign_in)
+        if not (asked.wishes.fresh(age) and asked.wishes.accepts(identity.user_id)):
             return None
         try:
-            return self._users.me(identity.user_id)
+            user = self._users.me(identity.user_id)
         except UserNotFound:
             return None
+        return (identity, user) if asked.wishes.expects(user) else None
+
+    def _entered(self, asked: Asked, signed_in: SignedIn) -> Ask | Entered:
+        user, sign_in = signed_in.user, signed_in.access_token
+        if not asked.wishes.accepts(user.id):
+            self._auth.end(user.id, signed_in.session_id)
+            return Ask(asked=asked, form=Form(problem=_OTHER_ACCOUNT))
+        new = self._new(asked, user.id)
+        if new:
+            return Ask(asked=asked, user=user, sign_in=sign_in, new=new)
+        identity = Identity(user_id=user.id, session_id=signed_in.session_id)
+        return Entered(sign_in=sign_in, answer=self._approved(asked, identity, sign_in))
+
+    def _new(self, asked: Asked, user_id: str) -> tuple[str, ...]:
+        """What the user must be asked about: nothing, if all of it was allowed before."""
+        wanted = tuple(asked.scopes)
+        if asked.wishes.consent or not asked.recognised:
+            return wanted
+        known = self._consents.scopes(user_id, asked.client.id)
+        return tuple(one for one in wanted if one not in known)
+
+    def _approved(self, asked: Asked, identity: Identity, sign_in: str) -> GoBack:
+        return _respond(asked, Approval(identity=identity, auth_time=self._since(sign_in)))
 
     def _certain(self, query: Given, visitor: Visitor, *, counted: bool = True) -> Asked:
         try:
@@ -228,6 +270,7 @@ class Consent:
         try:
             _refuse_what_we_have_not(given, self._settings.issuer)
             grant = server.get_consent_grant(question)
+            wishes = wishes_of(given, client.id, self._tokens.id_claims)
         except OAuth2Error as error:
             error.state = given.get("state")
             refusal, issuer = dict(error.get_body()), self._settings.issuer
@@ -237,6 +280,7 @@ class Consent:
             client=client,
             redirect_uri=redirect_uri,
             scopes=question.scope.split(),
+            wishes=wishes,
             grant=grant,
             server=server,
         )
@@ -260,9 +304,18 @@ def _respond(asked: Asked, approval: Approval | None) -> GoBack:
     return _back(asked, outcome.body)
 
 
-def _refuse(asked: Asked, error: str, description: str) -> NoReturn:
-    refusal = OAuth2Error(description, error=error, state=asked.given.get("state"))
-    raise _SentBack(_back(asked, dict(refusal.get_body())))
+def _refuse_silent(asked: Asked, error: str) -> None:
+    """Send the user back where a page is needed, and none may be shown."""
+    if asked.wishes.silent:
+        refusal = OAuth2Error(
+            "The user has to be asked.", error=error, state=asked.given.get("state")
+        )
+        raise _SentBack(_back(asked, dict(refusal.get_body())))
+
+
+def _first(asked: Asked) -> Form:
+    hint = asked.wishes.login_hint
+    return Form(typed={"login": "" if hint == NOBODY else hint})
 
 
 def _back(asked: Asked, parameters: Mapping[str, str]) -> GoBack:

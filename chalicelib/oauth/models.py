@@ -276,7 +276,14 @@ def origin(uri: str) -> str:
     return f"{parts.scheme}:"  # a program on the device, or an address that a policy cannot name
 
 
-def one_each(given: Mapping[str, list[str]]) -> dict[str, str]:
+def is_claimed(uri: str) -> bool:
+    """Whether an address belongs to somebody: an https one, but not on the device itself (RFC 8252,
+    section 7.2)."""
+    parts = urlsplit(uri)
+    return parts.scheme == "https" and parts.hostname not in _LOOPBACK
+
+
+def one_each(given: Mapping[str, list[str]], longest: int = MAX_PARAMETER) -> dict[str, str]:
     """Parameters by name; an empty one counts as missing (RFC 6749, section 3.1). `resource` may
     come more than once (RFC 8707, section 2): its values are joined by spaces, which no URI holds.
     Raises ValueError, whose text repeats nothing, for another one that is there twice, or one that
@@ -286,7 +293,7 @@ def one_each(given: Mapping[str, list[str]]) -> dict[str, str]:
         if len(values) > 1 and name != "resource":
             raise ValueError("Send each parameter once.")
         found[name] = " ".join(filter(None, values))
-        if len(found[name]) > MAX_PARAMETER:
+        if len(found[name]) > longest:
             raise ValueError("A parameter is too long.")
     return {name: value for name, value in found.items() if value}
 

@@ -9,7 +9,7 @@ from chalicelib.deps import deps
 from chalicelib.errors import AppError
 from chalicelib.forms import Sent
 from chalicelib.headers import BASIC
-from chalicelib.oauth import pages
+from chalicelib.oauth import look, pages
 from chalicelib.oauth.metadata import metadata
 from chalicelib.oauth.models import ClientPage, ClientQuery, NewClient, RegisteredClient
 from chalicelib.rest import Answer, endpoint
@@ -25,7 +25,7 @@ CLIENTS = "/v1/admin/oauth-clients"
 
 
 def _trouble(problem: str) -> Answer:
-    return Answer(body=pages.trouble(problem), headers=pages.headers())
+    return Answer(body=pages.trouble(problem), headers=look.headers())
 
 
 def _refused(error: AppError) -> dict[str, str]:
@@ -58,6 +58,12 @@ def ask_user(sent: Sent, client: Client) -> Answer:
 def answer_of_user(sent: Sent, client: Client) -> Answer:
     """What the user answers on that page."""
     return _shown(deps.browsers.answer(sent, client))
+
+
+@endpoint(bp, "GET /oauth2/google", limit="open", page=_trouble)
+def back_from_google() -> Answer:
+    """Where Google sends a user back to who signs in on that page."""
+    return _shown(deps.browsers.from_google())
 
 
 @endpoint(

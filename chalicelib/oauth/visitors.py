@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from chalicelib.auth.models import Client, Identity
 
+SEALED_FORM = "This form was not made for this browser, or is too old. Go back, and start again."
 KEYS_FOR = b"parley known browsers 1"
 """The purpose of the keys that prove a browser known."""
 
@@ -28,7 +29,11 @@ class Visitor:
     def seal(self, *what: str) -> str:
         """What our forms carry. It proves that we gave a form to this browser, for this purpose and
         for this user."""
-        return _mac(self.mark.encode(errors="replace"), "\0".join([*what, self.sign_in]))
+        return self.proof(*what, self.sign_in)
+
+    def proof(self, *what: str) -> str:
+        """Like `seal`, whoever uses the browser by then."""
+        return _mac(self.mark.encode(errors="replace"), "\0".join(what))
 
     def mark_cookie(self, keys: Sequence[bytes]) -> str:
         """The mark and, of a known browser, the proof that it is known."""

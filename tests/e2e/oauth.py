@@ -96,11 +96,11 @@ class Browser:
         return self.submit(page, "sign_in", login=user.username, password=PASSWORD)
 
     def agree(self, url: str, user: User) -> Page:
-        """Sign in, and allow what a program asks for."""
+        """Sign in, and allow what a program asks for, where that is asked."""
         page = self.visit(url)
         if page.title.startswith("Sign in"):
             page = self.sign_in(page, user)
-        return self.submit(page, "allow")
+        return self.submit(page, "allow") if page.title.startswith("Allow") else page
 
 
 def asking(url: str, program: Program, **changes: str | None) -> str:

@@ -41,6 +41,7 @@ def test_only_these_routes_are_open_to_anonymous(run: Run) -> None:
             "GET /.well-known/oauth-authorization-server",
             "GET /.well-known/openid-configuration",
             "GET /oauth2/authorize",
+            "GET /oauth2/google",
             "GET /oauth2/logout",
             "GET /v1/auth/google",
             "GET /v1/export",

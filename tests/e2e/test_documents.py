@@ -222,6 +222,7 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         page = await api.call(nobody, f"GET /oauth2/authorize{query()}")
         await api.call(nobody, f"GET /oauth2/authorize{query(prompt='none')}")
         await api.call(nobody, "GET /oauth2/authorize")
+        await api.call(nobody, "GET /oauth2/google")
         await api.call(nobody, "POST /oauth2/authorize", form={"do": "allow"})
         ask = {**hidden(page), "do": "sign_in", "login": cy.username, "password": PASSWORD}
         page = await api.call(nobody, f"POST /oauth2/authorize{query()}", form=ask)
@@ -240,6 +241,7 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         granted = Api(nobody.url, nobody.http, tokens["access_token"])
         await api.call(granted, "GET /oauth2/userinfo")
         await api.call(granted, "POST /oauth2/userinfo")
+        await api.call(cy, "GET /v1/auth/programs")
         page = await api.call(nobody, "GET /oauth2/logout")
         gone = f"?id_token_hint={tokens['id_token']}&post_logout_redirect_uri={quote(GOODBYE)}"
         await api.call(nobody, f"GET /oauth2/logout{gone}")
@@ -250,6 +252,7 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         await api.call(nobody, f"GET /oauth2/logout{twice}")
         for path in ("logout", "authorize"):
             await api.call(nobody, f"POST /oauth2/{path}{twice}", form={})
+        await api.call(cy, "DELETE /v1/auth/programs/{client_id}", client_id=program.id)
 
     async def user_routes(api: Documented, ana: User, bo: User) -> None:
         await api.call(ana, "GET /v1/users/me")

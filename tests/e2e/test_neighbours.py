@@ -102,7 +102,7 @@ def attack(ana: Neighbour, program: Program) -> None:
 
 def page_of(browser: Browser, program: Program, ana: Neighbour) -> Page:
     """Where Ana is asked whether a program may, signed in."""
-    page = browser.visit(asking(ana.url, program))
+    page = browser.visit(asking(ana.url, program, prompt="consent"))
     if page.title.startswith("Sign in"):
         page = browser.submit(page, "sign_in", login=ana.username, password=PASSWORD)
     assert page.title.startswith("Allow"), page.text

@@ -16,7 +16,8 @@ from chalicelib.oauth.consent import Consent
 from chalicelib.oauth.models import NewClient, RegisteredClient
 from chalicelib.oauth.protocol import Approval, Outcome, Question
 from chalicelib.oauth.service import OAuth
-from tests.unit.auth.conftest import World, make_world
+from chalicelib.oauth.signing_in import SigningIn
+from tests.unit.auth.conftest import GOOGLE, World, make_world
 from tests.unit.auth.fakes import PHONE, auth_settings
 from tests.unit.oauth.fakes import FakeClientStore, FakeCodes, FakeConsentStore
 
@@ -40,6 +41,7 @@ class Provider:
     world: World
     store: FakeClientStore
     codes: FakeCodes
+    consents: FakeConsentStore
     clients: Clients
     oauth: OAuth
     consent: Consent
@@ -117,13 +119,23 @@ def make_provider(**changes: Any) -> Provider:
         oauth=oauth,
         auth=world.auth,
         tokens=tokens,
-        accounts=lambda: world.accounts,
+        signing_in=SigningIn(
+            given,
+            tokens=tokens,
+            accounts=lambda: world.accounts,
+            passkeys=lambda: world.passkeys,
+            google=lambda: world.google,
+            google_start=GOOGLE,
+            recovery=lambda: world.recovery,
+            clock=world.clock,
+        ),
+        consents=consents,
         users=world.users,
         throttle=world.throttle,
         clock=world.clock,
     )
     browsers = Browsers(given, consent=consent, oauth=oauth, auth=world.auth, tokens=tokens)
-    return Provider(world, store, codes, clients, oauth, consent, browsers)
+    return Provider(world, store, codes, consents, clients, oauth, consent, browsers)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from chalicelib.oauth.models import (
     OAuthClient,
     digest,
     is_challenge,
+    is_claimed,
     one_each,
     origin,
     proves,
@@ -208,3 +209,21 @@ def test_every_other_address_is_compared_to_the_letter(uri: str) -> None:
         *(uri.replace("localhost/", "localhost:443/"), uri.replace("example/", "example:443/")),
     ):
         assert may_go(program, bad) == (bad == uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "claimed"),
+    [
+        ("https://program.example/back", True),
+        ("https://program.example:8443/back", True),
+        ("https://localhost/back", False),
+        ("https://LOCALHOST/back", False),
+        ("https://127.0.0.1:1/back", False),
+        ("https://[::1]/back", False),
+        ("http://program.example/back", False),
+        ("http://127.0.0.1/back", False),
+        ("com.example.app:/back", False),
+    ],
+)
+def test_only_an_https_address_off_the_device_belongs_to_somebody(uri: str, claimed: bool) -> None:
+    assert is_claimed(uri) is claimed

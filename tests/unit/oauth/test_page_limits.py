@@ -117,7 +117,7 @@ def test_a_wrong_password_counts_by_address(new: Open) -> None:
     guesser = new()
     guesser.ask()
     for _ in range(4):
-        assert "Allow" not in guesser.sign_in("wrong").body
+        assert "Allow Board?" not in guesser.sign_in("wrong").body
 
     with pytest.raises(RateLimited):
         guesser.sign_in("wrong")
@@ -129,7 +129,7 @@ def test_what_is_no_password_at_all_counts_as_well(new: Open) -> None:
     guesser = new()
     guesser.ask()
     for _ in range(4):
-        assert "Allow" not in guesser.submit("sign_in").body
+        assert "Allow Board?" not in guesser.submit("sign_in").body
 
     with pytest.raises(RateLimited):
         guesser.submit("sign_in")

@@ -1,0 +1,73 @@
+"""The frame of the provider's pages, and what they are sent with. No other site can frame them."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from urllib.parse import urlencode
+
+from chalicelib.oauth.models import origin
+
+_HERE = Path(__file__).parent
+_STYLE = (_HERE / "page.css").read_text()
+_SCRIPT = (_HERE / "page.js").read_text()
+_LOGO = (
+    '<svg class="logo" aria-hidden="true" viewBox="0 0 48 48">'
+    '<path fill="#e2a35c" d="M29 14h6a9 9 0 0 1 9 9v17.2c0 1.3-1.5 2-2.5 1.2L36.6 37H25'
+    'a9 9 0 0 1-9-9v-1z"/>'
+    '<path fill="#1f6b63" d="M13 5h13a9 9 0 0 1 9 9v6a9 9 0 0 1-9 9H12.4l-5.9 4.7'
+    'c-1 .8-2.5.1-2.5-1.2V14a9 9 0 0 1 9-9z"/></svg>'
+)
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+_STYLES, _SCRIPTS = _hash(_STYLE), _hash(_SCRIPT)
+
+
+def headers(*targets: str, script: bool = False) -> dict[str, str]:
+    """What a page is sent with. `targets`: addresses that its forms may lead on to, since browsers
+    hold redirects after a form to `form-action`, too. `script`: the page has ours, which may ask
+    this API."""
+    actions = " ".join(dict.fromkeys(["'self'", *map(origin, targets)]))
+    scripts = f" script-src {_SCRIPTS}; connect-src 'self';" if script else ""
+    return {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": (
+            f"default-src 'none'; style-src {_STYLES};{scripts} form-action {actions};"
+            " frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'"
+        ),
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+    }
+
+
+def frame(title: str, inside: str, *, problem: str | None = None, script: bool = False) -> str:
+    """A whole page. A `problem` is in its title, too, which is what is read out first."""
+    named = f"Problem: {title}" if problem else title
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{escape(named)} - Parley</title><style>{_STYLE}</style></head>"
+        f"<body><main>{_LOGO}<h1>{escape(title)}</h1>"
+        f"{alert(problem)}{inside}</main>"
+        f"{f'<script>{_SCRIPT}</script>' if script else ''}</body></html>"
+    )
+
+
+def alert(text: str | None) -> str:
+    """What went wrong."""
+    return f'<p role="alert" id="problem">{escape(text)}</p>' if text else ""
+
+
+def form(path: str, given: Mapping[str, str], seal: str, inside: str, attributes: str = "") -> str:
+    """A form that leads to a path of ours, with a program's request."""
+    action = escape(f"{path}?{urlencode(given)}")
+    return (
+        f'<form method="post" action="{action}"{attributes}>'
+        f'<input type="hidden" name="seal" value="{escape(seal)}">{inside}</form>'
+    )

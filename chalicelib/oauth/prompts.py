@@ -1,0 +1,84 @@
+"""What a program wants of the sign-in page (OpenID Connect Core, section 3.1.2.1)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from authlib.oauth2.rfc6749 import InvalidRequestError
+
+from chalicelib.errors import Unauthorized
+from chalicelib.users.models import Profile
+
+PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+MAX_LOGIN_HINT = 254
+NOBODY = "?"
+"""The login_hint in place of one that can be no login."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """`silent`: no page may be shown. `max_age`: how many seconds ago the user may have signed in
+    at most. `login_hint`: the username or address of the one that the program expects.
+    `subject`: the one that its ID token is about; nobody else may get a code."""
+
+    silent: bool = False
+    anew: bool = False
+    consent: bool = False
+    max_age: int | None = None
+    login_hint: str = field(default="", repr=False)
+    subject: str | None = None
+
+    def accepts(self, user_id: str) -> bool:
+        """Whether a code may be about this user."""
+        return self.subject in (None, user_id)
+
+    def expects(self, user: Profile) -> bool:
+        """Whether this user is the one to go on with without asking. An address counts once it is
+        verified: anybody can claim another's."""
+        names = [user.username, *([user.email] if user.email_verified else [])]
+        return self.accepts(user.id) and (not self.login_hint or self.login_hint in names)
+
+    def fresh(self, seconds: float) -> bool:
+        """Whether a sign-in of so long ago does."""
+        return not self.anew and (self.max_age is None or seconds <= self.max_age)
+
+
+def wishes_of(
+    given: Mapping[str, str], client_id: str, hinted: Callable[[str], Mapping[str, str]]
+) -> Wishes:
+    """Raises InvalidRequestError. `hinted` is what an ID token of ours says, also one that has
+    expired; it raises Unauthorized."""
+    prompts = frozenset(given.get("prompt", "").split())
+    if not prompts <= PROMPTS or ("none" in prompts and len(prompts) > 1):
+        raise InvalidRequestError("This prompt is not supported.")
+    max_age = given.get("max_age")
+    if max_age is not None and not (max_age.isascii() and max_age.isdigit() and len(max_age) < 10):
+        raise InvalidRequestError("max_age is in whole seconds.")
+    seconds = None if max_age is None else int(max_age)
+    return Wishes(
+        silent="none" in prompts,
+        # With max_age=0 a program wants the same as with prompt=login.
+        anew=bool(prompts & {"login", "select_account"}) or seconds == 0,
+        consent="consent" in prompts,
+        max_age=seconds,
+        login_hint=_login_hint(given.get("login_hint", "")),
+        subject=_subject(given.get("id_token_hint"), client_id, hinted),
+    )
+
+
+def _login_hint(text: str) -> str:
+    folded = text.strip().lower()
+    return folded if folded.isprintable() and len(folded) <= MAX_LOGIN_HINT else NOBODY
+
+
+def _subject(
+    hint: str | None, client_id: str, hinted: Callable[[str], Mapping[str, str]]
+) -> str | None:
+    if hint is None:
+        return None
+    try:
+        claims = hinted(hint)
+    except Unauthorized:
+        raise InvalidRequestError("id_token_hint is not an ID token of ours.") from None
+    if claims["aud"] != client_id:
+        raise InvalidRequestError("id_token_hint was given to another program.")
+    return claims["sub"]

@@ -1,0 +1,280 @@
+"""The ways to sign in on the provider's page, step by step."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from pydantic import ValidationError
+
+from chalicelib.auth.google_models import GoogleCredentials
+from chalicelib.auth.models import Credentials, Registration, ResetRequest, SignedIn, Terms
+from chalicelib.auth.passkey_models import PasskeyAnswer, PasskeySignIn
+from chalicelib.auth.scopes import SIGN_IN
+from chalicelib.config import Settings
+from chalicelib.errors import (
+    AccountSuspended,
+    AppError,
+    Forbidden,
+    GoogleOff,
+    IdTokenInvalid,
+    InvalidCredentials,
+    LinkRequired,
+    PasskeyInvalid,
+    PasskeysOff,
+    RateLimited,
+    SecondFactorInvalid,
+    SecondFactorRequired,
+    UsernameRequired,
+    UsernameTaken,
+    ValidationFailed,
+)
+from chalicelib.oauth.kept import KEYS_FOR, Kept
+from chalicelib.oauth.models import origin
+from chalicelib.oauth.visitors import SEALED_FORM, Visitor, same
+from chalicelib.wire import now, refusal
+
+if TYPE_CHECKING:
+    from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.google import Google
+    from chalicelib.auth.google_models import GoogleStart
+    from chalicelib.auth.passkeys import Passkeys
+    from chalicelib.auth.recovery import Recovery
+    from chalicelib.auth.tokens import AccessTokens
+
+DEVICE = "Sign-in page"
+GOOGLE_BACK = "/oauth2/google"
+"""Where Google sends users back to. It must be registered at Google, after the issuer."""
+
+_STALE = "That took too long. Please start again."
+_START_AGAIN = (
+    AccountSuspended,
+    GoogleOff,
+    IdTokenInvalid,
+    InvalidCredentials,
+    LinkRequired,
+    PasskeyInvalid,
+    PasskeysOff,
+)
+
+_ASKED = "passkey"
+"""What a passkey is asked, beside what was given."""
+
+Given = Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What the page asks next. `wrong`: what was sent counts as a guess. `typed`: what to fill in
+    again. `problems`: what is wrong with which field. `kept`: what was given so far, encrypted.
+    `passkey`: what to ask a passkey, in JSON."""
+
+    step: str = "sign_in"
+    problem: str | None = None
+    wrong: bool = False
+    typed: Given = field(default_factory=dict, repr=False)
+    problems: Given = field(default_factory=dict)
+    kept: str = field(default="", repr=False)
+    passkey: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offers:
+    """What there is besides passwords. `passkeys`: the origins at which they work. `google`: the
+    origin that Google sends users back to, and `google_url`: where they go to; None without it."""
+
+    passkeys: tuple[str, ...] = ()
+    google: str | None = None
+    google_url: str | None = None
+
+
+class SigningIn:
+    """What opens the account is what the API's own routes use, so the same limits hold."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        tokens: "AccessTokens",
+        accounts: "Callable[[], Accounts]",
+        passkeys: "Callable[[], Passkeys]",
+        google: "Callable[[], Google]",
+        google_start: "GoogleStart | None",
+        recovery: "Callable[[], Recovery]",
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._back = settings.issuer + GOOGLE_BACK
+        self._terms = Terms(scope=SIGN_IN, seconds=settings.access_token_seconds)
+        self._accounts = accounts
+        self._passkeys = passkeys
+        self._google = google
+        self._google_start = google_start
+        self._recovery = recovery
+        self._kept = Kept(lambda: tokens.keys_for(KEYS_FOR), lambda: clock().timestamp())
+        self.offers = Offers(
+            passkeys=settings.origins_of_passkeys if settings.passkey_rp_id else (),
+            google=origin(settings.issuer) if google_start else None,
+            google_url=google_start.authorization_endpoint if google_start else None,
+        )
+        self._steps: dict[str, Callable[[Given, Visitor], SignedIn | Form]] = {
+            "sign_in": self._by_password,
+            "second_factor": self._by_second_factor,
+            "passkey": self._by_passkey,
+            "username": self._by_username,
+            "register": self._register,
+            "forgot": self._forgot,
+        }
+
+    def take(self, step: str, form: Given, visitor: Visitor) -> SignedIn | Form:
+        """Who the user is, or what to ask next. Raises Unavailable."""
+        return self._steps.get(step, self._by_password)(form, visitor)
+
+    def to_google(self, visitor: Visitor, request: str) -> str:
+        """Where to send a user for an ID token. `request`: the program's."""
+        if self._google_start is None:
+            raise GoogleOff()
+        start, number = self._google_start, secrets.token_urlsafe(16)
+        nonce = _nonce(visitor, number)
+        asked = {
+            "client_id": start.client_id,
+            "redirect_uri": self._back,
+            "response_type": "id_token",
+            "scope": "openid email profile",
+            "nonce": hashlib.sha256(nonce.encode()).hexdigest(),
+            "state": f"{number}.{_state(visitor, request, number)}",
+        }
+        return f"{start.authorization_endpoint}?{urlencode(asked)}"
+
+    def from_google(self, form: Given, visitor: Visitor, request: str) -> SignedIn | Form:
+        """Like `take`, with what Google sent the user back with. Raises Forbidden unless this
+        browser asked for it, and for this request of a program."""
+        number, _, proof = form.get("state", "").partition(".")
+        if not same(_state(visitor, request, number), proof):
+            raise Forbidden(SEALED_FORM)
+        given = {"id_token": form.get("id_token", ""), "nonce": _nonce(visitor, number)}
+        return self._go_on(given, {}, visitor, wrong=IdTokenInvalid())
+
+    def _by_password(self, form: Given, visitor: Visitor) -> SignedIn | Form:
+        given = {name: form.get(name, "") for name in ("login", "password")}
+        again = Form(typed={"login": given["login"]})
+        return self._go_on(given, {}, visitor, wrong=InvalidCredentials(), again=again)
+
+    def _by_second_factor(self, form: Given, visitor: Visitor) -> SignedIn | Form:
+        given = self._kept.open(form.get("kept", ""), visitor.mark)
+        if given is None:
+            return Form(problem=_STALE)
+        asked = given.pop(_ASKED, None)
+        again = Form(step="second_factor", kept=form["kept"], passkey=asked)
+        if answer := form.get("passkey"):
+            return self._go_on(given, {"passkey": answer}, visitor, PasskeyInvalid(), again)
+        code = {"second_factor": form.get("code", "")}
+        return self._go_on(given, code, visitor, SecondFactorInvalid(), again)
+
+    def _by_username(self, form: Given, visitor: Visitor) -> SignedIn | Form:
+        given = self._kept.open(form.get("kept", ""), visitor.mark)
+        if given is None:
+            return Form(problem=_STALE)
+        again = Form(
+            step="username", kept=form["kept"], typed={"username": form.get("username", "")}
+        )
+        more = {"username": form.get("username", "").strip()}
+        return self._go_on(given, more, visitor, again=again)
+
+    def _by_passkey(self, form: Given, visitor: Visitor) -> SignedIn | Form:
+        try:
+            answer = PasskeyAnswer.model_validate_json(form.get("passkey", ""))
+            given = PasskeySignIn(credential=answer, device_name=DEVICE, device_key=visitor.mark)
+            return self._passkeys().sign_in(given, visitor.client, self._terms)
+        except ValidationError:
+            return Form(problem=str(PasskeyInvalid()), wrong=True)
+        except (*_START_AGAIN, RateLimited) as error:
+            return Form(problem=str(error), wrong=True)
+
+    def _register(self, form: Given, visitor: Visitor) -> SignedIn | Form:
+        names = ("display_name", "username", "email")
+        typed = {name: form.get(name, "").strip() for name in names}
+        try:
+            new = Registration(
+                **typed,
+                password=form.get("password", ""),
+                device_name=DEVICE,
+                device_key=visitor.mark,
+            )
+            return self._accounts().register(new, visitor.client, self._terms)
+        except (ValidationError, ValidationFailed) as error:
+            return Form(step="register", typed=typed, problems=_problems(error))
+        except UsernameTaken as error:
+            return Form(step="register", typed=typed, problems={"username": str(error)})
+        except RateLimited as error:
+            return Form(step="register", typed=typed, problem=str(error))
+
+    def _forgot(self, form: Given, visitor: Visitor) -> Form:
+        typed = {name: form.get(name, "").strip() for name in ("email", "username")}
+        try:
+            asked = ResetRequest(email=typed["email"], username=typed["username"] or None)
+            self._recovery().request_reset(asked, visitor.client)
+        except ValidationError as error:
+            return Form(step="forgot", typed=typed, problems=_problems(error))
+        except RateLimited as error:
+            return Form(step="forgot", typed=typed, problem=str(error))
+        return Form(step="mailed")
+
+    def _go_on(
+        self,
+        given: dict[str, str],
+        more: dict[str, str],
+        visitor: Visitor,
+        wrong: AppError | None = None,
+        again: Form = Form(),
+    ) -> SignedIn | Form:
+        """Try what was `given` by now and `more`. Where something is wrong with `more`, the page is
+        `again`, and says `wrong`."""
+        try:
+            return self._open({**given, **more}, visitor)
+        except SecondFactorRequired as error:
+            asked = {name: json.dumps(one) for name, one in error.details.items() if name == _ASKED}
+            kept = self._kept.close({**given, **asked}, visitor.mark)
+            return Form(step="second_factor", kept=kept, passkey=asked.get(_ASKED))
+        except UsernameRequired:
+            return Form(step="username", kept=self._kept.close(given, visitor.mark))
+        except UsernameTaken as error:
+            return replace(again, problems={"username": str(error)})
+        except ValidationError as error:
+            if wrong is None:
+                return replace(again, problems=_problems(error))
+            return replace(again, problem=str(wrong), wrong=True)
+        except (SecondFactorInvalid, PasskeyInvalid, RateLimited) as error:
+            return replace(again, problem=str(error), wrong=True)
+        except _START_AGAIN as error:
+            return Form(problem=str(error), wrong=True, typed=again.typed)
+
+    def _open(self, given: dict[str, str], visitor: Visitor) -> SignedIn:
+        """Raises what `Accounts.login` and `Google.sign_in` do, and ValidationError."""
+        device: dict[str, Any] = {"device_name": DEVICE, "device_key": visitor.mark}
+        parsed: dict[str, Any] = dict(given)
+        if answer := given.get("passkey"):
+            parsed["passkey"] = PasskeyAnswer.model_validate_json(answer)
+        if "id_token" in given:
+            by_google = GoogleCredentials(**parsed, **device)
+            return self._google().sign_in(by_google, visitor.client, self._terms)
+        return self._accounts().login(Credentials(**parsed, **device), visitor.client, self._terms)
+
+
+def _nonce(visitor: Visitor, number: str) -> str:
+    """Known to this browser alone; Google is given its digest."""
+    return visitor.proof("google nonce", number)
+
+
+def _state(visitor: Visitor, request: str, number: str) -> str:
+    return visitor.proof("google", request, number)
+
+
+def _problems(error: ValidationError | ValidationFailed) -> dict[str, str]:
+    """What is wrong with which field, in the words of the API."""
+    found = refusal(error) if isinstance(error, ValidationError) else error
+    listed = found.details.get("errors", [])
+    return {one["field"]: one["message"] for one in reversed(listed)}

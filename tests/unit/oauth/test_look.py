@@ -1,0 +1,86 @@
+"""The look of the provider's pages, and that it is the product's."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from chalicelib.oauth import look
+
+ROOT = Path(__file__).resolve().parents[3]
+BASE = (ROOT / "web/css/base.css").read_text()
+SIGN_IN_PAGE = (ROOT / "chalicelib/oauth/page.css").read_text()
+
+
+def colours(text: str) -> list[dict[str, str]]:
+    """The variables by day, and by night."""
+    light, dark = re.findall(r":root \{(.*?)\}", text, re.DOTALL)
+    return [dict(re.findall(r"(--[\w-]+): (.*?);", one)) for one in (light, dark)]
+
+
+def brightness(colour: str) -> float:
+    """WCAG 2.2, relative luminance."""
+    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    red, green, blue = (
+        one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    bright, dim = sorted([brightness(one), brightness(other)], reverse=True)
+    return (bright + 0.05) / (dim + 0.05)
+
+
+def test_the_colours_are_those_of_the_web_client() -> None:
+    for ours, theirs in zip(colours(SIGN_IN_PAGE), colours(BASE), strict=True):
+        assert ours.items() <= theirs.items()
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("ink", "paper", "least"),
+    [
+        ("--ink", "--side", 4.5),
+        ("--ink", "--card", 4.5),
+        ("--ink", "--hover", 4.5),
+        ("--soft", "--side", 4.5),
+        ("--brand-strong", "--side", 4.5),
+        ("--on-brand", "--brand", 4.5),
+        ("--on-brand", "--brand-strong", 4.5),
+        ("--danger", "--side", 4.5),
+        ("--danger", "--danger-bg", 4.5),
+        ("--soft", "--card", 3),
+        ("--brand", "--side", 3),
+    ],
+)
+def test_everything_can_be_read(number: int, ink: str, paper: str, least: float) -> None:
+    """4.5 for text, 3 for borders of fields and for the focus (WCAG 2.2, 1.4.3 and 1.4.11)."""
+    colour = colours(SIGN_IN_PAGE)[number]
+
+    assert contrast(colour[ink], colour[paper]) >= least
+
+
+def test_the_logo_is_the_products() -> None:
+    page = look.frame("Title", "")
+
+    for path in re.findall(r'fill="#\w+"', (ROOT / "web/logo.svg").read_text()):
+        assert path in page
+
+
+def test_only_a_page_with_the_script_may_run_it() -> None:
+    plain = look.headers("https://program.example/back")["Content-Security-Policy"]
+    scripted = look.headers(script=True)["Content-Security-Policy"]
+
+    assert "script-src" not in plain
+    assert "connect-src" not in plain
+    assert "script-src 'sha256-" in scripted
+    assert "unsafe" not in plain + scripted
+    assert "form-action 'self' https://program.example;" in plain
+
+
+def test_what_is_named_in_it_is_text() -> None:
+    page = look.frame("<b>", "", problem="<i>")
+
+    assert "<b>" not in page
+    assert "<i>" not in page

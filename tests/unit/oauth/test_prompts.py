@@ -1,0 +1,120 @@
+"""What a program wants of the page, as it says so, and what is no request."""
+
+from typing import Any
+
+import pytest
+from authlib.oauth2.rfc6749 import InvalidRequestError
+
+from chalicelib.errors import Unauthorized
+from chalicelib.oauth.prompts import Wishes, wishes_of
+from chalicelib.users.models import Profile
+from chalicelib.wire import now
+
+ANA = Profile(
+    id="ana-id",
+    username="ana",
+    display_name="Ana",
+    about="",
+    avatar_url=None,
+    email="ana@example.org",
+    email_verified=True,
+    push_previews=True,
+    created_at=now(),
+)
+UNVERIFIED = ANA.model_copy(update={"email_verified": False})
+
+
+def hinted(token: str) -> dict[str, str]:
+    if token != "good":
+        raise Unauthorized()
+    return {"aud": "board", "sub": "ana-id"}
+
+
+def wishes(**given: str) -> Wishes:
+    return wishes_of(given, "board", hinted)
+
+
+@pytest.mark.parametrize(
+    ("given", "silent", "anew", "consent"),
+    [
+        ({}, False, False, False),
+        ({"prompt": "none"}, True, False, False),
+        ({"prompt": "login"}, False, True, False),
+        ({"prompt": "select_account"}, False, True, False),
+        ({"prompt": "consent"}, False, False, True),
+        ({"prompt": " login  consent "}, False, True, True),
+        ({"max_age": "0"}, False, True, False),
+        ({"max_age": "000"}, False, True, False),
+        ({"max_age": "1"}, False, False, False),
+    ],
+)
+def test_prompts(given: dict[str, str], silent: bool, anew: bool, consent: bool) -> None:
+    found = wishes(**given)
+
+    assert (found.silent, found.anew, found.consent) == (silent, anew, consent)
+    assert found.fresh(0) is not anew
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"prompt": "shout"},
+        {"prompt": "none login"},
+        {"prompt": "none none consent"},
+        {"prompt": "None"},
+        {"max_age": "-1"},
+        {"max_age": "1.5"},
+        {"max_age": "²"},
+        {"max_age": "1" * 10},
+        {"max_age": " 1"},
+        {"id_token_hint": "bad"},
+    ],
+)
+def test_what_is_refused(given: dict[str, str]) -> None:
+    with pytest.raises(InvalidRequestError):
+        wishes(**given)
+
+
+def test_an_id_token_of_another_program_is_refused() -> None:
+    with pytest.raises(InvalidRequestError):
+        wishes_of({"id_token_hint": "good"}, "shop", hinted)
+
+
+def test_max_age_counts_from_the_sign_in() -> None:
+    found = wishes(max_age="60")
+
+    assert found.fresh(60)
+    assert not found.fresh(60.5)
+    assert wishes().fresh(10**9)
+
+
+@pytest.mark.parametrize(
+    ("given", "user", "goes_on"),
+    [
+        ({}, ANA, True),
+        ({"login_hint": "ana"}, ANA, True),
+        ({"login_hint": "  ANA@Example.org "}, ANA, True),
+        ({"login_hint": "ana@example.org"}, UNVERIFIED, False),
+        ({"login_hint": "ana"}, UNVERIFIED, True),
+        ({"login_hint": "bo"}, ANA, False),
+        ({"login_hint": "an\0a"}, ANA, False),
+        ({"login_hint": "a" * 255}, ANA, False),
+        ({"id_token_hint": "good"}, ANA, True),
+        ({"id_token_hint": "good"}, ANA.model_copy(update={"id": "bo-id"}), False),
+        ({"id_token_hint": "good", "login_hint": "bo"}, ANA, False),
+    ],
+)
+def test_who_goes_on_unasked(given: dict[str, str], user: Profile, goes_on: bool) -> None:
+    assert wishes(**given).expects(user) is goes_on
+
+
+def test_only_an_id_token_keeps_others_out_for_good() -> None:
+    """A login_hint is a hint: its user may have another account."""
+    assert wishes(login_hint="bo").accepts("ana-id")
+    assert not wishes(id_token_hint="good").accepts("bo-id")
+
+
+def test_no_address_is_in_a_record() -> None:
+    shown: Any = wishes(login_hint="ana@example.org")
+
+    assert "ana" not in repr(shown)
