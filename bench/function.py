@@ -45,7 +45,7 @@ def rest(route: str, token: str, body: Any = None, resource: str = "") -> dict[s
         resource=resource or path,
         path_parameters=parameters,
     )
-    return events.rest(request, frozenset())
+    return events.rest(request)
 
 
 def message(chat_id: str, client_id: str = "") -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """Requests to one server over kept connections."""
 
+import math
 import select
 import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import IO, NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,6 +18,7 @@ from chalicelib.deadline import passed, within
 
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
+LONGEST_WAIT = 3600
 MAX_ANSWER = 1024 * 1024
 MAX_HEADERS = 64 * 1024
 PIECE = 64 * 1024
@@ -40,6 +44,18 @@ class Answer(NamedTuple):
         """What the server's clock showed, as HTTP writes dates; empty if it did not say."""
         return self.headers.get("date", "")
 
+    @property
+    def retry_after(self) -> int:
+        """How many seconds the server asks to wait (RFC 9110, section 10.2.3), from 0 to
+        LONGEST_WAIT; 0 if it does not say. A time counts from the server's own clock."""
+        said = self.headers.get("retry-after", "").strip()
+        if said.isascii() and said.isdigit():
+            return min(int(said[:10]), LONGEST_WAIT)
+        if (until := _time(said)) is None:
+            return 0
+        seconds = (until - (_time(self.date) or datetime.now(UTC))).total_seconds()
+        return min(max(0, math.ceil(seconds)), LONGEST_WAIT)
+
 
 class Upload(NamedTuple):
     """A body that is sent piece by piece from a file, in `seconds` at most."""
@@ -47,6 +63,15 @@ class Upload(NamedTuple):
     file: IO[bytes]
     size: int
     seconds: float
+
+
+def _time(written: str) -> datetime | None:
+    """A date of HTTP in each of its three forms (RFC 9110, section 5.6.7)."""
+    try:
+        found = parsedate_to_datetime(written)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 class KeptConnections:

@@ -80,7 +80,7 @@ class Endpoint:
     @property
     def open(self) -> bool:
         """Whether it answers everybody alike, and so HEAD as well (RFC 9110, section 9.3.2)."""
-        return self.method == "GET" and self.scope is None and not self.page
+        return self.method == "GET" and self.limit == "open"
 
 
 ENDPOINTS: list[Endpoint] = []
@@ -109,7 +109,7 @@ def endpoint(
     that answer with HTML: it makes the page that shows an error, and no script of another origin
     may call such a route. `told` adds members that a protocol wants in its errors, which are then
     application/json. A `public` answer may be cached for PUBLIC_SECONDS. `readers` are "settings"
-    unless said otherwise; a GET that needs no scope is for "everybody".
+    unless said otherwise; a GET of the class "open" is for "everybody".
 
     `errors` are those that the service raises. Those of every route of its kind are added. `limit`
     is a class of chalicelib/limits.py; without one it is "default", "program" or, without a scope,
@@ -263,11 +263,12 @@ def _origins(readers: Readers, settings: Settings | None, origin: str) -> Sequen
     """The origins that may read an answer; of all programs' pages only the one that asks."""
     if readers == "everybody":
         return ["*"]
-    ours: Sequence[str] = settings.origins if settings else ()
-    known = "*" in ours or origin in ours
-    if readers == "programs" and origin and not known and deps.program_origins.know(origin):
+    if settings is None:
+        return []
+    known = not origin or "*" in settings.origins or origin in settings.origins
+    if readers == "programs" and not known and deps.program_origins.know(origin):
         return [origin]
-    return ours
+    return settings.origins
 
 
 def _by_name(parameters: Iterable[str]) -> inspect.Signature:

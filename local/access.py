@@ -69,7 +69,8 @@ def _routes() -> Iterator[str]:
     yield ""
     yield from _header("route", "scope", *CALLERS)
     for one in sorted(ENDPOINTS, key=lambda one: (one.path, one.method)):
-        yield _row(f"{one.method} {one.path}", one.scope)
+        for method in ("GET", "HEAD") if one.open else (one.method,):
+            yield _row(f"{method} {one.path}", one.scope)
 
 
 def _connect() -> Iterator[str]:

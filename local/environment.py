@@ -25,7 +25,7 @@ def app_environment(
         **servers.env,
         "STAGE": "local",
         "ISSUER": url(listeners.http),
-        "CORS_ORIGINS": ",".join(_names_of(url(listeners.http))),
+        "CORS_ORIGINS": os.environ.get("CORS_ORIGINS") or _names_of(url(listeners.http)),
         "PASSKEY_RP_ID": "localhost",  # an address is not the name that browsers ask for
         "PASSKEY_ORIGINS": url(listeners.http).replace("127.0.0.1", "localhost"),
         "WS_URL": f"{url(listeners.sockets, 'ws')}/{STAGE}",
@@ -45,9 +45,9 @@ def app_environment(
     }
 
 
-def _names_of(address: str) -> list[str]:
+def _names_of(address: str) -> str:
     """The origins that the web client may have been opened at."""
-    return list(dict.fromkeys([address, address.replace("127.0.0.1", "localhost")]))
+    return ",".join(dict.fromkeys([address, address.replace("127.0.0.1", "localhost")]))
 
 
 def with_inherited(own: dict[str, str]) -> dict[str, str]:

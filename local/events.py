@@ -58,13 +58,11 @@ def grouped_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return _grouped((names.setdefault(name.lower(), name), value) for name, value in pairs)
 
 
-def rest(request: HttpRequest, binary_types: frozenset[str]) -> dict[str, Any]:
-    """The proxy event of a REST API."""
+def rest(request: HttpRequest) -> dict[str, Any]:
+    """The proxy event of a REST API that takes all bodies as bytes (infra/gateway.py)."""
     headers = grouped_headers(request.headers)
     query = _grouped(parse_qsl(request.query, keep_blank_values=True))
     plain = _last_values(headers)
-    content_type = next((v for k, v in plain.items() if k.lower() == "content-type"), "")
-    body, is_base64 = _body(request.body, content_type, binary_types)
     now = datetime.now(UTC)
     return {
         "resource": request.resource,
@@ -94,18 +92,9 @@ def rest(request: HttpRequest, binary_types: frozenset[str]) -> dict[str, Any]:
                 "userAgent": next((v for k, v in plain.items() if k.lower() == "user-agent"), None),
             },
         },
-        "body": body,
-        "isBase64Encoded": is_base64,
+        "body": base64.b64encode(request.body).decode() if request.body else None,
+        "isBase64Encoded": bool(request.body),
     }
-
-
-def _body(body: bytes, content_type: str, binary_types: frozenset[str]) -> tuple[str | None, bool]:
-    if not body:
-        return None, False
-    if content_type.split(";")[0].strip().lower() in binary_types:
-        return base64.b64encode(body).decode(), True
-    # API Gateway, too, hands on bytes that are no UTF-8 as replacement characters.
-    return body.decode(errors="replace"), False
 
 
 @dataclass(slots=True)

@@ -55,7 +55,6 @@ class Registered:
 
     api: Function
     routes: dict[str, dict[str, dict[str, str] | None]]
-    binary_types: frozenset[str]
     sockets: dict[str, Function]
     functions: dict[str, Function]
     schedules: list[Schedule]
@@ -88,7 +87,6 @@ def registered(description: dict[str, Any], config: dict[str, Any]) -> Registere
     return Registered(
         api=function("app.app", "api_handler", API_TIMEOUT),
         routes=description["routes"],
-        binary_types=frozenset(description["binary_types"]),
         sockets={
             route: function(handler, _SOCKET_NAMES[route], API_TIMEOUT)
             for route, handler in description["sockets"].items()

@@ -1,4 +1,5 @@
-"""The HTTP gateway: requests become REST proxy events, results become answers."""
+"""The HTTP gateway: requests become REST proxy events, results become answers. What it answers
+itself is what infra/gateway.py has API Gateway answer."""
 
 import base64
 import json
@@ -9,6 +10,8 @@ from typing import Any
 from aiohttp import ClientConnectionResetError, web
 from multidict import CIMultiDict
 
+from infra import gateway
+from infra.gateway import Refusal
 from local import events
 from local.functions import Registered
 from local.limits import Limits
@@ -19,20 +22,29 @@ from local.workers import Failure, Outcome, WorkerPool
 Page = Callable[[web.BaseRequest], Awaitable[web.Response | None]]
 
 _FAILURES = {
-    Failure.WAITED: (504, "Endpoint request timed out"),
-    Failure.TOO_LARGE: (413, "Request Too Long"),
-    Failure.TOO_MANY: (429, "Too Many Requests"),
+    Failure.WAITED: gateway.LATE,
+    Failure.TOO_LARGE: gateway.TOO_LARGE,
+    Failure.TOO_MANY: gateway.TOO_MANY,
 }
+_OTHER_NAME = Refusal(
+    421, "unknown_host", "This name is not served here. Allow it with --allow-host."
+)
 _HOP_BY_HOP = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 _KEEP_ALIVE_SECONDS = 75.0
 
 
-class _TooLong(Exception):
-    """The body is over the limit."""
+class _Refused(Exception):
+    """The gateway answers itself."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
 
 
-def _refusal(status: int, message: str) -> web.Response:
-    return web.json_response({"message": message}, status=status)
+def _refusal(refusal: Refusal, request_id: str) -> web.Response:
+    body = json.dumps(refusal.document(request_id)).encode()
+    headers = refusal.headers(request_id, "http://")
+    return web.Response(status=refusal.status, headers=headers, body=body)
 
 
 class HttpGateway:
@@ -70,13 +82,13 @@ class HttpGateway:
         request_id = events.new_request_id()
         try:
             response = await self._answer(request, request_id)
-        except _TooLong:
-            response = _refusal(413, "Request Too Long")
+        except _Refused as error:
+            response = _refusal(error.refusal, request_id)
         except ClientConnectionResetError:
             raise
         except Exception as error:
             self._report(f"HTTP gateway: {type(error).__name__}: {error}")
-            response = _refusal(500, "Internal server error")
+            response = _refusal(gateway.BROKEN, request_id)
         response.headers.setdefault("x-amzn-RequestId", request_id)
         return response
 
@@ -88,7 +100,9 @@ class HttpGateway:
             if request.method == "OPTIONS" and (preflight := _preflight(methods)) is not None:
                 return preflight
             page = await self._pages(request) if self._pages is not None else None
-            return page or _refusal(403, "Missing Authentication Token")
+            if page is None:
+                raise _Refused(gateway.UNKNOWN_ROUTE)
+            return page
         template, parameters = found
         event = events.rest(
             events.HttpRequest(
@@ -101,8 +115,7 @@ class HttpGateway:
                 resource=template,
                 path_parameters=parameters,
                 request_id=request_id,
-            ),
-            self._app.binary_types,
+            )
         )
         outcome = await self._pool.invoke(
             self._app.api, json.dumps(event).encode(), wait=self._limits.integration
@@ -114,22 +127,22 @@ class HttpGateway:
             return b""
         limit = self._limits.request
         if (request.content_length or 0) > limit:
-            raise _TooLong
+            raise _Refused(gateway.TOO_LARGE)
         body = bytearray()
         async for chunk in request.content.iter_any():
             body += chunk
             if len(body) > limit:
-                raise _TooLong
+                raise _Refused(gateway.TOO_LARGE)
         return bytes(body)
 
     def _response(self, outcome: Outcome) -> web.Response:
         if outcome.failure is not None:
-            return _refusal(*_FAILURES.get(outcome.failure, (502, "Internal server error")))
+            raise _Refused(_FAILURES.get(outcome.failure, gateway.FAILED))
         try:
             return _from_result(outcome.result)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             self._report(f"the API's result is malformed: {type(error).__name__}: {error}")
-            return _refusal(502, "Internal server error")
+            raise _Refused(gateway.FAILED) from None
 
 
 async def serve(
@@ -141,7 +154,7 @@ async def serve(
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if not names.serve(request.headers.getall("Host", [])):
-            return _refusal(421, "This name is not served here. Allow it with --allow-host.")
+            return _refusal(_OTHER_NAME, events.new_request_id())
         return await handler(request)
 
     server = web.Server(handle, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS)
@@ -162,10 +175,7 @@ def _preflight(methods: dict[str, dict[str, str] | None]) -> web.Response | None
 
 
 def _forwarded(request: web.BaseRequest) -> list[tuple[str, str]]:
-    headers = [
-        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
-        for name, value in request.raw_headers
-    ]
+    headers = [(name.decode("latin-1"), _text(value)) for name, value in request.raw_headers]
     before = [value for name, value in headers if name.lower() == "x-forwarded-for"]
     rest = [item for item in headers if not item[0].lower().startswith("x-forwarded-")]
     return [
@@ -174,6 +184,14 @@ def _forwarded(request: web.BaseRequest) -> list[tuple[str, str]]:
         ("X-Forwarded-Port", str(request.url.port or "")),
         ("X-Forwarded-Proto", request.scheme),
     ]
+
+
+def _text(value: bytes) -> str:
+    """A header's value. An event is JSON, so it holds characters, whatever was sent."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _from_result(result: dict[str, Any]) -> web.Response:

@@ -63,7 +63,6 @@ def describe(app: Any) -> dict[str, Any]:
             }
             for path, methods in app.routes.items()
         },
-        "binary_types": app.api.binary_types,
         "sockets": {
             route: handler.handler_string for route, handler in app.websocket_handlers.items()
         },

@@ -188,8 +188,8 @@ class _Adapter(BaseAdapter):
         response = Response()
         response.status_code, response.raw = answer.status, BytesIO(answer.body)
         response.request, response.url = request, request.url or ""
-        if retry_after := answer.headers.get("retry-after"):
-            response.headers["retry-after"] = retry_after
+        if answer.retry_after:
+            response.headers["retry-after"] = str(answer.retry_after)
         return response
 
     def close(self) -> None:

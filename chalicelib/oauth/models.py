@@ -269,11 +269,10 @@ def is_challenge(value: str) -> bool:
 
 
 def origin(uri: str) -> str:
-    """Where an address leads, as a Content-Security-Policy names it."""
-    parts = urlsplit(uri)
-    if parts.scheme in ("http", "https") and parts.hostname != "::1":
-        return f"{parts.scheme}://{parts.netloc}"
-    return f"{parts.scheme}:"  # a program on the device, or an address that a policy cannot name
+    """Where an address leads, as a Content-Security-Policy names it in `form-action`: its scheme
+    alone. Chromium holds every redirect after a form to that, also those of the program, which may
+    send the user on to another host."""
+    return f"{urlsplit(uri).scheme}:"
 
 
 def is_claimed(uri: str) -> bool:

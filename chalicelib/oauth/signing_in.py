@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from pydantic import ValidationError
 
@@ -34,7 +34,6 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.oauth.kept import KEYS_FOR, Kept
-from chalicelib.oauth.models import origin
 from chalicelib.oauth.visitors import SEALED_FORM, Visitor, same
 from chalicelib.wire import now, refusal
 
@@ -117,7 +116,7 @@ class SigningIn:
         self._kept = Kept(lambda: tokens.keys_for(KEYS_FOR), lambda: clock().timestamp())
         self.offers = Offers(
             passkeys=settings.origins_of_passkeys if settings.passkey_rp_id else (),
-            google=origin(settings.issuer) if google_start else None,
+            google=_origin(settings.issuer) if google_start else None,
             google_url=google_start.authorization_endpoint if google_start else None,
         )
         self._steps: dict[str, Callable[[Given, Visitor], SignedIn | Form]] = {
@@ -262,6 +261,12 @@ class SigningIn:
             by_google = GoogleCredentials(**parsed, **device)
             return self._google().sign_in(by_google, visitor.client, self._terms)
         return self._accounts().login(Credentials(**parsed, **device), visitor.client, self._terms)
+
+
+def _origin(address: str) -> str:
+    """As browsers write it."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def _nonce(visitor: Visitor, number: str) -> str:

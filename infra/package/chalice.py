@@ -1,4 +1,5 @@
-"""Runs Chalice's command line with our way of making zips: `python -m infra.package.chalice …`."""
+"""Runs Chalice's command line with our way of making zips, and with what we add to its definition
+of the API: `python -m infra.package.chalice …`."""
 
 import sys
 
@@ -12,6 +13,9 @@ def main(arguments: list[str]) -> int:
     sys.dont_write_bytecode = True  # into the folder that is about to be zipped
     sys.argv = ["chalice", *arguments]
     zips.patch_chalice()
+    from infra import gateway  # it imports from that folder
+
+    gateway.patch_chalice()
     return int(cli.main() or 0)
 
 

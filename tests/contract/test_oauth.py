@@ -102,6 +102,20 @@ class TestPrograms:
         assert stores.clients.clients(before=None, limit=2)[0] == made[0]
         assert stores.clients.clients(before=made[0].id, limit=2) == made[1:]
 
+    def test_only_public_ones_that_stand_have_pages(self, stores: Granting) -> None:
+        uris = [f"https://{new_id()}.example/back" for _ in range(3)]
+        stores.client(secret_digest=None, redirect_uris=uris[:2])
+        stores.client(redirect_uris=[uris[2]])
+        deleted = stores.client(redirect_uris=["https://deleted.example/"])
+        stores.clients.delete(deleted.id, NOW)
+        gone = stores.client(secret_digest=None, redirect_uris=["https://gone.example/"])
+        stores.clients.delete(gone.id, NOW)
+
+        found = stores.clients.public_redirect_uris()
+
+        assert set(uris) & set(found) == set(uris[:2])
+        assert not {"https://deleted.example/", "https://gone.example/"} & set(found)
+
     def test_are_gone_with_their_secret_once_deleted(self, stores: Granting) -> None:
         made = stores.client()
 

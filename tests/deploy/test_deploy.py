@@ -17,6 +17,7 @@ from infra.deploy import __main__ as commands
 from infra.deploy import chalice, deploy, first, logs, maintenance, place
 from infra.deploy.errors import Stopped
 from infra.deploy.rotate import Rotate
+from infra.gateway import BINARY_TYPES, RESPONSES
 from tests.deploy.account import (
     ACCOUNT,
     FIRST_USER,
@@ -135,6 +136,12 @@ class TestDeploy(OneDeploy):
         assert configuration("notify")["Handler"] == "chalicelib.notify.worker.notify"
 
         assert routes() == routes_of_the_app()
+        gateway = client("apigateway")
+        assert gateway.get_rest_api(restApiId=rest)["binaryMediaTypes"] == BINARY_TYPES
+        responses = gateway.get_gateway_responses(restApiId=rest)["items"]
+        assert {each["responseType"]: int(each["statusCode"]) for each in responses} == {
+            name: refusal.status for name, refusal in RESPONSES.items()
+        }
         assert {
             each["RouteKey"] for each in client("apigatewayv2").get_routes(ApiId=socket)["Items"]
         } == {"$connect", "$default", "$disconnect"}

@@ -35,7 +35,8 @@ BODIES: list[tuple[Any, int, str, list[str]]] = [
     (b"{", 400, "bad_request", []),
     (b"", 400, "bad_request", []),
     (b"\xff\xfe", 400, "bad_request", []),
-    (b'{"client_id": "\\ud800"}', 400, "bad_request", []),
+    (b'{"client_id": "\\ud800"}', 422, "validation_failed", ["client_id"]),
+    (b'{"content": {"text": "hi \\ud83d"}}', 422, "validation_failed", ["content.text"]),
     (b"[" * 60_000, 400, "bad_request", []),
     ([], 422, "validation_failed", [""]),
     ({}, 422, "validation_failed", ["client_id", "content"]),
@@ -108,6 +109,14 @@ def test_g7_bad_frames_are_answered_and_leave_nothing(run: Run) -> None:
                     await asyncio.sleep(0.02)
             assert {frame["error"]["code"] for frame in a.stray} == {"bad_request"}
             assert {frame["re"] for frame in a.stray} == {None}
+            half = {"chat_id": chat, "client_id": "x", "content": {**TEXT, "text": "hi \ud83d"}}
+            frame = {"id": "half", "action": "message.send", "data": half}
+            await a.connection.send(json.dumps(frame))
+            async with asyncio.timeout(10):
+                while len(a.stray) < 6:
+                    await asyncio.sleep(0.02)
+            assert (a.stray[5]["re"], a.stray[5]["error"]["code"]) == ("half", "validation_failed")
+            assert [error["field"] for error in a.stray[5]["error"]["errors"]] == ["content.text"]
             await a.connection.send(b'{"id": "1", "action": "ping"}')
             await a.ask("ping")
         assert (await bo.ok(f"GET /v1/chats/{chat}"))["last_rev"] == 0

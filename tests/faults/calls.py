@@ -19,8 +19,6 @@ BOUND = 15.0
 API_GATEWAY_SECONDS = 29.0
 """No call may take longer in any case: then API Gateway would answer in our place."""
 
-FROM_API_GATEWAY = {"message": "Internal server error"}
-
 
 class Unanswered(Exception):
     """The caller cannot know what became of its call, and may make it again."""
@@ -117,7 +115,7 @@ def _outcome_of(answer: Answer) -> str:
     tells_when = int(answer.headers.get("retry-after", 0)) > 0
     if (answer.status, answer.code) == (503, "unavailable") and tells_when:
         return "unavailable"
-    if answer.status == 502 and answer.body == FROM_API_GATEWAY:
+    if (answer.status, answer.code) == (502, "internal"):
         return "crashed"
     raise Refused(answer.code or str(answer.status), answer.body)
 

@@ -40,7 +40,7 @@ class TestHttp:
         )
 
         assert answer.status_code == 421
-        assert "--allow-host" in answer.json()["message"]
+        assert "--allow-host" in answer.json()["detail"]
         assert len(stack.marks("http")) == before
 
     def test_is_not_served_under_no_name_or_two(self, stack: Stack) -> None:

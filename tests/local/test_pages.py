@@ -1,6 +1,7 @@
 """The pages beside the API: the web client, its configuration, the pushes."""
 
 import http.client
+import json
 from pathlib import Path
 
 import httpx
@@ -39,6 +40,14 @@ class TestWebClient:
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
         assert answer.headers["Cache-Control"] == "no-store"
 
+    @pytest.mark.parametrize("path", ["/", "/js/main.js", "/config.json"])
+    def test_is_answered_to_head_without_its_bytes(self, client: httpx.Client, path: str) -> None:
+        get, head = client.get(path), client.head(path)
+
+        assert (head.status_code, head.content) == (200, b"")
+        for name in ("Content-Type", "Content-Length", *HEADERS):
+            assert head.headers[name] == get.headers[name]
+
     def test_says_what_browsers_may_do_with_it(self, client: httpx.Client) -> None:
         for path in ("/", "/js/main.js", "/config.json", "/_local/pushes"):
             answer = client.get(path)
@@ -70,7 +79,7 @@ class TestWebClient:
         status, body = raw_get(stack, path)
 
         assert status == 403
-        assert body == b'{"message": "Missing Authentication Token"}'
+        assert json.loads(body)["code"] == "unknown_route"
 
     @pytest.mark.parametrize("path", ["/.secret", "/js", "/nothing.html", "/%00", "//etc/passwd"])
     def test_hides_everything_else(self, client: httpx.Client, stack: Stack, path: str) -> None:

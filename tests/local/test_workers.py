@@ -227,7 +227,6 @@ def test_workers_die_with_their_parent_even_in_a_handler(tmp_path: Path) -> None
 
 DESCRIPTION = {
     "routes": {},
-    "binary_types": [],
     "sockets": {"$connect": "app.c", "$default": "app.m", "$disconnect": "app.d"},
     "functions": {"chalicelib.notify.worker.notify": "notify"},
     "schedules": [{"name": "tidy", "handler": "app.tidy", "expression": "rate(1 hour)"}],

@@ -4,6 +4,8 @@ import re
 from typing import Any
 
 import pytest
+from chalice.config import Config
+from chalice.local import LocalGateway
 
 import app as application
 from chalicelib.auth.models import Identity, Program
@@ -78,3 +80,21 @@ def test_json_gets_through(route: str) -> None:
     kind = "application/json; charset=utf-8"
 
     assert status(WITH_BODY[route], kind, '{"no such field": 1}') == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "found"),
+    [
+        ('{"login": "ä", "password": "ß"}'.encode("latin-1"), "application/json", 400),
+        (b'{"login": "x"}', "application/json; charset=latin-1", 415),
+        ('{"no such field": "ä"}'.encode(), "application/json; charset=utf8", 422),
+    ],
+    ids=["latin-1", "said", "utf-8"],
+)
+def test_chalice_local_hands_on_the_same_bytes(body: bytes, kind: str, found: int) -> None:
+    gateway = LocalGateway(application.app, Config.create(lambda_timeout=29))
+    headers = {"content-type": kind}
+
+    answer = gateway.handle_request("POST", "/v1/auth/login", headers, body)
+
+    assert answer["statusCode"] == found

@@ -13,9 +13,10 @@ from chalicelib.auth.models import Jwks
 from chalicelib.config import SettingsInvalid
 from chalicelib.deps import deps
 from chalicelib.errors import Unauthorized, Unavailable
+from chalicelib.forms import FORM
 from chalicelib.limits import Use
 from local import pages
-from tests.unit.settings import settings
+from tests.unit.settings import ENVIRONMENT, settings
 from tests.unit.test_rest import FakeAuth, FakeThrottle, call
 
 OURS = "https://chat.example.org"
@@ -250,6 +251,19 @@ class TestOrigins:
 
         assert (preflight, problem["code"]) == (503, "unavailable")
         assert (status, answered.get("access-control-allow-origin")) == (415, None)
+
+    def test_broken_settings_are_a_problem_for_pages_of_programs_too(
+        self, app: Chalice, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("settings", "auth", "oauth", "program_origins"):
+            monkeypatch.delitem(vars(deps), name, raising=False)
+        for name in ENVIRONMENT:
+            monkeypatch.delenv(name, raising=False)
+        sent = {"origin": "https://program.example", "content-type": FORM}
+
+        status, answered, _ = call(app, "POST /oauth2/token", token=None, body="a=b", headers=sent)
+
+        assert (status, answered.get("access-control-allow-origin")) == (500, None)
 
     def test_no_other_route_asks_for_programs(
         self, app: Chalice, monkeypatch: pytest.MonkeyPatch

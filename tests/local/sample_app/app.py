@@ -44,7 +44,7 @@ def misbehave(how: str) -> None:
             pass
 
 
-@app.route("/v1/echo", methods=["GET", "PUT"])
+@app.route("/v1/echo", methods=["GET", "PUT"], content_types=[])
 def echo() -> Any:
     return current_request().to_original_event()
 

@@ -26,6 +26,10 @@ class FakeClientStore(ClientStore):
         standing.sort(key=lambda one: one.id, reverse=True)
         return [one for one in standing if before is None or one.id < before][:limit]
 
+    def public_redirect_uris(self) -> list[str]:
+        standing = [one for one in self.known.values() if one.id not in self.deleted]
+        return [uri for one in standing if not one.confidential for uri in one.redirect_uris]
+
     def delete(self, client_id: str, now: Time) -> bool:
         if client_id not in self.known:
             return False
