@@ -75,8 +75,9 @@ def document(server: str) -> dict[str, Any]:
             "version": "1",
             "description": (
                 "A messaging backend. Live events come over the socket. Besides what is documented "
-                "here, the gateway answers with problems of its own: 403 `unknown_route` to unknown "
-                "paths and methods, 413 to bodies over 10 MB, 504 where no function answers in time."
+                "here, the gateway answers with problems of its own: 403 `unknown_route` to "
+                "unknown paths and methods, 413 to bodies over 10 MB, 504 where no function "
+                "answers in time."
             ),
         },
         "servers": [{"url": server}],

@@ -41,8 +41,8 @@ _NOTICE_OF_SIGN_IN = f"""
     WHERE NOT %s AND o.client_id IS NULL AND u.email_verified_at IS NOT NULL {notices.AGAIN}
 """
 
-# Whether the user is an admin, and no other one can sign in. The user is locked before what follows,
-# as by a change of the address: else the two could wait for each other.
+# Whether the user is an admin, and no other one can sign in. The user is locked before what
+# follows, as by a change of the address: else the two could wait for each other.
 _LAST_ADMIN = """
     SELECT EXISTS (
         SELECT FROM user_roles WHERE user_id = %(user_id)s AND role = 'admin'
