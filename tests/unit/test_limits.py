@@ -97,6 +97,7 @@ def test_only_what_is_answered_from_memory_is_open() -> None:
         "/v1/openapi.json",
         "/.well-known/jwks.json",
         "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-protected-resource",
         "/.well-known/openid-configuration",
         "/v1/auth/google",
         "/v1/auth/login/passkey/begin",
