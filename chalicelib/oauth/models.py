@@ -150,9 +150,9 @@ class ClientInfo(Model):
     require_pkce: bool
     claims_in_id_token: bool
     created_at: Utc
-    last_used_at: Utc | None
-    former_secret_until: Utc | None
-    former_secret_used_at: Utc | None
+    last_used_at: Utc | None = None
+    former_secret_until: Utc | None = None
+    former_secret_used_at: Utc | None = None
 
 
 class RegisteredClient(ClientInfo):
