@@ -41,7 +41,7 @@ def sent_by(request: Any) -> Sent:
         raise BadRequest("The query is not valid UTF-8.")
     return Sent(
         query=query,
-        form=fields(_text(request, FORM)) if request.method == "POST" else {},
+        form=fields(_text(request, FORM)) if _has_form(request) else {},
         cookies=cookies(request.headers.get("cookie", "")),
         authorization=request.headers.get("authorization", ""),
     )
@@ -84,6 +84,14 @@ def brings_token(authorization: str) -> bool:
     """Whether an Authorization header names an access token (RFC 6750, section 2.1)."""
     scheme, _, token = authorization.partition(" ")
     return scheme.lower() == "bearer" and bool(token.strip())
+
+
+def _has_form(request: Any) -> bool:
+    """Whether there is a body to a POST. Some clients name a type of none, as aiohttp does."""
+    try:
+        return request.method == "POST" and bool(request.raw_body)
+    except ValueError:
+        return True  # `_text` refuses it
 
 
 def _text(request: Any, kind: str) -> str:

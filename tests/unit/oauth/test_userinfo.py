@@ -32,6 +32,7 @@ def test_it_comes_in_the_header_or_in_the_form(token: str) -> None:
     for answer in (
         post(authorization=f"Bearer {token}"),
         post(authorization=f"Bearer {token}", content_type=FORM),
+        post(authorization=f"Bearer {token}", content_type="application/octet-stream"),
         post(authorization=f"Bearer {token}", body="access_token=", content_type=FORM),
         post(form, content_type=FORM),
         post(form, content_type=f"{FORM}; charset=UTF-8"),
