@@ -60,7 +60,7 @@ def answer_of_user(sent: Sent, client: Client) -> Answer:
     return _shown(deps.browsers.answer(sent, client))
 
 
-@endpoint(bp, "GET /oauth2/google", limit="open", page=_trouble)
+@endpoint(bp, "GET /oauth2/google", limit="page", page=_trouble)
 def back_from_google() -> Answer:
     """Where Google sends a user back to who signs in on that page."""
     return _shown(deps.browsers.from_google())

@@ -100,7 +100,6 @@ def test_only_what_is_answered_from_memory_is_open() -> None:
         "/.well-known/openid-configuration",
         "/v1/auth/google",
         "/v1/auth/login/passkey/begin",
-        "/oauth2/google",
     }
 
 
