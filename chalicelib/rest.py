@@ -80,7 +80,7 @@ class Endpoint:
     @property
     def open(self) -> bool:
         """Whether it answers everybody alike, and so HEAD as well (RFC 9110, section 9.3.2)."""
-        return self.method == "GET" and self.limit == "open" and not self.page
+        return self.method == "GET" and self.limit == "open"
 
 
 ENDPOINTS: list[Endpoint] = []
@@ -155,15 +155,21 @@ def endpoint(
             authorization = request.headers.get("authorization", "")
             try:
                 arguments: dict[str, Any] = {}
+                unread: AppError | None = None
                 if scope is not None and "sent" in hints:
-                    arguments["sent"] = sent_by(request)
-                    authorization = arguments["sent"].token
+                    try:
+                        arguments["sent"] = sent_by(request)
+                        authorization = arguments["sent"].token
+                    except AppError as error:  # not told before it is known who asks
+                        unread = error
                 use = _use(request, limited, parameters)
                 if scope is not None:
                     caller, quotas = _admit(authorization, use, by_program="program" in hints)
                     if scope not in caller.scopes:
                         raise ScopeMissing(scope)
                     arguments["program" if "program" in hints else "identity"] = caller
+                    if unread is not None:
+                        raise unread
                 elif TABLE[limited].address and not TABLE[limited].inside:
                     quotas = deps.throttle.anonymous(use)
                 for name, adapter in adapters.items():
