@@ -16,7 +16,14 @@ from pydantic_core import to_json
 from chalicelib import headers
 from chalicelib.config import Settings
 from chalicelib.deps import deps
-from chalicelib.errors import AppError, RateLimited, ScopeMissing, Unauthorized, Unavailable
+from chalicelib.errors import (
+    AppError,
+    RateLimited,
+    ScopeMissing,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+)
 from chalicelib.ids import new_id
 from chalicelib.invocation import invocation
 from chalicelib.limits import TABLE, Quota, Use, fields_of
@@ -155,12 +162,12 @@ def endpoint(
             authorization = request.headers.get("authorization", "")
             try:
                 arguments: dict[str, Any] = {}
-                unread: AppError | None = None
+                unread: UnsupportedMediaType | None = None
                 if scope is not None and "sent" in hints:
                     try:
                         arguments["sent"] = sent_by(request)
                         authorization = arguments["sent"].token
-                    except AppError as error:  # not told before it is known who asks
+                    except UnsupportedMediaType as error:  # the header may hold a token
                         unread = error
                 use = _use(request, limited, parameters)
                 if scope is not None:

@@ -73,7 +73,9 @@ def test_none_is_taken_from_the_address(token: str, method: str) -> None:
 
 def test_one_in_another_kind_of_body_is_not_taken(token: str) -> None:
     for kind in ("application/json", "text/plain", ""):
-        status, _, body = post(urlencode({"access_token": token}), content_type=kind)
+        form, header = urlencode({"access_token": token}), f"Bearer {token}"
+        assert post(form, content_type=kind)[0] == 401
+        status, _, body = post(form, authorization=header, content_type=kind)
         assert (status, body["error"]) == (415, "invalid_request")
 
 
