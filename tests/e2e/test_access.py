@@ -51,7 +51,7 @@ def test_only_these_routes_are_open_to_anonymous(run: Run) -> None:
             "GET /v1/ready",
             "HEAD /.well-known/jwks.json",
             "HEAD /.well-known/oauth-authorization-server",
-        "HEAD /.well-known/oauth-protected-resource",
+            "HEAD /.well-known/oauth-protected-resource",
             "HEAD /.well-known/openid-configuration",
             "HEAD /v1/auth/google",
             "HEAD /v1/health",
