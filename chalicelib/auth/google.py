@@ -153,7 +153,9 @@ class Google:
             )
         self._throttle.signed_in(found.user_id)
         self._use(account, given.id_token)
-        if not ours and not self._store.link(found.user_id, account.subject, NOW):
+        if not ours and not self._store.link(
+            found.user_id, account.subject, NOW, address=account.email
+        ):
             return None
         return self._accounts.open_by_google(
             found.user_id, account.subject, client, given.device_name, given.device_key, terms

@@ -70,15 +70,19 @@ class GoogleStore:
             return False
         return True
 
-    def link(self, user_id: str, subject: str, now: Time) -> bool:
+    def link(self, user_id: str, subject: str, now: Time, *, address: str | None = None) -> bool:
         """Link a Google account to an account; its user gets a mail. Safe to repeat. False:
-        it signs in to another one, another one signs in here, or the account is deleted."""
+        it signs in to another one, another one signs in here, the account is deleted, or it has
+        not verified `address`, where that is why it is linked."""
         with self._postgres.transaction(), self._postgres.cursor(row_factory=scalar_row) as cursor:
             linked = cursor.execute(
                 "INSERT INTO google_accounts (user_id, subject, linked_at)"
-                " SELECT user_id, %s, %s FROM credentials WHERE user_id = %s FOR SHARE"
+                " SELECT c.user_id, %(subject)s, %(now)s"
+                " FROM credentials c JOIN users u ON u.id = c.user_id"
+                " WHERE c.user_id = %(user_id)s AND (%(address)s::text IS NULL"
+                "  OR u.email = %(address)s AND u.email_verified_at IS NOT NULL) FOR SHARE"
                 " ON CONFLICT DO NOTHING",
-                [subject, now, user_id],
+                {"subject": subject, "now": now, "user_id": user_id, "address": address},
             ).rowcount
             if linked:
                 tell(cursor, user_id, "google_linked", now)

@@ -115,6 +115,20 @@ class TestNewAccounts:
 
 
 class TestLinks:
+    def test_by_an_address_are_made_while_it_is_the_accounts_and_verified(
+        self, stores: Linked
+    ) -> None:
+        user, claimed = profile(email_verified=True), profile()
+        assert stores.add(user, subject())
+        stores.google.unlink(user.id, NOW)
+        assert stores.add(claimed, subject())
+        stores.google.unlink(claimed.id, NOW)
+
+        assert not stores.google.link(user.id, subject(), NOW, address="old@example.org")
+        assert not stores.google.link(claimed.id, subject(), NOW, address=claimed.email)
+        assert stores.google.linked_at(user.id) is None
+        assert stores.google.link(user.id, subject(), NOW, address=user.email)
+
     def test_are_made_once_and_ended(self, stores: Linked) -> None:
         (user, _), (other, _), sub = stores.account(), stores.account(), subject()
 

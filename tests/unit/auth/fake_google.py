@@ -40,12 +40,14 @@ class FakeGoogleStore(GoogleStore):
             self._tables.google[user.id] = subject, self._tables.stored(session).created_at
             return True
 
-    def link(self, user_id: str, subject: str, now: Time) -> bool:
+    def link(self, user_id: str, subject: str, now: Time, *, address: str | None = None) -> bool:
         now = self._tables.at(now)
         with self._tables:
             if user_id not in self._tables.passwords:
                 return False
-            if user_id not in self._tables.google and self.find(subject) is None:
+            found = self.owner(address) if address else None
+            right = address is None or (found is not None and found.user_id == user_id)
+            if right and user_id not in self._tables.google and self.find(subject) is None:
                 self._tables.google[user_id] = subject, now
                 self._tables.tell(user_id, "google_linked", now)
             held = self._tables.google.get(user_id)
