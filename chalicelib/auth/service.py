@@ -199,7 +199,7 @@ class Auth:
 
         Raises Unauthorized if it does not any more, RateLimited.
         """
-        self._throttle().signed_in(opener.user_id)
+        self._throttle().let_in(opener.user_id, terms.client_id or "")
         session, token = self.draft_session(opener.user_id, client, device_name, terms)
         surplus = self._store().open_from(session, opener.session_id)
         if surplus is None:

@@ -205,10 +205,12 @@ class AccountStore:
 
     def open_from(self, session: Session, opener_id: str) -> list[str] | None:
         """Add a session for a program of others on the word of one that stands, of the same user;
-        None if that has ended meanwhile, or the program is gone. Answers as `open_session`."""
+        None if that has ended meanwhile, the program is gone, or the user has taken back what they
+        allowed it. Answers as `open_session`."""
         return self._open(
             session,
             "sessions o JOIN users u ON u.id = o.user_id JOIN oauth_clients k ON k.id = %s"
+            " JOIN oauth_consents a ON a.client_id = k.id AND a.user_id = o.user_id"
             " WHERE o.user_id = %s AND o.id = %s AND o.revoked_at IS NULL AND o.expires_at > %s"
             " AND u.suspended_at IS NULL AND k.deleted_at IS NULL FOR SHARE",
             [session.client_id, session.user_id, opener_id, session.opened_at],
@@ -231,11 +233,13 @@ class AccountStore:
             return cursor.execute(
                 "SELECT id FROM sessions WHERE user_id = %(user_id)s"
                 " AND revoked_at IS NULL AND expires_at > %(now)s AND id <> %(id)s"
+                " AND (client_id IS NULL) = %(own)s"
                 " ORDER BY last_used_at DESC OFFSET %(others)s LIMIT %(at_once)s",
                 {
                     "now": session.opened_at,
                     "user_id": session.user_id,
                     "id": session.id,
+                    "own": session.client_id is None,
                     "others": MAX_SESSIONS - 1,
                     "at_once": _GIVE_WAY_AT_ONCE,
                 },
@@ -296,8 +300,8 @@ class AccountStore:
             ).fetchall()
 
     def revoke(self, user_id: str, session_id: str, now: Time, *, by_user: bool = False) -> bool:
-        """End a session, with its pushes. False: this user has no such session. `by_user`: the
-        program that it was granted to, if to one, asks its user again."""
+        """End a session, with its pushes. False: this user has no such session. `by_user`: if
+        it was granted to a program, that asks its user again."""
         note()
         with self._postgres.cursor() as cursor:
             found = cursor.execute(
@@ -399,9 +403,9 @@ class AccountStore:
                     " WHERE user_id = %s AND password_hash = %s",
                     [password_hash, now, user_id, checked],
                 ).rowcount
-                cursor.execute(_FORGET_CHANGE, [user_id])
-                cursor.execute(_FORGET_LINKS, {"user_id": user_id})
                 if changed:
+                    cursor.execute(_FORGET_CHANGE, [user_id])
+                    cursor.execute(_FORGET_LINKS, {"user_id": user_id})
                     notices.tell(cursor, user_id, "password_changed", now)
             return self.revoke_all(user_id, but=but, now=now) if changed else None
 

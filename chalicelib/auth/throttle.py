@@ -154,6 +154,11 @@ class Throttle:
         """Count a sign-in that is right, by another way than a password."""
         self._take(self._successes(user_id))
 
+    def let_in(self, user_id: str, client_id: str) -> None:
+        """Count a session of a program that its user let in, by both: a program that is remembered
+        needs no click, so it must not use up the sign-ins of its user."""
+        self._take(self._successes(f"{user_id} {client_id}"))
+
     def knows(self, user_id: str, device_key: str | None) -> bool:
         """Whether a device has signed in to an account before, by the key that it shows."""
         if not device_key:

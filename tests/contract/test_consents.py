@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from chalicelib.auth.models import Session
-from chalicelib.auth.store import AccountStore
+from chalicelib.auth.store import MAX_SESSIONS, AccountStore
 from chalicelib.ids import new_id
 from chalicelib.oauth.consents import MAX_CONSENTS, Allowed, ConsentStore
 from chalicelib.oauth.store import ClientStore
@@ -46,8 +46,14 @@ class Agreeing(Stores):
         )
 
     def grant(self, user: Profile, page: Session, client_id: str, scope: str) -> Session:
+        """Open a session for a program, and forget the consent that it needs for that."""
+        had = self.consents.scopes(user.id, client_id)
+        if not had:
+            self.agree(user, page, client_id, *scope.split())
         drafted = session_of(user.id, client_id=client_id, scope=scope)
         assert self.accounts.open_from(drafted, page.id) is not None
+        if not had:
+            self.consents.forget(user.id, client_id)
         return drafted
 
 
@@ -260,3 +266,33 @@ def test_the_end_of_all_sessions_sees_a_consent_that_it_waited_for(postgres_url:
 
     assert not stores.consents.scopes(user.id, board)
     postgres.close()
+
+
+def test_without_one_no_session_is_opened(stores: Agreeing) -> None:
+    user, page = stores.account()
+    board, shop = stores.program(), stores.program()
+    stores.agree(user, page, board, "openid")
+    stores.consents.forget(user.id, board)
+    stores.agree(user, page, shop, "openid")
+
+    granted = session_of(user.id, client_id=board, scope="openid")
+
+    assert stores.accounts.open_from(granted, page.id) is None
+    assert stores.accounts.session(granted.id) is None
+
+
+def test_programs_end_no_sessions_of_their_user(stores: Agreeing) -> None:
+    """One that is remembered opens sessions without a click."""
+    user, page = stores.account()
+    stores.login(user, last_used_at=NOW - MONTH)
+    board = stores.program()
+    stores.agree(user, page, board, "openid")
+
+    surplus: list[str] = []
+    for _ in range(MAX_SESSIONS + 2):
+        granted = session_of(user.id, client_id=board, scope="openid")
+        surplus = stores.accounts.open_from(granted, page.id) or []
+
+    ended = [stores.accounts.session(one) for one in surplus]
+    assert len(ended) == 2
+    assert all(one is not None and one.client_id == board for one in ended)

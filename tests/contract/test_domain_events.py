@@ -25,6 +25,7 @@ from chalicelib.domain_events.outbox import Outbox
 from chalicelib.domain_events.service import BATCH, DomainEvents
 from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken
 from chalicelib.ids import new_id
+from chalicelib.oauth.consents import ConsentStore
 from chalicelib.oauth.store import ClientStore
 from chalicelib.postgres import Postgres
 from chalicelib.users.store import UserStore
@@ -280,6 +281,9 @@ class TestSessions:
         user, session = world.stores.account()
         client_id = _program(world)
         granted = replace(session_of(user.id), client_id=client_id, scope="openid")
+        ConsentStore(world.postgres).remember(
+            user.id, client_id, ["openid"], session_id=session.id, now=NOW
+        )
         assert world.stores.accounts.open_from(granted, session.id) is not None
         world.written()
 

@@ -15,6 +15,7 @@ from chalicelib.auth.models import Session
 from chalicelib.auth.store import AccountStore
 from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
+from chalicelib.oauth.consents import ConsentStore
 from chalicelib.oauth.models import Code, OAuthClient, digest
 from chalicelib.oauth.store import CODE_SECONDS, REMEMBERED_SECONDS, ClientStore, Codes
 from chalicelib.postgres import Postgres
@@ -23,7 +24,7 @@ from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of, wait_until_blocked
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
-from tests.unit.oauth.fakes import FakeClientStore, FakeCodes
+from tests.unit.oauth.fakes import FakeClientStore, FakeCodes, FakeConsentStore
 
 CODE = Code(
     client_id=new_id(),
@@ -56,14 +57,20 @@ class Granting(Stores):
     """All stores over the same tables."""
 
     clients: ClientStore
+    consents: ConsentStore
 
     def client(self, **changes: Any) -> OAuthClient:
         made = program(**changes)
         self.clients.add(made)
         return made
 
+    def agree(self, user: Profile, opener: Session, client: OAuthClient) -> None:
+        self.consents.remember(user.id, client.id, ["openid"], session_id=opener.id, now=NOW)
+
     def granted(self, user: Profile, opener: Session, client: OAuthClient) -> Session | None:
-        """A grant opened from a session; None if it was refused."""
+        """A grant opened from a session, of a user who agreed; None if it was refused."""
+        if not self.consents.scopes(user.id, client.id):
+            self.agree(user, opener, client)
         drafted = session_of(
             user.id, client_id=client.id, scope="openid", auth_time=NOW - timedelta(hours=1)
         )
@@ -71,14 +78,26 @@ class Granting(Stores):
         return drafted if opened is not None else None
 
 
+def on_postgres(postgres: Postgres) -> Granting:
+    return Granting(
+        AccountStore(postgres), UserStore(postgres), ClientStore(postgres), ConsentStore(postgres)
+    )
+
+
 @pytest.fixture(params=["fake", "postgres"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Granting]:
     if request.param == "fake":
         tables = Tables()
-        yield Granting(FakeAccountStore(tables), FakeUserStore(tables), FakeClientStore())
+        clients = FakeClientStore()
+        yield Granting(
+            FakeAccountStore(tables),
+            FakeUserStore(tables),
+            clients,
+            FakeConsentStore(tables, clients),
+        )
     else:
         postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
-        yield Granting(AccountStore(postgres), UserStore(postgres), ClientStore(postgres))
+        yield on_postgres(postgres)
         postgres.close()
 
 
@@ -143,6 +162,8 @@ class TestGrants:
         other, _ = stores.account()
         client = stores.client()
         old = stores.login(user, expires_at=NOW - timedelta(seconds=1), created_at=NOW - MONTH)
+        for one in (user, other):
+            stores.agree(one, stores.login(one), client)
         stores.accounts.revoke(user.id, phone.id, NOW)
 
         assert stores.granted(user, phone, client) is None
@@ -176,13 +197,14 @@ class TestGrants:
         assert grant.id in stores.accounts.revoke_all(user.id, but=None, now=NOW)
 
 
-@pytest.mark.parametrize("how", ["session", "program", "user"])
+@pytest.mark.parametrize("how", ["session", "program", "user", "consent"])
 def test_a_grant_that_races_with_its_end_is_not_made(postgres_url: str, how: str) -> None:
     """What ends it holds its lock first, so the grant waits, and then finds it ended."""
     postgres = Postgres(migrated(postgres_url))
-    stores = Granting(AccountStore(postgres), UserStore(postgres), ClientStore(postgres))
+    stores = on_postgres(postgres)
     user, phone = stores.account()
     client = stores.client()
+    stores.agree(user, phone, client)
     end = {
         "session": ("UPDATE sessions SET revoked_at = now() WHERE id = %s", phone.id),
         "program": ("UPDATE oauth_clients SET deleted_at = now() WHERE id = %s", client.id),
@@ -190,6 +212,7 @@ def test_a_grant_that_races_with_its_end_is_not_made(postgres_url: str, how: str
             "UPDATE users SET suspended_at = now(), suspension_reason = 'Spam' WHERE id = %s",
             user.id,
         ),
+        "consent": ("DELETE FROM oauth_consents WHERE user_id = %s", user.id),
     }
     statement, what = end[how]
     with (

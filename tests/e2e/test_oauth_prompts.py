@@ -131,6 +131,7 @@ class TestEnding:
         assert (listed["client_id"], listed["name"]) == (program.id, "Shoe & Sons <shop>")
         assert listed["permissions"][0] == {"scope": "openid", "text": "know who you are here"}
         path = f"/v1/auth/programs/{program.id}"
+        code = browser.visit(asking(browser.url, program)).back["code"]
 
         assert call(browser.url, path, str(bo.token), "DELETE").status_code == 204
         assert len(self.programs(ana, browser)) == 1
@@ -140,6 +141,7 @@ class TestEnding:
 
         assert self.programs(ana, browser) == []
         assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 401
+        assert trade(browser.url, program, code).json()["error"] == "invalid_grant"
         form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
         assert post(browser.url, "/oauth2/token", program, **form).status_code == 400
         assert asked(browser.visit(asking(browser.url, program)))

@@ -261,6 +261,8 @@ class FakeAccountStore(AccountStore):
                 return None
             if not opener.stood(self._tables.at(session.opened_at)):
                 return None
+            if (session.user_id, session.client_id) not in self._tables.consents:
+                return None
             return self._add(session, known=True)
 
     def _add(self, session: Session, *, known: bool) -> list[str] | None:
@@ -268,6 +270,7 @@ class FakeAccountStore(AccountStore):
             return None
         session = self._tables.stored(session)
         others = self._standing(session.user_id, session.created_at)
+        others = [o for o in others if (o.client_id is None) == (session.client_id is None)]
         others.sort(key=lambda one: one.last_used_at, reverse=True)
         if session.client_id is None and not known:
             said = device(session.user_agent)

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.auth.models import Client, SignedIn
 from chalicelib.auth.scopes import SIGN_IN
+from chalicelib.clock import NOW
 from chalicelib.forms import Sent
 from chalicelib.oauth.browsers import Browsers, Shown
 from chalicelib.oauth.clients import Clients
@@ -79,6 +80,13 @@ class Provider:
         asked = {name: value for name, value in given.items() if value}
         grant = server.get_consent_grant(Question("GET", self.world.settings.issuer, asked))
         identity = replace(self.world.identity(signed_in), scopes=frozenset({SIGN_IN}))
+        self.consents.remember(
+            identity.user_id,
+            program.client_id,
+            asked.get("scope", "").split(),
+            session_id=identity.session_id,
+            now=NOW,
+        )
         approval = Approval(identity=identity, auth_time=1)
         outcome = server.create_authorization_response(grant.request, approval, grant)
         assert isinstance(outcome.body, dict), outcome
