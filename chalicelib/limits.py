@@ -66,6 +66,12 @@ TABLE: Mapping[str, Limit] = {
         address=Bucket(3000, 30),
         target=Bucket(100, 30),
     ),
+    "step": Limit(
+        covers="steps of signing in on those pages that lead no further, in a browser in which "
+        "nobody has signed in before. The first page is counted apart: neither waits for the other",
+        inside=True,
+        address=Bucket(3000, 30),
+    ),
     "token": Limit(
         covers="tokens, and questions about them, of programs that have shown their secret; the "
         "user is the program",

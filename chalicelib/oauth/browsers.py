@@ -23,6 +23,7 @@ from chalicelib.oauth.signing_in import Form
 from chalicelib.oauth.visitors import (
     KEYS_FOR,
     SEALED_FORM,
+    SEALS,
     Visitor,
     canonical,
     read_mark,
@@ -204,6 +205,7 @@ class Browsers:
             sign_in=sign_in,
             identity=self._consent.identity(sign_in),
             mark=mark,
+            key=self._tokens.keys_for(SEALS)[0],
             known=known,
         )
 

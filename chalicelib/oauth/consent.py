@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 
+from chalicelib.addresses import shown
 from chalicelib.auth.models import Identity, SignedIn
 from chalicelib.auth.scopes import SIGN_IN
 from chalicelib.clock import NOW
@@ -137,15 +138,19 @@ class Consent:
         if isinstance(found, Form):
             if found.wrong:
                 self.count(visitor)
+            elif found.problem or found.problems:
+                self.count(visitor, "step")
             return Ask(asked=asked, form=found)
         return self._entered(asked, found)
 
     def show(self, query: Given, form: Form, visitor: Visitor) -> Ask:
         """Another page of those before one is signed in."""
+        self.count(visitor, "step")
         return Ask(asked=self._certain(query, visitor, counted=False), form=form)
 
     def to_google(self, query: Given, visitor: Visitor) -> str:
         """Where to send the user to sign in with Google."""
+        self.count(visitor, "step")
         asked = self._certain(query, visitor, counted=False)
         return self._signing_in.to_google(visitor, canonical(asked.given))
 
@@ -189,15 +194,15 @@ class Consent:
             return None
         return identity if SIGN_IN in identity.scopes else None
 
-    def count(self, visitor: Visitor) -> None:
-        """Count a page by browser if that is known, else by address. Not at all if the user is
-        signed in: a session has its own buckets."""
+    def count(self, visitor: Visitor, limit: str = "page") -> None:
+        """Count a page by browser if that is known, else by address in a class of limits. Not at
+        all if the user is signed in: a session has its own buckets."""
         if visitor.identity is not None:
             return
         if visitor.known:
             self._throttle.page(f"browser {visitor.mark}")
         else:
-            self._throttle.anonymous(Use(limit="page", address=visitor.client.address))
+            self._throttle.anonymous(Use(limit=limit, address=visitor.client.address))
 
     def count_hint(self, session_id: str) -> None:
         """Count a page by the session that a program wants to end with it."""
@@ -315,7 +320,7 @@ def _refuse_silent(asked: Asked, error: str) -> None:
 
 def _first(asked: Asked) -> Form:
     hint = asked.wishes.login_hint
-    return Form(typed={"login": "" if hint == NOBODY else hint})
+    return Form(typed={"login": "" if hint == NOBODY else shown(hint)})
 
 
 def _back(asked: Asked, parameters: Mapping[str, str]) -> GoBack:

@@ -13,6 +13,9 @@ SEALED_FORM = "This form was not made for this browser, or is too old. Go back, 
 KEYS_FOR = b"parley known browsers 1"
 """The purpose of the keys that prove a browser known."""
 
+SEALS = b"parley sealed forms 1"
+"""The purpose of the key that seals forms. With the mark alone a browser could seal its own."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Visitor:
@@ -23,6 +26,7 @@ class Visitor:
     client: Client
     sign_in: str = field(repr=False)
     mark: str = field(repr=False)
+    key: bytes = field(repr=False)
     identity: Identity | None
     known: bool
 
@@ -32,8 +36,8 @@ class Visitor:
         return self.proof(*what, self.sign_in)
 
     def proof(self, *what: str) -> str:
-        """Like `seal`, whoever uses the browser by then."""
-        return _mac(self.mark.encode(errors="replace"), "\0".join(what))
+        """Like `seal`, for any user of this browser."""
+        return _mac(self.key, "\0".join([self.mark, *what]))
 
     def mark_cookie(self, keys: Sequence[bytes]) -> str:
         """The mark and, of a known browser, the proof that it is known."""

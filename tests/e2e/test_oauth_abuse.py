@@ -1,7 +1,10 @@
 """Codes, requests and pages under attack: what must be refused, and what must stand after it."""
 
 import base64
+import hashlib
+import hmac
 import json
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
@@ -285,6 +288,21 @@ class TestPages:
             answer = browser.http.post(url, data={**login, "do": do, "seal": seal})
             assert (answer.status_code, answer.headers.get("location")) == (403, None)
         assert browser.submit(consent, "allow").back["code"]
+
+    def test_a_browser_cannot_seal_a_form_itself(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        """It knows its mark and its sign-in. It could pass by a page that asks for the password."""
+        code_for(browser, program, ana)
+        url = asking(browser.url, program, prompt="login")
+        cookies = {one.name: one.value or "" for one in browser.http.cookies.jar}
+        mark = cookies["parley-mark"].partition(".")[0]
+        query = sorted(parse_qsl(urlsplit(url).query))
+        sealed = "\0".join(["authorize", urlencode(query), cookies["parley-sign-in"]])
+        for text in (sealed, f"{mark}\0{sealed}"):
+            seal = hmac.new(mark.encode(), text.encode(), hashlib.sha256).hexdigest()
+            answer = browser.http.post(url, data={"seal": seal, "do": "allow"})
+            assert (answer.status_code, answer.headers.get("location")) == (403, None)
 
     def test_nor_does_one_that_was_given_for_another_request(
         self, browser: Browser, program: Program, ana: User

@@ -57,7 +57,8 @@ Open = Callable[[], Browser]
 
 @pytest.fixture
 def provider() -> Provider:
-    provider = make_provider(rate_limits=rates({"page.address": 5, "page.target": 4}))
+    buckets = {"page.address": 5, "page.target": 4, "step.address": 3}
+    provider = make_provider(rate_limits=rates(buckets))
     provider.world.register()
     return provider
 
@@ -110,6 +111,34 @@ def test_the_right_password_is_taken_from_a_new_browser_that_has_the_page(new: O
     own.ask()
     empty(new)
 
+    assert "Allow Board?" in own.sign_in().body
+
+
+@pytest.mark.parametrize(
+    ("do", "form"),
+    [
+        ("to_register", {}),
+        ("google", {}),
+        ("second_factor", {"kept": "x", "code": "123456"}),
+        ("username", {"kept": "x", "username": "nia"}),
+        ("register", {"username": "x"}),
+        ("forgot", {"email": "x"}),
+    ],
+)
+def test_steps_that_lead_no_further_are_counted_apart(
+    new: Open, do: str, form: dict[str, str]
+) -> None:
+    stranger = new()
+    stranger.ask()
+    seal = stranger.seal
+    for _ in range(3):
+        stranger.submit(do, **form)
+        stranger.seal = seal
+
+    with pytest.raises(RateLimited):
+        stranger.submit(do, **form)
+    own = new()
+    own.ask()
     assert "Allow Board?" in own.sign_in().body
 
 
