@@ -1,6 +1,7 @@
 """Passwords: what makes a good one, and argon2id to keep them."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from chalicelib.config import Settings
 from chalicelib.errors import ValidationFailed
+from chalicelib.text import shown
 from chalicelib.users.models import Profile
 from chalicelib.users.names import PRODUCT
 
@@ -36,6 +38,12 @@ REASONS = {
 
 ADVICE = "Choose a longer one, such as four words that do not belong together."
 
+MOST_SIGNS = 6
+"""So many kinds of signs may each be read as letters: zxcvbn tries all readings, which are hundreds
+where a password has every sign. In one with more kinds, signs for one letter become one."""
+
+_SIGNS = frozenset("0123456789@({[<!|$+%")
+_ONE_SIGN = str.maketrans("@{[<!|$+", "4(((1157")
 _WORD = re.compile(r"[^\W_]{3,}")
 
 
@@ -76,15 +84,22 @@ class Passwords:
 
     def weakness(self, password: str, *, names: list[str]) -> str | None:
         """Why the password will not do, if so: zxcvbn finds it in fewer guesses than ENOUGH, where
-        the user's own names and ours are the first that it tries. Takes at most some 30 ms."""
+        the user's own names and ours are the first that it tries. Takes at most
+        some 200 ms."""
         from zxcvbn import zxcvbn
 
         words = [word for name in (PRODUCT, *names) for word in (name, *_WORD.findall(name))]
-        found = zxcvbn(password[:JUDGED], user_inputs=words)
+        found = zxcvbn(_judged(password), user_inputs=words)
         if found["guesses"] >= ENOUGH:
             return None
         longest = max(found["sequence"], key=lambda match: len(match["token"]))
         return f"{_reason(longest)} {ADVICE}"
+
+
+def _judged(password: str) -> str:
+    """What zxcvbn is to look at: what people would see of the password, in plain letters."""
+    seen = unicodedata.normalize("NFKC", shown(password))[:JUDGED] or " "
+    return seen.translate(_ONE_SIGN) if len(_SIGNS.intersection(seen)) > MOST_SIGNS else seen
 
 
 def _reason(match: Mapping[str, Any]) -> str:

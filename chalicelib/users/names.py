@@ -1,5 +1,6 @@
 """Names that nobody may take, because they pretend to be somebody else's."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -55,13 +56,24 @@ _LATIN |= {
     for place in range(26)
 }
 
+# Lisu capitals look like Latin ones.
+_LISU = (
+    "\ua4ee\ua4d0\ua4da\ua4d3\ua4f0\ua4dd\ua4d6\ua4e7\ua4f2\ua4d9\ua4d7\ua4e1\ua4df"
+    "\ua4e0\ua4f3\ua4d1\ua4e3\ua4e2\ua4d4\ua4f4\ua4e6\ua4ea\ua4eb\ua4ec\ua4dc"
+)
+_LATIN |= dict(zip(map(ord, _LISU), "abcdefghljklmnoprstuvwxyz", strict=True))
+_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+_MARKS = {0x2120: None, 0x2122: None}  # SM and TM, which NFKC makes letters
+
 
 class ReservedNames:
-    """`brands` are reserved besides our own name. It is asked about new names only: whoever has one
-    of these already keeps it."""
+    """`brands` are reserved besides our own name. Only new names are checked: a user who
+    already has one of these keeps it."""
 
     def __init__(self, brands: Iterable[str] = ()) -> None:
-        ours = {skeleton(brand) for brand in (PRODUCT, *brands)} - {""}
+        ours = {
+            skeleton(form) for brand in (PRODUCT, *brands) for form in (brand, _bare(brand))
+        } - {""}
         roles = {skeleton(role) for role in ROLES.split()}
         together = {
             pair for brand in ours for role in roles for pair in (brand + role, role + brand)
@@ -81,7 +93,13 @@ class ReservedNames:
 
     def pretends(self, display_name: str) -> bool:
         """Whether a display name is reserved."""
-        return skeleton(display_name) in self._display_names
+        forms = (skeleton(display_name), skeleton(_bare(display_name)))
+        return not self._display_names.isdisjoint(forms)
+
+
+def _bare(name: str) -> str:
+    """Without signs beside it: none is a letter there, as ! inside of a name is."""
+    return _EDGES.sub("", name.translate(_MARKS))
 
 
 def skeleton(name: str) -> str:

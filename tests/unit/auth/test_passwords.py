@@ -73,7 +73,13 @@ def test_ones_own_names_are_weak(passwords: Passwords) -> None:
         "ana.banana1",
         "banana.ana!",
         "example.org1",
+        # What people see of it is what counts.
+        "password\u00ad12345",
+        "p\u200bassword12345",
+        "\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44\uff11\uff12\uff13",
+        "\u200b" * 12,
     ],
+    ids=ascii,
 )
 def test_what_is_guessed_early_is_weak(passwords: Passwords, password: str) -> None:
     names = ["ana_b", "ana.banana@example.org", "ana.banana", "Ana Banana"]
@@ -131,7 +137,10 @@ def test_any_text_can_be_judged(passwords: Passwords) -> None:
         passwords.weakness(text, names=[text[:20], "\u0130stanbul"])
 
 
-@pytest.mark.parametrize("unit", ["a", "ab1!", "1990", "()@$4", "p4s$w0rd", "qwerty12", "\u0661"])
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "ab1!", "1990", "()@$4", "p4s$w0rd", "qwerty12", "\u0661", "!$%(+0123456789<@[{|"],
+)
 def test_no_password_takes_long_to_judge(passwords: Passwords, unit: str) -> None:
     """In processor time of this thread, which others on the machine do not count towards."""
     passwords.weakness(GOOD, names=[])

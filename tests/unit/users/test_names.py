@@ -115,6 +115,11 @@ def test_other_usernames_are_free(name: str) -> None:
         "Parley Support",
         "Official Parley",
         "Parley-Team",
+        "Parley!",
+        "|Parley|",
+        "Parley\u2122",
+        "Parley\u2120",
+        "\ua4d1\ua4ee\ua4e3\ua4e1\ua4f0\ua4ec",
     ],
     ids=ascii,
 )
@@ -131,11 +136,11 @@ def test_people_may_be_called_otherwise(name: str) -> None:
 
 
 def test_an_operator_reserves_brands() -> None:
-    names = ReservedNames(["Acme", "Acme Chat", " "])
+    names = ReservedNames(["Acme", "Acme Chat", "Yahoo!", " "])
 
     for name in ("acme", "4cme", "acme_chat", "acme_support", "parley", "admin"):
         assert refused(names.refuse_username, name) == ["username"]
-    for name in ("ACME", "Acme Chat", "Acme Support", "Parley"):
+    for name in ("ACME", "Acme Chat", "Acme Support", "Yahoo", "Yahoo!", "Parley"):
         assert refused(names.refuse_display_name, name) == ["display_name"]
     for name in ("acmeist", "acme_joe", "___"):
         assert refused(names.refuse_username, name) == []
