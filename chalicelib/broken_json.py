@@ -4,8 +4,10 @@ import json
 import re
 from typing import Any, NamedTuple
 
-MOST_FIELDS = 20
+from chalicelib.sentences import MOST_FIELDS
+
 _LONGEST_NAME = 64
+_LONGEST_PATH = 1000
 _HALF = re.compile("[\ud800-\udfff]")
 
 Path = tuple["Path", str] | None
@@ -64,4 +66,4 @@ def _written(path: Path) -> str:
     while path is not None:
         path, name = path
         names.append(_HALF.sub("\ufffd", name[:_LONGEST_NAME]))
-    return ".".join(reversed(names))
+    return ".".join(reversed(names))[:_LONGEST_PATH]

@@ -136,10 +136,10 @@ class Forbidden(AppError):
 
 
 class ScopeMissing(Forbidden):
-    """For a token that is good, but not for this."""
+    """For a token that is good, but not for this. `scope`: what it lacks, if one scope is all."""
 
-    def __init__(self, scope: str) -> None:
-        super().__init__()
+    def __init__(self, scope: str = "", message: str | None = None) -> None:
+        super().__init__(message)
         self.scope = scope
 
 

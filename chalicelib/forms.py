@@ -32,10 +32,13 @@ class Sent:
 
 
 def fields(text: str) -> dict[str, list[str]]:
-    """A form's values by name. Raises ValidationFailed, which quotes nothing of it."""
+    """A form's values by name. Raises BadRequest if it is not UTF-8, and ValidationFailed; neither
+    quotes anything of it."""
     try:
         text.encode("ascii")
         return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except UnicodeDecodeError:
+        raise BadRequest("The form is not valid UTF-8.") from None
     except ValueError:
         problem = {"field": "", "message": f"Send a form ({FORM}) of at most {MAX_FIELDS} fields."}
         raise ValidationFailed([problem]) from None

@@ -50,6 +50,9 @@ _ONE = {
     "too_short": "Give at least 1 item.",
     "too_long": "Give at most 1 item.",
 }
+MOST_FIELDS = 20
+"""Fields that an answer names."""
+
 _FIELD = 100
 """The name of a field is answered up to this length: a client may have made it up."""
 
@@ -72,12 +75,12 @@ def said(sentence: str) -> WrapValidator:
     return WrapValidator(check)
 
 
-def problems(error: ValidationError, *, limit: int = 20) -> list[dict[str, str]]:
+def problems(error: ValidationError, *, limit: int = MOST_FIELDS) -> list[dict[str, str]]:
     """What is wrong where, as `ValidationFailed` has it. No input is quoted but names of fields."""
     found = error.errors(include_url=False, include_input=False)
     return [
         {
-            "field": ".".join(map(str, item["loc"]))[:_FIELD],
+            "field": ".".join(str(one) for one in item["loc"] if one != "[key]")[:_FIELD],
             "message": sentence(item["type"], item["msg"], item.get("ctx", {})),
         }
         for item in found[:limit]

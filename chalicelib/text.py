@@ -32,6 +32,11 @@ _HIDDEN = re.compile(
     f"(?![{_JOINING}])[{_IGNORABLE}{_EMPTY}{_NONCHARACTERS}\x00-\x1f\x7f-\x9f\u2028\u2029"
     "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
+# Joiners where nothing is joined, and the tags of a flag without one: nobody sees them.
+_STRAY = re.compile(
+    "^[\u200c\u200d]|[\u200c\u200d]$|(?<=[A-Za-z\u00c0-\u052f\u200c\u200d])[\u200c\u200d]"
+    "|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]"
+)
 _BLANK = re.compile(f"[\u115f\u1160\u3164\uffa0{_EMPTY}]")
 
 
@@ -49,7 +54,7 @@ def visible(text: str) -> bool:
 def hides(text: str) -> bool:
     """Whether it has characters that a name must not: line breaks, controls, also those of the
     direction, private use, and what shows nothing, unless it joins letters or emoji."""
-    return bool(_HIDDEN.search(text))
+    return bool(_HIDDEN.search(text) or _STRAY.search(text))
 
 
 def shown(text: str) -> str:
@@ -118,7 +123,7 @@ def _clusters(text: str) -> Iterator[str]:
         if not (
             extends
             or linked
-            or before == "\u200d"
+            or (before == "\u200d" and (not (char.isalnum() or char.isspace()) or char == "\u2139"))
             or (flags % 2 and _FLAG.match(char))
             or (before == "\r" and char == "\n")
             or (_HANGUL_LEADING.match(before) and _HANGUL.match(char))

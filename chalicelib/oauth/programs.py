@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import Program
-from chalicelib.errors import Forbidden, Unauthorized
+from chalicelib.errors import ScopeMissing, Unauthorized
 from chalicelib.limits import Quota, Use
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Programs:
         """Which program calls, from the Authorization header: by a token that was not revoked, of
         a client that was not deleted; and what it has left, all of its tokens together.
 
-        Raises Unauthorized; Forbidden for a user's token that is good; RateLimited, Unavailable.
+        Raises Unauthorized; ScopeMissing for a user's token that is good; RateLimited, Unavailable.
         """
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
@@ -43,7 +43,7 @@ class Programs:
         claims = self._tokens.claims(token.strip())
         if "sid" in claims:
             self._auth.admit(authorization, Use())
-            raise Forbidden("Only a program may do this, in its own name.")
+            raise ScopeMissing(message="Only a program may do this, in its own name.")
         client_id = claims["sub"]
         quotas = self._revocation.admit(client_id, "", use).quotas
         client = self._clients.get(client_id)

@@ -133,7 +133,7 @@ class OAuth:
         form.pop("token_type_hint", None)
         try:
             named, _ = extract_basic_authorization({"Authorization": sent.authorization})
-        except UnicodeDecodeError:
+        except ValueError:  # also where the header is not ASCII
             raise InvalidClientError(
                 status_code=401, description="The Authorization header is not valid text."
             ) from None

@@ -37,6 +37,7 @@ class TestPrograms:
             httpx.post(url, data=form, auth=(nobody, "wrong")),
             httpx.post(url, data=form, auth=("nobody", "")),
             httpx.post(url, data=form, headers=garbled),
+            httpx.post(url, data=form, headers=[(b"Authorization", b"Basic \xff")]),
             httpx.post(url, data={**form, "client_id": program.id}),
             httpx.post(url, data={**form, "client_id": program.id, "client_secret": "wrong"}),
         ):

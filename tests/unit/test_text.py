@@ -77,6 +77,18 @@ def test_a_name_must_not_hide(char: str) -> None:
     assert hides(f"A{char}a")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Ana\u200d", "\u200cAna", "A\u200dna", "А\u200cнна", "A\U000e0061\U000e0062"),
+        *("دنیا\u200c\u200cها", "👍\U000e0067"),
+    ],
+    ids=ascii,
+)
+def test_a_name_must_not_join_nothing(text: str) -> None:
+    assert hides(text)
+
+
 @pytest.mark.parametrize("text", ["Ana Ñ", "דוד", "دنیا\u200cها", FAMILY, WALES, "葛\U000e0100"])
 def test_what_joins_letters_and_emoji_hides_nothing(text: str) -> None:
     assert not hides(text)

@@ -68,6 +68,7 @@ def test_what_is_no_json_is_a_bad_request(text: str) -> None:
         ("[" + ",".join([r'"\ud800"'] * 30) + "]", [str(n) for n in range(20)]),
         (r'{"' + "x" * 100 + r'": "\ud800"}', ["x" * 64]),
         ("[" * 300 + r'"\ud800"' + "]" * 300, [".".join(["0"] * 300)]),
+        ("[" * 900 + r'"\ud800"' + "]" * 900, ["0." * 500]),
     ],
 )
 def test_g7_half_a_surrogate_pair_is_told_by_its_field(text: str, wrong: list[str]) -> None:

@@ -59,8 +59,9 @@ def test_what_was_stored_under_earlier_rules_can_be_read(text: str) -> None:
         ("x" * 118 + "🇩🇪" + "y", "x" * 118 + "…"),
         ("x" * 118 + FAMILY, "x" * 118 + "…"),
         ("👍🏽" * 100, "👍🏽" * 59 + "…"),
+        ("\u200d".join("abc " * 60), "\u200d".join("abc " * 15)[:-2] + "\u200d…"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_a_preview_is_one_line_cut_between_what_people_see(text: str, shown: str) -> None:
     assert preview(text) == shown
