@@ -64,7 +64,7 @@ def enter(**ids: str | None) -> None:
     for noisy in ("authlib", "botocore", "urllib3", "google", "pymongo"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # RabbitMQ closes connections that are idle (docs/decisions/0030). pika calls that an error;
-    # `Link` opens another, and whoever publishes logs what that cannot mend.
+    # `Link` opens another one. If that fails, the publisher logs it.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 

@@ -15,6 +15,7 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.forms import FORM, Sent, cookies, fields
+from chalicelib.sentences import MOST_FIELDS
 from chalicelib.wire import parse, refusal
 
 JSON = "application/json"
@@ -54,7 +55,7 @@ def query_of(model: type[M], request: Any) -> M:
     broken = [name for name, value in given.items() if _is_broken(name) or _is_broken(value)]
     if broken:
         message = "This is not valid UTF-8."
-        names = ["" if has_half(name) else name for name in broken[:20]]
+        names = ["" if has_half(name) else name for name in broken[:MOST_FIELDS]]
         raise ValidationFailed([{"field": name, "message": message} for name in names])
     try:
         return model.model_validate_strings(given)

@@ -52,6 +52,10 @@ def _visible(value: str) -> str:
     return value
 
 
+def _strip(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
 def _nfc(value: Any) -> Any:
     return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
@@ -70,6 +74,9 @@ Id = Annotated[
 
 Utc = Annotated[datetime, PlainSerializer(_rfc3339, when_used="json")]
 """An aware time; on the wire RFC 3339 in UTC, to the millisecond."""
+
+STRIPPED = BeforeValidator(_strip)
+"""Without white space around it."""
 
 NFC = BeforeValidator(_nfc)
 """Text is measured, stored and compared in NFC."""

@@ -76,7 +76,7 @@ TOO_MANY = _as(RateLimited, detail=str(RateLimited(1)), retry_after=1)
 BROKEN = _as(AppError)
 FAILED = _as(AppError, 502)
 LATE = _as(
-    Unavailable, 504, "No function answered in time. Look whether it was done.", retry_after=2
+    Unavailable, 504, "No function answered in time. Check whether it was done.", retry_after=2
 )
 
 RESPONSES = {

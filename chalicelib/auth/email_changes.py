@@ -48,8 +48,8 @@ class EmailChanges:
         """Have a link mailed to the new address, and tell the user at the one they have, if it is
         verified. Another change that waited ends. Safe to repeat.
 
-        Nothing tells whether somebody has the new address. Raises InvalidCredentials unless it is
-        the caller's password, what `Accounts.check_second_factor` raises, and RateLimited.
+        The answer is the same if another account has the address. Raises InvalidCredentials unless
+        it is the caller's password, what `Accounts.check_second_factor` raises, and RateLimited.
         """
         self._accounts.do_with(
             identity,

@@ -79,8 +79,8 @@ class EmailStore:
         return True
 
     def candidate(self, user_id: str, now: Time) -> Recipient | None:
-        """A user, with the address that they want to have; None if they want no other. They are
-        never its `first`: to its mailbox they are a stranger."""
+        """A user, with the address that they want to have; None if they want no other.
+        `first` is false, so the mail counts against the strangers' limit of that mailbox."""
         with self._postgres.cursor(row_factory=args_row(Recipient)) as cursor:
             return cursor.execute(_CANDIDATE, [user_id, now]).fetchone()
 

@@ -14,7 +14,7 @@ from chalicelib.clock import NOW, Time
 from chalicelib.sentences import said, wrong
 from chalicelib.socket_events import declare
 from chalicelib.users.models import Address, DeviceKey, Name, Profile, Username
-from chalicelib.wire import PRINTABLE, Id, Input, Limit, Model, Utc
+from chalicelib.wire import PRINTABLE, STRIPPED, Id, Input, Limit, Model, Utc
 
 LATELY = timedelta(hours=3)
 """No socket lives longer: what a session revoked before this has left open is closed by itself."""
@@ -117,22 +117,20 @@ class Session:
         return self.read_at < self.revoked_at + LATELY
 
 
-def _strip(value: Any) -> Any:
-    return value.strip() if isinstance(value, str) else value
-
-
-def _login(value: Any) -> Any:
+def canonical_login(typed: str) -> str:
     """A username or an address in the one form in which it is stored. What is neither stays as it
     is, and is nobody's."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
+    text = typed.strip()
     if "@" not in text:  # letters of no alphabet but ours have a lower case in ASCII: U+212A is one
         return text.lower() if text.isascii() else text
     try:
         return canonical(text)
     except ValueError:
         return text
+
+
+def _login(value: Any) -> Any:
+    return canonical_login(value) if isinstance(value, str) else value
 
 
 def _opaque(value: Any) -> Any:
@@ -154,7 +152,7 @@ def _password(value: str) -> str:
 Email = Annotated[
     str,
     Field(max_length=MAX_ADDRESS, repr=False),
-    BeforeValidator(_strip),
+    STRIPPED,
     AfterValidator(canonical),
 ]
 """An address, canonical: what differs in case alone is one mailbox nearly everywhere."""

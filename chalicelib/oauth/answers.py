@@ -1,13 +1,12 @@
 """How the answer goes back to a program: in the query of its redirect URI, or posted to it."""
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from urllib.parse import urlencode
 
 from chalicelib.forms import Sent
+from chalicelib.oauth.look import source
 from chalicelib.oauth.models import NoWayBack, one_each
 
 MODES = ("query", "form_post")
@@ -35,14 +34,13 @@ TOO_LONG = "The application's request is too long. Tell the people who run it."
 
 _AS_IT_IS = "/:@?!$'()*,~"
 _SCRIPT = "document.forms[0].submit()"
-_HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
 
 FORM_HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     # Without form-action: Chromium holds it against redirects after the form as well, and the
     # program may send the user on to any site. Nothing on this page can be clicked but one button.
     "Content-Security-Policy": (
-        f"default-src 'none'; script-src 'sha256-{_HASH}'; frame-ancestors 'none'; base-uri 'none'"
+        f"default-src 'none'; script-src {source(_SCRIPT)}; frame-ancestors 'none'; base-uri 'none'"
     ),
     "X-Frame-Options": "DENY",
     # With no-referrer the browser would say "Origin: null", which some programs refuse.

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 CONSENT_BATCH = 1000
 CONSENT_BATCHES = 20
 
-
 BOTH_GOOD = timedelta(days=7)
 """How long a secret stays good that was replaced, unless an admin ends it before."""
 

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import urlencode
 
-from chalicelib.oauth.models import origin
+from chalicelib.oauth.models import form_target
 
 _HERE = Path(__file__).parent
 _STYLE = (_HERE / "page.css").read_text()
@@ -21,18 +21,19 @@ _LOGO = (
 )
 
 
-def _hash(text: str) -> str:
+def source(text: str) -> str:
+    """A script or style of a page, as its Content-Security-Policy names it: by its hash."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-_STYLES, _SCRIPTS = _hash(_STYLE), _hash(_SCRIPT)
+_STYLES, _SCRIPTS = source(_STYLE), source(_SCRIPT)
 
 
 def headers(*targets: str, script: bool = False) -> dict[str, str]:
     """What a page is sent with. `targets`: addresses that its forms may lead on to, since browsers
     hold redirects after a form to `form-action`, too. `script`: the page has ours, which may ask
     this API."""
-    actions = " ".join(dict.fromkeys(["'self'", *map(origin, targets)]))
+    actions = " ".join(dict.fromkeys(["'self'", *map(form_target, targets)]))
     scripts = f" script-src {_SCRIPTS}; connect-src 'self';" if script else ""
     return {
         "Content-Type": "text/html; charset=utf-8",

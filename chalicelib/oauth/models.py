@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -46,6 +47,7 @@ _PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+")
 # What RFC 3986 lets a URI hold, without quotes, "*", ";", "," and more: those mean something in
 # the header fields and in the page that it comes to stand in, or to who adds parameters to it.
 _URI = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!&()+=]|%[0-9A-Fa-f]{2}){1,512}")
+_HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|[0-9a-f.]*:[0-9a-f:.]*")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -64,7 +66,7 @@ def _redirect_uri(value: str) -> str:
             "An address to send users to cannot have a user name, or some of these characters."
         )
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        if not parts.hostname:
+        if not _HOST.fullmatch(parts.hostname or ""):
             raise wrong("This address names no host.")
     elif not _PRIVATE_SCHEME.fullmatch(parts.scheme):
         raise wrong(
@@ -265,12 +267,13 @@ class Code:
 def _is_one_of(uri: str, registered: Collection[str]) -> bool:
     """Whether an address is registered: to the letter, but for the port of a loopback address that
     was registered without one (RFC 8252, section 7.3)."""
-    loopback = _LOOPBACK_WITH_PORT.fullmatch(uri)
-    return uri in registered or (
-        loopback is not None
-        and int(loopback[2]) < 65536
-        and loopback[1] + loopback[3] in registered
-    )
+    return uri in registered or without_port(uri) in registered
+
+
+def without_port(uri: str) -> str | None:
+    """An `http` loopback address without its port, which stands for all ports; None for others."""
+    found = _LOOPBACK_WITH_PORT.fullmatch(uri)
+    return found[1] + found[3] if found and int(found[2]) < 65536 else None
 
 
 def digest(secret: str) -> bytes:
@@ -305,7 +308,7 @@ def is_challenge(value: str) -> bool:
     return _CHALLENGE.fullmatch(value) is not None
 
 
-def origin(uri: str) -> str:
+def form_target(uri: str) -> str:
     """Where an address leads, as a Content-Security-Policy names it in `form-action`: its scheme
     alone. Chromium holds every redirect after a form to that, also those of the program, which may
     send the user on to another host."""
@@ -316,7 +319,15 @@ def is_claimed(uri: str) -> bool:
     """Whether an address belongs to somebody: an https one, but not on the device itself (RFC 8252,
     section 7.2)."""
     parts = urlsplit(uri)
-    return parts.scheme == "https" and parts.hostname not in _LOOPBACK
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme != "https" or host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        address = ip_address(host)
+    except ValueError:  # a name; to browsers, one whose last label is a number is an address
+        return re.fullmatch(r"[0-9]+|0x[0-9a-f]*", host.rpartition(".")[2]) is None
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return not (mapped.is_loopback or mapped.is_unspecified)
 
 
 def one_each(given: Mapping[str, list[str]], longest: int = MAX_PARAMETER) -> dict[str, str]:

@@ -1,10 +1,11 @@
 """Pages that programs run as: which origins may call the token endpoint from a browser."""
 
-import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from chalicelib.oauth.models import without_port
 
 if TYPE_CHECKING:
     from chalicelib.oauth.store import ClientStore
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 KEPT_SECONDS = 60.0
 """How long origins are kept in memory. A program that is new, or deleted, counts after that."""
 
-_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost)):[0-9]{1,5}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -31,8 +31,7 @@ class Origins:
         A loopback address without a port stands for all of its ports (RFC 8252, section 7.3).
         """
         found = self._fresh()
-        loopback = _LOOPBACK.fullmatch(origin)
-        return origin in found or (loopback is not None and loopback[1] in found)
+        return origin in found or without_port(origin) in found
 
     def _fresh(self) -> frozenset[str]:
         now = self._clock()

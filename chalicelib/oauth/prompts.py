@@ -5,20 +5,22 @@ from dataclasses import dataclass, field
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
+from chalicelib.addresses import MAX_ADDRESS
+from chalicelib.auth.models import canonical_login
 from chalicelib.errors import Unauthorized
 from chalicelib.users.models import Profile
 
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
-MAX_LOGIN_HINT = 254
 NOBODY = "?"
 """The login_hint in place of one that can be no login."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """`silent`: no page may be shown. `max_age`: how many seconds ago the user may have signed in
-    at most. `login_hint`: the username or address of the one that the program expects.
-    `subject`: the one that its ID token is about; nobody else may get a code."""
+    """`silent`: show no page. `anew`: have the user sign in again. `consent`: ask for all scopes
+    again. `max_age`: how old a sign-in may be, in seconds. `login_hint`: the user that the program
+    expects, by username or canonical address. `subject`: the user that its ID token names; nobody
+    else may get a code."""
 
     silent: bool = False
     anew: bool = False
@@ -66,8 +68,8 @@ def wishes_of(
 
 
 def _login_hint(text: str) -> str:
-    folded = text.strip().lower()
-    return folded if folded.isprintable() and len(folded) <= MAX_LOGIN_HINT else NOBODY
+    login = canonical_login(text)
+    return login if login.isprintable() and len(login) <= MAX_ADDRESS else NOBODY
 
 
 def _subject(

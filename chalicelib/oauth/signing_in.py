@@ -34,7 +34,7 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.oauth.kept import KEYS_FOR, Kept
-from chalicelib.oauth.models import origin
+from chalicelib.oauth.origins import origin_of
 from chalicelib.oauth.visitors import SEALED_FORM, Visitor, same
 from chalicelib.wire import now, refusal
 
@@ -117,7 +117,7 @@ class SigningIn:
         self._kept = Kept(lambda: tokens.keys_for(KEYS_FOR), lambda: clock().timestamp())
         self.offers = Offers(
             passkeys=settings.origins_of_passkeys if settings.passkey_rp_id else (),
-            google=origin(settings.issuer) if google_start else None,
+            google=origin_of(settings.issuer) if google_start else None,
             google_url=google_start.authorization_endpoint if google_start else None,
         )
         self._steps: dict[str, Callable[[Given, Visitor], SignedIn | Form]] = {
@@ -247,8 +247,8 @@ class SigningIn:
             problems = _problems(error)
             if wrong is None:
                 return replace(again, problems=problems)
-            # Of a login or a password that nobody can have, no more than that it is wrong; of a
-            # code, what one looks like.
+            # A malformed login or password is only called wrong. A malformed code gets a sentence
+            # that says what a code looks like.
             return replace(again, problem=problems.get("second_factor", str(wrong)), wrong=True)
         except (SecondFactorInvalid, PasskeyInvalid, RateLimited) as error:
             return replace(again, problem=str(error), wrong=True)

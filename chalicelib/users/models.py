@@ -14,7 +14,7 @@ from pydantic import (
 from chalicelib.addresses import shown
 from chalicelib.sentences import said, wrong
 from chalicelib.text import hides, visible
-from chalicelib.wire import NFC, PRINTABLE, UUID, Id, Input, Model, Token, Utc
+from chalicelib.wire import NFC, PRINTABLE, STRIPPED, UUID, Id, Input, Model, Token, Utc
 
 DELETED_NAME = "Deleted user"
 MAX_DEVICES = 20
@@ -29,10 +29,6 @@ def _username(value: str) -> str:
     if not (value.isascii() and value.replace("_", "a").isalnum()):
         raise ValueError
     return value
-
-
-def _strip(value: Any) -> Any:
-    return value.strip() if isinstance(value, str) else value
 
 
 def _one_line_of_text(value: str) -> str:
@@ -57,7 +53,7 @@ Username = Annotated[
 Name = Annotated[
     str,
     Field(min_length=1, max_length=64),
-    BeforeValidator(_strip),
+    STRIPPED,
     NFC,
     AfterValidator(_one_line_of_text),
 ]

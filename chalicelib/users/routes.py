@@ -58,7 +58,8 @@ def change_email(identity: Identity, body: EmailChange) -> None:
     """Ask for another e-mail address. A link is mailed to it.
 
     It takes the place of yours when you send the token of the link to
-    `POST /v1/auth/email/verify`, within a day. Nothing tells whether somebody else has the address.
+    `POST /v1/auth/email/verify`, within a day. The answer is the same if another account has the
+    address.
     """
     deps.email_changes.ask(identity, body)
 

@@ -10,7 +10,7 @@ from infra.package.staging import staged
 from infra.package.zips import Zips
 
 MEGABYTE = 1_000_000
-BUDGET_ZIPPED, BUDGET_UNPACKED = 20 * MEGABYTE, 80 * MEGABYTE
+BUDGET_ZIPPED, BUDGET_UNPACKED = 21 * MEGABYTE, 80 * MEGABYTE
 LAMBDA_ZIPPED, LAMBDA_UNPACKED = 50 * MEGABYTE, 250 * MEGABYTE
 OURS = "our code, and Chalice's"
 REST = "migrations"

@@ -108,9 +108,14 @@ def test_a_user_signs_in_and_the_code_is_posted(
     assert answer["code"]
     assert (answer["state"], answer["iss"]) == ([STATE], [cloud.http_url])
 
-    # The next request comes by a form of another site, and finds them signed in.
+    # The next request comes by a form of another site. It finds them signed in, and their consent.
     start(page, program)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Allow Board?")
+    if not scripts:
+        page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("Welcome back")).to_be_visible()
+    page.wait_for_url("**/home")
+    assert len(program.answers) == 2
+    assert program.answers[1][1]["code"] != answer["code"]
 
 
 def test_a_program_can_send_the_user_on_to_another_host(world: World, program: _Server) -> None:

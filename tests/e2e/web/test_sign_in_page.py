@@ -90,7 +90,7 @@ def test_a_recovery_code_is_the_second_step_without_a_script(world: World, url: 
 
     page.get_by_label("Code").fill("wrong")
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("This code is wrong")
+    expect(page.get_by_role("alert")).to_contain_text("A code of the app has 6 digits")
     page.get_by_label("Code").fill(codes[0])
     page.get_by_role("button", name="Sign in", exact=True).click()
 

@@ -10,10 +10,10 @@ from chalicelib.oauth.models import (
     NewClient,
     OAuthClient,
     digest,
+    form_target,
     is_challenge,
     is_claimed,
     one_each,
-    origin,
     proves,
 )
 
@@ -64,6 +64,9 @@ def test_users_can_be_sent_to_sites_to_this_machine_and_to_programs(uri: str) ->
         "https://program.example:port/back",
         "http://[::1",
         "https://prögram.example/back",
+        "https://exa%2fmple.com/back",
+        "https://a&b/back",
+        "https://./back",
         "javascript:alert(1)",
         "data:text/html,x",
         "app:/back",
@@ -131,7 +134,7 @@ def test_of_a_secret_only_what_cannot_be_turned_back_is_kept() -> None:
     ],
 )
 def test_a_policy_names_where_a_form_leads(uri: str, named: str) -> None:
-    assert origin(uri) == named
+    assert form_target(uri) == named
 
 
 def registered(*uris: str) -> OAuthClient:
@@ -220,6 +223,17 @@ def test_every_other_address_is_compared_to_the_letter(uri: str) -> None:
         ("https://LOCALHOST/back", False),
         ("https://127.0.0.1:1/back", False),
         ("https://[::1]/back", False),
+        ("https://localhost./back", False),
+        ("https://app.localhost/back", False),
+        ("https://127.0.0.2/back", False),
+        ("https://127.1/back", False),
+        ("https://2130706433/back", False),
+        ("https://0x7f.1/back", False),
+        ("https://0.0.0.0/back", False),
+        ("https://[::]/back", False),
+        ("https://[::ffff:127.0.0.1]/back", False),
+        ("https://[2001:db8::1]/back", True),
+        ("https://192.0.2.1/back", True),
         ("http://program.example/back", False),
         ("http://127.0.0.1/back", False),
         ("com.example.app:/back", False),

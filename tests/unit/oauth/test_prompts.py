@@ -21,6 +21,7 @@ ANA = Profile(
     push_previews=True,
     created_at=now(),
 )
+ABROAD = ANA.model_copy(update={"email": "ana@xn--bcher-kva.example"})
 UNVERIFIED = ANA.model_copy(update={"email_verified": False})
 
 
@@ -96,7 +97,10 @@ def test_max_age_counts_from_the_sign_in() -> None:
         ({"login_hint": "  ANA@Example.org "}, ANA, True),
         ({"login_hint": "ana@example.org"}, UNVERIFIED, False),
         ({"login_hint": "ana"}, UNVERIFIED, True),
+        ({"login_hint": "ana@BÜCHER.example"}, ABROAD, True),
+        ({"login_hint": "ana@xn--bcher-kva.example"}, ABROAD, True),
         ({"login_hint": "bo"}, ANA, False),
+        ({"login_hint": "\u212a"}, ANA.model_copy(update={"username": "k"}), False),
         ({"login_hint": "an\0a"}, ANA, False),
         ({"login_hint": "a" * 255}, ANA, False),
         ({"id_token_hint": "good"}, ANA, True),

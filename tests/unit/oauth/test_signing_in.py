@@ -210,6 +210,22 @@ class TestPasskeys:
 
 
 class TestGoogle:
+    @pytest.mark.parametrize(
+        ("issuer", "origin"),
+        [
+            ("https://chat.example/api", "https://chat.example"),
+            ("http://127.0.0.1:8400", "http://127.0.0.1:8400"),
+        ],
+    )
+    def test_is_offered_at_the_origin_that_it_sends_users_back_to(
+        self, issuer: str, origin: str
+    ) -> None:
+        provider = make_provider(issuer=issuer)
+
+        page = Tab(provider, provider.program()).shown.body
+
+        assert f'id="google" data-origins="{origin}"' in page
+
     def test_somebody_new_chooses_a_username(self, provider: Provider, tab: Tab) -> None:
         visitor = google.ana(provider.world)
         back = id_token(visitor, tab.submit("google"))

@@ -1,7 +1,9 @@
 /** The programs that one has let in, what each may do, and the way to end that. */
 
 import { h } from "../dom.js";
+import { told } from "../errors.js";
 import { exactTime } from "../format.js";
+import { turnOn } from "./held.js";
 
 /** The list, which loads itself. */
 export function programs(api) {
@@ -33,12 +35,14 @@ export function programs(api) {
 
   async function attempt(button, act) {
     button.disabled = true;
+    let problem = null;
     try {
       say(await act(), false);
     } catch (error) {
-      say(error.message, true);
+      problem = error;
+      say(told(error), true);
     }
-    button.disabled = false;
+    turnOn(button, problem);
   }
 
   function say(text, isProblem) {
@@ -46,6 +50,6 @@ export function programs(api) {
     note.classList.toggle("is-problem", isProblem);
   }
 
-  load().then((text) => say(text, false), (error) => say(error.message, true));
+  load().then((text) => say(text, false), (error) => say(told(error), true));
   return h("div", { class: "device-list programs" }, list, note);
 }

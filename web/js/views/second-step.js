@@ -5,7 +5,7 @@ import { answer } from "../passkeys.js";
 import { field, form } from "./fields.js";
 import { passkeyButton } from "./passkey-button.js";
 
-export const CODE = { autocomplete: "one-time-code", autocapitalize: "none", spellcheck: "false", most: 32, required: true };
+export const CODE = { autocomplete: "one-time-code", autocapitalize: "none", spellcheck: "false", most: 64, required: true };
 
 /** Asks for a code, or a passkey where there is one. `again(more)` tries once more with either, and
  * what comes of it goes to `onDone`; `refused` is how the server asked. */

@@ -7,11 +7,11 @@ import { ownData } from "./data.js";
 import { devices } from "./devices.js";
 import { field, form } from "./fields.js";
 import { googleLink } from "./google.js";
+import { turnOn } from "./held.js";
+import { openLayer } from "./layers.js";
 import { look } from "./look.js";
 import { passkeys } from "./passkeys.js";
 import { programs } from "./programs.js";
-import { turnOn } from "./held.js";
-import { openLayer } from "./layers.js";
 import { proofForm } from "./proof.js";
 import { secondFactor } from "./second-factor.js";
 
