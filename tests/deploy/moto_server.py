@@ -73,7 +73,7 @@ def put_rest_api(
             integration = operation.get("x-amazon-apigateway-integration", {})
             if integration.get("type") == "mock":  # the answer to a CORS preflight
                 integration |= {"uri": "mock://", "httpMethod": "POST"}
-    for name, response in document["x-amazon-apigateway-gateway-responses"].items():
+    for name, response in document.get("x-amazon-apigateway-gateway-responses", {}).items():
         self.put_gateway_response(
             function_id,
             name,
@@ -82,7 +82,7 @@ def put_rest_api(
             response["responseTemplates"],
         )
     api = _put_rest_api(self, function_id, document, fail_on_warnings=False, mode="overwrite")
-    api.binaryMediaTypes = document["x-amazon-apigateway-binary-media-types"]
+    api.binaryMediaTypes = document.get("x-amazon-apigateway-binary-media-types", [])
     return api
 
 

@@ -58,7 +58,9 @@ def test_the_last_port_has_none_after_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["run", "services"])
 def test_make_asks_before_it_installs(target: str) -> None:
     variables = ["PYTHON=python3", "PORT=8400", "SOCKET_PORT=8500", "DEV=1"]
-    plan = subprocess.check_output(["make", "-n", target, *variables], cwd=ROOT, text=True)
+    plan = subprocess.check_output(
+        ["make", "--no-print-directory", "-n", target, *variables], cwd=ROOT, text=True
+    )
     lines = [" ".join(line.split()) for line in plan.splitlines()]
     given = '--http-port "8400"'
     if target == "run":
