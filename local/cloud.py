@@ -224,7 +224,7 @@ class _Cloud:
             self._start_triggers(stack, pool, app)
             http = self._http_gateway(pool, app, names)
             stack.push_async_callback(http.stop)
-            # Before the first answer: whoever got one may ask where the cloud is.
+            # Before the gateway answers: a client with an answer may look for the cloud.
             self._published = True
             self._publish(pool)
             await http.start(base.listeners.http)

@@ -60,7 +60,7 @@ class Code:
 
 
 class DevPool(WorkerPool):
-    """Workers on the terminal of whoever started us. A function may take as long as it wants.
+    """Workers on the terminal of `make run`. A function may take as long as it wants.
 
     Each event looks whether the code changed. If it did, its worker starts with the new code.
     Code that cannot be imported fails events until it changes again.

@@ -255,7 +255,7 @@ class Accounts:
 
     def do_with(self, identity: Identity, proof: PasswordProof, act: Callable[[str], bool]) -> None:
         """Like `confirm`; then `act` with the hash that was checked. It answers False, and changes
-        nothing, if another hash is in force by then: the password is checked again."""
+        nothing, if the hash has changed since: then the password is checked again."""
         asked = False
         for _ in range(RACERS):
             found = self._check(identity, proof.password)

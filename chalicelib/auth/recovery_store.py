@@ -203,7 +203,7 @@ class RecoveryStore:
                     ).fetchone()
                     if user_id is None:
                         return None
-                    # Whoever asked for another address may have been a thief.
+                    # A thief may have asked for the other address.
                     cursor.execute("DELETE FROM email_changes WHERE user_id = %s", [user_id])
                     cursor.execute(
                         "DELETE FROM mail_links WHERE user_id = %s AND digest <> %s",

@@ -107,8 +107,9 @@ def with_parameters(uri: str, parameters: Mapping[str, str]) -> str:
 
 
 def by_get(uri: str, sent: Sent, names: frozenset[str]) -> str:
-    """The address of the same request by GET. Another site's form brings no cookies of ours, since
-    they are SameSite=Lax; a redirect to this address does. Takes the parameters in `names` alone.
+    """The address of the same request by GET. Our cookies are SameSite=Lax: a browser does not send
+    them with a form of another site, but it does with a redirect. Only the parameters in `names`
+    are taken.
 
     Raises NoWayBack if the request has a parameter twice, or does not fit into an address.
     """

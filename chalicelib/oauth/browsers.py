@@ -42,8 +42,8 @@ MAX_FIELD = 32 * 1024
 
 
 class Shown:
-    """What a browser is answered with. `uri`: it is to go on there. `headers`: those of a page that
-    is not like the others."""
+    """An answer to a browser: a page, or a redirect to `uri`. `headers`: those of a page that needs
+    others than most."""
 
     def __init__(
         self,

@@ -59,8 +59,8 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """Show the user a page: `form` if it is not known who they are, else whether they agree to what
-    is `new`. `sign_in`: what says from now on who they are; empty if nobody is to."""
+    """Show the user a page. Without `user`, it is `form`, which signs them in; else it asks whether
+    they allow the scopes in `new`. `sign_in`: their access token for these pages, or empty."""
 
     asked: Asked
     user: Profile | None = None

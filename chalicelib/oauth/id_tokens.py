@@ -32,7 +32,7 @@ class IdTokens:
         self._users = users
 
     def profile(self, client: OAuthClient, user_id: str) -> Profile | None:
-        """The user, for a client that is told of them in the ID token. Raises UserNotFound."""
+        """The user, if the client wants claims in its ID tokens. Raises UserNotFound."""
         return self._users().me(user_id) if client.claims_in_id_token else None
 
     def beside(

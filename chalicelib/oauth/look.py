@@ -66,7 +66,7 @@ def alert(text: str | None) -> str:
 
 
 def form(path: str, given: Mapping[str, str], seal: str, inside: str, attributes: str = "") -> str:
-    """A form that leads to a path of ours, with a program's request."""
+    """A form that is posted to `path` of this API, with the program's request in the query."""
     action = escape(f"{path}?{urlencode(given)}")
     return (
         f'<form method="post" action="{action}"{attributes}>'

@@ -333,8 +333,8 @@ def is_claimed(uri: str) -> bool:
 def one_each(given: Mapping[str, list[str]], longest: int = MAX_PARAMETER) -> dict[str, str]:
     """Parameters by name; an empty one counts as missing (RFC 6749, section 3.1). `resource` may
     come more than once (RFC 8707, section 2): its values are joined by spaces, which no URI holds.
-    Raises ValueError, whose text repeats nothing, for another one that is there twice, or one that
-    is too long."""
+    Raises ValueError for any other one that comes twice, and for one that is too long. Its text
+    quotes no input."""
     found = {}
     for name, values in given.items():
         if len(values) > 1 and name != "resource":

@@ -47,8 +47,8 @@ class Wishes:
 def wishes_of(
     given: Mapping[str, str], client_id: str, hinted: Callable[[str], Mapping[str, str]]
 ) -> Wishes:
-    """Raises InvalidRequestError. `hinted` is what an ID token of ours says, also one that has
-    expired; it raises Unauthorized."""
+    """Raises InvalidRequestError. `hinted` reads an ID token that we made, even if it has
+    expired; it raises Unauthorized for any other."""
     prompts = frozenset(given.get("prompt", "").split())
     if not prompts <= PROMPTS or ("none" in prompts and len(prompts) > 1):
         raise InvalidRequestError("This prompt is not supported.")

@@ -103,8 +103,8 @@ def _bare(name: str) -> str:
 
 
 def skeleton(name: str) -> str:
-    """What two names have in common if they look alike: case, accents, separators, and which of
-    similar letters or digits it is do not count. It is for comparing, never for showing."""
+    """The same text for all names that look alike. It has no case, accents or separators, and one
+    letter for each group of similar characters. It is for comparing, never for showing."""
     latin = unicodedata.normalize("NFKC", name).translate(_LATIN).casefold()
     plain = unicodedata.normalize("NFD", latin).translate(_LATIN)
     letters = "".join(char for char in plain if char.isalnum())

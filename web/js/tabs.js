@@ -7,7 +7,7 @@ const LEASE = 30_000;
 const MOST_LOOKS = 80;
 const LOOK_EVERY = 500;
 
-/** {tell(news), close()}: news of other tabs goes to `listener`. Where there is no channel, nothing is told. */
+/** {tell(news), close()}: `listener` gets the news of other tabs. Without BroadcastChannel, nothing is sent. */
 export function newsOf(name, listener) {
   let channel = null;
   try {

@@ -138,7 +138,7 @@ class TestFormPost:
 
 
 class TestPostedRequests:
-    """A cross-site form brings no cookies of ours: the browser is sent to the same by GET."""
+    """Browsers send none of our cookies with a form of another site, so they are redirected."""
 
     def post(self, provider: Provider, **form: Any) -> Shown:
         given = {name: [value] for name, value in form.items()}

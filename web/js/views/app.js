@@ -149,7 +149,7 @@ export function showApp(root, { config, messenger, leave }) {
   };
 }
 
-/** Signing out removes what was not sent from this browser; whoever asked for it may think again. */
+/** Signing out removes what was not sent from this browser; so the user is asked once more. */
 function mayLose({ outbox, drafts }) {
   const counted = (count, what) => (count ? [`${count} ${what}${count === 1 ? "" : "s"}`] : []);
   const lost = [...counted(outbox.count, "unsent message"), ...counted(drafts.count, "draft")];
