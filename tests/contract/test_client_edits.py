@@ -16,7 +16,7 @@ from chalicelib.oauth.models import OAuthClient
 from chalicelib.oauth.store import ClientStore
 from chalicelib.postgres import Postgres
 from tests.contract.accounts import migrated
-from tests.contract.test_oauth import program
+from tests.contract.programs import program
 from tests.faults.lossy import Loss, LossyProxy
 from tests.unit.oauth.fakes import FakeClientStore, FakeEditStore
 
