@@ -3,10 +3,10 @@
 import functools
 import secrets
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import pytest
@@ -17,6 +17,7 @@ from chalicelib import schema
 from chalicelib.auth.models import Session
 from chalicelib.auth.store import AccountStore
 from chalicelib.ids import new_id
+from chalicelib.postgres import Postgres
 from chalicelib.redis import Call, Scripts
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
@@ -24,12 +25,40 @@ from chalicelib.users.store import UserStore
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123000, tzinfo=UTC)
 MONTH = timedelta(days=30)
 
+Made = TypeVar("Made")
+
 
 @functools.cache
 def migrated(url: str) -> str:
     """The URL of a database, once it has its tables."""
     schema.migrate(url)
     return url
+
+
+def either(
+    request: pytest.FixtureRequest, fakes: Callable[[], Made], over: Callable[[Postgres], Made]
+) -> Iterator[Made]:
+    """The stores of a fixture with the parameters "fake" and "postgres"."""
+    if request.param == "fake":
+        yield fakes()
+    else:
+        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
+        yield over(postgres)
+        postgres.close()
+
+
+def connecting(url: str, over: Callable[[Postgres], Made]) -> Iterator[Callable[[], Made]]:
+    """Makes stores over connections of their own, as each function has one."""
+    migrated(url)
+    made: list[Postgres] = []
+
+    def connect() -> Made:
+        made.append(Postgres(url))
+        return over(made[-1])
+
+    yield connect
+    for postgres in made:
+        postgres.close()
 
 
 @dataclass

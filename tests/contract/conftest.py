@@ -21,7 +21,7 @@ from chalicelib.users.store import UserStore
 from local.servers import start_all
 from local.servers.postgres import Postgres as Server
 from tests.contract import application_role
-from tests.contract.accounts import Stores, migrated
+from tests.contract.accounts import Stores, connecting, either
 from tests.contract.altered import ALTERED, altered
 from tests.contract.pooler import POOLED, pooler
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
@@ -122,31 +122,24 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
     client.close()
 
 
+def over(postgres: Postgres) -> Stores:
+    return Stores(AccountStore(postgres), UserStore(postgres))
+
+
+def fakes() -> Stores:
+    tables = Tables()
+    return Stores(FakeAccountStore(tables), FakeUserStore(tables))
+
+
 @pytest.fixture(params=["fake", "postgres"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     """The stores of accounts and users, in memory and in PostgreSQL."""
-    if request.param == "fake":
-        tables = Tables()
-        yield Stores(FakeAccountStore(tables), FakeUserStore(tables))
-    else:
-        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
-        yield Stores(AccountStore(postgres), UserStore(postgres))
-        postgres.close()
+    yield from either(request, fakes, over)
 
 
 @pytest.fixture(name="connect")
 def stores_of_each(postgres_url: str) -> Iterator[Callable[[], Stores]]:
-    """Makes stores over connections of their own, as each function has one."""
-    migrated(postgres_url)
-    made: list[Postgres] = []
-
-    def connect() -> Stores:
-        made.append(Postgres(postgres_url))
-        return Stores(AccountStore(made[-1]), UserStore(made[-1]))
-
-    yield connect
-    for postgres in made:
-        postgres.close()
+    yield from connecting(postgres_url, over)
 
 
 @pytest.fixture

@@ -25,7 +25,15 @@ from chalicelib.users.models import Profile
 from chalicelib.users.names import ReservedNames
 from chalicelib.users.service import Users
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of, wait_until_blocked
+from tests.contract.accounts import (
+    MONTH,
+    NOW,
+    Stores,
+    connecting,
+    either,
+    session_of,
+    wait_until_blocked,
+)
 from tests.unit.auth.fake_tables import (
     FakeAccountStore,
     FakeAdminStore,
@@ -86,30 +94,19 @@ def over(postgres: Postgres) -> Staffed:
     return Staffed(AccountStore(postgres), UserStore(postgres), AdminStore(postgres))
 
 
+def fakes() -> Staffed:
+    tables = Tables()
+    return Staffed(FakeAccountStore(tables), FakeUserStore(tables), FakeAdminStore(tables))
+
+
 @pytest.fixture(params=["fake", "postgres"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Staffed]:
-    if request.param == "fake":
-        tables = Tables()
-        yield Staffed(FakeAccountStore(tables), FakeUserStore(tables), FakeAdminStore(tables))
-    else:
-        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
-        yield over(postgres)
-        postgres.close()
+    yield from either(request, fakes, over)
 
 
 @pytest.fixture
 def connect(postgres_url: str) -> Iterator[Callable[[], Staffed]]:
-    """Makes stores over connections of their own, as each function has one."""
-    migrated(postgres_url)
-    made: list[Postgres] = []
-
-    def connect() -> Staffed:
-        made.append(Postgres(postgres_url))
-        return over(made[-1])
-
-    yield connect
-    for postgres in made:
-        postgres.close()
+    yield from connecting(postgres_url, over)
 
 
 class TestAct:

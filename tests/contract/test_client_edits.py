@@ -15,8 +15,8 @@ from chalicelib.oauth.edit_store import EditStore
 from chalicelib.oauth.models import OAuthClient
 from chalicelib.oauth.store import ClientStore
 from chalicelib.postgres import Postgres
-from tests.contract.accounts import migrated
-from tests.contract.test_oauth import program
+from tests.contract.accounts import connecting, either, migrated
+from tests.contract.programs import program
 from tests.faults.lossy import Loss, LossyProxy
 from tests.unit.oauth.fakes import FakeClientStore, FakeEditStore
 
@@ -57,30 +57,19 @@ def over(postgres: Postgres) -> Editing:
     return Editing(ClientStore(postgres), EditStore(postgres))
 
 
+def fakes() -> Editing:
+    clients = FakeClientStore(lambda: NOW)
+    return Editing(clients, FakeEditStore(clients))
+
+
 @pytest.fixture(params=["fake", "postgres"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Editing]:
-    if request.param == "fake":
-        clients = FakeClientStore(lambda: NOW)
-        yield Editing(clients, FakeEditStore(clients))
-    else:
-        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
-        yield over(postgres)
-        postgres.close()
+    yield from either(request, fakes, over)
 
 
 @pytest.fixture
 def connect(postgres_url: str) -> Iterator[Callable[[], Editing]]:
-    """Makes stores over connections of their own, as each function has one."""
-    migrated(postgres_url)
-    made: list[Postgres] = []
-
-    def connect() -> Editing:
-        made.append(Postgres(postgres_url))
-        return over(made[-1])
-
-    yield connect
-    for postgres in made:
-        postgres.close()
+    yield from connecting(postgres_url, over)
 
 
 def test_what_an_admin_may_change_is_kept_and_nothing_else(stores: Editing) -> None:

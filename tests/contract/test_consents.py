@@ -2,33 +2,22 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 
 import psycopg
 import pytest
 
 from chalicelib.auth.models import Session
-from chalicelib.auth.store import MAX_SESSIONS, AccountStore
+from chalicelib.auth.store import MAX_SESSIONS
 from chalicelib.ids import new_id
-from chalicelib.oauth.consents import MAX_CONSENTS, Allowed, ConsentStore
-from chalicelib.oauth.store import ClientStore
+from chalicelib.oauth.consents import MAX_CONSENTS, Allowed
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import Profile
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of, wait_until_blocked
-from tests.contract.test_oauth import program
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
-from tests.unit.oauth.fakes import FakeClientStore, FakeConsentStore
+from tests.contract.accounts import MONTH, NOW, either, migrated, session_of, wait_until_blocked
+from tests.contract.programs import ProgramStores, program
 
 
-@dataclass
-class Agreeing(Stores):
-    """All stores over the same tables."""
-
-    clients: ClientStore
-    consents: ConsentStore
-
+class Agreeing(ProgramStores):
     def program(self, name: str = "Board") -> str:
         made = program(name=name)
         self.clients.add(made)
@@ -57,26 +46,9 @@ class Agreeing(Stores):
         return drafted
 
 
-def on_postgres(postgres: Postgres) -> Agreeing:
-    return Agreeing(
-        AccountStore(postgres), UserStore(postgres), ClientStore(postgres), ConsentStore(postgres)
-    )
-
-
 @pytest.fixture(params=["fake", "postgres"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Agreeing]:
-    if request.param == "fake":
-        tables, clients = Tables(), FakeClientStore()
-        yield Agreeing(
-            FakeAccountStore(tables),
-            FakeUserStore(tables),
-            clients,
-            FakeConsentStore(tables, clients),
-        )
-    else:
-        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
-        yield on_postgres(postgres)
-        postgres.close()
+    yield from either(request, Agreeing.fakes, Agreeing.over)
 
 
 def test_they_add_up_for_each_user_and_program(stores: Agreeing) -> None:
@@ -227,7 +199,7 @@ def test_ending_a_program_ends_its_sessions_of_that_user_alone(stores: Agreeing)
 def test_a_consent_that_races_with_the_end_of_all_sessions_is_not_kept(postgres_url: str) -> None:
     """What ends them holds its lock first: the consent waits, and finds its session ended."""
     postgres = Postgres(migrated(postgres_url))
-    stores = on_postgres(postgres)
+    stores = Agreeing.over(postgres)
     user, page = stores.account()
     board = stores.program()
     with (
@@ -247,7 +219,7 @@ def test_a_consent_that_races_with_the_end_of_all_sessions_is_not_kept(postgres_
 
 def test_the_end_of_all_sessions_sees_a_consent_that_it_waited_for(postgres_url: str) -> None:
     postgres = Postgres(migrated(postgres_url))
-    stores = on_postgres(postgres)
+    stores = Agreeing.over(postgres)
     user, page = stores.account()
     board = stores.program()
     with (

@@ -22,7 +22,7 @@ from chalicelib.mail.store import MailStore
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores, migrated, wait_until_blocked
+from tests.contract.accounts import NOW, Stores, connecting, either, migrated, wait_until_blocked
 from tests.faults.lossy import Loss, LossyProxy
 from tests.unit.auth.fake_email import FakeEmailStore
 from tests.unit.auth.fake_mail import FakeMailStore, FakeNoticeStore, FakeRecoveryStore
@@ -89,37 +89,26 @@ def over(postgres: Postgres) -> Changing:
     )
 
 
+def fakes() -> Changing:
+    tables = Tables(clock=lambda: NOW)
+    return Changing(
+        FakeAccountStore(tables),
+        FakeUserStore(tables),
+        FakeRecoveryStore(tables),
+        FakeEmailStore(tables),
+        FakeMailStore(tables),
+        FakeNoticeStore(tables),
+    )
+
+
 @pytest.fixture(params=["fake", "postgres"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Changing]:
-    if request.param == "fake":
-        tables = Tables(clock=lambda: NOW)
-        yield Changing(
-            FakeAccountStore(tables),
-            FakeUserStore(tables),
-            FakeRecoveryStore(tables),
-            FakeEmailStore(tables),
-            FakeMailStore(tables),
-            FakeNoticeStore(tables),
-        )
-    else:
-        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
-        yield over(postgres)
-        postgres.close()
+    yield from either(request, fakes, over)
 
 
 @pytest.fixture
 def connect(postgres_url: str) -> Iterator[Callable[[], Changing]]:
-    """Makes stores over connections of their own, as each function has one."""
-    migrated(postgres_url)
-    made: list[Postgres] = []
-
-    def connect() -> Changing:
-        made.append(Postgres(postgres_url))
-        return over(made[-1])
-
-    yield connect
-    for postgres in made:
-        postgres.close()
+    yield from connecting(postgres_url, over)
 
 
 def new() -> str:

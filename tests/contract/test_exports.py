@@ -45,8 +45,8 @@ from chalicelib.users.store import UserStore
 from local import keys
 from local.servers import start_all
 from tests.contract.accounts import NOW, Stores, migrated
+from tests.contract.programs import program
 from tests.contract.test_http import serving
-from tests.contract.test_oauth import program
 from tests.faults.lossy import Loss, LossyProxy
 from tests.proxy import Proxy
 from tests.unit.exports.fakes import FakeExportLinks, FakeExportStore

@@ -22,7 +22,7 @@ from chalicelib.postgres import Postgres
 from chalicelib.redis import connect
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores, migrated, profile, session_of
+from tests.contract.accounts import NOW, Stores, either, migrated, profile, session_of
 from tests.unit.auth.fake_google import FakeGoogleStore, FakeUses
 from tests.unit.auth.fake_mail import FakeRecoveryStore
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
@@ -59,20 +59,19 @@ def over(postgres: Postgres) -> Linked:
     )
 
 
+def fakes() -> Linked:
+    tables = Tables()
+    return Linked(
+        FakeAccountStore(tables),
+        FakeUserStore(tables),
+        FakeGoogleStore(tables),
+        FakeRecoveryStore(tables),
+    )
+
+
 @pytest.fixture(params=["fake", "postgres"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Linked]:
-    if request.param == "fake":
-        tables = Tables()
-        yield Linked(
-            FakeAccountStore(tables),
-            FakeUserStore(tables),
-            FakeGoogleStore(tables),
-            FakeRecoveryStore(tables),
-        )
-    else:
-        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
-        yield over(postgres)
-        postgres.close()
+    yield from either(request, fakes, over)
 
 
 def subject() -> str:

@@ -17,7 +17,7 @@ from chalicelib.mail.notices import NoticeStore
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import MONTH, NOW, Stores, migrated
+from tests.contract.accounts import MONTH, NOW, Stores, either
 from tests.unit.auth.fake_google import FakeGoogleStore
 from tests.unit.auth.fake_mail import FakeNoticeStore, FakeRecoveryStore
 from tests.unit.auth.fake_passkeys import FakePasskeyStore
@@ -66,23 +66,22 @@ def over(postgres: Postgres) -> Told:
     )
 
 
+def fakes() -> Told:
+    tables = Tables()
+    return Told(
+        FakeAccountStore(tables),
+        FakeUserStore(tables),
+        FakeSecondFactorStore(tables),
+        FakePasskeyStore(tables),
+        FakeGoogleStore(tables),
+        FakeRecoveryStore(tables),
+        FakeNoticeStore(tables),
+    )
+
+
 @pytest.fixture(params=["fake", "postgres"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Told]:
-    if request.param == "fake":
-        tables = Tables()
-        yield Told(
-            FakeAccountStore(tables),
-            FakeUserStore(tables),
-            FakeSecondFactorStore(tables),
-            FakePasskeyStore(tables),
-            FakeGoogleStore(tables),
-            FakeRecoveryStore(tables),
-            FakeNoticeStore(tables),
-        )
-    else:
-        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
-        yield over(postgres)
-        postgres.close()
+    yield from either(request, fakes, over)
 
 
 def test_a_second_factor(stores: Told) -> None:

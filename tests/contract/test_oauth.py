@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,19 +12,16 @@ import pytest
 import redis
 
 from chalicelib.auth.models import Session
-from chalicelib.auth.store import AccountStore
 from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
-from chalicelib.oauth.consents import ConsentStore
-from chalicelib.oauth.models import Code, OAuthClient, digest
-from chalicelib.oauth.store import CODE_SECONDS, REMEMBERED_SECONDS, ClientStore, Codes
+from chalicelib.oauth.models import Code, OAuthClient
+from chalicelib.oauth.store import CODE_SECONDS, REMEMBERED_SECONDS, Codes
 from chalicelib.postgres import Postgres
 from chalicelib.redis import connect
 from chalicelib.users.models import Profile
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of, wait_until_blocked
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
-from tests.unit.oauth.fakes import FakeClientStore, FakeCodes, FakeConsentStore
+from tests.contract.accounts import MONTH, NOW, either, migrated, session_of, wait_until_blocked
+from tests.contract.programs import ProgramStores, program
+from tests.unit.oauth.fakes import FakeCodes
 
 CODE = Code(
     client_id=new_id(),
@@ -39,26 +36,7 @@ CODE = Code(
 )
 
 
-def program(**changes: Any) -> OAuthClient:
-    good = {
-        "id": new_id(),
-        "name": "Böard",
-        "secret_digest": digest("secret"),
-        "redirect_uris": ["https://program.example/back"],
-        "post_logout_redirect_uris": [],
-        "scopes": ["openid", "chats.read"],
-        "created_at": NOW,
-    }
-    return OAuthClient(**{**good, **changes})
-
-
-@dataclass
-class Granting(Stores):
-    """All stores over the same tables."""
-
-    clients: ClientStore
-    consents: ConsentStore
-
+class Granting(ProgramStores):
     def client(self, **changes: Any) -> OAuthClient:
         made = program(**changes)
         self.clients.add(made)
@@ -78,27 +56,9 @@ class Granting(Stores):
         return drafted if opened is not None else None
 
 
-def on_postgres(postgres: Postgres) -> Granting:
-    return Granting(
-        AccountStore(postgres), UserStore(postgres), ClientStore(postgres), ConsentStore(postgres)
-    )
-
-
 @pytest.fixture(params=["fake", "postgres"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Granting]:
-    if request.param == "fake":
-        tables = Tables()
-        clients = FakeClientStore()
-        yield Granting(
-            FakeAccountStore(tables),
-            FakeUserStore(tables),
-            clients,
-            FakeConsentStore(tables, clients),
-        )
-    else:
-        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
-        yield on_postgres(postgres)
-        postgres.close()
+    yield from either(request, Granting.fakes, Granting.over)
 
 
 class TestPrograms:
@@ -201,7 +161,7 @@ class TestGrants:
 def test_a_grant_that_races_with_its_end_is_not_made(postgres_url: str, how: str) -> None:
     """What ends it holds its lock first, so the grant waits, and then finds it ended."""
     postgres = Postgres(migrated(postgres_url))
-    stores = on_postgres(postgres)
+    stores = Granting.over(postgres)
     user, phone = stores.account()
     client = stores.client()
     stores.agree(user, phone, client)

@@ -21,7 +21,7 @@ from chalicelib.ids import new_id
 from chalicelib.postgres import Postgres
 from chalicelib.redis import connect
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores, migrated
+from tests.contract.accounts import NOW, Stores, connecting, either
 from tests.unit.auth.fake_mail import FakeRecoveryStore
 from tests.unit.auth.fake_passkeys import FakeChallenges, FakePasskeyStore
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
@@ -54,35 +54,24 @@ def over(postgres: Postgres) -> Keyed:
     )
 
 
+def fakes() -> Keyed:
+    tables = Tables()
+    return Keyed(
+        FakeAccountStore(tables),
+        FakeUserStore(tables),
+        FakePasskeyStore(tables),
+        FakeRecoveryStore(tables),
+    )
+
+
 @pytest.fixture(params=["fake", "postgres"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Keyed]:
-    if request.param == "fake":
-        tables = Tables()
-        yield Keyed(
-            FakeAccountStore(tables),
-            FakeUserStore(tables),
-            FakePasskeyStore(tables),
-            FakeRecoveryStore(tables),
-        )
-    else:
-        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
-        yield over(postgres)
-        postgres.close()
+    yield from either(request, fakes, over)
 
 
 @pytest.fixture
 def connected(postgres_url: str) -> Iterator[Callable[[], Keyed]]:
-    """Makes stores over connections of their own, as each function has one."""
-    migrated(postgres_url)
-    made: list[Postgres] = []
-
-    def connected() -> Keyed:
-        made.append(Postgres(postgres_url))
-        return over(made[-1])
-
-    yield connected
-    for postgres in made:
-        postgres.close()
+    yield from connecting(postgres_url, over)
 
 
 class TestPasskeys:

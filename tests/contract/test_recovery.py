@@ -20,7 +20,7 @@ from chalicelib.mail.store import MailStore
 from chalicelib.postgres import Postgres
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of
+from tests.contract.accounts import MONTH, NOW, Stores, connecting, either, migrated, session_of
 from tests.faults.lossy import Loss, LossyProxy
 from tests.unit.auth.fake_mail import FakeMailStore, FakeNoticeStore, FakeRecoveryStore
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
@@ -90,36 +90,25 @@ def over(postgres: Postgres) -> Mailing:
     return Mailing(accounts, UserStore(postgres), recovery, mails, notices)
 
 
+def fakes() -> Mailing:
+    tables = Tables()
+    return Mailing(
+        FakeAccountStore(tables),
+        FakeUserStore(tables),
+        FakeRecoveryStore(tables),
+        FakeMailStore(tables),
+        FakeNoticeStore(tables),
+    )
+
+
 @pytest.fixture(params=["fake", "postgres"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Mailing]:
-    if request.param == "fake":
-        tables = Tables()
-        yield Mailing(
-            FakeAccountStore(tables),
-            FakeUserStore(tables),
-            FakeRecoveryStore(tables),
-            FakeMailStore(tables),
-            FakeNoticeStore(tables),
-        )
-    else:
-        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
-        yield over(postgres)
-        postgres.close()
+    yield from either(request, fakes, over)
 
 
 @pytest.fixture
 def connect(postgres_url: str) -> Iterator[Callable[[], Mailing]]:
-    """Makes stores over connections of their own, as each function has one."""
-    migrated(postgres_url)
-    made: list[Postgres] = []
-
-    def connect() -> Mailing:
-        made.append(Postgres(postgres_url))
-        return over(made[-1])
-
-    yield connect
-    for postgres in made:
-        postgres.close()
+    yield from connecting(postgres_url, over)
 
 
 class TestRecipients:

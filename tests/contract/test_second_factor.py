@@ -11,7 +11,7 @@ from chalicelib.auth.store import AccountStore
 from chalicelib.errors import Unavailable
 from chalicelib.postgres import Postgres
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores, migrated
+from tests.contract.accounts import NOW, Stores, connecting, either
 from tests.unit.auth.fake_second_factor import FakeSecondFactorStore
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
 
@@ -41,32 +41,19 @@ def over(postgres: Postgres) -> Guarded:
     return Guarded(AccountStore(postgres), UserStore(postgres), SecondFactorStore(postgres))
 
 
+def fakes() -> Guarded:
+    tables = Tables()
+    return Guarded(FakeAccountStore(tables), FakeUserStore(tables), FakeSecondFactorStore(tables))
+
+
 @pytest.fixture(params=["fake", "postgres"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Guarded]:
-    if request.param == "fake":
-        tables = Tables()
-        yield Guarded(
-            FakeAccountStore(tables), FakeUserStore(tables), FakeSecondFactorStore(tables)
-        )
-    else:
-        postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
-        yield over(postgres)
-        postgres.close()
+    yield from either(request, fakes, over)
 
 
 @pytest.fixture
 def connect(postgres_url: str) -> Iterator[Callable[[], Guarded]]:
-    """Makes stores over connections of their own, as each function has one."""
-    migrated(postgres_url)
-    made: list[Postgres] = []
-
-    def connect() -> Guarded:
-        made.append(Postgres(postgres_url))
-        return over(made[-1])
-
-    yield connect
-    for postgres in made:
-        postgres.close()
+    yield from connecting(postgres_url, over)
 
 
 def kept(stores: Guarded, user_id: str) -> tuple[str, bool, int] | None:

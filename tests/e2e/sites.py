@@ -3,7 +3,19 @@
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from tests.client import User
-from tests.e2e.oauth import Browser, Page
+from tests.cloud import Cloud
+from tests.e2e.oauth import Browser, Page, Program, registered
+
+
+def site_of(cloud: Cloud, url: str, back: str, *, require_pkce: bool) -> Program:
+    """Registers a site with one path for answers, and the page /open for those who sign out."""
+    return registered(
+        cloud,
+        redirect_uris=[url + back],
+        post_logout_redirect_uris=[f"{url}/open"],
+        scopes=["openid", "profile", "email"],
+        require_pkce=require_pkce,
+    )
 
 
 def follow(browser: Browser, page: Page) -> Page:

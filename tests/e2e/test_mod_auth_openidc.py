@@ -11,8 +11,8 @@ from local.servers.ports import free_port
 from tests.client import User
 from tests.cloud import Cloud
 from tests.e2e.apache import apache
-from tests.e2e.oauth import Browser, call, registered
-from tests.e2e.sites import changed, enter, follow
+from tests.e2e.oauth import Browser, call
+from tests.e2e.sites import changed, enter, follow, site_of
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["with PKCE", "without"])
@@ -21,13 +21,7 @@ def site(
 ) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    program = registered(
-        cloud,
-        redirect_uris=[f"{url}/signed-in"],
-        post_logout_redirect_uris=[f"{url}/open"],
-        scopes=["openid", "profile", "email"],
-        require_pkce=request.param,
-    )
+    program = site_of(cloud, url, "/signed-in", require_pkce=request.param)
     folder = tmp_path_factory.mktemp("apache")
     with apache(cloud.http_url, program, port, folder, pkce=request.param):
         asked = httpx.get(f"{url}/").headers["location"]

@@ -12,8 +12,8 @@ from local.bootstrap import STATE
 from local.servers.ports import free_port
 from tests.client import User
 from tests.cloud import ROOT, Cloud
-from tests.e2e.oauth import Browser, Page, call, registered
-from tests.e2e.sites import changed, follow
+from tests.e2e.oauth import Browser, Page, call
+from tests.e2e.sites import changed, follow, site_of
 
 PYTHON = STATE / "clients-venv/bin/python"
 READY_WITHIN = 60.0
@@ -25,13 +25,7 @@ def site(
 ) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    program = registered(
-        cloud,
-        redirect_uris=[f"{url}/complete/oidc/"],
-        post_logout_redirect_uris=[f"{url}/open"],
-        scopes=["openid", "profile", "email"],
-        require_pkce=request.param,
-    )
+    program = site_of(cloud, url, "/complete/oidc/", require_pkce=request.param)
     given = [str(port), cloud.http_url, program.id, str(program.secret)]
     given += ["--pkce"] if request.param else []
     log = tmp_path_factory.mktemp("site") / "log"

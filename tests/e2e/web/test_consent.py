@@ -1,8 +1,6 @@
 """The sign-in page of the provider in a browser: by keyboard, and inside a frame of others."""
 
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -10,38 +8,20 @@ from playwright.sync_api import Page, expect
 from tests.cloud import Cloud
 from tests.e2e.oauth import asking, registered
 from tests.e2e.web.conftest import PASSWORD, World
-
-
-class _Program(BaseHTTPRequestHandler):
-    """What a program of others shows: where users come back, and a page that frames ours."""
-
-    def do_GET(self) -> None:
-        framed = self.server.framed  # type: ignore[attr-defined]
-        page = f"<iframe src='{framed}'></iframe>" if self.path == "/frame" else "Welcome back"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(page.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
+from tests.e2e.web.framing import Framing, framing
 
 
 @pytest.fixture
-def program() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Program) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+def program() -> Iterator[Framing]:
+    with framing() as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture
-def request_url(cloud: Cloud, program: ThreadingHTTPServer) -> str:
-    back = f"http://127.0.0.1:{program.server_port}/back"
-    client = registered(cloud, name="Board", redirect_uris=[back])
-    url = asking(cloud.http_url, client, redirect_uri=back)
-    program.framed = url  # type: ignore[attr-defined]
-    return url
+def request_url(cloud: Cloud, program: Framing) -> str:
+    client = registered(cloud, name="Board", redirect_uris=[program.back])
+    program.framed = asking(cloud.http_url, client, redirect_uri=program.back)
+    return program.framed
 
 
 def focused(page: Page) -> str:
@@ -89,9 +69,7 @@ def test_the_page_fits_a_phone(world: World, request_url: str) -> None:
         assert box["height"] >= 36
 
 
-def test_no_page_of_others_can_frame_it(
-    world: World, request_url: str, program: ThreadingHTTPServer
-) -> None:
+def test_no_page_of_others_can_frame_it(world: World, request_url: str, program: Framing) -> None:
     page = world.new_page()
     page.goto(f"http://127.0.0.1:{program.server_port}/frame")
     page.wait_for_load_state("networkidle")

@@ -5,7 +5,7 @@ import re
 
 from playwright.sync_api import Dialog, Page, expect
 
-from tests.e2e.web.conftest import World, sign_in
+from tests.e2e.web.conftest import Person, World, sign_in
 
 DAY = 86_400_000
 
@@ -15,11 +15,17 @@ def drafts(page: Page) -> list[str]:
     return [json.loads(value)["text"] for key, value in kept if key.startswith("parley.draft.")]
 
 
+def begun(writer: Person, reader: Person, text: str) -> Page:
+    """A browser of the writer, who began to write to the reader."""
+    page = writer.open().page
+    writer.talk_to(reader)
+    page.get_by_label("Write a message").fill(text)
+    return page
+
+
 def test_a_draft_is_shown_in_the_list_and_survives_a_reload(world: World) -> None:
     ada, ben, _ = world.pair()
-    page = ada.open().page
-    ada.talk_to(ben)
-    page.get_by_label("Write a message").fill("half a thought 👩‍🚀")
+    page = begun(ada, ben, "half a thought 👩‍🚀")
     page.reload()
     expect(page.get_by_label("Write a message")).to_have_value("half a thought 👩‍🚀")
     page.keyboard.press("Escape")
@@ -37,9 +43,7 @@ def test_it_survives_a_sign_out_elsewhere_and_nobody_else_sees_it(world: World) 
     ada, ben, _ = world.pair()
     cleo = world.person("Cleo Marsh")
     cleo.post(cleo.chat_with(ben), "hello")
-    page = ada.open().page
-    ada.talk_to(ben)
-    page.get_by_label("Write a message").fill("a secret thought")
+    page = begun(ada, ben, "a secret thought")
     ada.api("DELETE", "/v1/auth/sessions")
     expect(page.get_by_text("Your session has ended.")).to_be_visible()
     assert "secret" not in page.content()
@@ -61,9 +65,7 @@ def test_it_survives_a_sign_out_elsewhere_and_nobody_else_sees_it(world: World) 
 
 def test_signing_out_asks_before_it_removes_them(world: World) -> None:
     ada, ben, _ = world.pair()
-    page = ada.open().page
-    ada.talk_to(ben)
-    page.get_by_label("Write a message").fill("do not lose me")
+    page = begun(ada, ben, "do not lose me")
     asked: list[str] = []
 
     def no(dialog: Dialog) -> None:
@@ -85,9 +87,7 @@ def test_each_chat_has_its_own_and_two_tabs_share_it(world: World) -> None:
     ada, ben, _ = world.pair()
     cleo = world.person("Cleo Marsh")
     cleo.post(cleo.chat_with(ada), "hello")
-    page = ada.open().page
-    ada.talk_to(ben)
-    page.get_by_label("Write a message").fill("to ben")
+    page = begun(ada, ben, "to ben")
     ada.talk_to(cleo)
     expect(page.get_by_label("Write a message")).to_have_value("")
     page.get_by_label("Write a message").fill("to cleo")
@@ -141,9 +141,7 @@ def test_they_expire_and_are_bounded_and_whole(world: World) -> None:
 
 def test_a_text_that_is_kept_in_part_stays_whole_in_its_field(world: World) -> None:
     ada, ben, chat = world.pair()
-    page = ada.open().page
-    ada.talk_to(ben)
-    page.get_by_label("Write a message").fill("x" * 20_000)
+    page = begun(ada, ben, "x" * 20_000)
     ben.post(chat, "draws the page again")
     expect(ada.message("draws the page again")).to_be_visible()
 
@@ -152,9 +150,7 @@ def test_a_text_that_is_kept_in_part_stays_whole_in_its_field(world: World) -> N
 
 def test_a_text_over_the_limit_is_kept_too(world: World) -> None:
     ada, ben, _ = world.pair()
-    page = ada.open().page
-    ada.talk_to(ben)
-    page.get_by_label("Write a message").fill("long " * 1000)
+    page = begun(ada, ben, "long " * 1000)
     page.reload()
 
     expect(page.get_by_label("Write a message")).to_have_value(re.compile("^(long ){1000}$"))

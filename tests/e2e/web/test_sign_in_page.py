@@ -4,8 +4,6 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pyotp
@@ -15,37 +13,20 @@ from playwright.sync_api import Page, expect
 from tests.cloud import Cloud
 from tests.e2e.oauth import Program, asking, registered
 from tests.e2e.web.conftest import PASSWORD, Person, World, sign_in
+from tests.e2e.web.framing import Framing, framing
 from tests.e2e.web.test_google import at_google
 from tests.e2e.web.test_passkeys import add, authenticator, leave, opened, settings
 
 
-class _Program(BaseHTTPRequestHandler):
-    """What a program of others shows: where users come back, and a frame that asks in silence."""
-
-    def do_GET(self) -> None:
-        url: str = self.server.asking  # type: ignore[attr-defined]
-        page = f"<iframe src='{url}'></iframe>" if self.path == "/frame" else "Welcome back"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(page.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Program) as server:
-        server.asking = ""  # type: ignore[attr-defined]
-        Thread(target=server.serve_forever, daemon=True).start()
+def server() -> Iterator[Framing]:
+    with framing() as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture
-def back(server: ThreadingHTTPServer) -> str:
-    return f"http://127.0.0.1:{server.server_port}/back"
+def back(server: Framing) -> str:
+    return server.back
 
 
 @pytest.fixture
@@ -276,14 +257,14 @@ def mailed_link(world: World, to: str) -> str:
 
 
 def test_a_frame_of_the_program_learns_in_silence_that_it_must_ask(
-    world: World, url: str, server: ThreadingHTTPServer
+    world: World, url: str, server: Framing
 ) -> None:
     """From another site no cookie comes along, so nobody is signed in there."""
     page = world.new_page()
     page.goto(url)
     by_password(page, world.person("Ada"))
     allow(page)
-    server.asking = f"{url}&prompt=none"  # type: ignore[attr-defined]
+    server.framed = f"{url}&prompt=none"
 
     for host, answer in (("localhost", "error=login_required"), ("127.0.0.1", "code=")):
         page.goto(f"http://{host}:{server.server_port}/frame")

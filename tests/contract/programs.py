@@ -1,0 +1,55 @@
+"""What the contract tests of programs share."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from chalicelib.auth.store import AccountStore
+from chalicelib.ids import new_id
+from chalicelib.oauth.consents import ConsentStore
+from chalicelib.oauth.models import OAuthClient, digest
+from chalicelib.oauth.store import ClientStore
+from chalicelib.postgres import Postgres
+from chalicelib.users.store import UserStore
+from tests.contract.accounts import NOW, Stores
+from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+from tests.unit.oauth.fakes import FakeClientStore, FakeConsentStore
+
+
+def program(**changes: Any) -> OAuthClient:
+    good = {
+        "id": new_id(),
+        "name": "Böard",
+        "secret_digest": digest("secret"),
+        "redirect_uris": ["https://program.example/back"],
+        "post_logout_redirect_uris": [],
+        "scopes": ["openid", "chats.read"],
+        "created_at": NOW,
+    }
+    return OAuthClient(**{**good, **changes})
+
+
+@dataclass
+class ProgramStores(Stores):
+    """All stores over the same tables."""
+
+    clients: ClientStore
+    consents: ConsentStore
+
+    @classmethod
+    def over(cls, postgres: Postgres) -> Self:
+        return cls(
+            AccountStore(postgres),
+            UserStore(postgres),
+            ClientStore(postgres),
+            ConsentStore(postgres),
+        )
+
+    @classmethod
+    def fakes(cls) -> Self:
+        tables, clients = Tables(), FakeClientStore()
+        return cls(
+            FakeAccountStore(tables),
+            FakeUserStore(tables),
+            clients,
+            FakeConsentStore(tables, clients),
+        )
