@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import redis
 
 SECONDS = 300 + SKEW
-"""Five minutes, by whatever clock the function has that looks at the answer."""
+"""At least five minutes: the clock of the function that checks may be ahead by SKEW."""
 
 KEYS_FOR = b"parley passkey challenges 1"
 """What the keys of Challenges are derived for."""
