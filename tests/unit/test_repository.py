@@ -56,7 +56,7 @@ def test_updates_of_every_pinned_file_wait_a_week() -> None:
     pinned = {
         (system, f"/{path.parent.relative_to(ROOT)}".replace("/.", "/"))
         for system, pattern in (("pip", "requirements*.in"), ("npm", "package-lock.json"))
-        for folder in ("", "infra", "local", "tests")
+        for folder in ("", "docs", "infra", "local", "tests", "web")
         for path in (ROOT / folder).glob(pattern if not folder else f"**/{pattern}")
     }
 

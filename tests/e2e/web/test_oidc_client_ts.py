@@ -19,7 +19,7 @@ from tests.e2e.oauth import call, registered
 from tests.e2e.sites import changed
 from tests.e2e.web.conftest import PASSWORD, Person, World
 
-LIBRARY = STATE / "clients/node_modules/oidc-client-ts/dist/browser/oidc-client-ts.min.js"
+LIBRARY = STATE / "npm/clients/node_modules/oidc-client-ts/dist/browser/oidc-client-ts.min.js"
 
 
 class _Files(SimpleHTTPRequestHandler):
