@@ -29,6 +29,9 @@ from chalicelib.wire import Input, refusal, unpaired
 log = logging.getLogger(__name__)
 
 
+SUBPROTOCOL = "parley.v1"
+"""What a client may ask for as Sec-WebSocket-Protocol (RFC 6455, section 1.9)."""
+
 class Frame(Input):
     """A request of a client: `id` is its own, and comes back as `re`."""
 
@@ -88,7 +91,10 @@ def add_actions(actions: Mapping[str, Action]) -> None:
 def connect(event: WebsocketEvent) -> dict[str, Any]:
     """Accept a socket that brings a ticket or a bearer token; refuse it with a status else."""
     with _invocation(event):
-        return {"statusCode": _connect(event)}
+        status = _connect(event)
+        if status == 200 and SUBPROTOCOL in _subprotocols(event.to_dict()):
+            return {"statusCode": status, "headers": {"Sec-WebSocket-Protocol": SUBPROTOCOL}}
+        return {"statusCode": status}
 
 
 def receive(event: WebsocketEvent) -> dict[str, Any]:
@@ -135,11 +141,25 @@ def _connect(event: WebsocketEvent) -> int:
 
 
 def _who(raw: dict[str, Any]) -> Identity:
-    headers = {name.lower(): value for name, value in (raw.get("headers") or {}).items()}
     query = raw.get("queryStringParameters") or {}
     if "ticket" in query:
         return deps.auth.redeem_ticket(query["ticket"])
-    return deps.auth.authenticate(headers.get("authorization", ""), Use(limit=CONNECT.limit))
+    authorization = _header(raw, "authorization")[-1:] or [""]
+    return deps.auth.authenticate(authorization[0], Use(limit=CONNECT.limit))
+
+
+def _header(raw: dict[str, Any], name: str) -> list[str]:
+    """All values of a header of `$connect`; clients write names in either case."""
+    many: dict[str, list[str]] = raw.get("multiValueHeaders") or {}
+    one: dict[str, str] = raw.get("headers") or {}
+    given = many or {key: [value] for key, value in one.items()}
+    return [value for key, values in given.items() if key.lower() == name for value in values]
+
+
+def _subprotocols(raw: dict[str, Any]) -> set[str]:
+    """What a client offers: in one header or in several, in the order of its liking."""
+    lines = _header(raw, "sec-websocket-protocol")
+    return {offer.strip() for line in lines for offer in line.split(",")}
 
 
 def _receive(event: WebsocketEvent) -> dict[str, Any]:

@@ -367,6 +367,36 @@ class TestConnect:
         bad: list[dict[str, Any]] = [
             {"queryStringParameters": {"ticket": "t2"}},
             {"headers": {"authorization": "Bearer openid"}},
+    @pytest.mark.parametrize(
+        ("offered", "chosen"),
+        [
+            (["parley.v1"], "parley.v1"),
+            (["chat, parley.v1 ,v2.parley"], "parley.v1"),
+            (["chat", "parley.v1"], "parley.v1"),
+            (["parley.v1,parley.v1"], "parley.v1"),
+            (["parley.v2"], None),
+            (["Parley.v1"], None),
+            (['"parley.v1"', "parley.v1;q=1", "xparley.v1", "parley.v1x"], None),
+            (["", ",", " "], None),
+            ([], None),
+        ],
+    )
+    @pytest.mark.parametrize("name", ["Sec-WebSocket-Protocol", "sec-websocket-protocol"])
+    def test_a_subprotocol_is_chosen_if_it_was_offered(
+        self, name: str, offered: list[str], chosen: str | None
+    ) -> None:
+        ticket: dict[str, Any] = {"queryStringParameters": {"ticket": "t1"}}
+        many = {**ticket, "multiValueHeaders": {"Host": ["x"], name: offered}}
+        last = {**ticket, "headers": {"Host": "x", name: offered[-1]}} if offered else ticket
+        answer: dict[str, Any] = {"statusCode": 200}
+        if chosen:
+            answer["headers"] = {"Sec-WebSocket-Protocol": chosen}
+
+        assert ws.connect(event(**many)) == answer
+        assert ws.connect(event(**last)) == answer
+        refused = {**many, "queryStringParameters": {"ticket": "t2"}}
+        assert ws.connect(event(**refused)) == {"statusCode": 401}
+
         ]
 
         statuses = [ws.connect(event(**more))["statusCode"] for more in bad * 3]
