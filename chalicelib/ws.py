@@ -24,13 +24,14 @@ from chalicelib.errors import (
 )
 from chalicelib.invocation import invocation
 from chalicelib.limits import Use
+from chalicelib.socket_events import RATE_LIMITED, UNKNOWN, Event, Socket, SocketLimited
 from chalicelib.wire import Input, refusal, unpaired
 
 log = logging.getLogger(__name__)
 
-
 SUBPROTOCOL = "parley.v1"
 """What a client may ask for as Sec-WebSocket-Protocol (RFC 6455, section 1.9)."""
+
 
 class Frame(Input):
     """A request of a client: `id` is its own, and comes back as `re`."""
@@ -171,11 +172,12 @@ def _receive(event: WebsocketEvent) -> dict[str, Any]:
             deps.presence.check(caller)
         reply["data"] = _call(caller, raw)
     except Unauthorized as error:
-        deps.gateway.close([event.connection_id])
+        # The answer may not arrive any more, so an event says it first.
+        _hang_up(event.connection_id, UNKNOWN)
         reply["error"] = error.to_wire()
     except RateLimited as error:
         reply["error"] = error.to_wire()
-        _close_if_it_goes_on(event.connection_id)
+        _close_if_it_goes_on(event.connection_id, error)
     except AppError as error:
         if isinstance(error, Unavailable):
             log.warning("unavailable", extra={"dependency": error.dependency})
@@ -202,12 +204,19 @@ def _use(raw: dict[str, Any] | AppError) -> Use:
     )
 
 
-def _close_if_it_goes_on(connection_id: str) -> None:
+def _hang_up(connection_id: str, why: Event) -> None:
+    """Close a socket of which nothing is known but its id."""
+    deps.gateway.hang_up([Socket("", connection_id, "")], why)
+
+
+def _close_if_it_goes_on(connection_id: str, error: RateLimited) -> None:
     try:
         if deps.connections.refused(connection_id):
             log.warning("socket closed for its rate", extra={"connection_id": connection_id})
+            limited = SocketLimited(retry_after=error.details["retry_after"])
+            # Then forgotten: frames that are under way would say that it is unknown.
+            _hang_up(connection_id, RATE_LIMITED.of(limited))
             deps.presence.disconnected(connection_id)
-            deps.gateway.close([connection_id])
     except Unavailable as error:
         log.warning("refused frame not counted", extra={"dependency": error.dependency})
 
