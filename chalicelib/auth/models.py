@@ -14,7 +14,18 @@ from chalicelib.clock import NOW, Time
 from chalicelib.sentences import said, wrong
 from chalicelib.socket_events import declare
 from chalicelib.users.models import Address, DeviceKey, Name, Profile, Username
-from chalicelib.wire import PRINTABLE, STRIPPED, Id, Input, Limit, Model, Utc
+from chalicelib.wire import (
+    CURSOR,
+    NEXT,
+    PRINTABLE,
+    STRIPPED,
+    Id,
+    Input,
+    Limit,
+    Model,
+    OurId,
+    Utc,
+)
 
 LATELY = timedelta(hours=3)
 """No socket lives longer: what a session revoked before this has left open is closed by itself."""
@@ -151,7 +162,12 @@ def _password(value: str) -> str:
 
 Email = Annotated[
     str,
-    Field(max_length=MAX_ADDRESS, repr=False),
+    Field(
+        max_length=MAX_ADDRESS,
+        repr=False,
+        description="An e-mail address. Upper and lower case are the same.",
+        examples=["ana@example.org"],
+    ),
     STRIPPED,
     AfterValidator(canonical),
 ]
@@ -159,7 +175,13 @@ Email = Annotated[
 
 Password = Annotated[
     str,
-    Field(min_length=1, max_length=1024, repr=False),
+    Field(
+        min_length=1,
+        max_length=1024,
+        repr=False,
+        description="The account's password.",
+        examples=["correct horse battery staple"],
+    ),
     BeforeValidator(_opaque),
     AfterValidator(_password),
 ]
@@ -169,12 +191,20 @@ fulfil besides."""
 
 NewPassword = Annotated[
     str,
-    Field(min_length=10, max_length=1024, repr=False),
+    Field(
+        min_length=10,
+        max_length=1024,
+        repr=False,
+        description="A new password. One that is easy to guess or known from leaks is refused.",
+        examples=["correct horse battery staple"],
+    ),
     BeforeValidator(_opaque),
     AfterValidator(_password),
 ]
 
-DeviceName = Name | None
+DeviceName = Annotated[
+    Name | None, Field(description="What the list of sessions calls this device.")
+]
 
 
 def _code(value: Any) -> Any:
@@ -192,12 +222,32 @@ MAX_TYPED = 64
 
 Code = Annotated[
     str,
-    Field(pattern=r"^([0-9]{6}|[a-z2-7]{16})$"),
+    Field(
+        pattern=r"^([0-9]{6}|[a-z2-7]{16})$",
+        description="A code of the authenticator app, or a recovery code.",
+        examples=["492039"],
+    ),
     BeforeValidator(_code),
     said("A code of the app has 6 digits. A recovery code has 16 letters and digits."),
 ]
 """Six digits of an authenticator app, or a recovery code. Digits of any script count as 0-9;
 whatever is neither a letter nor a digit does not count."""
+
+SecondFactor = Annotated[
+    Code | None,
+    Field(
+        repr=False,
+        description="A code of the authenticator app or a recovery code, if the account has a "
+        "second factor.",
+    ),
+]
+PasskeyFactor = Annotated[
+    PasskeyAnswer | None,
+    Field(
+        description="In place of a code: what a passkey makes of the `passkey` of the answer "
+        "`second_factor_required`."
+    ),
+]
 
 
 class Registration(Input):
@@ -212,16 +262,24 @@ class Registration(Input):
 
 
 class Credentials(Input):
-    """Signs in. `login` is the username or the verified e-mail address, in any case. Where the
-    answer is `second_factor_required`, send the same again with a code as `second_factor`, or with
-    what a passkey makes of the answer's `passkey` as that."""
+    """Signs in. Where the answer is `second_factor_required`, send the same again with
+    `second_factor` or `passkey`."""
 
     login: Annotated[
-        str, Field(min_length=1, max_length=254, repr=False), BeforeValidator(_login), PRINTABLE
+        str,
+        Field(
+            min_length=1,
+            max_length=254,
+            repr=False,
+            description="The username or the verified e-mail address, in any case.",
+            examples=["ana"],
+        ),
+        BeforeValidator(_login),
+        PRINTABLE,
     ]
     password: Password
-    second_factor: Annotated[Code | None, Field(repr=False)] = None
-    passkey: PasskeyAnswer | None = None
+    second_factor: SecondFactor = None
+    passkey: PasskeyFactor = None
     device_name: DeviceName = None
     device_key: DeviceKey = None
 
@@ -229,16 +287,24 @@ class Credentials(Input):
 class RefreshRequest(Input):
     """Trades a refresh token for fresh tokens."""
 
-    refresh_token: Annotated[str, Field(min_length=1, max_length=256, repr=False)]
+    refresh_token: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=256,
+            repr=False,
+            description="The newest one of the session.",
+            examples=["bTsvN0h1eX…"],
+        ),
+    ]
 
 
 class Proof(Input):
     """Where the account has a second factor, what asks for the password asks for that as well: give
-    a code as `second_factor`, or what a passkey makes of the `passkey` of the answer
-    `second_factor_required` as that."""
+    `second_factor` or `passkey`."""
 
-    second_factor: Annotated[Code | None, Field(repr=False)] = None
-    passkey: PasskeyAnswer | None = None
+    second_factor: SecondFactor = None
+    passkey: PasskeyFactor = None
 
 
 class PasswordChange(Proof):
@@ -248,7 +314,17 @@ class PasswordChange(Proof):
     new_password: NewPassword
 
 
-MailToken = Annotated[str, Field(min_length=1, max_length=128, repr=False), PRINTABLE]
+MailToken = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=128,
+        repr=False,
+        description="The text after the = of the mailed link.",
+        examples=["Jx4Yw0aX3bqQf2mVbq7Z1w"],
+    ),
+    PRINTABLE,
+]
 """The text after the = of a mailed link."""
 
 
@@ -263,7 +339,9 @@ class ResetRequest(Input):
     claim this address, while nobody has verified it."""
 
     email: Email
-    username: Username | None = None
+    username: Username | None = Field(
+        None, description="Which account, where several claim this address."
+    )
 
 
 class PasswordReset(Input):
@@ -283,71 +361,114 @@ class EmailChange(PasswordProof):
     """Asks for another e-mail address. It takes the place of yours when you follow the link that is
     mailed to it. Asking for the address that you have ends a change that waits."""
 
-    email: Email
+    email: Annotated[Email, Field(description="The address that you want.")]
 
 
 class SecondFactorCode(Input):
     """A code of the authenticator app that is being set up."""
 
-    code: Annotated[Code, Field(repr=False)]
+    code: Annotated[Code, Field(repr=False, description="The code that the app shows now.")]
 
 
 class SecondFactorState(Model):
     """Whether signing in asks for a second factor."""
 
-    enabled: bool
-    recovery_codes_left: int
+    enabled: bool = Field(description="Whether signing in asks for one.")
+    recovery_codes_left: int = Field(description="How many codes are not used yet.", examples=[10])
 
 
-class Enrolment(Model):
+class SecondFactorSetup(Model):
     """What to give an authenticator app: the URI, as a link or QR code, or the secret by hand."""
 
-    secret: Annotated[str, Field(repr=False)]
-    uri: Annotated[str, Field(repr=False)]
+    secret: str = Field(
+        repr=False,
+        description="To type into the app, in base32.",
+        examples=["JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"],
+    )
+    uri: str = Field(
+        repr=False,
+        description="The same as a link or QR code.",
+        examples=["otpauth://totp/Parley:ana?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"],
+    )
 
 
 class RecoveryCodes(Model):
     """Each signs in once, in place of the authenticator app. Only this answer shows them."""
 
-    recovery_codes: Annotated[list[str], Field(repr=False)]
+    recovery_codes: list[str] = Field(
+        repr=False,
+        description="Each may be used once, with or without its dashes.",
+        examples=[["k3tq-7wzn-p2xa-m5hd"]],
+    )
+
+
+SessionId = Annotated[OurId, Field(description="Names the session in the list of sessions.")]
+ShownDevice = Annotated[
+    str | None,
+    Field(
+        description="What the device called itself; null if it did not.", examples=["Ana's phone"]
+    ),
+]
+UserAgent = Annotated[
+    str,
+    Field(
+        description="What the browser or app called itself. Anybody can send any text there.",
+        examples=["Mozilla/5.0 (X11; Linux x86_64; rv:140.0)"],
+    ),
+]
 
 
 class Tokens(Model):
     """What a client keeps: a short-lived access token, and a refresh token to get the next."""
 
-    session_id: str
-    access_token: Annotated[str, Field(repr=False)]
-    refresh_token: Annotated[str, Field(repr=False)]
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105
-    expires_in: int
+    session_id: SessionId
+    access_token: str = Field(
+        repr=False,
+        description="Send it with each request: `Authorization: Bearer …`.",
+        examples=["eyJhbGciOiJFUzI1NiIs…"],
+    )
+    refresh_token: str = Field(
+        repr=False,
+        description="Trade it for fresh tokens before the access token ends. It is good once.",
+        examples=["bTsvN0h1eX…"],
+    )
+    token_type: Literal["Bearer"] = Field(
+        "Bearer", description="How the access token is sent (RFC 6750)."
+    )
+    expires_in: int = Field(
+        description="How many seconds the access token is good for.", examples=[900]
+    )
 
 
 class SignedIn(Tokens):
     """The answer to signing in."""
 
-    user: Profile
+    user: Profile = Field(description="Who signed in.")
 
 
 class SessionInfo(Model):
-    """A signed-in device as its user sees it. `client_id`: it is a program of others, called
-    `device_name`. `current`: the one that asks."""
+    """A signed-in device, or a program of others, as its user sees it."""
 
-    id: str
-    device_name: str | None
-    user_agent: str
-    created_at: Utc
-    last_used_at: Utc
-    client_id: str | None
-    current: bool
+    id: SessionId
+    device_name: ShownDevice
+    user_agent: UserAgent
+    created_at: Utc = Field(description="When you signed in on it.")
+    last_used_at: Utc = Field(description="When it last refreshed its tokens.")
+    client_id: OurId | None = Field(
+        description="The program of others that it belongs to, called `device_name`; null for our "
+        "own clients.",
+        examples=[None],
+    )
+    current: bool = Field(description="Whether it is the session that asks.")
 
 
 class NewSession(Model):
     """Somebody signed in to your account, on another device."""
 
-    session_id: str
-    device_name: str | None
-    user_agent: str
-    created_at: Utc
+    session_id: SessionId
+    device_name: ShownDevice
+    user_agent: UserAgent
+    created_at: Utc = Field(description="When they signed in.")
 
 
 SIGNED_IN = declare("account.signed_in", NewSession, scope="account", first_party=True)
@@ -356,58 +477,66 @@ SIGNED_IN = declare("account.signed_in", NewSession, scope="account", first_part
 class EmailChanged(Model):
     """Your account has another e-mail address now, which is verified."""
 
-    email: Address
+    email: Address = Field(description="The new address.")
 
 
 EMAIL_CHANGED = declare("account.email_changed", EmailChanged, scope="account", first_party=True)
 
 
 class SessionQuery(Input):
-    """Query of the list of sessions; `cursor` is the `next` of the answer before."""
+    """Query of the list of sessions."""
 
     limit: Limit = 50
-    cursor: Id | None = None
+    cursor: Annotated[Id | None, CURSOR] = None
 
 
 class SessionPage(Model):
     """Sessions, newest first."""
 
-    items: list[SessionInfo]
-    next: str | None
+    items: list[SessionInfo] = Field(description="The sessions of this page.")
+    next: Annotated[OurId | None, NEXT]
 
 
 class SocketTicket(Model):
     """Opens one socket: connect to `url` + "?ticket=" + `ticket` within `expires_in` seconds."""
 
-    ticket: Annotated[str, Field(repr=False)]
-    url: str
-    expires_in: int
+    ticket: str = Field(repr=False, description="Good once.", examples=["Jx4Yw0aX3bqQf2mVbq7Z1w"])
+    url: str = Field(
+        description="Where the socket is opened.", examples=["wss://sockets.example.org"]
+    )
+    expires_in: int = Field(description="How many seconds the ticket is good for.", examples=[30])
+
+
+KeyId = Annotated[str, Field(description="Names the key in the header of a token.", examples=["1"])]
+KeyNumber = Annotated[str, Field(examples=["f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"])]
 
 
 class EcJwk(Model):
     """A public key that access tokens are signed with (RFC 7517)."""
 
-    kty: Literal["EC"] = "EC"
-    crv: Literal["P-256"] = "P-256"
-    alg: Literal["ES256"] = "ES256"
-    use: Literal["sig"] = "sig"
-    kid: str
-    x: str
-    y: str
+    kty: Literal["EC"] = Field("EC", description="The type of key.")
+    crv: Literal["P-256"] = Field("P-256", description="The curve.")
+    alg: Literal["ES256"] = Field("ES256", description="The algorithm of signatures.")
+    use: Literal["sig"] = Field("sig", description="The key is for signatures.")
+    kid: KeyId
+    x: Annotated[KeyNumber, Field(description="The x coordinate, in base64url.")]
+    y: Annotated[KeyNumber, Field(description="The y coordinate, in base64url.")]
 
 
 class RsaJwk(Model):
     """A public key that ID tokens are signed with (RFC 7517)."""
 
-    kty: Literal["RSA"] = "RSA"
-    alg: Literal["RS256"] = "RS256"
-    use: Literal["sig"] = "sig"
-    kid: str
-    n: str
-    e: str
+    kty: Literal["RSA"] = Field("RSA", description="The type of key.")
+    alg: Literal["RS256"] = Field("RS256", description="The algorithm of signatures.")
+    use: Literal["sig"] = Field("sig", description="The key is for signatures.")
+    kid: KeyId
+    n: Annotated[KeyNumber, Field(description="The modulus, in base64url.")]
+    e: str = Field(description="The exponent, in base64url.", examples=["AQAB"])
 
 
 class Jwks(Model):
     """The public keys by which others can verify our tokens."""
 
-    keys: list[Annotated[EcJwk | RsaJwk, Field(discriminator="kty")]]
+    keys: list[Annotated[EcJwk | RsaJwk, Field(discriminator="kty")]] = Field(
+        description="The keys in use, and those that tokens may still be signed with."
+    )
