@@ -54,7 +54,6 @@ format: develop ## put the code into the form that `make check` asks for
 docs: develop ## make the documents again that come from the code
 	@$(BIN)/python -m local.access
 	@$(BIN)/python -m local.rates
-	@$(BIN)/python -m local.asyncapi
 
 .PHONY: lint-infra
 lint-infra: develop

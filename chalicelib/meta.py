@@ -1,4 +1,4 @@
-"""What the service says of itself: alive, ready, and its OpenAPI document."""
+"""What the service says of itself: alive, ready, and the documents of its API."""
 
 import functools
 import time
@@ -76,3 +76,15 @@ def openapi() -> dict[str, Any]:
     from chalicelib.openapi import document
 
     return document(deps.settings.issuer)
+
+
+@endpoint(bp, "GET /v1/asyncapi.json", tag="Service", limit="open")
+@functools.cache
+def asyncapi() -> dict[str, Any]:
+    """Get the description of the socket, and of events for other services.
+
+    An AsyncAPI 3 document, made from the code that serves them.
+    """
+    from chalicelib.asyncapi import document
+
+    return document(deps.settings.issuer, deps.settings.ws_url)

@@ -47,12 +47,13 @@ class Socket(NamedTuple):
 class Kind(Generic[M]):
     """A row of the table: what an event says, the scope that a socket needs to get it, and whether
     only clients of our own get it. Without a scope it is about the socket itself, and any may get
-    it."""
+    it. `tag`: what it is about, in a word of chalicelib/asyncapi.py."""
 
     name: str
     model: type[M]
     scope: str | None
     first_party: bool = False
+    tag: str = ""
 
     def of(self, data: M) -> "Event":
         return Event(self, data)
@@ -82,11 +83,13 @@ class Event:
 EVENTS: dict[str, Kind[Any]] = {}
 
 
-def declare(name: str, model: type[M], *, scope: str | None, first_party: bool = False) -> Kind[M]:
+def declare(
+    name: str, model: type[M], *, scope: str | None, first_party: bool = False, tag: str = ""
+) -> Kind[M]:
     """Add a row to the table. Refuses a name that is taken."""
     if name in EVENTS:
         raise ValueError(f"event defined twice: {name}")
-    kind = Kind(name, model, scope, first_party)
+    kind = Kind(name, model, scope, first_party, tag)
     EVENTS[name] = kind
     return kind
 
@@ -134,9 +137,9 @@ class SocketLimited(Model):
     )
 
 
-SESSION_ENDED = declare("session.ended", SessionEnded, scope=None)
-CLOSING = declare("socket.closing", SocketClosing, scope=None)
-RATE_LIMITED = declare("rate_limited", SocketLimited, scope=None)
+SESSION_ENDED = declare("session.ended", SessionEnded, scope=None, tag="Connection")
+CLOSING = declare("socket.closing", SocketClosing, scope=None, tag="Connection")
+RATE_LIMITED = declare("rate_limited", SocketLimited, scope=None, tag="Connection")
 
 SURPLUS = CLOSING.of(SocketClosing(reason="too_many_sockets"))
 UNKNOWN = CLOSING.of(SocketClosing(reason="unknown_socket"))

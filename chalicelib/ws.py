@@ -61,12 +61,14 @@ CONNECT = Entrance(
 
 class Action(NamedTuple):
     """What a frame can ask for: a function of (identity, data), the scope it needs, and the class
-    of its limits. It takes one token or, with `counts`, one for each item of that list."""
+    of its limits. It takes one token or, with `counts`, one for each item of that list. `tag`: what
+    it is about, in a word of chalicelib/asyncapi.py."""
 
     call: Callable[..., Any]
     scope: str
     limit: str = "default"
     counts: str = ""
+    tag: str = ""
 
     @property
     def model(self) -> type[BaseModel]:

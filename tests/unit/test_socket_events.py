@@ -55,6 +55,7 @@ def test_the_gateway_posts_in_one_place_and_only_events() -> None:
     keys = [
         path.name
         for path in ROOT.rglob("*.py")
+        if path.parent.name != "asyncapi"  # which describes frames
         for one in ast.walk(ast.parse(path.read_text()))
         if isinstance(one, ast.Dict)
         and any(isinstance(key, ast.Constant) and key.value == "event" for key in one.keys)
