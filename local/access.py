@@ -96,8 +96,8 @@ def _events() -> Iterator[str]:
     yield "## Events"
     yield ""
     yield "A socket gets an event if it was opened with the event's scope; events about the socket"
-    yield "itself need none. Events of the account go to our own clients only. A program's socket makes"
-    yield "nobody online, and holds back no push."
+    yield "itself need none. Events of the account go to our own clients only. A program's socket"
+    yield "makes nobody online, and holds back no push."
     yield ""
     yield from _header("event", "scope", *CALLERS)
     for name, kind in sorted(EVENTS.items()):

@@ -127,7 +127,7 @@ def test_what_stands_inside_a_schema_has_a_name() -> None:
     inner = {"type": "object", "properties": {"b": {"enum": [1, 2]}, "c": {"type": "string"}}}
     either = {"anyOf": [{"$ref": "#/x"}, {"type": "null"}]}
     many = {"type": "array", "items": {"enum": ["x"]}}
-    schema = {"properties": {"a_b": inner, "d": either, "e": many}, "title": "Own"}
+    schema: dict[str, Any] = {"properties": {"a_b": inner, "d": either, "e": many}}
 
     [made] = named({"Own": schema}).values()
 
