@@ -9,7 +9,7 @@ import websockets
 from websockets.typing import Subprotocol
 
 from chalicelib.ws import SUBPROTOCOL
-from tests.client import PASSWORD, Api, Refused, Socket, User
+from tests.client import PASSWORD, Refused, Socket, User
 from tests.e2e.conftest import People, Run
 from tests.e2e.test_socket_gate import connect, grant
 
