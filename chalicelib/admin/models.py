@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from chalicelib.auth.models import Email
 from chalicelib.auth.scopes import Role
+from chalicelib.auth.typed import Email
 from chalicelib.sentences import said
 from chalicelib.users.models import Username
 from chalicelib.wire import (

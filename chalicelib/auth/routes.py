@@ -10,7 +10,6 @@ from chalicelib.auth.models import (
     Credentials,
     EmailProof,
     Identity,
-    Jwks,
     PasswordChange,
     PasswordProof,
     PasswordReset,
@@ -21,6 +20,9 @@ from chalicelib.auth.models import (
     SecondFactorCode,
     SecondFactorSetup,
     SecondFactorState,
+)
+from chalicelib.auth.session_models import (
+    Jwks,
     SessionPage,
     SessionQuery,
     SignedIn,
