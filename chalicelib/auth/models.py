@@ -253,7 +253,7 @@ class SecondFactorSetup(Model):
     )
 
 
-class RecoveryCodes(Model):
+class RecoveryCodeList(Model):
     """Each signs in once, in place of the authenticator app. Only this answer shows them."""
 
     recovery_codes: list[str] = Field(
