@@ -18,7 +18,7 @@ from chalicelib.domain_events.models import TYPES, ConsumerName
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.invocation import InvocationFailed, invocation
 from chalicelib.messages.store import StoreUnfit
-from chalicelib.oauth.models import NewClient
+from chalicelib.oauth.registration import NewClient
 from chalicelib.readiness import readiness
 from chalicelib.sentences import problems, wrong
 from chalicelib.users.models import Username

@@ -28,13 +28,13 @@ from chalicelib.messages.models import (
     Message,
     NewMessage,
     Owed,
-    Page,
     Stored,
     SyncAnswer,
     UserTyping,
 )
 from chalicelib.messages.pages import ChatPage, MessagePage, after_cursor, page_of
 from chalicelib.messages.publisher import Publisher
+from chalicelib.messages.queries import Page
 from chalicelib.messages.store import NO_CHAT
 from chalicelib.wire import now
 

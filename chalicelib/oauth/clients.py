@@ -14,16 +14,15 @@ from chalicelib.auth.models import Client, Identity
 from chalicelib.clock import NOW
 from chalicelib.errors import NoSecret, NotFound, Unavailable, ValidationFailed
 from chalicelib.ids import new_id
-from chalicelib.oauth.models import (
+from chalicelib.oauth.models import OAuthClient, digest
+from chalicelib.oauth.registration import (
     ClientChanges,
     ClientInfo,
     ClientPage,
     ClientQuery,
     NewClient,
-    OAuthClient,
     RegisteredClient,
     check_fits,
-    digest,
 )
 from chalicelib.wire import now
 

@@ -17,7 +17,8 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.forms import FORM
-from chalicelib.messages.models import Draft, Page
+from chalicelib.messages.models import Draft
+from chalicelib.messages.queries import Page
 from chalicelib.requests import MAX_BODY, body_of, brings_token, path_value, query_of, sent_by
 
 HELLO = '{"client_id": "c1", "content": {"kind": "text", "text": "é"}}'
