@@ -59,22 +59,24 @@ export async function fromAnswer(answer) {
     // A gateway in between may answer in its own words; the status still says something.
   }
   const now = Date.parse(answer.headers.get("Date") ?? ""); // Our own clock may be wrong.
-  return new ApiError(sentence(problem, answer.status), {
+  const retryAfter = waitOf(answer.headers.get("Retry-After"), now || Date.now());
+  return new ApiError(sentence(problem, answer.status, retryAfter), {
     status: answer.status,
     code: problem.code ?? "",
     fields: fieldsOf(problem),
-    retryAfter: waitOf(answer.headers.get("Retry-After"), now || Date.now()),
+    retryAfter,
     passkey: problem.passkey ?? null,
   });
 }
 
 /** From the `error` of a socket answer. */
 export function fromFrame(error) {
-  const failure = new ApiError(sentence(error, 400), {
+  const retryAfter = error.retry_after > 0 ? Math.min(error.retry_after * 1000, MOST_WAIT) : null;
+  const failure = new ApiError(sentence(error, 400, retryAfter), {
     status: 400,
     code: error.code ?? "",
     fields: fieldsOf(error),
-    retryAfter: error.retry_after > 0 ? Math.min(error.retry_after * 1000, MOST_WAIT) : null,
+    retryAfter,
   });
   failure.transient = TRANSIENT_CODES.has(error.code);
   return failure;
@@ -91,7 +93,8 @@ function fieldsOf({ errors }) {
 /** What is wrong with a field: by its kind, else as the server says it. */
 function sentenceOf({ kind, message, min, max }) {
   const key = `kind.${kind}`;
-  return has(key) ? t(key, { count: min ?? max }) : message;
+  const count = min ?? max;
+  return has(key, count) ? t(key, { count }) : message;
 }
 
 /** What to tell somebody of anything that was thrown, where no field of it is shown. */
@@ -101,17 +104,14 @@ export function told(error) {
   return isOurs ? (ofField ?? error.message) : t("page.error");
 }
 
-function sentence(problem, status) {
+function sentence(problem, status, retryAfter) {
   const said = problem.detail ?? problem.message;
   // What has no code was not said by our server, but by a gateway before it.
-  if (problem.code && known(problem)) return t(`error.${problem.code}`, { wait: wait(problem.retry_after) });
+  const isWait = WAITS.has(problem.code);
+  if (isWait && retryAfter) return t(`error.${problem.code}`, { wait: wait(Math.ceil(retryAfter / 1000)) });
+  if (!isWait && has(`error.${problem.code}`)) return t(`error.${problem.code}`);
   if (problem.code && typeof said === "string" && said) return said;
   if (status === 429) return t("net.tooMuch");
   if (status >= 500) return t("net.trouble");
   return t("net.refused");
-}
-
-// A wait has its sentence if the server says how long.
-function known({ code, retry_after }) {
-  return has(`error.${code}`) && (!WAITS.has(code) || retry_after > 0);
 }
