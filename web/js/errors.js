@@ -47,7 +47,8 @@ export function waitOf(header, now = Date.now()) {
   return wait > 0 ? Math.min(wait, MOST_WAIT) : null;
 }
 
-const WAITS = new Set(["unavailable", "rate_limited"]);
+/** What is said of a wait that has no length. */
+const WAITS = new Map([["unavailable", "net.trouble"], ["rate_limited", "net.tooMuch"]]);
 const TRANSIENT_CODES = new Set(["unavailable", "rate_limited", "internal", "unauthorized"]);
 
 /** From an application/problem+json answer, or whatever came instead. */
@@ -107,9 +108,10 @@ export function told(error) {
 function sentence(problem, status, retryAfter) {
   const said = problem.detail ?? problem.message;
   // What has no code was not said by our server, but by a gateway before it.
+  const key = `error.${problem.code}`;
   const isWait = WAITS.has(problem.code);
-  if (isWait && retryAfter) return t(`error.${problem.code}`, { wait: wait(Math.ceil(retryAfter / 1000)) });
-  if (!isWait && has(`error.${problem.code}`)) return t(`error.${problem.code}`);
+  if (isWait && !retryAfter) return t(WAITS.get(problem.code));
+  if (has(key)) return t(key, isWait ? { wait: wait(Math.ceil(retryAfter / 1000)) } : {});
   if (problem.code && typeof said === "string" && said) return said;
   if (status === 429) return t("net.tooMuch");
   if (status >= 500) return t("net.trouble");
