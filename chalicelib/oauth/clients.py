@@ -24,6 +24,7 @@ from chalicelib.oauth.registration import (
     RegisteredClient,
     check_fits,
 )
+from chalicelib.sentences import of_raised
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
@@ -89,8 +90,7 @@ class Clients:
             try:
                 check_fits(changed)
             except PydanticCustomError as error:
-                problem = {"field": "", "message": error.message()}
-                raise ValidationFailed([problem]) from None
+                raise ValidationFailed([of_raised("", error)]) from None
             self._edits.update(changed)
         return changed.info
 

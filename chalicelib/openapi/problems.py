@@ -34,13 +34,21 @@ def codes() -> list[str]:
 class FieldError(Model):
     """One thing that is wrong with a request."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     field: str = Field(
         description="Where: names with dots between, such as `content.text`. Empty for the whole.",
         examples=["content.text"],
     )
+    kind: str = Field(
+        description="What is wrong. A kind never changes its meaning; new ones may be added.",
+        examples=["missing"],
+    )
     message: str = Field(
         description="What is wrong, in a sentence for people.", examples=["This is required."]
     )
+    min: int = Field(0, description="The lower bound that the message names, if it names one.")
+    max: int = Field(0, description="The upper bound that the message names, if it names one.")
 
 
 class Problem(Model):
@@ -129,7 +137,7 @@ class OAuthProblem(Problem):
 _MORE: dict[str, tuple[type[Problem], dict[str, Any]]] = {
     ValidationFailed.code: (
         ValidationProblem,
-        {"errors": [{"field": "content.text", "message": "This is required."}]},
+        {"errors": [{"field": "content.text", "kind": "missing", "message": "This is required."}]},
     ),
     RateLimited.code: (RetryProblem, {"retry_after": 2}),
     Unavailable.code: (RetryProblem, {"retry_after": 2}),

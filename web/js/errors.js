@@ -1,5 +1,8 @@
 /** What can go wrong when talking to the server, as sentences for people. */
 
+import { wait } from "./format.js";
+import { has, t } from "./texts.js";
+
 /** `fields` maps a field's name to its sentence; `transient`: worth trying again; `passkey`: what to
  * ask one, where it would do. */
 export class ApiError extends Error {
@@ -19,14 +22,14 @@ export class Silence extends ApiError {
   isSilence = true;
 
   constructor() {
-    super("The server did not answer. Try again.");
+    super(t("net.silence"));
   }
 }
 
 /** The socket went away before the answer came: nobody knows whether it was done. */
 export class ConnectionLost extends ApiError {
   constructor() {
-    super("The connection was lost.");
+    super(t("net.lost"));
   }
 }
 
@@ -44,6 +47,8 @@ export function waitOf(header, now = Date.now()) {
   return wait > 0 ? Math.min(wait, MOST_WAIT) : null;
 }
 
+/** What is said of a wait that has no length. */
+const WAITS = new Map([["unavailable", "net.trouble"], ["rate_limited", "net.tooMuch"]]);
 const TRANSIENT_CODES = new Set(["unavailable", "rate_limited", "internal", "unauthorized"]);
 
 /** From an application/problem+json answer, or whatever came instead. */
@@ -55,22 +60,24 @@ export async function fromAnswer(answer) {
     // A gateway in between may answer in its own words; the status still says something.
   }
   const now = Date.parse(answer.headers.get("Date") ?? ""); // Our own clock may be wrong.
-  return new ApiError(sentence(problem, answer.status), {
+  const retryAfter = waitOf(answer.headers.get("Retry-After"), now || Date.now());
+  return new ApiError(sentence(problem, answer.status, retryAfter), {
     status: answer.status,
     code: problem.code ?? "",
     fields: fieldsOf(problem),
-    retryAfter: waitOf(answer.headers.get("Retry-After"), now || Date.now()),
+    retryAfter,
     passkey: problem.passkey ?? null,
   });
 }
 
 /** From the `error` of a socket answer. */
 export function fromFrame(error) {
-  const failure = new ApiError(sentence(error, 400), {
+  const retryAfter = error.retry_after > 0 ? Math.min(error.retry_after * 1000, MOST_WAIT) : null;
+  const failure = new ApiError(sentence(error, 400, retryAfter), {
     status: 400,
     code: error.code ?? "",
     fields: fieldsOf(error),
-    retryAfter: error.retry_after > 0 ? Math.min(error.retry_after * 1000, MOST_WAIT) : null,
+    retryAfter,
   });
   failure.transient = TRANSIENT_CODES.has(error.code);
   return failure;
@@ -78,24 +85,35 @@ export function fromFrame(error) {
 
 function fieldsOf({ errors }) {
   const fields = {};
-  for (const { field, message } of Array.isArray(errors) ? errors : []) {
-    if (typeof message === "string") fields[String(field).split(".").pop()] ??= message;
+  for (const one of Array.isArray(errors) ? errors : []) {
+    if (typeof one.message === "string") fields[String(one.field).split(".").pop()] ??= sentenceOf(one);
   }
   return fields;
+}
+
+/** What is wrong with a field: by its kind, else as the server says it. */
+function sentenceOf({ kind, message, min, max }) {
+  const key = `kind.${kind}`;
+  const count = min ?? max;
+  return has(key, count) ? t(key, { count }) : message;
 }
 
 /** What to tell somebody of anything that was thrown, where no field of it is shown. */
 export function told(error) {
   const isOurs = error instanceof ApiError || error.constructor === Error;
   const [ofField] = Object.values(error.fields ?? {});
-  return isOurs ? (ofField ?? error.message) : "This page made a mistake. Reload it and try again.";
+  return isOurs ? (ofField ?? error.message) : t("page.error");
 }
 
-function sentence(problem, status) {
+function sentence(problem, status, retryAfter) {
   const said = problem.detail ?? problem.message;
   // What has no code was not said by our server, but by a gateway before it.
+  const key = `error.${problem.code}`;
+  const isWait = WAITS.has(problem.code);
+  if (isWait && !retryAfter) return t(WAITS.get(problem.code));
+  if (has(key)) return t(key, isWait ? { wait: wait(Math.ceil(retryAfter / 1000)) } : {});
   if (problem.code && typeof said === "string" && said) return said;
-  if (status === 429) return "That was a bit much at once. Wait a moment and try again.";
-  if (status >= 500) return "The server is having trouble. Try again in a moment.";
-  return "The server did not accept that.";
+  if (status === 429) return t("net.tooMuch");
+  if (status >= 500) return t("net.trouble");
+  return t("net.refused");
 }
