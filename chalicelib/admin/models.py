@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from chalicelib.auth.models import Email
 from chalicelib.auth.scopes import Role
+from chalicelib.auth.typed import Email
 from chalicelib.sentences import said
 from chalicelib.users.models import Username
 from chalicelib.wire import (
@@ -56,7 +56,7 @@ Prefix = Annotated[
         examples=["an"],
     ),
     BeforeValidator(_fold),
-    said("A username begins with letters a-z, digits or underscores, at most 32."),
+    said("not_a_prefix", "A username begins with letters a-z, digits or underscores, at most 32."),
 ]
 """How a username begins, in any case."""
 
@@ -79,7 +79,7 @@ Reason = Annotated[
 Actor = Annotated[
     str,
     StringConstraints(pattern=rf"^{UUID}$|^{OPERATOR}$", to_lower=True),
-    said(f"Give a user's id, which is a UUID, or {OPERATOR}."),
+    said("not_an_actor", f"Give a user's id, which is a UUID, or {OPERATOR}."),
 ]
 """A user's id, or the operator."""
 

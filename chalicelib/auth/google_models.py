@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chalicelib.auth.models import DeviceName, PasskeyFactor, PasswordProof, SecondFactor
+from chalicelib.auth.models import PasswordProof
+from chalicelib.auth.typed import DeviceName, PasskeyFactor, SecondFactor
 from chalicelib.users.models import DeviceKey, Name, Username
 from chalicelib.wire import Input, Model, Token, Utc
 

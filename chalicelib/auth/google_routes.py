@@ -3,7 +3,8 @@
 from chalice import Blueprint
 
 from chalicelib.auth.google_models import GoogleCredentials, GoogleLink, GoogleProof, GoogleStart
-from chalicelib.auth.models import Client, Identity, SignedIn
+from chalicelib.auth.models import Client, Identity
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.deps import deps
 from chalicelib.errors import (
     WRONG_PROOF,

@@ -1,31 +1,27 @@
 """Who is calling, with which session; what signing in takes and gives."""
 
-import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import Field
 
-from chalicelib.addresses import MAX_ADDRESS, canonical
-from chalicelib.auth.passkey_models import PasskeyAnswer
 from chalicelib.auth.scopes import SCOPES, scopes_of
-from chalicelib.clock import NOW, Time
-from chalicelib.sentences import said, wrong
-from chalicelib.socket_events import declare
-from chalicelib.users.models import Address, DeviceKey, Name, Profile, Username
-from chalicelib.wire import (
-    CURSOR,
-    NEXT,
-    PRINTABLE,
-    STRIPPED,
-    Id,
-    Input,
-    Limit,
-    Model,
-    OurId,
-    Utc,
+from chalicelib.auth.session_models import SessionId, ShownDevice, UserAgent
+from chalicelib.auth.typed import (
+    Code,
+    DeviceName,
+    Email,
+    Login,
+    NewPassword,
+    PasskeyFactor,
+    Password,
+    SecondFactor,
 )
+from chalicelib.clock import NOW, Time
+from chalicelib.socket_events import declare
+from chalicelib.users.models import Address, DeviceKey, Name, Username
+from chalicelib.wire import PRINTABLE, Input, Model, Utc
 
 LATELY = timedelta(hours=3)
 """No socket lives longer: what a session revoked before this has left open is closed by itself."""
@@ -128,128 +124,6 @@ class Session:
         return self.read_at < self.revoked_at + LATELY
 
 
-def canonical_login(typed: str) -> str:
-    """A username or an address in the one form in which it is stored. What is neither stays as it
-    is, and is nobody's."""
-    text = typed.strip()
-    if "@" not in text:  # letters of no alphabet but ours have a lower case in ASCII: U+212A is one
-        return text.lower() if text.isascii() else text
-    try:
-        return canonical(text)
-    except ValueError:
-        return text
-
-
-def _login(value: Any) -> Any:
-    return canonical_login(value) if isinstance(value, str) else value
-
-
-def _opaque(value: Any) -> Any:
-    # Whatever keyboard typed it: the same letters must make the same password.
-    if not isinstance(value, str):
-        return value
-    spaced = "".join(" " if unicodedata.category(char) == "Zs" else char for char in value)
-    return unicodedata.normalize("NFC", spaced)
-
-
-def _password(value: str) -> str:
-    if any(unicodedata.category(char) == "Cc" for char in value):
-        raise wrong("A password cannot have line breaks, tabs or other control characters.")
-    if len(value.encode()) > 1024:
-        raise wrong("Use a shorter password: at most 1,024 bytes.")
-    return value
-
-
-Email = Annotated[
-    str,
-    Field(
-        max_length=MAX_ADDRESS,
-        repr=False,
-        description="An e-mail address. Upper and lower case are the same.",
-        examples=["ana@example.org"],
-    ),
-    STRIPPED,
-    AfterValidator(canonical),
-]
-"""An address, canonical: what differs in case alone is one mailbox nearly everywhere."""
-
-Password = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=1024,
-        repr=False,
-        description="The account's password.",
-        examples=["correct horse battery staple"],
-    ),
-    BeforeValidator(_opaque),
-    AfterValidator(_password),
-]
-"""A password to check, as RFC 8265 prepares it (OpaqueString, section 4.2): each kind of space is
-U+0020, the rest is in NFC, and control characters are refused. `Passwords` says what a new one must
-fulfil besides."""
-
-NewPassword = Annotated[
-    str,
-    Field(
-        min_length=10,
-        max_length=1024,
-        repr=False,
-        description="A new password. One that is easy to guess or known from leaks is refused.",
-        examples=["correct horse battery staple"],
-    ),
-    BeforeValidator(_opaque),
-    AfterValidator(_password),
-]
-
-DeviceName = Annotated[
-    Name | None, Field(description="What the list of sessions calls this device.")
-]
-
-
-def _code(value: Any) -> Any:
-    if not isinstance(value, str) or len(value) > MAX_TYPED:
-        return value
-    return "".join(
-        str(unicodedata.decimal(char)) if char.isdecimal() else char.lower()
-        for char in unicodedata.normalize("NFKC", value)
-        if char.isdecimal() or char.isalpha()
-    )
-
-
-MAX_TYPED = 64
-"""A code with all that people may put between its characters."""
-
-Code = Annotated[
-    str,
-    Field(
-        pattern=r"^([0-9]{6}|[a-z2-7]{16})$",
-        description="A code of the authenticator app, or a recovery code.",
-        examples=["492039"],
-    ),
-    BeforeValidator(_code),
-    said("A code of the app has 6 digits. A recovery code has 16 letters and digits."),
-]
-"""Six digits of an authenticator app, or a recovery code. Digits of any script count as 0-9;
-whatever is neither a letter nor a digit does not count."""
-
-SecondFactor = Annotated[
-    Code | None,
-    Field(
-        repr=False,
-        description="A code of the authenticator app or a recovery code, if the account has a "
-        "second factor.",
-    ),
-]
-PasskeyFactor = Annotated[
-    PasskeyAnswer | None,
-    Field(
-        description="In place of a code: what a passkey makes of the `passkey` of the answer "
-        "`second_factor_required`."
-    ),
-]
-
-
 class Registration(Input):
     """Makes an account, and signs in to it."""
 
@@ -265,18 +139,7 @@ class Credentials(Input):
     """Signs in. Where the answer is `second_factor_required`, send the same again with
     `second_factor` or `passkey`."""
 
-    login: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=254,
-            repr=False,
-            description="The username or the verified e-mail address, in any case.",
-            examples=["ana"],
-        ),
-        BeforeValidator(_login),
-        PRINTABLE,
-    ]
+    login: Login
     password: Password
     second_factor: SecondFactor = None
     passkey: PasskeyFactor = None
@@ -392,7 +255,7 @@ class SecondFactorSetup(Model):
     )
 
 
-class RecoveryCodes(Model):
+class RecoveryCodeList(Model):
     """Each signs in once, in place of the authenticator app. Only this answer shows them."""
 
     recovery_codes: list[str] = Field(
@@ -400,66 +263,6 @@ class RecoveryCodes(Model):
         description="Each may be used once, with or without its dashes.",
         examples=[["k3tq-7wzn-p2xa-m5hd"]],
     )
-
-
-SessionId = Annotated[OurId, Field(description="Names the session in the list of sessions.")]
-ShownDevice = Annotated[
-    str | None,
-    Field(
-        description="What the device called itself; null if it did not.", examples=["Ana's phone"]
-    ),
-]
-UserAgent = Annotated[
-    str,
-    Field(
-        description="What the browser or app called itself. Anybody can send any text there.",
-        examples=["Mozilla/5.0 (X11; Linux x86_64; rv:140.0)"],
-    ),
-]
-
-
-class Tokens(Model):
-    """What a client keeps: a short-lived access token, and a refresh token to get the next."""
-
-    session_id: SessionId
-    access_token: str = Field(
-        repr=False,
-        description="Send it with each request: `Authorization: Bearer …`.",
-        examples=["eyJhbGciOiJFUzI1NiIs…"],
-    )
-    refresh_token: str = Field(
-        repr=False,
-        description="Trade it for fresh tokens before the access token ends. It is good once.",
-        examples=["bTsvN0h1eX…"],
-    )
-    token_type: Literal["Bearer"] = Field(
-        "Bearer", description="How the access token is sent (RFC 6750)."
-    )
-    expires_in: int = Field(
-        description="How many seconds the access token is good for.", examples=[900]
-    )
-
-
-class SignedIn(Tokens):
-    """The answer to signing in."""
-
-    user: Profile = Field(description="Who signed in.")
-
-
-class SessionInfo(Model):
-    """A signed-in device, or a program of others, as its user sees it."""
-
-    id: SessionId
-    device_name: ShownDevice
-    user_agent: UserAgent
-    created_at: Utc = Field(description="When you signed in on it.")
-    last_used_at: Utc = Field(description="When it last refreshed its tokens.")
-    client_id: OurId | None = Field(
-        description="The program of others that it belongs to, called `device_name`; null for our "
-        "own clients.",
-        examples=[None],
-    )
-    current: bool = Field(description="Whether it is the session that asks.")
 
 
 class NewSession(Model):
@@ -485,62 +288,3 @@ class EmailChanged(Model):
 EMAIL_CHANGED = declare(
     "account.email_changed", EmailChanged, scope="account", first_party=True, tag="Account"
 )
-
-
-class SessionQuery(Input):
-    """Query of the list of sessions."""
-
-    limit: Limit = 50
-    cursor: Annotated[Id | None, CURSOR] = None
-
-
-class SessionPage(Model):
-    """Sessions, newest first."""
-
-    items: list[SessionInfo] = Field(description="The sessions of this page.")
-    next: Annotated[OurId | None, NEXT]
-
-
-class SocketTicket(Model):
-    """Opens one socket: connect to `url` + "?ticket=" + `ticket` within `expires_in` seconds."""
-
-    ticket: str = Field(repr=False, description="Good once.", examples=["Jx4Yw0aX3bqQf2mVbq7Z1w"])
-    url: str = Field(
-        description="Where the socket is opened.", examples=["wss://sockets.example.org"]
-    )
-    expires_in: int = Field(description="How many seconds the ticket is good for.", examples=[30])
-
-
-KeyId = Annotated[str, Field(description="Names the key in the header of a token.", examples=["1"])]
-KeyNumber = Annotated[str, Field(examples=["f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"])]
-
-
-class EcJwk(Model):
-    """A public key that access tokens are signed with (RFC 7517)."""
-
-    kty: Literal["EC"] = Field("EC", description="The type of key.")
-    crv: Literal["P-256"] = Field("P-256", description="The curve.")
-    alg: Literal["ES256"] = Field("ES256", description="The algorithm of signatures.")
-    use: Literal["sig"] = Field("sig", description="The key is for signatures.")
-    kid: KeyId
-    x: Annotated[KeyNumber, Field(description="The x coordinate, in base64url.")]
-    y: Annotated[KeyNumber, Field(description="The y coordinate, in base64url.")]
-
-
-class RsaJwk(Model):
-    """A public key that ID tokens are signed with (RFC 7517)."""
-
-    kty: Literal["RSA"] = Field("RSA", description="The type of key.")
-    alg: Literal["RS256"] = Field("RS256", description="The algorithm of signatures.")
-    use: Literal["sig"] = Field("sig", description="The key is for signatures.")
-    kid: KeyId
-    n: Annotated[KeyNumber, Field(description="The modulus, in base64url.")]
-    e: str = Field(description="The exponent, in base64url.", examples=["AQAB"])
-
-
-class Jwks(Model):
-    """The public keys by which others can verify our tokens."""
-
-    keys: list[Annotated[EcJwk | RsaJwk, Field(discriminator="kty")]] = Field(
-        description="The keys in use, and those that tokens may still be signed with."
-    )

@@ -5,7 +5,7 @@ from typing import Annotated
 from chalice import Blueprint
 from pydantic import Field
 
-from chalicelib.auth.models import Client, Identity, PasswordProof, SignedIn
+from chalicelib.auth.models import Client, Identity, PasswordProof
 from chalicelib.auth.passkey_models import (
     NewPasskey,
     PasskeyInfo,
@@ -14,6 +14,7 @@ from chalicelib.auth.passkey_models import (
     PasskeyOptions,
     PasskeySignIn,
 )
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.deps import deps
 from chalicelib.errors import (
     WRONG_PROOF,

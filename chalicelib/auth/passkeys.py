@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from chalicelib.auth.models import OURS, Client, Identity, PasswordProof, SignedIn, Terms
+from chalicelib.auth.models import OURS, Client, Identity, PasswordProof, Terms
 from chalicelib.auth.passkey_models import (
     NewPasskey,
     Passkey,
@@ -17,6 +17,7 @@ from chalicelib.auth.passkey_models import (
     PasskeySignIn,
     Unacceptable,
 )
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,
@@ -26,6 +27,7 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.ids import new_id
+from chalicelib.sentences import problem
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
@@ -88,8 +90,8 @@ class Passkeys:
             made = party.registered(challenge, answer.standard())
             self._use(challenge)
         except Unacceptable:
-            problem = "This does not answer what was asked. Begin again."
-            raise ValidationFailed([{"field": "credential", "message": problem}]) from None
+            message = "This does not answer what was asked. Begin again."
+            raise ValidationFailed([problem("credential", "not_an_answer", message)]) from None
         passkey = Passkey(new_id(), identity.user_id, *made)
         self._store.add(passkey, new.name, NOW)
         return PasskeyInfo(id=passkey.id, name=new.name, created_at=now(), last_used_at=None)

@@ -8,22 +8,16 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import (
-    OURS,
-    SIGNED_IN,
-    Client,
-    Identity,
+from chalicelib.auth.models import OURS, SIGNED_IN, Client, Identity, NewSession, Session, Terms
+from chalicelib.auth.refresh import PURPOSE, RefreshToken, RefreshTokens
+from chalicelib.auth.session_models import (
     Jwks,
-    NewSession,
-    Session,
     SessionInfo,
     SessionPage,
     SessionQuery,
     SocketTicket,
-    Terms,
     Tokens,
 )
-from chalicelib.auth.refresh import PURPOSE, RefreshToken, RefreshTokens
 from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable

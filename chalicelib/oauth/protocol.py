@@ -15,17 +15,15 @@ from authlib.oauth2.rfc6749 import (
 )
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
-from chalicelib.auth.models import Client, Identity, Tokens
+from chalicelib.auth.models import Client, Identity
+from chalicelib.auth.session_models import Tokens
 from chalicelib.config import Settings
 from chalicelib.errors import UserNotFound
 from chalicelib.oauth.grant_types import CodeGrant, RefreshGrant, ServiceGrant
 from chalicelib.oauth.id_tokens import IdTokens
-from chalicelib.oauth.models import (
-    SERVICE_SCOPES,
-    OAuthClient,
-    is_our_api,
-)
+from chalicelib.oauth.models import OAuthClient, is_our_api
 from chalicelib.oauth.pkce import Pkce
+from chalicelib.oauth.registration import SERVICE_SCOPES
 from chalicelib.oauth.tokens import Introspection, ProgramTokens, Revocation
 from chalicelib.users.models import Profile
 
