@@ -13,7 +13,7 @@ import pytest
 
 from chalicelib import errors
 from chalicelib.messages.actions import ACTIONS
-from chalicelib.oauth.models import USER_SCOPES
+from chalicelib.oauth.registration import USER_SCOPES
 from chalicelib.socket_events import EVENTS
 from tests.unit.test_sentences import KINDS
 
