@@ -10,8 +10,10 @@ import { leaveKeysToInputMethods } from "./keys.js";
 import { takeMailedLink } from "./links.js";
 import { Messenger } from "./messenger.js";
 import { onSignInElsewhere, Session } from "./session.js";
+import { keepShell } from "./shell.js";
 import { showTheme } from "./theme.js";
 import { showApp } from "./views/app.js";
+import { showNewVersion } from "./views/new-version.js";
 import { showSignIn } from "./views/sign-in.js";
 
 const root = document.getElementById("app");
@@ -94,5 +96,6 @@ async function verify(messenger, token) {
 
 leaveKeysToInputMethods();
 showTheme();
+keepShell({ onNewVersion: showNewVersion });
 window.addEventListener("hashchange", () => /^#(verify|reset)=/.test(location.hash) && location.reload());
 begin();

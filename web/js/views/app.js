@@ -2,11 +2,14 @@
 
 import { announce, h } from "../dom.js";
 import { icon } from "../icons.js";
+import { isLookedAt, Notifier } from "../notifications.js";
+import { showUnread } from "../unread.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { chatList } from "./chat-list.js";
 import { conversation } from "./conversation.js";
 import { finder } from "./finder.js";
 import { forgetLayers, goBack, step } from "./layers.js";
+import { notificationOffer } from "./notifications.js";
 import { phonePanel } from "./phone.js";
 import { openSettings } from "./settings.js";
 import { signInNotice } from "./sign-in-notice.js";
@@ -36,6 +39,8 @@ export function showApp(root, { config, messenger, leave }) {
   const verification = verificationLine({ messenger });
   const notKept = storageNotice();
   const newSignIn = signInNotice({ onLook: () => openSettings({ messenger, leave }) });
+  const offer = notificationOffer();
+  const notifier = new Notifier({ messenger, open });
   const phone = config.local ? phonePanel({ messenger, onOpen: open }) : null;
   const face = avatar("small");
   const name = h("strong", {});
@@ -80,6 +85,7 @@ export function showApp(root, { config, messenger, leave }) {
       notKept.node,
       newSignIn.node,
       verification.node,
+      offer.node,
       find.node,
       list.node,
       status.node,
@@ -108,7 +114,8 @@ export function showApp(root, { config, messenger, leave }) {
     showAvatar(face, user.id, user.display_name);
     name.textContent = user.display_name;
     handle.textContent = `@${user.username}`;
-    document.title = store.unread ? `(${store.unread}) Parley` : "Parley";
+    showUnread(store.unread);
+    notifier.update();
     list.render();
     find.render();
     talk.render();
@@ -120,7 +127,10 @@ export function showApp(root, { config, messenger, leave }) {
   messenger.onProblem = (text) => verification.say(text);
   messenger.onMessage = (chat, message) => {
     announce(`${store.titleOf(chat)}: ${message.content?.text ?? "a message"}`);
+    notifier.take(chat, message);
+    if (!isLookedAt()) offer.consider();
   };
+  messenger.onSend = () => offer.consider();
   // The address may name a chat that only the first load brings.
   const unsubscribe = store.subscribe(() => (talk.chatId === (openChatId() ?? null) ? render() : follow()));
   on(window, "hashchange", follow);
@@ -142,6 +152,8 @@ export function showApp(root, { config, messenger, leave }) {
     unsubscribe();
     clearInterval(clock);
     notKept.stop();
+    notifier.stop();
+    showUnread(0);
     phone?.stop();
     talk.show(null);
     document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());

@@ -10,6 +10,7 @@ import { googleLink } from "./google.js";
 import { turnOn } from "./held.js";
 import { openLayer } from "./layers.js";
 import { look } from "./look.js";
+import { notificationSwitch } from "./notifications.js";
 import { passkeys } from "./passkeys.js";
 import { programs } from "./programs.js";
 import { proofForm } from "./proof.js";
@@ -83,7 +84,7 @@ function previews(messenger) {
     turnOn(input, problem);
     input.focus();
   });
-  return section("Notifications", h("label", { class: "switch", for: "push-previews" }, h("span", {}, "Show what a message says"), input), note);
+  return section("Notifications", ...notificationSwitch(), h("label", { class: "switch", for: "push-previews" }, h("span", {}, "Show what a message says"), input), note);
 }
 
 function password(messenger) {
