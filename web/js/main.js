@@ -7,10 +7,12 @@ import { announce } from "./dom.js";
 import { told } from "./errors.js";
 import { keepForSettings, takeGoogleAnswer } from "./google.js";
 import { leaveKeysToInputMethods } from "./keys.js";
+import { startLanguage } from "./language.js";
 import { takeMailedLink } from "./links.js";
 import { Messenger } from "./messenger.js";
 import { onSignInElsewhere, Session } from "./session.js";
 import { keepShell } from "./shell.js";
+import { t } from "./texts.js";
 import { showTheme } from "./theme.js";
 import { showApp } from "./views/app.js";
 import { showNewVersion } from "./views/new-version.js";
@@ -26,7 +28,7 @@ async function begin(notice = "") {
   if (session && link?.purpose !== "reset") {
     if (google?.purpose === "link") {
       keepForSettings(google.proof);
-      announce("Open the settings to finish linking Google.");
+      announce(t("google.openSettings"));
     }
     enter(config, session, link);
     return;
@@ -36,7 +38,7 @@ async function begin(notice = "") {
 
 function ask(config, { notice, google, link }) {
   const reset = link?.purpose === "reset" ? link.token : null;
-  const asked = link?.purpose === "verify" ? "Sign in to verify your e-mail address." : notice;
+  const asked = link?.purpose === "verify" ? t("signIn.toVerify") : notice;
   const stopWatching = onSignInElsewhere((session) => {
     if (reset || google) {
       session.close();
@@ -88,7 +90,7 @@ async function verify(messenger, token) {
   try {
     await messenger.api.post("/v1/auth/email/verify", { token });
     messenger.setUser(await messenger.api.get("/v1/users/me"));
-    announce("Your e-mail address is verified.");
+    announce(t("verify.done"));
   } catch (error) {
     messenger.onProblem?.(told(error));
   }
@@ -97,5 +99,6 @@ async function verify(messenger, token) {
 leaveKeysToInputMethods();
 showTheme();
 keepShell({ onNewVersion: showNewVersion });
+await startLanguage();
 window.addEventListener("hashchange", () => /^#(verify|reset)=/.test(location.hash) && location.reload());
 begin();

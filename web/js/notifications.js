@@ -5,6 +5,7 @@
 
 import { browser } from "./storage.js";
 import { hold, isHeld } from "./tabs.js";
+import { t } from "./texts.js";
 
 const KEY = "parley.notifications";
 
@@ -70,7 +71,7 @@ export class Notifier {
     if (status !== "online" || message.rev !== message.seq || message.deleted_at) return;
     const shows = session.user.push_previews;
     const title = shows ? store.titleOf(chat) : "Parley";
-    const body = shows ? (message.content?.text ?? "New message") : "New message";
+    const body = shows ? (message.content?.text ?? t("notify.newMessage")) : t("notify.newMessage");
     await this.#show(chat.id, { title, body, isDue: () => chat.readSeq < message.seq });
   }
 
@@ -87,7 +88,7 @@ export class Notifier {
     }
     const more = store.unread - (this.#before ?? store.unread);
     if (!this.#isBack && more > 0) {
-      const body = more === 1 ? "1 new message" : `${more} new messages`;
+      const body = t("notify.newMessages", { count: more });
       this.#show("", { title: "Parley", body, isDue: () => store.unread > 0 });
     }
     this.#isBack = true;

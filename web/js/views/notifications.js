@@ -2,24 +2,21 @@
 
 import { h, setText } from "../dom.js";
 import { notificationsAreDecided, notificationState, turnOffNotifications, turnOnNotifications } from "../notifications.js";
-
-const BLOCKED = "This browser blocks notifications of Parley. To allow them, open the site's settings beside the address.";
-const MISSING = "This browser shows no notifications of this page.";
-const HINT = "While Parley is open in this browser, and you are looking at something else.";
+import { t } from "../texts.js";
 
 /** A line that offers them: never when the page loads, but once it is known what they are good for. */
 export function notificationOffer() {
   const text = h("span", { role: "status" });
-  const yes = h("button", { type: "button", class: "link", onclick: accept }, "Turn on");
-  const no = h("button", { type: "button", class: "link", onclick: decline }, "Not now");
+  const yes = h("button", { type: "button", class: "link", onclick: accept }, t("notify.turnOn"));
+  const no = h("button", { type: "button", class: "link", onclick: decline }, t("notify.notNow"));
   const node = h("p", { class: "banner notification-offer", hidden: true }, text, h("span", { class: "banner-links" }, no, yes));
 
   async function accept() {
     const state = await turnOnNotifications();
     if (state === "denied") {
-      setText(text, BLOCKED);
+      setText(text, t("notify.blocked"));
       yes.hidden = true;
-      setText(no, "I understand");
+      setText(no, t("notice.understood"));
     } else if (state === "on") node.hidden = true;
   }
 
@@ -34,7 +31,7 @@ export function notificationOffer() {
     consider() {
       if (notificationState() !== "off" || notificationsAreDecided()) return;
       node.hidden = false;
-      setText(text, "Get a notification when somebody writes while you look at something else?");
+      setText(text, t("notify.offer"));
     },
   };
 }
@@ -48,7 +45,7 @@ export function notificationSwitch() {
     const state = notificationState();
     input.checked = state === "on";
     input.disabled = state === "missing" || state === "denied";
-    setText(note, { missing: MISSING, denied: BLOCKED }[state] ?? HINT);
+    setText(note, t({ missing: "notify.missing", denied: "notify.blocked" }[state] ?? "notify.hint"));
   }
 
   input.addEventListener("change", async () => {
@@ -57,5 +54,5 @@ export function notificationSwitch() {
     show();
   });
   show();
-  return [h("label", { class: "switch", for: "notifications" }, h("span", {}, "Notify me in this browser"), input), note];
+  return [h("label", { class: "switch", for: "notifications" }, h("span", {}, t("notify.switch")), input), note];
 }
