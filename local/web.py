@@ -164,6 +164,8 @@ def _page(folder: Path, outputs: dict[str, Any]) -> tuple[str, str]:
     for path, about in outputs.items():
         if (entry := about.get("entryPoint")) in ("js/main.js", "css/main.css"):
             page = page.replace(f'"{entry}"', f'"{_ASSETS}/{Path(path).name}"')
+        if entry == "js/main.js":
+            page = page.replace("</head>", f"{_preloads(about)}</head>")
     styles = _inlined(folder, "css/splash.css")
     scripts = _inlined(folder, "js/splash.js")
     page = page.replace('<link rel="stylesheet" href="css/splash.css">', f"<style>{styles}</style>")
@@ -171,6 +173,13 @@ def _page(folder: Path, outputs: dict[str, Any]) -> tuple[str, str]:
     page = page.replace('<script src="js/splash.js"></script>', f"<script>{scripts}</script>")
     policy = _POLICY.format(scripts=_hash(scripts), styles=_hash(styles))
     return page.replace("{policy}", policy), policy
+
+
+def _preloads(main: dict[str, Any]) -> str:
+    """Has the browser ask at once for what the script will import, and not a round trip later."""
+    needed = [one["path"] for one in main["imports"] if one["kind"] == "import-statement"]
+    link = '  <link rel="modulepreload" href="{}">\n'
+    return "".join(link.format(f"{_ASSETS}/{Path(path).name}") for path in needed)
 
 
 def _worker(folder: Path, files: list[File] | None) -> File:
