@@ -246,7 +246,10 @@ class WebClient:
 
 def _marks(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
     for path in folder.rglob("*"):
-        about = path.stat()
+        try:
+            about = path.stat()
+        except FileNotFoundError:
+            continue  # An editor's own, and gone already.
         yield str(path), (about.st_mtime_ns, about.st_size)
 
 

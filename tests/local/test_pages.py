@@ -138,6 +138,13 @@ class TestWebClient:
         assert after != before
         assert '"changed"' in client.get(after).text
 
+    def test_does_not_mind_a_link_to_nothing(self, client: httpx.Client, stack: Stack) -> None:
+        link = stack.folder / "web" / ".#main.js"  # As an editor notes who edits a file.
+        link.symlink_to("somebody@somewhere")
+
+        assert client.get("/").status_code == 200
+        link.unlink()
+
     def test_says_what_cannot_be_bundled_and_goes_on_once_it_can(
         self, client: httpx.Client, stack: Stack
     ) -> None:
