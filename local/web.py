@@ -125,7 +125,8 @@ def build(folder: Path, *, dev: bool = False, worker: bool = True) -> Site:
     files += [File(path.name, path.read_bytes()) for path in _beside(folder)]
     page, policy = _page(folder, outputs)
     files.append(File("index.html", page.encode()))
-    files.append(_worker(folder, files if worker else None))
+    first = [file for file in files if file.name in page or not file.name.startswith(_ASSETS)]
+    files.append(_worker(folder, first if worker else None))
     return Site({file.name: file for file in files}, policy)
 
 
@@ -188,7 +189,8 @@ def _preloads(main: dict[str, Any]) -> str:
 
 
 def _worker(folder: Path, files: list[File] | None) -> File:
-    """The service worker, which knows each file by its digest; or one that takes itself away."""
+    """The service worker, which knows by their digests what every page needs. It keeps the other files
+    once they are used. Without files, one that takes itself away."""
     shell = None
     if files is not None:
         # Some servers redirect from index.html to its folder, and such an answer is no page.
