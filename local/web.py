@@ -189,8 +189,8 @@ def _preloads(main: dict[str, Any]) -> str:
 
 
 def _worker(folder: Path, files: list[File] | None) -> File:
-    """The service worker, which knows by their digests what every page needs. It keeps the other files
-    once they are used. Without files, one that takes itself away."""
+    """The service worker, which knows by their digests what every page needs, and keeps the other
+    files once they are used. Without files, one that takes itself away."""
     shell = None
     if files is not None:
         # Some servers redirect from index.html to its folder, and such an answer is no page.
