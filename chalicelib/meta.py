@@ -1,15 +1,17 @@
-"""What the service says of itself: alive, ready, and its OpenAPI document."""
+"""What the service says of itself: alive, ready, its OpenAPI document, and its errors."""
 
 import functools
 import time
 from collections.abc import Callable
+from html import escape
 from typing import Any, Literal, TypeVar
 
 from chalice import Blueprint
 
 from chalicelib.deps import deps
+from chalicelib.errors import base, page
 from chalicelib.readiness import Readiness, readiness
-from chalicelib.rest import Reply, endpoint
+from chalicelib.rest import Answer, Reply, endpoint
 from chalicelib.wire import Model
 
 bp = Blueprint(__name__)
@@ -64,3 +66,13 @@ def openapi() -> dict[str, Any]:
     from chalicelib.openapi import document
 
     return document(deps.settings.issuer)
+
+
+def _trouble(problem: str) -> Answer:
+    return Answer(body=page.frame("Errors", f"<p>{escape(problem)}</p>"), headers=page.HEADERS)
+
+
+@endpoint(bp, f"GET {base.PATH}", limit="open", page=_trouble, public=True)
+def errors() -> Answer:
+    """A page that explains each error; the `type` of a problem leads to its entry."""
+    return Answer(body=page.page(), headers=page.HEADERS)
