@@ -297,6 +297,7 @@ class _Cloud:
             "report": self._console.problem,
             "pages": Pages(folder=options.web, pushes=base.pushes, mails=base.mails),
             "names": names,
+            "issuer": base.environment["ISSUER"],
         }
         if isinstance(pool, DevPool):
             return DevHttpGateway(pool=pool, describe=lambda: self._describe(pool), **given)

@@ -124,6 +124,7 @@ class Stack:
             report=self.reports.append,
             pages=Pages(folder=web, pushes=self.pushes, mails=self.mails),
             names=names,
+            issuer=self.http_url,
         )
         await self.http.start(self._listeners[0])
         await self.sockets.start(self._listeners[1])
