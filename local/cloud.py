@@ -18,6 +18,7 @@ import uvloop
 from local import demo, keys, terminal
 from local.console import Console
 from local.dev import Code, DevHttpGateway, DevPool
+from local.docs import Docs
 from local.environment import app_environment, with_inherited
 from local.fcm import Fcm
 from local.functions import Function, Registered, read_config, registered
@@ -296,11 +297,17 @@ class _Cloud:
             "app": app,
             "limits": options.limits,
             "report": self._console.problem,
-            "pages": Pages(
-                client=WebClient(options.web, dev=options.dev),
-                pushes=base.pushes,
-                mails=base.mails,
+            "pages": Docs(
+                folder=base.state.folder / "docs",
+                server=base.environment["ISSUER"],
+                others=Pages(
+                    client=WebClient(options.web, dev=options.dev),
+                    pushes=base.pushes,
+                    mails=base.mails,
+                    report=self._console.problem,
+                ),
                 report=self._console.problem,
+                dev=options.dev,
             ),
             "names": names,
             "issuer": base.environment["ISSUER"],
