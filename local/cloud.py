@@ -396,6 +396,7 @@ class _Cloud:
     def _say_where(self) -> None:
         say = self._console.plain
         say(f"\n  Web client and API   {page(self._base.environment['ISSUER'])}/")
+        say(f"  Documentation        {page(self._base.environment['ISSUER'])}/docs/")
         say(f"  Sockets              {self._base.environment['WS_URL']}")
         say(f"  Logs                 {self._base.state.worker_log.parent}")
         if self._options.demo:

@@ -53,11 +53,11 @@ def build(folder: Path, server: str) -> None:
         (folder / name).write_text(page)
     (folder / "index.html").write_text(index(titles))
     (folder / "errors.html").write_text(errors_page.page(HEADER))
-    _render(folder, "openapi", "Parley: HTTP API", openapi(server))
-    _render(folder, "asyncapi", "Parley: sockets and events", asyncapi())
+    render(folder, "openapi", "Parley: HTTP API", openapi(server))
+    render(folder, "asyncapi", "Parley: sockets and events", asyncapi())
 
 
-def _render(folder: Path, name: str, title: str, document: dict[str, Any]) -> None:
+def render(folder: Path, name: str, title: str, document: dict[str, Any]) -> None:
     """A page for a document, without scripts and styles of other hosts."""
     (folder / f"{name}.json").write_text(json.dumps(document, indent=2, ensure_ascii=False))
     (folder / f"{name}.html").write_text(message(title, name))

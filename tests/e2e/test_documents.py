@@ -95,7 +95,12 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         assert documented <= api.seen
 
     async def account_routes(people: People, api: Documented, cy: User) -> None:
-        for route in ("GET /v1/health", "GET /v1/ready", "GET /v1/openapi.json"):
+        for route in (
+            "GET /v1/health",
+            "GET /v1/ready",
+            "GET /v1/openapi.json",
+            "GET /v1/errors",
+        ):
             await api.call(people.anonymous, route)
         for path, operations in api.document["paths"].items():
             if "head" in operations:
