@@ -95,10 +95,14 @@ def policy(page: str) -> str:
     allowed by their hashes. Redoc fills an empty one, and sets style attributes."""
     digests = [hashlib.sha256(one.encode()).digest() for one in _styles(page)]
     hashes = " ".join(f"'sha256-{base64.b64encode(one).decode()}'" for one in (_EMPTY, *digests))
-    redoc = "script-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:; "
+    redoc = (
+        "script-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:; font-src data:; "
+        if "<script" in page
+        else ""
+    )
     return (
-        f"default-src 'none'; style-src-elem {hashes}; {redoc if '<script' in page else ''}"
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src-elem {hashes}; {redoc}base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     )
 
 

@@ -27,6 +27,8 @@ _REDOCLY = ROOT / ".local/npm/reference/node_modules/@redocly/cli"
 _BUNDLE = "redoc.standalone.js"
 _QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
 _LOGO = re.compile(r"https://cdn\.redoc\.ly/redoc/logo-mini(-full)?\.svg")
+_LINKS = "[All documentation](index.html), [quickstart](quickstart.html), [errors](errors.html)"
+_ICON = '<link rel="icon" href="data:,">'
 _CREDIT = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="52" height="14"><text x="0" y="11" '
     'font-family="sans-serif" font-size="12" fill="#2467f2">Redocly</text></svg>'
@@ -60,12 +62,16 @@ def build(folder: Path, server: str) -> None:
 def render(folder: Path, name: str, title: str, document: dict[str, Any]) -> None:
     """A page for a document, without scripts and styles of other hosts."""
     (folder / f"{name}.json").write_text(json.dumps(document, indent=2, ensure_ascii=False))
+    info = document.get("info", {})
+    linked = {**info, "description": f"{info.get('description', '')}\n\n{_LINKS}"}
     (folder / f"{name}.html").write_text(message(title, name))
     if not _REDOCLY.exists():
         return
     with tempfile.TemporaryDirectory() as made:
         output = Path(made) / f"{name}.html"
-        given = ["build-docs", str(folder / f"{name}.json"), "-o", str(output), "--title", title]
+        source = Path(made) / "document.json"
+        source.write_text(json.dumps({**document, "info": linked}))
+        given = ["build-docs", str(source), "-o", str(output), "--title", title]
         done = subprocess.run(
             [_NODE, _REDOCLY / "bin/cli.js", *given],
             cwd=made,
@@ -95,7 +101,8 @@ def render(folder: Path, name: str, title: str, document: dict[str, Any]) -> Non
         f'documentation</a> and <a href="{name}.json">the document itself</a> need none.</p>'
         "</noscript>"
     )
-    (folder / f"{name}.html").write_text(page.replace("<body>", f"<body>{without}", 1))
+    page = page.replace("<head>", f"<head>{_ICON}", 1).replace("<body>", f"<body>{without}", 1)
+    (folder / f"{name}.html").write_text(page)
 
 
 def _scripts(page: str) -> list[tuple[str, str]]:

@@ -15,10 +15,10 @@ from chalicelib.errors.page import frame
 _LINKS = (("index", "Documentation"), ("quickstart", "Quickstart"), ("openapi", "HTTP API"),
           ("asyncapi", "Sockets"), ("errors", "Errors"))  # fmt: skip
 _START = {
-    "quickstart.html": "From a clone to two people who chat, with curl and a socket.",
-    "openapi.html": "The HTTP API: every route, with what it takes and answers.",
-    "asyncapi.html": "The socket, and events for other services.",
-    "errors.html": "Every error: when it happens, and what to do.",
+    "quickstart.html": "from a clone to two people who chat, with curl and a socket.",
+    "openapi.html": "every route, with what it takes and answers.",
+    "asyncapi.html": "what goes over a socket, and what other services get.",
+    "errors.html": "when each happens, and what to do.",
 }
 _NAMES = {
     "openapi.html": "HTTP API",
