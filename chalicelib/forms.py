@@ -11,6 +11,16 @@ MAX_FIELDS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Takes:
+    """What a view reads of a `Sent`, for the OpenAPI document: types with a member for each name.
+    `basic`: the program may show its secret by HTTP Basic."""
+
+    query: type | None = None
+    form: type | None = None
+    basic: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
     """A request of a browser or of an OAuth client. `form` is empty unless it was a POST."""
 

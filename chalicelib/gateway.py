@@ -15,7 +15,7 @@ from chalicelib.config import Settings
 from chalicelib.deadline import within
 from chalicelib.errors import Unavailable
 from chalicelib.http import Answer, KeptConnections
-from chalicelib.messages.models import PRESENCE, Owed, PresenceOf
+from chalicelib.messages.models import PRESENCE, Owed, UserPresence
 from chalicelib.redis import Call
 from chalicelib.socket_events import Event, Socket
 
@@ -184,7 +184,7 @@ class Gateway:
             log.warning("presence not told", extra={"dependency": error.dependency})
             return
         for (user_id, left_at), sockets in zip(changes.items(), watchers, strict=True):
-            how = PresenceOf(user_id=user_id, online=left_at is None, last_seen_at=left_at)
+            how = UserPresence(user_id=user_id, online=left_at is None, last_seen_at=left_at)
             self._post_event(sockets, PRESENCE.of(how), ends)
 
     def _post_event(

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any, Literal, TypeVar
 
 from chalice import Blueprint
+from pydantic import Field
 
 from chalicelib.deps import deps
 from chalicelib.errors import base, page
@@ -42,27 +43,38 @@ def kept(seconds: float) -> Callable[[Callable[[], T]], Callable[[], T]]:
 
 
 class Health(Model):
-    status: Literal["ok"] = "ok"
+    """The service is alive."""
+
+    status: Literal["ok"] = Field("ok", description="Always `ok`.")
 
 
-@endpoint(bp, "GET /v1/health", limit="open")
+@endpoint(bp, "GET /v1/health", tag="Service", limit="open")
 def health() -> Health:
-    """Alive: this answers without asking any other server."""
+    """Say that the service is alive.
+
+    It answers without asking any other server. Ask `GET /v1/ready` whether those answer.
+    """
     return Health()
 
 
-@endpoint(bp, "GET /v1/ready", limit="open", status=(200, 503))
+@endpoint(bp, "GET /v1/ready", tag="Service", limit="open", status=(200, 503))
 @kept(LOOK_SECONDS)
 def ready() -> Reply[Readiness]:
-    """Whether each server behind us answered within the last second: 200 if all did, else 503."""
+    """Say whether the servers behind the service answer.
+
+    200 if each answered within the last second, else 503. The result is kept for a second.
+    """
     found = readiness()
     return Reply(found, 200 if found.status == "ok" else 503)
 
 
-@endpoint(bp, "GET /v1/openapi.json", limit="open")
+@endpoint(bp, "GET /v1/openapi.json", tag="Service", limit="open")
 @functools.cache
 def openapi() -> dict[str, Any]:
-    """This API as an OpenAPI 3.1 document."""
+    """Get this description of the API.
+
+    An OpenAPI 3.1 document, made from the code that serves the API.
+    """
     from chalicelib.openapi import document
 
     return document(deps.settings.issuer)
@@ -72,7 +84,10 @@ def _trouble(problem: str) -> Answer:
     return Answer(body=page.frame("Errors", f"<p>{escape(problem)}</p>"), headers=page.HEADERS)
 
 
-@endpoint(bp, f"GET {base.PATH}", limit="open", page=_trouble, public=True)
+@endpoint(bp, f"GET {base.PATH}", tag="Service", limit="open", page=_trouble, public=True)
 def errors() -> Answer:
-    """A page that explains each error; the `type` of a problem leads to its entry."""
+    """Show a page that explains each error.
+
+    It says when each happens and what to do. The `type` of a problem leads to its entry.
+    """
     return Answer(body=page.page(), headers=page.HEADERS)

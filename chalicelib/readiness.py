@@ -5,21 +5,30 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
+from pydantic import Field
+
 from chalicelib.deps import deps
 from chalicelib.errors import Unavailable
 from chalicelib.wire import Model
 
 
 class DependencyState(Model):
-    """Whether a server answered, and after how many milliseconds it did or was given up on."""
+    """Whether a server behind us answered."""
 
-    status: Literal["ok", "unavailable"]
-    latency_ms: float
+    status: Literal["ok", "unavailable"] = Field(description="Whether it did.")
+    latency_ms: float = Field(
+        description="After how many milliseconds it answered, or was given up on.", examples=[1.4]
+    )
 
 
 class Readiness(Model):
-    status: Literal["ok", "unavailable"]
-    dependencies: dict[str, DependencyState]
+    """Whether the servers behind us answer."""
+
+    status: Literal["ok", "unavailable"] = Field(description="`ok`: all of them do.")
+    dependencies: dict[str, DependencyState] = Field(
+        description="Each server by name.",
+        examples=[{"postgres": {"status": "ok", "latency_ms": 1.4}}],
+    )
 
 
 def readiness() -> Readiness:

@@ -71,12 +71,13 @@ class Endpoint:
 
     method: str
     path: str
+    tag: str
     scope: str | None
     limit: str
     statuses: tuple[int, ...]
     errors: tuple[type[AppError], ...]
     page: bool
-    told: bool
+    told: Callable[[AppError], dict[str, str]] | None
     readers: Readers
     view: Callable[..., Any]
     hints: dict[str, Any] = field(repr=False)
@@ -98,6 +99,7 @@ def endpoint(
     bp: Blueprint,
     route: str,
     *,
+    tag: str = "",
     scope: str | None = None,
     limit: str | None = None,
     status: int | tuple[int, ...] = 200,
@@ -113,11 +115,16 @@ def endpoint(
     `identity: Identity` or `program: Program` (needs `scope`, else 401 or 403), `body: Model`
     (JSON), `query: Model`, `sent: Sent` (a form; of a view with a scope, it may hold the access
     token), `client: Client`. What it returns is answered as JSON with `status`; `None` as 204; a
-    `Reply` or an `Answer` with the status it names, one of `status`. `page` is given for routes
-    that answer with HTML: it makes the page that shows an error, and no script of another origin
-    may call such a route. `told` adds members that a protocol wants in its errors, which are then
-    application/json. A `public` answer may be cached for PUBLIC_SECONDS. `readers` are "settings"
-    unless said otherwise; a GET of the class "open" is for "everybody".
+    `Reply` or an `Answer` with the status it names, one of `status`. For the OpenAPI document, a
+    `Sent` is annotated by `Takes`, and an `Answer` by the type of its body.
+
+    `page` is given for routes that answer with HTML: it makes the page that shows an error, and no
+    script of another origin may call such a route. `told` adds members that a protocol wants in its
+    errors, which are then application/json. A `public` answer may be cached for PUBLIC_SECONDS.
+    `readers` are "settings" unless said otherwise; a GET of the class "open" is for "everybody".
+
+    `tag` says what the route is about, in one of the words of chalicelib/openapi/tags.py. The
+    docstring is what clients read: its first line is a summary, the rest a description.
 
     `errors` are those that the service raises. Those of every route of its kind are added. `limit`
     is a class of chalicelib/limits.py; without one it is "default", "program" or, without a scope,
@@ -134,12 +141,13 @@ def endpoint(
         declared = Endpoint(
             method=method,
             path=path,
+            tag=tag,
             scope=scope,
             limit=limited,
             statuses=statuses,
             errors=errors,
             page=page is not None,
-            told=told is not None,
+            told=told,
             readers=readers or "settings",
             view=view,
             hints=hints,

@@ -26,7 +26,8 @@ from chalicelib.text import printable, visible
 class Model(BaseModel):
     """Base of what we send, store and hand around: immutable."""
 
-    model_config = ConfigDict(frozen=True)
+    # Fields with a default are sent as well.
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
 class Input(BaseModel):
@@ -37,7 +38,11 @@ class Input(BaseModel):
 
 UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 """A UUID as clients may write it: in either case (RFC 9562, section 4)."""
-_OURS = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_OURS = {
+    "type": "string",
+    "format": "uuid",
+    "pattern": r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+}
 
 
 def _printable(value: str) -> str:
@@ -68,11 +73,19 @@ Id = Annotated[
     str,
     StringConstraints(pattern=f"^{UUID}$", to_lower=True),
     said("This is not an id. An id is a UUID, as the server gave it."),
-    WithJsonSchema({"type": "string", "pattern": _OURS}, mode="serialization"),
+    WithJsonSchema({"type": "string", "format": "uuid", "pattern": f"^{UUID}$"}, mode="validation"),
+    WithJsonSchema(_OURS, mode="serialization"),
 ]
 """A UUID. It is read in either case, and kept and answered in lower case."""
 
-Utc = Annotated[datetime, PlainSerializer(_rfc3339, when_used="json")]
+OurId = Annotated[str, WithJsonSchema(_OURS)]
+"""A UUID as we answer it. It is not checked again."""
+
+Utc = Annotated[
+    datetime,
+    PlainSerializer(_rfc3339, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 """An aware time; on the wire RFC 3339 in UTC, to the millisecond."""
 
 STRIPPED = BeforeValidator(_strip)
@@ -90,7 +103,10 @@ VISIBLE = AfterValidator(_visible)
 Token = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$")]
 """Visible ASCII, as opaque identifiers of clients are; add a `Field(max_length=…)`."""
 
-Limit = Annotated[int, Field(ge=1, le=200)]
+CURSOR = Field(description="The `next` of the page before; leave it out for the first page.")
+NEXT = Field(description="Send it as `cursor` for the next page; null on the last one.")
+
+Limit = Annotated[int, Field(ge=1, le=200, description="How many items to answer at most.")]
 """How many items a list may answer with."""
 
 M = TypeVar("M", bound=BaseModel)

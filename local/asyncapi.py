@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 
 from chalicelib.domain_events.models import CONTENT_TYPE, TYPES, CloudEvent, Data
@@ -30,6 +30,9 @@ _CHANNEL = {"$ref": "#/channels/socket"}
 
 class SocketError(Model):
     """Why a frame was refused; `code` is stable."""
+
+    # What only some errors have is left out of the others.
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     code: str
     message: str

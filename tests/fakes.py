@@ -15,7 +15,7 @@ from chalicelib.errors import NotAnswered, Unavailable
 from chalicelib.events import MessageUnread
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import (
-    Changes,
+    ChangePage,
     Chat,
     Cursors,
     Member,
@@ -162,7 +162,7 @@ class FakeMessageStore(MessageStore):
             found = [one for one in chat.messages if before is None or one.seq < before]
             return found[::-1][:limit]
 
-    def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> Changes | None:
+    def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> ChangePage | None:
         with self._called("changes"):
             chat = self._find(chat_id, member)
             if chat is None:
@@ -170,7 +170,7 @@ class FakeMessageStore(MessageStore):
             found = [one for one in chat.messages if one.rev > since]
             more = len(found) > limit
             rev = found[limit - 1].rev if more else chat.last_rev
-            return Changes(items=found[:limit], rev=rev, more=more)
+            return ChangePage(items=found[:limit], rev=rev, more=more)
 
     def move_cursors(
         self, chat_id: str, *, member: str, read: int = 0, delivered: int = 0

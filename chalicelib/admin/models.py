@@ -4,11 +4,24 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from chalicelib.auth.models import Email
 from chalicelib.auth.scopes import Role
+from chalicelib.auth.typed import Email
 from chalicelib.sentences import said
 from chalicelib.users.models import Username
-from chalicelib.wire import NFC, PRINTABLE, UUID, VISIBLE, Id, Input, Limit, Model, Utc
+from chalicelib.wire import (
+    CURSOR,
+    NEXT,
+    NFC,
+    PRINTABLE,
+    UUID,
+    VISIBLE,
+    Id,
+    Input,
+    Limit,
+    Model,
+    OurId,
+    Utc,
+)
 
 Action = Literal[
     "user.suspend",
@@ -36,13 +49,30 @@ def _fold(value: Any) -> Any:
 
 Prefix = Annotated[
     str,
-    Field(max_length=32, pattern=r"^[a-z0-9_]*$"),
+    Field(
+        max_length=32,
+        pattern=r"^[a-z0-9_]*$",
+        description="How the username begins, in any case.",
+        examples=["an"],
+    ),
     BeforeValidator(_fold),
     said("A username begins with letters a-z, digits or underscores, at most 32."),
 ]
 """How a username begins, in any case."""
 
-Reason = Annotated[str, Field(min_length=1, max_length=200, repr=False), NFC, PRINTABLE, VISIBLE]
+Reason = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        repr=False,
+        description="Why. It is kept with the user until they are restored.",
+        examples=["Spam"],
+    ),
+    NFC,
+    PRINTABLE,
+    VISIBLE,
+]
 """Kept with the suspended user until they are restored, and nowhere else."""
 
 
@@ -55,35 +85,41 @@ Actor = Annotated[
 
 
 class Account(Model):
-    """A user as staff sees them. `roles` are those beyond `user`, `sessions` the number of those
-    that stand."""
+    """A user as staff sees them."""
 
-    id: str
-    username: str
-    email: Annotated[str, Field(repr=False)]
-    display_name: str
-    created_at: Utc
-    roles: list[Role]
-    sessions: int
-    suspended_at: Utc | None
-    suspension_reason: str | None
+    id: OurId = Field(description="The user's id.")
+    username: str = Field(description="The name to sign in with.", examples=["ana"])
+    email: str = Field(
+        repr=False,
+        description="The e-mail address, verified or not.",
+        examples=["ana@example.org"],
+    )
+    display_name: str = Field(description="The name to show.", examples=["Ana"])
+    created_at: Utc = Field(description="When they registered.")
+    roles: list[Role] = Field(description="What they are besides a user.")
+    sessions: int = Field(description="In how many sessions they are signed in.", examples=[2])
+    suspended_at: Utc | None = Field(
+        description="Since when they are suspended; null if not.", examples=[None]
+    )
+    suspension_reason: str | None = Field(
+        description="Why they are suspended; null if they are not.", examples=[None]
+    )
 
 
 class AccountQuery(Input):
-    """Query for users: how the username begins, or the exact e-mail address; all of them without
-    both. `cursor` is the `next` of the answer before."""
+    """Query for users. Without a username and an address, it is for all of them."""
 
     username: Prefix = ""
-    email: Email = ""
+    email: Annotated[Email, Field(description="The exact e-mail address, in any case.")] = ""
     limit: Limit = 50
-    cursor: Username | None = None
+    cursor: Annotated[Username | None, CURSOR] = None
 
 
 class AccountPage(Model):
     """Users by username."""
 
-    items: list[Account]
-    next: str | None
+    items: list[Account] = Field(description="The users of this page.")
+    next: Annotated[str | None, NEXT, Field(examples=["ana"])]
 
 
 class Suspension(Input):
@@ -93,32 +129,40 @@ class Suspension(Input):
 
 
 class AuditEntry(Model):
-    """Who did what to whom, when and from which address. `actor` and `target` are users' ids, or
-    that of an OAuth client; an act of an operator has no address."""
+    """Who did what to whom, when and from which address."""
 
-    id: int
-    at: Utc
-    actor: str
-    action: Action
-    target: str
-    address: str | None
+    id: int = Field(description="The number of the entry.", examples=[17])
+    at: Utc = Field(description="When it was done.")
+    actor: str = Field(
+        description="Who did it: a user's id, or `operator` for a command of the people who run "
+        "the service.",
+        examples=["0199b7a2-5c1e-7d34-8f60-2b9d41c7e853"],
+    )
+    action: Action = Field(description="What was done.")
+    target: OurId = Field(description="To whom: the id of a user, or of an OAuth client.")
+    address: str | None = Field(
+        description="The IP address it was done from; null for an operator.",
+        examples=["203.0.113.7"],
+    )
 
 
 class AuditQuery(Input):
-    """Query of the audit log; `cursor` is the `next` of the answer before."""
+    """Query of the audit log."""
 
-    actor: Actor | None = None
-    target: Id | None = None
-    action: Action | None = None
+    actor: Actor | None = Field(
+        None, description="Only what this user did: their id, or `operator`."
+    )
+    target: Id | None = Field(None, description="Only what was done to this user or OAuth client.")
+    action: Action | None = Field(None, description="Only this action.")
     limit: Limit = 50
-    cursor: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+    cursor: Annotated[Annotated[int, Field(ge=1, lt=2**63)] | None, CURSOR] = None
 
 
 class AuditPage(Model):
     """What was done, newest first."""
 
-    items: list[AuditEntry]
-    next: int | None
+    items: list[AuditEntry] = Field(description="The entries of this page.")
+    next: Annotated[int | None, NEXT]
 
 
 class Standing(NamedTuple):

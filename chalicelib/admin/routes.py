@@ -1,6 +1,9 @@
 """Users as staff sees and handles them, and the audit log, over HTTP."""
 
+from typing import Annotated
+
 from chalice import Blueprint
+from pydantic import Field
 
 from chalicelib.admin.models import (
     Account,
@@ -19,64 +22,115 @@ from chalicelib.wire import Id
 
 bp = Blueprint(__name__)
 
+RoleName = Annotated[Role, Field(description="What they are besides a user.")]
+UserId = Annotated[Id, Field(description="The user's id.")]
+
 USER = "/v1/admin/users/{user_id}"
 
 
-@endpoint(bp, "GET /v1/admin/users", scope="admin.users", limit="search")
+@endpoint(bp, "GET /v1/admin/users", tag="Admin", scope="admin.users", limit="search")
 def search_accounts(identity: Identity, query: AccountQuery) -> AccountPage:
-    """Users by the beginning of their username, or by exact e-mail address."""
+    """Search users.
+
+    By the beginning of the username, or by the exact e-mail address. Sorted by username.
+    """
     return deps.admin.search(query)
 
 
-@endpoint(bp, f"GET {USER}", errors=(UserNotFound,), scope="admin.users")
-def view_account(identity: Identity, user_id: Id) -> Account:
-    """A user with roles, number of sessions, and suspension."""
+@endpoint(bp, f"GET {USER}", tag="Admin", errors=(UserNotFound,), scope="admin.users")
+def view_account(identity: Identity, user_id: UserId) -> Account:
+    """Get a user as staff sees them.
+
+    With their roles, the number of their sessions, and their suspension.
+    """
     return deps.admin.view(user_id)
 
 
 @endpoint(
     bp,
     f"POST {USER}/suspend",
+    tag="Admin",
     errors=(UserNotFound, NotYourself),
     scope="admin.suspend",
     status=204,
 )
-def suspend_user(identity: Identity, client: Client, user_id: Id, body: Suspension) -> None:
-    """End all sessions of a user, who can then not sign in. Only admins can suspend staff."""
+def suspend_user(identity: Identity, client: Client, user_id: UserId, body: Suspension) -> None:
+    """Suspend a user.
+
+    All of their sessions end, and they cannot sign in until they are restored. Only admins can
+    suspend staff.
+    """
     deps.admin.suspend(identity, client, user_id, body.reason)
 
 
-@endpoint(bp, f"POST {USER}/restore", errors=(UserNotFound,), scope="admin.suspend", status=204)
-def restore_user(identity: Identity, client: Client, user_id: Id) -> None:
-    """Let a suspended user sign in again. Only admins can restore staff."""
+@endpoint(
+    bp,
+    f"POST {USER}/restore",
+    tag="Admin",
+    errors=(UserNotFound,),
+    scope="admin.suspend",
+    status=204,
+)
+def restore_user(identity: Identity, client: Client, user_id: UserId) -> None:
+    """Let a suspended user sign in again.
+
+    It does nothing to a user who is not suspended. Only admins can restore staff.
+    """
     deps.admin.restore(identity, client, user_id)
 
 
-@endpoint(bp, f"DELETE {USER}/sessions", errors=(UserNotFound,), scope="admin.sessions", status=204)
-def revoke_sessions_of(identity: Identity, client: Client, user_id: Id) -> None:
-    """End all sessions of a user, who may sign in again."""
+@endpoint(
+    bp,
+    f"DELETE {USER}/sessions",
+    tag="Admin",
+    errors=(UserNotFound,),
+    scope="admin.sessions",
+    status=204,
+)
+def revoke_sessions_of(identity: Identity, client: Client, user_id: UserId) -> None:
+    """End all sessions of a user.
+
+    Their sockets are closed. They may sign in again.
+    """
     deps.admin.revoke_sessions(identity, client, user_id)
 
 
-@endpoint(bp, f"PUT {USER}/roles/{{role}}", errors=(UserNotFound,), scope="admin.roles", status=204)
-def grant_role(identity: Identity, client: Client, user_id: Id, role: Role) -> None:
-    """Give a user a role. Their sessions have it from their next refresh on."""
+@endpoint(
+    bp,
+    f"PUT {USER}/roles/{{role}}",
+    tag="Admin",
+    errors=(UserNotFound,),
+    scope="admin.roles",
+    status=204,
+)
+def grant_role(identity: Identity, client: Client, user_id: UserId, role: RoleName) -> None:
+    """Give a user a role.
+
+    Their sessions have it from their next refresh on.
+    """
     deps.admin.grant(identity, client, user_id, role)
 
 
 @endpoint(
     bp,
     f"DELETE {USER}/roles/{{role}}",
+    tag="Admin",
     errors=(UserNotFound, NotYourself),
     scope="admin.roles",
     status=204,
 )
-def take_role(identity: Identity, client: Client, user_id: Id, role: Role) -> None:
-    """Take a role from a user, and end all of their sessions."""
+def take_role(identity: Identity, client: Client, user_id: UserId, role: RoleName) -> None:
+    """Take a role from a user.
+
+    All of their sessions end.
+    """
     deps.admin.take(identity, client, user_id, role)
 
 
-@endpoint(bp, "GET /v1/admin/audit", scope="admin.audit")
+@endpoint(bp, "GET /v1/admin/audit", tag="Admin", scope="admin.audit")
 def read_audit_log(identity: Identity, query: AuditQuery) -> AuditPage:
-    """Who did what to whom, newest first."""
+    """Read the audit log.
+
+    Who did what to whom, newest first.
+    """
     return deps.admin.audit(query)

@@ -15,11 +15,11 @@ from chalicelib.auth.models import (
     Proof,
     Registration,
     Session,
-    SignedIn,
     Terms,
 )
 from chalicelib.auth.passkey_models import Passkey, PasskeyAnswer, PasskeySignIn
 from chalicelib.auth.refresh import RefreshToken
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,

@@ -10,7 +10,8 @@ from unicodedata import normalize
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.auth.google_models import GoogleCredentials, GoogleLink, GoogleProof, GoogleStart
-from chalicelib.auth.models import OURS, Client, Identity, SignedIn, Terms
+from chalicelib.auth.models import OURS, Client, Identity, Terms
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,

@@ -4,13 +4,32 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chalicelib.auth.models import Code, DeviceName, PasswordProof
-from chalicelib.auth.passkey_models import PasskeyAnswer
+from chalicelib.auth.models import PasswordProof
+from chalicelib.auth.typed import DeviceName, PasskeyFactor, SecondFactor
 from chalicelib.users.models import DeviceKey, Name, Username
 from chalicelib.wire import Input, Model, Token, Utc
 
-IdToken = Annotated[Token, Field(min_length=1, max_length=8192, repr=False)]
-Nonce = Annotated[Token, Field(min_length=22, max_length=128, repr=False)]
+IdToken = Annotated[
+    Token,
+    Field(
+        min_length=1,
+        max_length=8192,
+        repr=False,
+        description="The ID token that Google gave.",
+        examples=["eyJhbGciOiJSUzI1NiIs"],
+    ),
+]
+Nonce = Annotated[
+    Token,
+    Field(
+        min_length=22,
+        max_length=128,
+        repr=False,
+        description="Random text, made by the client for this sign-in. Google was given its "
+        "SHA-256, in hexadecimal, as `nonce`.",
+        examples=["n-0S6_WzA2MjR3uYkq9fVx"],
+    ),
+]
 """Random, made by the client for one sign-in. Google is given the SHA-256 of it as `nonce`, in
 hexadecimal. So somebody who intercepts an ID token cannot use it."""
 
@@ -18,21 +37,27 @@ hexadecimal. So somebody who intercepts an ID token cannot use it."""
 class GoogleStart(Model):
     """Where a client sends its user for an ID token (`response_type=id_token`), and as whom."""
 
-    client_id: str
-    authorization_endpoint: str
+    client_id: str = Field(
+        description="This server's id at Google.", examples=["1234.apps.googleusercontent.com"]
+    )
+    authorization_endpoint: str = Field(
+        description="Where the browser is sent.",
+        examples=["https://accounts.google.com/o/oauth2/v2/auth"],
+    )
 
 
 class GoogleCredentials(Input):
-    """Signs in. `username` and `display_name` are for a new account: where the answer is
-    `username_required`, send the same again with a username; where it is `second_factor_required`,
-    with a code as `second_factor` or a passkey's answer as `passkey`."""
+    """Signs in. Where the answer is `username_required`, send the same again with a username; where
+    it is `second_factor_required`, with `second_factor` or `passkey`."""
 
     id_token: IdToken
     nonce: Nonce
-    username: Username | None = None
-    display_name: Name | None = None
-    second_factor: Annotated[Code | None, Field(repr=False)] = None
-    passkey: PasskeyAnswer | None = None
+    username: Username | None = Field(None, description="For a new account: its username.")
+    display_name: Name | None = Field(
+        None, description="For a new account: its name, if not the one at Google."
+    )
+    second_factor: SecondFactor = None
+    passkey: PasskeyFactor = None
     device_name: DeviceName = None
     device_key: DeviceKey = None
 
@@ -47,5 +72,5 @@ class GoogleProof(PasswordProof):
 class GoogleLink(Model):
     """Whether a Google account is linked to one's account."""
 
-    linked: bool
-    linked_at: Utc | None = None
+    linked: bool = Field(description="Whether one is.")
+    linked_at: Utc | None = Field(None, description="Since when; null if none is.")

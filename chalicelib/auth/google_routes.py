@@ -3,7 +3,8 @@
 from chalice import Blueprint
 
 from chalicelib.auth.google_models import GoogleCredentials, GoogleLink, GoogleProof, GoogleStart
-from chalicelib.auth.models import Client, Identity, SignedIn
+from chalicelib.auth.models import Client, Identity
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.deps import deps
 from chalicelib.errors import (
     WRONG_PROOF,
@@ -24,9 +25,13 @@ bp = Blueprint(__name__)
 LINK = "/v1/users/me/google"
 
 
-@endpoint(bp, "GET /v1/auth/google", errors=(GoogleOff,), limit="open", public=True)
+@endpoint(bp, "GET /v1/auth/google", tag="Google", errors=(GoogleOff,), limit="open", public=True)
 def how_to_sign_in_with_google() -> GoogleStart:
-    """Where to get an ID token from Google, and with which client id."""
+    """Get what a sign-in with Google starts with.
+
+    Where to send the browser for an ID token (`response_type=id_token`), and with which client
+    id.
+    """
     if deps.google_start is None:
         raise GoogleOff()
     return deps.google_start
@@ -35,6 +40,7 @@ def how_to_sign_in_with_google() -> GoogleStart:
 @endpoint(
     bp,
     "POST /v1/auth/google",
+    tag="Google",
     errors=(
         *WRONG_SECOND_FACTOR,
         IdTokenInvalid,
@@ -48,29 +54,43 @@ def how_to_sign_in_with_google() -> GoogleStart:
     limit="google",
 )
 def sign_in_with_google(body: GoogleCredentials, client: Client) -> SignedIn:
-    """Sign in with an ID token of Google, to the linked account or a new one."""
+    """Sign in with Google.
+
+    To the account that the Google account is linked to, or to a new one. A new one needs a
+    `username`.
+    """
     return deps.google.sign_in(body, client)
 
 
-@endpoint(bp, f"GET {LINK}", errors=(GoogleOff,), scope="account")
+@endpoint(bp, f"GET {LINK}", tag="Google", errors=(GoogleOff,), scope="account")
 def get_google_link(identity: Identity) -> GoogleLink:
-    """Whether a Google account is linked to your account."""
+    """Get whether a Google account is linked to yours.
+
+    While one is linked, you can sign in with it.
+    """
     return deps.google.state(identity)
 
 
 @endpoint(
     bp,
     f"PUT {LINK}",
+    tag="Google",
     errors=(*WRONG_PROOF, IdTokenInvalid, GoogleOff, GoogleTaken),
     scope="account",
     status=204,
 )
 def link_google(identity: Identity, body: GoogleProof) -> None:
-    """Link a Google account to your account, to sign in with. You get a mail about it."""
+    """Link a Google account to yours.
+
+    You can then sign in with it. You get a mail about it.
+    """
     deps.google.link(identity, body)
 
 
-@endpoint(bp, f"DELETE {LINK}", errors=(GoogleOff,), scope="account", status=204)
+@endpoint(bp, f"DELETE {LINK}", tag="Google", errors=(GoogleOff,), scope="account", status=204)
 def unlink_google(identity: Identity) -> None:
-    """Unlink the Google account from your account. You get a mail about it."""
+    """Unlink the Google account from yours.
+
+    You cannot sign in with it any more. You get a mail about it.
+    """
     deps.google.unlink(identity)

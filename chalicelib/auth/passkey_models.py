@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from chalicelib.sentences import said
 from chalicelib.users.models import DeviceKey, Name
-from chalicelib.wire import Input, Model, Utc
+from chalicelib.wire import Input, Model, OurId, Utc
 
 
 class Unacceptable(Exception):
@@ -28,7 +28,11 @@ class Passkey(NamedTuple):
 _Base64 = Annotated[
     # Unpadded; one character more than a multiple of four encodes nothing.
     str,
-    Field(min_length=2, pattern=r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$"),
+    Field(
+        min_length=2,
+        pattern=r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$",
+        examples=["eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0"],
+    ),
 ]
 
 _MADE = said("Send this as the browser made it: base64url without padding.")
@@ -48,40 +52,86 @@ class _Standard(Input):
 class Attestation(_Standard):
     """Says which key pair was made."""
 
-    client_data: Annotated[_Base64, Field(max_length=4096, alias="clientDataJSON"), _MADE]
-    attestation_object: Annotated[_Base64, Field(max_length=8192, alias="attestationObject"), _MADE]
+    client_data: Annotated[
+        _Base64,
+        Field(
+            max_length=4096,
+            alias="clientDataJSON",
+            description="What the browser signed for, in base64url.",
+        ),
+        _MADE,
+    ]
+    attestation_object: Annotated[
+        _Base64,
+        Field(
+            max_length=8192,
+            alias="attestationObject",
+            description="The new public key, in CBOR and base64url.",
+        ),
+        _MADE,
+    ]
 
 
 class Assertion(_Standard):
     """Says that the private key was there, and its user."""
 
-    client_data: Annotated[_Base64, Field(max_length=4096, alias="clientDataJSON"), _MADE]
-    authenticator_data: Annotated[_Base64, Field(max_length=4096, alias="authenticatorData"), _MADE]
-    signature: Annotated[_Base64, Field(max_length=2048), _MADE]
+    client_data: Annotated[
+        _Base64,
+        Field(
+            max_length=4096,
+            alias="clientDataJSON",
+            description="What the browser signed for, in base64url.",
+        ),
+        _MADE,
+    ]
+    authenticator_data: Annotated[
+        _Base64,
+        Field(
+            max_length=4096,
+            alias="authenticatorData",
+            description="What the authenticator says of itself, in base64url.",
+        ),
+        _MADE,
+    ]
+    signature: Annotated[
+        _Base64,
+        Field(max_length=2048, description="The signature, in base64url."),
+        _MADE,
+    ]
     user_handle: Annotated[
         Annotated[_Base64, Field(max_length=88), _MADE] | None,
-        Field(alias="userHandle"),
+        Field(alias="userHandle", description="Whose passkey it is, in base64url."),
         BeforeValidator(_absent_if_empty),
     ] = None
 
 
 class PasskeyMade(_Standard):
-    """A RegistrationResponseJSON."""
+    """A new passkey: the `RegistrationResponseJSON` of a browser (WebAuthn Level 3). Further
+    members are passed over."""
 
-    id: Annotated[_Base64, Field(max_length=1364), _MADE]
-    type: Literal["public-key"]
-    response: Attestation
+    id: Annotated[
+        _Base64,
+        Field(max_length=1364, description="Names the passkey, in base64url."),
+        _MADE,
+    ]
+    type: Literal["public-key"] = Field(description="What browsers always write.")
+    response: Attestation = Field(description="What the authenticator made.")
 
     def standard(self) -> dict[str, Any]:
         return _standard(self.id, self.response)
 
 
 class PasskeyAnswer(_Standard):
-    """An AuthenticationResponseJSON."""
+    """A passkey's answer: the `AuthenticationResponseJSON` of a browser (WebAuthn Level 3). Further
+    members are passed over."""
 
-    id: Annotated[_Base64, Field(max_length=1364), _MADE]
-    type: Literal["public-key"]
-    response: Assertion
+    id: Annotated[
+        _Base64,
+        Field(max_length=1364, description="Names the passkey, in base64url."),
+        _MADE,
+    ]
+    type: Literal["public-key"] = Field(description="What browsers always write.")
+    response: Assertion = Field(description="What the authenticator made.")
 
     @property
     def credential_id(self) -> bytes:
@@ -99,21 +149,23 @@ class PasskeyAnswer(_Standard):
 class NewPasskey(Input):
     """What a browser made of the options, and what its user calls it."""
 
-    name: Name
-    credential: PasskeyMade
+    name: Annotated[Name, Field(description="What you call it.", examples=["Ana's laptop"])]
+    credential: PasskeyMade = Field(description="What `navigator.credentials.create` made.")
 
 
 class PasskeyName(Input):
     """Renames a passkey."""
 
-    name: Name
+    name: Annotated[Name, Field(description="What you call it.", examples=["Ana's laptop"])]
 
 
 class PasskeySignIn(Input):
     """What a browser made of the options."""
 
-    credential: PasskeyAnswer
-    device_name: Name | None = None
+    credential: PasskeyAnswer = Field(description="What `navigator.credentials.get` made.")
+    device_name: Name | None = Field(
+        None, description="What the list of sessions calls this device."
+    )
     device_key: DeviceKey = None
 
 
@@ -121,22 +173,33 @@ class PasskeyOptions(Model):
     """The `publicKey` of what a browser is asked, in JSON (WebAuthn Level 3, sections 5.1.9 and
     5.1.10). Answer within five minutes, once."""
 
-    options: dict[str, Any]
+    options: dict[str, Any] = Field(
+        description="What `PublicKeyCredential.parseCreationOptionsFromJSON` or "
+        "`parseRequestOptionsFromJSON` takes.",
+        examples=[
+            {
+                "challenge": "kM9dVbq7Z1wJx4Yw0aX3bqQf2mVbq7Z1wJx4Yw0aX3Y",
+                "rpId": "chat.example.org",
+                "timeout": 300000,
+                "userVerification": "required",
+            }
+        ],
+    )
 
 
 class PasskeyInfo(Model):
     """A passkey as its user sees it."""
 
-    id: str
-    name: str
-    created_at: Utc
-    last_used_at: Utc | None
+    id: OurId = Field(description="Names it in the paths of this API.")
+    name: str = Field(description="What its user calls it.", examples=["Ana's laptop"])
+    created_at: Utc = Field(description="When it was added.")
+    last_used_at: Utc | None = Field(description="When it last signed in; null if it never did.")
 
 
 class PasskeyList(Model):
     """Passkeys, oldest first."""
 
-    items: list[PasskeyInfo]
+    items: list[PasskeyInfo] = Field(description="All of them.")
 
 
 def _standard(credential_id: str, response: _Standard) -> dict[str, Any]:

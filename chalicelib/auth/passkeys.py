@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from chalicelib.auth.models import OURS, Client, Identity, PasswordProof, SignedIn, Terms
+from chalicelib.auth.models import OURS, Client, Identity, PasswordProof, Terms
 from chalicelib.auth.passkey_models import (
     NewPasskey,
     Passkey,
@@ -17,6 +17,7 @@ from chalicelib.auth.passkey_models import (
     PasskeySignIn,
     Unacceptable,
 )
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pyotp
 
 from chalicelib.auth.models import (
-    Enrolment,
     Identity,
     PasswordProof,
     RecoveryCodes,
     SecondFactorCode,
+    SecondFactorSetup,
     SecondFactorState,
 )
 from chalicelib.clock import NOW
@@ -64,7 +64,7 @@ class SecondFactor:
         factor = self._store.factor(user_id)
         return factor is not None and factor.confirmed
 
-    def set_up(self, identity: Identity, proof: PasswordProof) -> Enrolment:
+    def set_up(self, identity: Identity, proof: PasswordProof) -> SecondFactorSetup:
         """A secret for an authenticator app, which only this answer shows. It is in force once
         `confirm` gets a code of it. Raises SecondFactorOn, InvalidCredentials, RateLimited."""
         if self.is_on(identity.user_id):
@@ -75,7 +75,7 @@ class SecondFactor:
             raise SecondFactorOn()
         username = self._users.me(identity.user_id).username
         uri = pyotp.TOTP(secret).provisioning_uri(name=username, issuer_name=ISSUER)
-        return Enrolment(secret=secret, uri=uri)
+        return SecondFactorSetup(secret=secret, uri=uri)
 
     def confirm(self, identity: Identity, given: SecondFactorCode) -> RecoveryCodes:
         """Ask for the second factor from now on. Only this answer shows the recovery codes.

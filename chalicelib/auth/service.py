@@ -8,22 +8,18 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import (
-    OURS,
+from chalicelib.auth.models import OURS, Client, Identity, Session, Terms
+from chalicelib.auth.refresh import PURPOSE, RefreshToken, RefreshTokens
+from chalicelib.auth.session_models import (
     SIGNED_IN,
-    Client,
-    Identity,
     Jwks,
     NewSession,
-    Session,
     SessionInfo,
     SessionPage,
     SessionQuery,
     SocketTicket,
-    Terms,
     Tokens,
 )
-from chalicelib.auth.refresh import PURPOSE, RefreshToken, RefreshTokens
 from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt.utils import base64url_decode
 from pydantic import ValidationError
 
-from chalicelib.auth.models import Identity, Jwks
+from chalicelib.auth.models import Identity
+from chalicelib.auth.session_models import Jwks
 from chalicelib.config import Settings, SettingsInvalid
 from chalicelib.errors import Unauthorized
 

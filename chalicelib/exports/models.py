@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from chalicelib.wire import Input, Model, Token, Utc
+from chalicelib.wire import Input, Model, OurId, Token, Utc
 
 EVERY = timedelta(days=1)
 """How long after asking for an export another one may be asked for."""
@@ -26,29 +26,46 @@ OPEN = timedelta(minutes=1)
 
 
 class Export(Model):
-    """An archive of what is held about its user. `waiting`: it is being made. `ready`: it has
-    `size` bytes and is there until `expires_at`. `failed`: ask for another one."""
+    """An archive of what is held about its user."""
 
-    id: str
-    status: Literal["waiting", "ready", "failed"]
-    created_at: Utc
-    ready_at: Utc | None
-    expires_at: Utc | None
-    size: int | None
+    id: OurId = Field(description="Names the archive.")
+    status: Literal["waiting", "ready", "failed"] = Field(
+        description="`waiting`: it is being made. `ready`: ask for a link to it. `failed`: ask for "
+        "another one."
+    )
+    created_at: Utc = Field(description="When it was asked for.")
+    ready_at: Utc | None = Field(description="When it was made; null until then.")
+    expires_at: Utc | None = Field(description="When it is deleted; null until it is ready.")
+    size: int | None = Field(
+        description="How many bytes it has; null until it is ready.", examples=[48213]
+    )
 
 
 class ExportLink(Model):
-    """A link to the archive. It opens without signing in, until `expires_at` or the end of the
-    session that asked for it."""
+    """A link to the archive. It opens without signing in, until the session that asked for it
+    ends."""
 
-    url: Annotated[str, Field(repr=False)]
-    expires_at: Utc
+    url: str = Field(
+        repr=False,
+        description="Open it in a browser.",
+        examples=["https://chat.example.org/v1/export?ticket=Jx4Yw0aX3bqQf2mV"],
+    )
+    expires_at: Utc = Field(description="It opens until then.")
 
 
 class ExportTicket(Input):
     """Query of a link to an archive."""
 
-    ticket: Annotated[Token, Field(min_length=1, max_length=64, repr=False)]
+    ticket: Annotated[
+        Token,
+        Field(
+            min_length=1,
+            max_length=64,
+            repr=False,
+            description="From the link.",
+            examples=["Jx4Yw0aX3bqQf2mV"],
+        ),
+    ]
 
 
 class Task(NamedTuple):

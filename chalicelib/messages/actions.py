@@ -3,15 +3,15 @@
 from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
 from chalicelib.messages.models import (
-    Changes,
-    Known,
+    ChangePage,
+    ChatReceiptUpdate,
     Message,
-    News,
     Nothing,
     PresenceList,
-    SeenIn,
     SendMessage,
     SinceIn,
+    SyncAnswer,
+    SyncRequest,
     Typing,
     Watch,
 )
@@ -24,12 +24,12 @@ def send(identity: Identity, data: SendMessage) -> Message:
     return message
 
 
-def read(identity: Identity, data: SeenIn) -> None:
+def read(identity: Identity, data: ChatReceiptUpdate) -> None:
     """You have read everything up to `seq`."""
     deps.messages.read(identity, data.chat_id, data.seq)
 
 
-def delivered(identity: Identity, data: SeenIn) -> None:
+def delivered(identity: Identity, data: ChatReceiptUpdate) -> None:
     """This device has everything up to `seq`. Send it at once, or a push follows."""
     deps.messages.delivered(identity, data.chat_id, data.seq)
 
@@ -39,12 +39,12 @@ def typing(identity: Identity, data: Typing) -> None:
     deps.messages.typing(identity, data.chat_id, data.typing)
 
 
-def changes(identity: Identity, data: SinceIn) -> Changes:
+def changes(identity: Identity, data: SinceIn) -> ChangePage:
     """What happened in a chat after a rev, in its order; complete up to the answer's rev."""
     return deps.messages.changes(identity, data.chat_id, since=data.since, limit=data.limit)
 
 
-def sync(identity: Identity, data: Known) -> News:
+def sync(identity: Identity, data: SyncRequest) -> SyncAnswer:
     """Every chat that has news for you; repeat while `more`."""
     return deps.messages.sync(identity, data.chats)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from chalicelib.text import cut, shown
 from chalicelib.wire import NFC, PRINTABLE, VISIBLE, Input
@@ -11,12 +11,17 @@ PREVIEW_LENGTH = 120
 
 
 class TextContent(Input):
-    """Plain text, 1 to 4,096 characters after NFC, with something to see."""
+    """Plain text."""
 
-    kind: Literal["text"]
+    kind: Literal["text"] = Field(description="`text`: a text without markup.")
     text: Annotated[
         str,
         StringConstraints(min_length=1, max_length=4096),
+        Field(
+            description="1 to 4,096 characters after NFC, with something to see. Line breaks may "
+            "be among them, other control characters may not.",
+            examples=["See you at eight!"],
+        ),
         NFC,
         PRINTABLE,
         VISIBLE,

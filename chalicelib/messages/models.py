@@ -9,9 +9,17 @@ from pydantic import AfterValidator, Field
 from chalicelib.ids import new_id
 from chalicelib.messages.content import Content, StoredContent
 from chalicelib.socket_events import declare
-from chalicelib.wire import UUID, Id, Input, Limit, Model, Token, Utc
+from chalicelib.wire import CURSOR, UUID, Id, Input, Limit, Model, OurId, Token, Utc
 
-Rev = Annotated[int, Field(ge=0, le=2**53 - 1)]
+Rev = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=2**53 - 1,
+        description="A place in the order of the chat's changes.",
+        examples=[42],
+    ),
+]
 """A place in a chat's order; JavaScript clients must be able to hold it exactly."""
 
 
@@ -19,7 +27,17 @@ def _one_case(value: str) -> str:
     return value.lower() if re.fullmatch(UUID, value) else value
 
 
-ClientId = Annotated[Token, Field(min_length=1, max_length=64), AfterValidator(_one_case)]
+ClientId = Annotated[
+    Token,
+    Field(
+        min_length=1,
+        max_length=64,
+        description="The client's own name for the message, new for each. Sending it again with "
+        "the same one stores nothing twice.",
+        examples=["3e0f6a52-9c1d-4b7e-8f21-6a5d0c9b7e14"],
+    ),
+    AfterValidator(_one_case),
+]
 """A client's own name for its message. A UUID is the same one in either case."""
 
 
@@ -27,46 +45,83 @@ UNANSWERED = 3
 """So many messages may be written to somebody who has written none."""
 
 
-class Message(Model):
-    """A message of a chat. `seq` is the `rev` it was created with and never changes."""
+MessageId = Annotated[OurId, Field(description="The message's id.")]
+ChatId = Annotated[OurId, Field(description="The chat's id.")]
+UserId = Annotated[OurId, Field(description="The user's id.")]
+ReadSeq = Annotated[
+    int, Field(description="They have read every message up to this `seq`.", examples=[42])
+]
+DeliveredSeq = Annotated[
+    int,
+    Field(description="A device of theirs has every message up to this `seq`.", examples=[42]),
+]
+LastRev = Annotated[int, Field(description="The rev of its last change.", examples=[42])]
+UpToRev = Annotated[
+    int, Field(description="The changes are complete up to this rev.", examples=[42])
+]
 
-    id: str
-    chat_id: str
-    seq: int
-    rev: int
-    sender_id: str
-    client_id: str
-    content: StoredContent
-    created_at: Utc
-    edited_at: Utc | None = None
-    deleted_at: Utc | None = None
+
+class Message(Model):
+    """A message of a chat."""
+
+    id: MessageId
+    chat_id: ChatId
+    seq: int = Field(
+        description="Its place in the chat: the `rev` it was created with. It never changes.",
+        examples=[42],
+    )
+    rev: int = Field(description="The rev of its last change.", examples=[42])
+    sender_id: Annotated[UserId, Field(description="Who wrote it.")]
+    client_id: str = Field(
+        description="The sender's own name for it.",
+        examples=["3e0f6a52-9c1d-4b7e-8f21-6a5d0c9b7e14"],
+    )
+    content: StoredContent = Field(description="What it says.")
+    created_at: Utc = Field(description="When it was stored.")
+    edited_at: Utc | None = Field(
+        None, description="When it was last edited; null if never.", examples=[None]
+    )
+    deleted_at: Utc | None = Field(
+        None, description="When it was deleted; null if it was not.", examples=[None]
+    )
+
+
+ChangedMessages = Annotated[
+    list[Message], Field(description="Messages as they are now, in the order of their `rev`.")
+]
 
 
 class Member(Model):
     """A membership with its receipts: cursors, so one write covers any number of messages."""
 
-    user_id: str
-    role: Literal["owner", "admin", "member"] = "member"
-    joined_rev: int = 0
-    read_seq: int = 0
-    delivered_seq: int = 0
+    user_id: UserId
+    role: Literal["owner", "admin", "member"] = Field(
+        "member", description="What the member may do in the chat."
+    )
+    joined_rev: int = Field(0, description="The rev of the chat when they joined.", examples=[0])
+    read_seq: ReadSeq = 0
+    delivered_seq: DeliveredSeq = 0
 
 
 class Chat(Model):
-    """A chat as one of its members sees it. `unread_count` counts at most 1,000.
+    """A chat as one of its members sees it."""
 
-    Until it is `answered`, each member sees only their own receipts.
-    """
-
-    id: str
-    kind: Literal["direct"]
-    answered: bool
-    members: list[Member]
-    last_rev: int
-    last_message: Message | None
-    unread_count: int
-    created_at: Utc
-    last_activity_at: Utc
+    id: ChatId
+    kind: Literal["direct"] = Field(description="`direct`: between two people.")
+    answered: bool = Field(
+        description="Whether both have written. Until then, each sees only their own receipts."
+    )
+    members: list[Member] = Field(description="Its members, you among them.")
+    last_rev: LastRev
+    last_message: Message | None = Field(
+        description="The newest message; null if there is none yet."
+    )
+    unread_count: int = Field(
+        description="How many messages of others you have not read; counted up to 1,000.",
+        examples=[1],
+    )
+    created_at: Utc = Field(description="When it was opened.")
+    last_activity_at: Utc = Field(description="When its newest message was stored, or it was made.")
 
     def seen_by(self, member: str) -> "Chat":
         """Without what the others share only once it is answered."""
@@ -80,10 +135,10 @@ class Chat(Model):
 
 
 class Draft(Input):
-    """What a client sends to have a message stored. `client_id` makes a resend harmless."""
+    """What a client sends to have a message stored."""
 
     client_id: ClientId
-    content: Content
+    content: Content = Field(description="What the message says.")
 
 
 class NewMessage(Model):
@@ -121,21 +176,21 @@ class Stored(NamedTuple):
     pending: bool  # its delivery is not settled
 
 
-class Changes(Model):
+class ChangePage(Model):
     """Messages created or changed after a rev, in its order; complete up to `rev`."""
 
-    items: list[Message]
-    rev: int
-    more: bool
+    items: ChangedMessages
+    rev: UpToRev
+    more: bool = Field(description="Whether there are more after `rev`: ask again from there.")
 
 
 class Receipt(Model):
     """How far a member has received and read a chat."""
 
-    chat_id: str
-    user_id: str
-    read_seq: int
-    delivered_seq: int
+    chat_id: ChatId
+    user_id: UserId
+    read_seq: ReadSeq
+    delivered_seq: DeliveredSeq
 
 
 class Cursors(NamedTuple):
@@ -157,120 +212,142 @@ class Owed(NamedTuple):
     since: int = 0
 
 
-class ChatNews(Model):
+class ChatSync(Model):
     """One chat in the answer to `sync`: its state, and its changes since the client's rev."""
 
-    chat: Chat
-    changes: list[Message]
-    rev: int
-    more: bool
+    chat: Chat = Field(description="The chat as it is now.")
+    changes: ChangedMessages
+    rev: UpToRev
+    more: bool = Field(
+        description="Whether there are more changes after `rev`: ask for them, or sync again."
+    )
 
 
-class News(Model):
-    """The answer to `sync`. `more`: chats were left out, sync again with the revs now known."""
+class SyncAnswer(Model):
+    """The answer to `sync`."""
 
-    items: list[ChatNews]
-    more: bool
+    items: list[ChatSync] = Field(description="The chats that have news.")
+    more: bool = Field(
+        description="Whether chats were left out: sync again with the revs that you know now."
+    )
 
 
 class NewChat(Input):
     """Opens a direct chat with a user."""
 
-    kind: Literal["direct"]
-    user_id: Id
+    kind: Literal["direct"] = Field(description="`direct`: between you and one other user.")
+    user_id: Id = Field(description="Whom to chat with.")
 
 
-class Seen(Input):
+class ReceiptUpdate(Input):
     """A receipt: everything up to `seq`."""
 
-    seq: Rev
+    seq: Annotated[Rev, Field(description="The `seq` of the newest message that it covers.")]
 
 
-class Known(Input):
-    """What a client has: the rev of each chat it knows (at most 1,000 chats)."""
+class SyncRequest(Input):
+    """What a client has."""
 
-    chats: Annotated[dict[Id, Rev], Field(max_length=1000)]
+    chats: Annotated[
+        dict[Id, Rev],
+        Field(
+            max_length=1000,
+            description="The rev up to which you know each chat, by the chat's id; at most 1,000 "
+            "chats. Chats that are not named are answered as new ones.",
+            examples=[{"0199b7a2-5c1e-7d34-8f60-2b9d41c7e853": 42}],
+        ),
+    ]
 
 
 class Page(Input):
     """Query of a list."""
 
     limit: Limit = 50
-    cursor: Annotated[str, Field(max_length=256)] | None = None
+    cursor: Annotated[Annotated[str, Field(max_length=256)] | None, CURSOR] = None
 
 
 class HistoryPage(Input):
     """Query of a chat's history."""
 
-    before: Rev | None = None
+    before: Rev | None = Field(
+        None,
+        description="The `next` of the page before, or any `seq`: only older messages are "
+        "answered.",
+    )
     limit: Limit = 50
 
 
 class Since(Input):
     """Query of a chat's changes."""
 
-    since: Rev
+    since: Annotated[Rev, Field(description="Only what changed after this rev is answered.")]
     limit: Limit = 50
 
 
 class SendMessage(Draft):
     """Data of `message.send`."""
 
-    chat_id: Id
+    chat_id: Id = Field(description="The chat's id.")
 
 
-class SeenIn(Seen):
+class ChatReceiptUpdate(ReceiptUpdate):
     """Data of `chat.read` and `chat.delivered`."""
 
-    chat_id: Id
+    chat_id: Id = Field(description="The chat's id.")
 
 
 class Typing(Input):
     """Data of `chat.typing`."""
 
-    chat_id: Id
-    typing: bool
+    chat_id: Id = Field(description="The chat's id.")
+    typing: bool = Field(description="Whether you type, or have stopped.")
 
 
 class SinceIn(Since):
     """Data of `chat.changes`."""
 
-    chat_id: Id
+    chat_id: Id = Field(description="The chat's id.")
 
 
 class Watch(Input):
     """Data of `presence.watch`: whom this socket wants to know about, replacing whom it did."""
 
-    user_ids: Annotated[list[Id], Field(max_length=200)]
+    user_ids: Annotated[
+        list[Id], Field(max_length=200, description="The users to watch; none to stop.")
+    ]
 
 
 class Nothing(Input):
     """No data."""
 
 
-class PresenceOf(Model):
-    """Whether a user is online, and if not, when they last were (null: long ago or never)."""
+class UserPresence(Model):
+    """Whether a user is online, and if not, when they last were."""
 
-    user_id: str
-    online: bool
-    last_seen_at: Utc | None
+    user_id: UserId
+    online: bool = Field(description="Whether a device of theirs is connected.")
+    last_seen_at: Utc | None = Field(
+        description="When one last was; null while they are online, and if it is long ago or never."
+    )
 
 
 class PresenceList(Model):
     """The presence of those asked for with whom one shares a chat."""
 
-    items: list[PresenceOf]
+    items: list[UserPresence] = Field(
+        description="One entry for each of them with whom you have an answered chat."
+    )
 
 
-class TypingOf(Model):
+class UserTyping(Model):
     """Somebody types in a chat, or stopped. A client forgets it after some seconds."""
 
-    chat_id: str
-    user_id: str
-    typing: bool
+    chat_id: ChatId
+    user_id: UserId
+    typing: bool = Field(description="Whether they type, or have stopped.")
 
 
 MESSAGE_NEW = declare("message.new", Message, scope="chats.read")
 RECEIPT = declare("chat.receipt", Receipt, scope="chats.read")
-TYPING = declare("chat.typing", TypingOf, scope="chats.read")
-PRESENCE = declare("presence", PresenceOf, scope="chats.read")
+TYPING = declare("chat.typing", UserTyping, scope="chats.read")
+PRESENCE = declare("presence", UserPresence, scope="chats.read")

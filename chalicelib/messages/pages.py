@@ -3,28 +3,31 @@
 import base64
 import binascii
 from datetime import UTC, datetime
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from chalicelib.errors import ValidationFailed
 from chalicelib.messages.models import Chat, Message
-from chalicelib.wire import Id, Model
+from chalicelib.wire import NEXT, Id, Model
 
 _ID = TypeAdapter[str](Id)
 
 
 class ChatPage(Model):
-    """A page of chats; `next` is the cursor of the page after it."""
+    """A page of chats."""
 
-    items: list[Chat]
-    next: str | None
+    items: list[Chat] = Field(description="Chats, newest activity first.")
+    next: Annotated[str | None, NEXT, Field(examples=["MTc3MjM1NzQwMDAwMCAw"])]
 
 
-class HistoryOf(Model):
-    """A page of history; `next` is the `before` of the page after it."""
+class MessagePage(Model):
+    """A page of a chat's messages."""
 
-    items: list[Message]
-    next: str | None
+    items: list[Message] = Field(description="Messages, newest first.")
+    next: str | None = Field(
+        description="Send it as `before` for the next page; null on the last one.", examples=["42"]
+    )
 
 
 def page_of(found: list[Chat], limit: int) -> ChatPage:

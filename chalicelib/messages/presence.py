@@ -8,7 +8,7 @@ from chalicelib.auth.models import Identity
 from chalicelib.config import Settings
 from chalicelib.connections import socket_of
 from chalicelib.errors import Unauthorized, Unavailable
-from chalicelib.messages.models import PresenceList, PresenceOf
+from chalicelib.messages.models import PresenceList, UserPresence
 
 if TYPE_CHECKING:
     from chalicelib.auth.service import Auth
@@ -72,7 +72,7 @@ class Presence:
         found = self._connections.watch(watcher, visible)
         return PresenceList(
             items=[
-                PresenceOf(user_id=user_id, online=how.online, last_seen_at=how.last_seen_at)
+                UserPresence(user_id=user_id, online=how.online, last_seen_at=how.last_seen_at)
                 for user_id, how in zip(visible, found, strict=True)
             ]
         )

@@ -1,104 +1,158 @@
 """Chats and messages over HTTP."""
 
+from typing import Annotated
+
 from chalice import Blueprint
+from pydantic import Field
 
 from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
 from chalicelib.errors import ChatNotFound, NotAnswered, UserNotFound
 from chalicelib.messages.models import (
-    Changes,
+    ChangePage,
     Chat,
     Draft,
     HistoryPage,
-    Known,
     Message,
     NewChat,
-    News,
     Page,
-    Seen,
+    ReceiptUpdate,
     Since,
+    SyncAnswer,
+    SyncRequest,
 )
-from chalicelib.messages.pages import ChatPage, HistoryOf
+from chalicelib.messages.pages import ChatPage, MessagePage
 from chalicelib.rest import Reply, endpoint
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)
 
+ChatId = Annotated[Id, Field(description="The chat's id.")]
+
 
 @endpoint(
     bp,
     "POST /v1/chats",
+    tag="Chats",
     errors=(UserNotFound,),
     scope="chats.write",
     limit="chats",
     status=(201, 200),
 )
 def open_chat(identity: Identity, body: NewChat) -> Reply[Chat]:
-    """Open a direct chat: 201, or 200 where it exists."""
+    """Open a direct chat.
+
+    201 if it is new, 200 with the chat that you have with this user already.
+    """
     chat, made = deps.messages.open_direct(identity, body.user_id)
     return Reply(chat, 201 if made else 200)
 
 
-@endpoint(bp, "GET /v1/chats", scope="chats.read")
+@endpoint(bp, "GET /v1/chats", tag="Chats", scope="chats.read")
 def list_chats(identity: Identity, query: Page) -> ChatPage:
-    """Your chats, newest activity first."""
+    """List your chats.
+
+    Newest activity first.
+    """
     return deps.messages.chats(identity, query)
 
 
-@endpoint(bp, "GET /v1/chats/{chat_id}", errors=(ChatNotFound,), scope="chats.read")
-def get_chat(chat_id: Id, identity: Identity) -> Chat:
-    """A chat with its members' receipts, its last message and your unread count."""
+@endpoint(bp, "GET /v1/chats/{chat_id}", tag="Chats", errors=(ChatNotFound,), scope="chats.read")
+def get_chat(chat_id: ChatId, identity: Identity) -> Chat:
+    """Get one of your chats.
+
+    With its members' receipts, its last message and your unread count.
+    """
     return deps.messages.chat(identity, chat_id)
 
 
 @endpoint(
     bp,
     "POST /v1/chats/{chat_id}/messages",
+    tag="Messages",
     errors=(ChatNotFound, NotAnswered),
     scope="chats.write",
     limit="send",
     status=(201, 200),
 )
-def send_message(chat_id: Id, identity: Identity, body: Draft) -> Reply[Message]:
-    """Send a message: 201, or 200 with the message stored first for a resend. To somebody who has
-    not written in this chat yet: three at most."""
+def send_message(chat_id: ChatId, identity: Identity, body: Draft) -> Reply[Message]:
+    """Send a message.
+
+    201 if it is new. A resend with the same `client_id` is answered with 200 and the message
+    that was stored first. To somebody who has not written in this chat yet, you can send three
+    at most.
+    """
     message, new = deps.messages.send(identity, chat_id, body)
     return Reply(message, 201 if new else 200)
 
 
-@endpoint(bp, "GET /v1/chats/{chat_id}/messages", errors=(ChatNotFound,), scope="chats.read")
-def list_messages(chat_id: Id, identity: Identity, query: HistoryPage) -> HistoryOf:
-    """A chat's messages, newest first. A page may hold fewer than `limit`; follow `next`."""
+@endpoint(
+    bp,
+    "GET /v1/chats/{chat_id}/messages",
+    tag="Messages",
+    errors=(ChatNotFound,),
+    scope="chats.read",
+)
+def list_messages(chat_id: ChatId, identity: Identity, query: HistoryPage) -> MessagePage:
+    """List a chat's messages.
+
+    Newest first. A page may hold fewer than `limit`; follow `next`.
+    """
     return deps.messages.history(identity, chat_id, before=query.before, limit=query.limit)
 
 
-@endpoint(bp, "GET /v1/chats/{chat_id}/changes", errors=(ChatNotFound,), scope="chats.read")
-def list_changes(chat_id: Id, identity: Identity, query: Since) -> Changes:
-    """Messages created or changed after a rev, in its order; complete up to the answer's rev."""
+@endpoint(
+    bp,
+    "GET /v1/chats/{chat_id}/changes",
+    tag="Messages",
+    errors=(ChatNotFound,),
+    scope="chats.read",
+)
+def list_changes(chat_id: ChatId, identity: Identity, query: Since) -> ChangePage:
+    """List what changed in a chat.
+
+    Messages created or changed after a rev, in the order of their `rev`; complete up to the
+    `rev` of the answer.
+    """
     return deps.messages.changes(identity, chat_id, since=query.since, limit=query.limit)
 
 
 @endpoint(
-    bp, "POST /v1/chats/{chat_id}/read", errors=(ChatNotFound,), scope="chats.write", status=204
+    bp,
+    "POST /v1/chats/{chat_id}/read",
+    tag="Messages",
+    errors=(ChatNotFound,),
+    scope="chats.write",
+    status=204,
 )
-def read(chat_id: Id, identity: Identity, body: Seen) -> None:
-    """You have read everything up to `seq`."""
+def read(chat_id: ChatId, identity: Identity, body: ReceiptUpdate) -> None:
+    """Say that you have read messages.
+
+    All of the chat up to `seq`. A smaller `seq` than before changes nothing.
+    """
     deps.messages.read(identity, chat_id, body.seq)
 
 
 @endpoint(
     bp,
     "POST /v1/chats/{chat_id}/delivered",
+    tag="Messages",
     errors=(ChatNotFound,),
     scope="chats.write",
     status=204,
 )
-def delivered(chat_id: Id, identity: Identity, body: Seen) -> None:
-    """This device has everything up to `seq`."""
+def delivered(chat_id: ChatId, identity: Identity, body: ReceiptUpdate) -> None:
+    """Say that this device has received messages.
+
+    All of the chat up to `seq`. A smaller `seq` than before changes nothing.
+    """
     deps.messages.delivered(identity, chat_id, body.seq)
 
 
-@endpoint(bp, "POST /v1/sync", scope="chats.read")
-def sync(identity: Identity, body: Known) -> News:
-    """Every chat that has news for you; repeat while `more`."""
+@endpoint(bp, "POST /v1/sync", tag="Chats", scope="chats.read")
+def sync(identity: Identity, body: SyncRequest) -> SyncAnswer:
+    """Get every chat that has news for you.
+
+    For a client that was away. Repeat it while `more` is true.
+    """
     return deps.messages.sync(identity, body.chats)

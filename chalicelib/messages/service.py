@@ -20,20 +20,20 @@ from chalicelib.messages.models import (
     RECEIPT,
     TYPING,
     UNANSWERED,
-    Changes,
+    ChangePage,
     Chat,
-    ChatNews,
+    ChatSync,
     Cursors,
     Draft,
     Message,
     NewMessage,
-    News,
     Owed,
     Page,
     Stored,
-    TypingOf,
+    SyncAnswer,
+    UserTyping,
 )
-from chalicelib.messages.pages import ChatPage, HistoryOf, after_cursor, page_of
+from chalicelib.messages.pages import ChatPage, MessagePage, after_cursor, page_of
 from chalicelib.messages.publisher import Publisher
 from chalicelib.messages.store import NO_CHAT
 from chalicelib.wire import now
@@ -164,39 +164,39 @@ class Messages:
 
     def history(
         self, reader: Identity, chat_id: str, *, before: int | None, limit: int
-    ) -> HistoryOf:
+    ) -> MessagePage:
         """Messages below a seq, newest first."""
         found = _found(
             self._store.history(chat_id, member=reader.user_id, before=before, limit=limit + 1)
         )
         items = _fitting(found[:limit], ANSWER_BYTES)
         more = len(items) < len(found)
-        return HistoryOf(items=items, next=str(items[-1].seq) if more else None)
+        return MessagePage(items=items, next=str(items[-1].seq) if more else None)
 
-    def changes(self, reader: Identity, chat_id: str, *, since: int, limit: int) -> Changes:
+    def changes(self, reader: Identity, chat_id: str, *, since: int, limit: int) -> ChangePage:
         """What happened in a chat after a rev, complete up to the answer's rev."""
         return self._changes(reader, chat_id, since, limit, ANSWER_BYTES)
 
-    def sync(self, reader: Identity, known: dict[str, int]) -> News:
+    def sync(self, reader: Identity, known: dict[str, int]) -> SyncAnswer:
         """Every chat that has news for a client that knows `known`, as many as fit into an answer.
 
         For a chat that the client does not know, it gets the newest messages; the rest is history.
         """
-        items: list[ChatNews] = []
+        items: list[ChatSync] = []
         room = ANSWER_BYTES
         found = self._store.news(reader.user_id, known, limit=SYNC_CHATS + 1)
         for chat in found[:SYNC_CHATS]:
             if room < ANSWER_BYTES // 10:
-                return News(items=items, more=True)
+                return SyncAnswer(items=items, more=True)
             since = known.get(chat.id, max(0, chat.last_rev - 50))
             try:
                 changes = self._changes(reader, chat.id, since, 50, room)
             except ChatNotFound:  # left meanwhile
                 continue
-            news = ChatNews(chat=chat, changes=changes.items, rev=changes.rev, more=changes.more)
+            news = ChatSync(chat=chat, changes=changes.items, rev=changes.rev, more=changes.more)
             room -= len(to_json(news))
             items.append(news)
-        return News(items=items, more=len(found) > SYNC_CHATS)
+        return SyncAnswer(items=items, more=len(found) > SYNC_CHATS)
 
     def read(self, reader: Identity, chat_id: str, seq: int) -> None:
         """The reader has read everything up to `seq`; read is also delivered. A repetition sends
@@ -217,7 +217,7 @@ class Messages:
         """Show the other members that somebody types, or stopped. Does nothing until the chat is
         answered."""
         others = _found(self._store.observers(chat_id, member=writer.user_id))
-        data = TypingOf(chat_id=chat_id, user_id=writer.user_id, typing=typing)
+        data = UserTyping(chat_id=chat_id, user_id=writer.user_id, typing=typing)
         self._gateway.tell(others, TYPING.of(data))
 
     def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
@@ -313,14 +313,14 @@ class Messages:
 
     def _changes(
         self, reader: Identity, chat_id: str, since: int, limit: int, room: int
-    ) -> Changes:
+    ) -> ChangePage:
         found = _found(
             self._store.changes(chat_id, member=reader.user_id, since=since, limit=limit)
         )
         fitting = _fitting(found.items, room)
         if len(fitting) == len(found.items):
             return found
-        return Changes(items=fitting, rev=fitting[-1].rev, more=True)
+        return ChangePage(items=fitting, rev=fitting[-1].rev, more=True)
 
     def _move(self, reader: Identity, chat_id: str, **cursors: int) -> Cursors:
         return _found(self._store.move_cursors(chat_id, member=reader.user_id, **cursors))

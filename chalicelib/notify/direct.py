@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chalicelib import metrics
 from chalicelib.auth.models import Program
 from chalicelib.ids import new_id, push_tag
-from chalicelib.notify.models import NewPush, Notice, Outcome, PushedTo, PushResult
+from chalicelib.notify.models import NewPush, Notice, Outcome, PushOutcome, PushResult
 from chalicelib.notify.service import APP_NAME, forget
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ def _notice(device: "PushTarget", tag: str, new: NewPush) -> Notice:
     )
 
 
-def _told(user_id: str, outcomes: list[Outcome]) -> PushedTo:
+def _told(user_id: str, outcomes: list[Outcome]) -> PushOutcome:
     states = Counter(outcome.state for outcome in outcomes)
     if states["sent"]:
-        return PushedTo(user_id=user_id, outcome="sent", devices=states["sent"])
+        return PushOutcome(user_id=user_id, outcome="sent", devices=states["sent"])
     if states["retry"]:
-        return PushedTo(user_id=user_id, outcome="try_again", devices=0)
+        return PushOutcome(user_id=user_id, outcome="try_again", devices=0)
     if states["invalid"]:
-        return PushedTo(user_id=user_id, outcome="refused", devices=0)
-    return PushedTo(user_id=user_id, outcome="no_device", devices=0)
+        return PushOutcome(user_id=user_id, outcome="refused", devices=0)
+    return PushOutcome(user_id=user_id, outcome="no_device", devices=0)

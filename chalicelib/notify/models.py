@@ -7,7 +7,7 @@ from pydantic_core import to_json
 
 from chalicelib.events import USERS_PER_EVENT, MessageUnread
 from chalicelib.sentences import said, wrong
-from chalicelib.wire import NFC, PRINTABLE, VISIBLE, Id, Input, Model, Token
+from chalicelib.wire import NFC, PRINTABLE, VISIBLE, Id, Input, Model, OurId, Token
 
 MAX_DATA_BYTES = 2048
 # Of Google's (a message with them is refused), of Apple's (beside which FCM puts the data), and of
@@ -37,7 +37,12 @@ Data = Annotated[
         ],
         Annotated[str, PRINTABLE],
     ],
-    Field(max_length=20, repr=False),
+    Field(
+        max_length=20,
+        repr=False,
+        description="Data for the app: strings by names, at most 20 and 2,048 bytes as JSON.",
+        examples=[{"order": "17"}],
+    ),
     AfterValidator(_data),
 ]
 """The data for the app: strings by names, as FCM takes them."""
@@ -138,30 +143,60 @@ class Notice(NamedTuple):
 
 
 class NewPush(Input):
-    """A program's notification. With a `collapse_key` it replaces the program's earlier one with
-    the same key on each device. Where previews are off, the device shows only that there is one,
-    and the app gets no `data`."""
+    """A program's notification. Where a user has turned previews off, the device shows only that
+    there is one, and the app gets no `data`."""
 
-    user_ids: Annotated[list[Id], Field(min_length=1, max_length=100)]
-    title: Annotated[str, Field(min_length=1, max_length=100, repr=False), NFC, PRINTABLE, VISIBLE]
-    body: Annotated[str, Field(min_length=1, max_length=500, repr=False), NFC, PRINTABLE, VISIBLE]
+    user_ids: Annotated[
+        list[Id], Field(min_length=1, max_length=100, description="Whom to notify.")
+    ]
+    title: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=100,
+            repr=False,
+            description="The first line that is shown, beside the program's name.",
+            examples=["Your order"],
+        ),
+        NFC,
+        PRINTABLE,
+        VISIBLE,
+    ]
+    body: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=500,
+            repr=False,
+            description="The text that is shown.",
+            examples=["It is on its way."],
+        ),
+        NFC,
+        PRINTABLE,
+        VISIBLE,
+    ]
     data: Data = Field(default_factory=dict)
-    collapse_key: Annotated[Token, Field(max_length=64)] | None = None
+    collapse_key: Annotated[Token, Field(max_length=64)] | None = Field(
+        None,
+        description="On each device it replaces the program's earlier notification with the same "
+        "key.",
+    )
 
 
-class PushedTo(Model):
-    """What became of a program's notification for a user, and how many devices it was taken for.
+class PushOutcome(Model):
+    """What became of a program's notification for a user."""
 
-    `sent`: FCM took it for one device at least. `no_device`: there is none, or no such user.
-    `try_again`: FCM takes none now. `refused`: it never will.
-    """
-
-    user_id: str
-    outcome: Literal["sent", "no_device", "try_again", "refused"]
-    devices: int
+    user_id: OurId = Field(description="The user's id.")
+    outcome: Literal["sent", "no_device", "try_again", "refused"] = Field(
+        description="`sent`: FCM took it for one device at least. `no_device`: there is none, or "
+        "no such user. `try_again`: FCM takes none now. `refused`: it never will."
+    )
+    devices: int = Field(description="How many devices it was taken for.", examples=[1])
 
 
 class PushResult(Model):
-    """One entry for each user, in the order of the question."""
+    """What became of a notification."""
 
-    items: list[PushedTo]
+    items: list[PushOutcome] = Field(
+        description="One entry for each user, in the order of the question."
+    )

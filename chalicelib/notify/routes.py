@@ -10,7 +10,10 @@ from chalicelib.rest import endpoint
 bp = Blueprint(__name__)
 
 
-@endpoint(bp, "POST /v1/push", scope="push.send")
+@endpoint(bp, "POST /v1/push", tag="Push", scope="push.send")
 def push_at_once(program: Program, body: NewPush) -> PushResult:
-    """Push to all devices of users at once, and answer what became of it."""
+    """Push a notification to all devices of users.
+
+    For programs in their own name. It is sent at once, and the answer says what became of it.
+    """
     return deps.direct_push.send(program, body)

@@ -9,22 +9,16 @@ from chalicelib.errors.protocol import with_link
 from chalicelib.forms import Sent
 from chalicelib.oauth.look import source
 from chalicelib.oauth.models import NoWayBack, one_each
+from chalicelib.oauth.wire import AuthorizationRequest, LogoutRequest
 
 MODES = ("query", "form_post")
 """The response modes (OAuth 2.0 Multiple Response Type Encoding Practices, Form Post Response
 Mode). The first is that of a request which names none."""
 
-REQUEST = frozenset({
-    *("response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce"),
-    *("code_challenge", "code_challenge_method", "resource", "request", "request_uri", "claims"),
-    *("prompt", "max_age", "login_hint", "id_token_hint", "display", "ui_locales", "acr_values"),
-})  # fmt: skip
+REQUEST = frozenset(AuthorizationRequest.__annotations__)
 """The parameters of a request that a browser brings."""
 
-LOGOUT = frozenset({
-    *("id_token_hint", "logout_hint", "client_id", "post_logout_redirect_uri", "state"),
-    "ui_locales",
-})  # fmt: skip
+LOGOUT = frozenset(LogoutRequest.__annotations__)
 """Those of a request to sign out (OpenID Connect RP-Initiated Logout, section 2)."""
 
 MAX_ADDRESS = 8000

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 
 from chalicelib.addresses import shown
-from chalicelib.auth.models import Identity, SignedIn
+from chalicelib.auth.models import Identity
 from chalicelib.auth.scopes import SIGN_IN
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import Unauthorized, UserNotFound

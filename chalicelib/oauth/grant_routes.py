@@ -1,6 +1,9 @@
 """The programs that a user let in, over HTTP."""
 
+from typing import Annotated
+
 from chalice import Blueprint
+from pydantic import Field
 
 from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
@@ -10,14 +13,24 @@ from chalicelib.wire import Id
 
 bp = Blueprint(__name__)
 
+ClientId = Annotated[Id, Field(description="The program's id.")]
 
-@endpoint(bp, "GET /v1/auth/programs", scope="account")
+
+@endpoint(bp, "GET /v1/auth/programs", tag="OAuth clients", scope="account")
 def list_programs(identity: Identity) -> AllowedPrograms:
-    """The programs that you let in, by name, and what each may do."""
+    """List the programs that you let in.
+
+    By name, with what each may do.
+    """
     return deps.grants.all(identity)
 
 
-@endpoint(bp, "DELETE /v1/auth/programs/{client_id}", scope="account", status=204)
-def end_program(identity: Identity, client_id: Id) -> None:
-    """End a program's access to your account at once. It must ask you again."""
+@endpoint(
+    bp, "DELETE /v1/auth/programs/{client_id}", tag="OAuth clients", scope="account", status=204
+)
+def end_program(identity: Identity, client_id: ClientId) -> None:
+    """End a program's access to your account.
+
+    At once. The program has to ask you again.
+    """
     deps.grants.end(identity, client_id)

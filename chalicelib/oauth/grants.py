@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from chalicelib.auth.models import Identity
 from chalicelib.clock import NOW
 from chalicelib.oauth.models import USER_SCOPES
-from chalicelib.wire import Model, Utc
+from chalicelib.wire import Model, OurId, Utc
 
 if TYPE_CHECKING:
     from chalicelib.auth.service import Auth
@@ -15,23 +17,25 @@ if TYPE_CHECKING:
 class Permission(Model):
     """Something that a program may do, and the words that its user was asked with."""
 
-    scope: str
-    text: str
+    scope: str = Field(description="The name of the scope.", examples=["chats.read"])
+    text: str = Field(
+        description="What the user was asked: may the program …", examples=["read your chats"]
+    )
 
 
 class AllowedProgram(Model):
-    """A program that a user let in. `agreed_at`: when they did so last."""
+    """A program that a user let in."""
 
-    client_id: str
-    name: str
-    permissions: list[Permission]
-    agreed_at: Utc
+    client_id: OurId = Field(description="The program's id.")
+    name: str = Field(description="What the program is called.", examples=["Shoe shop"])
+    permissions: list[Permission] = Field(description="What it may do.")
+    agreed_at: Utc = Field(description="When the user last agreed.")
 
 
 class AllowedPrograms(Model):
-    """The programs that a user let in, by name; at most MAX_PROGRAMS."""
+    """The programs that a user let in."""
 
-    items: list[AllowedProgram]
+    items: list[AllowedProgram] = Field(description="All of them, by name.")
 
 
 class Grants:

@@ -1,14 +1,62 @@
 """The provider's metadata (RFC 8414, OpenID Connect Discovery)."""
 
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field, WithJsonSchema
+from typing_extensions import TypedDict
 
 from chalicelib.oauth.answers import MODES
 from chalicelib.oauth.models import SERVICE_SCOPES, USER_SCOPES
 
 _SECRET = ["client_secret_basic", "client_secret_post"]
+_URI = WithJsonSchema({"type": "string", "format": "uri"})
+
+Uri = Annotated[str, _URI, Field(examples=["https://chat.example.org/oauth2/authorize"])]
+Names = Annotated[list[str], Field(examples=[["none"]])]
 
 
-def metadata(issuer: str) -> dict[str, Any]:
+class ServerMetadata(TypedDict):
+    """Where the endpoints are, and what they take."""
+
+    issuer: Annotated[Uri, Field(description="The address of this API, as tokens name it.")]
+    authorization_endpoint: Annotated[Uri, Field(description="Where users are sent to.")]
+    token_endpoint: Annotated[Uri, Field(description="Where programs get tokens.")]
+    revocation_endpoint: Annotated[Uri, Field(description="Where they end tokens (RFC 7009).")]
+    introspection_endpoint: Annotated[
+        Uri, Field(description="Where they ask about tokens (RFC 7662).")
+    ]
+    userinfo_endpoint: Annotated[Uri, Field(description="Where they ask about the user.")]
+    end_session_endpoint: Annotated[Uri, Field(description="Where users are sent to sign out.")]
+    jwks_uri: Annotated[Uri, Field(description="The public keys of the signatures.")]
+    scopes_supported: Annotated[Names, Field(description="The scopes.")]
+    claims_supported: Annotated[Names, Field(description="What may be told of a user.")]
+    response_types_supported: Annotated[Names, Field(description="Codes only.")]
+    response_modes_supported: Annotated[Names, Field(description="How answers come back.")]
+    grant_types_supported: Annotated[Names, Field(description="What is traded for tokens.")]
+    code_challenge_methods_supported: Annotated[Names, Field(description="PKCE by SHA-256.")]
+    subject_types_supported: Annotated[Names, Field(description="All programs see one user id.")]
+    id_token_signing_alg_values_supported: Annotated[
+        Names, Field(description="How ID tokens are signed.")
+    ]
+    prompt_values_supported: Annotated[Names, Field(description="The values of `prompt`.")]
+    token_endpoint_auth_methods_supported: Annotated[
+        Names, Field(description="How programs authenticate to get tokens.")
+    ]
+    revocation_endpoint_auth_methods_supported: Annotated[
+        Names, Field(description="How they authenticate to end tokens.")
+    ]
+    introspection_endpoint_auth_methods_supported: Annotated[
+        Names, Field(description="How they authenticate to ask about tokens.")
+    ]
+    authorization_response_iss_parameter_supported: Annotated[
+        bool, Field(description="Answers name the issuer (RFC 9207).")
+    ]
+    claims_parameter_supported: Annotated[bool, Field(description="`claims` is passed over.")]
+    request_parameter_supported: Annotated[bool, Field(description="`request` is refused.")]
+    request_uri_parameter_supported: Annotated[bool, Field(description="`request_uri` is refused.")]
+
+
+def metadata(issuer: str) -> ServerMetadata:
     """One document for both specifications: clients ignore members that they do not know."""
     return {
         "issuer": issuer,

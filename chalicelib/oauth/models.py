@@ -11,13 +11,13 @@ from ipaddress import ip_address
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from chalicelib.auth.scopes import OFFLINE
 from chalicelib.errors import BadRequest
 from chalicelib.sentences import wrong
 from chalicelib.users.models import Name
-from chalicelib.wire import UUID, Id, Input, Limit, Model, Utc, now
+from chalicelib.wire import CURSOR, NEXT, UUID, Id, Input, Limit, Model, OurId, Utc, now
 
 USER_SCOPES = {
     "openid": "know who you are here",
@@ -81,9 +81,41 @@ def _scope(value: str) -> str:
     return value
 
 
-RedirectUri = Annotated[str, AfterValidator(_redirect_uri)]
-RedirectUris = Annotated[list[RedirectUri], Field(max_length=20)]
-Scopes = Annotated[list[Annotated[str, AfterValidator(_scope)]], Field(min_length=1, max_length=20)]
+RedirectUri = Annotated[
+    str, Field(examples=["https://shop.example.org/back"]), AfterValidator(_redirect_uri)
+]
+RedirectUris = Annotated[
+    list[RedirectUri],
+    Field(
+        max_length=20,
+        description="Where users may be sent back to, compared to the letter. An address with "
+        "http and 127.0.0.1, [::1] or localhost that has no port stands for all ports of this "
+        "very host, as programs on a desk need it (RFC 8252, section 7.3).",
+    ),
+]
+LogoutUris = Annotated[
+    RedirectUris,
+    Field(description="Where users may be sent after signing out, compared alike."),
+]
+Scopes = Annotated[
+    list[Annotated[str, Field(examples=["openid"]), AfterValidator(_scope)]],
+    Field(
+        min_length=1,
+        max_length=20,
+        description="What it may ask users for, and do in its own name: "
+        + ", ".join(f"`{one}`" for one in (*USER_SCOPES, *sorted(SERVICE_SCOPES)))
+        + ".",
+    ),
+]
+ProgramName = Annotated[
+    Name, Field(description="What people see when it asks them.", examples=["Shoe shop"])
+]
+PKCE = (
+    "Whether it must use PKCE. Without, a confidential program that asks for `openid` may send a "
+    "nonce in place of a challenge, and must check it (RFC 9700, section 2.1.1)."
+)
+CLAIMS = "Whether ID tokens also say what `profile` and `email` let userinfo say."
+CONFIDENTIAL = "Whether it can keep a secret, as servers can. Only then can it act in its own name."
 
 
 def check_fits(client: "NewClient | OAuthClient") -> None:
@@ -100,24 +132,28 @@ def check_fits(client: "NewClient | OAuthClient") -> None:
 
 
 class NewClient(Input):
-    """Registers a program. A confidential one gets a secret; only it can act in its own name.
+    """Registers a program."""
 
-    `redirect_uris`: where users may be sent back to, compared to the letter. An address with http
-    and 127.0.0.1, [::1] or localhost that has no port stands for all ports of this very host, as
-    programs on a desk need it (RFC 8252, section 7.3; 8.3 advises against localhost).
-    `post_logout_redirect_uris`: where they may be sent after signing out, compared alike.
-    `require_pkce`: without it, a confidential program that asks for `openid` may send a nonce in
-    place of a PKCE challenge, and must check it (RFC 9700, section 2.1.1).
-    `claims_in_id_token`: ID tokens also say what `profile` and `email` let userinfo say.
-    """
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Shoe shop",
+                    "redirect_uris": ["https://shop.example.org/back"],
+                    "scopes": ["openid", "profile"],
+                    "confidential": True,
+                }
+            ]
+        }
+    )
 
-    name: Name
+    name: ProgramName
     redirect_uris: RedirectUris = Field(default_factory=list)
-    post_logout_redirect_uris: RedirectUris = Field(default_factory=list)
+    post_logout_redirect_uris: LogoutUris = Field(default_factory=list)
     scopes: Scopes
-    confidential: bool
-    require_pkce: bool = True
-    claims_in_id_token: bool = False
+    confidential: bool = Field(description=CONFIDENTIAL, examples=[True])
+    require_pkce: bool = Field(True, description=PKCE)
+    claims_in_id_token: bool = Field(False, description=CLAIMS)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -129,52 +165,76 @@ class ClientChanges(Input):
     """What to change of a program; what is left out stays. Whether it has a secret cannot change:
     register another one for that."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Shoe shop"}]})
+
     # The defaults are never read (only what was sent is), and keep null from being allowed.
-    name: Name = Field(default_factory=str)
+    name: ProgramName = Field(default_factory=str)
     redirect_uris: RedirectUris = Field(default_factory=list)
-    post_logout_redirect_uris: RedirectUris = Field(default_factory=list)
+    post_logout_redirect_uris: LogoutUris = Field(default_factory=list)
     scopes: Scopes = Field(default_factory=list)
-    require_pkce: bool = Field(default_factory=bool)
-    claims_in_id_token: bool = Field(default_factory=bool)
+    require_pkce: bool = Field(default_factory=bool, description=PKCE)
+    claims_in_id_token: bool = Field(default_factory=bool, description=CLAIMS)
 
 
 class ClientInfo(Model):
-    """A registered program, as admins see it. `last_used_at`: when it last asked for a token or
-    about one, to the hour. A secret that was replaced is good until `former_secret_until`, and was
-    last shown at `former_secret_used_at`."""
+    """A registered program, as admins see it."""
 
-    client_id: str
-    name: str
-    redirect_uris: list[str]
-    post_logout_redirect_uris: list[str]
-    scopes: list[str]
-    confidential: bool
-    require_pkce: bool
-    claims_in_id_token: bool
-    created_at: Utc
-    last_used_at: Utc | None = None
-    former_secret_until: Utc | None = None
-    former_secret_used_at: Utc | None = None
+    client_id: OurId = Field(description="The program's id.")
+    name: str = Field(description="What people see when it asks them.", examples=["Shoe shop"])
+    redirect_uris: list[str] = Field(
+        description="Where users may be sent back to.",
+        examples=[["https://shop.example.org/back"]],
+    )
+    post_logout_redirect_uris: list[str] = Field(
+        description="Where users may be sent after signing out.",
+        examples=[["https://shop.example.org/bye"]],
+    )
+    scopes: list[str] = Field(
+        description="What it may ask users for, and do in its own name.",
+        examples=[["openid", "profile"]],
+    )
+    confidential: bool = Field(description=CONFIDENTIAL)
+    require_pkce: bool = Field(description=PKCE)
+    claims_in_id_token: bool = Field(description=CLAIMS)
+    created_at: Utc = Field(description="When it was registered.")
+    last_used_at: Utc | None = Field(
+        None,
+        description="When it last asked for a token or about one, to the hour; null if never.",
+    )
+    former_secret_until: Utc | None = Field(
+        None,
+        description="Until when a secret that was replaced is good; null if there is none.",
+        examples=[None],
+    )
+    former_secret_used_at: Utc | None = Field(
+        None,
+        description="When the replaced secret was last used, to the hour; null if never.",
+        examples=[None],
+    )
 
 
 class RegisteredClient(ClientInfo):
-    """The answer to registering one, or to a new secret. Only this answer shows the secret."""
+    """A program with its new secret."""
 
-    client_secret: Annotated[str | None, Field(repr=False)]
+    client_secret: str | None = Field(
+        repr=False,
+        description="Only this answer shows it; null for a public program.",
+        examples=["Zr8uXk2m…"],
+    )
 
 
 class ClientQuery(Input):
-    """Query of the list of programs; `cursor` is the `next` of the answer before."""
+    """Query of the list of programs."""
 
     limit: Limit = 50
-    cursor: Id | None = None
+    cursor: Annotated[Id | None, CURSOR] = None
 
 
 class ClientPage(Model):
     """Programs, newest first."""
 
-    items: list[ClientInfo]
-    next: str | None
+    items: list[ClientInfo] = Field(description="The programs of this page.")
+    next: Annotated[OurId | None, NEXT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
 from chalicelib.addresses import MAX_ADDRESS
-from chalicelib.auth.models import canonical_login
+from chalicelib.auth.typed import canonical_login
 from chalicelib.errors import Unauthorized
 from chalicelib.users.models import Profile
 

@@ -15,7 +15,8 @@ from authlib.oauth2.rfc6749 import (
 )
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
-from chalicelib.auth.models import Client, Identity, Tokens
+from chalicelib.auth.models import Client, Identity
+from chalicelib.auth.session_models import Tokens
 from chalicelib.config import Settings
 from chalicelib.errors import UserNotFound
 from chalicelib.errors.protocol import with_link

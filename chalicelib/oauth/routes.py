@@ -1,16 +1,17 @@
 """The provider: what programs and browsers ask of it, and how admins register programs."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from chalice import Blueprint
+from pydantic import Field
 
 from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
 from chalicelib.errors import AppError, NoSecret
-from chalicelib.forms import Sent
+from chalicelib.forms import Sent, Takes
 from chalicelib.headers import BASIC, RESOURCE_METADATA
 from chalicelib.oauth import look, pages, resource
-from chalicelib.oauth.metadata import metadata
+from chalicelib.oauth.metadata import ServerMetadata, metadata
 from chalicelib.oauth.models import (
     ClientChanges,
     ClientInfo,
@@ -18,6 +19,19 @@ from chalicelib.oauth.models import (
     ClientQuery,
     NewClient,
     RegisteredClient,
+)
+from chalicelib.oauth.wire import (
+    AuthorizationRequest,
+    GrantedTokens,
+    LogoutForm,
+    LogoutRequest,
+    RevocationAnswer,
+    SignInForm,
+    TokenQuestion,
+    TokenRequest,
+    TokenState,
+    UserInfo,
+    UserInfoForm,
 )
 from chalicelib.rest import Answer, endpoint
 from chalicelib.wire import Id
@@ -27,6 +41,8 @@ if TYPE_CHECKING:
     from chalicelib.oauth.protocol import Outcome
 
 bp = Blueprint(__name__)
+
+ClientId = Annotated[Id, Field(description="The program's id.")]
 
 CLIENTS = "/v1/admin/oauth-clients"
 
@@ -43,140 +59,248 @@ def _refused(error: AppError) -> dict[str, str]:
     return {"error": known.get(error.status, code), "error_description": str(error)}
 
 
-@endpoint(bp, "GET /.well-known/openid-configuration", limit="open", public=True)
-def openid_configuration() -> dict[str, Any]:
-    """The provider's metadata, for OpenID Connect clients."""
+@endpoint(bp, "GET /.well-known/openid-configuration", tag="OAuth", limit="open", public=True)
+def openid_configuration() -> ServerMetadata:
+    """Get the provider's metadata for OpenID Connect.
+
+    Where the endpoints are, and what they take (OpenID Connect Discovery).
+    """
     return metadata(deps.settings.issuer)
 
 
-@endpoint(bp, "GET /.well-known/oauth-authorization-server", limit="open", public=True)
-def authorization_server() -> dict[str, Any]:
-    """The provider's metadata, for OAuth clients (RFC 8414)."""
+@endpoint(bp, "GET /.well-known/oauth-authorization-server", tag="OAuth", limit="open", public=True)
+def authorization_server() -> ServerMetadata:
+    """Get the provider's metadata for OAuth 2.0.
+
+    The same as for OpenID Connect (RFC 8414).
+    """
     return metadata(deps.settings.issuer)
 
 
-@endpoint(bp, f"GET {RESOURCE_METADATA}", limit="open", public=True)
-def protected_resource() -> dict[str, Any]:
-    """Where programs get tokens for this API, and for what (RFC 9728)."""
+@endpoint(bp, f"GET {RESOURCE_METADATA}", tag="OAuth", limit="open", public=True)
+def protected_resource() -> resource.ResourceMetadata:
+    """Get where tokens for this API come from.
+
+    For programs that were refused by this API (RFC 9728).
+    """
     return resource.resource_metadata(deps.settings.issuer)
 
 
-@endpoint(bp, "GET /oauth2/authorize", status=(200, 303, 400), limit="page", page=_trouble)
-def ask_user(sent: Sent, client: Client) -> Answer:
-    """Ask a user whether a program may: sign-in and consent."""
+@endpoint(
+    bp, "GET /oauth2/authorize", tag="OAuth", status=(200, 303, 400), limit="page", page=_trouble
+)
+def ask_user(sent: Annotated[Sent, Takes(query=AuthorizationRequest)], client: Client) -> Answer:
+    """Send a user to the sign-in page.
+
+    A program sends the user's browser here. The user signs in and agrees, and the browser goes
+    back to the program with a code (RFC 6749, section 4.1).
+    """
     return _shown(deps.browsers.ask(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/authorize", status=(200, 303, 400, 403), limit="page", page=_trouble)
-def answer_of_user(sent: Sent, client: Client) -> Answer:
-    """What the user answers on that page."""
+@endpoint(
+    bp,
+    "POST /oauth2/authorize",
+    tag="OAuth",
+    status=(200, 303, 400, 403),
+    limit="page",
+    page=_trouble,
+)
+def answer_of_user(
+    sent: Annotated[Sent, Takes(query=AuthorizationRequest, form=SignInForm)], client: Client
+) -> Answer:
+    """Take what the user answers on the sign-in page.
+
+    The page posts its forms here. A program may also send its request by a form; the browser is
+    then sent to the page.
+    """
     return _shown(deps.browsers.answer(sent, client))
 
 
-@endpoint(bp, "GET /oauth2/google", limit="page", page=_trouble)
+@endpoint(bp, "GET /oauth2/google", tag="OAuth", limit="page", page=_trouble)
 def back_from_google() -> Answer:
-    """Where Google sends a user back to who signs in on that page."""
+    """Take a user back from Google.
+
+    Google sends the user here who signs in with Google on the sign-in page. What it answers is
+    in the fragment of the address.
+    """
     return _shown(deps.browsers.from_google())
 
 
 @endpoint(
     bp,
     "POST /oauth2/token",
+    tag="OAuth",
     limit="token",
     status=(200, 400, 401),
     told=_refused,
     readers="programs",
 )
-def give_token(sent: Sent, client: Client) -> Answer:
-    """Trade a code, a refresh token or a client's own credentials for tokens (RFC 6749)."""
+def give_token(
+    sent: Annotated[Sent, Takes(form=TokenRequest, basic=True)], client: Client
+) -> Annotated[Answer, GrantedTokens]:
+    """Get tokens.
+
+    In exchange for a code, a refresh token or the program's own credentials (RFC 6749, section
+    3.2).
+    """
     return _told(deps.oauth.token(sent, client))
 
 
 @endpoint(
     bp,
     "POST /oauth2/revoke",
+    tag="OAuth",
     limit="token",
     status=(200, 400, 401),
     told=_refused,
     readers="programs",
 )
-def revoke_token(sent: Sent, client: Client) -> Answer:
-    """End the grant that a token belongs to (RFC 7009)."""
+def revoke_token(
+    sent: Annotated[Sent, Takes(form=TokenQuestion, basic=True)], client: Client
+) -> Annotated[Answer, RevocationAnswer]:
+    """End the grant that a token belongs to.
+
+    Its access token and its refresh token are void (RFC 7009).
+    """
     return _told(deps.oauth.revoke(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/introspect", limit="token", status=(200, 400, 401), told=_refused)
-def introspect_token(sent: Sent, client: Client) -> Answer:
-    """Whether a token is valid and what it allows, for confidential clients (RFC 7662)."""
+@endpoint(
+    bp, "POST /oauth2/introspect", tag="OAuth", limit="token", status=(200, 400, 401), told=_refused
+)
+def introspect_token(
+    sent: Annotated[Sent, Takes(form=TokenQuestion, basic=True)], client: Client
+) -> Annotated[Answer, TokenState]:
+    """Ask whether a token is good, and for what.
+
+    For confidential programs, about their own tokens; with the scope `tokens.introspect` about
+    all (RFC 7662).
+    """
     return _told(deps.oauth.introspect(sent, client))
 
 
-@endpoint(bp, "GET /oauth2/userinfo", scope="openid", told=_refused, readers="everybody")
-def userinfo(identity: Identity, sent: Sent) -> dict[str, Any]:
-    """What the user agreed to show of themselves."""
+@endpoint(
+    bp, "GET /oauth2/userinfo", tag="OAuth", scope="openid", told=_refused, readers="everybody"
+)
+def userinfo(identity: Identity, sent: Sent) -> Annotated[dict[str, Any], UserInfo]:
+    """Get what the user agreed to show of themselves.
+
+    The scopes `profile` and `email` decide (OpenID Connect Core, section 5.3).
+    """
     return deps.oauth.userinfo(identity)
 
 
-@endpoint(bp, "POST /oauth2/userinfo", scope="openid", told=_refused, readers="everybody")
-def userinfo_by_post(identity: Identity, sent: Sent) -> dict[str, Any]:
-    """The same by POST, which OpenID Connect asks for as well. The token may be in the form."""
+@endpoint(
+    bp, "POST /oauth2/userinfo", tag="OAuth", scope="openid", told=_refused, readers="everybody"
+)
+def userinfo_by_post(
+    identity: Identity, sent: Annotated[Sent, Takes(form=UserInfoForm)]
+) -> Annotated[dict[str, Any], UserInfo]:
+    """Get the same by POST.
+
+    OpenID Connect asks for this way as well. The access token may be in the form.
+    """
     return deps.oauth.userinfo(identity)
 
 
-@endpoint(bp, "GET /oauth2/logout", status=(200, 303, 400), limit="page", page=_trouble)
-def ask_to_sign_out(sent: Sent, client: Client) -> Answer:
-    """Sign a user out for a program (RP-Initiated Logout), or ask them whether to."""
+@endpoint(
+    bp, "GET /oauth2/logout", tag="OAuth", status=(200, 303, 400), limit="page", page=_trouble
+)
+def ask_to_sign_out(sent: Annotated[Sent, Takes(query=LogoutRequest)], client: Client) -> Answer:
+    """Sign a user out for a program.
+
+    A program sends the user's browser here (OpenID Connect RP-Initiated Logout). Without an ID
+    token, the user is asked first.
+    """
     return _shown(deps.browsers.sign_out(sent, client))
 
 
-@endpoint(bp, "POST /oauth2/logout", status=(200, 303, 400, 403), limit="page", page=_trouble)
-def sign_out(sent: Sent, client: Client) -> Answer:
-    """The same by a form; and the user's answer to the question."""
+@endpoint(
+    bp, "POST /oauth2/logout", tag="OAuth", status=(200, 303, 400, 403), limit="page", page=_trouble
+)
+def sign_out(
+    sent: Annotated[Sent, Takes(query=LogoutRequest, form=LogoutForm)], client: Client
+) -> Answer:
+    """Sign a user out by a form.
+
+    The same request by POST; and the user's answer to the question.
+    """
     return _shown(deps.browsers.sign_out(sent, client))
 
 
-@endpoint(bp, f"POST {CLIENTS}", scope="admin.clients", status=201)
+@endpoint(bp, f"POST {CLIENTS}", tag="OAuth clients", scope="admin.clients", status=201)
 def register_client(identity: Identity, client: Client, body: NewClient) -> RegisteredClient:
-    """Register a program that people may sign in to. Only this answer shows its secret."""
+    """Register a program.
+
+    People may then sign in to it, or it acts in its own name. Only this answer shows its
+    secret.
+    """
     return deps.oauth_clients.register(identity, client, body)
 
 
-@endpoint(bp, f"GET {CLIENTS}", scope="admin.clients")
+@endpoint(bp, f"GET {CLIENTS}", tag="OAuth clients", scope="admin.clients")
 def list_clients(identity: Identity, query: ClientQuery) -> ClientPage:
-    """The registered programs, newest first."""
+    """List the registered programs.
+
+    Newest first.
+    """
     return deps.oauth_clients.list(query)
 
 
-@endpoint(bp, f"PATCH {CLIENTS}/{{client_id}}", scope="admin.clients")
+@endpoint(bp, f"PATCH {CLIENTS}/{{client_id}}", tag="OAuth clients", scope="admin.clients")
 def update_client(
-    identity: Identity, client: Client, client_id: Id, body: ClientChanges
+    identity: Identity, client: Client, client_id: ClientId, body: ClientChanges
 ) -> ClientInfo:
-    """Change what you send of a program. Scopes that it loses are missing from its next tokens."""
+    """Change a program.
+
+    What you leave out stays. Scopes that it loses are missing from its next tokens.
+    """
     return deps.oauth_clients.update(identity, client, client_id, body)
 
 
 @endpoint(
     bp,
     f"POST {CLIENTS}/{{client_id}}/secret",
+    tag="OAuth clients",
     errors=(NoSecret,),
     scope="admin.clients",
     status=201,
 )
-def rotate_client_secret(identity: Identity, client: Client, client_id: Id) -> RegisteredClient:
-    """Give a program a new secret, which only this answer shows. The one until now stays good for
-    seven days, or until you end it."""
+def rotate_client_secret(
+    identity: Identity, client: Client, client_id: ClientId
+) -> RegisteredClient:
+    """Give a program a new secret.
+
+    Only this answer shows it. The secret until now stays good for seven days, or until you end
+    it.
+    """
     return deps.oauth_clients.rotate_secret(identity, client, client_id)
 
 
-@endpoint(bp, f"DELETE {CLIENTS}/{{client_id}}/former-secret", scope="admin.clients", status=204)
-def end_former_secret(identity: Identity, client: Client, client_id: Id) -> None:
-    """Refuse the secret of a program that was replaced, from now on."""
+@endpoint(
+    bp,
+    f"DELETE {CLIENTS}/{{client_id}}/former-secret",
+    tag="OAuth clients",
+    scope="admin.clients",
+    status=204,
+)
+def end_former_secret(identity: Identity, client: Client, client_id: ClientId) -> None:
+    """End the former secret of a program.
+
+    The secret that was replaced is refused from now on.
+    """
     deps.oauth_clients.end_former_secret(identity, client, client_id)
 
 
-@endpoint(bp, f"DELETE {CLIENTS}/{{client_id}}", scope="admin.clients", status=204)
-def delete_client(identity: Identity, client: Client, client_id: Id) -> None:
-    """Refuse a program from now on, and end all that it was granted."""
+@endpoint(
+    bp, f"DELETE {CLIENTS}/{{client_id}}", tag="OAuth clients", scope="admin.clients", status=204
+)
+def delete_client(identity: Identity, client: Client, client_id: ClientId) -> None:
+    """Delete a program.
+
+    It is refused from now on, and all that it was granted ends.
+    """
     deps.oauth_clients.delete(identity, client, client_id)
 
 

@@ -12,9 +12,10 @@ from urllib.parse import urlencode
 from pydantic import ValidationError
 
 from chalicelib.auth.google_models import GoogleCredentials
-from chalicelib.auth.models import Credentials, Registration, ResetRequest, SignedIn, Terms
+from chalicelib.auth.models import Credentials, Registration, ResetRequest, Terms
 from chalicelib.auth.passkey_models import PasskeyAnswer, PasskeySignIn
 from chalicelib.auth.scopes import SIGN_IN
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.config import Settings
 from chalicelib.errors import (
     AccountSuspended,

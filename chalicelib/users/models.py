@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     PlainSerializer,
     StringConstraints,
@@ -14,7 +15,7 @@ from pydantic import (
 from chalicelib.addresses import shown
 from chalicelib.sentences import said, wrong
 from chalicelib.text import hides, visible
-from chalicelib.wire import NFC, PRINTABLE, STRIPPED, UUID, Id, Input, Model, Token, Utc
+from chalicelib.wire import NFC, PRINTABLE, STRIPPED, UUID, Id, Input, Model, OurId, Token, Utc
 
 DELETED_NAME = "Deleted user"
 MAX_DEVICES = 20
@@ -43,7 +44,12 @@ def _one_line_of_text(value: str) -> str:
 # The order in these matters: lengths come first, to be measured after what is "before".
 Username = Annotated[
     str,
-    Field(min_length=3, max_length=32),
+    Field(
+        min_length=3,
+        max_length=32,
+        description="3 to 32 of a-z, 0-9 and _. Upper and lower case are the same.",
+        examples=["ana"],
+    ),
     BeforeValidator(_fold),
     AfterValidator(_username),
     said("A username has 3 to 32 letters a-z, digits or underscores."),
@@ -52,7 +58,12 @@ Username = Annotated[
 
 Name = Annotated[
     str,
-    Field(min_length=1, max_length=64),
+    Field(
+        min_length=1,
+        max_length=64,
+        description="1 to 64 characters on one line, with something to see.",
+        examples=["Ana"],
+    ),
     STRIPPED,
     NFC,
     AfterValidator(_one_line_of_text),
@@ -62,7 +73,11 @@ emoji may stay."""
 
 About = Annotated[
     str,
-    Field(max_length=140),
+    Field(
+        max_length=140,
+        description="A text about the user, of at most 140 characters.",
+        examples=["Here since 2026"],
+    ),
     NFC,
     PRINTABLE,
     AfterValidator(lambda value: value if visible(value) else ""),
@@ -76,36 +91,66 @@ UserIds = Annotated[
         max_length=37 * MAX_IDS - 1,
         to_lower=True,
     ),
+    Field(description=f"1 to {MAX_IDS} ids of users, with commas between."),
     said(f"Give 1 to {MAX_IDS} ids with commas between, each a UUID."),
 ]
 """1 to MAX_IDS ids, with commas between."""
 
 DeviceId = Annotated[
     str,
-    Field(pattern=r"^[A-Za-z0-9._-]{1,64}$"),
+    Field(
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="What the client calls this device; the same for every token of it.",
+        examples=["pixel-9"],
+    ),
     said("A device's id has 1 to 64 letters, digits, dots, dashes or underscores."),
 ]
 """What a client calls its device; its own choice, the same for every token of that device."""
 
 
-Address = Annotated[str, PlainSerializer(shown, return_type=str, when_used="json")]
+Address = Annotated[
+    str,
+    PlainSerializer(shown, return_type=str, when_used="json"),
+    Field(description="An e-mail address.", examples=["ana@example.org"]),
+]
 """A canonical address. On the wire its domain is in Unicode, as people write it."""
 
 
-class Profile(Model):
-    """A user as they see themselves. Until the address is verified, it may be somebody else's.
-    `pending_email`: the address that they have asked for, until they follow the link to it."""
+UserId = Annotated[OurId, Field(description="The user's id, which never changes.")]
+ShownName = Annotated[str, Field(description="The name to show.", examples=["Ana"])]
+ShownAbout = Annotated[
+    str,
+    Field(
+        description="What they say about themselves; may be empty.", examples=["Here since 2026"]
+    ),
+]
 
-    id: str
-    username: str
-    display_name: str
-    about: str
-    avatar_url: str | None
-    email: Address
-    email_verified: bool
-    push_previews: bool
-    created_at: Utc
-    pending_email: Address | None = None
+
+class Profile(Model):
+    """A user as they see themselves."""
+
+    id: UserId
+    username: str = Field(description="The name to sign in with.", examples=["ana"])
+    display_name: ShownName
+    about: ShownAbout
+    avatar_url: str | None = Field(
+        description="A picture that an earlier version took; null without one.",
+        examples=[None],
+    )
+    email: Annotated[
+        Address,
+        Field(description="Their e-mail address. Until it is verified, it may be somebody else's."),
+    ]
+    email_verified: bool = Field(description="Whether they have proven that it is theirs.")
+    push_previews: bool = Field(
+        description="Whether push notifications may show what a message says."
+    )
+    created_at: Utc = Field(description="When they registered.")
+    pending_email: Address | None = Field(
+        None,
+        description="The address that they have asked for, until they follow the link to it.",
+        examples=[None],
+    )
 
 
 class Card(Model):
@@ -120,15 +165,17 @@ class Card(Model):
 
 
 class PublicProfile(Model):
-    """A user as others see them. A deleted one has no username, and a stock name. `avatar_url` is
-    always null: a picture on a host that its owner chose would show the owner who looks at it."""
+    """A user as others see them."""
 
-    id: str
-    username: str | None
-    display_name: str
-    about: str
-    avatar_url: None
-    deleted: bool
+    id: UserId
+    username: str | None = Field(
+        description="Their username; null for a deleted user.", examples=["ana"]
+    )
+    display_name: ShownName
+    about: ShownAbout
+    # A picture on a host that its owner chose would show the owner who looks at it.
+    avatar_url: None = Field(description="Always null: pictures are not shown to others.")
+    deleted: bool = Field(description="Whether they have deleted their account.", examples=[False])
 
     @classmethod
     def of(cls, card: Card) -> "PublicProfile":
@@ -139,25 +186,37 @@ class PublicProfile(Model):
 class ProfileList(Model):
     """Public profiles."""
 
-    items: list[PublicProfile]
+    items: list[PublicProfile] = Field(
+        description="Those of the users that exist, in no particular order."
+    )
 
 
 class ProfileChanges(Input):
-    """What to change of one's profile; what is left out stays. `avatar_url` can only be removed, by
-    null: no picture of another host is taken any more."""
+    """What to change of one's profile; what is left out stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"about": "Here since 2026"}]})
 
     # The defaults are never read (only what was sent is), and keep null from being allowed.
     display_name: Name = Field(default_factory=str)
     about: About = Field(default_factory=str)
-    avatar_url: None = None
-    push_previews: bool = Field(default_factory=bool)
+    avatar_url: None = Field(
+        None, description="Null removes the picture. A new one cannot be given."
+    )
+    push_previews: bool = Field(
+        default_factory=bool,
+        description="Whether push notifications may show what a message says.",
+    )
 
 
 class UsersQuery(Input):
     """Query for the user of an exact username, in any case, or for users by their ids."""
 
-    username: Username | None = None
-    ids: UserIds | None = None
+    username: Username | None = Field(
+        None, description="An exact username, in any case.", examples=["ana"]
+    )
+    ids: UserIds | None = Field(
+        None, description=f"1 to {MAX_IDS} ids with commas between, in place of a username."
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -166,35 +225,40 @@ class UsersQuery(Input):
         return self
 
 
-class UsersQuestion(Input):
+class UsersToValidate(Input):
     """Asks which of these users exist."""
 
-    user_ids: Annotated[list[Id], Field(min_length=1, max_length=500)]
+    user_ids: Annotated[
+        list[Id], Field(min_length=1, max_length=500, description="The ids to look up.")
+    ]
 
 
-class Validity(Model):
-    """`exists`: there is such a user, who did not delete their account. `active`: who is not
-    suspended either."""
+class UserValidity(Model):
+    """Whether a user exists."""
 
-    user_id: str
-    exists: bool
-    active: bool
+    user_id: UserId
+    exists: bool = Field(description="There is such a user, who did not delete their account.")
+    active: bool = Field(description="They exist, and are not suspended.")
 
 
-class UsersAnswer(Model):
+class UserValidityList(Model):
     """One entry for each user, in the order of the question."""
 
-    items: list[Validity]
+    items: list[UserValidity] = Field(description="One entry for each id.")
 
 
 DeviceKey = Annotated[
     Annotated[
         Token,
-        Field(min_length=22, max_length=128),
+        Field(min_length=22, max_length=128, examples=["n-0S6_WzA2MjR3uYkq9fVx"]),
         said("A device key has 22 to 128 visible ASCII characters, without spaces."),
     ]
     | None,
-    Field(repr=False),
+    Field(
+        repr=False,
+        description="Random text that the device makes once, keeps, and sends whenever it signs "
+        "in. Failed attempts of others do not lock out a device that sends its key.",
+    ),
 ]
 """What a device makes up at random, keeps, and sends whenever it signs in. An account knows the
 keys of devices that have, and nobody's guesses elsewhere keep these out."""
@@ -204,8 +268,16 @@ class PushToken(Input):
     """A device's address at Firebase Cloud Messaging. With its `device_key`, a device that has a
     new user ends the pushes of the one before. Without it both are pushed to, without previews."""
 
-    token: Annotated[Token, Field(max_length=1024, repr=False)]
-    platform: Literal["android", "ios", "web"]
+    token: Annotated[
+        Token,
+        Field(
+            max_length=1024,
+            repr=False,
+            description="The registration token of the app's Firebase SDK.",
+            examples=["fJ3kd9sLqT2:APA91bH"],
+        ),
+    ]
+    platform: Literal["android", "ios", "web"] = Field(description="What the device is.")
     device_key: DeviceKey = None
 
 

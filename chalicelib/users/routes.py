@@ -1,6 +1,9 @@
 """Profiles and push tokens over HTTP."""
 
+from typing import Annotated
+
 from chalice import Blueprint
+from pydantic import Field
 
 from chalicelib.auth.models import EmailChange, Identity, PasswordProof, Program
 from chalicelib.deps import deps
@@ -13,84 +16,121 @@ from chalicelib.users.models import (
     ProfileList,
     PublicProfile,
     PushToken,
-    UsersAnswer,
     UsersQuery,
-    UsersQuestion,
+    UsersToValidate,
+    UserValidityList,
 )
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)
 
+UserId = Annotated[Id, Field(description="The user's id.")]
 
-@endpoint(bp, "GET /v1/users/me", errors=(UserNotFound,), scope="account")
+
+@endpoint(bp, "GET /v1/users/me", tag="Users", errors=(UserNotFound,), scope="account")
 def get_me(identity: Identity) -> Profile:
-    """Your profile."""
+    """Get your profile.
+
+    As only you see it.
+    """
     return deps.users.me(identity.user_id)
 
 
-@endpoint(bp, "PATCH /v1/users/me", errors=(UserNotFound,), scope="account", limit="profile")
+@endpoint(
+    bp, "PATCH /v1/users/me", tag="Users", errors=(UserNotFound,), scope="account", limit="profile"
+)
 def update_me(identity: Identity, body: ProfileChanges) -> Profile:
-    """Change what you send of your profile."""
+    """Change your profile.
+
+    What you leave out stays.
+    """
     return deps.users.update(identity.user_id, body)
 
 
 @endpoint(
     bp,
     "POST /v1/users/me/delete",
+    tag="Accounts",
     errors=(*WRONG_PROOF, LastAdmin),
     scope="account",
     status=204,
 )
 def delete_me(identity: Identity, body: PasswordProof) -> None:
-    """Delete your account. Your messages stay, as from a deleted user."""
+    """Delete your account.
+
+    Your messages stay, as from a deleted user. This cannot be undone.
+    """
     deps.accounts.delete(identity, body)
 
 
 @endpoint(
     bp,
     "POST /v1/users/me/email",
+    tag="Accounts",
     errors=WRONG_PROOF,
     scope="account",
     limit="email",
     status=204,
 )
 def change_email(identity: Identity, body: EmailChange) -> None:
-    """Ask for another e-mail address. A link is mailed to it.
+    """Ask for another e-mail address.
 
-    It takes the place of yours when you send the token of the link to
-    `POST /v1/auth/email/verify`, within a day. The answer is the same if another account has the
-    address.
+    A link is mailed to it. It takes the place of yours when you send the token of the link to
+    `POST /v1/auth/email/verify`, within a day. Asking for the address that you have ends a
+    change that waits.
+
+    The answer is the same if another account has the address.
     """
     deps.email_changes.ask(identity, body)
 
 
-@endpoint(bp, "GET /v1/users/{user_id}", errors=(UserNotFound,), scope="users.read")
-def get_user(identity: Identity, user_id: Id) -> PublicProfile:
-    """A user's public profile, also that of a deleted one."""
+@endpoint(bp, "GET /v1/users/{user_id}", tag="Users", errors=(UserNotFound,), scope="users.read")
+def get_user(identity: Identity, user_id: UserId) -> PublicProfile:
+    """Get a user's public profile.
+
+    Also that of a deleted user.
+    """
     return deps.users.get(user_id)
 
 
-@endpoint(bp, "GET /v1/users", errors=(UserNotFound,), scope="users.read", limit="search")
+@endpoint(
+    bp, "GET /v1/users", tag="Users", errors=(UserNotFound,), scope="users.read", limit="search"
+)
 def find_users(identity: Identity, query: UsersQuery) -> PublicProfile | ProfileList:
-    """The user with exactly this username; or a list of those of up to 100 ids that exist."""
+    """Find users by username or by id.
+
+    With `username`, the user with exactly this one. With `ids`, a list of those of up to 100
+    users that exist.
+    """
     if query.username is not None:
         return deps.users.named(query.username)
     return deps.users.many((query.ids or "").split(","))
 
 
-@endpoint(bp, "PUT /v1/users/me/push-tokens/{device_id}", scope="account", status=204)
+@endpoint(bp, "PUT /v1/users/me/push-tokens/{device_id}", tag="Push", scope="account", status=204)
 def set_push_token(identity: Identity, device_id: DeviceId, body: PushToken) -> None:
-    """Push to this device while this session lasts."""
+    """Turn push notifications to a device on.
+
+    While this session lasts.
+    """
     deps.users.set_push_token(identity, device_id, body)
 
 
-@endpoint(bp, "DELETE /v1/users/me/push-tokens/{device_id}", scope="account", status=204)
+@endpoint(
+    bp, "DELETE /v1/users/me/push-tokens/{device_id}", tag="Push", scope="account", status=204
+)
 def drop_push_token(identity: Identity, device_id: DeviceId) -> None:
-    """Stop pushes to this device."""
+    """Turn push notifications to a device off.
+
+    It does nothing if there are none.
+    """
     deps.users.drop_push_token(identity, device_id)
 
 
-@endpoint(bp, "POST /v1/users/validate", scope="users.validate")
-def validate_users(program: Program, body: UsersQuestion) -> UsersAnswer:
-    """Which users exist and are active."""
+@endpoint(bp, "POST /v1/users/validate", tag="Users", scope="users.validate")
+def validate_users(program: Program, body: UsersToValidate) -> UserValidityList:
+    """Ask which users exist and are active.
+
+    For programs in their own name. The answer is in the order of the question.
+    """
     return deps.users.validate(body.user_ids)

@@ -16,8 +16,8 @@ from chalicelib.users.models import (
     PublicProfile,
     PushTargets,
     PushToken,
-    UsersAnswer,
-    Validity,
+    UserValidity,
+    UserValidityList,
 )
 
 if TYPE_CHECKING:
@@ -93,12 +93,12 @@ class Users:
         if not self._store.exists(user_id):
             raise UserNotFound()
 
-    def validate(self, user_ids: Sequence[str]) -> UsersAnswer:
+    def validate(self, user_ids: Sequence[str]) -> UserValidityList:
         """Which users exist and are active: one round trip."""
         found = self._store.standing(user_ids)
-        return UsersAnswer(
+        return UserValidityList(
             items=[
-                Validity(user_id=one, exists=one in found, active=found.get(one, False))
+                UserValidity(user_id=one, exists=one in found, active=found.get(one, False))
                 for one in user_ids
             ]
         )

@@ -11,7 +11,7 @@ from chalicelib.auth.models import Identity
 from chalicelib.auth.revocation import Revocation
 from chalicelib.connections import Connections, _connection, _sockets
 from chalicelib.errors import Unauthorized, Unavailable
-from chalicelib.messages.models import TYPING, TypingOf
+from chalicelib.messages.models import TYPING, UserTyping
 from chalicelib.messages.presence import Presence
 from chalicelib.redis import connect
 from tests.contract.posts import EVENT, Posts
@@ -108,7 +108,7 @@ def sign_out(gateway: Posts, bo: Identity) -> None:
 
 
 def tell(gateway: Posts, bo: Identity) -> None:
-    gateway.tell([bo.user_id], TYPING.of(TypingOf(chat_id="c", user_id="ana", typing=True)))
+    gateway.tell([bo.user_id], TYPING.of(UserTyping(chat_id="c", user_id="ana", typing=True)))
 
 
 def deliver(gateway: Posts, bo: Identity) -> None:

@@ -12,9 +12,10 @@ from contextlib import suppress
 import pytest
 import redis
 
-from chalicelib.auth.models import Identity, Session, Tokens
+from chalicelib.auth.models import Identity, Session
 from chalicelib.auth.revocation import Revocation
 from chalicelib.auth.service import Auth
+from chalicelib.auth.session_models import Tokens
 from chalicelib.auth.store import AccountStore
 from chalicelib.auth.throttle import Throttle
 from chalicelib.auth.tickets import Tickets

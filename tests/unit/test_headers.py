@@ -7,7 +7,7 @@ from chalice import Chalice
 
 import app as application
 from chalicelib import headers, rest
-from chalicelib.auth.models import Jwks
+from chalicelib.auth.session_models import Jwks
 from chalicelib.config import SettingsInvalid
 from chalicelib.deps import deps
 from chalicelib.errors import Unauthorized, Unavailable

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from chalicelib import gateway
-from chalicelib.auth.models import SIGNED_IN
-from chalicelib.messages.models import MESSAGE_NEW, TYPING, TypingOf
+from chalicelib.auth.session_models import SIGNED_IN
+from chalicelib.messages.models import MESSAGE_NEW, TYPING, UserTyping
 from chalicelib.socket_events import EVENTS, Event, Kind, Socket, declare
 from chalicelib.wire import Model
 
 ROOT = Path(__file__).resolve().parents[2] / "chalicelib"
 READ = frozenset({"chats.read"})
-TYPES = TypingOf(chat_id="c", user_id="ana", typing=True)
+TYPES = UserTyping(chat_id="c", user_id="ana", typing=True)
 
 
 def socket(client_id: str | None = None, *scopes: str) -> Socket:
@@ -23,13 +23,13 @@ def socket(client_id: str | None = None, *scopes: str) -> Socket:
 
 def test_an_event_is_declared_once() -> None:
     with pytest.raises(ValueError, match="presence"):
-        declare("presence", TypingOf, scope="chats.read")
+        declare("presence", UserTyping, scope="chats.read")
 
 
 @pytest.mark.parametrize("name", ["shout", "chat.typing"])
 def test_there_is_no_event_that_is_not_in_the_table(name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        Kind(name, TypingOf, "openid").of(TYPES)
+        Kind(name, UserTyping, "openid").of(TYPES)
     assert EVENTS["chat.typing"] is TYPING
 
 

@@ -15,7 +15,7 @@ from chalicelib.connections import Caller
 from chalicelib.deps import deps
 from chalicelib.errors import AppError, ChatNotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.limits import Use
-from chalicelib.messages.models import Seen
+from chalicelib.messages.models import ReceiptUpdate
 from tests.unit.settings import settings
 
 ANA = Caller(
@@ -110,7 +110,7 @@ class FakeThrottle:
         self.taken[use.limit, use.address] += 1
 
 
-def see(identity: Identity, data: Seen) -> Seen:
+def see(identity: Identity, data: ReceiptUpdate) -> ReceiptUpdate:
     if data.seq == 404:
         raise ChatNotFound(chat_id="x")
     if data.seq == 500:
@@ -118,7 +118,7 @@ def see(identity: Identity, data: Seen) -> Seen:
     return data
 
 
-def nothing(identity: Identity, data: Seen) -> None: ...
+def nothing(identity: Identity, data: ReceiptUpdate) -> None: ...
 
 
 @pytest.fixture

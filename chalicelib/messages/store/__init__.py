@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from chalicelib.messages.events import ChatEvent
-from chalicelib.messages.models import Changes, Chat, Cursors, Message, NewMessage, Stored
+from chalicelib.messages.models import ChangePage, Chat, Cursors, Message, NewMessage, Stored
 
 Place = tuple[datetime, str, int]
 """(created_at, chat_id, seq): where a message stands among those that are pending."""
@@ -87,7 +87,7 @@ class MessageStore(Protocol):
     ) -> list[Message] | None:
         """Messages with a seq below `before` (None: from the newest), newest first."""
 
-    def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> Changes | None:
+    def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> ChangePage | None:
         """Messages whose rev is above `since`, in the order of rev; complete up to the answer's
         rev."""
 

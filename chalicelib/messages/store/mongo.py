@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 from chalicelib.errors import NotAnswered, Unavailable
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import (
-    Changes,
+    ChangePage,
     Chat,
     Cursors,
     Message,
@@ -266,7 +266,7 @@ class MongoMessages(MessageStore):
             )
 
     @again
-    def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> Changes | None:
+    def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> ChangePage | None:
         with self._db.bounded():
             chat = self._db.chat(chat_id, member)
             if chat is None:
@@ -278,7 +278,7 @@ class MongoMessages(MessageStore):
             )
         more = len(items) > limit
         rev = items[limit - 1].rev if more else last
-        return Changes(items=items[:limit], rev=rev, more=more)
+        return ChangePage(items=items[:limit], rev=rev, more=more)
 
     def move_cursors(
         self, chat_id: str, *, member: str, read: int = 0, delivered: int = 0

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from chalicelib.errors import NotAnswered
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import (
-    Changes,
+    ChangePage,
     Chat,
     Cursors,
     Message,
@@ -311,14 +311,14 @@ class PostgresMessages(MessageStore):
         rows = self._rows(query, chat_id=chat_id, member=member, before=before, limit=limit)
         return _messages(rows) if rows else None
 
-    def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> Changes | None:
+    def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> ChangePage | None:
         rows = self._rows(_CHANGES, chat_id=chat_id, member=member, since=since, limit=limit + 1)
         if not rows:
             return None
         items = _messages(rows)
         more = len(items) > limit
         rev = items[limit - 1].rev if more else rows[0]["chat_rev"]
-        return Changes(items=items[:limit], rev=rev, more=more)
+        return ChangePage(items=items[:limit], rev=rev, more=more)
 
     def move_cursors(
         self, chat_id: str, *, member: str, read: int = 0, delivered: int = 0

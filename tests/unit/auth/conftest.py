@@ -21,8 +21,6 @@ from chalicelib.auth.models import (
     PasswordProof,
     Registration,
     ResetRequest,
-    SignedIn,
-    Tokens,
 )
 from chalicelib.auth.passkeys import Passkeys
 from chalicelib.auth.passwords import Passwords
@@ -30,6 +28,7 @@ from chalicelib.auth.recovery import Recovery
 from chalicelib.auth.scopes import Role
 from chalicelib.auth.second_factor import SecondFactor
 from chalicelib.auth.service import Auth
+from chalicelib.auth.session_models import SignedIn, Tokens
 from chalicelib.auth.tokens import AccessTokens
 from chalicelib.auth.webauthn import RelyingParty
 from chalicelib.config import Settings

@@ -14,9 +14,9 @@ from chalicelib.auth.models import (
     PasswordProof,
     Registration,
     SecondFactorCode,
-    SessionQuery,
 )
 from chalicelib.auth.passwords import Passwords
+from chalicelib.auth.session_models import SessionQuery
 from chalicelib.auth.store import MAX_SESSIONS
 from chalicelib.errors import (
     AppError,

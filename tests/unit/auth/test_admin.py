@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from chalicelib.admin.models import Account, AccountQuery, AuditQuery
-from chalicelib.auth.models import Client, Identity, SignedIn
+from chalicelib.auth.models import Client, Identity
 from chalicelib.auth.scopes import SCOPES
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.errors import (
     AccountSuspended,
     Forbidden,

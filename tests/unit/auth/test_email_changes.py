@@ -6,7 +6,8 @@ import pytest
 from chalice import Chalice
 
 from chalicelib.auth.email_changes import MARK
-from chalicelib.auth.models import EmailChange, PasswordChange, PasswordReset, SignedIn
+from chalicelib.auth.models import EmailChange, PasswordChange, PasswordReset
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.errors import (
     InvalidCredentials,
     LinkInvalid,

@@ -18,8 +18,8 @@ from chalicelib.auth.models import (
     PasswordProof,
     PasswordReset,
     SecondFactorCode,
-    SignedIn,
 )
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.errors import (
     AccountSuspended,
     GoogleOff,

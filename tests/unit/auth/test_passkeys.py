@@ -7,7 +7,7 @@ import pyotp
 import pytest
 from chalice import Chalice
 
-from chalicelib.auth.models import Credentials, PasswordProof, SecondFactorCode, SignedIn
+from chalicelib.auth.models import Credentials, PasswordProof, SecondFactorCode
 from chalicelib.auth.passkey_models import (
     NewPasskey,
     PasskeyAnswer,
@@ -16,6 +16,7 @@ from chalicelib.auth.passkey_models import (
     PasskeySignIn,
 )
 from chalicelib.auth.passkey_store import MAX_PASSKEYS
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.config import SettingsInvalid
 from chalicelib.errors import (
     AccountSuspended,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from chalice import Chalice
 
-from chalicelib.auth.models import Client, PasswordChange, PasswordReset, SignedIn
+from chalicelib.auth.models import Client, PasswordChange, PasswordReset
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.errors import (
     InvalidCredentials,
     LinkInvalid,

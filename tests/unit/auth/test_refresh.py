@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from chalicelib.auth.models import SignedIn, Tokens
 from chalicelib.auth.refresh import RefreshToken, RefreshTokens
+from chalicelib.auth.session_models import SignedIn, Tokens
 from chalicelib.errors import RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
 from tests.unit.auth.conftest import World, make_world

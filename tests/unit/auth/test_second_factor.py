@@ -12,9 +12,9 @@ from chalicelib.auth.models import (
     PasswordProof,
     PasswordReset,
     SecondFactorCode,
-    SignedIn,
 )
 from chalicelib.auth.passkey_models import NewPasskey, PasskeyAnswer
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.errors import (
     AccountSuspended,
     InvalidCredentials,

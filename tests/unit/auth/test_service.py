@@ -2,8 +2,9 @@
 
 import pytest
 
-from chalicelib.auth.models import Identity, SessionQuery
+from chalicelib.auth.models import Identity
 from chalicelib.auth.service import KEPT_AFTER_END, PURGE_BATCH, PURGE_BATCHES
+from chalicelib.auth.session_models import SessionQuery
 from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable
 from tests.unit.auth.conftest import World, make_world
 from tests.unit.auth.fakes import auth_settings

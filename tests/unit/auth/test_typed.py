@@ -8,7 +8,6 @@ from pydantic import BaseModel
 
 from chalicelib.auth.google_models import GoogleCredentials, GoogleProof
 from chalicelib.auth.models import (
-    MAX_TYPED,
     Credentials,
     PasswordChange,
     PasswordProof,
@@ -16,6 +15,7 @@ from chalicelib.auth.models import (
     Registration,
     SecondFactorCode,
 )
+from chalicelib.auth.typed import MAX_TYPED
 from chalicelib.errors import ValidationFailed
 from chalicelib.wire import parse
 

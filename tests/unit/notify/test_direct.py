@@ -9,7 +9,7 @@ from chalicelib.auth.models import Program
 from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
 from chalicelib.notify.direct import DirectPush
-from chalicelib.notify.models import NewPush, Outcome, PushedTo
+from chalicelib.notify.models import NewPush, Outcome, PushOutcome
 from chalicelib.users.models import PushTarget, PushTargets
 from chalicelib.users.service import Users
 from tests.fakes import FakeFcm
@@ -45,7 +45,7 @@ class World:
         self.users, self.fcm = FakeUsers(), FakeFcm()
         self.push = DirectPush(users=self.users, fcm=self.fcm)
 
-    def send(self, *user_ids: str, program: Program = SHOP, **more: object) -> list[PushedTo]:
+    def send(self, *user_ids: str, program: Program = SHOP, **more: object) -> list[PushOutcome]:
         new = {**GOOD, "user_ids": list(user_ids), **more}
         return self.push.send(program, NewPush.model_validate(new)).items
 
@@ -95,8 +95,8 @@ def test_what_did_not_arrive_is_answered(world: World, state: str, outcome: str)
     world.fcm.outcomes["bo-phone"] = Outcome(state)  # type: ignore[arg-type]
 
     assert world.send(BO, CY) == [
-        PushedTo(user_id=BO, outcome=outcome, devices=0),
-        PushedTo(user_id=CY, outcome="no_device", devices=0),
+        PushOutcome(user_id=BO, outcome=outcome, devices=0),
+        PushOutcome(user_id=CY, outcome="no_device", devices=0),
     ]
     assert world.users.forgotten == (["bo-phone"] if state == "gone" else [])
 
@@ -105,7 +105,7 @@ def test_one_device_that_took_it_is_enough(world: World) -> None:
     world.fcm.outcomes["ana-phone"] = Outcome("gone")
     world.users.away = True
 
-    assert world.send(ANA) == [PushedTo(user_id=ANA, outcome="sent", devices=1)]
+    assert world.send(ANA) == [PushOutcome(user_id=ANA, outcome="sent", devices=1)]
 
 
 def test_nobody_with_a_device_costs_fcm_nothing(world: World) -> None:

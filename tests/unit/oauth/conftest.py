@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.auth.models import Client, SignedIn
+from chalicelib.auth.models import Client
 from chalicelib.auth.scopes import SIGN_IN
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.clock import NOW
 from chalicelib.forms import Sent
 from chalicelib.oauth.browsers import Browsers, Shown

@@ -8,7 +8,8 @@ from typing import Any
 import jwt
 import pytest
 
-from chalicelib.auth.models import Identity, SignedIn
+from chalicelib.auth.models import Identity
+from chalicelib.auth.session_models import SignedIn
 from chalicelib.auth.tokens import MAX_LENGTH
 from chalicelib.oauth.models import MAX_PARAMETER, RegisteredClient, half_hash
 from chalicelib.oauth.pkce import MAX_NONCE

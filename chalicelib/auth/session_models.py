@@ -1,0 +1,148 @@
+"""Sessions as their users see them, their tokens, and the keys that these are signed with."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from chalicelib.socket_events import declare
+from chalicelib.users.models import Address, Profile
+from chalicelib.wire import CURSOR, NEXT, Id, Input, Limit, Model, OurId, Utc
+
+SessionId = Annotated[OurId, Field(description="Names the session in the list of sessions.")]
+ShownDevice = Annotated[
+    str | None,
+    Field(
+        description="What the device called itself; null if it did not.", examples=["Ana's phone"]
+    ),
+]
+UserAgent = Annotated[
+    str,
+    Field(
+        description="What the browser or app called itself. Anybody can send any text there.",
+        examples=["Mozilla/5.0 (X11; Linux x86_64; rv:140.0)"],
+    ),
+]
+
+
+class Tokens(Model):
+    """What a client keeps: a short-lived access token, and a refresh token to get the next."""
+
+    session_id: SessionId
+    access_token: str = Field(
+        repr=False,
+        description="Send it with each request: `Authorization: Bearer …`.",
+        examples=["eyJhbGciOiJFUzI1NiIs…"],
+    )
+    refresh_token: str = Field(
+        repr=False,
+        description="Trade it for fresh tokens before the access token ends. It is good once.",
+        examples=["bTsvN0h1eX…"],
+    )
+    token_type: Literal["Bearer"] = Field(
+        "Bearer", description="How the access token is sent (RFC 6750)."
+    )
+    expires_in: int = Field(
+        description="How many seconds the access token is good for.", examples=[900]
+    )
+
+
+class SignedIn(Tokens):
+    """The answer to signing in."""
+
+    user: Profile = Field(description="Who signed in.")
+
+
+class SessionInfo(Model):
+    """A signed-in device, or a program of others, as its user sees it."""
+
+    id: SessionId
+    device_name: ShownDevice
+    user_agent: UserAgent
+    created_at: Utc = Field(description="When you signed in on it.")
+    last_used_at: Utc = Field(description="When it last refreshed its tokens.")
+    client_id: OurId | None = Field(
+        description="The program of others that it belongs to, called `device_name`; null for our "
+        "own clients.",
+        examples=[None],
+    )
+    current: bool = Field(description="Whether it is the session that asks.")
+
+
+class NewSession(Model):
+    """Somebody signed in to your account, on another device."""
+
+    session_id: SessionId
+    device_name: ShownDevice
+    user_agent: UserAgent
+    created_at: Utc = Field(description="When they signed in.")
+
+
+SIGNED_IN = declare("account.signed_in", NewSession, scope="account", first_party=True)
+
+
+class EmailChanged(Model):
+    """Your account has another e-mail address now, which is verified."""
+
+    email: Address = Field(description="The new address.")
+
+
+EMAIL_CHANGED = declare("account.email_changed", EmailChanged, scope="account", first_party=True)
+
+
+class SessionQuery(Input):
+    """Query of the list of sessions."""
+
+    limit: Limit = 50
+    cursor: Annotated[Id | None, CURSOR] = None
+
+
+class SessionPage(Model):
+    """Sessions, newest first."""
+
+    items: list[SessionInfo] = Field(description="The sessions of this page.")
+    next: Annotated[OurId | None, NEXT]
+
+
+class SocketTicket(Model):
+    """Opens one socket: connect to `url` + "?ticket=" + `ticket` within `expires_in` seconds."""
+
+    ticket: str = Field(repr=False, description="Good once.", examples=["Jx4Yw0aX3bqQf2mVbq7Z1w"])
+    url: str = Field(
+        description="Where the socket is opened.", examples=["wss://sockets.example.org"]
+    )
+    expires_in: int = Field(description="How many seconds the ticket is good for.", examples=[30])
+
+
+KeyId = Annotated[str, Field(description="Names the key in the header of a token.", examples=["1"])]
+KeyNumber = Annotated[str, Field(examples=["f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"])]
+
+
+class EcJwk(Model):
+    """A public key that access tokens are signed with (RFC 7517)."""
+
+    kty: Literal["EC"] = Field("EC", description="The type of key.")
+    crv: Literal["P-256"] = Field("P-256", description="The curve.")
+    alg: Literal["ES256"] = Field("ES256", description="The algorithm of signatures.")
+    use: Literal["sig"] = Field("sig", description="The key is for signatures.")
+    kid: KeyId
+    x: Annotated[KeyNumber, Field(description="The x coordinate, in base64url.")]
+    y: Annotated[KeyNumber, Field(description="The y coordinate, in base64url.")]
+
+
+class RsaJwk(Model):
+    """A public key that ID tokens are signed with (RFC 7517)."""
+
+    kty: Literal["RSA"] = Field("RSA", description="The type of key.")
+    alg: Literal["RS256"] = Field("RS256", description="The algorithm of signatures.")
+    use: Literal["sig"] = Field("sig", description="The key is for signatures.")
+    kid: KeyId
+    n: Annotated[KeyNumber, Field(description="The modulus, in base64url.")]
+    e: str = Field(description="The exponent, in base64url.", examples=["AQAB"])
+
+
+class Jwks(Model):
+    """The public keys by which others can verify our tokens."""
+
+    keys: list[Annotated[EcJwk | RsaJwk, Field(discriminator="kty")]] = Field(
+        description="The keys in use, and those that tokens may still be signed with."
+    )

@@ -1,0 +1,273 @@
+"""The forms, parameters and answers of the endpoints of OAuth 2.0 and OpenID Connect, as the
+OpenAPI document describes them. Authlib and our own code check them."""
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field, WithJsonSchema
+from typing_extensions import TypedDict
+
+
+def _text(description: str, *examples: str) -> Any:
+    return Field(description=description, examples=list(examples) or None)
+
+
+_UUID = {"type": "string", "format": "uuid"}
+_URI = {"type": "string", "format": "uri"}
+_BACK = "https://shop.example.org/back"
+_TOKEN = "eyJhbGciOiJFUzI1NiIs…"  # noqa: S105
+
+ClientId = Annotated[str, WithJsonSchema(_UUID), _text("The program's id.")]
+RedirectUri = Annotated[
+    str, WithJsonSchema(_URI), _text("Where the user is sent back to: a registered address.", _BACK)
+]
+Scope = Annotated[str, _text("Names of scopes, with spaces between.", "openid profile chats.read")]
+State = Annotated[str, _text("Any text; it comes back with the answer.", "af0ifjsldkj")]
+Resource = Annotated[
+    list[str],
+    _text("The API that the tokens are for (RFC 8707): the address of this one, or nothing."),
+]
+IdTokenHint = Annotated[
+    str, _text("An ID token that the program was given; it may have expired.", _TOKEN)
+]
+Locales = Annotated[str, _text("Passed over: the pages are in English.", "en")]
+Secret = Annotated[
+    str, _text("The secret of a confidential program that does not send it by HTTP Basic.")
+]
+AnyToken = Annotated[str, _text("An access token or a refresh token.", _TOKEN)]
+Hint = Annotated[str, _text("Passed over: tokens are told apart by their form.", "access_token")]
+
+
+class AuthorizationRequest(TypedDict):
+    """What a program sends a user to the sign-in page with (RFC 6749, section 4.1.1; OpenID Connect
+    Core, section 3.1.2.1)."""
+
+    response_type: Annotated[Literal["code"], _text("Always `code`.")]
+    client_id: ClientId
+    redirect_uri: RedirectUri
+    scope: Scope
+    response_mode: NotRequired[
+        Annotated[
+            Literal["query", "form_post"],
+            _text("How the answer comes back: in the address, or by a form that is posted."),
+        ]
+    ]
+    state: NotRequired[State]
+    nonce: NotRequired[
+        Annotated[str, _text("Comes back in the ID token; at most 255 characters.", "n-0S6_WzA2Mj")]
+    ]
+    code_challenge: NotRequired[
+        Annotated[
+            str,
+            _text(
+                "PKCE (RFC 7636): the SHA-256 of the verifier, in base64url. Nearly every program "
+                "must send it.",
+                "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+            ),
+        ]
+    ]
+    code_challenge_method: NotRequired[
+        Annotated[Literal["S256"], _text("Always `S256`; with a challenge it must be sent.")]
+    ]
+    resource: NotRequired[Resource]
+    prompt: NotRequired[
+        Annotated[
+            str,
+            _text(
+                "`none`: show no page. `login` or `select_account`: have the user sign in again. "
+                "`consent`: ask for all scopes again. Several with spaces between.",
+                "login",
+            ),
+        ]
+    ]
+    max_age: NotRequired[
+        Annotated[str, _text("How many seconds ago the user may have signed in at most.", "3600")]
+    ]
+    login_hint: NotRequired[
+        Annotated[str, _text("The username or address that the program expects.", "ana")]
+    ]
+    id_token_hint: NotRequired[IdTokenHint]
+    request: NotRequired[Annotated[str, _text("Not supported: a request with it is refused.")]]
+    request_uri: NotRequired[Annotated[str, _text("Not supported: a request with it is refused.")]]
+    claims: NotRequired[Annotated[str, _text("Passed over.")]]
+    display: NotRequired[Annotated[str, _text("Passed over.", "page")]]
+    ui_locales: NotRequired[Locales]
+    acr_values: NotRequired[Annotated[str, _text("Passed over.")]]
+
+
+class SignInForm(TypedDict, total=False):
+    """What the sign-in page posts to itself: `seal`, what the user wants to `do`, and what they
+    have typed. Without these two it is a program's request: the parameters of GET, by a form."""
+
+    seal: Annotated[str, _text("Proves that the form was made for this browser.")]
+    do: Annotated[str, _text("The button that was pressed.", "sign_in")]
+    login: Annotated[str, _text("The username or address.", "ana")]
+    password: Annotated[str, _text("The password.")]
+    code: Annotated[str, _text("A code of the authenticator app, or a recovery code.", "492039")]
+    passkey: Annotated[str, _text("What a passkey has answered, in JSON.")]
+    kept: Annotated[str, _text("What was typed on the page before, encrypted.")]
+    username: Annotated[str, _text("The username of a new account.", "ana")]
+    display_name: Annotated[str, _text("The name of a new account.", "Ana")]
+    email: Annotated[str, _text("The address of a new account, or for a link.", "ana@example.org")]
+    id_token: Annotated[str, _text("What Google has sent the user back with.", _TOKEN)]
+    state: State
+
+
+class TokenRequest(TypedDict):
+    """Trades something for tokens (RFC 6749, sections 4.1.3, 4.4.2 and 6)."""
+
+    grant_type: Annotated[
+        Literal["authorization_code", "refresh_token", "client_credentials"],
+        _text("What is traded: a code, a refresh token, or the program's own credentials."),
+    ]
+    client_id: NotRequired[ClientId]
+    client_secret: NotRequired[Secret]
+    code: NotRequired[Annotated[str, _text("With `authorization_code`: the code.")]]
+    redirect_uri: NotRequired[
+        Annotated[
+            str,
+            WithJsonSchema(_URI),
+            _text("With `authorization_code`: the same address as in the request.", _BACK),
+        ]
+    ]
+    code_verifier: NotRequired[
+        Annotated[
+            str,
+            _text("With `authorization_code`: the text that the challenge was made of (RFC 7636)."),
+        ]
+    ]
+    refresh_token: NotRequired[Annotated[str, _text("With `refresh_token`: the newest one.")]]
+    scope: NotRequired[
+        Annotated[
+            str,
+            _text(
+                "With `refresh_token` and `client_credentials`: fewer scopes than there could be.",
+                "push.send",
+            ),
+        ]
+    ]
+    resource: NotRequired[Resource]
+
+
+class GrantedTokens(TypedDict):
+    """Tokens for a program (RFC 6749, section 5.1)."""
+
+    access_token: Annotated[str, _text("Send it as `Authorization: Bearer …`.", _TOKEN)]
+    token_type: Annotated[Literal["Bearer"], _text("How the access token is sent (RFC 6750).")]
+    expires_in: Annotated[
+        int, Field(description="How many seconds the access token is good for.", examples=[900])
+    ]
+    scope: Scope
+    refresh_token: NotRequired[
+        Annotated[
+            str, _text("Trade it for the next tokens; not with `client_credentials`.", "bTsv…")
+        ]
+    ]
+    id_token: NotRequired[
+        Annotated[str, _text("Who has signed in, with the scope `openid`; a JWT.", _TOKEN)]
+    ]
+
+
+class TokenQuestion(TypedDict):
+    """A token, and the program that asks about it or ends it (RFC 7009, section 2.1; RFC 7662,
+    section 2.1)."""
+
+    token: AnyToken
+    token_type_hint: NotRequired[Hint]
+    client_id: NotRequired[ClientId]
+    client_secret: NotRequired[Secret]
+
+
+class RevocationAnswer(TypedDict):
+    """An object without members: the token is not good, or not any more."""
+
+
+class TokenState(TypedDict):
+    """Whether a token is good. The other members are there if it is (RFC 7662, section 2.2)."""
+
+    active: Annotated[bool, Field(description="Whether it is.")]
+    iss: NotRequired[Annotated[str, _text("Who issued it: the address of this API.", _BACK)]]
+    client_id: NotRequired[
+        Annotated[
+            str | None,
+            _text("The program that it was given to; null for one of our own clients."),
+        ]
+    ]
+    sub: NotRequired[
+        Annotated[str, _text("The id of the user, or of the program in its own name.")]
+    ]
+    scope: NotRequired[Scope]
+    exp: NotRequired[Annotated[int, Field(description="When it ends, in seconds since 1970.")]]
+    iat: NotRequired[
+        Annotated[int, Field(description="When it was issued, in seconds since 1970.")]
+    ]
+    aud: NotRequired[Annotated[str, _text("The API that it is for.")]]
+    jti: NotRequired[Annotated[str, _text("Names the access token.")]]
+    token_type: NotRequired[Annotated[Literal["Bearer"], _text("For an access token.")]]
+
+
+class UserInfo(TypedDict):
+    """What the user agreed to show of themselves (OpenID Connect Core, section 5.3)."""
+
+    sub: Annotated[str, WithJsonSchema(_UUID), _text("The user's id, which never changes.")]
+    name: NotRequired[Annotated[str, _text("With `profile`: the name to show.", "Ana")]]
+    preferred_username: NotRequired[Annotated[str, _text("With `profile`: the username.", "ana")]]
+    picture: NotRequired[
+        Annotated[str, _text("With `profile`: the address of a picture, if there is one.", _BACK)]
+    ]
+    email: NotRequired[Annotated[str, _text("With `email`: the address.", "ana@example.org")]]
+    email_verified: NotRequired[
+        Annotated[bool, Field(description="With `email`: whether it is proven to be theirs.")]
+    ]
+
+
+class UserInfoForm(TypedDict, total=False):
+    """The access token, if it is not sent in the header (RFC 6750, section 2.2)."""
+
+    access_token: Annotated[str, _text("An access token with the scope `openid`.", _TOKEN)]
+
+
+class LogoutRequest(TypedDict, total=False):
+    """What a program sends a user to sign out with (OpenID Connect RP-Initiated Logout)."""
+
+    id_token_hint: IdTokenHint
+    logout_hint: Annotated[str, _text("Passed over.")]
+    client_id: ClientId
+    post_logout_redirect_uri: Annotated[
+        str,
+        WithJsonSchema(_URI),
+        _text("Where the user goes afterwards: a registered address.", _BACK),
+    ]
+    state: State
+    ui_locales: Locales
+
+
+class LogoutForm(LogoutRequest, total=False):
+    """The same parameters by a form; or `seal`, when the user says yes on the page."""
+
+    seal: Annotated[str, _text("Proves that the form was made for this browser.")]
+    do: Annotated[str, _text("The button that was pressed.", "sign_out")]
+
+
+class OAuthError(TypedDict):
+    """A request that the protocol refuses (RFC 6749, section 5.2)."""
+
+    error: Annotated[
+        Literal[
+            "invalid_request",
+            "invalid_client",
+            "invalid_grant",
+            "unauthorized_client",
+            "unsupported_grant_type",
+            "unsupported_token_type",
+            "invalid_scope",
+            "invalid_target",
+            "invalid_token",
+            "insufficient_scope",
+            "server_error",
+            "temporarily_unavailable",
+        ],
+        _text("What is wrong."),
+    ]
+    error_description: NotRequired[
+        Annotated[str, _text("What is wrong, in a sentence.", "The code was used twice.")]
+    ]
