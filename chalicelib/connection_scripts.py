@@ -17,14 +17,19 @@ redis.call('HSET', KEYS[1], 'tokens', tostring(tokens - 1), 'at', string.format(
 return {c[1], c[2], c[3], c[4], '0', look}
 """
 
-# Counts a refused frame. KEYS: connection. ARGV: µs that a token takes, bucket size. Answers 1 if
-# there have been too many.
+# Counts a refused frame. KEYS: connection. ARGV: µs that a token takes, bucket size, seconds that
+# closing a socket may take. Answers 1 if there have been too many, and nobody is closing it.
 REFUSE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local full = math.max(tonumber(redis.call('HGET', KEYS[1], 'refused') or now), now) + ARGV[1]
-if full - now > ARGV[1] * ARGV[2] then return 1 end
+if full - now > ARGV[1] * ARGV[2] then
+  local since = tonumber(redis.call('HGET', KEYS[1], 'closing') or 0)
+  if now - since < ARGV[3] * 1000000 then return 0 end
+  redis.call('HSET', KEYS[1], 'closing', string.format('%.0f', now))
+  return 1
+end
 redis.call('HSET', KEYS[1], 'refused', string.format('%.0f', full))
 return 0
 """

@@ -38,6 +38,8 @@ CHECK_SECONDS = 55  # so that clients which ping once a minute are looked at eac
 MOST_WATCHERS = 1000
 SEEN_SECONDS = 60 * 60 * 24 * 30
 PUSHED_SECONDS = 60 * 60 * 2
+CLOSING_SECONDS = 10
+"""How long a socket that is being closed for its rate is left to the function that does it."""
 CLAIM_OF_ONE = 2
 CLAIM_LOOKS_AT = 500
 CALLERS = 10_000
@@ -127,9 +129,10 @@ class Connections:
         )
 
     def refused(self, connection_id: str) -> bool:
-        """Count a frame that a limit refused. Answers whether there have been too many."""
+        """Count a frame that a limit refused. Answers whether there have been too many, and the
+        caller has to close the socket: one frame is answered so, the next one after a while."""
         bucket = self._settings.limits["refused"].buckets["socket"]
-        sizes = [bucket.interval, bucket.size]
+        sizes = [bucket.interval, bucket.size, CLOSING_SECONDS]
         return bool(self._scripts.run(Call(lua.REFUSE, [_connection(connection_id)], sizes)))
 
     def _remember(self, connection_id: str, caller: tuple[str, str, str]) -> None:

@@ -17,7 +17,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.http import Answer, KeptConnections
 from chalicelib.messages.models import PRESENCE, Owed, UserPresence
 from chalicelib.redis import Call
-from chalicelib.socket_events import Event, Socket
+from chalicelib.socket_events import UNKNOWN, EndedBy, Event, Socket, ended
 
 if TYPE_CHECKING:
     from chalicelib.connections import Connections
@@ -26,8 +26,10 @@ log = logging.getLogger(__name__)
 
 PARALLEL = 16
 POSTS_SECONDS = 6.0
-"""No post begins later than this after the first; it takes three more at most. So a
-send is answered within API Gateway's 29 seconds, however many sockets hang."""
+"""What all posts of an event may take, but for opening a connection. So a send is answered within
+API Gateway's 29 seconds, however many sockets hang."""
+TELL_SECONDS = 1.0
+"""What it may take to tell sockets why they close, before they are closed all the same."""
 NOT_ASKED = 504
 BACKOFF_SECONDS = (0.1, 0.2, 0.4, 0.8)
 """Waits between tries that are answered 429, at most: a random part of each is waited."""
@@ -110,18 +112,36 @@ class Gateway:
         effort."""
         self._tell_presence(changes, _deadline())
 
-    def close(self, connection_ids: Collection[str]) -> None:
-        """Close sockets; best effort."""
-        self._each(connection_ids, "DELETE", b"", _deadline(), patient=True)
+    def hang_up(self, sockets: Collection[Socket], why: Event) -> None:
+        """Tell sockets why they close, and close them; best effort. One that cannot be told in time
+        is closed untold."""
+        told_by, closed_by = time.monotonic() + within(TELL_SECONDS), _deadline()
+
+        def end(socket: Socket) -> None:
+            told = self._post_event([socket], why, told_by)
+            if told.get(socket) != 410 or socket.young:
+                self._each([socket.connection_id], "DELETE", b"", closed_by, patient=True)
+
+        if len(sockets) < 2:
+            for socket in sockets:
+                end(socket)
+        else:
+            list(self._threads.map(end, sockets))
 
     def close_session(self, user_id: str, session_id: str) -> None:
         """Dismiss a session's sockets."""
-        self.dismiss([s for s in self._connections.of([user_id]) if s.session_id == session_id])
+        sockets = [s for s in self._connections.of([user_id]) if s.session_id == session_id]
+        self.dismiss(sockets, ended("revoked"))
 
     def end_sessions(
-        self, user_id: str, session_ids: Collection[str], tombstones: Sequence[Call]
+        self,
+        user_id: str,
+        session_ids: Collection[str],
+        tombstones: Sequence[Call],
+        reason: EndedBy,
     ) -> None:
-        """Refuse the next request and the next frame of sessions, then close their sockets.
+        """Refuse the next request and the next frame of sessions, then tell their sockets why and
+        close them.
 
         Raises Unavailable when Redis did not answer. Redis did all of it or nothing: either the
         session still stands and the call can be repeated, or its sockets are dropped.
@@ -129,18 +149,20 @@ class Gateway:
         mine = self._of_sessions(self._connections.of([user_id]), session_ids)
         try:
             left, others = self._connections.expel(user_id, mine, tombstones)
-        finally:
-            self.close([socket.connection_id for socket in mine])
+        except Exception:
+            self.hang_up(mine, UNKNOWN)  # nobody knows whether the session stands
+            raise
+        self.hang_up(mine, ended(reason))
         self.tell_presence(left)
         # What opened between the two; what opens from now on finds its session revoked.
-        self.dismiss(self._of_sessions(others, session_ids))
+        self.dismiss(self._of_sessions(others, session_ids), ended(reason))
 
-    def dismiss(self, sockets: Collection[Socket]) -> None:
-        """Refuse the next frame of sockets, then close them. Raises Unavailable when Redis does not
-        answer; the closing itself is best effort."""
+    def dismiss(self, sockets: Collection[Socket], why: Event) -> None:
+        """Refuse the next frame of sockets, then tell them why and close them. Raises Unavailable
+        when Redis does not answer; the closing itself is best effort."""
         if sockets:
             left = self._connections.drop(sockets)
-            self.close([socket.connection_id for socket in sockets])
+            self.hang_up(sockets, why)
             self.tell_presence(left)
 
     def _of_sessions(self, sockets: Iterable[Socket], session_ids: Collection[str]) -> list[Socket]:
@@ -257,16 +279,18 @@ class Gateway:
         path = self._path + quote(connection_id, safe="")
         try:
             ahead = self._signer.ahead
-            answer = self._ask(method, path, body, new=new)
+            answer = self._ask(method, path, body, ends, new=new)
             if answer.status == 403 and self._signer.corrected(answer.date, ahead):
-                answer = self._ask(method, path, body)
+                answer = self._ask(method, path, body, ends)
         except OSError:
             return 503
         return 200 if answer.status < 300 else answer.status
 
-    def _ask(self, method: str, path: str, body: bytes, *, new: bool = False) -> Answer:
+    def _ask(
+        self, method: str, path: str, body: bytes, ends: float, *, new: bool = False
+    ) -> Answer:
         headers = self._signer.headers(method, self._http.host, path, body)
-        return self._http.exchange(method, path, headers, body, new=new)
+        return self._http.exchange(method, path, headers, body, new=new, ends=ends)
 
     def _is_full(self, connection_id: str) -> bool:
         return time.monotonic() < self._full.get(connection_id, 0)

@@ -111,27 +111,32 @@ class KeptConnections:
         *,
         new: bool = False,
         again: bool = False,
+        ends: float = math.inf,
     ) -> Answer:
         """The whole answer. Raises OSError when none comes in time.
 
         A second try asks for a `new` connection: what made the first one fail may have happened
         to all that are kept. `again`: make such a try here if a kept connection fails, since it
-        is harmless if the request arrives twice.
+        is harmless if the request arrives twice. `ends`: by the monotonic clock, until when the
+        answer is waited for, if that is sooner than what it may take.
         """
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         size = body.size if isinstance(body, Upload) else len(body)
         head = f"{method} {path} HTTP/1.1\r\n{lines}content-length: {size}\r\n\r\n".encode()
         if not new and (kept := self._take()) is not None:
             try:
-                return self._use(kept, head, body)
+                return self._use(kept, head, body, ends)
             except OSError:
                 if not again or passed():
                     raise
-        return self._use(_Connection(self._open()), head, body)
+        return self._use(_Connection(self._open()), head, body, ends)
 
-    def _use(self, connection: "_Connection", head: bytes, body: bytes | Upload) -> Answer:
+    def _use(
+        self, connection: "_Connection", head: bytes, body: bytes | Upload, ends: float
+    ) -> Answer:
         try:
-            answer = connection.exchange(head, body, self._seconds)
+            seconds = min(self._seconds, ends - time.monotonic())
+            answer = connection.exchange(head, body, seconds)
         except BaseException:
             connection.close()
             raise

@@ -1,4 +1,4 @@
-"""What the service says of itself: alive, ready, its OpenAPI document, and its errors."""
+"""What the service says of itself: alive, ready, the documents of its API, and its errors."""
 
 import functools
 import time
@@ -78,6 +78,18 @@ def openapi() -> dict[str, Any]:
     from chalicelib.openapi import document
 
     return document(deps.settings.issuer)
+
+
+@endpoint(bp, "GET /v1/asyncapi.json", tag="Service", limit="open")
+@functools.cache
+def asyncapi() -> dict[str, Any]:
+    """Get the description of the socket and of events.
+
+    An AsyncAPI 3 document, made from the code that serves them.
+    """
+    from chalicelib.asyncapi import document
+
+    return document(deps.settings.issuer, deps.settings.ws_url)
 
 
 def _trouble(problem: str) -> Answer:

@@ -1,8 +1,9 @@
 """What sockets are sent unasked, and which sockets may get it: the one table of events."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
+from pydantic import Field
 from pydantic_core import to_json
 
 from chalicelib.wire import Model
@@ -45,18 +46,21 @@ class Socket(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[M]):
     """A row of the table: what an event says, the scope that a socket needs to get it, and whether
-    only clients of our own get it."""
+    only clients of our own get it. Without a scope it is about the socket itself, and any may get
+    it. `tag`: what it is about, in a word of chalicelib/asyncapi.py."""
 
     name: str
     model: type[M]
-    scope: str
+    scope: str | None
     first_party: bool = False
+    tag: str = ""
 
     def of(self, data: M) -> "Event":
         return Event(self, data)
 
     def may_reach(self, socket: Socket) -> bool:
-        return self.scope in socket.scopes and (socket.first_party or not self.first_party)
+        granted = self.scope is None or self.scope in socket.scopes
+        return granted and (socket.first_party or not self.first_party)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,68 @@ class Event:
 EVENTS: dict[str, Kind[Any]] = {}
 
 
-def declare(name: str, model: type[M], *, scope: str, first_party: bool = False) -> Kind[M]:
+def declare(
+    name: str, model: type[M], *, scope: str | None, first_party: bool = False, tag: str = ""
+) -> Kind[M]:
     """Add a row to the table. Refuses a name that is taken."""
     if name in EVENTS:
         raise ValueError(f"event defined twice: {name}")
-    kind = Kind(name, model, scope, first_party)
+    kind = Kind(name, model, scope, first_party, tag)
     EVENTS[name] = kind
     return kind
+
+
+EndedBy = Literal[
+    "signed_out",
+    "password_changed",
+    "too_many_sessions",
+    "account_suspended",
+    "account_deleted",
+    "revoked",
+]
+"""Why a session ended. Whoever holds the session reads it, so what is found out about a thief is
+`revoked`, as is all that has no word of its own."""
+
+
+class SessionEnded(Model):
+    """The session of this socket has ended, and the socket is closed. The user has to sign in
+    again."""
+
+    reason: EndedBy = Field(
+        description="`signed_out`: the user ended the session, here or on another device, or took "
+        "back what a program may do. `password_changed`: it was changed or reset. "
+        "`too_many_sessions`: the user signed in again, and the oldest session gave way. "
+        "`account_suspended` and `account_deleted` say it all. `revoked`: anything else. More "
+        "reasons may come: take one that you do not know for `revoked`."
+    )
+
+
+class SocketClosing(Model):
+    """This socket is closed, and its session may well stand. Connect again, and sync."""
+
+    reason: Literal["too_many_sockets", "unknown_socket"] = Field(
+        description="`too_many_sockets`: the session has opened more, and the oldest gave way: "
+        "connect again only when the user comes back to this window. `unknown_socket`: the server "
+        "has lost this socket, or its session has ended: connect again with a new ticket."
+    )
+
+
+class SocketLimited(Model):
+    """This socket sent on although its frames were refused, and is closed."""
+
+    retry_after: int = Field(
+        description="Seconds to wait before you connect again, and then send less."
+    )
+
+
+SESSION_ENDED = declare("session.ended", SessionEnded, scope=None, tag="Connection")
+CLOSING = declare("socket.closing", SocketClosing, scope=None, tag="Connection")
+RATE_LIMITED = declare("rate_limited", SocketLimited, scope=None, tag="Connection")
+
+SURPLUS = CLOSING.of(SocketClosing(reason="too_many_sockets"))
+UNKNOWN = CLOSING.of(SocketClosing(reason="unknown_socket"))
+
+
+def ended(reason: EndedBy) -> Event:
+    """What the sockets of a session are told when it ends."""
+    return SESSION_ENDED.of(SessionEnded(reason=reason))

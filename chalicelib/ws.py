@@ -24,9 +24,13 @@ from chalicelib.errors import (
 )
 from chalicelib.invocation import invocation
 from chalicelib.limits import Use
+from chalicelib.socket_events import RATE_LIMITED, UNKNOWN, Event, Socket, SocketLimited
 from chalicelib.wire import Input, refusal, unpaired
 
 log = logging.getLogger(__name__)
+
+SUBPROTOCOL = "parley.v1"
+"""What a client may ask for as Sec-WebSocket-Protocol (RFC 6455, section 1.9)."""
 
 
 class Frame(Input):
@@ -57,12 +61,14 @@ CONNECT = Entrance(
 
 class Action(NamedTuple):
     """What a frame can ask for: a function of (identity, data), the scope it needs, and the class
-    of its limits. It takes one token or, with `counts`, one for each item of that list."""
+    of its limits. It takes one token or, with `counts`, one for each item of that list. `tag`: what
+    it is about, in a word of chalicelib/asyncapi.py."""
 
     call: Callable[..., Any]
     scope: str
     limit: str = "default"
     counts: str = ""
+    tag: str = ""
 
     @property
     def model(self) -> type[BaseModel]:
@@ -88,7 +94,10 @@ def add_actions(actions: Mapping[str, Action]) -> None:
 def connect(event: WebsocketEvent) -> dict[str, Any]:
     """Accept a socket that brings a ticket or a bearer token; refuse it with a status else."""
     with _invocation(event):
-        return {"statusCode": _connect(event)}
+        status = _connect(event)
+        if status == 200 and SUBPROTOCOL in _subprotocols(event.to_dict()):
+            return {"statusCode": status, "headers": {"Sec-WebSocket-Protocol": SUBPROTOCOL}}
+        return {"statusCode": status}
 
 
 def receive(event: WebsocketEvent) -> dict[str, Any]:
@@ -135,11 +144,25 @@ def _connect(event: WebsocketEvent) -> int:
 
 
 def _who(raw: dict[str, Any]) -> Identity:
-    headers = {name.lower(): value for name, value in (raw.get("headers") or {}).items()}
     query = raw.get("queryStringParameters") or {}
     if "ticket" in query:
         return deps.auth.redeem_ticket(query["ticket"])
-    return deps.auth.authenticate(headers.get("authorization", ""), Use(limit=CONNECT.limit))
+    authorization = _header(raw, "authorization")[-1:] or [""]
+    return deps.auth.authenticate(authorization[0], Use(limit=CONNECT.limit))
+
+
+def _header(raw: dict[str, Any], name: str) -> list[str]:
+    """All values of a header of `$connect`; clients write names in either case."""
+    many: dict[str, list[str]] = raw.get("multiValueHeaders") or {}
+    one: dict[str, str] = raw.get("headers") or {}
+    given = many or {key: [value] for key, value in one.items()}
+    return [value for key, values in given.items() if key.lower() == name for value in values]
+
+
+def _subprotocols(raw: dict[str, Any]) -> set[str]:
+    """What a client offers: in one header or in several, in the order of its liking."""
+    lines = _header(raw, "sec-websocket-protocol")
+    return {offer.strip() for line in lines for offer in line.split(",")}
 
 
 def _receive(event: WebsocketEvent) -> dict[str, Any]:
@@ -151,11 +174,12 @@ def _receive(event: WebsocketEvent) -> dict[str, Any]:
             deps.presence.check(caller)
         reply["data"] = _call(caller, raw)
     except Unauthorized as error:
-        deps.gateway.close([event.connection_id])
+        # The answer may not arrive any more, so an event says it first.
+        _hang_up(event.connection_id, UNKNOWN)
         reply["error"] = error.to_wire()
     except RateLimited as error:
         reply["error"] = error.to_wire()
-        _close_if_it_goes_on(event.connection_id)
+        _close_if_it_goes_on(event.connection_id, error)
     except AppError as error:
         if isinstance(error, Unavailable):
             log.warning("unavailable", extra={"dependency": error.dependency})
@@ -182,12 +206,19 @@ def _use(raw: dict[str, Any] | AppError) -> Use:
     )
 
 
-def _close_if_it_goes_on(connection_id: str) -> None:
+def _hang_up(connection_id: str, why: Event) -> None:
+    """Close a socket of which nothing is known but its id."""
+    deps.gateway.hang_up([Socket("", connection_id, "")], why)
+
+
+def _close_if_it_goes_on(connection_id: str, error: RateLimited) -> None:
     try:
         if deps.connections.refused(connection_id):
             log.warning("socket closed for its rate", extra={"connection_id": connection_id})
+            limited = SocketLimited(retry_after=error.details["retry_after"])
+            # Then forgotten: frames that are under way would say that it is unknown.
+            _hang_up(connection_id, RATE_LIMITED.of(limited))
             deps.presence.disconnected(connection_id)
-            deps.gateway.close([connection_id])
     except Unavailable as error:
         log.warning("refused frame not counted", extra={"dependency": error.dependency})
 

@@ -95,19 +95,21 @@ def _actions() -> Iterator[str]:
 def _events() -> Iterator[str]:
     yield "## Events"
     yield ""
-    yield "A socket gets an event if it was opened with the event's scope. Events of the account go"
-    yield "to our own clients only. A program's socket makes nobody online, and holds back no push."
+    yield "A socket gets an event if it was opened with the event's scope; events about the socket"
+    yield "itself need none. Events of the account go to our own clients only. A program's socket"
+    yield "makes nobody online, and holds back no push."
     yield ""
     yield from _header("event", "scope", *CALLERS)
     for name, kind in sorted(EVENTS.items()):
         heard = [YES if _hears(caller, kind) else NO for caller in CALLERS]
-        yield f"| `{name}` | `{kind.scope}` | {' | '.join(heard)} |"
+        scope = f"`{kind.scope}`" if kind.scope else "-"
+        yield f"| `{name}` | {scope} | {' | '.join(heard)} |"
 
 
 def _hears(caller: str, kind: Kind[Any]) -> bool:
     connected = CONNECT.scope in HELD.get(caller, ())
-    may = kind.scope in HELD.get(caller, ()) and not (kind.first_party and caller in PROGRAMS)
-    return connected and may
+    granted = kind.scope is None or kind.scope in HELD.get(caller, ())
+    return connected and granted and not (kind.first_party and caller in PROGRAMS)
 
 
 def _header(*names: str) -> Iterator[str]:

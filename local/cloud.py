@@ -300,6 +300,7 @@ class _Cloud:
             "pages": Docs(
                 folder=base.state.folder / "docs",
                 server=base.environment["ISSUER"],
+                socket=base.environment["WS_URL"],
                 others=Pages(
                     client=WebClient(options.web, dev=options.dev),
                     pushes=base.pushes,

@@ -30,12 +30,13 @@ class Docs:
         *,
         folder: Path,
         server: str,
+        socket: str,
         others: Page,
         report: Callable[[str], None],
         dev: bool = False,
     ) -> None:
         self._folder = folder.resolve()
-        self._server = server
+        self._addresses = ["--server", server, "--socket", socket]
         self._others = others
         self._report = report
         self._dev = dev
@@ -57,10 +58,9 @@ class Docs:
 
     async def _build(self) -> None:
         now = _last_change()
-        command = [sys.executable, "-m", "local.reference", str(self._folder)]
         process = await asyncio.create_subprocess_exec(
-            *command,
-            *("--server", self._server),
+            *(sys.executable, "-m", "local.reference", str(self._folder)),
+            *self._addresses,
             cwd=ROOT,
             stdin=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

@@ -137,7 +137,7 @@ class Socket:
             event["multiValueQueryStringParameters"] = given
         return json.dumps(event).encode()
 
-    def message(self, body: str, request_id: str, is_base64: bool = False) -> bytes:
+    def message(self, body: str, request_id: str) -> bytes:
         """The event of $default."""
         # Hot path: all but four values are the same for every message of a connection.
         if not self._message_prefix:
@@ -148,8 +148,7 @@ class Socket:
             f'{self._message_prefix}, "requestId": "{request_id}", '
             f'"extendedRequestId": "{request_id}", "messageId": "{request_id}", '
             f'"requestTimeEpoch": {int(time.time() * 1000)}}}, '
-            f'"isBase64Encoded": {"true" if is_base64 else "false"}, '
-            f'"body": {json.dumps(body)}}}'
+            f'"isBase64Encoded": false, "body": {json.dumps(body)}}}'
         ).encode()
 
     def disconnect(self, status: int, reason: str) -> bytes:

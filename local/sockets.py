@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _QUIET = logging.getLogger("local.websockets")
 _QUIET.setLevel(logging.CRITICAL)
 
+HEAD_END = b"\r\n\r\n"
 _REFUSALS = {Failure.WAITED: 504, Failure.TOO_LARGE: 413, Failure.TOO_MANY: 429}
 _MESSAGES = {Failure.WAITED: "Endpoint request timed out", Failure.TOO_MANY: "Too Many Requests"}
 
@@ -54,10 +55,12 @@ class Connection(asyncio.Protocol):
             max_size=(self._limits.message, self._limits.frame), logger=_QUIET
         )
         self._accepted = False
+        self._head_end = b""
+        self._early = b""
         self._response: Response | None = None
         self._fragments: list[bytes] = []
-        self._fragments_are_text = True
-        self._held: deque[tuple[str, bool]] = deque()
+        self._deaf = False
+        self._held: deque[str] = deque()
         self._in_flight = 0
         self._writing_paused = False
         self._reading_paused = False
@@ -75,7 +78,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            self._protocol.receive_data(data)
+            self._protocol.receive_data(data if self._accepted else self._handshake(data))
             for event in self._protocol.events_received():
                 if isinstance(event, Frame):
                     self._received(event)
@@ -111,6 +114,19 @@ class Connection(asyncio.Protocol):
 
     # -- handshake
 
+    def _handshake(self, data: bytes) -> bytes:
+        """What of this belongs to the handshake. What a client sends before it was let in waits."""
+        if "handshake" not in self._timers:
+            self._early += data
+            return b""
+        seen = self._head_end + data
+        end = seen.find(HEAD_END)
+        if end < 0:
+            self._head_end = seen[1 - len(HEAD_END) :]
+            return data
+        self._early = seen[end + len(HEAD_END) :]
+        return data[: len(data) - len(self._early)]
+
     def _requested(self, request: Request) -> None:
         self._timers.pop("handshake").cancel()
         response = self._protocol.accept(request)
@@ -134,7 +150,6 @@ class Connection(asyncio.Protocol):
         if function is None:
             self._accept({})
             return
-        # What a client sends before it was let in waits in the kernel.
         self._reading_paused = True
         self._transport.pause_reading()
         event = self.socket.connect(list(request.headers.raw_items()), url.query)
@@ -168,6 +183,8 @@ class Connection(asyncio.Protocol):
         self._touch()
         self._later("lifetime", self._limits.lifetime, self._outlived)
         self._later("idle", self._limits.idle, self._check_idle)
+        if self._early:
+            self.data_received(self._early)
 
     def _refuse(self, status: int) -> None:
         if self._transport.is_closing():
@@ -186,42 +203,43 @@ class Connection(asyncio.Protocol):
     # -- frames in
 
     def _received(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
-            is_text = frame.opcode is Opcode.TEXT
-            if frame.fin:
-                self._message(bytes(frame.data), is_text)
-            else:
-                self._fragments = [bytes(frame.data)]
-                self._fragments_are_text = is_text
-        elif frame.opcode is Opcode.CONT:
+        if self._deaf:
+            return
+        if frame.opcode is Opcode.BINARY:
+            self._touch()
+            self._fail(1003, "Binary frames are not supported")
+        elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
             self._fragments.append(bytes(frame.data))
             if frame.fin:
                 data, self._fragments = b"".join(self._fragments), []
-                self._message(data, self._fragments_are_text)
+                self._message(data)
 
-    def _message(self, data: bytes, is_text: bool) -> None:
+    def _message(self, data: bytes) -> None:
         self._touch()
-        if is_text:
-            try:
-                body = data.decode()
-            except UnicodeDecodeError:
-                self._protocol.fail(1007, "invalid UTF-8")
-                return
-        else:
-            body = base64.b64encode(data).decode()
+        try:
+            body = data.decode()
+        except UnicodeDecodeError:
+            self._fail(1007, "Invalid UTF-8")
+            return
         if self._in_flight < self._limits.in_flight and not self._held:
-            self._submit(body, is_text)
+            self._submit(body)
         else:
-            self._held.append((body, is_text))
+            self._held.append(body)
             self._gate()
 
-    def _submit(self, body: str, is_text: bool) -> None:
+    def _fail(self, code: int, reason: str) -> None:
+        """Close for a frame that is not allowed."""
+        self._deaf = True  # also to what came in the same packet
+        self._close_reason = reason
+        self._protocol.fail(code, reason)
+
+    def _submit(self, body: str) -> None:
         function = self._gateway.functions.get("$default")
         if function is None:
             return
         request_id = new_request_id()
         self._in_flight += 1
-        event = self.socket.message(body, request_id, not is_text)
+        event = self.socket.message(body, request_id)
 
         def done(outcome: Outcome) -> None:
             self._answered(request_id, outcome)
@@ -237,7 +255,7 @@ class Connection(asyncio.Protocol):
         elif isinstance(outcome.result, dict) and outcome.result.get("body"):
             self.send(str(outcome.result["body"]).encode())
         while self._held and self._in_flight < self._limits.in_flight:
-            self._submit(*self._held.popleft())
+            self._submit(self._held.popleft())
         self._gate()
 
     # -- frames out
@@ -277,6 +295,7 @@ class Connection(asyncio.Protocol):
         if not self.is_open:
             self._transport.abort()
             return
+        self._deaf = True
         self._close_reason = reason
         try:
             self._protocol.send_close(code, reason)

@@ -10,10 +10,10 @@ from typing import Any
 import jsonschema
 import pika
 
-from local.asyncapi import PATH
+from chalicelib.asyncapi import document
 from tests.cloud import Cloud
 
-_COMPONENTS = json.loads(PATH.read_text())["components"]
+_COMPONENTS = document("https://x.example", "wss://x.example")["components"]
 
 
 class Listener:

@@ -85,7 +85,7 @@ class Admin:
         with self._act(identity, client, "admin.suspend", "user.suspend", user_id):
             self._store.suspend(user_id, reason, NOW)
             ended = self._auth.end_all(user_id)
-        self._auth.close(user_id, ended)
+        self._auth.close(user_id, ended, "account_suspended")
 
     def restore(self, identity: Identity, client: Client, user_id: str) -> None:
         """Let a suspended user in again."""

@@ -205,7 +205,7 @@ class Accounts:
                 raise InvalidCredentials(_WRONG)
             # The new password is in force already: this request is a repeat, and sends no mail.
             if found.password != change.current_password:
-                return self._auth.revoke_others(identity)
+                return self._auth.revoke_others(identity, "password_changed")
             user = self._users.me(identity.user_id)
             self._passwords.refuse_weak(change.new_password, user, field="new_password")
             if not asked:  # a code is good once
@@ -219,7 +219,7 @@ class Accounts:
                 now=NOW,
             )
             if ended is not None:
-                return self._auth.close(identity.user_id, ended)
+                return self._auth.close(identity.user_id, ended, "password_changed")
         raise Unavailable("postgres")
 
     def delete(self, identity: Identity, proof: PasswordProof) -> None:
@@ -242,7 +242,7 @@ class Accounts:
                 ended = self._store.erase(identity.user_id, NOW, checked=checked)
             if ended is not None:
                 try:
-                    self._auth.close(identity.user_id, ended)
+                    self._auth.close(identity.user_id, ended, "account_deleted")
                 finally:  # only the answer may be lost, and then a repeat is refused
                     self._forget_presence(identity.user_id)
                 return

@@ -125,7 +125,8 @@ class Recovery:
         if found.used:
             if not passwords.verify(found.password_hash, reset.new_password):
                 raise LinkInvalid()
-            self._auth.close(found.user_id, self._auth.end_all(found.user_id))
+            others = self._auth.end_all(found.user_id)
+            self._auth.close(found.user_id, others, "password_changed")
             return
         user = self._users.me(found.user_id)
         passwords.refuse_weak(reset.new_password, user, field="new_password")
@@ -133,7 +134,7 @@ class Recovery:
         ended = self._store.reset_password(digest, new_hash, NOW)
         if ended is None:
             raise LinkInvalid()
-        self._auth.close(found.user_id, ended)
+        self._auth.close(found.user_id, ended, "password_changed")
         self._throttle.forgive(found.user_id, [user.username, user.email], client.address)
 
     def letters(self, mail: Due) -> Iterator[Letter]:

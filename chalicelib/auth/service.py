@@ -25,6 +25,7 @@ from chalicelib.config import Settings
 from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
 from chalicelib.limits import Quota, Use
+from chalicelib.socket_events import EndedBy
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
@@ -221,10 +222,10 @@ class Auth:
             return None
         return session if _fits(token, session) else None
 
-    def end(self, user_id: str, session_id: str) -> None:
+    def end(self, user_id: str, session_id: str, reason: EndedBy = "revoked") -> None:
         """End a session without asking who wants it. Safe to repeat, as `revoke` is."""
         self._store().revoke(user_id, session_id, NOW)
-        self.close(user_id, [session_id])
+        self.close(user_id, [session_id], reason)
 
     def refresh(self, text: str, client: Client) -> Tokens:
         """Trade a refresh token of our own clients for fresh tokens.
@@ -307,7 +308,7 @@ class Auth:
         """End a session, if it was granted to a program. Safe to repeat."""
         session = self._store().session(session_id)
         if session and (session.user_id, session.client_id) == (user_id, client_id):
-            self.end(user_id, session_id)
+            self.end(user_id, session_id, "signed_out")
 
     def revoke(self, identity: Identity, session_id: str) -> None:
         """End one of the caller's sessions, and close its sockets. A program that it was granted
@@ -317,21 +318,21 @@ class Auth:
         """
         if not self._store().revoke(identity.user_id, session_id, NOW, by_user=True):
             raise NotFound()
-        self.close(identity.user_id, [session_id])
+        self.close(identity.user_id, [session_id], "signed_out")
 
     def logout(self, identity: Identity) -> None:
         """End the session that asks."""
         self.revoke(identity, identity.session_id)
 
-    def revoke_others(self, identity: Identity) -> None:
+    def revoke_others(self, identity: Identity, reason: EndedBy = "signed_out") -> None:
         """End all of the caller's sessions but the one that asks."""
         ended = self._store().revoke_all(identity.user_id, but=identity.session_id, now=NOW)
-        self.close(identity.user_id, ended)
+        self.close(identity.user_id, ended, reason)
 
     def revoke_program(self, identity: Identity, client_id: str) -> None:
         """End all that the caller granted to a program."""
         ended = self._store().revoke_program(identity.user_id, client_id, NOW)
-        self.close(identity.user_id, ended)
+        self.close(identity.user_id, ended, "signed_out")
 
     def end_all(self, user_id: str) -> list[str]:
         """End all sessions of a user in PostgreSQL alone: `close` those it answers, once that has
@@ -348,15 +349,18 @@ class Auth:
                 return True
         return False
 
-    def close(self, user_id: str, session_ids: Collection[str]) -> None:
-        """Refuse the next request of sessions that PostgreSQL has ended, and close their sockets.
+    def close(
+        self, user_id: str, session_ids: Collection[str], reason: EndedBy = "revoked"
+    ) -> None:
+        """Refuse the next request of sessions that PostgreSQL has ended, and close their sockets,
+        which are told the reason.
 
         If this is cut short, the next request or frame of the session completes it, or
         `finish_revoked` does within minutes.
         """
         if session_ids:
             tombstones = self._revocation.tombstones(user_id, session_ids)
-            self._sockets().end_sessions(user_id, session_ids, tombstones)
+            self._sockets().end_sessions(user_id, session_ids, tombstones, reason)
 
     def finish_revoked(self) -> int:
         """Close sessions that were revoked in the last minutes and would still be let in: the
@@ -376,7 +380,7 @@ class Auth:
         Redis does not answer, they stay valid and give way at the next login.
         """
         try:
-            self.close(user_id, session_ids)
+            self.close(user_id, session_ids, "too_many_sessions")
             for session_id in session_ids:
                 self._store().revoke(user_id, session_id, NOW)
         except Unavailable as error:

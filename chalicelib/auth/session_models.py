@@ -77,7 +77,9 @@ class NewSession(Model):
     created_at: Utc = Field(description="When they signed in.")
 
 
-SIGNED_IN = declare("account.signed_in", NewSession, scope="account", first_party=True)
+SIGNED_IN = declare(
+    "account.signed_in", NewSession, scope="account", first_party=True, tag="Account"
+)
 
 
 class EmailChanged(Model):
@@ -86,7 +88,9 @@ class EmailChanged(Model):
     email: Address = Field(description="The new address.")
 
 
-EMAIL_CHANGED = declare("account.email_changed", EmailChanged, scope="account", first_party=True)
+EMAIL_CHANGED = declare(
+    "account.email_changed", EmailChanged, scope="account", first_party=True, tag="Account"
+)
 
 
 class SessionQuery(Input):

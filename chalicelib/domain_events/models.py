@@ -40,8 +40,10 @@ class Data(Model):
 class _OfUser(Data):
     about = "user_id"
 
-    user_id: Id
-    revision: int
+    user_id: Id = Field(description="The user.")
+    revision: int = Field(
+        description="Grows with each change of the user: the higher one is newer.", examples=[3]
+    )
 
 
 TYPES: dict[str, type[Data]] = {}
@@ -92,17 +94,16 @@ class UserReinstated(_OfUser):
 
 @_declared
 class SessionRevoked(Data):
-    """A session was revoked, for any reason.
-
-    `client_id`: the program that it was granted to; null for a sign-in to our own clients.
-    """
+    """A session was revoked, for any reason."""
 
     type = "session.revoked"
     about = "session_id"
 
-    session_id: Id
-    user_id: Id
-    client_id: Id | None
+    session_id: Id = Field(description="The session.")
+    user_id: Id = Field(description="Whose it was.")
+    client_id: Id | None = Field(
+        description="The program that it was granted to; null for a sign-in to our own clients."
+    )
 
 
 @_declared
@@ -112,8 +113,8 @@ class ChatCreated(Data):
     type = "chat.created"
     about = "chat_id"
 
-    chat_id: Id
-    member_ids: list[Id]
+    chat_id: Id = Field(description="The chat.")
+    member_ids: list[Id] = Field(description="Its members.")
 
 
 @_declared
@@ -123,24 +124,34 @@ class MessageCreated(Data):
     type = "message.created"
     about = "message_id"
 
-    message_id: Id
-    chat_id: Id
-    seq: int
-    sender_id: Id
+    message_id: Id = Field(description="The message.")
+    chat_id: Id = Field(description="The chat that it is in.")
+    seq: int = Field(description="Its place in the chat.", examples=[42])
+    sender_id: Id = Field(description="Who wrote it.")
 
 
 class CloudEvent(Model):
     """An event as it is published. An event that is sent again has the same `source` and `id`.
     `dataschema` ends in the type and the version of `data`."""
 
-    specversion: Literal["1.0"] = "1.0"
-    id: Id
-    source: str
-    type: str
-    subject: Id
-    time: Utc
-    datacontenttype: Literal["application/json"] = "application/json"
-    dataschema: str
+    specversion: Literal["1.0"] = Field("1.0", description="The version of CloudEvents.")
+    id: Id = Field(description="Names the event. It may come twice, with the same id.")
+    source: str = Field(
+        description="The issuer.",
+        examples=["https://chat.example.org/api"],
+        json_schema_extra={"format": "uri"},
+    )
+    type: str = Field(description="What happened.", examples=["user.registered"])
+    subject: Id = Field(description="What the event is about.")
+    time: Utc = Field(description="When it happened.")
+    datacontenttype: Literal["application/json"] = Field(
+        "application/json", description="How `data` is written."
+    )
+    dataschema: str = Field(
+        description="Ends in the type and the version of `data`.",
+        examples=["https://chat.example.org/api/events/user.registered/1"],
+        json_schema_extra={"format": "uri"},
+    )
     data: SerializeAsAny[Data]
 
     @classmethod

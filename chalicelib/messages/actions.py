@@ -63,12 +63,14 @@ def ping(identity: Identity, data: Nothing) -> None:
 
 
 ACTIONS = {
-    "message.send": Action(send, scope="chats.write", limit="send"),
-    "chat.read": Action(read, scope="chats.write"),
-    "chat.delivered": Action(delivered, scope="chats.write"),
-    "chat.typing": Action(typing, scope="chats.write", limit="typing"),
-    "chat.changes": Action(changes, scope="chats.read"),
-    "sync": Action(sync, scope="chats.read"),
-    "presence.watch": Action(watch, scope="chats.read", limit="watch", counts="user_ids"),
-    "ping": Action(ping, scope="chats.read"),
+    "message.send": Action(send, scope="chats.write", limit="send", tag="Messages"),
+    "chat.read": Action(read, scope="chats.write", tag="Chats"),
+    "chat.delivered": Action(delivered, scope="chats.write", tag="Chats"),
+    "chat.typing": Action(typing, scope="chats.write", limit="typing", tag="Chats"),
+    "chat.changes": Action(changes, scope="chats.read", tag="Messages"),
+    "sync": Action(sync, scope="chats.read", tag="Chats"),
+    "presence.watch": Action(
+        watch, scope="chats.read", limit="watch", counts="user_ids", tag="Presence"
+    ),
+    "ping": Action(ping, scope="chats.read", tag="Connection"),
 }

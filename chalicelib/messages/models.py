@@ -347,7 +347,7 @@ class UserTyping(Model):
     typing: bool = Field(description="Whether they type, or have stopped.")
 
 
-MESSAGE_NEW = declare("message.new", Message, scope="chats.read")
-RECEIPT = declare("chat.receipt", Receipt, scope="chats.read")
-TYPING = declare("chat.typing", UserTyping, scope="chats.read")
-PRESENCE = declare("presence", UserPresence, scope="chats.read")
+MESSAGE_NEW = declare("message.new", Message, scope="chats.read", tag="Messages")
+RECEIPT = declare("chat.receipt", Receipt, scope="chats.read", tag="Chats")
+TYPING = declare("chat.typing", UserTyping, scope="chats.read", tag="Chats")
+PRESENCE = declare("presence", UserPresence, scope="chats.read", tag="Presence")

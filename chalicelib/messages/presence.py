@@ -9,6 +9,7 @@ from chalicelib.config import Settings
 from chalicelib.connections import socket_of
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.messages.models import PresenceList, UserPresence
+from chalicelib.socket_events import SURPLUS, UNKNOWN, ended
 
 if TYPE_CHECKING:
     from chalicelib.auth.service import Auth
@@ -44,7 +45,7 @@ class Presence:
                 raise Unauthorized()
             same = [socket for socket in others if socket.session_id == identity.session_id]
             surplus = same[: max(0, len(same) + 1 - self._sockets_per_session)]
-            self._gateway.dismiss(surplus)
+            self._gateway.dismiss(surplus, SURPLUS)
         except Exception:
             # API Gateway never tells of the end of a socket whose $connect was refused.
             with suppress(Unavailable):
@@ -85,7 +86,7 @@ class Presence:
         """
         watching = self._connections.renew(pinger)
         if watching is None:
-            self._gateway.dismiss([socket_of(pinger)])
+            self._gateway.dismiss([socket_of(pinger)], UNKNOWN)
             raise Unauthorized()
         if watching:
             self.watch(pinger, watching)
@@ -97,6 +98,6 @@ class Presence:
         A revoke may have died, or Redis not have answered, before it dropped the session's sockets.
         """
         if not self._auth().still_valid(caller):
-            self._gateway.dismiss([socket_of(caller)])
+            self._gateway.dismiss([socket_of(caller)], ended("revoked"))
             raise Unauthorized()
         self.ping(caller)

@@ -212,7 +212,8 @@ class Consent:
     def forget(self, visitor: Visitor) -> None:
         """End the session of the sign-in page."""
         if visitor.identity is not None:
-            self._auth.end(visitor.identity.user_id, visitor.identity.session_id)
+            identity = visitor.identity
+            self._auth.end(identity.user_id, identity.session_id, "signed_out")
 
     def _known(self, asked: Asked, visitor: Visitor) -> tuple[Identity, Profile] | None:
         """Who is signed in, unless the program wants them to sign in again, or somebody else."""

@@ -90,7 +90,7 @@ class ProgramTokens:
     def end(self, token: IssuedToken) -> None:
         """End the grant it belongs to, or a program's own token alone."""
         if token.user_id is not None and token.session_id is not None:
-            self._auth.end(token.user_id, token.session_id)
+            self._auth.end(token.user_id, token.session_id, "signed_out")
         else:
             self._codes.void(token.told["jti"], max(0, token.told["exp"] - int(time.time())) + SKEW)
 

@@ -177,7 +177,8 @@ def test_a_grant_keeps_its_newest_sockets(
         presence.connected(program_of(bo, "chats.read"), name)
 
     assert ids(connections, bo) == ["b1", "p2", "p3"]
-    assert ("p1", {"closed": True}) in gateway.sent
+    told = {"event": "socket.closing", "data": {"reason": "too_many_sockets"}}
+    assert [what for to, what in gateway.sent if to == "p1"] == [told, {"closed": True}]
 
 
 def test_a_watcher_that_may_not_read_chats_gets_no_event(
@@ -264,7 +265,8 @@ def test_g5_a_frame_notices_a_revoke_that_could_not_tell_the_socket(
     with pytest.raises(Unauthorized):
         presence.check(caller)
 
-    assert gateway.sent == [("b1", {"closed": True})]
+    told = {"event": "session.ended", "data": {"reason": "revoked"}}
+    assert gateway.sent == [("b1", told), ("b1", {"closed": True})]
     with pytest.raises(Unauthorized):
         connections.admit("b1")
 
@@ -285,7 +287,8 @@ def test_g1_a_socket_that_redis_lost_from_its_list_is_refused_and_closed(
     with pytest.raises(Unauthorized):
         look(presence, caller)
 
-    assert gateway.sent == [("b1", {"closed": True})]
+    told = {"event": "socket.closing", "data": {"reason": "unknown_socket"}}
+    assert gateway.sent == [("b1", told), ("b1", {"closed": True})]
     with pytest.raises(Unauthorized):
         connections.admit("b1")
 

@@ -26,6 +26,7 @@ from chalicelib.ids import new_id
 from chalicelib.limits import Use
 from chalicelib.postgres import Postgres
 from chalicelib.redis import Call, Scripts, connect
+from chalicelib.socket_events import EndedBy
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import RoundTrips, Slots, Stores, migrated, profile
 from tests.unit.auth.fakes import (
@@ -321,9 +322,13 @@ class Sockets(FakeSockets):
         self._scripts = Scripts(client)
 
     def end_sessions(
-        self, user_id: str, session_ids: Collection[str], tombstones: Sequence[Call]
+        self,
+        user_id: str,
+        session_ids: Collection[str],
+        tombstones: Sequence[Call],
+        reason: EndedBy,
     ) -> None:
-        super().end_sessions(user_id, session_ids, tombstones)
+        super().end_sessions(user_id, session_ids, tombstones, reason)
         self._scripts.run_all(tombstones)
 
 

@@ -1,7 +1,6 @@
 """The OpenAPI and AsyncAPI documents say what is really accepted and answered."""
 
 import asyncio
-import json
 import re
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -12,7 +11,6 @@ import pyotp
 import pytest
 from openapi_spec_validator import validate
 
-from local.asyncapi import PATH
 from tests.client import PASSWORD, Answer, Api, Refused, Socket, User
 from tests.e2e.conftest import People, Run
 from tests.e2e.oauth import CALLBACK, GOODBYE, VERIFIER, Program, asking
@@ -99,6 +97,7 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
             "GET /v1/health",
             "GET /v1/ready",
             "GET /v1/openapi.json",
+            "GET /v1/asyncapi.json",
             "GET /v1/errors",
         ):
             await api.call(people.anonymous, route)
@@ -312,8 +311,8 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
 class Frames:
     """Holds frames to the AsyncAPI document."""
 
-    def __init__(self, socket: Socket) -> None:
-        self.document = json.loads(PATH.read_text())
+    def __init__(self, document: dict[str, Any], socket: Socket) -> None:
+        self.document = document
         self.socket = socket
 
     def hold(self, message: str, frame: dict[str, Any]) -> None:
@@ -330,7 +329,7 @@ def test_every_frame_is_as_the_document_says(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.friends()
         async with ana.socket() as a:
-            frames = Frames(a)
+            frames = Frames(await ana.ok("GET /v1/asyncapi.json"), a)
             draft = {"chat_id": chat, "client_id": "x", "content": {"kind": "text", "text": "hi"}}
             asked: dict[str, dict[str, Any]] = {
                 "presence.watch": {"user_ids": [bo.id]},

@@ -180,13 +180,15 @@ class Stack:
         client: ClientConnection = connect(self.socket_url + query, legacy=True, **options)
         return client
 
-    def connect_raw(self, query: str = "") -> socket:
-        """A client that sends its handshake, and reads and answers only what the test does."""
+    def connect_raw(self, query: str = "", with_it: bytes = b"") -> socket:
+        """A client that sends its handshake, and reads and answers only what the test does.
+        `with_it` follows in the same packet."""
         raw = create_connection(("127.0.0.1", self.socket_port), PATIENCE)
         raw.sendall(
             f"GET /api{query} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+            + with_it
         )
         return raw
 

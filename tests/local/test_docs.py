@@ -1,6 +1,7 @@
 """The reference for people: what is built, and how the local cloud serves it."""
 
 import asyncio
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ask, Path, list[st
     async def others(request: web.BaseRequest) -> web.Response:
         return web.Response(status=418)
 
-    pages = Docs(folder=folder, server="http://api.test", others=others, report=reports.append)
+    pages = Docs(
+        folder=folder,
+        server="http://api.test",
+        socket="ws://socket.test",
+        others=others,
+        report=reports.append,
+    )
 
     def ask(path: str, method: str = "GET") -> Any:
         return asyncio.run(pages(make_mocked_request(method, path)))
@@ -84,8 +91,11 @@ def test_the_references_hold_every_route_and_action(served: tuple[Ask, Path, lis
 
     assert '"/v1/auth/login"' in body(ask("/docs/openapi-1.js"))
     assert "http://api.test" in body(ask("/docs/openapi.json"))
+    assert "ws" in json.loads(body(ask("/docs/asyncapi.json")))["servers"]["socket"]["protocol"]
     assert all(f'"{name}' in body(ask("/docs/asyncapi-1.js")) for name in ACTIONS)
-    assert "Sign in with a username" in body(ask("/docs/openapi.html")), "also without scripts"
+    for name, listed in (("openapi", "POST /v1/auth/login"), ("asyncapi", "message.send")):
+        without = body(ask(f"/docs/{name}.html")).partition("<noscript>")[2]
+        assert f"<code>{listed}</code>" in without.partition("</noscript>")[0]
     assert "/redoc/logo" not in body(ask("/docs/redoc.standalone.js"))
 
 
@@ -117,7 +127,7 @@ def test_without_its_renderer_the_rest_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reference, "_REDOCLY", tmp_path / "nowhere")
-    reference.build(tmp_path / "docs", "http://api.test")
+    reference.build(tmp_path / "docs", "http://api.test", "ws://socket.test")
 
     for name in ("openapi", "asyncapi"):
         page = (tmp_path / "docs" / f"{name}.html").read_text()

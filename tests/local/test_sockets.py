@@ -1,6 +1,5 @@
 """The WebSocket gateway: events, answers, and API Gateway's limits."""
 
-import base64
 import collections
 import json
 import socket
@@ -25,6 +24,19 @@ def closing(client: ClientConnection) -> tuple[int, str]:
         collections.deque(iter(lambda: client.recv(PATIENCE), None), maxlen=0)
     assert closed.value.rcvd is not None
     return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+FIN, CONTINUED, TEXT, BINARY, CLOSED, PING = 0x80, 0x0, 0x1, 0x2, 0x8, 0x9
+
+
+def frame(head: int, data: bytes) -> bytes:
+    """A short frame of a client; its mask is 0."""
+    return bytes([head, 0x80 | len(data)]) + bytes(4) + data
+
+
+async def close(stack: Stack, connection_id: str) -> bool:
+    """Close a connection as the management API does."""
+    return stack.sockets.close(connection_id)
 
 
 def disconnects(stack: Stack, connection_id: str) -> list[dict[str, Any]]:
@@ -160,11 +172,60 @@ class TestMessages:
 
             assert [client.recv(PATIENCE), client.recv(PATIENCE)] == ["quick", "sleep-2"]
 
-    def test_in_binary_arrive_as_base64(self, stack: Stack) -> None:
-        with stack.connect() as client:
-            client.send(b"\x00\xff")
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            [(FIN | BINARY, b"{}")],
+            [(FIN | BINARY, b"")],
+            [(FIN | BINARY, b"\x00\xff")],
+            [(BINARY, b"note-1"), (FIN | CONTINUED, b"note-2")],
+            [(BINARY, b"note-1"), (FIN | PING, b""), (FIN | CONTINUED, b"note-2")],
+            [(FIN | BINARY, b"note-1"), (FIN | TEXT, b"note-2")],
+            [(FIN | TEXT, b"\xff"), (FIN | TEXT, b"note-2")],
+        ],
+        ids=["text", "empty", "bytes", "fragments", "a ping", "text after", "no UTF-8"],
+    )
+    def test_that_are_not_text_close_and_nothing_after_them_is_handled(
+        self, stack: Stack, sent: list[tuple[int, bytes]]
+    ) -> None:
+        noted, ended = len(stack.records("message")), len(stack.records("disconnect"))
+        with stack.connect_raw(with_it=b"".join(frame(*one) for one in sent)) as raw:
+            came = b"".join(iter(lambda: raw.recv(4096), b""))
 
-            assert client.recv(PATIENCE) == base64.b64encode(b"\x00\xff").decode()
+        assert came.startswith(b"HTTP/1.1 101")
+        assert struct.pack("!H", 1003 if sent[0][0] & BINARY else 1007) in came
+        eventually(lambda: len(stack.records("disconnect")) > ended)
+        assert len(stack.records("message")) == noted
+
+    @pytest.mark.parametrize("last", [frame(FIN | CLOSED, b""), b""], ids=["a close", "nothing"])
+    def test_in_binary_do_not_touch_those_before(self, stack: Stack, last: bytes) -> None:
+        noted = len(stack.records("message"))
+        sent = frame(TEXT, b"no") + frame(FIN | CONTINUED, b"te-0")
+        with stack.connect_raw(with_it=sent) as raw:
+            raw.sendall(frame(FIN | BINARY, b"note-1") + last)
+            collections.deque(iter(lambda: raw.recv(4096), b""), maxlen=0)
+
+        assert eventually(lambda: stack.records("message")[noted:]) == ["note-0"]
+        assert not stack.reports or "sockets" not in stack.reports[-1]
+
+    def test_that_come_with_a_handshake_that_is_refused_are_not_handled(self, stack: Stack) -> None:
+        noted = len(stack.records("message"))
+        with stack.connect_raw("?ticket=status-401", frame(FIN | TEXT, b"note-1")) as raw:
+            came = b"".join(iter(lambda: raw.recv(4096), b""))
+
+        assert came.startswith(b"HTTP/1.1 401")
+        assert len(stack.records("message")) == noted
+
+    def test_that_cross_the_servers_close_are_not_handled(self, stack: Stack) -> None:
+        noted, ended = len(stack.records("message")), len(stack.records("disconnect"))
+        with stack.connect_raw() as raw:
+            assert raw.recv(4096).startswith(b"HTTP/1.1 101")
+            *_, connection_id = stack.sockets.connections
+            stack.run(close(stack, connection_id))
+            raw.sendall(frame(FIN | TEXT, b"note-1") + frame(FIN | CLOSED, b""))
+            eventually(lambda: len(stack.records("disconnect")) > ended)
+
+        assert len(stack.records("message")) == noted
 
     @pytest.mark.parametrize("how", ["raise", "crash"])
     def test_that_fail_are_answered_and_the_socket_lives(self, stack: Stack, how: str) -> None:

@@ -13,6 +13,7 @@ from chalicelib.socket_events import EVENTS, Event, Kind, Socket, declare
 from chalicelib.wire import Model
 
 ROOT = Path(__file__).resolve().parents[2] / "chalicelib"
+ABOUT_THE_SOCKET = {"session.ended", "socket.closing", "rate_limited"}
 READ = frozenset({"chats.read"})
 TYPES = UserTyping(chat_id="c", user_id="ana", typing=True)
 
@@ -54,6 +55,7 @@ def test_the_gateway_posts_in_one_place_and_only_events() -> None:
     keys = [
         path.name
         for path in ROOT.rglob("*.py")
+        if path.parent.name != "asyncapi"  # which describes frames
         for one in ast.walk(ast.parse(path.read_text()))
         if isinstance(one, ast.Dict)
         and any(isinstance(key, ast.Constant) and key.value == "event" for key in one.keys)
@@ -102,7 +104,7 @@ def test_an_earlier_version_read_two_words() -> None:
 
 
 @pytest.mark.parametrize("entry", ["", "c1", "c1 s1", "c1 s1 x", "c1 s1,", "c1 s1,,", "c1 s1,a,,"])
-def test_an_entry_that_names_no_scopes_gets_nothing(entry: str) -> None:
+def test_an_entry_that_names_no_scopes_gets_only_what_is_about_itself(entry: str) -> None:
     found = Socket.read("ana", entry)
 
-    assert not any(kind.may_reach(found) for kind in EVENTS.values())
+    assert {name for name, kind in EVENTS.items() if kind.may_reach(found)} == ABOUT_THE_SOCKET

@@ -16,6 +16,7 @@ from chalicelib.deps import deps
 from chalicelib.errors import AppError, ChatNotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.limits import Use
 from chalicelib.messages.models import ReceiptUpdate
+from chalicelib.socket_events import Event, Socket
 from tests.unit.settings import settings
 
 ANA = Caller(
@@ -44,10 +45,11 @@ class FakeConnections:
 
 class FakeGateway:
     def __init__(self) -> None:
-        self.closed: list[str] = []
+        self.closed: list[tuple[str, Any]] = []
 
-    def close(self, connection_ids: list[str]) -> None:
-        self.closed += connection_ids
+    def hang_up(self, sockets: list[Socket], why: Event) -> None:
+        assert all(why.kind.may_reach(socket) for socket in sockets)
+        self.closed += [(socket.connection_id, json.loads(why.to_wire())) for socket in sockets]
 
 
 class FakePresence:
@@ -257,7 +259,8 @@ def test_a_socket_without_a_record_gets_an_error_and_is_closed(
     assert answer({"id": "7", "action": "see", "data": {"seq": 1}})["error"]["code"] == (
         "unauthorized"
     )
-    assert vars(deps)["gateway"].closed == ["c1"]
+    why = {"event": "socket.closing", "data": {"reason": "unknown_socket"}}
+    assert vars(deps)["gateway"].closed == [("c1", why)]
 
 
 @pytest.mark.parametrize(
@@ -322,7 +325,8 @@ class TestLimits:
         found = answer({"id": "7", "action": "see", "data": {"seq": 1}})
 
         assert (found["re"], found["error"]["code"]) == ("7", "rate_limited")
-        assert vars(deps)["gateway"].closed == ["c1"]
+        why = {"event": "rate_limited", "data": {"retry_after": 3}}
+        assert vars(deps)["gateway"].closed == [("c1", why)]
         assert vars(deps)["presence"].open == []
 
     def test_one_whose_refusals_cannot_be_counted_is_answered_all_the_same(
@@ -362,6 +366,36 @@ class TestConnect:
         assert status == 200 or status in {error.status for error in ws.CONNECT.errors}
         taken = {("connect-refused", "192.0.2.1"): 1} if status in (401, 403) else {}
         assert vars(deps)["throttle"].taken == taken
+
+    @pytest.mark.parametrize(
+        ("offered", "chosen"),
+        [
+            (["parley.v1"], "parley.v1"),
+            (["chat, parley.v1 ,v2.parley"], "parley.v1"),
+            (["chat", "parley.v1"], "parley.v1"),
+            (["parley.v1,parley.v1"], "parley.v1"),
+            (["parley.v2"], None),
+            (["Parley.v1"], None),
+            (['"parley.v1"', "parley.v1;q=1", "xparley.v1", "parley.v1x"], None),
+            (["", ",", " "], None),
+            ([], None),
+        ],
+    )
+    @pytest.mark.parametrize("name", ["Sec-WebSocket-Protocol", "sec-websocket-protocol"])
+    def test_a_subprotocol_is_chosen_if_it_was_offered(
+        self, name: str, offered: list[str], chosen: str | None
+    ) -> None:
+        ticket: dict[str, Any] = {"queryStringParameters": {"ticket": "t1"}}
+        many = {**ticket, "multiValueHeaders": {"Host": ["x"], name: offered}}
+        last = {**ticket, "headers": {"Host": "x", name: offered[-1]}} if offered else ticket
+        answer: dict[str, Any] = {"statusCode": 200}
+        if chosen:
+            answer["headers"] = {"Sec-WebSocket-Protocol": chosen}
+
+        assert ws.connect(event(**many)) == answer
+        assert ws.connect(event(**last)) == answer
+        refused = {**many, "queryStringParameters": {"ticket": "t2"}}
+        assert ws.connect(event(**refused)) == {"statusCode": 401}
 
     def test_refusals_of_an_address_end_and_what_is_good_never_waits_for_them(self) -> None:
         bad: list[dict[str, Any]] = [

@@ -97,6 +97,8 @@ def ws_message(event: WebsocketEvent) -> dict[str, Any]:
     body = event.body
     if body == "event":
         return {"statusCode": 200, "body": json.dumps(event.to_dict())}
+    if body.startswith("note-"):
+        record("message", body)
     if body == "silent":
         return {"statusCode": 200}
     if body.startswith("large-"):

@@ -18,7 +18,7 @@ from chalicelib.gateway import Gateway
 from chalicelib.limits import Use
 from chalicelib.messages.models import Owed
 from chalicelib.redis import Call
-from chalicelib.socket_events import Event
+from chalicelib.socket_events import EndedBy, Event
 from infra.deploy.keys import ADDED, new_keys
 from tests.unit.settings import settings
 
@@ -153,11 +153,12 @@ class FakeThrottle(Throttle):
 
 
 class FakeSockets(Gateway):
-    """Remembers whose sockets were closed, and the events that were sent. `met`: sessions that
-    were found to be revoked already, so that their sockets are closed again."""
+    """Remembers whose sockets were closed and why, and the events that were sent. `met`: sessions
+    that were found to be revoked already, so that their sockets are closed again."""
 
     def __init__(self) -> None:
         self.closed: list[tuple[str, str]] = []
+        self.reasons: list[tuple[str, EndedBy]] = []
         self.met: list[tuple[str, str]] = []
         self.forgotten: list[str] = []
         self.told: list[tuple[Sequence[str], Event]] = []
@@ -179,6 +180,11 @@ class FakeSockets(Gateway):
         self.met.append((user_id, session_id))
 
     def end_sessions(
-        self, user_id: str, session_ids: Collection[str], tombstones: Sequence[Call]
+        self,
+        user_id: str,
+        session_ids: Collection[str],
+        tombstones: Sequence[Call],
+        reason: EndedBy,
     ) -> None:
+        self.reasons += [(session_id, reason) for session_id in session_ids]
         self.closed += [(user_id, session_id) for session_id in session_ids]
