@@ -1,6 +1,7 @@
 """Errors of every route and action, and those of the gateway in front of them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from chalicelib import metrics
 from chalicelib.errors.base import AppError
@@ -101,7 +102,7 @@ class ValidationFailed(AppError):
 
     code, status, message = "validation_failed", 422, "Some fields are not valid."
 
-    def __init__(self, errors: list[dict[str, str]]) -> None:
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__(errors=errors)
 
 
