@@ -46,7 +46,7 @@ def test_all_pages_fit_a_phone_and_follow_the_dark_mode(page: Page) -> None:
 
 def test_the_references_are_read_and_left(page: Page) -> None:
     page.set_viewport_size({"width": 1280, "height": 800})
-    for name, held in (("openapi", "/v1/health"), ("asyncapi", "message.send")):
+    for name, held in (("openapi", "/v1/auth/register"), ("asyncapi", "session.ended")):
         page.goto(f"/docs/{name}.html")
         expect(page.get_by_text(held).first).to_be_visible()
         page.get_by_role("link", name="All documentation").click()
