@@ -18,7 +18,7 @@ from chalicelib.messages import jobs as messages_jobs
 from chalicelib.messages import routes as messages_routes
 from chalicelib.notify import routes as notify_routes
 from chalicelib.notify import worker as notify_worker
-from chalicelib.oauth import grant_routes
+from chalicelib.oauth import client_routes, grant_routes
 from chalicelib.oauth import routes as oauth_routes
 from chalicelib.users import routes as users_routes
 
@@ -34,6 +34,7 @@ for module in (
     users_routes,
     admin_routes,
     oauth_routes,
+    client_routes,
     grant_routes,
     exports_routes,
     exports_jobs,

@@ -10,7 +10,7 @@ from typing import Any
 
 import app  # so that every route, action and event is known
 from chalicelib.auth.scopes import SCOPES, SIGN_IN
-from chalicelib.oauth.models import SERVICE_SCOPES, USER_SCOPES
+from chalicelib.oauth.registration import SERVICE_SCOPES, USER_SCOPES
 from chalicelib.rest import ENDPOINTS
 from chalicelib.socket_events import EVENTS, Kind
 from chalicelib.ws import ACTIONS, CONNECT

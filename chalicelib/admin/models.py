@@ -56,7 +56,7 @@ Prefix = Annotated[
         examples=["an"],
     ),
     BeforeValidator(_fold),
-    said("A username begins with letters a-z, digits or underscores, at most 32."),
+    said("not_a_prefix", "A username begins with letters a-z, digits or underscores, at most 32."),
 ]
 """How a username begins, in any case."""
 
@@ -79,7 +79,7 @@ Reason = Annotated[
 Actor = Annotated[
     str,
     StringConstraints(pattern=rf"^{UUID}$|^{OPERATOR}$", to_lower=True),
-    said(f"Give a user's id, which is a UUID, or {OPERATOR}."),
+    said("not_an_actor", f"Give a user's id, which is a UUID, or {OPERATOR}."),
 ]
 """A user's id, or the operator."""
 

@@ -5,8 +5,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import EmailChange, Identity
-from chalicelib.auth.session_models import EMAIL_CHANGED, EmailChanged
+from chalicelib.auth.models import EMAIL_CHANGED, EmailChange, EmailChanged, Identity
 from chalicelib.clock import NOW
 from chalicelib.errors import LinkInvalid, Unavailable
 

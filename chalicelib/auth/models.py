@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from chalicelib.auth.scopes import SCOPES, scopes_of
+from chalicelib.auth.session_models import SessionId, ShownDevice, UserAgent
 from chalicelib.auth.typed import (
     Code,
     DeviceName,
@@ -18,8 +19,9 @@ from chalicelib.auth.typed import (
     SecondFactor,
 )
 from chalicelib.clock import NOW, Time
-from chalicelib.users.models import DeviceKey, Name, Username
-from chalicelib.wire import PRINTABLE, Input, Model
+from chalicelib.socket_events import declare
+from chalicelib.users.models import Address, DeviceKey, Name, Username
+from chalicelib.wire import PRINTABLE, Input, Model, Utc
 
 LATELY = timedelta(hours=3)
 """No socket lives longer: what a session revoked before this has left open is closed by itself."""
@@ -253,7 +255,7 @@ class SecondFactorSetup(Model):
     )
 
 
-class RecoveryCodes(Model):
+class RecoveryCodeList(Model):
     """Each signs in once, in place of the authenticator app. Only this answer shows them."""
 
     recovery_codes: list[str] = Field(
@@ -261,3 +263,28 @@ class RecoveryCodes(Model):
         description="Each may be used once, with or without its dashes.",
         examples=[["k3tq-7wzn-p2xa-m5hd"]],
     )
+
+
+class NewSession(Model):
+    """Somebody signed in to your account, on another device."""
+
+    session_id: SessionId
+    device_name: ShownDevice
+    user_agent: UserAgent
+    created_at: Utc = Field(description="When they signed in.")
+
+
+SIGNED_IN = declare(
+    "account.signed_in", NewSession, scope="account", first_party=True, tag="Account"
+)
+
+
+class EmailChanged(Model):
+    """Your account has another e-mail address now, which is verified."""
+
+    email: Address = Field(description="The new address.")
+
+
+EMAIL_CHANGED = declare(
+    "account.email_changed", EmailChanged, scope="account", first_party=True, tag="Account"
+)

@@ -35,7 +35,7 @@ _Base64 = Annotated[
     ),
 ]
 
-_MADE = said("Send this as the browser made it: base64url without padding.")
+_MADE = said("not_base64url", "Send this as the browser made it: base64url without padding.")
 
 
 def _absent_if_empty(value: Any) -> Any:

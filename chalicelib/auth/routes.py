@@ -13,7 +13,7 @@ from chalicelib.auth.models import (
     PasswordChange,
     PasswordProof,
     PasswordReset,
-    RecoveryCodes,
+    RecoveryCodeList,
     RefreshRequest,
     Registration,
     ResetRequest,
@@ -207,7 +207,7 @@ def set_up_second_factor(identity: Identity, body: PasswordProof) -> SecondFacto
     errors=(SecondFactorOn, SecondFactorOff),
     scope="account",
 )
-def confirm_second_factor(identity: Identity, body: SecondFactorCode) -> RecoveryCodes:
+def confirm_second_factor(identity: Identity, body: SecondFactorCode) -> RecoveryCodeList:
     """Turn the second factor on.
 
     Signing in asks for a code from now on. Keep the recovery codes: only this answer shows
@@ -223,7 +223,7 @@ def confirm_second_factor(identity: Identity, body: SecondFactorCode) -> Recover
     errors=(*WRONG_PROOF, SecondFactorOff, UserNotFound),
     scope="account",
 )
-def renew_recovery_codes(identity: Identity, body: PasswordProof) -> RecoveryCodes:
+def renew_recovery_codes(identity: Identity, body: PasswordProof) -> RecoveryCodeList:
     """Get new recovery codes.
 
     The old ones are void. Only this answer shows the new ones.

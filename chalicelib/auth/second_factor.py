@@ -12,7 +12,7 @@ import pyotp
 from chalicelib.auth.models import (
     Identity,
     PasswordProof,
-    RecoveryCodes,
+    RecoveryCodeList,
     SecondFactorCode,
     SecondFactorSetup,
     SecondFactorState,
@@ -24,6 +24,7 @@ from chalicelib.errors import (
     SecondFactorOn,
     ValidationFailed,
 )
+from chalicelib.sentences import problem
 
 if TYPE_CHECKING:
     from chalicelib.auth.second_factor_store import Factor, SecondFactorStore
@@ -77,7 +78,7 @@ class SecondFactor:
         uri = pyotp.TOTP(secret).provisioning_uri(name=username, issuer_name=ISSUER)
         return SecondFactorSetup(secret=secret, uri=uri)
 
-    def confirm(self, identity: Identity, given: SecondFactorCode) -> RecoveryCodes:
+    def confirm(self, identity: Identity, given: SecondFactorCode) -> RecoveryCodeList:
         """Ask for the second factor from now on. Only this answer shows the recovery codes.
 
         Raises ValidationFailed for a wrong code, SecondFactorOn, SecondFactorOff where none was
@@ -93,10 +94,11 @@ class SecondFactor:
         if step is None:
             raise ValidationFailed(
                 [
-                    {
-                        "field": "code",
-                        "message": "This code is wrong. Give the one that the app shows now.",
-                    }
+                    problem(
+                        "code",
+                        "wrong_code",
+                        "This code is wrong. Give the one that the app shows now.",
+                    )
                 ]
             )
         codes = _codes()
@@ -104,9 +106,9 @@ class SecondFactor:
         if not self._store.confirm(identity.user_id, factor.secret, step, digests, NOW):
             raise SecondFactorOn()  # another request was faster
         self._throttle.code_right(identity.user_id)
-        return RecoveryCodes(recovery_codes=codes)
+        return RecoveryCodeList(recovery_codes=codes)
 
-    def renew_codes(self, identity: Identity, proof: PasswordProof) -> RecoveryCodes:
+    def renew_codes(self, identity: Identity, proof: PasswordProof) -> RecoveryCodeList:
         """New recovery codes, shown only here; the old ones are void. Raises SecondFactorOff, and
         what `Accounts.confirm` does."""
         self._confirm(identity, proof)
@@ -114,7 +116,7 @@ class SecondFactor:
         digests = [_digest(code) for code in codes]
         if not self._store.replace_codes(identity.user_id, digests, NOW):
             raise SecondFactorOff()
-        return RecoveryCodes(recovery_codes=codes)
+        return RecoveryCodeList(recovery_codes=codes)
 
     def disable(self, identity: Identity, proof: PasswordProof) -> None:
         """Turn the second factor off. Safe to repeat. Raises what `Accounts.confirm` does."""

@@ -8,12 +8,10 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import OURS, Client, Identity, Session, Terms
+from chalicelib.auth.models import OURS, SIGNED_IN, Client, Identity, NewSession, Session, Terms
 from chalicelib.auth.refresh import PURPOSE, RefreshToken, RefreshTokens
 from chalicelib.auth.session_models import (
-    SIGNED_IN,
     Jwks,
-    NewSession,
     SessionInfo,
     SessionPage,
     SessionQuery,

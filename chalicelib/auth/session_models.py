@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from chalicelib.socket_events import declare
-from chalicelib.users.models import Address, Profile
+from chalicelib.users.models import Profile
 from chalicelib.wire import CURSOR, NEXT, Id, Input, Limit, Model, OurId, Utc
 
 SessionId = Annotated[OurId, Field(description="Names the session in the list of sessions.")]
@@ -66,31 +65,6 @@ class SessionInfo(Model):
         examples=[None],
     )
     current: bool = Field(description="Whether it is the session that asks.")
-
-
-class NewSession(Model):
-    """Somebody signed in to your account, on another device."""
-
-    session_id: SessionId
-    device_name: ShownDevice
-    user_agent: UserAgent
-    created_at: Utc = Field(description="When they signed in.")
-
-
-SIGNED_IN = declare(
-    "account.signed_in", NewSession, scope="account", first_party=True, tag="Account"
-)
-
-
-class EmailChanged(Model):
-    """Your account has another e-mail address now, which is verified."""
-
-    email: Address = Field(description="The new address.")
-
-
-EMAIL_CHANGED = declare(
-    "account.email_changed", EmailChanged, scope="account", first_party=True, tag="Account"
-)
 
 
 class SessionQuery(Input):

@@ -97,7 +97,7 @@ class ValidationFailed(AppError):
     Show each message at its field. Correct all of them, and send the request again.
 
     `errors`: what is wrong, one entry for each field. `field` is its path, such as `content.text`,
-    and `message` a sentence for people.
+    `kind` a stable name of what is wrong, such as `too_long`, and `message` a sentence for people.
     """
 
     code, status, message = "validation_failed", 422, "Some fields are not valid."

@@ -1,64 +1,29 @@
 """Chats, memberships and messages, as services hand them around and clients see them."""
 
-import re
 from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from chalicelib.ids import new_id
 from chalicelib.messages.content import Content, StoredContent
+from chalicelib.messages.fields import (
+    ChatId,
+    ClientId,
+    DeliveredSeq,
+    LastRev,
+    MessageId,
+    ReadSeq,
+    Rev,
+    UpToRev,
+    UserId,
+)
+from chalicelib.messages.queries import Since
 from chalicelib.socket_events import declare
-from chalicelib.wire import CURSOR, UUID, Id, Input, Limit, Model, OurId, Token, Utc
-
-Rev = Annotated[
-    int,
-    Field(
-        ge=0,
-        le=2**53 - 1,
-        description="A place in the order of the chat's changes.",
-        examples=[42],
-    ),
-]
-"""A place in a chat's order; JavaScript clients must be able to hold it exactly."""
-
-
-def _one_case(value: str) -> str:
-    return value.lower() if re.fullmatch(UUID, value) else value
-
-
-ClientId = Annotated[
-    Token,
-    Field(
-        min_length=1,
-        max_length=64,
-        description="The client's own name for the message, new for each. Sending it again with "
-        "the same one stores nothing twice.",
-        examples=["3e0f6a52-9c1d-4b7e-8f21-6a5d0c9b7e14"],
-    ),
-    AfterValidator(_one_case),
-]
-"""A client's own name for its message. A UUID is the same one in either case."""
-
+from chalicelib.wire import Id, Input, Model, Utc
 
 UNANSWERED = 3
 """So many messages may be written to somebody who has written none."""
-
-
-MessageId = Annotated[OurId, Field(description="The message's id.")]
-ChatId = Annotated[OurId, Field(description="The chat's id.")]
-UserId = Annotated[OurId, Field(description="The user's id.")]
-ReadSeq = Annotated[
-    int, Field(description="They have read every message up to this `seq`.", examples=[42])
-]
-DeliveredSeq = Annotated[
-    int,
-    Field(description="A device of theirs has every message up to this `seq`.", examples=[42]),
-]
-LastRev = Annotated[int, Field(description="The rev of its last change.", examples=[42])]
-UpToRev = Annotated[
-    int, Field(description="The changes are complete up to this rev.", examples=[42])
-]
 
 
 class Message(Model):
@@ -257,31 +222,6 @@ class SyncRequest(Input):
             examples=[{"0199b7a2-5c1e-7d34-8f60-2b9d41c7e853": 42}],
         ),
     ]
-
-
-class Page(Input):
-    """Query of a list."""
-
-    limit: Limit = 50
-    cursor: Annotated[Annotated[str, Field(max_length=256)] | None, CURSOR] = None
-
-
-class HistoryPage(Input):
-    """Query of a chat's history."""
-
-    before: Rev | None = Field(
-        None,
-        description="The `next` of the page before, or any `seq`: only older messages are "
-        "answered.",
-    )
-    limit: Limit = 50
-
-
-class Since(Input):
-    """Query of a chat's changes."""
-
-    since: Annotated[Rev, Field(description="Only what changed after this rev is answered.")]
-    limit: Limit = 50
 
 
 class SendMessage(Draft):

@@ -12,16 +12,14 @@ from chalicelib.messages.models import (
     ChangePage,
     Chat,
     Draft,
-    HistoryPage,
     Message,
     NewChat,
-    Page,
     ReceiptUpdate,
-    Since,
     SyncAnswer,
     SyncRequest,
 )
 from chalicelib.messages.pages import ChatPage, MessagePage
+from chalicelib.messages.queries import HistoryPage, Page, Since
 from chalicelib.rest import Reply, endpoint
 from chalicelib.wire import Id
 

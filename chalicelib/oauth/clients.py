@@ -14,17 +14,17 @@ from chalicelib.auth.models import Client, Identity
 from chalicelib.clock import NOW
 from chalicelib.errors import NoSecret, NotFound, Unavailable, ValidationFailed
 from chalicelib.ids import new_id
-from chalicelib.oauth.models import (
+from chalicelib.oauth.models import OAuthClient, digest
+from chalicelib.oauth.registration import (
     ClientChanges,
     ClientInfo,
     ClientPage,
     ClientQuery,
     NewClient,
-    OAuthClient,
     RegisteredClient,
     check_fits,
-    digest,
 )
+from chalicelib.sentences import of_raised
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ class Clients:
             try:
                 check_fits(changed)
             except PydanticCustomError as error:
-                problem = {"field": "", "message": error.message()}
-                raise ValidationFailed([problem]) from None
+                raise ValidationFailed([of_raised("", error)]) from None
             self._edits.update(changed)
         return changed.info
 

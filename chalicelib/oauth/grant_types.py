@@ -14,7 +14,8 @@ from authlib.oauth2.rfc6749.grants import (
 from chalicelib.auth.models import Identity, Terms
 from chalicelib.errors import Unauthorized
 from chalicelib.ids import new_id
-from chalicelib.oauth.models import SERVICE_SCOPES, Code, OAuthClient, challenge_of
+from chalicelib.oauth.models import Code, OAuthClient, challenge_of
+from chalicelib.oauth.registration import SERVICE_SCOPES
 from chalicelib.oauth.tokens import ANY, SECRET
 
 if TYPE_CHECKING:

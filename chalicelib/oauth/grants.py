@@ -6,7 +6,7 @@ from pydantic import Field
 
 from chalicelib.auth.models import Identity
 from chalicelib.clock import NOW
-from chalicelib.oauth.models import USER_SCOPES
+from chalicelib.oauth.registration import USER_SCOPES
 from chalicelib.wire import Model, OurId, Utc
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from chalicelib.oauth.answers import MODES
-from chalicelib.oauth.models import SERVICE_SCOPES, USER_SCOPES
+from chalicelib.oauth.registration import SERVICE_SCOPES, USER_SCOPES
 
 _SECRET = ["client_secret_basic", "client_secret_post"]
 _URI = WithJsonSchema({"type": "string", "format": "uri"})

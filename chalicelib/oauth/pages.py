@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chalicelib.oauth.look import form, frame
-from chalicelib.oauth.models import USER_SCOPES
+from chalicelib.oauth.registration import USER_SCOPES
 
 if TYPE_CHECKING:
     from chalicelib.oauth.consent import Ask

@@ -22,12 +22,9 @@ from chalicelib.errors import UserNotFound
 from chalicelib.errors.protocol import with_link
 from chalicelib.oauth.grant_types import CodeGrant, RefreshGrant, ServiceGrant
 from chalicelib.oauth.id_tokens import IdTokens
-from chalicelib.oauth.models import (
-    SERVICE_SCOPES,
-    OAuthClient,
-    is_our_api,
-)
+from chalicelib.oauth.models import OAuthClient, is_our_api
 from chalicelib.oauth.pkce import Pkce
+from chalicelib.oauth.registration import SERVICE_SCOPES
 from chalicelib.oauth.tokens import Introspection, ProgramTokens, Revocation
 from chalicelib.users.models import Profile
 

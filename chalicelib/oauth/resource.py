@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from chalicelib.oauth.metadata import Names, Uri
-from chalicelib.oauth.models import SERVICE_SCOPES, USER_SCOPES
+from chalicelib.oauth.registration import SERVICE_SCOPES, USER_SCOPES
 
 
 class ResourceMetadata(TypedDict):

@@ -1,25 +1,16 @@
-"""The provider: what programs and browsers ask of it, and how admins register programs."""
+"""The provider: what programs and browsers ask of it."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 from chalice import Blueprint
-from pydantic import Field
 
 from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
-from chalicelib.errors import AppError, NoSecret
+from chalicelib.errors import AppError
 from chalicelib.forms import Sent, Takes
 from chalicelib.headers import BASIC, RESOURCE_METADATA
 from chalicelib.oauth import look, pages, resource
 from chalicelib.oauth.metadata import ServerMetadata, metadata
-from chalicelib.oauth.models import (
-    ClientChanges,
-    ClientInfo,
-    ClientPage,
-    ClientQuery,
-    NewClient,
-    RegisteredClient,
-)
 from chalicelib.oauth.wire import (
     AuthorizationRequest,
     GrantedTokens,
@@ -34,17 +25,12 @@ from chalicelib.oauth.wire import (
     UserInfoForm,
 )
 from chalicelib.rest import Answer, endpoint
-from chalicelib.wire import Id
 
 if TYPE_CHECKING:
     from chalicelib.oauth.browsers import Shown
     from chalicelib.oauth.protocol import Outcome
 
 bp = Blueprint(__name__)
-
-ClientId = Annotated[Id, Field(description="The program's id.")]
-
-CLIENTS = "/v1/admin/oauth-clients"
 
 
 def _trouble(problem: str) -> Answer:
@@ -227,81 +213,6 @@ def sign_out(
     The same request by POST; and the user's answer to the question.
     """
     return _shown(deps.browsers.sign_out(sent, client))
-
-
-@endpoint(bp, f"POST {CLIENTS}", tag="OAuth clients", scope="admin.clients", status=201)
-def register_client(identity: Identity, client: Client, body: NewClient) -> RegisteredClient:
-    """Register a program.
-
-    People may then sign in to it, or it acts in its own name. Only this answer shows its
-    secret.
-    """
-    return deps.oauth_clients.register(identity, client, body)
-
-
-@endpoint(bp, f"GET {CLIENTS}", tag="OAuth clients", scope="admin.clients")
-def list_clients(identity: Identity, query: ClientQuery) -> ClientPage:
-    """List the registered programs.
-
-    Newest first.
-    """
-    return deps.oauth_clients.list(query)
-
-
-@endpoint(bp, f"PATCH {CLIENTS}/{{client_id}}", tag="OAuth clients", scope="admin.clients")
-def update_client(
-    identity: Identity, client: Client, client_id: ClientId, body: ClientChanges
-) -> ClientInfo:
-    """Change a program.
-
-    What you leave out stays. Scopes that it loses are missing from its next tokens.
-    """
-    return deps.oauth_clients.update(identity, client, client_id, body)
-
-
-@endpoint(
-    bp,
-    f"POST {CLIENTS}/{{client_id}}/secret",
-    tag="OAuth clients",
-    errors=(NoSecret,),
-    scope="admin.clients",
-    status=201,
-)
-def rotate_client_secret(
-    identity: Identity, client: Client, client_id: ClientId
-) -> RegisteredClient:
-    """Give a program a new secret.
-
-    Only this answer shows it. The secret until now stays good for seven days, or until you end
-    it.
-    """
-    return deps.oauth_clients.rotate_secret(identity, client, client_id)
-
-
-@endpoint(
-    bp,
-    f"DELETE {CLIENTS}/{{client_id}}/former-secret",
-    tag="OAuth clients",
-    scope="admin.clients",
-    status=204,
-)
-def end_former_secret(identity: Identity, client: Client, client_id: ClientId) -> None:
-    """End the former secret of a program.
-
-    The secret that was replaced is refused from now on.
-    """
-    deps.oauth_clients.end_former_secret(identity, client, client_id)
-
-
-@endpoint(
-    bp, f"DELETE {CLIENTS}/{{client_id}}", tag="OAuth clients", scope="admin.clients", status=204
-)
-def delete_client(identity: Identity, client: Client, client_id: ClientId) -> None:
-    """Delete a program.
-
-    It is refused from now on, and all that it was granted ends.
-    """
-    deps.oauth_clients.delete(identity, client, client_id)
 
 
 def _told(outcome: "Outcome") -> Answer:

@@ -11,7 +11,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from chalicelib.auth.models import Identity
 from chalicelib.clock import SKEW
 from chalicelib.errors import Unauthorized
-from chalicelib.oauth.models import INTROSPECT
+from chalicelib.oauth.registration import INTROSPECT
 
 SECRET = ["client_secret_basic", "client_secret_post"]
 ANY = [*SECRET, "none"]

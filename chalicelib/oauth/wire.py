@@ -53,7 +53,7 @@ class AuthorizationRequest(TypedDict):
     ]
     state: NotRequired[State]
     nonce: NotRequired[
-        Annotated[str, _text("Comes back in the ID token; at most 255 characters.", "n-0S6_WzA2Mj")]
+        Annotated[str, _text("Comes back in the ID token; at most 512 characters.", "n-0S6_WzA2Mj")]
     ]
     code_challenge: NotRequired[
         Annotated[

@@ -33,19 +33,31 @@ def codes() -> list[str]:
 class FieldError(Model):
     """One thing that is wrong with a request."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     field: str = Field(
         description="Where: names with dots between, such as `content.text`. Empty for the whole.",
         examples=["content.text"],
     )
+    kind: str = Field(
+        description="What is wrong. A kind never changes its meaning; new ones may be added.",
+        examples=["missing"],
+    )
     message: str = Field(
         description="What is wrong, in a sentence for people.", examples=["This is required."]
+    )
+    min: int = Field(
+        default_factory=int, description="The lower bound that the message names, if it names one."
+    )
+    max: int = Field(
+        default_factory=int, description="The upper bound that the message names, if it names one."
     )
 
 
 class Problem(Model):
     """An error (RFC 9457). Decide by `code`; show `detail` to people."""
 
-    # Members that only some errors have are left out of the others.
+    # Members that only some errors have are left out of the others. Nothing reads their defaults.
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     type: str = Field(
@@ -100,8 +112,8 @@ class SecondFactorProblem(Problem):
         "code as `second_factor`, or the answer of a passkey as `passkey`.",
         examples=[["totp", "recovery_code"]],
     )
-    passkey: dict[str, Any] | None = Field(
-        None,
+    passkey: dict[str, Any] = Field(
+        default_factory=dict,
         description="The options to ask a passkey with, where the account has one: the `publicKey` "
         "of `navigator.credentials.get`, in JSON.",
     )
@@ -121,14 +133,16 @@ class OAuthProblem(Problem):
         default_factory=list, description="What is wrong where, with `validation_failed`."
     )
     retry_after: int = Field(
-        1, description="With `rate_limited` and `unavailable`: wait so many seconds.", ge=1
+        default_factory=int,
+        description="With `rate_limited` and `unavailable`: wait so many seconds.",
+        ge=1,
     )
 
 
 _MORE: dict[str, tuple[type[Problem], dict[str, Any]]] = {
     ValidationFailed.code: (
         ValidationProblem,
-        {"errors": [{"field": "content.text", "message": "This is required."}]},
+        {"errors": [{"field": "content.text", "kind": "missing", "message": "This is required."}]},
     ),
     RateLimited.code: (RetryProblem, {"retry_after": 2}),
     Unavailable.code: (RetryProblem, {"retry_after": 2}),

@@ -35,9 +35,9 @@ def _username(value: str) -> str:
 def _one_line_of_text(value: str) -> str:
     # Line breaks would tear lists apart; what is hidden can make one name look like another.
     if not visible(value):
-        raise wrong("Write a name that can be seen.")
+        raise wrong("not_visible", "Write a name that can be seen.")
     if hides(value):
-        raise wrong("Write the name on one line, without hidden characters.")
+        raise wrong("hidden_characters", "Write the name on one line, without hidden characters.")
     return value
 
 
@@ -52,7 +52,7 @@ Username = Annotated[
     ),
     BeforeValidator(_fold),
     AfterValidator(_username),
-    said("A username has 3 to 32 letters a-z, digits or underscores."),
+    said("not_a_username", "A username has 3 to 32 letters a-z, digits or underscores."),
 ]
 """3–32 of a-z, 0-9 and _; upper case is folded, so names are unique regardless of case."""
 
@@ -92,7 +92,7 @@ UserIds = Annotated[
         to_lower=True,
     ),
     Field(description=f"1 to {MAX_IDS} ids of users, with commas between."),
-    said(f"Give 1 to {MAX_IDS} ids with commas between, each a UUID."),
+    said("not_ids", f"Give 1 to {MAX_IDS} ids with commas between, each a UUID."),
 ]
 """1 to MAX_IDS ids, with commas between."""
 
@@ -103,7 +103,9 @@ DeviceId = Annotated[
         description="What the client calls this device; the same for every token of it.",
         examples=["pixel-9"],
     ),
-    said("A device's id has 1 to 64 letters, digits, dots, dashes or underscores."),
+    said(
+        "not_a_device_id", "A device's id has 1 to 64 letters, digits, dots, dashes or underscores."
+    ),
 ]
 """What a client calls its device; its own choice, the same for every token of that device."""
 
@@ -221,7 +223,7 @@ class UsersQuery(Input):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.username is None) == (self.ids is None):
-            raise wrong("Give either `username` or `ids`.")
+            raise wrong("not_one_of_two", "Give either `username` or `ids`.")
         return self
 
 
@@ -251,7 +253,10 @@ DeviceKey = Annotated[
     Annotated[
         Token,
         Field(min_length=22, max_length=128, examples=["n-0S6_WzA2MjR3uYkq9fVx"]),
-        said("A device key has 22 to 128 visible ASCII characters, without spaces."),
+        said(
+            "not_a_device_key",
+            "A device key has 22 to 128 visible ASCII characters, without spaces.",
+        ),
     ]
     | None,
     Field(

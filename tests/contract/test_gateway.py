@@ -16,9 +16,8 @@ import pytest
 from pydantic_core import from_json
 
 from chalicelib import deadline, http, metrics
-from chalicelib.auth.models import Identity
+from chalicelib.auth.models import SIGNED_IN, Identity, NewSession
 from chalicelib.auth.revocation import Revocation
-from chalicelib.auth.session_models import SIGNED_IN, NewSession
 from chalicelib.connections import YOUNG_SECONDS, Connections, _sockets
 from chalicelib.connections import _shard as shard_of
 from chalicelib.errors import Unauthorized, Unavailable

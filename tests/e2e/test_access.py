@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import websockets
 
-from chalicelib.oauth.models import SERVICE_SCOPES, USER_SCOPES
+from chalicelib.oauth.registration import SERVICE_SCOPES, USER_SCOPES
 from local import access
 from tests.client import PASSWORD, SECONDS, Api, Refused, Socket, User
 from tests.e2e.conftest import People, Run

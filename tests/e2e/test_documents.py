@@ -3,7 +3,7 @@
 import asyncio
 import re
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 import aiohttp
 import jsonschema
@@ -26,7 +26,8 @@ def hidden(page: Answer) -> dict[str, str]:
 def valid(instance: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:
     """Raises unless an instance is of a schema that refers into a document."""
     whole = {**schema, "components": document["components"]}
-    jsonschema.validate(instance, whole, cls=jsonschema.Draft202012Validator)
+    checker = jsonschema.Draft202012Validator
+    jsonschema.validate(instance, whole, cls=checker, format_checker=checker.FORMAT_CHECKER)
 
 
 class Documented:
@@ -48,9 +49,12 @@ class Documented:
         sent = template.format(**path) + (f"?{query}" if query else "")
         more: dict[str, Any] = {"allow_redirects": False}
         if form is not None:
-            assert "application/x-www-form-urlencoded" in operation["requestBody"]["content"]
             more["data"] = form
+        known_query = {one["name"] for one in operation["parameters"] if one["in"] == "query"}
+        assert {name for name, _ in parse_qsl(query)} <= known_query
         answer = await api.call(f"{method} {sent}", body, **more)
+        if form is not None:
+            self.hold_form(operation["requestBody"], form, refused=answer.status >= 400)
         responses = operation["responses"]
         status = str(answer.status)
         response = responses[status]
@@ -61,6 +65,14 @@ class Documented:
         else:
             assert answer.body == ""
         return answer
+
+    def hold_form(self, body: dict[str, Any], form: dict[str, str], *, refused: bool) -> None:
+        """What was taken has only fields that are documented, and all that are required."""
+        reference = body["content"]["application/x-www-form-urlencoded"]["schema"]["$ref"]
+        schema = self.document["components"]["schemas"][reference.rpartition("/")[2]]
+        assert set(form) <= set(schema["properties"])
+        if not refused:
+            valid(form, schema, self.document)
 
 
 def test_every_route_answers_as_the_document_says(run: Run) -> None:
@@ -216,10 +228,11 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         push = {"user_ids": [cy.id], "title": "Your order", "body": "It is on its way"}
         await api.call(service, "POST /v1/push", push)
         await api.call(service, "POST /v1/users/validate", {"user_ids": [cy.id]})
+        shown = {"client_id": program.id, "client_secret": program.secret}
         for path in ("introspect", "revoke"):
             route = f"POST /oauth2/{path}"
-            await api.call(nobody, route, form={**own, "token": token})
-            await api.call(nobody, route, form=own)
+            await api.call(nobody, route, form={**shown, "token": token})
+            await api.call(nobody, route, form=shown)
             await api.call(nobody, route, form={"token": token})
         await api.call(nobody, "POST /oauth2/token", form={**own, "grant_type": "password"})
         wrong = {**own, "client_secret": "wrong"}

@@ -15,7 +15,8 @@ from chalicelib.auth.models import Identity
 from chalicelib.errors import ChatNotFound, Unavailable
 from chalicelib.ids import new_id
 from chalicelib.messages.content import TextContent
-from chalicelib.messages.models import Chat, Draft, Message, Page
+from chalicelib.messages.models import Chat, Draft, Message
+from chalicelib.messages.queries import Page
 from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
 from tests.property.client import Client, Key

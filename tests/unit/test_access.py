@@ -1,7 +1,7 @@
 """The page of who may do what is what the code declares."""
 
 from chalicelib.auth.scopes import IDENTITY, SCOPES
-from chalicelib.oauth.models import INTROSPECT, SERVICE_SCOPES, USER_SCOPES
+from chalicelib.oauth.registration import INTROSPECT, SERVICE_SCOPES, USER_SCOPES
 from chalicelib.rest import ENDPOINTS
 from chalicelib.socket_events import EVENTS
 from chalicelib.ws import ACTIONS, CONNECT

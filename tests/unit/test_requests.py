@@ -17,7 +17,8 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.forms import FORM
-from chalicelib.messages.models import Draft, Page
+from chalicelib.messages.models import Draft
+from chalicelib.messages.queries import Page
 from chalicelib.requests import MAX_BODY, body_of, brings_token, path_value, query_of, sent_by
 
 HELLO = '{"client_id": "c1", "content": {"kind": "text", "text": "é"}}'
@@ -163,7 +164,11 @@ def test_a_query_that_is_not_utf_8_is_refused(query: dict[str, list[str]]) -> No
     with pytest.raises(ValidationFailed) as refused:
         query_of(Page, request(query=query))
     assert refused.value.details["errors"] == [
-        {"field": next(iter(query)), "message": "This is not valid UTF-8."}
+        {
+            "field": next(iter(query)),
+            "kind": "not_utf8",
+            "message": "This is not valid UTF-8.",
+        }
     ]
     with pytest.raises(BadRequest):
         sent_by(request(kind=None, method="GET", query=query))

@@ -19,7 +19,8 @@ from chalicelib.errors import (
 from chalicelib.forms import FORM, Sent
 from chalicelib.headers import bearer
 from chalicelib.limits import Bucket, Quota, Use
-from chalicelib.messages.models import Draft, HistoryPage
+from chalicelib.messages.models import Draft
+from chalicelib.messages.queries import HistoryPage
 from chalicelib.requests import MAX_BODY
 from chalicelib.wire import Id
 from tests.unit.settings import settings

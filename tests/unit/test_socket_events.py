@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib import gateway
-from chalicelib.auth.session_models import SIGNED_IN
+from chalicelib.auth.models import SIGNED_IN
 from chalicelib.messages.models import MESSAGE_NEW, TYPING, UserTyping
 from chalicelib.socket_events import EVENTS, Event, Kind, Socket, declare
 from chalicelib.wire import Model

@@ -22,7 +22,8 @@ from chalicelib.errors import (
 )
 from chalicelib.messages import service
 from chalicelib.messages.content import TextContent
-from chalicelib.messages.models import Chat, Draft, Message, Owed, Page
+from chalicelib.messages.models import Chat, Draft, Message, Owed
+from chalicelib.messages.queries import Page
 from chalicelib.messages.service import Messages
 from chalicelib.wire import now
 from tests.fakes import FakeMessageStore

@@ -15,8 +15,8 @@ from chalicelib.forms import Sent
 from chalicelib.oauth.browsers import Browsers, Shown
 from chalicelib.oauth.clients import Clients
 from chalicelib.oauth.consent import Consent
-from chalicelib.oauth.models import NewClient, RegisteredClient
 from chalicelib.oauth.protocol import Approval, Outcome, Question
+from chalicelib.oauth.registration import NewClient, RegisteredClient
 from chalicelib.oauth.service import OAuth
 from chalicelib.oauth.signing_in import SigningIn
 from tests.unit.auth.conftest import GOOGLE, World, make_world

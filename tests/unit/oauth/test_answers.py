@@ -13,7 +13,8 @@ from chalicelib.errors import Forbidden
 from chalicelib.forms import Sent
 from chalicelib.oauth.answers import with_parameters
 from chalicelib.oauth.browsers import Shown
-from chalicelib.oauth.models import NoWayBack, RegisteredClient
+from chalicelib.oauth.models import NoWayBack
+from chalicelib.oauth.registration import RegisteredClient
 from tests.unit.auth.fakes import PHONE
 from tests.unit.oauth.conftest import ASKED, BACK, Provider
 

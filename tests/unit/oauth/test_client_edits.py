@@ -11,14 +11,8 @@ from chalicelib.auth.session_models import SignedIn
 from chalicelib.errors import Forbidden, NoSecret, NotFound, ValidationFailed
 from chalicelib.ids import new_id
 from chalicelib.oauth.clients import BOTH_GOOD
-from chalicelib.oauth.models import (
-    ClientChanges,
-    ClientInfo,
-    ClientQuery,
-    NoWayBack,
-    OAuthClient,
-    RegisteredClient,
-)
+from chalicelib.oauth.models import NoWayBack, OAuthClient
+from chalicelib.oauth.registration import ClientChanges, ClientInfo, ClientQuery, RegisteredClient
 from chalicelib.wire import now
 from tests.unit.auth.fakes import PHONE
 from tests.unit.oauth.conftest import BACK, Provider

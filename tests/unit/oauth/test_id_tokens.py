@@ -11,8 +11,9 @@ import pytest
 from chalicelib.auth.models import Identity
 from chalicelib.auth.session_models import SignedIn
 from chalicelib.auth.tokens import MAX_LENGTH
-from chalicelib.oauth.models import MAX_PARAMETER, RegisteredClient, half_hash
+from chalicelib.oauth.models import MAX_PARAMETER, half_hash
 from chalicelib.oauth.pkce import MAX_NONCE
+from chalicelib.oauth.registration import RegisteredClient
 from chalicelib.users.models import ProfileChanges
 from tests.unit.auth.fakes import PHONE
 from tests.unit.oauth.conftest import Provider, make_provider

@@ -7,7 +7,6 @@ import pytest
 from pydantic import ValidationError
 
 from chalicelib.oauth.models import (
-    NewClient,
     OAuthClient,
     digest,
     form_target,
@@ -16,6 +15,7 @@ from chalicelib.oauth.models import (
     one_each,
     proves,
 )
+from chalicelib.oauth.registration import NewClient
 
 GOOD: dict[str, Any] = {
     "name": "Board",

@@ -8,7 +8,7 @@ import pytest
 from chalicelib.errors import RateLimited
 from chalicelib.forms import Sent
 from chalicelib.oauth.browsers import Shown
-from chalicelib.oauth.models import RegisteredClient
+from chalicelib.oauth.registration import RegisteredClient
 from tests.unit.auth.conftest import PASSWORD
 from tests.unit.auth.fakes import PHONE
 from tests.unit.oauth.conftest import ASKED, Provider, make_provider

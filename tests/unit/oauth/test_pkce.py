@@ -7,7 +7,7 @@ import pytest
 from authlib.oauth2.rfc6749 import OAuth2Error
 from pydantic import ValidationError
 
-from chalicelib.oauth.models import NewClient, RegisteredClient
+from chalicelib.oauth.registration import NewClient, RegisteredClient
 from tests.unit.oauth.conftest import BACK, CHALLENGE, VERIFIER, Provider
 
 WITHOUT = {"code_challenge": "", "code_challenge_method": ""}

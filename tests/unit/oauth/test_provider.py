@@ -8,7 +8,8 @@ from chalicelib.auth.models import Credentials, Terms
 from chalicelib.auth.scopes import SIGN_IN
 from chalicelib.errors import Forbidden, NotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.forms import Sent
-from chalicelib.oauth.models import ClientQuery, NewClient, NoWayBack, RegisteredClient
+from chalicelib.oauth.models import NoWayBack
+from chalicelib.oauth.registration import ClientQuery, NewClient, RegisteredClient
 from tests.unit.auth.conftest import PASSWORD
 from tests.unit.auth.fakes import PHONE
 from tests.unit.oauth.conftest import ASKED, BACK, CHALLENGE, Provider, make_provider

@@ -5,7 +5,7 @@ import pytest
 import app as application
 from chalicelib.deps import deps
 from chalicelib.headers import RESOURCE_METADATA
-from chalicelib.oauth.models import SERVICE_SCOPES, USER_SCOPES
+from chalicelib.oauth.registration import SERVICE_SCOPES, USER_SCOPES
 from tests.unit.settings import settings
 from tests.unit.test_rest import call
 

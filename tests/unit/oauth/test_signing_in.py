@@ -12,7 +12,7 @@ from chalicelib.auth.models import Identity
 from chalicelib.errors import Forbidden, RateLimited
 from chalicelib.forms import Sent
 from chalicelib.oauth.browsers import Shown
-from chalicelib.oauth.models import RegisteredClient
+from chalicelib.oauth.registration import RegisteredClient
 from tests.unit.auth import test_google as google
 from tests.unit.auth import test_passkeys as passkeys
 from tests.unit.auth import test_second_factor as second_factor

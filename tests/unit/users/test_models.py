@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from chalicelib.auth.models import Credentials
 from chalicelib.auth.passkey_models import PasskeyName
 from chalicelib.errors import ValidationFailed
-from chalicelib.oauth.models import NewClient
+from chalicelib.oauth.registration import NewClient
 from chalicelib.users.models import DeviceId, ProfileChanges, PushToken
 from chalicelib.wire import parse
 from tests.unit.test_text import UNSEEN

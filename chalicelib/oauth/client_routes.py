@@ -1,0 +1,101 @@
+"""How admins register programs, over HTTP."""
+
+from typing import Annotated
+
+from chalice import Blueprint
+from pydantic import Field
+
+from chalicelib.auth.models import Client, Identity
+from chalicelib.deps import deps
+from chalicelib.errors import NoSecret
+from chalicelib.oauth.registration import (
+    ClientChanges,
+    ClientInfo,
+    ClientPage,
+    ClientQuery,
+    NewClient,
+    RegisteredClient,
+)
+from chalicelib.rest import endpoint
+from chalicelib.wire import Id
+
+bp = Blueprint(__name__)
+
+CLIENTS = "/v1/admin/oauth-clients"
+
+ClientId = Annotated[Id, Field(description="The program's id.")]
+
+
+@endpoint(bp, f"POST {CLIENTS}", tag="OAuth clients", scope="admin.clients", status=201)
+def register_client(identity: Identity, client: Client, body: NewClient) -> RegisteredClient:
+    """Register a program.
+
+    People may then sign in to it, or it acts in its own name. Only this answer shows its
+    secret.
+    """
+    return deps.oauth_clients.register(identity, client, body)
+
+
+@endpoint(bp, f"GET {CLIENTS}", tag="OAuth clients", scope="admin.clients")
+def list_clients(identity: Identity, query: ClientQuery) -> ClientPage:
+    """List the registered programs.
+
+    Newest first.
+    """
+    return deps.oauth_clients.list(query)
+
+
+@endpoint(bp, f"PATCH {CLIENTS}/{{client_id}}", tag="OAuth clients", scope="admin.clients")
+def update_client(
+    identity: Identity, client: Client, client_id: ClientId, body: ClientChanges
+) -> ClientInfo:
+    """Change a program.
+
+    What you leave out stays. Scopes that it loses are missing from its next tokens.
+    """
+    return deps.oauth_clients.update(identity, client, client_id, body)
+
+
+@endpoint(
+    bp,
+    f"POST {CLIENTS}/{{client_id}}/secret",
+    tag="OAuth clients",
+    errors=(NoSecret,),
+    scope="admin.clients",
+    status=201,
+)
+def rotate_client_secret(
+    identity: Identity, client: Client, client_id: ClientId
+) -> RegisteredClient:
+    """Give a program a new secret.
+
+    Only this answer shows it. The secret until now stays good for seven days, or until you end
+    it.
+    """
+    return deps.oauth_clients.rotate_secret(identity, client, client_id)
+
+
+@endpoint(
+    bp,
+    f"DELETE {CLIENTS}/{{client_id}}/former-secret",
+    tag="OAuth clients",
+    scope="admin.clients",
+    status=204,
+)
+def end_former_secret(identity: Identity, client: Client, client_id: ClientId) -> None:
+    """End the former secret of a program.
+
+    The secret that was replaced is refused from now on.
+    """
+    deps.oauth_clients.end_former_secret(identity, client, client_id)
+
+
+@endpoint(
+    bp, f"DELETE {CLIENTS}/{{client_id}}", tag="OAuth clients", scope="admin.clients", status=204
+)
+def delete_client(identity: Identity, client: Client, client_id: ClientId) -> None:
+    """Delete a program.
+
+    It is refused from now on, and all that it was granted ends.
+    """
+    deps.oauth_clients.delete(identity, client, client_id)
