@@ -20,6 +20,7 @@ STRANGER = "https://stranger.example"
 OPEN = [
     "/v1/health",
     "/v1/ready",
+    "/v1/asyncapi.json",
     "/v1/openapi.json",
     "/v1/auth/google",
     "/.well-known/jwks.json",

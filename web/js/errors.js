@@ -34,6 +34,11 @@ export class ConnectionLost extends ApiError {
 }
 
 const MOST_WAIT = 3_600_000;
+/** Milliseconds that a `retry_after` asks for. */
+export function waitFor(seconds) {
+  return seconds > 0 ? Math.min(seconds * 1000, MOST_WAIT) : 0;
+}
+
 const DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? /;
 
 /** Milliseconds that a Retry-After asks for, in seconds or until a date (RFC 9110, 10.2.3): an hour at
@@ -72,7 +77,7 @@ export async function fromAnswer(answer) {
 
 /** From the `error` of a socket answer. */
 export function fromFrame(error) {
-  const retryAfter = error.retry_after > 0 ? Math.min(error.retry_after * 1000, MOST_WAIT) : null;
+  const retryAfter = waitFor(error.retry_after) || null;
   const failure = new ApiError(sentence(error, 400, retryAfter), {
     status: 400,
     code: error.code ?? "",

@@ -8,6 +8,7 @@ import { Receipts } from "./receipts.js";
 import { Socket } from "./socket.js";
 import { Store } from "./store.js";
 import { inAddress } from "./text.js";
+import { t } from "./texts.js";
 import { backoff, pause } from "./timing.js";
 
 const HISTORY_PAGE = 50;
@@ -15,6 +16,13 @@ const MOST_WATCHED = 100;
 const PROFILES_AT_ONCE = 100;
 const MOST_TRIES = 5;
 const TYPING_EVERY = 3000;
+const ENDED = new Map([
+  ["signed_out", "signOut.elsewhere"],
+  ["password_changed", "signOut.passwordChanged"],
+  ["too_many_sessions", "signOut.tooMany"],
+  ["account_suspended", "signOut.suspended"],
+  ["account_deleted", "signOut.accountDeleted"],
+]);
 
 export class Messenger {
   /** "connecting", "catching-up", "online" or "waiting". */
@@ -79,6 +87,11 @@ export class Messenger {
   /** Whether the server asked to wait before the next connection. */
   get isHeld() {
     return this.#socket.isHeld;
+  }
+
+  /** Whether other windows have taken the place of this connection. */
+  get isSurplus() {
+    return this.#socket.isSurplus;
   }
 
   reconnect() {
@@ -193,6 +206,18 @@ export class Messenger {
     else if (name === "chat.typing" && data.user_id !== this.store.me) this.store.applyTyping(data);
     else if (name === "presence") this.store.applyPresence([data]);
     else if (name === "account.signed_in") this.onSignedIn?.(data);
+    else if (name === "session.ended") this.#end(data.reason);
+  }
+
+  /** The server has ended the session, and says why. */
+  #end(why) {
+    if (why === "account_deleted") {
+      this.outbox.clear();
+      this.drafts.clear();
+    }
+    const reason = t(ENDED.get(why) ?? "signOut.ended");
+    this.session.end(reason);
+    this.session.onEnded?.(reason);
   }
 
   async #take(message) {

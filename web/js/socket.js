@@ -1,6 +1,6 @@
 /** One WebSocket that comes back by itself, and requests that are answered or fail. */
 
-import { ApiError, ConnectionLost, fromFrame, Silence } from "./errors.js";
+import { ApiError, ConnectionLost, fromFrame, Silence, waitFor } from "./errors.js";
 import { toJson } from "./text.js";
 import { t } from "./texts.js";
 import { backoff } from "./timing.js";
@@ -23,6 +23,7 @@ export class Socket {
   #attempt = 0;
   #generation = 0;
   #notBefore = 0;
+  #surplus = false;
   #timers = { retry: null, ping: null, steady: null };
 
   constructor({ getTicket, onState, onEvent }) {
@@ -40,6 +41,7 @@ export class Socket {
     window.addEventListener("online", this.#lookAgain);
     window.addEventListener("offline", this.#lookAgain);
     document.addEventListener("visibilitychange", this.#lookAgain);
+    window.addEventListener("focus", this.#comeBack);
     this.#connect();
   }
 
@@ -47,6 +49,7 @@ export class Socket {
     window.removeEventListener("online", this.#lookAgain);
     window.removeEventListener("offline", this.#lookAgain);
     document.removeEventListener("visibilitychange", this.#lookAgain);
+    window.removeEventListener("focus", this.#comeBack);
     this.#release("stopped");
   }
 
@@ -75,6 +78,13 @@ export class Socket {
     this.#timers.retry = setTimeout(() => this.#connect(), delay);
   }
 
+  /** Leaves this connection to other windows until somebody comes back to this one. */
+  #giveWay() {
+    if (this.#state === "stopped") return;
+    this.#surplus = true;
+    this.#release("waiting");
+  }
+
   /** Does not wait out the back-off: someone asked. */
   connectNow() {
     if (this.#state === "waiting" && !this.isHeld) this.#connect();
@@ -85,8 +95,14 @@ export class Socket {
     return Date.now() < this.#notBefore;
   }
 
+  /** Whether other windows have taken the place of this connection. */
+  get isSurplus() {
+    return this.#surplus;
+  }
+
   async #connect() {
     clearTimeout(this.#timers.retry);
+    this.#surplus = false;
     const generation = (this.#generation += 1);
     const current = () => generation === this.#generation;
     this.#setState("connecting");
@@ -125,7 +141,10 @@ export class Socket {
     }
     if (frame === null || typeof frame !== "object") return;
     if (frame.event) {
-      this.#onEvent(frame.event, frame.data);
+      if (frame.event === "rate_limited") this.drop(waitFor(frame.data?.retry_after));
+      else if (frame.event === "socket.closing" && frame.data?.reason === "too_many_sockets") this.#giveWay();
+      else if (frame.event === "socket.closing") this.drop();
+      else this.#onEvent(frame.event, frame.data);
       return;
     }
     const request = this.#waiting.get(frame.re);
@@ -187,6 +206,8 @@ export class Socket {
       this.#timers.retry = setTimeout(() => this.#connect(), Math.random() * 1000);
     }
   };
+
+  #comeBack = () => this.#surplus && this.connectNow();
 
   #release(state) {
     this.#generation += 1;

@@ -140,6 +140,10 @@ export default {
   "signOut.done": "You are signed out.",
   "signOut.accountDeleted": "Your account is deleted.",
   "signOut.ended": "Your session has ended. Please sign in again.",
+  "signOut.elsewhere": "You were signed out from another device. Please sign in again.",
+  "signOut.passwordChanged": "Your password was changed. Please sign in again.",
+  "signOut.tooMany": "You are signed in on too many devices, so this one was signed out.",
+  "signOut.suspended": "This account is suspended.",
   // {lost} is one of the next two, or both.
   "signOut.confirm": "You have {lost}. Sign out and lose that?",
   "signOut.unsent_one": "{count} unsent message",
@@ -192,6 +196,9 @@ export default {
   "status.offline": "Offline",
   "status.reconnecting": "Reconnecting…",
   "status.connecting": "Connecting…",
+  "status.held": "The server is busy. Reconnecting in a while…",
+  // The same person has the client open in too many windows; the others stay connected.
+  "status.surplus": "Open in too many windows. This one is not connected.",
   "status.tryNow": "Try now",
 
   // Notices above the list

@@ -61,6 +61,13 @@ class Wire:
             socket.close(code=1011)
         self._sockets.clear()
 
+    def hang_up(self, event: str, data: dict[str, Any]) -> None:
+        """Tell the page an event and close its sockets, as the server does."""
+        for socket in self._sockets:
+            socket.send(json.dumps({"event": event, "data": data}))
+            socket.close(code=1000)
+        self._sockets.clear()
+
     def mend(self) -> None:
         self.broken = self.silent = self.losing_answers = False
 

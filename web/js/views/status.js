@@ -13,6 +13,8 @@ export function statusLine({ messenger }) {
     if (messenger.status === "online") return "";
     if (messenger.status === "catching-up") return t("status.catchingUp");
     if (!navigator.onLine) return t("status.offline");
+    if (messenger.status === "waiting" && messenger.isSurplus) return t("status.surplus");
+    if (messenger.status === "waiting" && messenger.isHeld) return t("status.held");
     return t(messenger.everOnline ? "status.reconnecting" : "status.connecting");
   }
 
