@@ -51,9 +51,10 @@ format: develop ## put the code into the form that `make check` asks for
 	@$(BIN)/ruff check --fix $(CODE)
 
 .PHONY: docs
-docs: develop ## make the documents again that come from the code
+docs: develop ## make the documents that come from the code, and their pages in build/docs
 	@$(BIN)/python -m local.access
 	@$(BIN)/python -m local.rates
+	@$(BIN)/python -m local.reference build/docs $(if $(API),--server "$(API)") $(if $(SOCKET),--socket "$(SOCKET)")
 
 .PHONY: lint-infra
 lint-infra: develop

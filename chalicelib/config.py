@@ -227,6 +227,11 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one)
 
 
+def public_address(environment: Mapping[str, str] = os.environ) -> str:
+    """ISSUER without the other settings, some of which are secrets that have to be fetched."""
+    return environment.get("ISSUER", "")
+
+
 def trace_id(environment: Mapping[str, str] = os.environ) -> str | None:
     """The X-Ray trace id of the event that Lambda handles now."""
     for part in environment.get("_X_AMZN_TRACE_ID", "").split(";"):

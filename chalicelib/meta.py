@@ -1,16 +1,18 @@
-"""What the service says of itself: alive, ready, and the documents of its API."""
+"""What the service says of itself: alive, ready, the documents of its API, and its errors."""
 
 import functools
 import time
 from collections.abc import Callable
+from html import escape
 from typing import Any, Literal, TypeVar
 
 from chalice import Blueprint
 from pydantic import Field
 
 from chalicelib.deps import deps
+from chalicelib.errors import base, page
 from chalicelib.readiness import Readiness, readiness
-from chalicelib.rest import Reply, endpoint
+from chalicelib.rest import Answer, Reply, endpoint
 from chalicelib.wire import Model
 
 bp = Blueprint(__name__)
@@ -81,10 +83,23 @@ def openapi() -> dict[str, Any]:
 @endpoint(bp, "GET /v1/asyncapi.json", tag="Service", limit="open")
 @functools.cache
 def asyncapi() -> dict[str, Any]:
-    """Get the description of the socket, and of events for other services.
+    """Get the description of the socket and of events.
 
     An AsyncAPI 3 document, made from the code that serves them.
     """
     from chalicelib.asyncapi import document
 
     return document(deps.settings.issuer, deps.settings.ws_url)
+
+
+def _trouble(problem: str) -> Answer:
+    return Answer(body=page.frame("Errors", f"<p>{escape(problem)}</p>"), headers=page.HEADERS)
+
+
+@endpoint(bp, f"GET {base.PATH}", tag="Service", limit="open", page=_trouble, public=True)
+def errors() -> Answer:
+    """Show a page that explains each error.
+
+    It says when each happens and what to do. The `type` of a problem leads to its entry.
+    """
+    return Answer(body=page.page(), headers=page.HEADERS)

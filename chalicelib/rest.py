@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from chalicelib import headers
-from chalicelib.config import Settings
+from chalicelib.config import Settings, public_address
 from chalicelib.deps import deps
 from chalicelib.errors import (
     AppError,
@@ -23,6 +23,7 @@ from chalicelib.errors import (
     Unauthorized,
     Unavailable,
     UnsupportedMediaType,
+    link,
 )
 from chalicelib.ids import new_id
 from chalicelib.invocation import invocation
@@ -307,7 +308,7 @@ def problem(error: AppError, request_id: str, more: Mapping[str, str] | None = N
     if "retry_after" in error.details:
         sent["Retry-After"] = str(error.details["retry_after"])
     document = {
-        "type": "about:blank",
+        "type": link(error.code, _issuer()),
         "title": error.code.replace("_", " ").capitalize(),
         "status": error.status,
         "detail": str(error),
@@ -328,9 +329,10 @@ def _headers(request_id: str) -> dict[str, str | list[str]]:
 
 
 def _issuer() -> str:
-    """Empty if settings cannot be read: the answer goes without what depends on them."""
+    """From the environment alone where the settings are not read yet, or cannot be. Empty if it is
+    not there either: the answer goes without what depends on it."""
     settings = vars(deps).get("settings")
-    return settings.issuer if settings else ""
+    return settings.issuer if settings else public_address()
 
 
 def _answer(result: Any, status: int, request_id: str) -> Response:

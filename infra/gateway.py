@@ -15,7 +15,9 @@ from chalicelib.errors import (
     TooLarge,
     Unauthorized,
     Unavailable,
+    UnknownRoute,
     UnsupportedMediaType,
+    link,
 )
 
 BINARY_TYPES = ["*/*"]
@@ -31,11 +33,11 @@ class Refusal(NamedTuple):
     detail: str
     retry_after: int | None = None
 
-    def document(self, request_id: str) -> dict[str, Any]:
+    def document(self, request_id: str, issuer: str) -> dict[str, Any]:
         """The body."""
         wait = {} if self.retry_after is None else {"retry_after": self.retry_after}
         return {
-            "type": "about:blank",
+            "type": link(self.code, issuer),
             "title": self.code.replace("_", " ").capitalize(),
             "status": self.status,
             "detail": self.detail,
@@ -67,9 +69,7 @@ UNREADABLE = _as(
     BadRequest,
     detail="The gateway refuses this request. Check its path, its method and its headers.",
 )
-UNKNOWN_ROUTE = Refusal(
-    403, "unknown_route", "There is no such path, or it does not take this method."
-)
+UNKNOWN_ROUTE = _as(UnknownRoute)
 REFUSED = _as(Forbidden, detail="The gateway refuses this request.")
 TOO_LARGE = _as(TooLarge)
 TOO_MANY = _as(RateLimited, detail=str(RateLimited(1)), retry_after=1)
@@ -106,29 +106,30 @@ RESPONSES = {
 """All types of answers that API Gateway makes itself."""
 
 
-def definition() -> dict[str, Any]:
+def definition(issuer: str) -> dict[str, Any]:
     """The members of an OpenAPI document by which API Gateway does this."""
     return {
         "x-amazon-apigateway-binary-media-types": BINARY_TYPES,
         "x-amazon-apigateway-gateway-responses": {
-            name: _response(refusal) for name, refusal in RESPONSES.items()
+            name: _response(refusal, issuer) for name, refusal in RESPONSES.items()
         },
     }
 
 
-def patch_chalice() -> None:
-    """Have Chalice define the API like this, for the rest of this process."""
+def patch_chalice(issuer: str) -> None:
+    """Have Chalice define the API like this, for the rest of this process. Without an issuer, the
+    gateway's own problems lead to no page."""
     from chalice.deploy.swagger import SwaggerGenerator
 
     stock = SwaggerGenerator.generate_swagger
 
     def generate_swagger(self: SwaggerGenerator, *given: Any, **named: Any) -> dict[str, Any]:
-        return {**stock(self, *given, **named), **definition()}
+        return {**stock(self, *given, **named), **definition(issuer)}
 
     setattr(SwaggerGenerator, "generate_swagger", generate_swagger)  # noqa: B010
 
 
-def _response(refusal: Refusal) -> dict[str, Any]:
+def _response(refusal: Refusal, issuer: str) -> dict[str, Any]:
     """A text in quotes is sent as it is, and cannot hold quotes itself, as the content policy does;
     `context` is what API Gateway knows of the request."""
     told = {**refusal.headers("", ""), **headers.common("https://")}.items()
@@ -136,7 +137,7 @@ def _response(refusal: Refusal) -> dict[str, Any]:
         f"gatewayresponse.header.{name}": f"'{value}'" for name, value in told if "'" not in value
     }
     parameters["gatewayresponse.header.x-request-id"] = "context.requestId"
-    body = json.dumps(refusal.document("$context.requestId"))
+    body = json.dumps(refusal.document("$context.requestId", issuer))
     return {
         "statusCode": str(refusal.status),
         "responseParameters": parameters,

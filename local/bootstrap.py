@@ -35,10 +35,11 @@ PURPOSES = {
 }
 NPM = STATE / "npm"
 NODE: dict[str, dict[str, str]] = {
-    "run": {"esbuild": "web"},
-    "checks": {"esbuild": "web"},
+    "run": {"esbuild": "web", "Redocly": "docs/reference"},
+    "checks": {"esbuild": "web", "Redocly": "docs/reference"},
     "tests": {
         "esbuild": "web",
+        "Redocly": "docs/reference",
         "the tools for documents": "docs/tools",
         "openid-client and oidc-client-ts": "tests/clients",
     },

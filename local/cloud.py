@@ -18,6 +18,7 @@ import uvloop
 from local import demo, keys, terminal
 from local.console import Console
 from local.dev import Code, DevHttpGateway, DevPool
+from local.docs import Docs
 from local.environment import app_environment, with_inherited
 from local.fcm import Fcm
 from local.functions import Function, Registered, read_config, registered
@@ -296,13 +297,21 @@ class _Cloud:
             "app": app,
             "limits": options.limits,
             "report": self._console.problem,
-            "pages": Pages(
-                client=WebClient(options.web, dev=options.dev),
-                pushes=base.pushes,
-                mails=base.mails,
+            "pages": Docs(
+                folder=base.state.folder / "docs",
+                server=base.environment["ISSUER"],
+                socket=base.environment["WS_URL"],
+                others=Pages(
+                    client=WebClient(options.web, dev=options.dev),
+                    pushes=base.pushes,
+                    mails=base.mails,
+                    report=self._console.problem,
+                ),
                 report=self._console.problem,
+                dev=options.dev,
             ),
             "names": names,
+            "issuer": base.environment["ISSUER"],
         }
         if isinstance(pool, DevPool):
             return DevHttpGateway(pool=pool, describe=lambda: self._describe(pool), **given)
@@ -388,6 +397,7 @@ class _Cloud:
     def _say_where(self) -> None:
         say = self._console.plain
         say(f"\n  Web client and API   {page(self._base.environment['ISSUER'])}/")
+        say(f"  Documentation        {page(self._base.environment['ISSUER'])}/docs/")
         say(f"  Sockets              {self._base.environment['WS_URL']}")
         say(f"  Logs                 {self._base.state.worker_log.parent}")
         if self._options.demo:

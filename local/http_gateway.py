@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import ClientConnectionResetError, web
 from multidict import CIMultiDict
 
+from chalicelib.errors import UnknownHost
 from infra import gateway
 from infra.gateway import Refusal
 from local import events
@@ -26,9 +27,7 @@ _FAILURES = {
     Failure.TOO_LARGE: gateway.TOO_LARGE,
     Failure.TOO_MANY: gateway.TOO_MANY,
 }
-_OTHER_NAME = Refusal(
-    421, "unknown_host", "This name is not served here. Allow it with --allow-host."
-)
+_OTHER_NAME = Refusal(UnknownHost.status, UnknownHost.code, UnknownHost.message)
 _HOP_BY_HOP = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 _KEEP_ALIVE_SECONDS = 75.0
 
@@ -41,9 +40,9 @@ class _Refused(Exception):
         self.refusal = refusal
 
 
-def _refusal(refusal: Refusal, request_id: str) -> web.Response:
-    body = json.dumps(refusal.document(request_id)).encode()
-    headers = refusal.headers(request_id, "http://")
+def _refusal(refusal: Refusal, request_id: str, issuer: str) -> web.Response:
+    body = json.dumps(refusal.document(request_id, issuer)).encode()
+    headers = refusal.headers(request_id, issuer)
     return web.Response(status=refusal.status, headers=headers, body=body)
 
 
@@ -59,7 +58,9 @@ class HttpGateway:
         report: Callable[[str], None],
         pages: Page | None = None,
         names: Names,
+        issuer: str,
     ) -> None:
+        self._issuer = issuer
         self._pool = pool
         self._app = app
         self._limits = limits
@@ -71,7 +72,7 @@ class HttpGateway:
 
     async def start(self, listener: socket.socket) -> None:
         """Accept requests from a listening socket."""
-        self._runner = await serve(self._handle, listener, self._names)
+        self._runner = await serve(self._handle, listener, self._names, self._issuer)
 
     async def stop(self) -> None:
         """Stop serving; requests under way are cut off."""
@@ -83,12 +84,12 @@ class HttpGateway:
         try:
             response = await self._answer(request, request_id)
         except _Refused as error:
-            response = _refusal(error.refusal, request_id)
+            response = _refusal(error.refusal, request_id, self._issuer)
         except ClientConnectionResetError:
             raise
         except Exception as error:
             self._report(f"HTTP gateway: {type(error).__name__}: {error}")
-            response = _refusal(gateway.BROKEN, request_id)
+            response = _refusal(gateway.BROKEN, request_id, self._issuer)
         response.headers.setdefault("x-amzn-RequestId", request_id)
         return response
 
@@ -145,19 +146,51 @@ class HttpGateway:
             raise _Refused(gateway.FAILED) from None
 
 
+class _Protocol(web.RequestHandler):
+    """Answers what is not HTTP with a problem, too."""
+
+    __slots__ = ("issuer",)
+
+    issuer: str
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        super().handle_error(request, status, exc, message)  # logs it; raises if it is too late
+        refusal = gateway.BROKEN if status >= gateway.BROKEN.status else gateway.UNREADABLE
+        response = _refusal(refusal, events.new_request_id(), self.issuer)
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    issuer = ""
+
+    def __call__(self) -> _Protocol:
+        protocol = _Protocol(self, loop=self._loop, **self._kwargs)
+        protocol.issuer = self.issuer
+        return protocol
+
+
 async def serve(
     handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     listener: socket.socket,
     names: Names = Names(),  # noqa: B008, it never changes
+    issuer: str = "",
 ) -> web.ServerRunner:
     """Serve HTTP from a listening socket until the runner is cleaned up; only under our names."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if not names.serve(request.headers.getall("Host", [])):
-            return _refusal(_OTHER_NAME, events.new_request_id())
+            return _refusal(_OTHER_NAME, events.new_request_id(), issuer)
         return await handler(request)
 
-    server = web.Server(handle, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS)
+    server = _Server(handle, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS)
+    server.issuer = issuer
     runner = web.ServerRunner(server, shutdown_timeout=0.2)
     await runner.setup()
     await web.SockSite(runner, listener, backlog=1024).start()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from html import escape
 from urllib.parse import urlencode
 
+from chalicelib.errors.protocol import with_link
 from chalicelib.forms import Sent
 from chalicelib.oauth.look import source
 from chalicelib.oauth.models import NoWayBack, one_each
@@ -80,7 +81,7 @@ def answer(
     sent it must always be known (RFC 9207, section 2)."""
     return GoBack(
         redirect_uri=redirect_uri,
-        parameters={**parameters, "iss": issuer},
+        parameters={**with_link(parameters, issuer), "iss": issuer},
         by_form=given.get("response_mode") == "form_post",
     )
 

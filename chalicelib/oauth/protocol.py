@@ -19,6 +19,7 @@ from chalicelib.auth.models import Client, Identity
 from chalicelib.auth.session_models import Tokens
 from chalicelib.config import Settings
 from chalicelib.errors import UserNotFound
+from chalicelib.errors.protocol import with_link
 from chalicelib.oauth.grant_types import CodeGrant, RefreshGrant, ServiceGrant
 from chalicelib.oauth.id_tokens import IdTokens
 from chalicelib.oauth.models import OAuthClient, is_our_api
@@ -134,6 +135,8 @@ class Server(AuthorizationServer):
     def handle_response(
         self, status: int, body: dict[str, Any] | str, headers: list[tuple[str, str]]
     ) -> Outcome:
+        if isinstance(body, dict):
+            body = with_link(body, self.settings.issuer)
         return Outcome(status=status, body=body, headers=dict(headers))
 
     def validate_requested_scope(self, scope: str | None) -> None:

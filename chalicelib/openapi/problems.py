@@ -11,12 +11,11 @@ from chalicelib.errors import (
     SecondFactorRequired,
     Unavailable,
     ValidationFailed,
+    link,
 )
 from chalicelib.wire import Model
 
-GATEWAY = "unknown_route"
-"""What only the gateway answers, to a path or method that the API does not have."""
-
+_SERVER = "https://api.example.org"
 REQUEST_ID = "7c0d4a52-2f1b-4a0e-9d52-0c6f0f6f3a11"
 
 
@@ -28,7 +27,7 @@ def _kinds(base: type[AppError]) -> Iterator[type[AppError]]:
 
 def codes() -> list[str]:
     """Every code that an error can have."""
-    return sorted({GATEWAY, *(kind.code for kind in _kinds(AppError))})
+    return sorted({kind.code for kind in _kinds(AppError)})
 
 
 class FieldError(Model):
@@ -62,8 +61,8 @@ class Problem(Model):
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     type: str = Field(
-        description="What kind of error it is.",
-        examples=["about:blank"],
+        description="Where the error is explained: the address of an entry of `GET /v1/errors`.",
+        examples=[link("not_found", _SERVER)],
         json_schema_extra={"format": "uri-reference"},
     )
     title: str = Field(
@@ -169,7 +168,7 @@ def example_for(error: type[AppError]) -> dict[str, Any]:
     """A problem as it is answered."""
     _, more = _MORE.get(error.code, (Problem, {}))
     return {
-        "type": "about:blank",
+        "type": link(error.code, _SERVER),
         "title": error.code.replace("_", " ").capitalize(),
         "status": error.status,
         "detail": error.message,

@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.deploy.errors import Stopped
 from infra.deploy.project import ROOT
-from infra.package import NotInstalled, TargetRefused, stage
+from infra.package import ISSUER, NotInstalled, TargetRefused, stage
 from infra.package.bytecode import NotCompiled
 
 COMMAND = [sys.executable, "-m", "infra.package.chalice"]
@@ -31,6 +31,7 @@ def deploy(
     folder: Path,
     stage: str,
     region: str,
+    issuer: str,
     *,
     progress: Callable[[str], None],
     log: Path,
@@ -41,6 +42,7 @@ def deploy(
         **os.environ,
         "AWS_DEFAULT_REGION": region,
         "AWS_REGION": region,
+        ISSUER: issuer,
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }

@@ -222,6 +222,7 @@ class Deploy:
                 self._folder,
                 stage,
                 self._stage.region,
+                self._place.addresses["ISSUER"],
                 progress=self._console.progress,
                 log=self._place.root / ".local" / f"deploy-{stage}.log",
                 command=self._command,

@@ -4,4 +4,7 @@ from infra.package.dependencies import NotInstalled
 from infra.package.staging import stage
 from infra.package.targets import TargetRefused
 
-__all__ = ["NotInstalled", "TargetRefused", "stage"]
+ISSUER = "PARLEY_ISSUER"
+"""The variable by which a deploy says where the API will be, to `infra.package.chalice`."""
+
+__all__ = ["ISSUER", "NotInstalled", "TargetRefused", "stage"]

@@ -1,11 +1,12 @@
 """Runs Chalice's command line with our way of making zips, and with what we add to its definition
 of the API: `python -m infra.package.chalice …`."""
 
+import os
 import sys
 
 from chalice import cli
 
-from infra.package import zips
+from infra.package import ISSUER, zips
 
 
 def main(arguments: list[str]) -> int:
@@ -15,7 +16,7 @@ def main(arguments: list[str]) -> int:
     zips.patch_chalice()
     from infra import gateway  # it imports from that folder
 
-    gateway.patch_chalice()
+    gateway.patch_chalice(os.environ.get(ISSUER, ""))
     return int(cli.main() or 0)
 
 

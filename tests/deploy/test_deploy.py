@@ -142,6 +142,9 @@ class TestDeploy(OneDeploy):
         assert {each["responseType"]: int(each["statusCode"]) for each in responses} == {
             name: refusal.status for name, refusal in RESPONSES.items()
         }
+        errors = f"https://{rest}.execute-api.{where}/v1/errors#"
+        templates = [each["responseTemplates"]["application/json"] for each in responses]
+        assert all(json.loads(each)["type"].startswith(errors) for each in templates)
         assert {
             each["RouteKey"] for each in client("apigatewayv2").get_routes(ApiId=socket)["Items"]
         } == {"$connect", "$default", "$disconnect"}

@@ -26,6 +26,7 @@ def is_problem(answer: Any, status: int, code: str) -> bool:
     assert (answer.status, answer.body["code"]) == (status, code), answer
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.body["status"] == status
+    assert answer.body["type"].endswith(f"/v1/errors#{code}")
     assert answer.body["detail"]
     assert answer.headers["x-request-id"] == answer.body["request_id"]
     return True

@@ -110,6 +110,7 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
             "GET /v1/ready",
             "GET /v1/openapi.json",
             "GET /v1/asyncapi.json",
+            "GET /v1/errors",
         ):
             await api.call(people.anonymous, route)
         for path, operations in api.document["paths"].items():

@@ -131,6 +131,7 @@ class Stack:
                 report=self.reports.append,
             ),
             names=names,
+            issuer=self.http_url,
         )
         await self.http.start(self._listeners[0])
         await self.sockets.start(self._listeners[1])

@@ -26,7 +26,8 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["x-request-id"] == problem["request_id"]
     assert answer.headers["x-amzn-RequestId"] == problem["request_id"]
-    assert {"type", "title", "detail"} <= problem.keys()
+    assert {"title", "detail"} <= problem.keys()
+    assert problem["type"] == str(answer.url.copy_with(path="/v1/errors", query=None)) + f"#{code}"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert "Access-Control-Allow-Credentials" not in answer.headers
     assert answer.headers["Cache-Control"] == "no-store"
@@ -242,9 +243,27 @@ def test_connections_are_kept_and_answers_are_immediate(stack: Stack) -> None:
     connection.close()
 
 
-def test_a_malformed_request_hurts_nobody_else(stack: Stack, client: httpx.Client) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x00\xff nonsense\r\n\r\n",
+        b"GET /v1/echo too many words HTTP/1.1\r\n\r\n",
+        b"GET /v1/echo HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET /v1/echo HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
+    ],
+    ids=["nonsense", "line", "header", "long"],
+)
+def test_a_malformed_request_gets_a_problem_and_hurts_nobody_else(
+    stack: Stack, client: httpx.Client, sent: bytes
+) -> None:
     with socket.create_connection(("127.0.0.1", stack.http_port), 5) as raw:
-        raw.sendall(b"\x00\xff nonsense\r\n\r\n")
-        assert raw.recv(100).startswith(b"HTTP/1.")
+        raw.sendall(sent)
+        head, _, body = b"".join(iter(lambda: raw.recv(65536), b"")).partition(b"\r\n\r\n")
+    problem = json.loads(body)
+
+    assert head.startswith(b"HTTP/1.")
+    assert b"application/problem+json" in head
+    assert (problem["status"], problem["code"]) == (400, "bad_request")
+    assert problem["type"] == f"{stack.http_url}/v1/errors#bad_request"
 
     assert client.get("/v1/echo").status_code == 200

@@ -95,6 +95,7 @@ def test_only_what_is_answered_from_memory_is_open() -> None:
         "/v1/health",
         "/v1/ready",
         "/v1/asyncapi.json",
+        "/v1/errors",
         "/v1/openapi.json",
         "/.well-known/jwks.json",
         "/.well-known/oauth-authorization-server",

@@ -378,6 +378,8 @@ export default {
   "error.unauthorized": "سجّل الدخول: رمز الوصول مفقود أو غير صالح.",
   "error.unavailable": "الخدمة غير متاحة الآن. حاول مجددًا بعد {wait}.",
   "error.unknown_action": "لا يوجد إجراء كهذا.",
+  "error.unknown_host": "لا تُقدَّم خدمة بهذا الاسم هنا.",
+  "error.unknown_route": "لا يوجد مسار كهذا، أو أنه لا يقبل هذه الطريقة.",
   "error.unsupported_media_type": "أرسل المحتوى بصيغة application/json.",
   "error.user_not_found": "لا يوجد مستخدم كهذا.",
   "error.username_required": "أنت جديد هنا: اختر اسم مستخدم ثم أعد الإرسال.",

@@ -390,6 +390,8 @@ export default {
   "error.unauthorized": "Sign in: the access token is missing or not valid.",
   "error.unavailable": "The service cannot answer now. Try again in {wait}.",
   "error.unknown_action": "There is no such action.",
+  "error.unknown_host": "This name is not served here.",
+  "error.unknown_route": "There is no such path, or it does not take this method.",
   "error.unsupported_media_type": "Send the body as application/json.",
   "error.user_not_found": "There is no such user.",
   "error.username_required": "You are new here: choose a username, and send this again with it.",

@@ -15,13 +15,14 @@ from chalicelib.errors import Unauthorized, Unavailable
 from infra import gateway
 from tests.unit.settings import settings
 
-RESPONSES = gateway.definition()["x-amazon-apigateway-gateway-responses"]
+ISSUER = "https://api.example.org"
+RESPONSES = gateway.definition(ISSUER)["x-amazon-apigateway-gateway-responses"]
 
 
 @pytest.fixture
 def defined(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(SwaggerGenerator, "generate_swagger", SwaggerGenerator.generate_swagger)
-    gateway.patch_chalice()
+    gateway.patch_chalice(ISSUER)
     made: dict[str, Any] = CFNSwaggerGenerator().generate_swagger(application.app)
     return made
 
@@ -63,6 +64,7 @@ def test_an_answer_is_a_problem_that_every_origin_may_read(name: str) -> None:
     problem = json.loads(template)
 
     assert problem["status"] == int(response["statusCode"])
+    assert problem["type"] == f"{ISSUER}/v1/errors#{problem['code']}"
     assert {"type", "title", "status", "detail", "code", "request_id"} <= problem.keys()
     assert re.findall(r"\$[\w.]*", template) == ["$context.requestId"]
     assert told["Content-Type"] == "'application/problem+json'"
@@ -78,14 +80,14 @@ def test_an_answer_is_a_problem_that_every_origin_may_read(name: str) -> None:
 
 
 def test_its_form_is_that_of_our_own_problems(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(vars(deps), "settings", settings(issuer="https://api.example.org"))
+    monkeypatch.setitem(vars(deps), "settings", settings(issuer=ISSUER))
     pairs = (
         (Unauthorized(), gateway.RESPONSES["UNAUTHORIZED"]),
         (Unavailable("x"), gateway.LATE._replace(status=503, detail=str(Unavailable("x")))),
     )
     for error, refusal in pairs:
         ours = rest.problem(error, "r1")
-        theirs = refusal.headers("r1", "https://api.example.org")
+        theirs = refusal.headers("r1", ISSUER)
 
-        assert json.loads(ours.body) == refusal.document("r1")
+        assert json.loads(ours.body) == refusal.document("r1", ISSUER)
         assert ours.headers.items() <= theirs.items()

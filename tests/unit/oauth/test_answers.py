@@ -101,6 +101,7 @@ class TestFormPost:
         fields = re.findall('<input type="hidden" name="(.*?)" value="(.*?)">', shown.body)
         posted = {name: unescape(value) for name, value in fields}
         assert posted.pop("error_description")
+        assert posted.pop("error_uri") == f"{ISSUER}/v1/errors#login_required"
         assert posted == {"error": "login_required", "state": LEGAL, "iss": ISSUER}
 
     def test_no_script_but_ours_runs_and_a_button_does_without(self, provider: Provider) -> None:

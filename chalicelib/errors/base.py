@@ -1,0 +1,34 @@
+"""The base of every error a client can see, and where each is explained."""
+
+from typing import Any, ClassVar
+
+PATH = "/v1/errors"
+
+
+# Raise a subclass, never this one: it stands for what nobody foresaw.
+class AppError(Exception):
+    """Something failed in a way that nobody foresaw. With status 502, the function broke off, or
+    its answer was too large.
+
+    Try again later: the same request may work. If it fails again, give the `request_id` to the
+    people who run this server. Their log has the cause.
+    """
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    message: ClassVar[str] = "Something went wrong on our side. Try again later."
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        super().__init__(message or self.message)
+        self.details = details
+
+    def to_wire(self) -> dict[str, Any]:
+        """The error as a socket answer carries it: {code, message, ...details}."""
+        return {"code": self.code, "message": str(self), **self.details}
+
+
+def link(code: str, issuer: str) -> str:
+    """The `type` of a problem: the address of the page that explains it (RFC 9457, section 3.1.1).
+    Without an issuer nothing is known of the deployment: "about:blank" says no more than the
+    status does."""
+    return f"{issuer}{PATH}#{code}" if issuer else "about:blank"
