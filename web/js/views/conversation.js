@@ -6,8 +6,8 @@ import { icon } from "../icons.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { composer } from "./composer.js";
 import { turnOn } from "./held.js";
-import { messageList } from "./messages.js";
-import { rowsOf } from "./rows.js";
+import { messageRows } from "./messages.js";
+import { guessedHeight, rowsOf } from "./rows.js";
 import { Scroller } from "./scroller.js";
 
 export function conversation({ messenger, onClose }) {
@@ -16,13 +16,9 @@ export function conversation({ messenger, onClose }) {
   const title = h("h2", {});
   const presence = h("p", { class: "presence" });
   const start = h("div", { class: "history-start" });
-  const messages = messageList({
-    nameOf: (id) => store.nameOf(id),
-    onRetry: (clientId) => outbox.retry(clientId),
-    onDiscard: (clientId) => outbox.discard(clientId),
-  });
+  const messages = h("ol", { class: "messages" });
   const typing = h("div", { class: "typing", hidden: true }, h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span", { class: "visually-hidden" }, "typing"));
-  const area = h("div", { class: "scroll", tabindex: "0", role: "log", "aria-live": "off", "aria-label": "Messages" }, start, messages.node, typing);
+  const area = h("div", { class: "scroll", tabindex: "0", role: "log", "aria-live": "off", "aria-label": "Messages" }, start, messages, typing);
   const jumpCount = h("span", { class: "badge", hidden: true });
   const jump = h("button", { type: "button", class: "jump", hidden: true, "aria-label": "Go to the newest message", onclick: toNewest }, jumpCount, icon("down"));
   const write = composer({
@@ -35,7 +31,18 @@ export function conversation({ messenger, onClose }) {
     onTyping: () => messenger.typing(chat.id),
     onStop: () => messenger.stopTyping(),
   });
-  const scroller = new Scroller(area, messages.node, moved);
+  const scroller = new Scroller({
+    area,
+    list: messages,
+    onMove: moved,
+    guess: guessedHeight,
+    isHeading: (row) => row.className === "day",
+    ...messageRows({
+      nameOf: (id) => store.nameOf(id),
+      onRetry: (clientId) => outbox.retry(clientId),
+      onDiscard: (clientId) => outbox.discard(clientId),
+    }),
+  });
   const talk = h(
     "section",
     { class: "talk", hidden: true },
@@ -70,7 +77,7 @@ export function conversation({ messenger, onClose }) {
     if (chat) {
       newAfter = chat.unread ? chat.readSeq : null;
       mustFindMark = newAfter !== null;
-      scroller.stick();
+      scroller.restart();
       chat.forgiveLoading();
       render();
       write.focusUnlessTouch();
@@ -86,10 +93,12 @@ export function conversation({ messenger, onClose }) {
     showAvatar(face, chat.partnerId, name);
     setText(title, name);
     showPresence();
-    scroller.hold(() => {
-      showStart(name, person);
-      messages.show(rowsOf(chat, outbox.of(chat.id), newAfter));
-      typing.hidden = !store.isTyping(chat.id);
+    scroller.show(rowsOf(chat, outbox.of(chat.id), newAfter), {
+      isWhole: !chat.hasEarlier,
+      change: () => {
+        showStart(name, person);
+        typing.hidden = !store.isTyping(chat.id);
+      },
     });
     findMark();
     moved();
@@ -100,8 +109,7 @@ export function conversation({ messenger, onClose }) {
     const waits = chat.loading || (chat.hasEarlier && chat.messages.length < 2 && !chat.loadError);
     if (!mustFindMark || waits) return;
     mustFindMark = false;
-    const mark = messages.node.querySelector(".new-mark");
-    if (mark) scroller.toNode(mark);
+    if (scroller.rows.some((row) => row.key === "new")) scroller.toRow("new", 72);
   }
 
   function moved() {

@@ -1,14 +1,12 @@
-/** Draws the rows of a conversation, touching only those that changed. */
+/** Draws the rows of a conversation. */
 
-import { h, reconcile, setText } from "../dom.js";
+import { h, setText } from "../dom.js";
 import { exactTime, timeOf } from "../format.js";
 import { linkified } from "../linkify.js";
 import { tick } from "./ticks.js";
 
-/** A list that shows rows; `nameOf(id)` names senders, the others act on a failed message. */
-export function messageList({ nameOf, onRetry, onDiscard }) {
-  const node = h("ol", { class: "messages" });
-
+/** How rows are made and kept up to date; `nameOf(id)` names senders, the others act on a failed message. */
+export function messageRows({ nameOf, onRetry, onDiscard }) {
   function create(row) {
     return row.kind === "divider" ? h("li", { class: `divider ${row.className}` }, h("span", {})) : h("li", {});
   }
@@ -55,10 +53,7 @@ export function messageList({ nameOf, onRetry, onDiscard }) {
     );
   }
 
-  return {
-    node,
-    show: (rows) => reconcile(node, rows, { key: (row) => row.key, create, update }),
-  };
+  return { create, update };
 }
 
 function classesOf(row) {
