@@ -14,6 +14,7 @@ export class Chat {
   constructor(snapshot, me) {
     this.id = snapshot.id;
     this.me = me;
+    this.createdAt = snapshot.created_at;
     this.members = new Map(snapshot.members.map((member) => [member.user_id, { ...member }]));
     this.#start(snapshot.last_message);
     this.apply(snapshot);

@@ -7,14 +7,17 @@ import { t } from "../texts.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { composer } from "./composer.js";
 import { turnOn } from "./held.js";
+import { MessageKeys } from "./message-keys.js";
+import { openMessageMenu } from "./message-menu.js";
 import { messageRows } from "./messages.js";
+import { openProfile } from "./profile.js";
 import { guessedHeight, rowsOf } from "./rows.js";
 import { Scroller } from "./scroller.js";
 
 export function conversation({ messenger, onClose }) {
   const { store, outbox, drafts } = messenger;
   const face = avatar();
-  const title = h("h2", { dir: "auto" });
+  const title = h("button", { type: "button", dir: "auto", "aria-haspopup": "dialog", title: t("profile.title") });
   const presence = h("p", { class: "presence" });
   const start = h("div", { class: "history-start" });
   const messages = h("ol", { class: "messages" });
@@ -24,6 +27,7 @@ export function conversation({ messenger, onClose }) {
   const jump = h("button", { type: "button", class: "jump", hidden: true, "aria-label": t("talk.toNewest"), onclick: toNewest }, jumpCount, icon("down"));
   const write = composer({
     drafts,
+    userId: store.me,
     onSend(text) {
       scroller.stick();
       newAfter = null;
@@ -44,6 +48,7 @@ export function conversation({ messenger, onClose }) {
       onDiscard: (clientId) => outbox.discard(clientId),
     }),
   });
+  const keys = new MessageKeys({ list: messages, scroller, onMenu: showMenu });
   const talk = h(
     "section",
     { class: "talk", hidden: true },
@@ -51,8 +56,7 @@ export function conversation({ messenger, onClose }) {
       "header",
       { class: "bar" },
       h("button", { type: "button", class: "tool back", "aria-label": t("talk.back"), onclick: onClose }, icon("back")),
-      face,
-      h("div", { class: "who" }, title, presence),
+      h("div", { class: "partner", onclick: showProfile }, face, h("div", { class: "who" }, h("h2", {}, title), presence)),
     ),
     h("div", { class: "scroll-frame" }, area, jump),
     write.node,
@@ -115,6 +119,7 @@ export function conversation({ messenger, onClose }) {
 
   function moved() {
     if (!chat) return;
+    keys.look();
     jump.hidden = scroller.atEnd;
     jumpCount.hidden = chat.unread === 0;
     setText(jumpCount, number(chat.unread));
@@ -134,15 +139,27 @@ export function conversation({ messenger, onClose }) {
     write.focusUnlessTouch();
   }
 
+  function showProfile() {
+    openProfile({ store, chat, presenceOf });
+  }
+
+  function showMenu(row, at) {
+    const find = (key) => scroller.rows.find((one) => one.key === key);
+    const goBack = () => (scroller.nodeOf(row.key) ?? write).focus({ preventScroll: true });
+    openMessageMenu({ row, chat, store, at, find, goBack });
+  }
+
   function showPresence() {
-    const state = store.presence.get(chat.partnerId);
-    let text = "";
-    const isTyping = store.isTyping(chat.id);
-    if (isTyping) text = t("chats.typing");
-    else if (state?.online) text = t("chats.online");
-    else if (state?.last_seen_at) text = lastSeen(state.last_seen_at);
+    const text = presenceOf(chat);
     setText(presence, text);
-    presence.classList.toggle("is-live", Boolean(isTyping || state?.online));
+    presence.classList.toggle("is-live", Boolean(store.isTyping(chat.id) || store.presence.get(chat.partnerId)?.online));
+  }
+
+  function presenceOf(chat) {
+    const state = store.presence.get(chat.partnerId);
+    if (store.isTyping(chat.id)) return t("chats.typing");
+    if (state?.online) return t("chats.online");
+    return state?.last_seen_at ? lastSeen(state.last_seen_at) : "";
   }
 
   function showStart(name, person) {

@@ -68,6 +68,7 @@ function fromMessage(chat, message) {
     at: message.created_at,
     text: message.deleted_at ? null : message.content.text,
     edited: Boolean(message.edited_at) && !message.deleted_at,
+    editedAt: message.deleted_at ? null : message.edited_at,
     state: mine ? chat.stateOf(message) : null,
   };
 }

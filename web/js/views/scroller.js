@@ -77,6 +77,30 @@ export class Scroller {
     this.#onMove();
   }
 
+  /** Brings a row into view, and answers its node. */
+  reveal(key) {
+    const isHere = (node) => node && !node.matches(".apart");
+    if (!isHere(this.nodeOf(key))) this.toRow(key, this.area.clientHeight / 3);
+    const node = this.nodeOf(key);
+    node.scrollIntoView({ block: "nearest" });
+    return node;
+  }
+
+  /** Scrolls on in a row that goes beyond the window; says whether it did. */
+  showMore(node, direction) {
+    const row = node.getBoundingClientRect();
+    const area = this.area.getBoundingClientRect();
+    const hidden = direction < 0 ? area.top - row.top : row.bottom - area.bottom;
+    if (row.height < area.height || hidden <= 1) return false;
+    this.area.scrollTop += direction * Math.min(hidden, area.height / 2);
+    return true;
+  }
+
+  /** The row that is about one window away from another. */
+  pageFrom(index, direction) {
+    return this.#rows.at(this.#rows.startOf(index) + direction * this.area.clientHeight * 0.9);
+  }
+
   get #listTop() {
     return this.area.scrollTop - this.#rows.list.offsetTop;
   }

@@ -100,8 +100,8 @@ export class VirtualRows {
 
   #choose(top, bottom) {
     const { length } = this.rows;
-    this.from = Math.min(this.#at(top), Math.max(0, length - 1));
-    this.to = Math.min(length, this.#at(bottom) + 1);
+    this.from = Math.min(this.at(top), Math.max(0, length - 1));
+    this.to = Math.min(length, this.at(bottom) + 1);
     // What is being selected stays, with all between: else the selection would break.
     const ends = this.#selected();
     const from = Math.min(this.from, ...ends);
@@ -109,8 +109,8 @@ export class VirtualRows {
     if (ends.length && to - from <= MOST_SELECTED) Object.assign(this, { from, to });
   }
 
-  // The row at a height, found by halving.
-  #at(height) {
+  /** The row at a height of the list. */
+  at(height) {
     let [low, high] = [0, Math.max(0, this.rows.length - 1)];
     while (low < high) {
       const middle = (low + high + 1) >> 1;
