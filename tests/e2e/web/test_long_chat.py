@@ -1,4 +1,4 @@
-"""A chat of thousands of messages, and a list of a thousand chats: few nodes, short tasks, no jumps."""
+"""A chat of thousands of messages, and a list of a thousand chats: few nodes, and no jumps."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ LONG_TASK = 50.0
 """Milliseconds of the main thread: from here on, people notice."""
 START = datetime(2026, 1, 1, 8, tzinfo=UTC)
 BEGINNING = "This is where your chat begins."
-WORDS = "so we went to the harbour and looked at the old boats until it rained".split()
+SAID = "so we went to the harbour and looked at the old boats until it rained"
 SCROLL = """async (by) => {
     const area = document.querySelector(".scroll");
     area.scrollTop += by;
@@ -31,7 +31,7 @@ SCROLL = """async (by) => {
 
 def message(chat: str, seq: int, sender: str) -> dict[str, Any]:
     """One of many, as the server would tell it. Its length and its sender go by its number."""
-    text = f"#{seq} " + " ".join(WORDS[(seq + at) % len(WORDS)] for at in range(seq * 13 % 50))
+    text = f"#{seq} {SAID * 5}"[: 5 + seq * 67 % 300]
     time = (START + timedelta(minutes=4 * seq)).isoformat().replace("+00:00", "Z")
     place = {"id": f"m{seq}", "client_id": f"c{seq}", "chat_id": chat, "seq": seq, "rev": seq}
     said = {"sender_id": sender, "content": {"kind": "text", "text": text}, "created_at": time}
