@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -64,13 +65,13 @@ class LongChat:
 
     def receive(self) -> str:
         """One more message of Ben's; answers the beginning of its text."""
-        new = message(self.chat, self.next, self.ben.id)
+        seq = self.next
         self.next += 1
-        self.ada.wire.say("message.new", new)
-        return f"#{new['seq']} "
+        self.ada.wire.say("message.new", message(self.chat, seq, self.ben.id))
+        return f"#{seq} "
 
     def _sender(self, seq: int) -> str:
-        return (self.ada, self.ben)[seq // 3 % 2].id
+        return self.ben.id if seq // 3 % 2 else self.ada.id
 
     def _chats(self, route: Route) -> None:
         answer = route.fetch()
@@ -130,9 +131,10 @@ def test_a_chat_of_3000_messages_stays_smooth(world: World) -> None:
     key = anchor.get_attribute("data-key")
     anchor = page.locator(f'[data-key="{key}"]')
     before = top_of(anchor)
-    for _ in range(5):
-        long.costs.of(lambda: (long.receive(), page.wait_for_timeout(60)))
-    expect(page.locator(".jump .badge")).to_have_text("5")
+    unread = page.locator(".jump .badge")
+    for count in range(1, 6):
+        long.costs.of(long.receive)
+        long.costs.of(partial(expect(unread).to_have_text, str(count)))
     assert top_of(anchor) == pytest.approx(before, abs=2)
     # And back to the end, at once.
     long.costs.of(page.get_by_label("Go to the newest message").click)
