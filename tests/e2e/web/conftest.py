@@ -200,7 +200,7 @@ class World:
         return ada, ben, ada.chat_with(ben)
 
     def new_context(self, **options: Any) -> BrowserContext:
-        context = self._browser.new_context(locale="en-GB", **options)
+        context = self._browser.new_context(**{"locale": "en-GB", **options})
         self._contexts.append(context)
         return context
 
