@@ -71,7 +71,8 @@ class LongChat:
         return f"#{seq} "
 
     def _sender(self, seq: int) -> str:
-        return self.ben.id if seq // 3 % 2 else self.ada.id
+        sender: str = (self.ada, self.ben)[seq // 3 % 2].id
+        return sender
 
     def _chats(self, route: Route) -> None:
         answer = route.fetch()
