@@ -185,6 +185,62 @@ export default {
   "tick.delivered": "Delivered",
   "tick.read": "Read",
 
+  // A message: its menu, and what is known of it
+  "messageMenu.options": "Message options",
+  "messageMenu.copy": "Copy text",
+  "messageMenu.info": "Info",
+  "messageMenu.copied": "Copied.",
+  "messageMenu.notCopied": "This browser does not let the page copy.",
+  "messageMenu.from": "From",
+  // When it was sent. The name of a fact, as the next ones.
+  "messageMenu.sent": "Sent",
+  // When a message was written that is not sent yet.
+  "messageMenu.written": "Written",
+  "messageMenu.edited": "Edited",
+  "messageMenu.state": "State",
+  "messageMenu.delivered": "Delivered",
+  "messageMenu.read": "Read",
+  // {name} got the message, or read it.
+  "messageMenu.byThem": "Yes, by {name}",
+  "messageMenu.notYet": "Not yet",
+  "messageMenu.waiting": "Waiting. It is sent as soon as there is a connection.",
+  "messageMenu.failed": "Not sent. {reason} Try again, or discard it.",
+  "messageMenu.unanswered": "Sent. You see more once {name} has answered.",
+
+  // The profile of the person one chats with
+  "profile.title": "Profile",
+  "profile.deleted": "This account was deleted.",
+  "profile.username": "Username",
+  "profile.about": "About",
+  // The date on which the chat began.
+  "profile.since": "Chat since",
+
+  // Choosing an emoji
+  "emoji.title": "Emoji",
+  "emoji.search": "Find an emoji",
+  "emoji.tone": "Skin tone",
+  "emoji.noTone": "No skin tone",
+  "emoji.light": "Light skin tone",
+  "emoji.mediumLight": "Medium-light skin tone",
+  "emoji.medium": "Medium skin tone",
+  "emoji.mediumDark": "Medium-dark skin tone",
+  "emoji.dark": "Dark skin tone",
+  "emoji.groups": "Groups",
+  "emoji.recent": "Used last",
+  "emoji.smileys": "Smileys and feelings",
+  "emoji.people": "People and bodies",
+  "emoji.animals": "Animals and nature",
+  "emoji.food": "Food and drink",
+  "emoji.travel": "Travel and places",
+  "emoji.activities": "Activities",
+  "emoji.objects": "Objects",
+  "emoji.symbols": "Symbols",
+  "emoji.flags": "Flags",
+  "emoji.found": "Found emoji",
+  "emoji.none": "No emoji has this name.",
+  "emoji.noRecent": "No emoji used yet.",
+  "emoji.notLoaded": "The emoji could not be loaded. Try again.",
+
   // Times
   "time.today": "Today",
   "time.yesterday": "Yesterday",
