@@ -22,10 +22,7 @@ async function begin(notice = "") {
   const link = takeMailedLink();
   const session = Session.restore(config.api);
   if (session && link?.purpose !== "reset") {
-    if (google?.purpose === "link") {
-      keepForSettings(google.proof);
-      announce("Open the settings to finish linking Google.");
-    }
+    if (google?.purpose === "link") keepForSettings(google.proof);
     enter(config, session, link);
     return;
   }
@@ -85,7 +82,7 @@ function enter(config, session, link = null) {
 async function verify(messenger, token) {
   try {
     await messenger.api.post("/v1/auth/email/verify", { token });
-    messenger.setUser(await messenger.api.get("/v1/users/me"));
+    await messenger.lookAtProfile();
     announce("Your e-mail address is verified.");
   } catch (error) {
     messenger.onProblem?.(told(error));

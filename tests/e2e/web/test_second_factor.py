@@ -3,16 +3,14 @@
 import pyotp
 from playwright.sync_api import expect
 
-from tests.e2e.web.conftest import PASSWORD, World, sign_in
-from tests.e2e.web.test_passkeys import add, opened, settings
+from tests.e2e.web.conftest import PASSWORD, World, settings, sign_in
+from tests.e2e.web.test_passkeys import add, opened
 
 
 def test_it_is_set_up_asked_for_and_turned_off(world: World) -> None:
     context = world.new_context(permissions=["clipboard-read", "clipboard-write"])
     ada = world.person("Ada").open(context)
-    settings = ada.page.get_by_role("dialog")
-    ada.page.get_by_role("button", name="Settings", exact=True).last.click()
-    section = settings.locator(".second-factor")
+    section = settings(ada.page, "Second factor")
     section.get_by_label("Password, to be sure").fill(PASSWORD)
     section.get_by_role("button", name="Set up a second factor").click()
     app = pyotp.TOTP(section.locator(".secret").inner_text().replace(" ", ""))
@@ -77,8 +75,7 @@ def test_changes_ask_for_it_as_well(world: World) -> None:
     secret = ada.api("POST", "/v1/auth/second-factor", {"password": PASSWORD})["secret"]
     code = {"code": pyotp.TOTP(secret).now()}
     codes = ada.api("POST", "/v1/auth/second-factor/confirm", code)["recovery_codes"]
-    ada.page.get_by_role("button", name="Settings", exact=True).last.click()
-    section = ada.page.get_by_role("dialog").locator("section", has_text="Change password")
+    section = settings(ada.page, "Password")
     section.get_by_label("Current password").fill(PASSWORD)
     section.get_by_label("New password").fill(PASSWORD + "!")
     section.get_by_role("button", name="Change password").click()
@@ -94,13 +91,11 @@ def test_changes_ask_for_it_as_well(world: World) -> None:
 def test_a_passkey_takes_the_place_of_a_code_there_too(world: World) -> None:
     ada = world.person("Ada")
     page = opened(world, ada)
-    add(settings(page))
+    add(settings(page, "Passkeys"))
     secret = ada.api("POST", "/v1/auth/second-factor", {"password": PASSWORD})["secret"]
     code = {"code": pyotp.TOTP(secret).now()}
     ada.api("POST", "/v1/auth/second-factor/confirm", code)
-    page.reload()
-    page.get_by_role("button", name="Settings", exact=True).last.click()
-    section = page.get_by_role("dialog").locator(".second-factor")
+    section = settings(page, "Second factor")
     section.get_by_text("Turn it off").click()
     off = section.locator("details", has_text="Turn it off")
     off.get_by_label("Password, to be sure").fill(PASSWORD)

@@ -1,5 +1,6 @@
 /** The page of someone who is signed in: chats on the left, one conversation beside them. */
 
+import { named } from "../address.js";
 import { announce, h } from "../dom.js";
 import { icon } from "../icons.js";
 import { avatar, showAvatar } from "./avatar.js";
@@ -8,7 +9,7 @@ import { conversation } from "./conversation.js";
 import { finder } from "./finder.js";
 import { forgetLayers, goBack, step } from "./layers.js";
 import { phonePanel } from "./phone.js";
-import { openSettings } from "./settings.js";
+import { settings } from "./settings.js";
 import { signInNotice } from "./sign-in-notice.js";
 import { statusLine } from "./status.js";
 import { storageNotice } from "./storage-notice.js";
@@ -23,19 +24,20 @@ export function showApp(root, { config, messenger, leave }) {
   const on = (target, type, listener) => target.addEventListener(type, listener, { signal: gone.signal });
 
   // "Back" leads from any chat to the list, not to the chat that was open before.
-  const open = (chatId) => step(() => {
+  const open = (chatId) => preferences.close() && step(() => {
     const address = `#chat=${chatId}`;
     if (openChatId()) history.replaceState(history.state, "", address);
     else history.pushState({ ...history.state, fromList: true }, "", address);
     follow();
   });
+  const preferences = settings({ messenger, leave });
   const list = chatList({ messenger, onOpen: open });
   const find = finder({ messenger, onFilter: (text) => list.filter(text), onOpen: open, onDown: () => list.focus() });
   const talk = conversation({ messenger, onClose: () => close() });
   const status = statusLine({ messenger });
   const verification = verificationLine({ messenger });
   const notKept = storageNotice();
-  const newSignIn = signInNotice({ onLook: () => openSettings({ messenger, leave }) });
+  const newSignIn = signInNotice({ onLook: () => preferences.open("devices") });
   const phone = config.local ? phonePanel({ messenger, onOpen: open }) : null;
   const face = avatar("small");
   const name = h("strong", {});
@@ -60,7 +62,6 @@ export function showApp(root, { config, messenger, leave }) {
     leave("You are signed out.");
   };
 
-  const settings = () => openSettings({ messenger, leave });
   const app = h(
     "div",
     { class: "app", "data-pane": "list" },
@@ -72,9 +73,9 @@ export function showApp(root, { config, messenger, leave }) {
       h(
         "header",
         { class: "bar" },
-        h("button", { type: "button", class: "me", title: "Settings", onclick: settings }, face, h("span", { class: "me-names" }, name, handle)),
+        h("button", { type: "button", class: "me", title: "Settings", onclick: () => preferences.open() }, face, h("span", { class: "me-names" }, name, handle)),
         phone ? toolButton("phone", "Phone: what it would show", () => phone.toggle(), { "aria-pressed": "false" }, phone) : null,
-        toolButton("settings", "Settings", settings),
+        toolButton("settings", "Settings", () => preferences.open()),
         toolButton("leave", "Sign out", signOut),
       ),
       notKept.node,
@@ -91,6 +92,11 @@ export function showApp(root, { config, messenger, leave }) {
   function skip(event) {
     event.preventDefault();
     talk.focus();
+  }
+
+  function followAddress() {
+    follow();
+    preferences.follow();
   }
 
   function follow() {
@@ -122,19 +128,19 @@ export function showApp(root, { config, messenger, leave }) {
     announce(`${store.titleOf(chat)}: ${message.content?.text ?? "a message"}`);
   };
   // The address may name a chat that only the first load brings.
-  const unsubscribe = store.subscribe(() => (talk.chatId === (openChatId() ?? null) ? render() : follow()));
-  on(window, "hashchange", follow);
-  on(window, "popstate", follow);
+  const unsubscribe = store.subscribe(() => (talk.chatId === openChatId() ? render() : follow()));
+  on(window, "hashchange", followAddress);
+  on(window, "popstate", followAddress);
   on(window, "keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
     if (talk.chatId) close();
   });
-  on(window, "beforeunload", (event) => messenger.outbox.isLostWithPage && event.preventDefault());
+  on(window, "beforeunload", (event) => (messenger.outbox.isLostWithPage || preferences.isUnsaved()) && event.preventDefault());
   const clock = setInterval(() => store.changed(), CLOCK_EVERY); // Times such as "2 min ago" move on.
   talk.listen(on);
   phone?.listen(on);
   root.replaceChildren(app);
-  follow();
+  followAddress();
 
   return () => {
     gone.abort();
@@ -157,7 +163,7 @@ function mayLose({ outbox, drafts }) {
 }
 
 function openChatId() {
-  return /^#chat=(.+)$/.exec(location.hash)?.[1];
+  return named("chat");
 }
 
 function toolButton(name, label, onclick, attributes = {}, toggles = null) {

@@ -8,8 +8,12 @@ import { turnOn } from "./held.js";
 
 const SHOWN_AT_ONCE = 50;
 
+export function stateOfDevices({ items, next }) {
+  return `${items.length}${next ? "+" : ""} device${items.length === 1 ? "" : "s"}`;
+}
+
 /** The list, which loads itself. */
-export function devices(api) {
+export function devices({ api, onState }) {
   const list = h("ul", { class: "devices", "aria-label": "Devices" });
   const note = h("p", { class: "form-message", role: "status" }, "Loading…");
   const more = h("button", { type: "button", class: "link", hidden: true, onclick: () => attempt(more, load) }, "Show more");
@@ -21,14 +25,20 @@ export function devices(api) {
     next = page.next;
     list.append(...page.items.map(row));
     more.hidden = !next;
+    count();
+  }
+
+  function count() {
     others.hidden = list.childElementCount < 2;
+    onState(stateOfDevices({ items: [...list.children], next }));
   }
 
   async function endOthers() {
     await api.delete("/v1/auth/sessions");
     list.replaceChildren(...[...list.children].filter((item) => "current" in item.dataset));
     next = null;
-    more.hidden = others.hidden = true;
+    more.hidden = true;
+    count();
     return "Your other devices are signed out.";
   }
 
@@ -43,7 +53,7 @@ export function devices(api) {
     const end = async () => {
       await api.delete(`/v1/auth/sessions/${session.id}`);
       item.remove();
-      others.hidden = list.childElementCount < 2;
+      count();
       return `${name} is signed out.`;
     };
     const button = h("button", { type: "button", class: "button quiet", "aria-label": `Sign out ${name}`, onclick: () => attempt(button, end) }, "Sign out");

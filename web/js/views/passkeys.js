@@ -9,8 +9,12 @@ import { turnOn } from "./held.js";
 import { moved } from "./passkey-button.js";
 import { proofForm } from "./proof.js";
 
+export function stateOfPasskeys({ items }) {
+  return items.length ? `${items.length} passkey${items.length === 1 ? "" : "s"}` : "None";
+}
+
 /** The part of the settings that loads itself. */
-export function passkeys(api) {
+export function passkeys({ api, onState }) {
   const list = h("ul", { class: "devices", "aria-label": "Passkeys" });
   const note = h("p", { class: "form-message", role: "status" }, "Loading…");
   const say = (text, isProblem = false) => {
@@ -22,10 +26,15 @@ export function passkeys(api) {
     try {
       const { items } = await api.get("/v1/auth/passkeys");
       list.replaceChildren(...items.map(row));
+      count();
       say("");
     } catch (error) {
       say(told(error), true);
     }
+  }
+
+  function count() {
+    onState(stateOfPasskeys({ items: [...list.children] }));
   }
 
   function row(passkey) {
@@ -41,6 +50,7 @@ export function passkeys(api) {
         try {
           await api.delete(`/v1/auth/passkeys/${passkey.id}`);
           item.remove();
+          count();
           say(`${passkey.name} is removed. Delete it on your device, too.`);
         } catch (error) {
           turnOn(target, error);
@@ -75,7 +85,7 @@ export function passkeys(api) {
       const { options } = await api.post("/v1/auth/passkeys/begin", proof);
       const credential = await make(options);
       list.append(row(await api.post("/v1/auth/passkeys", { name, credential })));
-      fields.password.input.value = "";
+      count();
       return "Added. You can sign in with it.";
     },
   });

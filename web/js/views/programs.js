@@ -5,15 +5,24 @@ import { told } from "../errors.js";
 import { exactTime } from "../format.js";
 import { turnOn } from "./held.js";
 
+export function stateOfPrograms({ items }) {
+  return items.length ? `${items.length} program${items.length === 1 ? "" : "s"}` : "None";
+}
+
 /** The list, which loads itself. */
-export function programs(api) {
+export function programs({ api, onState }) {
   const list = h("ul", { class: "devices", "aria-label": "Programs" });
   const note = h("p", { class: "form-message", role: "status" }, "Loading…");
 
   async function load() {
     const { items } = await api.get("/v1/auth/programs");
     list.replaceChildren(...items.map(row));
+    count();
     return items.length ? "" : "No other program uses your account.";
+  }
+
+  function count() {
+    onState(stateOfPrograms({ items: [...list.children] }));
   }
 
   function row(program) {
@@ -21,6 +30,7 @@ export function programs(api) {
     const end = async () => {
       await api.delete(`/v1/auth/programs/${program.client_id}`);
       item.remove();
+      count();
       return `${program.name} has no access any more.`;
     };
     const button = h("button", { type: "button", class: "button quiet", "aria-label": `End access of ${program.name}`, onclick: () => attempt(button, end) }, "End access");

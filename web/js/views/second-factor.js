@@ -7,8 +7,12 @@ import { passwordForm } from "./proof.js";
 import { recoveryCodes } from "./recovery-codes.js";
 import { CODE } from "./second-step.js";
 
+export function stateOfFactor({ enabled }) {
+  return enabled ? "On" : "Off";
+}
+
 /** The part of the settings that loads itself. */
-export function secondFactor(api) {
+export function secondFactor({ api, onState }) {
   const node = h("div", { class: "second-factor" });
   const post = (what, body) => api.post(`/v1/auth/second-factor${what}`, body);
 

@@ -86,6 +86,7 @@ function signInForm(api, onSignedIn, { isEverywhere, onForgotten }) {
         const back = h("button", { type: "button", class: "link", onclick: toFirst }, "Back");
         ways.replaceChildren(secondStep({ again, refused: error, onDone: onSignedIn }), back);
         document.querySelector(".sign-in-panel input").focus();
+        return false;
       }
     },
   });
