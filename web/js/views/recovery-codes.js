@@ -1,5 +1,6 @@
 /** Recovery codes, and two ways to keep them. */
 
+import { copy } from "../clipboard.js";
 import { h, setText } from "../dom.js";
 
 const LASTS = 60_000;
@@ -7,18 +8,13 @@ const LASTS = 60_000;
 export function recoveryCodes(codes) {
   const text = `${codes.join("\n")}\n`;
   const note = h("p", { class: "hint", role: "status" });
-  const copy = h("button", { type: "button", class: "button quiet", onclick: toClipboard }, "Copy");
+  const take = h("button", { type: "button", class: "button quiet", onclick: toClipboard }, "Copy");
   const save = h("button", { type: "button", class: "button quiet", onclick: toFile }, "Download");
   const list = h("ul", { class: "recovery-codes" }, codes.map((code) => h("li", {}, h("code", {}, code))));
 
   async function toClipboard() {
-    try {
-      await navigator.clipboard.writeText(text); // It is missing on plain http.
-      setText(note, "Copied. Paste them in a safe place.");
-    } catch {
-      getSelection().selectAllChildren(list);
-      setText(note, "This browser does not let the page copy. The codes are selected: copy them with your keyboard.");
-    }
+    const isCopied = await copy(text, list);
+    setText(note, isCopied ? "Copied. Paste them in a safe place." : "This browser does not let the page copy. The codes are selected: copy them with your keyboard.");
   }
 
   function toFile() {
@@ -28,5 +24,5 @@ export function recoveryCodes(codes) {
     setText(note, "Keep the file in a safe place.");
   }
 
-  return h("div", { class: "recovery" }, list, h("div", { class: "recovery-ways" }, copy, save), note);
+  return h("div", { class: "recovery" }, list, h("div", { class: "recovery-ways" }, take, save), note);
 }
