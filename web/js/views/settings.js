@@ -107,8 +107,13 @@ function settingsDialog({ messenger, leave, close, go, toList }) {
   const known = (page) => (Object.hasOwn(PAGES, page) ? page : "");
 
   function choose(page) {
-    if (page === node.dataset.page) focus(page);
-    else if (page === current || isLeft()) go(page);
+    if (page === node.dataset.page) {
+      focus(page);
+      return;
+    }
+    if (page !== current && !isLeft()) return;
+    if (page !== current) empty();
+    go(page);
   }
 
   function show(asked) {

@@ -2,7 +2,7 @@
 
 /** Whether `node` has such. `data-unsaved` on an element inside is a question to ask for it. */
 export function isUnsaved(node) {
-  return Boolean(node.querySelector("[data-unsaved]")) || [...node.querySelectorAll("input, textarea")].some(isTyped);
+  return Boolean(node.querySelector("[data-unsaved]")) || [...node.querySelectorAll("input:not([type=checkbox]), textarea")].some(isTyped);
 }
 
 /** Whether `node` can be taken away: nothing is lost with it, or its user agrees. */
