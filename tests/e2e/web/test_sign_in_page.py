@@ -16,6 +16,7 @@ from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in
 from tests.e2e.web.framing import Framing, framing
 from tests.e2e.web.test_google import at_google
 from tests.e2e.web.test_passkeys import add, authenticator, leave, opened
+from tests.e2e.web.test_storage import BLOCKED, FULL, MISSING
 
 
 @pytest.fixture
@@ -196,6 +197,21 @@ def test_an_answer_of_google_that_this_browser_did_not_ask_for_signs_nobody_in(
         page.reload()
 
     expect(page.get_by_text("This form was not made for this browser")).to_be_visible()
+    page.goto(f"{world.url}/oauth2/google#id_token=a.b.c&state=s")
+    expect(page.get_by_role("alert")).to_contain_text("This tab asked for nothing")
+
+
+@pytest.mark.parametrize("script", [FULL, BLOCKED, MISSING], ids=["full", "blocked", "missing"])
+def test_without_storage_google_says_what_does_not_work(
+    world: World, url: str, script: str
+) -> None:
+    page = world.new_page()
+    page.add_init_script(script)
+    page.goto(url)
+    page.get_by_role("button", name="Continue with Google").click()
+    expect(page.get_by_role("alert")).to_contain_text("This browser keeps no data of this page")
+    assert page.url == url
+
     page.goto(f"{world.url}/oauth2/google#id_token=a.b.c&state=s")
     expect(page.get_by_role("alert")).to_contain_text("This tab asked for nothing")
 
