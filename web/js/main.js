@@ -7,9 +7,11 @@ import { announce } from "./dom.js";
 import { told } from "./errors.js";
 import { keepForSettings, takeGoogleAnswer } from "./google.js";
 import { leaveKeysToInputMethods } from "./keys.js";
+import { startLanguage } from "./language.js";
 import { takeMailedLink } from "./links.js";
 import { Messenger } from "./messenger.js";
 import { onSignInElsewhere, Session } from "./session.js";
+import { t } from "./texts.js";
 import { showTheme } from "./theme.js";
 import { showApp } from "./views/app.js";
 import { showSignIn } from "./views/sign-in.js";
@@ -31,7 +33,7 @@ async function begin(notice = "") {
 
 function ask(config, { notice, google, link }) {
   const reset = link?.purpose === "reset" ? link.token : null;
-  const asked = link?.purpose === "verify" ? "Sign in to verify your e-mail address." : notice;
+  const asked = link?.purpose === "verify" ? t("signIn.toVerify") : notice;
   const stopWatching = onSignInElsewhere((session) => {
     if (reset || google) {
       session.close();
@@ -83,7 +85,7 @@ async function verify(messenger, token) {
   try {
     await messenger.api.post("/v1/auth/email/verify", { token });
     await messenger.lookAtProfile();
-    announce("Your e-mail address is verified.");
+    announce(t("verify.done"));
   } catch (error) {
     messenger.onProblem?.(told(error));
   }
@@ -91,5 +93,6 @@ async function verify(messenger, token) {
 
 leaveKeysToInputMethods();
 showTheme();
+await startLanguage();
 window.addEventListener("hashchange", () => /^#(verify|reset)=/.test(location.hash) && location.reload());
 begin();

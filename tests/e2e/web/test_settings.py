@@ -11,7 +11,14 @@ from tests.e2e.web.conftest import PASSWORD, PHONE, World, settings, wait_for
 
 PAGES = [
     *["Profile", "Account & e-mail", "Password", "Second factor", "Passkeys", "Google"],
-    *["Notifications", "Appearance", "Devices", "Programs", "Your data", "Delete account"],
+    *[
+        "Notifications",
+        "Appearance & language",
+        "Devices",
+        "Programs",
+        "Your data",
+        "Delete account",
+    ],
 ]
 
 
@@ -52,7 +59,7 @@ def test_the_list_says_how_things_stand_and_only_the_page_shown_asks(world: Worl
         "Passkeys": "None",
         "Google": "Not linked",
         "Notifications": "Show messages",
-        "Appearance": "As the system",
+        "Appearance & language": "As the system",
         "Devices": "2 devices",
         "Programs": "None",
     }.items():
@@ -68,8 +75,8 @@ def test_the_list_says_how_things_stand_and_only_the_page_shown_asks(world: Worl
     settings(page, "Devices")
     page.get_by_role("button", name="Sign out all others").click()
     expect(line(page, "Devices")).to_contain_text("1 device")
-    settings(page, "Appearance").get_by_label("Colours").select_option("Dark")
-    expect(line(page, "Appearance")).to_contain_text("Dark")
+    settings(page, "Appearance & language").get_by_label("Colours").select_option("Dark")
+    expect(line(page, "Appearance & language")).to_contain_text("Dark")
     settings(page, "Profile").get_by_label("Your name").fill("Ada O.")
     page.get_by_role("button", name="Save").click()
     expect(line(page, "Profile")).to_contain_text("Ada O.")

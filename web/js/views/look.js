@@ -1,14 +1,16 @@
-/** The choice between light and dark. */
+/** How the client looks: light or dark, and in which language. */
 
 import { h } from "../dom.js";
+import { t } from "../texts.js";
 import { chooseTheme, chosenTheme, THEMES } from "../theme.js";
+import { languageChoice } from "./language.js";
 
 export function stateOfLook() {
-  return THEMES[chosenTheme()];
+  return t(THEMES[chosenTheme()]);
 }
 
 export function look({ onState }) {
-  const options = Object.entries(THEMES).map(([value, label]) => h("option", { value, selected: value === chosenTheme() }, label));
+  const options = Object.entries(THEMES).map(([value, key]) => h("option", { value, selected: value === chosenTheme() }, t(key)));
   const select = h("select", { id: "theme", onchange: choose }, options);
 
   function choose() {
@@ -16,5 +18,5 @@ export function look({ onState }) {
     onState(stateOfLook());
   }
 
-  return h("div", { class: "field" }, h("label", { for: "theme" }, "Colours"), select);
+  return h("div", { class: "look" }, h("div", { class: "field" }, h("label", { for: "theme" }, t("look.colours")), select), languageChoice());
 }

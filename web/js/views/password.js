@@ -1,20 +1,21 @@
 /** Another password. */
 
+import { t } from "../texts.js";
 import { field } from "./fields.js";
 import { proofForm } from "./proof.js";
 
 export function password({ api }) {
   const fields = {
-    current_password: field("Current password", { type: "password", autocomplete: "current-password" }),
-    new_password: field("New password", { type: "password", autocomplete: "new-password", hint: "At least 10 characters." }),
+    current_password: field(t("password.current"), { type: "password", autocomplete: "current-password" }),
+    new_password: field(t("password.new"), { type: "password", autocomplete: "new-password", hint: t("form.passwordHintShort") }),
   };
   const { node } = proofForm(fields, {
-    submitLabel: "Change password",
-    busyLabel: "Changing…",
+    submitLabel: t("password.submit"),
+    busyLabel: t("common.changing"),
     submitClass: "quiet",
     onSubmit: async (values) => {
       await api.post("/v1/auth/password", values);
-      return "Changed. Your other devices are signed out.";
+      return t("password.done");
     },
   });
   return node;

@@ -2,16 +2,17 @@
 
 import { h } from "../dom.js";
 import { told } from "../errors.js";
+import { t } from "../texts.js";
 import { turnOn } from "./held.js";
 
 export function stateOfPreviews({ push_previews }) {
-  return push_previews ? "Show messages" : "Hide messages";
+  return push_previews ? t("settings.showMessages") : t("settings.hideMessages");
 }
 
 export function previews({ messenger, api }) {
   const input = h("input", { type: "checkbox", id: "push-previews", role: "switch", "aria-describedby": "previews-note" });
   input.checked = messenger.session.user.push_previews;
-  const hint = "If not, a notification only says that there is a new message.";
+  const hint = t("settings.previewsHint");
   const note = h("p", { class: "hint", id: "previews-note", role: "status" }, hint);
   input.addEventListener("change", async () => {
     const wanted = input.checked;
@@ -28,5 +29,5 @@ export function previews({ messenger, api }) {
     turnOn(input, problem);
     input.focus();
   });
-  return h("div", {}, h("label", { class: "switch", for: "push-previews" }, h("span", {}, "Show what a message says"), input), note);
+  return h("div", {}, h("label", { class: "switch", for: "push-previews" }, h("span", {}, t("settings.previews")), input), note);
 }

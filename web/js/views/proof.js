@@ -1,6 +1,7 @@
 /** Forms that ask for the password, and then for the second factor, where the account has one. */
 
 import { h } from "../dom.js";
+import { t } from "../texts.js";
 import { field, form } from "./fields.js";
 import { secondStep } from "./second-step.js";
 
@@ -22,7 +23,7 @@ export function proofForm(fields, { onSubmit, ...options }) {
       };
       const step = secondStep({ again, refused: error, onDone, submitLabel: options.submitLabel, submitClass: options.submitClass });
       asking.hidden = true;
-      node.append(step, h("button", { type: "button", class: "link", onclick: back }, "Cancel"));
+      node.append(step, h("button", { type: "button", class: "link", onclick: back }, t("common.cancel")));
       step.querySelector("input").focus();
       return false;
     }
@@ -38,6 +39,6 @@ export function proofForm(fields, { onSubmit, ...options }) {
 
 /** Asks for nothing but that. */
 export function passwordForm(submitLabel, onSubmit) {
-  const fields = { password: field("Password, to be sure", { type: "password", autocomplete: "current-password", required: true }) };
-  return proofForm(fields, { submitLabel, busyLabel: "Checking…", submitClass: "quiet", onSubmit }).node;
+  const fields = { password: field(t("form.passwordAgain"), { type: "password", autocomplete: "current-password", required: true }) };
+  return proofForm(fields, { submitLabel, busyLabel: t("common.checking"), submitClass: "quiet", onSubmit }).node;
 }

@@ -3,13 +3,14 @@
 import { copy } from "../clipboard.js";
 import { h, setText } from "../dom.js";
 import { told } from "../errors.js";
+import { t } from "../texts.js";
 import { field, form } from "./fields.js";
 import { passwordForm } from "./proof.js";
 import { recoveryCodes } from "./recovery-codes.js";
 import { CODE } from "./second-step.js";
 
 export function stateOfFactor({ enabled }) {
-  return enabled ? "On" : "Off";
+  return enabled ? t("settings.on") : t("settings.off");
 }
 
 /** The part of the settings that loads itself. */
@@ -29,25 +30,24 @@ export function secondFactor({ api, onState }) {
 
   function off() {
     onState(stateOfFactor({ enabled: false }));
-    const explained = "With a second factor, signing in also asks for a code of an authenticator app.";
     show(
-      h("p", { class: "hint" }, explained),
-      passwordForm("Set up a second factor", async (body) => enrol(await post("", body))),
+      h("p", { class: "hint" }, t("secondFactor.explained")),
+      passwordForm(t("secondFactor.setUp"), async (body) => enrol(await post("", body))),
     );
   }
 
   function enrol({ secret, uri }) {
-    const fields = { code: field("Code that the app shows", CODE) };
+    const fields = { code: field(t("secondFactor.code"), CODE) };
     const { node: confirm } = form(fields, {
-      submitLabel: "Turn it on",
-      busyLabel: "Checking…",
+      submitLabel: t("secondFactor.turnOn"),
+      busyLabel: t("common.checking"),
       onSubmit: async ({ code }) => codes((await post("/confirm", { code })).recovery_codes),
     });
     show(
-      h("p", {}, "Scan this code with your authenticator app."),
+      h("p", {}, t("secondFactor.scan")),
       drawing(uri),
-      h("p", {}, h("a", { href: uri }, "Open it in an app on this device")),
-      h("p", { class: "hint" }, "Or type this secret in your app:"),
+      h("p", {}, h("a", { href: uri }, t("secondFactor.openHere"))),
+      h("p", { class: "hint" }, t("secondFactor.type")),
       secretText(secret),
       confirm,
     );
@@ -57,18 +57,18 @@ export function secondFactor({ api, onState }) {
   function codes(recovery) {
     onState(stateOfFactor({ enabled: true }));
     show(
-      h("p", { role: "status", "data-unsaved": "These recovery codes are shown only now. Leave without them?" }, "Keep these recovery codes in a safe place. Each signs you in once, without the app, and they are shown only now."),
+      h("p", { role: "status", "data-unsaved": t("codes.leaveQuestion") }, t("secondFactor.keepCodes")),
       recoveryCodes(recovery),
-      h("button", { type: "button", class: "button quiet", onclick: load }, "I have kept them"),
+      h("button", { type: "button", class: "button quiet", onclick: load }, t("secondFactor.kept")),
     );
   }
 
   function on(left) {
     onState(stateOfFactor({ enabled: true }));
     show(
-      h("p", { class: "hint" }, `Signing in asks for a code. You have ${left} recovery codes left.`),
-      h("details", {}, h("summary", {}, "New recovery codes"), passwordForm("Make new codes", async (body) => codes((await post("/recovery-codes", body)).recovery_codes))),
-      h("details", {}, h("summary", {}, "Turn it off"), passwordForm("Turn off the second factor", async (body) => {
+      h("p", { class: "hint" }, t("secondFactor.on", { count: left })),
+      h("details", {}, h("summary", {}, t("secondFactor.newCodes")), passwordForm(t("secondFactor.makeCodes"), async (body) => codes((await post("/recovery-codes", body)).recovery_codes))),
+      h("details", {}, h("summary", {}, t("secondFactor.off")), passwordForm(t("secondFactor.turnOff"), async (body) => {
         await post("/disable", body);
         off();
       })),
@@ -86,16 +86,13 @@ export function secondFactor({ api, onState }) {
 /** The secret for a camera. Only who sets a second factor up loads what draws it. */
 function drawing(uri) {
   const node = h("div", {});
-  import("../qr.js").then(({ qrCode }) => node.append(qrCode(uri, "QR code of the secret below")), () => node.remove());
+  import("../qr.js").then(({ qrCode }) => node.append(qrCode(uri, t("secondFactor.drawing"))), () => node.remove());
   return node;
 }
 
 function secretText(secret) {
-  const shown = h("code", { class: "secret" }, secret.replace(/(.{4})(?=.)/g, "$1 "));
+  const shown = h("code", { class: "secret", dir: "ltr" }, secret.replace(/(.{4})(?=.)/g, "$1 "));
   const note = h("span", { class: "hint", role: "status" });
-  const onclick = async () => {
-    const isCopied = await copy(secret, shown);
-    setText(note, isCopied ? "Copied." : "This browser does not let the page copy. The secret is selected: copy it with your keyboard.");
-  };
-  return h("div", { class: "secret-line" }, shown, h("button", { type: "button", class: "button quiet", "aria-label": "Copy the secret", onclick }, "Copy"), note);
+  const onclick = async () => setText(note, (await copy(secret, shown)) ? t("secondFactor.copied") : t("secondFactor.cannotCopy"));
+  return h("div", { class: "secret-line" }, shown, h("button", { type: "button", class: "button quiet", "aria-label": t("secondFactor.copySecret"), onclick }, t("codes.copy")), note);
 }

@@ -2,6 +2,7 @@
 
 import { addressWith } from "../address.js";
 import { h, setText } from "../dom.js";
+import { t } from "../texts.js";
 import { GROUPS, PAGES } from "./settings-pages.js";
 
 /** {node, show(loaded, marked), say(page, text), focus(page)}. `signal` ends it. */
@@ -10,11 +11,11 @@ export function settingsList({ messenger, signal, onChoose }) {
   const groups = Object.entries(GROUPS).map(([id, label]) => {
     const pages = Object.keys(PAGES).filter((page) => PAGES[page].group === id);
     return [
-      h("p", { class: "settings-group", id: `settings-${id}` }, label),
+      h("p", { class: "settings-group", id: `settings-${id}` }, t(label)),
       h("ul", { "aria-labelledby": `settings-${id}` }, pages.map((page) => h("li", {}, rows.get(page).link))),
     ];
   });
-  const node = h("nav", { class: "settings-list", "aria-label": "Pages of the settings" }, ...groups.flat());
+  const node = h("nav", { class: "settings-list", "aria-label": t("settings.pages") }, ...groups.flat());
   const asked = new Set();
 
   function say(page, text) {
@@ -61,6 +62,6 @@ function row(page, onChoose) {
     event.preventDefault();
     onChoose(page);
   };
-  const link = h("a", { href: addressWith("settings", page), onclick: choose }, h("span", { class: "settings-name" }, PAGES[page].label), state);
+  const link = h("a", { href: addressWith("settings", page), onclick: choose }, h("span", { class: "settings-name" }, t(PAGES[page].label)), state);
   return { link, state };
 }

@@ -3,6 +3,7 @@
 import { addressWith, named } from "../address.js";
 import { h } from "../dom.js";
 import { icon } from "../icons.js";
+import { t } from "../texts.js";
 import { goBack, step } from "./layers.js";
 import { settingsList } from "./settings-list.js";
 import { PAGES } from "./settings-pages.js";
@@ -12,7 +13,7 @@ const NAME = "settings";
 const FIRST = Object.keys(PAGES)[0];
 const ONE_AT_A_TIME = matchMedia("(max-width: 45rem)");
 
-/** {open(page), close(), follow(), isUnsaved()}. The address names the page that is shown, so that going
+/** {open(page), close(), follow(), drop(), isUnsaved()}. The address names the page that is shown, so that going
  * back and reloading work. `leave(reason)` is called when the account is gone. */
 export function settings({ messenger, leave }) {
   let dialog = null;
@@ -80,14 +81,14 @@ export function settings({ messenger, leave }) {
     dialog = null;
   }
 
-  return { open, close, follow, isUnsaved: () => Boolean(dialog?.isUnsaved()) };
+  return { open, close, follow, drop: () => dialog?.remove(), isUnsaved: () => Boolean(dialog?.isUnsaved()) };
 }
 
 function settingsDialog({ messenger, leave, close, go, toList }) {
   const gone = new AbortController();
   const list = settingsList({ messenger, signal: gone.signal, onChoose: choose });
   const pane = h("div", { class: "settings-pane" });
-  const back = h("button", { type: "button", class: "tool settings-back", "aria-label": "Back", onclick: toList }, icon("back"));
+  const back = h("button", { type: "button", class: "tool settings-back", "aria-label": t("common.back"), onclick: toList }, icon("back"));
   const node = h(
     "dialog",
     { class: "settings", "aria-labelledby": "settings-title" },
@@ -95,8 +96,8 @@ function settingsDialog({ messenger, leave, close, go, toList }) {
       "header",
       { class: "bar" },
       back,
-      h("h2", { id: "settings-title" }, "Settings"),
-      h("button", { type: "button", class: "tool", "aria-label": "Close", onclick: close }, icon("close")),
+      h("h2", { id: "settings-title" }, t("settings.title")),
+      h("button", { type: "button", class: "tool", "aria-label": t("common.close"), onclick: close }, icon("close")),
     ),
     h("div", { class: "settings-body" }, list.node, pane),
   );
@@ -149,7 +150,7 @@ function settingsDialog({ messenger, leave, close, go, toList }) {
     current = page;
     const { label, content } = PAGES[page];
     const context = { messenger, api: messenger.api, leave, signal: left.signal, onState: (text) => list.say(page, text) };
-    const title = h("h3", { id: "settings-page", tabindex: "-1" }, label);
+    const title = h("h3", { id: "settings-page", tabindex: "-1" }, t(label));
     pane.append(h("section", { "aria-labelledby": "settings-page" }, title, content(context)));
   }
 

@@ -1,5 +1,7 @@
 /** What somebody typed, or was shown for once, and would lose by leaving. */
 
+import { t } from "../texts.js";
+
 /** Whether `node` has such. `data-unsaved` on an element inside is a question to ask for it. */
 export function isUnsaved(node) {
   return Boolean(node.querySelector("[data-unsaved]")) || [...node.querySelectorAll("input:not([type=checkbox]), textarea")].some(isTyped);
@@ -7,7 +9,7 @@ export function isUnsaved(node) {
 
 /** Whether `node` can be taken away: nothing is lost with it, or its user agrees. */
 export function mayLose(node) {
-  const question = node.querySelector("[data-unsaved]")?.dataset.unsaved ?? "What you typed is not saved. Leave it?";
+  const question = node.querySelector("[data-unsaved]")?.dataset.unsaved ?? t("settings.leaveQuestion");
   return !isUnsaved(node) || confirm(question);
 }
 
