@@ -32,7 +32,7 @@ def verified(world: World, name: str) -> Person:
 
 
 def ask(section: Locator, email: str, password: str = PASSWORD) -> None:
-    form = section.locator("form", has=section.get_by_label("New e-mail address"))
+    form = section.locator("form", has=section.page.get_by_label("New e-mail address"))
     form.get_by_label("New e-mail address").fill(email)
     form.get_by_label("Password, to be sure").fill(password)
     form.get_by_role("button", name="Change address").click()

@@ -107,7 +107,7 @@ def test_on_a_phone_a_page_takes_the_place_of_the_list(world: World) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(ada.row(ben)).to_be_visible()
     page.go_forward()
-    expect(line(page, "Devices")).to_be_focused()
+    expect(line(page, "Profile")).to_be_focused()
     page.get_by_role("dialog").get_by_label("Close").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
 
