@@ -15,8 +15,8 @@ export function stateOfAddress({ email_verified, pending_email }) {
 
 export function account({ messenger, api, signal }) {
   const { session } = messenger;
-  const address = h("dd", { dir: "ltr" });
-  const verified = h("dd", {});
+  const address = h("bdi", { dir: "ltr" });
+  const verified = h("span", {});
   const note = h("p", { class: "form-message", role: "status", tabindex: "-1" });
   const unverified = sendAgain(api, session);
   const pending = h("div", { class: "account-step" });
@@ -36,13 +36,14 @@ export function account({ messenger, api, signal }) {
 
   /** Shows another change than before, or says how it ended. */
   function follow(next, email) {
-    const hadFocus = pending.contains(document.activeElement);
+    // A button that is off has no focus any more.
+    const losesFocus = document.activeElement === document.body || pending.contains(document.activeElement);
     const before = wanted;
     wanted = next;
     pending.hidden = !next;
     pending.replaceChildren(...(next ? waiting(ask, session, next) : []));
     if (before && !next) setText(note, email === before ? t("account.changed", { email }) : t("account.ended"));
-    if (hadFocus) note.focus();
+    if (before && losesFocus) note.focus();
   }
 
   function change() {
@@ -66,8 +67,8 @@ export function account({ messenger, api, signal }) {
 
   render();
   signal.addEventListener("abort", messenger.store.subscribe(render));
-  const fact = (label, value) => [h("dt", {}, label), value];
-  const facts = [fact(t("register.username"), h("dd", { dir: "ltr" }, handleOf(session.user.username))), fact(t("register.email"), address), fact(t("account.state"), verified)];
+  const fact = (label, value) => [h("dt", {}, label), h("dd", {}, value)];
+  const facts = [fact(t("register.username"), h("bdi", { dir: "ltr" }, handleOf(session.user.username))), fact(t("register.email"), address), fact(t("account.state"), verified)];
   return h("div", { class: "account" }, h("dl", { class: "facts" }, facts.flat()), note, unverified, pending, h("h4", {}, t("account.changeTitle")), change());
 }
 
@@ -80,7 +81,7 @@ function waiting(ask, session, email) {
   // Who asks for the address that they have wants no other any more.
   const cancel = passwordForm(t("account.cancel"), (proof) => ask({ email: session.user.email, ...proof }));
   return [
-    h("p", {}, parts("account.waiting", { email: h("strong", { dir: "ltr" }, email) })),
+    h("p", {}, parts("account.waiting", { email: h("bdi", { dir: "ltr" }, email) })),
     h("details", {}, h("summary", {}, t("account.noMail")), again),
     h("details", {}, h("summary", {}, t("account.notWanted")), cancel),
   ];

@@ -5,13 +5,16 @@ import { announce, h } from "../dom.js";
 import { handleOf } from "../format.js";
 import { icon } from "../icons.js";
 import { onLanguage } from "../language.js";
+import { isLookedAt, Notifier } from "../notifications.js";
 import { list, t } from "../texts.js";
+import { showUnread } from "../unread.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { chatList } from "./chat-list.js";
 import { conversation } from "./conversation.js";
 import { finder } from "./finder.js";
 import { drawAgain } from "./language.js";
 import { forgetLayers, goBack, step } from "./layers.js";
+import { notificationOffer } from "./notifications.js";
 import { phonePanel } from "./phone.js";
 import { settings } from "./settings.js";
 import { signInNotice } from "./sign-in-notice.js";
@@ -57,6 +60,8 @@ function draw(root, { config, messenger, leave }) {
   const verification = verificationLine({ messenger });
   const notKept = storageNotice();
   const newSignIn = signInNotice({ onLook: () => preferences.open("devices") });
+  const offer = notificationOffer();
+  const notifier = new Notifier({ messenger, open });
   const phone = config.local ? phonePanel({ messenger, onOpen: open }) : null;
   const face = avatar("small");
   const name = h("strong", { dir: "auto" });
@@ -101,6 +106,7 @@ function draw(root, { config, messenger, leave }) {
       notKept.node,
       newSignIn.node,
       verification.node,
+      offer.node,
       find.node,
       chats.node,
       status.node,
@@ -134,7 +140,8 @@ function draw(root, { config, messenger, leave }) {
     showAvatar(face, user.id, user.display_name);
     name.textContent = user.display_name;
     handle.textContent = handleOf(user.username);
-    document.title = store.unread ? t("page.titleUnread", { number: store.unread }) : "Parley";
+    showUnread(store.unread);
+    notifier.update();
     chats.render();
     find.render();
     talk.render();
@@ -146,7 +153,10 @@ function draw(root, { config, messenger, leave }) {
   messenger.onProblem = (text) => verification.say(text);
   messenger.onMessage = (chat, message) => {
     announce(t("chats.announced", { name: store.titleOf(chat), text: message.content?.text ?? t("chats.aMessage") }));
+    notifier.take(chat, message);
+    if (!isLookedAt()) offer.consider();
   };
+  messenger.onSend = () => offer.consider();
   // The address may name a chat that only the first load brings.
   const unsubscribe = store.subscribe(() => (talk.chatId === openChatId() ? render() : follow()));
   on(window, "hashchange", followAddress);
@@ -169,6 +179,8 @@ function draw(root, { config, messenger, leave }) {
     unsubscribe();
     clearInterval(clock);
     notKept.stop();
+    notifier.stop();
+    showUnread(0);
     phone?.stop();
     talk.show(null);
     document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());

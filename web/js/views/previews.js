@@ -1,9 +1,10 @@
-/** What pushes show. */
+/** Whether this browser notifies, and what notifications show. */
 
 import { h } from "../dom.js";
 import { told } from "../errors.js";
 import { t } from "../texts.js";
 import { turnOn } from "./held.js";
+import { notificationSwitch } from "./notifications.js";
 
 export function stateOfPreviews({ push_previews }) {
   return push_previews ? t("settings.showMessages") : t("settings.hideMessages");
@@ -29,5 +30,5 @@ export function previews({ messenger, api }) {
     turnOn(input, problem);
     input.focus();
   });
-  return h("div", {}, h("label", { class: "switch", for: "push-previews" }, h("span", {}, t("settings.previews")), input), note);
+  return h("div", { class: "switches" }, ...notificationSwitch(), h("label", { class: "switch", for: "push-previews" }, h("span", {}, t("settings.previews")), input), note);
 }
