@@ -62,6 +62,6 @@ function row(page, onChoose) {
     event.preventDefault();
     onChoose(page);
   };
-  const link = h("a", { href: addressWith("settings", page), onclick: choose }, h("span", { class: "settings-name" }, t(PAGES[page].label)), state);
+  const link = h("a", { href: addressWith("settings", page), onclick: choose }, h("span", { class: "settings-name" }, t(PAGES[page].key)), state);
   return { link, state };
 }
