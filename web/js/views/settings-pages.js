@@ -11,7 +11,7 @@ import { look, stateOfLook } from "./look.js";
 import { passkeys, stateOfPasskeys } from "./passkeys.js";
 import { password } from "./password.js";
 import { previews, stateOfPreviews } from "./previews.js";
-import { profile } from "./profile.js";
+import { profile } from "./own-profile.js";
 import { allowedPrograms, stateOfPrograms } from "./programs.js";
 import { secondFactor, stateOfFactor } from "./second-factor.js";
 
