@@ -2,6 +2,7 @@
 
 import { addressWith } from "../address.js";
 import { h, setText } from "../dom.js";
+import { told } from "../errors.js";
 import { t } from "../texts.js";
 import { GROUPS, PAGES } from "./settings-pages.js";
 
@@ -35,7 +36,7 @@ export function settingsList({ messenger, signal, onChoose }) {
     try {
       say(page, stateOf(await messenger.api.get(path)));
     } catch (error) {
-      if (!signal.aborted) say(page, PAGES[page].stateOfError?.(error) ?? "");
+      say(page, told(error));
     }
   }
 
