@@ -40,6 +40,8 @@ BROWSER = """(() => {
     window.badges = [];
     navigator.setAppBadge = async (count) => void window.badges.push(count);
 })()"""
+WAITING = "async () => (await navigator.locks.query()).pending.length"
+"""How many wait for a lock: the second tab, to be the one that tells."""
 OFFER = "Get a notification when somebody writes"
 UNREAD_ICON = re.compile(r"^data:image/svg\+xml,.*%3E1%3C%2Ftext")
 
@@ -164,6 +166,7 @@ def test_one_tab_tells_and_only_while_nobody_looks_at_any(world: World) -> None:
     assert notices(second) == []
 
     first.close()
+    wait_for(lambda: not second.evaluate(WAITING), second)
     ben.post(chat, "after the first tab")
     expect_notices(second, (ben.name, "after the first tab"))
 
