@@ -31,9 +31,7 @@ export function languageChoice() {
 }
 
 /** Draws the page again by `draw`, and leaves somebody who chose a language where they were. */
-export function drawAgain(draw, open = () => null) {
+export function drawAgain(draw) {
   draw();
-  if (!choosing) return;
-  open();
-  document.getElementById(ID)?.focus();
+  if (choosing) document.getElementById(ID)?.focus();
 }

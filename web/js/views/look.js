@@ -1,12 +1,26 @@
 /** How the client looks: light or dark, and in which language. */
 
 import { h } from "../dom.js";
+import { facts } from "../format.js";
+import { chosenLanguage } from "../language.js";
+import { LANGUAGES } from "../languages.js";
 import { t } from "../texts.js";
 import { chooseTheme, chosenTheme, THEMES } from "../theme.js";
 import { languageChoice } from "./language.js";
 
-export function look() {
+export function stateOfLook() {
+  const language = LANGUAGES.find(({ tag }) => tag === chosenLanguage());
+  return facts(t(THEMES[chosenTheme()]), language?.name ?? t("language.browser"));
+}
+
+export function look({ onState }) {
   const options = Object.entries(THEMES).map(([value, key]) => h("option", { value, selected: value === chosenTheme() }, t(key)));
-  const select = h("select", { id: "theme", onchange: () => chooseTheme(select.value) }, options);
+  const select = h("select", { id: "theme", onchange: choose }, options);
+
+  function choose() {
+    chooseTheme(select.value);
+    onState(stateOfLook());
+  }
+
   return h("div", { class: "look" }, h("div", { class: "field" }, h("label", { for: "theme" }, t("look.colours")), select), languageChoice());
 }

@@ -42,10 +42,18 @@ export function verificationLine({ messenger }) {
     render();
   }
 
+  /** The link may have been opened elsewhere meanwhile. */
+  function look() {
+    const { email_verified, pending_email } = session.user;
+    if (!node.isConnected) document.removeEventListener("visibilitychange", look);
+    else if (document.visibilityState === "visible" && (!email_verified || pending_email)) messenger.lookAtProfile().catch(() => null);
+  }
+
   function render() {
     node.hidden = dismissed || session.user.email_verified !== false;
     setText(text, said ?? t("verify.mailed", { email: session.user.email }));
   }
 
+  document.addEventListener("visibilitychange", look);
   return { node, render, say };
 }
