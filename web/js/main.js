@@ -5,6 +5,7 @@ import { loadConfig } from "./config.js";
 import { registerDevice } from "./device.js";
 import { announce } from "./dom.js";
 import { told } from "./errors.js";
+import { keepFocus } from "./focus.js";
 import { keepForSettings, takeGoogleAnswer } from "./google.js";
 import { leaveKeysToInputMethods } from "./keys.js";
 import { takeMailedLink } from "./links.js";
@@ -92,6 +93,7 @@ async function verify(messenger, token) {
   }
 }
 
+keepFocus();
 leaveKeysToInputMethods();
 showTheme();
 window.addEventListener("hashchange", () => /^#(verify|reset)=/.test(location.hash) && location.reload());

@@ -1,6 +1,7 @@
 /** The page of someone who is signed in: chats on the left, one conversation beside them. */
 
 import { announce, h } from "../dom.js";
+import { onScreenKeys } from "../focus.js";
 import { icon } from "../icons.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { chatList } from "./chat-list.js";
@@ -64,13 +65,17 @@ export function showApp(root, { config, messenger, leave }) {
   const app = h(
     "div",
     { class: "app", "data-pane": "list" },
-    h("a", { class: "skip", href: "#", onclick: skip }, "Skip to the conversation"),
     h(
-      "aside",
+      "header",
+      { class: "top" },
+      h("h1", { class: "visually-hidden", tabindex: -1 }, "Parley"),
+      h("a", { class: "skip", href: "#conversation", onclick: skip }, "Skip to the conversation"),
+    ),
+    h("main", { class: "main" }, h(
+      "section",
       { class: "sidebar", "aria-label": "Chats" },
-      h("h1", { class: "visually-hidden" }, "Parley"),
       h(
-        "header",
+        "div",
         { class: "bar" },
         h("button", { type: "button", class: "me", title: "Settings", onclick: settings }, face, h("span", { class: "me-names" }, name, handle)),
         phone ? toolButton("phone", "Phone: what it would show", () => phone.toggle(), { "aria-pressed": "false" }, phone) : null,
@@ -83,8 +88,7 @@ export function showApp(root, { config, messenger, leave }) {
       find.node,
       list.node,
       status.node,
-    ),
-    talk.node,
+    ), talk.node),
     phone?.node ?? null,
   );
 
@@ -133,8 +137,10 @@ export function showApp(root, { config, messenger, leave }) {
   const clock = setInterval(() => store.changed(), CLOCK_EVERY); // Times such as "2 min ago" move on.
   talk.listen(on);
   phone?.listen(on);
+  const hasSignedIn = Boolean(root.querySelector(".sign-in"));
   root.replaceChildren(app);
   follow();
+  if (hasSignedIn) (onScreenKeys.matches ? app.querySelector("h1") : find).focus();
 
   return () => {
     gone.abort();

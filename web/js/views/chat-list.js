@@ -37,7 +37,7 @@ export function chatList({ messenger, onOpen }) {
       name: h("span", { class: "chat-name" }),
       time: h("time", { class: "chat-time" }),
       preview: h("span", { class: "chat-preview" }),
-      badge: h("span", { class: "badge", hidden: true }),
+      badge: h("span", { class: "badge", hidden: true }, h("span", {}), h("span", { class: "visually-hidden" }, " unread")),
     };
     const button = h(
       "button",
@@ -65,8 +65,7 @@ export function chatList({ messenger, onOpen }) {
     showPreview(preview, chat, last);
     const { unread } = chat;
     badge.hidden = unread === 0;
-    setText(badge, unread > 999 ? "999+" : String(unread));
-    badge.setAttribute("aria-label", `${unread} unread`);
+    setText(badge.firstElementChild, unread > 999 ? "999+" : String(unread));
     if (chat.id === selected) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
   }

@@ -9,7 +9,7 @@ const MARKS = {
   failed: ["failed", "Not sent"],
   sent: ["sent", "Sent"],
   delivered: ["delivered", "Delivered"],
-  read: ["delivered", "Read"],
+  read: ["read", "Read"],
 };
 
 export function tick(state) {
