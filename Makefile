@@ -103,6 +103,10 @@ smoke: cloud ## have two people chat on STAGE from outside; PUSH_TOKEN of a devi
 rotate-keys: cloud ## go one phase on in giving access tokens of STAGE a new key
 	@exec $(CLOUD) rotate-keys --stage "$(STAGE)"
 
+.PHONY: web
+web: setup ## build the web client into build/web, and print the headers to send it with
+	@$(BIN)/python -m local.web build/web
+
 .PHONY: package
 package: develop ## build what would be deployed, and print its sizes
 	@$(BIN)/python -m infra.package $(ARGS)

@@ -37,6 +37,7 @@ from local.sigv4 import Verifier
 from local.socket_gateway import SocketGateway
 from local.state import AlreadyRunning, State
 from local.triggers import Triggers
+from local.web import WebClient
 from local.workers import AppBroken, WorkerPool
 
 SCHEMA_SECONDS = 120.0
@@ -295,7 +296,12 @@ class _Cloud:
             "app": app,
             "limits": options.limits,
             "report": self._console.problem,
-            "pages": Pages(folder=options.web, pushes=base.pushes, mails=base.mails),
+            "pages": Pages(
+                client=WebClient(options.web, dev=options.dev),
+                pushes=base.pushes,
+                mails=base.mails,
+                report=self._console.problem,
+            ),
             "names": names,
         }
         if isinstance(pool, DevPool):

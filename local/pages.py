@@ -1,8 +1,9 @@
 """Pages beside the API: the web client, its configuration, and the pushes and mails that
 people would have got."""
 
-import mimetypes
-from pathlib import Path
+import asyncio
+import re
+from collections.abc import Callable
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -10,41 +11,17 @@ from aiohttp import web
 from chalicelib.headers import PRIVATE
 from local.mails import Mails
 from local.pushes import Pushes
-
-_TYPES = {
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".css": "text/css",
-    ".html": "text/html",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-    ".webmanifest": "application/manifest+json",
-    ".woff2": "font/woff2",
-}
-HEADERS = {
-    **PRIVATE,
-    "Content-Security-Policy": (
-        "default-src 'none'; "
-        "script-src 'self'; "
-        "style-src 'self'; "
-        "img-src 'self' data: blob:; "
-        "connect-src 'self' http: https: ws: wss:; "
-        "base-uri 'none'; "
-        "form-action 'none'; "
-        "require-trusted-types-for 'script'; "
-        "frame-ancestors 'none'"
-    ),
-    # A name in somebody's message is looked up when its link is followed, and not before.
-    "X-DNS-Prefetch-Control": "off",
-}
-"""To serve the web client elsewhere, send these and `Strict-Transport-Security`."""
+from local.web import BuildFailed, File, WebClient
 
 
 class Pages:
     """Answers paths that are not routes of the app; None for an unknown path."""
 
-    def __init__(self, *, folder: Path, pushes: Pushes, mails: Mails) -> None:
-        self._folder = folder.resolve()
+    def __init__(
+        self, *, client: WebClient, pushes: Pushes, mails: Mails, report: Callable[[str], None]
+    ) -> None:
+        self._client = client
+        self._report = report
         self._kept: dict[str, Pushes | Mails] = {
             "/_local/pushes": pushes,
             "/_local/mails": mails,
@@ -58,24 +35,45 @@ class Pages:
             return None
         if path == "/config.json":
             # The API is on the page's own origin, whatever name the browser has for it.
-            return web.json_response({"api": "", "local": True}, headers=HEADERS)
-        return self._file(path)
+            return web.json_response({"api": "", "local": True}, headers=PRIVATE)
+        try:
+            site = await self._client.site()
+        except BuildFailed as problem:
+            self._report(f"The web client could not be built:\n{problem}")
+            return web.Response(status=500, text=str(problem), headers=PRIVATE)
+        file = site.files.get(path.removeprefix("/") or "index.html")
+        if file is None:
+            return None
+        await asyncio.to_thread(lambda: file.encoded)  # The first time takes long.
+        return _sent(file, request, site.headers)
 
-    def _file(self, path: str) -> web.Response | None:
-        wanted = path.removeprefix("/") or "index.html"
-        if "\0" in wanted or any(part.startswith(".") for part in wanted.split("/")):
-            return None
-        file = (self._folder / wanted).resolve()
-        if not file.is_relative_to(self._folder) or not file.is_file():
-            return None
-        kind = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0]
-        is_text = bool(kind) and (str(kind).startswith("text/") or kind == _TYPES[".json"])
-        return web.Response(
-            body=file.read_bytes(),
-            content_type=kind or "application/octet-stream",
-            charset="utf-8" if is_text else None,
-            headers=HEADERS,
-        )
+
+def _sent(file: File, request: web.BaseRequest, common: dict[str, str]) -> web.Response:
+    """A file in a coding that the browser takes, or the news that it has it already."""
+    taken = request.headers.get("Accept-Encoding", "")
+    coding, body = next(
+        ((name, body) for name, body in file.encoded.items() if _takes(taken, name)),
+        (None, file.body),
+    )
+    etag = f'"{file.etag}{f"-{coding}" if coding else ""}"'
+    headers = {**common, "Cache-Control": file.cache_control, "ETag": etag}
+    if file.encoded:
+        headers["Vary"] = "Accept-Encoding"
+    if any(etag == one.strip() for one in request.headers.get("If-None-Match", "").split(",")):
+        return web.Response(status=304, headers=headers)
+    headers["Content-Type"] = file.kind
+    if coding:
+        headers["Content-Encoding"] = coding
+    return web.Response(body=body, headers=headers)
+
+
+def _takes(accepted: str, coding: str) -> bool:
+    """Whether `Accept-Encoding` allows a coding (RFC 9110, section 12.5.3)."""
+    for one in accepted.lower().split(","):
+        name, *parameters = [part.strip() for part in one.split(";")]
+        if name == coding:
+            return not any(re.fullmatch(r"q=0(\.0*)?", part) for part in parameters)
+    return False
 
 
 def _show(kept: Pushes | Mails, request: web.BaseRequest) -> web.Response:
@@ -90,7 +88,7 @@ def _show(kept: Pushes | Mails, request: web.BaseRequest) -> web.Response:
         after = int(request.query.get("after", "0"))
     except ValueError:
         return web.json_response({"message": "'after' must be a number."}, status=400)
-    return web.json_response({"items": kept.after(after)}, headers=HEADERS)
+    return web.json_response({"items": kept.after(after)}, headers=PRIVATE)
 
 
 def _is_local(request: web.BaseRequest) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -30,6 +31,7 @@ from local.pages import Pages
 from local.pushes import Pushes
 from local.sigv4 import Verifier
 from local.socket_gateway import SocketGateway
+from local.web import WEB, WebClient
 from local.workers import WorkerPool
 
 T = TypeVar("T")
@@ -116,13 +118,18 @@ class Stack:
             report=self.reports.append,
         )
         web = self.folder / "web"
-        web.mkdir(exist_ok=True)
+        shutil.copytree(WEB, web, dirs_exist_ok=True)
         self.http = HttpGateway(
             pool=self.pool,
             app=self.app,
             limits=self.limits,
             report=self.reports.append,
-            pages=Pages(folder=web, pushes=self.pushes, mails=self.mails),
+            pages=Pages(
+                client=WebClient(web, dev=True),
+                pushes=self.pushes,
+                mails=self.mails,
+                report=self.reports.append,
+            ),
             names=names,
         )
         await self.http.start(self._listeners[0])

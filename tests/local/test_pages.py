@@ -1,25 +1,28 @@
 """The pages beside the API: the web client, its configuration, the pushes."""
 
+import base64
+import hashlib
 import http.client
 import json
-from pathlib import Path
+import re
 
 import httpx
 import pytest
 
-from local.pages import HEADERS
+from chalicelib.headers import PRIVATE
 from tests.local.stack import Stack
 
 
 @pytest.fixture
 def client(stack: Stack) -> httpx.Client:
-    web = stack.folder / "web"
-    (web / "js").mkdir(exist_ok=True)
-    (web / "index.html").write_text("<title>é</title>", encoding="utf-8")
-    (web / "js" / "main.js").write_text("export {}")
-    (web / ".secret").write_text("no")
     (stack.folder / "outside.txt").write_text("no")
     return httpx.Client(base_url=stack.http_url)
+
+
+def assets(client: httpx.Client) -> list[str]:
+    """The paths of the bundles that the page names."""
+    found = re.findall(r'(?:src|href)="(assets/[^"]+)"', client.get("/").text)
+    return [f"/{path}" for path in found]
 
 
 def raw_get(stack: Stack, path: str) -> tuple[int, bytes]:
@@ -33,43 +36,132 @@ def raw_get(stack: Stack, path: str) -> tuple[int, bytes]:
 
 
 class TestWebClient:
-    def test_is_served_at_the_root_and_never_cached(self, client: httpx.Client) -> None:
-        answer = client.get("/")
+    def test_is_one_script_and_one_style_beside_the_page(self, client: httpx.Client) -> None:
+        page = client.get("/")
 
-        assert answer.text == "<title>é</title>"
-        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-        assert answer.headers["Cache-Control"] == "no-store"
+        script, style = assets(client)
+        assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert client.get(script).headers["Content-Type"] == "text/javascript; charset=utf-8"
+        assert client.get(style).headers["Content-Type"] == "text/css; charset=utf-8"
+        assert "import" not in re.findall(r"^\s*(\w+)", client.get(script).text, re.MULTILINE)
 
-    @pytest.mark.parametrize("path", ["/", "/js/main.js", "/config.json"])
-    def test_is_answered_to_head_without_its_bytes(self, client: httpx.Client, path: str) -> None:
-        get, head = client.get(path), client.head(path)
+    def test_is_answered_to_head_without_its_bytes(self, client: httpx.Client) -> None:
+        for path in ["/", *assets(client), "/config.json"]:
+            get, head = client.get(path), client.head(path)
 
-        assert (head.status_code, head.content) == (200, b"")
-        for name in ("Content-Type", "Content-Length", *HEADERS):
-            assert head.headers[name] == get.headers[name]
+            assert (head.status_code, head.content) == (200, b"")
+            for name in ("Content-Type", "Content-Length", *PRIVATE):
+                assert head.headers[name] == get.headers[name]
 
     def test_says_what_browsers_may_do_with_it(self, client: httpx.Client) -> None:
-        for path in ("/", "/js/main.js", "/config.json", "/_local/pushes"):
+        policies = set()
+        for path in ("/", *assets(client), "/logo.svg"):
             answer = client.get(path)
-            assert {name: answer.headers[name] for name in HEADERS} == HEADERS
-        policy = HEADERS["Content-Security-Policy"]
+            policies.add(answer.headers["Content-Security-Policy"])
+            for name in PRIVATE.keys() - {"Cache-Control", "Content-Security-Policy"}:
+                assert answer.headers[name] == PRIVATE[name]
+        for path in ("/config.json", "/_local/pushes"):
+            answer = client.get(path)
+            assert {name: answer.headers[name] for name in PRIVATE} == PRIVATE
+        [policy] = policies
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
 
-    def test_has_modules_with_a_type_that_browsers_run(self, client: httpx.Client) -> None:
-        assert client.get("/js/main.js").headers["Content-Type"] == (
-            "text/javascript; charset=utf-8"
-        )
+    def test_says_in_its_page_what_its_headers_say(self, client: httpx.Client) -> None:
+        page = client.get("/")
+        found = re.search(r'Content-Security-Policy" content="([^"]+)"', page.text)
+
+        assert found
+        assert page.headers["Content-Security-Policy"] == f"{found[1]}; frame-ancestors 'none'"
+
+    def test_allows_what_is_inlined_by_its_hash_alone(self, client: httpx.Client) -> None:
+        page = client.get("/")
+        policy = page.headers["Content-Security-Policy"]
+
+        for tag, name in (("style", "style-src"), ("script", "script-src")):
+            [text] = re.findall(rf"<{tag}>(.+?)</{tag}>", page.text, re.DOTALL)
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            assert f"{name} 'self' 'sha256-{digest}';" in policy
+
+    def test_is_kept_for_ever_by_the_name_of_what_is_in_it(self, client: httpx.Client) -> None:
+        for path in assets(client):
+            assert re.search(r"-[0-9A-Z]{8}\.(js|css)$", path)
+            answer = client.get(path)
+            assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+    @pytest.mark.parametrize("path", ["/", "/logo.svg"])
+    def test_is_asked_for_again_where_the_name_stays(self, client: httpx.Client, path: str) -> None:
+        first = client.get(path)
+        assert first.headers["Cache-Control"] == "no-cache"
+
+        again = client.get(path, headers={"If-None-Match": f'"other", {first.headers["ETag"]}'})
+        other = client.get(path, headers={"If-None-Match": '"other"'})
+
+        assert (again.status_code, again.content) == (304, b"")
+        for name in ("ETag", "Cache-Control", "Vary", "Content-Security-Policy"):
+            assert again.headers[name] == first.headers[name]
+        assert (other.status_code, other.content) == (200, first.content)
+
+    @pytest.mark.parametrize(
+        ("accepted", "coding"),
+        [
+            ("gzip, deflate, br, zstd", "br"),
+            ("gzip", "gzip"),
+            ("GZIP;q=0.5", "gzip"),
+            ("br;q=0, gzip", "gzip"),
+            ("br;q=0.000", None),
+            ("brotli", None),
+            ("identity", None),
+            ("", None),
+        ],
+    )
+    def test_is_compressed_as_the_browser_takes_it(
+        self, client: httpx.Client, accepted: str, coding: str | None
+    ) -> None:
+        plain = client.get("/", headers={"Accept-Encoding": "identity"})
+
+        answer = client.get("/", headers={"Accept-Encoding": accepted})
+
+        assert answer.headers.get("Content-Encoding") == coding
+        assert answer.headers["Vary"] == "Accept-Encoding"
+        assert answer.text == plain.text
+        smaller = int(answer.headers["Content-Length"]) < int(plain.headers["Content-Length"])
+        assert smaller is bool(coding)
+        assert (answer.headers["ETag"] != plain.headers["ETag"]) is bool(coding)
 
     def test_shows_changes_at_once(self, client: httpx.Client, stack: Stack) -> None:
-        client.get("/js/main.js")
-        Path(stack.folder / "web" / "js" / "main.js").write_text("export const changed = 1")
+        [before, _] = assets(client)
+        with (stack.folder / "web/js/main.js").open("a") as file:
+            file.write('document.title = "changed";\n')
 
-        assert "changed" in client.get("/js/main.js").text
+        [after, _] = assets(client)
+
+        assert after != before
+        assert '"changed"' in client.get(after).text
+
+    def test_says_what_cannot_be_bundled_and_goes_on_once_it_can(
+        self, client: httpx.Client, stack: Stack
+    ) -> None:
+        module = stack.folder / "web/js/main.js"
+        whole = module.read_text()
+        module.write_text("import './missing.js';")
+
+        broken = client.get("/")
+        module.write_text(whole)
+
+        assert broken.status_code == 500
+        assert "missing.js" in broken.text
+        assert "missing.js" in stack.reports.pop()
+        assert client.get("/").status_code == 200
 
     @pytest.mark.parametrize(
         "path",
-        ["/../outside.txt", "/js/../../outside.txt", "/%2e%2e/outside.txt", "/..%2foutside.txt"],
+        [
+            "/../outside.txt",
+            "/assets/../../outside.txt",
+            "/%2e%2e/outside.txt",
+            "/..%2foutside.txt",
+        ],
     )
     def test_leaves_its_folder_to_nobody(
         self, client: httpx.Client, stack: Stack, path: str
@@ -81,18 +173,18 @@ class TestWebClient:
         assert status == 403
         assert json.loads(body)["code"] == "unknown_route"
 
-    @pytest.mark.parametrize("path", ["/.secret", "/js", "/nothing.html", "/%00", "//etc/passwd"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *["/package.json", "/package-lock.json", "/js/main.js", "/css/base.css", "/assets"],
+            *["/assets/", "/index.html/", "/node_modules/esbuild/package.json", "/.secret"],
+            *["/nothing.html", "/%00", "//etc/passwd"],
+        ],
+    )
     def test_hides_everything_else(self, client: httpx.Client, stack: Stack, path: str) -> None:
         assert client.get("/").status_code == 200
 
         assert raw_get(stack, path)[0] == 403
-
-    def test_follows_no_link_out_of_its_folder(self, client: httpx.Client, stack: Stack) -> None:
-        link = stack.folder / "web" / "link.txt"
-        link.unlink(missing_ok=True)
-        link.symlink_to(stack.folder / "outside.txt")
-
-        assert client.get("/link.txt").status_code == 403
 
     def test_learns_that_this_is_the_local_cloud(self, client: httpx.Client) -> None:
         assert client.get("/config.json").json() == {"api": "", "local": True}

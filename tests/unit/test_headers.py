@@ -1,7 +1,5 @@
 """What browsers may do with answers, and which origins may read them."""
 
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +13,6 @@ from chalicelib.deps import deps
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.forms import FORM
 from chalicelib.limits import Use
-from local import pages
 from tests.unit.settings import ENVIRONMENT, settings
 from tests.unit.test_rest import FakeAuth, FakeThrottle, call
 
@@ -116,13 +113,6 @@ class TestSecurity:
 
     def test_nobody_insists_on_https_where_there_is_none(self) -> None:
         assert "Strict-Transport-Security" not in headers.common("http://127.0.0.1:8000")
-
-    def test_the_web_client_says_in_its_page_what_its_headers_say(self) -> None:
-        page = (Path(pages.__file__).parent.parent / "web/index.html").read_text()
-        found = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
-
-        assert found
-        assert pages.HEADERS["Content-Security-Policy"] == f"{found[1]}; frame-ancestors 'none'"
 
 
 class TestOrigins:

@@ -7,7 +7,9 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import (
@@ -17,11 +19,13 @@ from playwright.sync_api import (
     Locator,
     Page,
     Playwright,
+    Route,
     WebSocketRoute,
     expect,
     sync_playwright,
 )
 
+from local.web import WEB, esbuild
 from tests.cloud import Cloud
 
 PASSWORD = "correct horse battery 42"
@@ -199,6 +203,7 @@ class World:
         page = (context or self.new_context(**options)).new_page()
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", lambda said: self._heard(said.type, said.text))
+        page.route(re.compile(r"/js/.+\.js$"), _fulfil_with_module)
         return page
 
     def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
@@ -228,6 +233,17 @@ def sign_in(page: Page, login: str, password: str = PASSWORD) -> None:
     page.get_by_label("Username or e-mail").fill(login)
     page.get_by_label("Password").fill(password)
     page.locator("form").get_by_role("button", name="Sign in").click()
+
+
+@lru_cache
+def _module(name: str) -> str:
+    return esbuild(WEB, [name, "--bundle", "--format=esm"])
+
+
+def _fulfil_with_module(route: Route) -> None:
+    """Single modules, for tests of them: what is served is one bundle."""
+    name = urlsplit(route.request.url).path.removeprefix("/")
+    route.fulfill(body=_module(name), content_type="text/javascript")
 
 
 def top_of(locator: Locator) -> float:

@@ -1,0 +1,227 @@
+"""Builds the web client: bundles scripts and styles, names them by what is in them, and says with
+which headers every file is sent."""
+
+import argparse
+import asyncio
+import base64
+import gzip
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import brotli
+
+from chalicelib.headers import PRIVATE
+
+ROOT = Path(__file__).resolve().parent.parent
+WEB = ROOT / "web"
+_PACKAGES = ROOT / ".local/npm/web/node_modules"
+_ASSETS = "assets"
+_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+    ".png": "image/png",
+}
+_COPIED = (".svg", ".webmanifest")
+"""Of these, the files beside `index.html` are served as they are."""
+_LOADERS = [f"--loader:{kind}=file" for kind in (".svg", ".woff2", ".png")]
+_ALREADY_SMALL = (".woff2", ".png")
+_POLICY = (
+    "default-src 'none'; "
+    "script-src 'self'{scripts}; "
+    "style-src 'self'{styles}; "
+    "img-src 'self' data: blob:; "
+    "connect-src 'self' http: https: ws: wss:; "
+    "base-uri 'none'; "
+    "form-action 'none'; "
+    "require-trusted-types-for 'script'"
+)
+FOREVER = "public, max-age=31536000, immutable"
+"""For files whose names have a hash of what is in them."""
+
+
+class BuildFailed(Exception):
+    """The bundler refused the sources; the text says why."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file as it is sent."""
+
+    name: str
+    body: bytes
+
+    @property
+    def kind(self) -> str:
+        return _TYPES.get(Path(self.name).suffix, "application/octet-stream")
+
+    @property
+    def cache_control(self) -> str:
+        return FOREVER if self.name.startswith(f"{_ASSETS}/") else "no-cache"
+
+    @cached_property
+    def etag(self) -> str:
+        return hashlib.sha256(self.body).hexdigest()[:32]
+
+    @cached_property
+    def encoded(self) -> dict[str, bytes]:
+        """The body in each coding that makes it smaller, the smallest first."""
+        if Path(self.name).suffix in _ALREADY_SMALL:
+            return {}
+        bodies = {"br": brotli.compress(self.body), "gzip": gzip.compress(self.body, 9, mtime=0)}
+        return {coding: body for coding, body in bodies.items() if len(body) < len(self.body)}
+
+
+@dataclass(frozen=True)
+class Site:
+    """The built client: its files by path, and the policy that its pages are sent with."""
+
+    files: dict[str, File]
+    policy: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every file is sent with, and `Strict-Transport-Security` where there is TLS."""
+        return {
+            **{name: value for name, value in PRIVATE.items() if name != "Cache-Control"},
+            "Content-Security-Policy": f"{self.policy}; frame-ancestors 'none'",
+            # A name in somebody's message is looked up when its link is followed, not before.
+            "X-DNS-Prefetch-Control": "off",
+        }
+
+
+def build(folder: Path, *, dev: bool = False) -> Site:
+    """Bundle the client in `folder`. With `dev`, readable and with a source map."""
+    with tempfile.TemporaryDirectory() as made:
+        outputs = _bundle(folder, Path(made), ["js/main.js", "css/main.css"], dev=dev)
+        files = [
+            File(f"{_ASSETS}/{path.name}", path.read_bytes())
+            for path in sorted((Path(made) / _ASSETS).iterdir())
+        ]
+    files += [File(path.name, path.read_bytes()) for path in _beside(folder)]
+    page, policy = _page(folder, outputs)
+    files.append(File("index.html", page.encode()))
+    return Site({file.name: file for file in files}, policy)
+
+
+def _beside(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.suffix in _COPIED]
+
+
+def _bundle(folder: Path, made: Path, entries: list[str], *, dev: bool) -> dict[str, Any]:
+    names = [f"--{kind}-names={_ASSETS}/[name]-[hash]" for kind in ("entry", "chunk", "asset")]
+    options = ["--bundle", "--format=esm", "--splitting", "--charset=utf8", *names, *_LOADERS]
+    options += ["--sourcemap=inline"] if dev else ["--minify"]
+    about = made / "about.json"
+    esbuild(folder, [*entries, *options, f"--outdir={made}", f"--metafile={about}"])
+    outputs: dict[str, Any] = json.loads(about.read_text())["outputs"]
+    return outputs
+
+
+def esbuild(folder: Path, arguments: list[str]) -> str:
+    """What the bundler makes of files in `folder`. Raises BuildFailed."""
+    (program, *_) = [*_PACKAGES.glob("@esbuild/*/bin/esbuild"), None]
+    if program is None:
+        raise BuildFailed("esbuild is not installed: run local/bootstrap.py.")
+    done = subprocess.run(
+        [program, *arguments, "--log-level=warning"],
+        cwd=folder,
+        env={**os.environ, "NODE_PATH": str(_PACKAGES)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BuildFailed(done.stderr)
+    return done.stdout
+
+
+def _page(folder: Path, outputs: dict[str, Any]) -> tuple[str, str]:
+    """`index.html` with the names of the bundles in it, and its policy."""
+    page = (folder / "index.html").read_text()
+    page = re.sub(r"[ \t]*<!--.*?-->\n?", "", page, flags=re.DOTALL)
+    for path, about in outputs.items():
+        if (entry := about.get("entryPoint")) in ("js/main.js", "css/main.css"):
+            page = page.replace(f'"{entry}"', f'"{_ASSETS}/{Path(path).name}"')
+    styles = _inlined(folder, "css/splash.css")
+    scripts = _inlined(folder, "js/splash.js")
+    page = page.replace('<link rel="stylesheet" href="css/splash.css">', f"<style>{styles}</style>")
+    page = page.replace('<script src="js/splash.js"></script>', f"<script>{scripts}</script>")
+    policy = _POLICY.format(scripts=_hash(scripts), styles=_hash(styles))
+    return page.replace("{policy}", policy), policy
+
+
+def _inlined(folder: Path, name: str) -> str:
+    return esbuild(folder, [name, "--minify", "--charset=utf8"]).strip()
+
+
+def _hash(text: str) -> str:
+    return f" 'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@dataclass
+class WebClient:
+    """The client as it is served: built once it is asked for, and with `dev` after each change."""
+
+    folder: Path
+    dev: bool = False
+    _site: Site | None = None
+    _marks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _building: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def site(self) -> Site:
+        """What is served now. Raises BuildFailed."""
+        async with self._building:
+            marks = dict(_marks(self.folder)) if self.dev else self._marks
+            if self._site is None or marks != self._marks:
+                self._site = await asyncio.to_thread(build, self.folder, dev=self.dev)
+                self._marks = marks
+        return self._site
+
+
+def _marks(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    for path in folder.rglob("*"):
+        about = path.stat()
+        yield str(path), (about.st_mtime_ns, about.st_size)
+
+
+def write(site: Site, folder: Path) -> None:
+    """Write the files, and beside each its compressed forms for servers that send those."""
+    for file in site.files.values():
+        path = folder / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.body)
+        for coding, body in file.encoded.items():
+            path.with_name(f"{path.name}.{ {'gzip': 'gz'}.get(coding, coding) }").write_bytes(body)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    folder: Path = parser.parse_args().folder
+    try:
+        site = build(WEB)
+    except BuildFailed as problem:
+        sys.exit(str(problem))
+    write(site, folder)
+    lines = "".join(f"  {name}: {value}\n" for name, value in site.headers.items())
+    sys.stdout.write(f"The web client is in {folder}. Send every file of it with\n\n{lines}")
+
+
+if __name__ == "__main__":
+    main()
