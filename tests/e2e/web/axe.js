@@ -6,7 +6,6 @@
   const nameOf = (node) => `${node.tagName.toLowerCase()}.${[...node.classList].join(".")} “${(node.innerText ?? "").slice(0, 30)}”`;
   const top = () => document.querySelector("dialog:modal") ?? document.body;
   const all = (selector) => [...top().querySelectorAll(selector)].filter((node) => isShown(node) && isForEyes(node));
-  const scrolls = (value) => value === "auto" || value === "scroll";
 
   function rgba(colour) {
     canvas.clearRect(0, 0, 1, 1);
@@ -53,12 +52,11 @@
       const style = getComputedStyle(node);
       const hides = (value) => value === "hidden" || value === "clip";
       const isShortened = style.textOverflow === "ellipsis" || style.display === "inline" || node.namespaceURI.endsWith("svg");
-      if (isShortened) continue;
+      if (isShortened || node.matches("input, textarea, select, [inert] *")) continue;
       if (hides(style.overflowX) && node.scrollWidth > node.clientWidth + 1) found.push(`${nameOf(node)} is cut at its side`);
       if (hides(style.overflowY) && node.scrollHeight > node.clientHeight + 1) found.push(`${nameOf(node)} is cut below`);
       const { left, right, width } = node.getBoundingClientRect();
-      const inScroller = node.parentElement?.closest("[data-scrolls]");
-      if (width && !inScroller && !node.firstElementChild && (left < -1 || right > innerWidth + 1)) found.push(`${nameOf(node)} sticks out`);
+      if (width && !node.firstElementChild && (left < -1 || right > innerWidth + 1)) found.push(`${nameOf(node)} sticks out`);
     }
     return found;
   }
@@ -67,7 +65,7 @@
 
   /** What can have the focus, and is then hidden by something else (WCAG 2.4.11). */
   function covered() {
-    return all(FOCUSABLE).filter((node) => !node.classList.contains("skip")).flatMap((node) => {
+    return all(FOCUSABLE).filter((node) => !node.closest(".skip, [inert]")).flatMap((node) => {
       node.scrollIntoView({ block: "nearest", behavior: "instant" });
       const box = node.getClientRects()[0];
       const [x, y] = [(box.left + box.right) / 2, (box.top + Math.min(box.bottom, box.top + 40)) / 2];
@@ -81,7 +79,16 @@
     return [...new Set([...document.querySelectorAll("[class]")].flatMap((node) => [...node.classList]))];
   }
 
+  /** Shows what an animation leads to. */
+  function settle() {
+    for (const animation of document.getAnimations()) {
+      if (animation.effect.getComputedTiming().endTime === Infinity) animation.cancel();
+      else animation.finish();
+    }
+  }
+
   async function axeFindings(options) {
+    settle();
     const { violations } = await axe.run(document, { resultTypes: ["violations"], ...options });
     return violations.flatMap(({ id, nodes }) =>
       nodes.map(({ target, any, all, none }) => `${id}: ${target.join(" ")}: ${[...any, ...all, ...none].map(({ message }) => message).join("; ")}`),

@@ -156,6 +156,7 @@ def test_messages_in_every_state(world: World, auditor: Auditor) -> None:
     for person in (ada, ben):
         person.post(chat, "edited")
         person.post(chat, "deleted")
+    ben.post(chat, "newest")
     ada.open()
     ada.page.route(re.compile("/messages"), _changed)
     ada.talk_to(ben)

@@ -37,7 +37,7 @@ export function chatList({ messenger, onOpen }) {
       name: h("span", { class: "chat-name" }),
       time: h("time", { class: "chat-time" }),
       preview: h("span", { class: "chat-preview" }),
-      badge: h("span", { class: "badge", hidden: true }, h("span", {}), h("span", { class: "visually-hidden" }, " unread")),
+      badge: h("span", { class: "badge", hidden: true }),
     };
     const button = h(
       "button",
@@ -65,7 +65,8 @@ export function chatList({ messenger, onOpen }) {
     showPreview(preview, chat, last);
     const { unread } = chat;
     badge.hidden = unread === 0;
-    setText(badge.firstElementChild, unread > 999 ? "999+" : String(unread));
+    setText(badge, unread > 999 ? "999+" : String(unread));
+    badge.setAttribute("aria-label", `${unread} unread`);
     if (chat.id === selected) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
   }
