@@ -4,14 +4,13 @@ import { deviceKey, deviceName } from "./device.js";
 import { ApiError, fromAnswer } from "./errors.js";
 import { oneTabAtATime } from "./tabs.js";
 import { toJson } from "./text.js";
+import { t } from "./texts.js";
 import { pause } from "./timing.js";
 
 const TIMEOUT = 20_000;
 const LONGEST_WAIT = 5000;
 const MOST_TRIES = 3;
 const NEWS_TAKE = 100; // Between tabs, milliseconds, with room to spare.
-const UNREACHABLE = "The server cannot be reached. Check your connection and try again.";
-const ENDED = "Your session has ended. Please sign in again.";
 
 async function fetchJson(base, method, path, { body, token } = {}) {
   const headers = { Accept: "application/json" };
@@ -29,7 +28,7 @@ async function fetchJson(base, method, path, { body, token } = {}) {
     });
     if (answer.ok) return answer.status === 204 ? null : await answer.json();
   } catch {
-    throw new ApiError(UNREACHABLE);
+    throw new ApiError(t("net.unreachable"));
   }
   throw await fromAnswer(answer);
 }
@@ -158,7 +157,8 @@ export class Api {
   }
 
   #end() {
-    this.session.end(ENDED);
-    this.session.onEnded?.(ENDED);
+    const reason = t("signOut.ended");
+    this.session.end(reason);
+    this.session.onEnded?.(reason);
   }
 }

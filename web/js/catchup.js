@@ -45,7 +45,7 @@ export class CatchUp {
         for (const item of items) await this.#take(item);
         if (!more) return;
       }
-      throw new Error("There is more to catch up on.");
+      throw new Error(); // There is more: the next connection goes on.
     } finally {
       this.#syncing = false;
       for (const chat of this.#store.chats.values()) this.watchGap(chat);

@@ -1,8 +1,10 @@
 /** Where the API is: chosen on the sign-in page, else named by the server of these files. */
 
 import { browser } from "./storage.js";
+import { t } from "./texts.js";
 
 const KEY = "parley.server";
+export const EXAMPLE_SERVER = "https://chat.example.org/api";
 
 /** {api: base address without a trailing slash ("" is this origin), local: is it the local cloud}. */
 export async function loadConfig() {
@@ -33,13 +35,13 @@ export function chooseServer(address) {
   try {
     url = new URL(address.trim());
   } catch {
-    throw new Error("Give the whole address, such as https://chat.example.org/api.");
+    throw new Error(t("server.notWhole", { example: EXAMPLE_SERVER }));
   }
   if (!["http:", "https:"].includes(url.protocol)) {
-    throw new Error("The address must start with https:// or http://.");
+    throw new Error(t("server.wrongProtocol", { https: "https://", http: "http://" }));
   }
   if (!browser.write(KEY, trimmed(url.origin + url.pathname))) {
-    throw new Error("This browser keeps no data of this page, so it cannot remember a server. Allow site data, or free some space.");
+    throw new Error(t("server.notKept"));
   }
 }
 

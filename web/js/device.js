@@ -2,6 +2,7 @@
  * the local cloud. */
 
 import { browser } from "./storage.js";
+import { t } from "./texts.js";
 import { uuid } from "./timing.js";
 
 // The first that fits: most browsers also name those that they are like.
@@ -27,19 +28,20 @@ const SYSTEMS = [
 /** Browser and system of a User-Agent header, as in "Firefox on Linux"; "" if it names none we know. */
 export function browserOf(userAgent) {
   const named = (list) => list.find(([pattern]) => pattern.test(userAgent ?? ""))?.[1];
-  return [named(BROWSERS), named(SYSTEMS)].filter(Boolean).join(" on ");
+  const [name, system] = [named(BROWSERS), named(SYSTEMS)];
+  return name && system ? t("devices.name", { browser: name, system }) : (name ?? system ?? "");
 }
 
 /** What this browser calls itself when it signs in. */
 export function deviceName() {
   const name = browserOf(navigator.userAgent);
   // An iPad says that it is a Mac, but no Mac has a touch screen.
-  return (navigator.maxTouchPoints > 1 ? name.replace("macOS", "iPad") : name) || "Web browser";
+  return (navigator.maxTouchPoints > 1 ? name.replace("macOS", "iPad") : name) || t("devices.browser");
 }
 
 /** What to call a session in a list. */
 export function nameOfDevice({ device_name, user_agent }) {
-  return device_name || browserOf(user_agent) || "A device without a name";
+  return device_name || browserOf(user_agent) || t("devices.noName");
 }
 
 function kept(key) {

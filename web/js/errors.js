@@ -1,5 +1,8 @@
 /** What can go wrong when talking to the server, as sentences for people. */
 
+import { wait } from "./format.js";
+import { has, t } from "./texts.js";
+
 /** `fields` maps a field's name to its sentence; `transient`: worth trying again; `passkey`: what to
  * ask one, where it would do. */
 export class ApiError extends Error {
@@ -19,14 +22,14 @@ export class Silence extends ApiError {
   isSilence = true;
 
   constructor() {
-    super("The server did not answer. Try again.");
+    super(t("net.silence"));
   }
 }
 
 /** The socket went away before the answer came: nobody knows whether it was done. */
 export class ConnectionLost extends ApiError {
   constructor() {
-    super("The connection was lost.");
+    super(t("net.lost"));
   }
 }
 
@@ -44,6 +47,7 @@ export function waitOf(header, now = Date.now()) {
   return wait > 0 ? Math.min(wait, MOST_WAIT) : null;
 }
 
+const WAITS = new Set(["unavailable", "rate_limited"]);
 const TRANSIENT_CODES = new Set(["unavailable", "rate_limited", "internal", "unauthorized"]);
 
 /** From an application/problem+json answer, or whatever came instead. */
@@ -78,24 +82,36 @@ export function fromFrame(error) {
 
 function fieldsOf({ errors }) {
   const fields = {};
-  for (const { field, message } of Array.isArray(errors) ? errors : []) {
-    if (typeof message === "string") fields[String(field).split(".").pop()] ??= message;
+  for (const one of Array.isArray(errors) ? errors : []) {
+    if (typeof one.message === "string") fields[String(one.field).split(".").pop()] ??= sentenceOf(one);
   }
   return fields;
+}
+
+/** What is wrong with a field: by its kind, else as the server says it. */
+function sentenceOf({ kind, message, min, max }) {
+  const key = `kind.${kind}`;
+  return has(key) ? t(key, { count: min ?? max }) : message;
 }
 
 /** What to tell somebody of anything that was thrown, where no field of it is shown. */
 export function told(error) {
   const isOurs = error instanceof ApiError || error.constructor === Error;
   const [ofField] = Object.values(error.fields ?? {});
-  return isOurs ? (ofField ?? error.message) : "This page made a mistake. Reload it and try again.";
+  return isOurs ? (ofField ?? error.message) : t("page.error");
 }
 
 function sentence(problem, status) {
   const said = problem.detail ?? problem.message;
   // What has no code was not said by our server, but by a gateway before it.
+  if (problem.code && known(problem)) return t(`error.${problem.code}`, { wait: wait(problem.retry_after) });
   if (problem.code && typeof said === "string" && said) return said;
-  if (status === 429) return "That was a bit much at once. Wait a moment and try again.";
-  if (status >= 500) return "The server is having trouble. Try again in a moment.";
-  return "The server did not accept that.";
+  if (status === 429) return t("net.tooMuch");
+  if (status >= 500) return t("net.trouble");
+  return t("net.refused");
+}
+
+// A wait has its sentence if the server says how long.
+function known({ code, retry_after }) {
+  return has(`error.${code}`) && (!WAITS.has(code) || retry_after > 0);
 }

@@ -2,6 +2,7 @@
 
 import { ApiError } from "./errors.js";
 import { tab } from "./storage.js";
+import { t } from "./texts.js";
 
 const KEY = "parley.google";
 let waiting = null;
@@ -10,11 +11,11 @@ let waiting = null;
  * `everywhere`: whether to sign all tabs in. */
 export async function goToGoogle(start, { purpose, everywhere = false }) {
   const endpoint = new URL(start.authorization_endpoint);
-  if (!["https:", "http:"].includes(endpoint.protocol)) throw new ApiError("The server names no address of Google.");
-  if (!crypto.subtle) throw new ApiError("Google needs an address that begins with https://.");
+  if (!["https:", "http:"].includes(endpoint.protocol)) throw new ApiError(t("google.noAddress"));
+  if (!crypto.subtle) throw new ApiError(t("google.needsHttps", { https: "https://" }));
   const [nonce, state] = [random(), random()];
   if (!tab.write(KEY, { nonce, state, purpose, everywhere })) {
-    throw new ApiError("This browser keeps no data of this page, so Google cannot be used. Allow site data, or sign in by password.");
+    throw new ApiError(t("google.notKept"));
   }
   endpoint.search = new URLSearchParams({
     client_id: start.client_id,

@@ -8,9 +8,11 @@ import { told } from "./errors.js";
 import { keepFocus } from "./focus.js";
 import { keepForSettings, takeGoogleAnswer } from "./google.js";
 import { leaveKeysToInputMethods } from "./keys.js";
+import { startLanguage } from "./language.js";
 import { takeMailedLink } from "./links.js";
 import { Messenger } from "./messenger.js";
 import { onSignInElsewhere, Session } from "./session.js";
+import { t } from "./texts.js";
 import { showTheme } from "./theme.js";
 import { showApp } from "./views/app.js";
 import { showSignIn } from "./views/sign-in.js";
@@ -25,7 +27,7 @@ async function begin(notice = "") {
   if (session && link?.purpose !== "reset") {
     if (google?.purpose === "link") {
       keepForSettings(google.proof);
-      announce("Open the settings to finish linking Google.");
+      announce(t("google.openSettings"));
     }
     enter(config, session, link);
     return;
@@ -35,7 +37,7 @@ async function begin(notice = "") {
 
 function ask(config, { notice, google, link }) {
   const reset = link?.purpose === "reset" ? link.token : null;
-  const asked = link?.purpose === "verify" ? "Sign in to verify your e-mail address." : notice;
+  const asked = link?.purpose === "verify" ? t("signIn.toVerify") : notice;
   const stopWatching = onSignInElsewhere((session) => {
     if (reset || google) {
       session.close();
@@ -87,7 +89,7 @@ async function verify(messenger, token) {
   try {
     await messenger.api.post("/v1/auth/email/verify", { token });
     messenger.setUser(await messenger.api.get("/v1/users/me"));
-    announce("Your e-mail address is verified.");
+    announce(t("verify.done"));
   } catch (error) {
     messenger.onProblem?.(told(error));
   }
@@ -96,5 +98,6 @@ async function verify(messenger, token) {
 keepFocus();
 leaveKeysToInputMethods();
 showTheme();
+await startLanguage();
 window.addEventListener("hashchange", () => /^#(verify|reset)=/.test(location.hash) && location.reload());
 begin();

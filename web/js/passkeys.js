@@ -1,10 +1,12 @@
 /** Passkeys: what the browser does with what the server asks. */
 
-const SENTENCES = {
-  NotAllowedError: "Nothing was done: you said no, or took too long.",
-  AbortError: "Nothing was done: you said no, or took too long.",
-  InvalidStateError: "This device has a passkey for your account already.",
-  SecurityError: "The server's passkeys are not for the address of this page.",
+import { t } from "./texts.js";
+
+const KEYS = {
+  NotAllowedError: "passkey.refused",
+  AbortError: "passkey.refused",
+  InvalidStateError: "passkey.known",
+  SecurityError: "passkey.otherSite",
 };
 
 /** Where to open this page instead, if its address is none that passkeys can belong to. */
@@ -24,10 +26,10 @@ export function answer(options) {
 }
 
 async function ask(call) {
-  if (!window.PublicKeyCredential?.parseRequestOptionsFromJSON) throw new Error("This browser does not know passkeys.");
+  if (!window.PublicKeyCredential?.parseRequestOptionsFromJSON) throw new Error(t("passkey.unsupported"));
   try {
     return (await call()).toJSON();
   } catch (error) {
-    throw new Error(SENTENCES[error.name] ?? "The passkey could not be used.");
+    throw new Error(t(KEYS[error.name] ?? "passkey.failed"));
   }
 }

@@ -2,6 +2,7 @@
 
 import { ApiError, ConnectionLost, fromFrame, Silence } from "./errors.js";
 import { toJson } from "./text.js";
+import { t } from "./texts.js";
 import { backoff } from "./timing.js";
 
 const ANSWER_WITHIN = 10_000;
@@ -145,7 +146,7 @@ export class Socket {
   /** One request was refused, and the answer does not say which. If it is not the only one, it is
    * among those that stay without an answer. */
   #refuseOne({ error }) {
-    const problem = error ?? { code: "internal", message: "The server is having trouble. Try again in a moment." };
+    const problem = error ?? { code: "internal", message: t("net.trouble") };
     const suspects = { problem, ids: [...this.#waiting.keys()] };
     this.#suspects.add(suspects);
     this.#judge();

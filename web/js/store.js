@@ -4,6 +4,7 @@
  */
 
 import { Chat } from "./chat.js";
+import { t } from "./texts.js";
 import { coalesce } from "./timing.js";
 
 const TYPING_LASTS = 5000;
@@ -95,7 +96,7 @@ export class Store {
   nameOf(userId) {
     const person = this.people.get(userId);
     if (!person) return "…";
-    return person.deleted ? "Deleted user" : person.display_name || person.username;
+    return person.deleted ? t("chats.deletedUser") : person.display_name || person.username;
   }
 
   titleOf(chat) {

@@ -3,7 +3,8 @@
 import { browser, onChange } from "./storage.js";
 
 const KEY = "parley.theme";
-export const THEMES = { system: "As the system", light: "Light", dark: "Dark" };
+/** And the keys of their names. */
+export const THEMES = { system: "look.system", light: "look.light", dark: "look.dark" };
 
 export function chosenTheme() {
   const theme = browser.read(KEY);

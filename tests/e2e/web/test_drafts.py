@@ -154,4 +154,4 @@ def test_a_text_over_the_limit_is_kept_too(world: World) -> None:
     page.reload()
 
     expect(page.get_by_label("Write a message")).to_have_value(re.compile("^(long ){1000}$"))
-    expect(page.get_by_text("903 over the limit of 4096 characters.")).to_be_visible()
+    expect(page.get_by_text("903 over the limit of 4,096 characters.")).to_be_visible()

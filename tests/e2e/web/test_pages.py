@@ -190,7 +190,7 @@ def test_a_message_that_is_too_long_is_refused_before_it_is_sent(world: World) -
     ada.open().talk_to(ben)
     write = ada.page.get_by_label("Write a message")
     write.fill("é" * 4097)
-    expect(ada.page.get_by_text("1 over the limit of 4096 characters.")).to_be_visible()
+    expect(ada.page.get_by_text("1 over the limit of 4,096 characters.")).to_be_visible()
     expect(ada.page.get_by_label("Send")).to_be_disabled()
     write.fill("😀" * 4096)
     expect(ada.page.get_by_text("0 characters left")).to_be_visible()

@@ -2,11 +2,15 @@
 
 import { announce, h } from "../dom.js";
 import { onScreenKeys } from "../focus.js";
+import { handleOf } from "../format.js";
 import { icon } from "../icons.js";
+import { onLanguage } from "../language.js";
+import { list, t } from "../texts.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { chatList } from "./chat-list.js";
 import { conversation } from "./conversation.js";
 import { finder } from "./finder.js";
+import { drawAgain } from "./language.js";
 import { forgetLayers, goBack, step } from "./layers.js";
 import { phonePanel } from "./phone.js";
 import { openSettings } from "./settings.js";
@@ -18,7 +22,23 @@ import { verificationLine } from "./verification.js";
 const CLOCK_EVERY = 20_000;
 
 /** Shows the page in `root`; answers the way to take it away. `leave(reason)` ends the session. */
-export function showApp(root, { config, messenger, leave }) {
+export function showApp(root, options) {
+  let page = draw(root, options);
+  const stop = onLanguage(() => {
+    const redraw = () => {
+      page.hide();
+      page = draw(root, options);
+    };
+    drawAgain(redraw, () => page.settings());
+  });
+  return () => {
+    stop();
+    page.hide();
+    history.replaceState(null, "", location.pathname + location.search);
+  };
+}
+
+function draw(root, { config, messenger, leave }) {
   const { store, session, api } = messenger;
   const gone = new AbortController();
   const on = (target, type, listener) => target.addEventListener(type, listener, { signal: gone.signal });
@@ -30,8 +50,8 @@ export function showApp(root, { config, messenger, leave }) {
     else history.pushState({ ...history.state, fromList: true }, "", address);
     follow();
   });
-  const list = chatList({ messenger, onOpen: open });
-  const find = finder({ messenger, onFilter: (text) => list.filter(text), onOpen: open, onDown: () => list.focus() });
+  const chats = chatList({ messenger, onOpen: open });
+  const find = finder({ messenger, onFilter: (text) => chats.filter(text), onOpen: open, onDown: () => chats.focus() });
   const talk = conversation({ messenger, onClose: () => close() });
   const status = statusLine({ messenger });
   const verification = verificationLine({ messenger });
@@ -39,8 +59,8 @@ export function showApp(root, { config, messenger, leave }) {
   const newSignIn = signInNotice({ onLook: () => openSettings({ messenger, leave }) });
   const phone = config.local ? phonePanel({ messenger, onOpen: open }) : null;
   const face = avatar("small");
-  const name = h("strong", {});
-  const handle = h("span", { class: "handle" });
+  const name = h("strong", { dir: "auto" });
+  const handle = h("span", { class: "handle", dir: "ltr" });
 
   const close = () => step(() => {
     if (history.state?.fromList) goBack();
@@ -57,8 +77,9 @@ export function showApp(root, { config, messenger, leave }) {
     messenger.drafts.clear();
     // Signing out must work here even if the server cannot be reached.
     await api.post("/v1/auth/logout").catch(() => null);
-    session.end("You are signed out.");
-    leave("You are signed out.");
+    const reason = t("signOut.done");
+    session.end(reason);
+    leave(reason);
   };
 
   const settings = () => openSettings({ messenger, leave });
@@ -69,24 +90,24 @@ export function showApp(root, { config, messenger, leave }) {
       "header",
       { class: "top" },
       h("h1", { class: "visually-hidden", tabindex: -1 }, "Parley"),
-      h("a", { class: "skip", href: "#conversation", onclick: skip }, "Skip to the conversation"),
+      h("a", { class: "skip", href: "#conversation", onclick: skip }, t("page.skip")),
     ),
     h("main", { class: "main" }, h(
       "section",
-      { class: "sidebar", "aria-label": "Chats" },
+      { class: "sidebar", "aria-label": t("chats.sidebar") },
       h(
         "div",
         { class: "bar" },
-        h("button", { type: "button", class: "me", title: "Settings", onclick: settings }, face, h("span", { class: "me-names" }, name, handle)),
-        phone ? toolButton("phone", "Phone: what it would show", () => phone.toggle(), { "aria-pressed": "false" }, phone) : null,
-        toolButton("settings", "Settings", settings),
-        toolButton("leave", "Sign out", signOut),
+        h("button", { type: "button", class: "me", title: t("chats.settings"), onclick: settings }, face, h("span", { class: "me-names" }, name, handle)),
+        phone ? toolButton("phone", t("chats.phone"), () => phone.toggle(), { "aria-pressed": "false" }, phone) : null,
+        toolButton("settings", t("chats.settings"), settings),
+        toolButton("leave", t("chats.signOut"), signOut),
       ),
       notKept.node,
       newSignIn.node,
       verification.node,
       find.node,
-      list.node,
+      chats.node,
       status.node,
     ), talk.node),
     phone?.node ?? null,
@@ -101,19 +122,19 @@ export function showApp(root, { config, messenger, leave }) {
     const before = talk.chatId;
     const chat = store.chats.get(openChatId());
     app.dataset.pane = chat ? "chat" : "list";
-    list.select(chat?.id ?? null);
+    chats.select(chat?.id ?? null);
     talk.show(chat ?? null);
     render();
-    if (before && !chat) list.focus(before);
+    if (before && !chat) chats.focus(before);
   }
 
   function render() {
     const { user } = session;
     showAvatar(face, user.id, user.display_name);
     name.textContent = user.display_name;
-    handle.textContent = `@${user.username}`;
-    document.title = store.unread ? `(${store.unread}) Parley` : "Parley";
-    list.render();
+    handle.textContent = handleOf(user.username);
+    document.title = store.unread ? t("page.titleUnread", { number: store.unread }) : "Parley";
+    chats.render();
     find.render();
     talk.render();
     status.render();
@@ -123,7 +144,7 @@ export function showApp(root, { config, messenger, leave }) {
   messenger.onSignedIn = (session) => newSignIn.show(session);
   messenger.onProblem = (text) => verification.say(text);
   messenger.onMessage = (chat, message) => {
-    announce(`${store.titleOf(chat)}: ${message.content?.text ?? "a message"}`);
+    announce(t("chats.announced", { name: store.titleOf(chat), text: message.content?.text ?? t("chats.aMessage") }));
   };
   // The address may name a chat that only the first load brings.
   const unsubscribe = store.subscribe(() => (talk.chatId === (openChatId() ?? null) ? render() : follow()));
@@ -142,7 +163,7 @@ export function showApp(root, { config, messenger, leave }) {
   follow();
   if (hasSignedIn) (onScreenKeys.matches ? app.querySelector("h1") : find).focus();
 
-  return () => {
+  function hide() {
     gone.abort();
     forgetLayers();
     unsubscribe();
@@ -151,15 +172,17 @@ export function showApp(root, { config, messenger, leave }) {
     phone?.stop();
     talk.show(null);
     document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());
-    history.replaceState(null, "", location.pathname + location.search);
-  };
+  }
+
+  return { hide, settings };
 }
 
 /** Signing out removes what was not sent from this browser; so the user is asked once more. */
 function mayLose({ outbox, drafts }) {
-  const counted = (count, what) => (count ? [`${count} ${what}${count === 1 ? "" : "s"}`] : []);
-  const lost = [...counted(outbox.count, "unsent message"), ...counted(drafts.count, "draft")];
-  return !lost.length || confirm(`You have ${lost.join(" and ")}. Sign out and lose that?`);
+  const lost = [];
+  if (outbox.count) lost.push(t("signOut.unsent", { count: outbox.count }));
+  if (drafts.count) lost.push(t("signOut.drafts", { count: drafts.count }));
+  return !lost.length || confirm(t("signOut.confirm", { lost: list(lost) }));
 }
 
 function openChatId() {

@@ -1,15 +1,18 @@
 /** The chats, newest activity first, with what was said last and how much is unread. */
 
 import { h, reconcile, setText } from "../dom.js";
-import { exactTime, shortTime } from "../format.js";
+import { exactTime, number, shortTime } from "../format.js";
+import { parts, t } from "../texts.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { tick } from "./ticks.js";
+
+const MOST_COUNTED = 999;
 
 export function chatList({ messenger, onOpen }) {
   const { store, outbox, drafts } = messenger;
   const list = h("ul", { class: "chats" });
   const empty = h("p", { class: "empty-list" });
-  const node = h("nav", { class: "chat-list", "aria-label": "Your chats" }, list, empty);
+  const node = h("nav", { class: "chat-list", "aria-label": t("chats.list") }, list, empty);
   let selected = null;
   let filter = "";
 
@@ -31,10 +34,10 @@ export function chatList({ messenger, onOpen }) {
   }
 
   function create(chat) {
-    const parts = {
+    const shown = {
       face: avatar(),
-      dot: h("span", { class: "online-dot", hidden: true }, h("span", { class: "visually-hidden" }, "online")),
-      name: h("span", { class: "chat-name" }),
+      dot: h("span", { class: "online-dot", hidden: true }, h("span", { class: "visually-hidden" }, t("chats.online"))),
+      name: h("span", { class: "chat-name", dir: "auto" }),
       time: h("time", { class: "chat-time" }),
       preview: h("span", { class: "chat-preview" }),
       badge: h("span", { class: "badge", hidden: true }),
@@ -42,12 +45,12 @@ export function chatList({ messenger, onOpen }) {
     const button = h(
       "button",
       { type: "button", class: "chat-row", onclick: () => onOpen(chat.id) },
-      h("span", { class: "face" }, parts.face, parts.dot),
-      h("span", { class: "chat-top" }, parts.name, parts.time),
-      h("span", { class: "chat-bottom" }, parts.preview, parts.badge),
+      h("span", { class: "face" }, shown.face, shown.dot),
+      h("span", { class: "chat-top" }, shown.name, shown.time),
+      h("span", { class: "chat-bottom" }, shown.preview, shown.badge),
     );
     const row = h("li", {}, button);
-    row.parts = { ...parts, button };
+    row.parts = { ...shown, button };
     return row;
   }
 
@@ -65,8 +68,8 @@ export function chatList({ messenger, onOpen }) {
     showPreview(preview, chat, last);
     const { unread } = chat;
     badge.hidden = unread === 0;
-    setText(badge, unread > 999 ? "999+" : String(unread));
-    badge.setAttribute("aria-label", `${unread} unread`);
+    setText(badge, unread > MOST_COUNTED ? t("chats.more", { number: MOST_COUNTED }) : number(unread));
+    badge.setAttribute("aria-label", t("chats.unread", { count: unread }));
     if (chat.id === selected) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
   }
@@ -76,7 +79,7 @@ export function chatList({ messenger, onOpen }) {
     if (unsent) return { text: unsent.text, at: unsent.created_at, state: unsent.state };
     const { last } = chat;
     if (!last) return null;
-    const text = last.deleted_at ? "Message deleted" : last.content.text;
+    const text = last.deleted_at ? t("chats.deleted") : last.content.text;
     return { text, at: last.created_at, state: last.sender_id === store.me ? chat.stateOf(last) : null };
   }
 
@@ -87,17 +90,17 @@ export function chatList({ messenger, onOpen }) {
     if (preview.dataset.shown === shown) return;
     preview.dataset.shown = shown;
     preview.classList.toggle("is-typing", typing);
-    if (typing) preview.replaceChildren("typing…");
-    else if (draft) preview.replaceChildren(h("span", { class: "draft" }, "Draft: "), draft);
-    else if (last) preview.replaceChildren(...(last.state ? [tick(last.state)] : []), last.text);
-    else preview.replaceChildren("No messages yet");
+    if (typing) preview.replaceChildren(t("chats.typing"));
+    else if (draft) preview.replaceChildren(...parts("chats.draft", { label: h("span", { class: "draft" }, t("chats.draftLabel")), text: h("bdi", {}, draft) }));
+    else if (last) preview.replaceChildren(...(last.state ? [tick(last.state)] : []), h("bdi", {}, last.text));
+    else preview.replaceChildren(t("chats.empty"));
   }
 
   function render() {
     const chats = shownChats();
     reconcile(list, chats, { key: (chat) => chat.id, create, update });
     node.classList.toggle("is-loading", !store.loaded && !chats.length);
-    const nothing = filter ? "None of your chats is called that." : "No chats yet. Find someone by their username to start one.";
+    const nothing = t(filter ? "chats.noMatch" : "chats.none");
     setText(empty, store.loaded && !chats.length ? nothing : "");
   }
 

@@ -3,6 +3,7 @@
 import { h, setText } from "../dom.js";
 import { icon } from "../icons.js";
 import { lengthOf } from "../text.js";
+import { t } from "../texts.js";
 
 const MOST = 4096;
 const SAY_FROM = 200;
@@ -11,13 +12,14 @@ export function composer({ drafts, onSend, onTyping, onStop }) {
   const input = h("textarea", {
     id: "composer",
     rows: 1,
-    placeholder: "Write a message",
-    "aria-label": "Write a message",
+    dir: "auto",
+    placeholder: t("talk.write"),
+    "aria-label": t("talk.write"),
     "aria-describedby": "composer-note",
     enterkeyhint: "send",
   });
   const note = h("p", { id: "composer-note", class: "composer-note", role: "status" });
-  const button = h("button", { type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)" }, icon("send"));
+  const button = h("button", { type: "submit", class: "send", "aria-label": t("talk.send"), title: t("talk.sendKey") }, icon("send"));
   const node = h("form", { class: "composer" }, note, h("div", { class: "composer-row" }, input, button));
   const onScreenKeys = matchMedia("(pointer: coarse) and (hover: none)");
   let chatId = null;
@@ -34,8 +36,8 @@ export function composer({ drafts, onSend, onTyping, onStop }) {
     input.style.height = "auto";
     input.style.height = `${Math.min(input.scrollHeight, 180)}px`;
     button.disabled = !input.value.trim() || left() < 0;
-    if (left() < 0) setText(note, `${-left()} over the limit of ${MOST} characters.`);
-    else setText(note, left() < SAY_FROM ? `${left()} characters left` : "");
+    if (left() < 0) setText(note, t("form.overLimit", { over: -left(), count: MOST }));
+    else setText(note, left() < SAY_FROM ? t("talk.left", { count: left() }) : "");
   }
 
   input.addEventListener("input", () => {

@@ -1,8 +1,9 @@
 /** One conversation: who, what was said, and where one writes. */
 
 import { h, setText } from "../dom.js";
-import { lastSeen } from "../format.js";
+import { facts, handleOf, lastSeen, number } from "../format.js";
 import { icon } from "../icons.js";
+import { t } from "../texts.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { composer } from "./composer.js";
 import { turnOn } from "./held.js";
@@ -13,7 +14,7 @@ import { Scroller } from "./scroller.js";
 export function conversation({ messenger, onClose }) {
   const { store, outbox, drafts } = messenger;
   const face = avatar();
-  const title = h("h2", {});
+  const title = h("h2", { dir: "auto" });
   const presence = h("p", { class: "presence" });
   const start = h("div", { class: "history-start" });
   const messages = messageList({
@@ -21,10 +22,10 @@ export function conversation({ messenger, onClose }) {
     onRetry: (clientId) => outbox.retry(clientId),
     onDiscard: (clientId) => outbox.discard(clientId),
   });
-  const typing = h("div", { class: "typing", hidden: true }, h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span", { class: "visually-hidden" }, "typing"));
-  const area = h("div", { class: "scroll", tabindex: "0", role: "log", "aria-live": "off", "aria-label": "Messages" }, start, messages.node, typing);
+  const typing = h("div", { class: "typing", hidden: true }, h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span", { class: "visually-hidden" }, t("talk.typing")));
+  const area = h("div", { class: "scroll", tabindex: "0", role: "log", "aria-live": "off", "aria-label": t("talk.messages") }, start, messages.node, typing);
   const jumpCount = h("span", { class: "badge", hidden: true });
-  const jump = h("button", { type: "button", class: "jump", hidden: true, onclick: toNewest }, jumpCount, h("span", { class: "visually-hidden" }, "Go to the newest message"), icon("down"));
+  const jump = h("button", { type: "button", class: "jump", hidden: true, onclick: toNewest }, jumpCount, h("span", { class: "visually-hidden" }, t("talk.toNewest")), icon("down"));
   const write = composer({
     drafts,
     onSend(text) {
@@ -42,7 +43,7 @@ export function conversation({ messenger, onClose }) {
     h(
       "header",
       { class: "bar" },
-      h("button", { type: "button", class: "tool back", "aria-label": "Back to the chats", onclick: onClose }, icon("back")),
+      h("button", { type: "button", class: "tool back", "aria-label": t("talk.back"), onclick: onClose }, icon("back")),
       face,
       h("div", { class: "who" }, title, presence),
     ),
@@ -53,9 +54,9 @@ export function conversation({ messenger, onClose }) {
     "div",
     { class: "nothing-open" },
     h("img", { src: "logo.svg", alt: "", width: 72, height: 72 }),
-    h("p", {}, "Choose a chat, or find someone by their username."),
+    h("p", {}, t("talk.choose")),
   );
-  const node = h("section", { class: "pane", id: "conversation", tabindex: -1, "aria-label": "Conversation" }, talk, nothing);
+  const node = h("section", { class: "pane", id: "conversation", tabindex: -1, "aria-label": t("talk.pane") }, talk, nothing);
 
   let chat = null;
   let newAfter = null;
@@ -108,7 +109,7 @@ export function conversation({ messenger, onClose }) {
     if (!chat) return;
     jump.hidden = scroller.atEnd;
     jumpCount.hidden = chat.unread === 0;
-    setText(jumpCount, String(chat.unread));
+    setText(jumpCount, number(chat.unread));
     if (scroller.nearStart && !chat.loadError) messenger.loadEarlier(chat);
     look();
   }
@@ -128,11 +129,12 @@ export function conversation({ messenger, onClose }) {
   function showPresence() {
     const state = store.presence.get(chat.partnerId);
     let text = "";
-    if (store.isTyping(chat.id)) text = "typing…";
-    else if (state?.online) text = "online";
+    const isTyping = store.isTyping(chat.id);
+    if (isTyping) text = t("chats.typing");
+    else if (state?.online) text = t("chats.online");
     else if (state?.last_seen_at) text = lastSeen(state.last_seen_at);
     setText(presence, text);
-    presence.classList.toggle("is-live", text === "typing…" || text === "online");
+    presence.classList.toggle("is-live", Boolean(isTyping || state?.online));
   }
 
   function showStart(name, person) {
@@ -144,16 +146,16 @@ export function conversation({ messenger, onClose }) {
         chat.forgiveLoading();
         messenger.loadEarlier(chat);
       };
-      const retry = h("button", { type: "button", class: "link", onclick: again }, "Try again");
+      const retry = h("button", { type: "button", class: "link", onclick: again }, t("common.tryAgain"));
       turnOn(retry, { retryAfter: Math.max(0, chat.loadFrom - Date.now()) });
       start.replaceChildren(h("p", {}, chat.loadError), retry);
     } else if (chat.hasEarlier) {
-      start.replaceChildren(h("p", { class: "loading" }, "Loading earlier messages…"));
+      start.replaceChildren(h("p", { class: "loading" }, t("talk.loading")));
     } else {
       const big = avatar("large");
       showAvatar(big, chat.partnerId, name);
-      const about = [person?.username ? `@${person.username}` : null, person?.about].filter(Boolean).join(" · ");
-      start.replaceChildren(big, h("strong", {}, name), h("p", {}, about), h("p", { class: "beginning" }, "This is where your chat begins."));
+      const about = [person?.username ? handleOf(person.username) : null, person?.about].filter(Boolean);
+      start.replaceChildren(big, h("strong", { dir: "auto" }, name), h("p", {}, about.length ? facts(...about) : ""), h("p", { class: "beginning" }, t("talk.begins")));
     }
   }
 

@@ -3,6 +3,7 @@
 import { h } from "../dom.js";
 import { told } from "../errors.js";
 import { exactTime } from "../format.js";
+import { t } from "../texts.js";
 import { passwordForm } from "./proof.js";
 
 const LOOK_EVERY = 5000;
@@ -16,32 +17,32 @@ export function ownData(api) {
     try {
       tell(await api.get("/v1/users/me/export"));
     } catch (error) {
-      if (error.code === "export_not_found") offer("An archive of your profile, devices, chats and messages. A mail tells you when it is ready.");
+      if (error.code === "export_not_found") offer(t("data.explained"));
       else show(h("p", { class: "form-message is-problem", role: "status" }, told(error)));
     }
   }
 
   function tell({ status, expires_at }) {
     if (status === "waiting") {
-      show(h("p", { class: "hint", role: "status" }, "Your archive is being made. You may close this."));
+      show(h("p", { class: "hint", role: "status" }, t("data.waiting")));
       setTimeout(() => node.isConnected && load(), LOOK_EVERY);
     } else if (status === "ready") ready(expires_at);
-    else offer("Your archive could not be made. Ask for it once more.");
+    else offer(t("data.failed"));
   }
 
   function offer(explained) {
-    const ask = passwordForm("Export my data", async (body) => tell(await api.post("/v1/users/me/export", body)));
+    const ask = passwordForm(t("data.export"), async (body) => tell(await api.post("/v1/users/me/export", body)));
     show(h("p", { class: "hint" }, explained), ask);
   }
 
   function ready(expires_at) {
-    const link = passwordForm("Get a link", async (body) => fetchable(await api.post("/v1/users/me/export/link", body)));
-    show(h("p", { class: "hint", role: "status" }, `Your archive is ready, until ${exactTime(expires_at)}.`), link);
+    const link = passwordForm(t("data.getLink"), async (body) => fetchable(await api.post("/v1/users/me/export/link", body)));
+    show(h("p", { class: "hint", role: "status" }, t("data.ready", { when: exactTime(expires_at) })), link);
   }
 
   function fetchable({ url }) {
-    const link = h("a", { class: "button primary", href: url, rel: "noreferrer" }, "Download the archive");
-    show(h("p", { class: "hint", role: "status" }, "The link works for five minutes. Do not give it to anybody."), link);
+    const link = h("a", { class: "button primary", href: url, rel: "noreferrer" }, t("data.download"));
+    show(h("p", { class: "hint", role: "status" }, t("data.linkHint")), link);
     link.focus();
   }
 

@@ -3,17 +3,18 @@
 import { nameOfDevice } from "../device.js";
 import { h } from "../dom.js";
 import { told } from "../errors.js";
-import { exactTime, shortTime } from "../format.js";
+import { exactTime, facts, shortTime } from "../format.js";
+import { t } from "../texts.js";
 import { turnOn } from "./held.js";
 
 const SHOWN_AT_ONCE = 50;
 
 /** The list, which loads itself. */
 export function devices(api) {
-  const list = h("ul", { class: "devices", "aria-label": "Devices" });
-  const note = h("p", { class: "form-message", role: "status" }, "Loading…");
-  const more = h("button", { type: "button", class: "link", hidden: true, onclick: () => attempt(more, load) }, "Show more");
-  const others = h("button", { type: "button", class: "button quiet", hidden: true, onclick: () => attempt(others, endOthers) }, "Sign out all others");
+  const list = h("ul", { class: "devices", "aria-label": t("settings.devices") });
+  const note = h("p", { class: "form-message", role: "status" }, t("common.loading"));
+  const more = h("button", { type: "button", class: "link", hidden: true, onclick: () => attempt(more, load) }, t("devices.more"));
+  const others = h("button", { type: "button", class: "button quiet", hidden: true, onclick: () => attempt(others, endOthers) }, t("devices.endOthers"));
   let next = null;
 
   async function load() {
@@ -29,24 +30,24 @@ export function devices(api) {
     list.replaceChildren(...[...list.children].filter((item) => "current" in item.dataset));
     next = null;
     more.hidden = others.hidden = true;
-    return "Your other devices are signed out.";
+    return t("devices.othersEnded");
   }
 
   function row(session) {
     const name = nameOfDevice(session);
-    const used = session.current ? "This device" : `Last used ${shortTime(session.last_used_at)}`;
+    const used = session.current ? t("devices.this") : t("devices.used", { when: shortTime(session.last_used_at) });
     const item = h(
       "li",
       { class: "device", "data-current": session.current },
-      h("div", { class: "device-names" }, h("strong", { title: session.user_agent }, name), h("span", { class: "hint" }, `${used} · signed in ${exactTime(session.created_at)}`)),
+      h("div", { class: "device-names" }, h("strong", { title: session.user_agent, dir: "auto" }, name), h("span", { class: "hint" }, facts(used, t("devices.signedIn", { when: exactTime(session.created_at) })))),
     );
     const end = async () => {
       await api.delete(`/v1/auth/sessions/${session.id}`);
       item.remove();
       others.hidden = list.childElementCount < 2;
-      return `${name} is signed out.`;
+      return t("devices.ended", { name });
     };
-    const button = h("button", { type: "button", class: "button quiet", "aria-label": `Sign out ${name}`, onclick: () => attempt(button, end) }, "Sign out");
+    const button = h("button", { type: "button", class: "button quiet", "aria-label": t("devices.endOf", { name }), onclick: () => attempt(button, end) }, t("devices.end"));
     if (!session.current) item.append(button);
     return item;
   }

@@ -3,6 +3,7 @@
 import { h, setText } from "../dom.js";
 import { told } from "../errors.js";
 import { lengthOf } from "../text.js";
+import { t } from "../texts.js";
 import { turnOn } from "./held.js";
 
 let count = 0;
@@ -13,7 +14,7 @@ const FIELD_OF_CODE = { username_taken: "username" };
  * the server takes. More of them can be typed, so that nothing is cut, but not sent. */
 export function field(label, { hint = "", tag = "input", most = Infinity, ...attributes }) {
   const id = `field-${(count += 1)}`;
-  const input = h(tag, { id, "aria-describedby": `${id}-note`, ...attributes });
+  const input = h(tag, { id, dir: "auto", "aria-describedby": `${id}-note`, ...attributes });
   const note = h("p", { id: `${id}-note`, class: "field-note" }, hint);
   const node = h("div", { class: "field" }, h("label", { for: id }, label), input, note);
   const problem = (text = "") => {
@@ -23,7 +24,7 @@ export function field(label, { hint = "", tag = "input", most = Infinity, ...att
   };
   const tooLong = () => {
     const over = lengthOf(input.value) - most;
-    return over > 0 ? `${over} over the limit of ${most} characters.` : "";
+    return over > 0 ? t("form.overLimit", { over, count: most }) : "";
   };
   input.addEventListener("input", () => problem(tooLong()));
   return { node, input, problem, tooLong };

@@ -2,8 +2,10 @@
 
 import { h, setText } from "../dom.js";
 import { told } from "../errors.js";
+import { handleOf } from "../format.js";
 import { icon } from "../icons.js";
 import { lengthOf } from "../text.js";
+import { t } from "../texts.js";
 
 const MOST = 32;
 
@@ -12,8 +14,9 @@ export function finder({ messenger, onFilter, onOpen, onDown }) {
   const input = h("input", {
     type: "search",
     id: "find",
-    placeholder: "Find a chat or a username",
-    "aria-label": "Find a chat or a username",
+    dir: "auto",
+    placeholder: t("chats.find"),
+    "aria-label": t("chats.find"),
     "aria-describedby": "find-problem",
     autocomplete: "off",
     autocapitalize: "none",
@@ -31,7 +34,7 @@ export function finder({ messenger, onFilter, onOpen, onDown }) {
 
   function render() {
     start.hidden = !username() || lengthOf(username()) > MOST || (isKnown() && !busy);
-    setText(label, busy ? `Looking for @${username()}…` : `Start a chat with @${username()}`);
+    setText(label, t(busy ? "chats.looking" : "chats.start", { username: handleOf(username()) }));
   }
 
   function clear() {
@@ -65,7 +68,7 @@ export function finder({ messenger, onFilter, onOpen, onDown }) {
     if (busy || !username() || Date.now() < heldUntil) return;
     const wanted = username();
     if (lengthOf(wanted) > MOST) {
-      setText(problem, `A username has at most ${MOST} characters.`);
+      setText(problem, t("chats.usernameTooLong", { count: MOST }));
       return;
     }
     busy = true;
@@ -77,7 +80,7 @@ export function finder({ messenger, onFilter, onOpen, onDown }) {
     } catch (error) {
       heldUntil = Date.now() + (error.retryAfter ?? 0);
       const nobody = error.status === 404 || error.fields?.username;
-      setText(problem, nobody ? `Nobody has the username @${wanted}.` : told(error));
+      setText(problem, nobody ? t("chats.nobody", { username: handleOf(wanted) }) : told(error));
     } finally {
       busy = false;
       render();

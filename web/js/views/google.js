@@ -5,6 +5,7 @@ import { h } from "../dom.js";
 import { told } from "../errors.js";
 import { exactTime } from "../format.js";
 import { goToGoogle, takeForSettings } from "../google.js";
+import { t } from "../texts.js";
 import { field, form } from "./fields.js";
 import { turnOn } from "./held.js";
 import { proofForm } from "./proof.js";
@@ -14,7 +15,7 @@ import { secondStep } from "./second-step.js";
 export function googleButton(api, isEverywhere) {
   const node = h("div", { class: "google" });
   googleStart(api)
-    .then((start) => node.append(toGoogle("Continue with Google", start, () => ({ purpose: "sign-in", everywhere: isEverywhere() }))))
+    .then((start) => node.append(toGoogle(t("google.continue"), start, () => ({ purpose: "sign-in", everywhere: isEverywhere() }))))
     .catch(() => null); // Then there are other ways.
   return node;
 }
@@ -22,8 +23,8 @@ export function googleButton(api, isEverywhere) {
 /** Signs in with what Google said, and asks for what else it takes. */
 export function googleStep(api, proof, { onSignedIn, onBack }) {
   const node = h("div", { class: "sign-in-ways" });
-  const note = h("p", { class: "form-message", role: "status" }, "Signing in…");
-  const back = () => h("button", { type: "button", class: "link", onclick: onBack }, "Back to signing in");
+  const note = h("p", { class: "form-message", role: "status" }, t("signIn.busy"));
+  const back = () => h("button", { type: "button", class: "link", onclick: onBack }, t("recovery.back"));
   const attempt = async (more = {}) => signInWithGoogle(api, { ...proof, ...more });
   const show = (...children) => {
     node.replaceChildren(...children, back());
@@ -41,11 +42,11 @@ export function googleStep(api, proof, { onSignedIn, onBack }) {
   }
 
   function usernameForm() {
-    const hint = "You are new here. 3 to 32 of a–z, 0–9 and _: people find you by it.";
-    const fields = { username: field("Username", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", most: 32, required: true, hint }) };
+    const hint = t("google.newHere");
+    const fields = { username: field(t("register.username"), { autocomplete: "username", autocapitalize: "none", spellcheck: "false", most: 32, required: true, hint }) };
     return form(fields, {
-      submitLabel: "Join",
-      busyLabel: "Creating your account…",
+      submitLabel: t("google.join"),
+      busyLabel: t("register.busy"),
       onSubmit: async ({ username }) => onSignedIn(await attempt({ username: username.trim() })),
     }).node;
   }
@@ -67,13 +68,13 @@ export function googleLink(api) {
       else if (proof) finish(proof);
       else off(await googleStart(api.session.api));
     } catch (error) {
-      node.replaceChildren(say(error.code === "google_off" ? "This server does not know Google." : told(error)));
+      node.replaceChildren(say(told(error)));
     }
   }
 
   function on(since) {
-    const unlink = h("button", { type: "button", class: "button quiet", onclick: remove }, "Unlink Google");
-    node.replaceChildren(h("p", { class: "hint" }, `Your Google account signs you in, since ${exactTime(since)}.`), unlink);
+    const unlink = h("button", { type: "button", class: "button quiet", onclick: remove }, t("google.unlink"));
+    node.replaceChildren(h("p", { class: "hint" }, t("google.linked", { when: exactTime(since) })), unlink);
   }
 
   async function remove({ target }) {
@@ -88,14 +89,14 @@ export function googleLink(api) {
   }
 
   function off(start) {
-    node.replaceChildren(h("p", { class: "hint" }, "Your Google account can sign you in."), toGoogle("Link Google", start, () => ({ purpose: "link" })));
+    node.replaceChildren(h("p", { class: "hint" }, t("google.canLink")), toGoogle(t("google.link"), start, () => ({ purpose: "link" })));
   }
 
   function finish(proof) {
-    const fields = { password: field("Password, to be sure", { type: "password", autocomplete: "current-password", required: true }) };
+    const fields = { password: field(t("form.passwordAgain"), { type: "password", autocomplete: "current-password", required: true }) };
     const { node: asking } = proofForm(fields, {
-      submitLabel: "Finish linking Google",
-      busyLabel: "Linking…",
+      submitLabel: t("google.finish"),
+      busyLabel: t("google.finishBusy"),
       submitClass: "quiet",
       onSubmit: async (values) => {
         await api.put("/v1/users/me/google", { ...proof, ...values });
@@ -110,5 +111,5 @@ export function googleLink(api) {
 }
 
 function toGoogle(submitLabel, start, options) {
-  return form({}, { submitLabel, busyLabel: "Going to Google…", submitClass: "quiet", onSubmit: () => goToGoogle(start, options()) }).node;
+  return form({}, { submitLabel, busyLabel: t("google.going"), submitClass: "quiet", onSubmit: () => goToGoogle(start, options()) }).node;
 }

@@ -3,15 +3,16 @@
 import { h, reconcile, setText } from "../dom.js";
 import { shortTime } from "../format.js";
 import { linkified } from "../linkify.js";
+import { t } from "../texts.js";
 
 const LOOK_EVERY = 2000;
 const MOST_SHOWN = 20;
 
 /** A list that opens and then keeps itself current, as long as it is on the page. */
 export function mailbox() {
-  const list = h("ol", { class: "mails", "aria-label": "Mails" });
+  const list = h("ol", { class: "mails", "aria-label": t("local.mailList") });
   const empty = h("p", { class: "hint" });
-  const node = h("details", { class: "mailbox" }, h("summary", {}, "Mails of the local cloud"), list, empty);
+  const node = h("details", { class: "mailbox" }, h("summary", {}, t("local.mails")), list, empty);
   let timer = null;
 
   node.addEventListener("toggle", () => {
@@ -27,16 +28,16 @@ export function mailbox() {
     try {
       const answer = await fetch("_local/mails", { cache: "no-store", signal: AbortSignal.timeout(5000) });
       const { items } = await answer.json();
-      setText(empty, items.length ? "" : "Nothing yet. Mails leave within a minute.");
+      setText(empty, items.length ? "" : t("local.noMails"));
       reconcile(list, items.slice(0, MOST_SHOWN), { key: (mail) => String(mail.id), create, update: () => null });
     } catch {
-      setText(empty, "The local cloud does not answer.");
+      setText(empty, t("local.silent"));
     }
   }
 
   function create(mail) {
     const head = h("div", { class: "mail-top" }, h("strong", {}, mail.subject), h("time", {}, shortTime(mail.received_at)));
-    return h("li", { class: "mail" }, head, h("span", { class: "hint" }, `to ${mail.to}`), h("p", { class: "mail-text" }, linkified(mail.text)));
+    return h("li", { class: "mail" }, head, h("span", { class: "hint" }, t("local.to", { whom: mail.to })), h("p", { class: "mail-text", dir: "auto" }, linkified(mail.text)));
   }
 
   return node;

@@ -3,6 +3,7 @@
 import { h, reconcile, setText } from "../dom.js";
 import { exactTime, timeOf } from "../format.js";
 import { linkified } from "../linkify.js";
+import { t } from "../texts.js";
 import { tick } from "./ticks.js";
 
 /** A list that shows rows; `nameOf(id)` names senders, the others act on a failed message. */
@@ -18,7 +19,7 @@ export function messageList({ nameOf, onRetry, onDiscard }) {
       setText(item.firstElementChild, row.text);
       return;
     }
-    const name = row.mine ? "You" : nameOf(row.sender);
+    const name = row.mine ? t("talk.you") : nameOf(row.sender);
     const shown = [row.rev, row.state, row.error, row.joins, row.joined, name].join();
     if (item.dataset.shown === shown) return;
     item.dataset.shown = shown;
@@ -28,17 +29,17 @@ export function messageList({ nameOf, onRetry, onDiscard }) {
 
   function bubble(row, name) {
     const text = h("span", { class: "text", dir: "auto" });
-    if (row.text === null) text.append(h("em", {}, "This message was deleted"));
+    if (row.text === null) text.append(h("em", {}, t("talk.deleted")));
     else text.append(...linkified(row.text));
     return h(
       "div",
       { class: "bubble" },
-      h("span", { class: "visually-hidden" }, `${name}: `),
+      h("span", { class: "visually-hidden" }, t("talk.sender", { name }), " "),
       text,
       h(
         "span",
         { class: "meta" },
-        row.edited ? h("span", {}, "edited") : null,
+        row.edited ? h("span", {}, t("talk.edited")) : null,
         h("time", { datetime: row.at, title: exactTime(row.at) }, timeOf(row.at)),
         row.state ? tick(row.state) : null,
       ),
@@ -49,9 +50,9 @@ export function messageList({ nameOf, onRetry, onDiscard }) {
     return h(
       "div",
       { class: "failure" },
-      h("span", {}, `Not sent. ${row.error ?? ""}`),
-      h("button", { type: "button", class: "link", onclick: () => onRetry(row.clientId) }, "Try again"),
-      h("button", { type: "button", class: "link", onclick: () => onDiscard(row.clientId) }, "Discard"),
+      h("span", {}, t("talk.failed", { reason: row.error ?? "" })),
+      h("button", { type: "button", class: "link", onclick: () => onRetry(row.clientId) }, t("common.tryAgain")),
+      h("button", { type: "button", class: "link", onclick: () => onDiscard(row.clientId) }, t("talk.discard")),
     );
   }
 

@@ -2,13 +2,14 @@
 
 import { h } from "../dom.js";
 import { namedAddress } from "../passkeys.js";
+import { parts, t } from "../texts.js";
 import { form } from "./fields.js";
 
 export function passkeyButton(onSubmit) {
   if (namedAddress()) return moved();
-  return form({}, { submitLabel: "Use a passkey", busyLabel: "Waiting for your passkey…", submitClass: "quiet", onSubmit }).node;
+  return form({}, { submitLabel: t("passkey.use"), busyLabel: t("passkey.useBusy"), submitClass: "quiet", onSubmit }).node;
 }
 
 export function moved() {
-  return h("p", { class: "hint" }, "Passkeys need a name in the address: open ", h("a", { href: namedAddress() }, namedAddress()), " to use them.");
+  return h("p", { class: "hint" }, parts("passkey.otherAddress", { address: h("a", { href: namedAddress(), dir: "ltr" }, namedAddress()) }));
 }

@@ -2,8 +2,9 @@
 
 import { h } from "../dom.js";
 import { told } from "../errors.js";
-import { exactTime, shortTime } from "../format.js";
+import { exactTime, facts, shortTime } from "../format.js";
 import { make, namedAddress } from "../passkeys.js";
+import { t } from "../texts.js";
 import { field, form } from "./fields.js";
 import { turnOn } from "./held.js";
 import { moved } from "./passkey-button.js";
@@ -11,8 +12,8 @@ import { proofForm } from "./proof.js";
 
 /** The part of the settings that loads itself. */
 export function passkeys(api) {
-  const list = h("ul", { class: "devices", "aria-label": "Passkeys" });
-  const note = h("p", { class: "form-message", role: "status" }, "Loading…");
+  const list = h("ul", { class: "devices", "aria-label": t("settings.passkeys") });
+  const note = h("p", { class: "form-message", role: "status" }, t("common.loading"));
   const say = (text, isProblem = false) => {
     note.textContent = text;
     note.classList.toggle("is-problem", isProblem);
@@ -29,19 +30,20 @@ export function passkeys(api) {
   }
 
   function row(passkey) {
-    const used = passkey.last_used_at ? `Last used ${shortTime(passkey.last_used_at)}` : "Not used yet";
-    const button = (label, onclick) => h("button", { type: "button", class: "button quiet", "aria-label": `${label} ${passkey.name}`, onclick }, label);
+    const used = passkey.last_used_at ? t("devices.used", { when: shortTime(passkey.last_used_at) }) : t("passkeys.notUsed");
+    const { name } = passkey;
+    const button = (label, labelOf, onclick) => h("button", { type: "button", class: "button quiet", "aria-label": labelOf, onclick }, label);
     const item = h(
       "li",
       { class: "device" },
-      h("div", { class: "device-names" }, h("strong", {}, passkey.name), h("span", { class: "hint" }, `${used} · added ${exactTime(passkey.created_at)}`)),
-      button("Rename", () => item.replaceWith(rename(passkey))),
-      button("Remove", async ({ target }) => {
+      h("div", { class: "device-names" }, h("strong", { dir: "auto" }, name), h("span", { class: "hint" }, facts(used, t("passkeys.added", { when: exactTime(passkey.created_at) })))),
+      button(t("passkeys.rename"), t("passkeys.renameOf", { name }), () => item.replaceWith(rename(passkey))),
+      button(t("common.remove"), t("passkeys.removeOf", { name }), async ({ target }) => {
         target.disabled = true;
         try {
           await api.delete(`/v1/auth/passkeys/${passkey.id}`);
           item.remove();
-          say(`${passkey.name} is removed. Delete it on your device, too.`);
+          say(t("passkeys.removed", { name }));
         } catch (error) {
           turnOn(target, error);
           say(told(error), true);
@@ -52,10 +54,10 @@ export function passkeys(api) {
   }
 
   function rename(passkey) {
-    const fields = { name: field("Name", { value: passkey.name, most: 64 }) };
+    const fields = { name: field(t("passkeys.name"), { value: passkey.name, most: 64 }) };
     const { node } = form(fields, {
-      submitLabel: "Save",
-      busyLabel: "Saving…",
+      submitLabel: t("common.save"),
+      busyLabel: t("common.saving"),
       submitClass: "quiet",
       onSubmit: async (body) => item.replaceWith(row(await api.patch(`/v1/auth/passkeys/${passkey.id}`, body))),
     });
@@ -64,23 +66,22 @@ export function passkeys(api) {
   }
 
   const fields = {
-    name: field("Name of the new passkey", { value: "My passkey", most: 64 }),
-    password: field("Password, to be sure", { type: "password", autocomplete: "current-password" }),
+    name: field(t("passkeys.newName"), { value: t("passkeys.mine"), most: 64 }),
+    password: field(t("form.passwordAgain"), { type: "password", autocomplete: "current-password" }),
   };
   const { node: adding } = proofForm(fields, {
-    submitLabel: "Add a passkey",
-    busyLabel: "Waiting for your device…",
+    submitLabel: t("passkeys.add"),
+    busyLabel: t("passkeys.addBusy"),
     submitClass: "quiet",
     onSubmit: async ({ name, ...proof }) => {
       const { options } = await api.post("/v1/auth/passkeys/begin", proof);
       const credential = await make(options);
       list.append(row(await api.post("/v1/auth/passkeys", { name, credential })));
       fields.password.input.value = "";
-      return "Added. You can sign in with it.";
+      return t("passkeys.addDone");
     },
   });
 
   load();
-  const explained = "A passkey signs you in by your fingerprint, face or PIN, without a password or a code.";
-  return h("div", { class: "device-list passkeys" }, h("p", { class: "hint" }, explained), list, note, namedAddress() ? moved() : adding);
+  return h("div", { class: "device-list passkeys" }, h("p", { class: "hint" }, t("passkeys.explained")), list, note, namedAddress() ? moved() : adding);
 }

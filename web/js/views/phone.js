@@ -2,8 +2,9 @@
 
 import { usernameOf } from "../device.js";
 import { h, reconcile, setText } from "../dom.js";
-import { shortTime } from "../format.js";
+import { handleOf, shortTime } from "../format.js";
 import { icon } from "../icons.js";
+import { t } from "../texts.js";
 import { openLayer } from "./layers.js";
 import { mailbox } from "./mailbox.js";
 
@@ -12,14 +13,14 @@ const MOST_SHOWN = 30;
 const overlay = matchMedia("(max-width: 70rem)");
 
 export function phonePanel({ messenger, onOpen }) {
-  const list = h("ol", { class: "pushes", "aria-live": "polite", "aria-label": "Notifications" });
+  const list = h("ol", { class: "pushes", "aria-live": "polite", "aria-label": t("settings.notifications") });
   const empty = h("p", { class: "phone-empty" });
   const clock = h("p", { class: "phone-clock", "aria-hidden": "true" });
-  const close = h("button", { type: "button", class: "tool", "aria-label": "Close the phone", onclick: () => set(false) }, icon("close"));
+  const close = h("button", { type: "button", class: "tool", "aria-label": t("local.closePhone"), onclick: () => set(false) }, icon("close"));
   const node = h(
     "aside",
-    { class: "phone-panel", "aria-label": "Phone", hidden: true },
-    h("header", { class: "bar" }, h("div", { class: "who" }, h("h2", {}, "Phone"), h("p", {}, "Pushes of the local cloud")), close),
+    { class: "phone-panel", "aria-label": t("local.phone"), hidden: true },
+    h("header", { class: "bar" }, h("div", { class: "who" }, h("h2", {}, t("local.phone")), h("p", {}, t("local.phoneLead"))), close),
     h("div", { class: "phone" }, clock, list, empty),
     mailbox(),
   );
@@ -66,20 +67,20 @@ export function phonePanel({ messenger, onOpen }) {
       const { items } = await answer.json();
       show(items.slice(0, MOST_SHOWN));
     } catch {
-      setText(empty, "The local cloud does not answer.");
+      setText(empty, t("local.silent"));
     }
   }
 
   function show(pushes) {
     setText(clock, shortTime(new Date().toISOString()));
-    setText(empty, pushes.length ? "" : "Nothing yet. Close someone's tab and write to them: what their phone would show appears here.");
+    setText(empty, pushes.length ? "" : t("local.noPushes"));
     reconcile(list, pushes, { key: (push) => String(push.id ?? push.received_at + push.token), create, update });
   }
 
   function create() {
-    const title = h("strong", {});
+    const title = h("strong", { dir: "auto" });
     const time = h("time", {});
-    const body = h("span", { class: "push-body" });
+    const body = h("span", { class: "push-body", dir: "auto" });
     const to = h("span", { class: "push-to" });
     const button = h("button", { type: "button", class: "push" }, h("span", { class: "push-top" }, title, time), body, to);
     const item = h("li", {}, button);
@@ -93,7 +94,7 @@ export function phonePanel({ messenger, onOpen }) {
     setText(title, push.title ?? "Parley");
     setText(body, push.body ?? "");
     setText(time, shortTime(push.received_at));
-    setText(to, username ? `to @${username}` : "to an unknown device");
+    setText(to, username ? t("local.to", { whom: handleOf(username) }) : t("local.unknownDevice"));
     const chatId = push.data?.chat_id;
     const isMine = messenger.store.chats.has(chatId);
     button.onclick = isMine ? () => onOpen(chatId) : null;

@@ -2,32 +2,39 @@
 
 import { h } from "../dom.js";
 import { told } from "../errors.js";
-import { exactTime } from "../format.js";
+import { exactTime, facts } from "../format.js";
+import { has, list, t } from "../texts.js";
 import { turnOn } from "./held.js";
 
+// The server may know more than this client.
+function said({ scope, text }) {
+  return has(`scope.${scope}`) ? t(`scope.${scope}`) : text;
+}
+
 /** The list, which loads itself. */
-export function programs(api) {
-  const list = h("ul", { class: "devices", "aria-label": "Programs" });
-  const note = h("p", { class: "form-message", role: "status" }, "Loading…");
+export function allowedPrograms(api) {
+  const programs = h("ul", { class: "devices", "aria-label": t("settings.programs") });
+  const note = h("p", { class: "form-message", role: "status" }, t("common.loading"));
 
   async function load() {
     const { items } = await api.get("/v1/auth/programs");
-    list.replaceChildren(...items.map(row));
-    return items.length ? "" : "No other program uses your account.";
+    programs.replaceChildren(...items.map(row));
+    return items.length ? "" : t("programs.none");
   }
 
   function row(program) {
-    const may = program.permissions.map(({ text }) => text).join(", ");
+    const { name } = program;
+    const may = t("programs.may", { what: list(program.permissions.map(said)) });
     const end = async () => {
       await api.delete(`/v1/auth/programs/${program.client_id}`);
       item.remove();
-      return `${program.name} has no access any more.`;
+      return t("programs.ended", { name });
     };
-    const button = h("button", { type: "button", class: "button quiet", "aria-label": `End access of ${program.name}`, onclick: () => attempt(button, end) }, "End access");
+    const button = h("button", { type: "button", class: "button quiet", "aria-label": t("programs.endOf", { name }), onclick: () => attempt(button, end) }, t("programs.end"));
     const item = h(
       "li",
       { class: "device" },
-      h("div", { class: "device-names" }, h("strong", {}, program.name), h("span", { class: "hint" }, `May ${may} · since ${exactTime(program.agreed_at)}`)),
+      h("div", { class: "device-names" }, h("strong", { dir: "auto" }, name), h("span", { class: "hint" }, facts(may, t("programs.since", { when: exactTime(program.agreed_at) })))),
       button,
     );
     return item;
@@ -51,5 +58,5 @@ export function programs(api) {
   }
 
   load().then((text) => say(text, false), (error) => say(told(error), true));
-  return h("div", { class: "device-list programs" }, list, note);
+  return h("div", { class: "device-list programs" }, programs, note);
 }

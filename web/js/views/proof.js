@@ -1,6 +1,7 @@
 /** Forms that ask for the password, and then for the second factor, where the account has one. */
 
 import { h } from "../dom.js";
+import { t } from "../texts.js";
 import { field, form } from "./fields.js";
 import { secondStep } from "./second-step.js";
 
@@ -17,7 +18,7 @@ export function proofForm(fields, { onSubmit, ...options }) {
       if (error.code !== "second_factor_required") throw error;
       const again = (more) => onSubmit({ ...values, ...more });
       const step = secondStep({ again, refused: error, onDone: back, submitLabel: options.submitLabel, submitClass: options.submitClass });
-      node.replaceChildren(step, h("button", { type: "button", class: "link", onclick: () => back("") }, "Cancel"));
+      node.replaceChildren(step, h("button", { type: "button", class: "link", onclick: () => back("") }, t("common.cancel")));
       node.querySelector("input").focus();
     }
   }
@@ -32,6 +33,6 @@ export function proofForm(fields, { onSubmit, ...options }) {
 
 /** Asks for nothing but that. */
 export function passwordForm(submitLabel, onSubmit) {
-  const fields = { password: field("Password, to be sure", { type: "password", autocomplete: "current-password", required: true }) };
-  return proofForm(fields, { submitLabel, busyLabel: "Checking…", submitClass: "quiet", onSubmit }).node;
+  const fields = { password: field(t("form.passwordAgain"), { type: "password", autocomplete: "current-password", required: true }) };
+  return proofForm(fields, { submitLabel, busyLabel: t("common.checking"), submitClass: "quiet", onSubmit }).node;
 }

@@ -1,31 +1,32 @@
 /** Recovery codes, and two ways to keep them. */
 
 import { h, setText } from "../dom.js";
+import { t } from "../texts.js";
 
 const LASTS = 60_000;
 
 export function recoveryCodes(codes) {
   const text = `${codes.join("\n")}\n`;
   const note = h("p", { class: "hint", role: "status" });
-  const copy = h("button", { type: "button", class: "button quiet", onclick: toClipboard }, "Copy");
-  const save = h("button", { type: "button", class: "button quiet", onclick: toFile }, "Download");
+  const copy = h("button", { type: "button", class: "button quiet", onclick: toClipboard }, t("codes.copy"));
+  const save = h("button", { type: "button", class: "button quiet", onclick: toFile }, t("codes.download"));
   const list = h("ul", { class: "recovery-codes" }, codes.map((code) => h("li", {}, h("code", {}, code))));
 
   async function toClipboard() {
     try {
       await navigator.clipboard.writeText(text); // It is missing on plain http.
-      setText(note, "Copied. Paste them in a safe place.");
+      setText(note, t("codes.copied"));
     } catch {
       getSelection().selectAllChildren(list);
-      setText(note, "This browser does not let the page copy. The codes are selected: copy them with your keyboard.");
+      setText(note, t("codes.cannotCopy"));
     }
   }
 
   function toFile() {
-    const url = URL.createObjectURL(new Blob([`Parley recovery codes\n\n${text}`], { type: "text/plain" }));
+    const url = URL.createObjectURL(new Blob([`${t("codes.file")}\n\n${text}`], { type: "text/plain" }));
     h("a", { href: url, download: "parley-recovery-codes.txt" }).click();
     setTimeout(() => URL.revokeObjectURL(url), LASTS);
-    setText(note, "Keep the file in a safe place.");
+    setText(note, t("codes.saved"));
   }
 
   return h("div", { class: "recovery" }, list, h("div", { class: "recovery-ways" }, copy, save), note);

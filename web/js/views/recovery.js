@@ -2,34 +2,35 @@
 
 import { requestReset, resetPassword } from "../api.js";
 import { h } from "../dom.js";
+import { t } from "../texts.js";
 import { field, form } from "./fields.js";
 
 /** Asks for a mail. */
 export function forgottenForm(api, { onBack }) {
   const fields = {
-    email: field("E-mail", { type: "email", autocomplete: "email", required: true }),
-    username: field("Username, if you know it", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", most: 32 }),
+    email: field(t("register.email"), { type: "email", autocomplete: "email", required: true }),
+    username: field(t("recovery.username"), { autocomplete: "username", autocapitalize: "none", spellcheck: "false", most: 32 }),
   };
   const { node } = form(fields, {
-    submitLabel: "Mail me a link",
-    busyLabel: "Asking…",
+    submitLabel: t("recovery.submit"),
+    busyLabel: t("recovery.busy"),
     onSubmit: async ({ email, username }) => {
       await requestReset(api, email.trim(), username.trim());
-      return "If an account has this address, a link is on its way to it. It takes up to a minute. If one was mailed within the last 10 minutes, use that.";
+      return t("recovery.sent");
     },
   });
-  node.append(h("button", { type: "button", class: "link", onclick: onBack }, "Back to signing in"));
+  node.append(h("button", { type: "button", class: "link", onclick: onBack }, t("recovery.back")));
   return node;
 }
 
 /** Sets a new password with the token of a link. */
 export function newPasswordForm(api, token, { onDone }) {
   const fields = {
-    new_password: field("New password", { type: "password", autocomplete: "new-password", required: true, hint: "At least 10 characters. A few words are good." }),
+    new_password: field(t("recovery.newPassword"), { type: "password", autocomplete: "new-password", required: true, hint: t("form.passwordHint") }),
   };
   const { node } = form(fields, {
-    submitLabel: "Set new password",
-    busyLabel: "Setting…",
+    submitLabel: t("recovery.setSubmit"),
+    busyLabel: t("recovery.setBusy"),
     onSubmit: async ({ new_password }) => {
       await resetPassword(api, token, new_password);
       onDone();

@@ -1,6 +1,7 @@
 /** What a conversation shows, line by line: days, what is new, messages, unsent messages. */
 
 import { dayKey, dayName } from "../format.js";
+import { t } from "../texts.js";
 
 const GROUPED_WITHIN = 5 * 60_000;
 
@@ -16,7 +17,7 @@ export function rowsOf(chat, unsent, newAfter) {
       before = null;
     }
     if (!marked && !entry.mine && entry.seq > newAfter) {
-      rows.push({ key: "new", kind: "divider", className: "new-mark", text: "New messages" });
+      rows.push({ key: "new", kind: "divider", className: "new-mark", text: t("talk.newMark") });
       marked = true;
       before = null;
     }

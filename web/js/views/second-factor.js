@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { told } from "../errors.js";
+import { parts, t } from "../texts.js";
 import { field, form } from "./fields.js";
 import { passwordForm } from "./proof.js";
 import { recoveryCodes } from "./recovery-codes.js";
@@ -23,23 +24,22 @@ export function secondFactor(api) {
   }
 
   function off() {
-    const explained = "With a second factor, signing in also asks for a code of an authenticator app.";
     show(
-      h("p", { class: "hint" }, explained),
-      passwordForm("Set up a second factor", async (body) => enrol(await post("", body))),
+      h("p", { class: "hint" }, t("secondFactor.explained")),
+      passwordForm(t("secondFactor.setUp"), async (body) => enrol(await post("", body))),
     );
   }
 
   function enrol({ secret, uri }) {
-    const fields = { code: field("Code that the app shows", CODE) };
+    const fields = { code: field(t("secondFactor.code"), CODE) };
     const { node: confirm } = form(fields, {
-      submitLabel: "Turn it on",
-      busyLabel: "Checking…",
+      submitLabel: t("secondFactor.turnOn"),
+      busyLabel: t("common.checking"),
       onSubmit: async ({ code }) => codes((await post("/confirm", { code })).recovery_codes),
     });
     show(
-      h("p", { class: "hint" }, "Add this secret to your authenticator app, or ", h("a", { href: uri }, "open it there"), "."),
-      h("p", {}, h("code", { class: "secret" }, secret.replace(/(.{4})(?=.)/g, "$1 "))),
+      h("p", { class: "hint" }, parts("secondFactor.addSecret", { link: h("a", { href: uri }, t("secondFactor.openThere")) })),
+      h("p", {}, h("code", { class: "secret", dir: "ltr" }, secret.replace(/(.{4})(?=.)/g, "$1 "))),
       confirm,
     );
     fields.code.input.focus();
@@ -47,17 +47,17 @@ export function secondFactor(api) {
 
   function codes(recovery) {
     show(
-      h("p", { role: "status" }, "Keep these recovery codes in a safe place. Each signs you in once, without the app, and they are shown only now."),
+      h("p", { role: "status" }, t("secondFactor.keepCodes")),
       recoveryCodes(recovery),
-      h("button", { type: "button", class: "button quiet", onclick: load }, "I have kept them"),
+      h("button", { type: "button", class: "button quiet", onclick: load }, t("secondFactor.kept")),
     );
   }
 
   function on(left) {
     show(
-      h("p", { class: "hint" }, `Signing in asks for a code. You have ${left} recovery codes left.`),
-      h("details", {}, h("summary", {}, "New recovery codes"), passwordForm("Make new codes", async (body) => codes((await post("/recovery-codes", body)).recovery_codes))),
-      h("details", {}, h("summary", {}, "Turn it off"), passwordForm("Turn off the second factor", async (body) => {
+      h("p", { class: "hint" }, t("secondFactor.on", { count: left })),
+      h("details", {}, h("summary", {}, t("secondFactor.newCodes")), passwordForm(t("secondFactor.makeCodes"), async (body) => codes((await post("/recovery-codes", body)).recovery_codes))),
+      h("details", {}, h("summary", {}, t("secondFactor.off")), passwordForm(t("secondFactor.turnOff"), async (body) => {
         await post("/disable", body);
         off();
       })),

@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { answer } from "../passkeys.js";
+import { t } from "../texts.js";
 import { field, form } from "./fields.js";
 import { passkeyButton } from "./passkey-button.js";
 
@@ -9,11 +10,11 @@ export const CODE = { autocomplete: "one-time-code", autocapitalize: "none", spe
 
 /** Asks for a code, or a passkey where there is one. `again(more)` tries once more with either, and
  * what comes of it goes to `onDone`; `refused` is how the server asked. */
-export function secondStep({ again, refused, onDone, submitLabel = "Sign in", submitClass = "primary" }) {
-  const fields = { second_factor: field("Code", { ...CODE, hint: "Of your authenticator app, or one of your recovery codes." }) };
+export function secondStep({ again, refused, onDone, submitLabel = t("signIn.submit"), submitClass = "primary" }) {
+  const fields = { second_factor: field(t("secondStep.code"), { ...CODE, hint: t("secondStep.hint") }) };
   const { node } = form(fields, {
     submitLabel,
-    busyLabel: "Checking…",
+    busyLabel: t("common.checking"),
     submitClass,
     onSubmit: async ({ second_factor }) => onDone(await again({ second_factor: second_factor.trim() })),
   });

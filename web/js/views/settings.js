@@ -2,7 +2,9 @@
 
 import { h } from "../dom.js";
 import { told } from "../errors.js";
+import { facts, handleOf } from "../format.js";
 import { icon } from "../icons.js";
+import { t } from "../texts.js";
 import { ownData } from "./data.js";
 import { devices } from "./devices.js";
 import { field, form } from "./fields.js";
@@ -11,7 +13,7 @@ import { turnOn } from "./held.js";
 import { openLayer } from "./layers.js";
 import { look } from "./look.js";
 import { passkeys } from "./passkeys.js";
-import { programs } from "./programs.js";
+import { allowedPrograms } from "./programs.js";
 import { proofForm } from "./proof.js";
 import { secondFactor } from "./second-factor.js";
 
@@ -23,10 +25,10 @@ export function openSettings({ messenger, leave }) {
     h(
       "header",
       { class: "bar" },
-      h("h2", { id: "settings-title" }, "Settings"),
-      h("button", { type: "button", class: "tool", "aria-label": "Close", onclick: close }, icon("close")),
+      h("h2", { id: "settings-title" }, t("settings.title")),
+      h("button", { type: "button", class: "tool", "aria-label": t("common.close"), onclick: close }, icon("close")),
     ),
-    h("div", { class: "settings-body" }, profile(messenger), previews(messenger), section("Look", look()), password(messenger), section("Second factor", secondFactor(messenger.api)), section("Passkeys", passkeys(messenger.api)), section("Google", googleLink(messenger.api)), section("Devices", devices(messenger.api)), section("Programs", programs(messenger.api)), section("Your data", ownData(messenger.api)), goodbye(messenger, leave)),
+    h("div", { class: "settings-body" }, profile(messenger), previews(messenger), section(t("settings.look"), look()), password(messenger), section(t("settings.secondFactor"), secondFactor(messenger.api)), section(t("settings.passkeys"), passkeys(messenger.api)), section(t("settings.google"), googleLink(messenger.api)), section(t("settings.devices"), devices(messenger.api)), section(t("settings.programs"), allowedPrograms(messenger.api)), section(t("settings.data"), ownData(messenger.api)), goodbye(messenger, leave)),
   );
   const closed = openLayer(close);
   dialog.addEventListener("close", () => {
@@ -49,24 +51,25 @@ async function change(messenger, changes) {
 function profile(messenger) {
   const { user } = messenger.session;
   const fields = {
-    display_name: field("Your name", { value: user.display_name, most: 64, autocomplete: "name" }),
-    about: field("About you", { value: user.about ?? "", most: 140 }),
+    display_name: field(t("settings.name"), { value: user.display_name, most: 64, autocomplete: "name" }),
+    about: field(t("settings.about"), { value: user.about ?? "", most: 140 }),
   };
   const { node } = form(fields, {
-    submitLabel: "Save",
-    busyLabel: "Saving…",
+    submitLabel: t("common.save"),
+    busyLabel: t("common.saving"),
     onSubmit: async (values) => {
       await change(messenger, values);
-      return "Saved.";
+      return t("common.saved");
     },
   });
-  return section("Profile", h("p", { class: "hint" }, `@${user.username} · ${user.email}${user.email_verified ? "" : ", not verified"}`), node);
+  const email = user.email_verified ? user.email : t("settings.notVerified", { email: user.email });
+  return section(t("settings.profile"), h("p", { class: "hint" }, facts(handleOf(user.username), email)), node);
 }
 
 function previews(messenger) {
   const input = h("input", { type: "checkbox", id: "push-previews", role: "switch", "aria-describedby": "previews-note" });
   input.checked = messenger.session.user.push_previews;
-  const hint = "If not, a notification only says that there is a new message.";
+  const hint = t("settings.previewsHint");
   const note = h("p", { class: "hint", id: "previews-note", role: "status" }, hint);
   input.addEventListener("change", async () => {
     const wanted = input.checked;
@@ -83,41 +86,41 @@ function previews(messenger) {
     turnOn(input, problem);
     input.focus();
   });
-  return section("Notifications", h("label", { class: "switch", for: "push-previews" }, h("span", {}, "Show what a message says"), input), note);
+  return section(t("settings.notifications"), h("label", { class: "switch", for: "push-previews" }, h("span", {}, t("settings.previews")), input), note);
 }
 
 function password(messenger) {
   const fields = {
-    current_password: field("Current password", { type: "password", autocomplete: "current-password" }),
-    new_password: field("New password", { type: "password", autocomplete: "new-password", hint: "At least 10 characters." }),
+    current_password: field(t("password.current"), { type: "password", autocomplete: "current-password" }),
+    new_password: field(t("password.new"), { type: "password", autocomplete: "new-password", hint: t("form.passwordHintShort") }),
   };
   const { node } = proofForm(fields, {
-    submitLabel: "Change password",
-    busyLabel: "Changing…",
+    submitLabel: t("password.submit"),
+    busyLabel: t("common.changing"),
     submitClass: "quiet",
     onSubmit: async (values) => {
       await messenger.api.post("/v1/auth/password", values);
       Object.values(fields).forEach((one) => (one.input.value = ""));
-      return "Changed. Your other devices are signed out.";
+      return t("password.done");
     },
   });
-  return section("Password", node);
+  return section(t("settings.password"), node);
 }
 
 function goodbye(messenger, leave) {
-  const fields = { password: field("Password, to be sure", { type: "password", autocomplete: "current-password" }) };
+  const fields = { password: field(t("form.passwordAgain"), { type: "password", autocomplete: "current-password" }) };
   const { node } = proofForm(fields, {
-    submitLabel: "Delete my account",
-    busyLabel: "Deleting…",
+    submitLabel: t("leave.submit"),
+    busyLabel: t("leave.busy"),
     submitClass: "danger",
     onSubmit: async (values) => {
       await messenger.api.post("/v1/users/me/delete", values);
       messenger.outbox.clear();
       messenger.drafts.clear();
-      messenger.session.end("Your account is deleted.");
-      leave("Your account is deleted.");
+      const reason = t("signOut.accountDeleted");
+      messenger.session.end(reason);
+      leave(reason);
     },
   });
-  const what = "Your profile and devices go; what you wrote stays with those you wrote to, as from a deleted user.";
-  return section("Delete account", h("details", {}, h("summary", {}, "I want to leave"), h("p", { class: "hint" }, what), node));
+  return section(t("leave.title"), h("details", {}, h("summary", {}, t("leave.open")), h("p", { class: "hint" }, t("leave.explained")), node));
 }

@@ -3,11 +3,12 @@
 import { nameOfDevice } from "../device.js";
 import { h, setText } from "../dom.js";
 import { shortTime } from "../format.js";
+import { t } from "../texts.js";
 
 export function signInNotice({ onLook }) {
   const text = h("span", { role: "status" });
-  const look = h("button", { type: "button", class: "link", onclick: () => { hide(); onLook(); } }, "Show my devices");
-  const dismiss = h("button", { type: "button", class: "link", onclick: hide }, "It was me");
+  const look = h("button", { type: "button", class: "link", onclick: () => { hide(); onLook(); } }, t("notice.showDevices"));
+  const dismiss = h("button", { type: "button", class: "link", onclick: hide }, t("notice.wasMe"));
   const node = h("p", { class: "banner sign-in-notice", hidden: true }, text, h("span", { class: "banner-links" }, dismiss, look));
 
   function hide() {
@@ -15,7 +16,7 @@ export function signInNotice({ onLook }) {
   }
 
   function show(session) {
-    setText(text, `Your account was signed in to at ${shortTime(session.created_at)}. The device: ${nameOfDevice(session)}.`);
+    setText(text, t("notice.signedIn", { time: shortTime(session.created_at), device: nameOfDevice(session) }));
     node.hidden = false;
   }
 

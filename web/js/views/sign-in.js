@@ -1,26 +1,44 @@
 /** The first page: sign in, or register, on this server or another. */
 
 import { register, signIn, signInByPasskey } from "../api.js";
-import { chooseServer, chosenServer } from "../config.js";
+import { chooseServer, chosenServer, EXAMPLE_SERVER } from "../config.js";
 import { h } from "../dom.js";
+import { onLanguage } from "../language.js";
 import { answer } from "../passkeys.js";
+import { t } from "../texts.js";
 import { field, form } from "./fields.js";
 import { googleButton, googleStep } from "./google.js";
+import { drawAgain, languageChoice } from "./language.js";
 import { mailbox } from "./mailbox.js";
 import { passkeyButton } from "./passkey-button.js";
 import { forgottenForm, newPasswordForm } from "./recovery.js";
 import { secondStep } from "./second-step.js";
 
 /** `onSignedIn(answer, everywhere)`: in all tabs, or in this one alone. */
-export function showSignIn(root, { config, notice, reset = null, google = null, onSignedIn }) {
+export function showSignIn(root, options) {
   document.title = "Parley";
+  let page;
+  const draw = (kept) => {
+    page = signInPage({ ...options, ...kept });
+    root.replaceChildren(page.node);
+    page.begin();
+  };
+  const stop = onLanguage(() => {
+    if (page.node.isConnected) drawAgain(() => draw(page.kept()));
+    else stop();
+  });
+  draw({});
+}
+
+/** `first` is the form to begin with, `typed` what its fields hold. */
+function signInPage({ config, notice, reset = null, google = null, onSignedIn, first, stays, typed = {} }) {
   const panel = h("div", { class: "sign-in-panel" });
   const tabs = {
-    "sign-in": h("button", { type: "button", "aria-pressed": "true" }, "Sign in"),
-    register: h("button", { type: "button", "aria-pressed": "false" }, "Create account"),
+    "sign-in": h("button", { type: "button", "aria-pressed": "true" }, t("signIn.tab")),
+    register: h("button", { type: "button", "aria-pressed": "false" }, t("signIn.registerTab")),
   };
   // On one machine, two tabs are two people who try the client out.
-  const stay = h("input", { type: "checkbox", id: "stay", checked: google ? google.everywhere : !config.local });
+  const stay = h("input", { type: "checkbox", id: "stay", checked: stays ?? (google ? google.everywhere : !config.local) });
   const done = (answer) => onSignedIn(answer, stay.checked);
   const said = h("p", { class: "notice", role: "status" }, notice);
   const forms = {
@@ -30,47 +48,62 @@ export function showSignIn(root, { config, notice, reset = null, google = null, 
     google: () => googleStep(config.api, google.proof, { onSignedIn: done, onBack: () => show("sign-in") }),
     reset: () => newPasswordForm(config.api, reset, { onDone: wasReset }),
   };
+  let shown = first ?? (reset ? "reset" : google ? "google" : "sign-in");
   const show = (name) => {
+    shown = name;
     for (const [key, tab] of Object.entries(tabs)) tab.setAttribute("aria-pressed", String(key === name));
     panel.replaceChildren(forms[name]());
     panel.querySelector("input")?.focus({ preventScroll: true });
   };
   const wasReset = () => {
-    said.textContent = "Your new password is set. Sign in with it.";
+    said.textContent = t("signIn.resetDone");
     show("sign-in");
   };
   for (const [name, tab] of Object.entries(tabs)) tab.addEventListener("click", () => show(name));
-  root.replaceChildren(
+  const node = h(
+    "main",
+    { class: "sign-in" },
     h(
-      "main",
-      { class: "sign-in" },
-      h(
-        "div",
-        { class: "sign-in-card" },
-        h("img", { class: "logo", src: "logo.svg", alt: "", width: 56, height: 56 }),
-        h("h1", {}, "Parley"),
-        h("p", { class: "sign-in-lead" }, "Live when you are here. Waiting when you are not."),
-        said,
-        h("div", { class: "segments" }, Object.values(tabs)),
-        panel,
-        h("label", { class: "stay", for: "stay" }, stay, "Stay signed in, in all tabs"),
-        config.local ? h("p", { class: "hint" }, "Without it, each tab is signed in on its own: open a second one to be somebody else.") : null,
-        config.local ? mailbox() : null,
-        serverChoice(),
-      ),
+      "div",
+      { class: "sign-in-card" },
+      h("img", { class: "logo", src: "logo.svg", alt: "", width: 56, height: 56 }),
+      h("h1", {}, "Parley"),
+      h("p", { class: "sign-in-lead" }, t("signIn.lead")),
+      said,
+      h("div", { class: "segments" }, Object.values(tabs)),
+      panel,
+      h("label", { class: "stay", for: "stay" }, stay, t("signIn.stay")),
+      config.local ? h("p", { class: "hint" }, t("signIn.stayHint")) : null,
+      config.local ? mailbox() : null,
+      serverChoice(),
+      languageChoice(),
     ),
   );
-  show(reset ? "reset" : google ? "google" : "sign-in");
+  const inputs = () => [...panel.querySelectorAll("input[autocomplete]")];
+
+  return {
+    node,
+    begin() {
+      show(shown);
+      for (const input of inputs()) input.value = typed[input.autocomplete] ?? "";
+    },
+    kept: () => ({
+      first: shown,
+      notice: said.textContent,
+      stays: stay.checked,
+      typed: Object.fromEntries(inputs().map((input) => [input.autocomplete, input.value])),
+    }),
+  };
 }
 
 function signInForm(api, onSignedIn, { isEverywhere, onForgotten }) {
   const fields = {
-    login: field("Username or e-mail", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true }),
-    password: field("Password", { type: "password", autocomplete: "current-password", required: true }),
+    login: field(t("signIn.login"), { autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true }),
+    password: field(t("signIn.password"), { type: "password", autocomplete: "current-password", required: true }),
   };
   const { node } = form(fields, {
-    submitLabel: "Sign in",
-    busyLabel: "Signing in…",
+    submitLabel: t("signIn.submit"),
+    busyLabel: t("signIn.busy"),
     onSubmit: async ({ login, password }) => {
       needAll(fields);
       try {
@@ -83,13 +116,13 @@ function signInForm(api, onSignedIn, { isEverywhere, onForgotten }) {
           ways.replaceChildren(...first);
           fields.login.input.focus();
         };
-        const back = h("button", { type: "button", class: "link", onclick: toFirst }, "Back");
+        const back = h("button", { type: "button", class: "link", onclick: toFirst }, t("common.back"));
         ways.replaceChildren(secondStep({ again, refused: error, onDone: onSignedIn }), back);
         document.querySelector(".sign-in-panel input").focus();
       }
     },
   });
-  node.append(h("button", { type: "button", class: "link", onclick: onForgotten }, "Forgot password?"));
+  node.append(h("button", { type: "button", class: "link", onclick: onForgotten }, t("signIn.forgot")));
   const byPasskey = passkeyButton(async () => onSignedIn(await signInByPasskey(api, answer)));
   const ways = h("div", { class: "sign-in-ways" }, node, byPasskey, googleButton(api, isEverywhere));
   return ways;
@@ -97,26 +130,26 @@ function signInForm(api, onSignedIn, { isEverywhere, onForgotten }) {
 
 function registerForm(api, onSignedIn) {
   const fields = {
-    display_name: field("Your name", { autocomplete: "name", most: 64, required: true }),
-    username: field("Username", {
+    display_name: field(t("register.name"), { autocomplete: "name", most: 64, required: true }),
+    username: field(t("register.username"), {
       autocomplete: "username",
       autocapitalize: "none",
       spellcheck: "false",
       most: 32,
       required: true,
-      hint: "3 to 32 of a–z, 0–9 and _. People find you by it.",
+      hint: t("register.usernameHint"),
     }),
-    email: field("E-mail", { type: "email", autocomplete: "email", required: true }),
-    password: field("Password", {
+    email: field(t("register.email"), { type: "email", autocomplete: "email", required: true }),
+    password: field(t("signIn.password"), {
       type: "password",
       autocomplete: "new-password",
       required: true,
-      hint: "At least 10 characters. A few words are good.",
+      hint: t("form.passwordHint"),
     }),
   };
   const { node } = form(fields, {
-    submitLabel: "Create account",
-    busyLabel: "Creating your account…",
+    submitLabel: t("register.submit"),
+    busyLabel: t("register.busy"),
     onSubmit: async (values) => {
       needAll(fields);
       const { username, email } = values;
@@ -129,29 +162,29 @@ function registerForm(api, onSignedIn) {
 function needAll(fields) {
   const empty = Object.entries(fields).filter(([, one]) => !one.input.value.trim());
   if (!empty.length) return;
-  const problem = new Error("Please fill in every field.");
-  problem.fields = Object.fromEntries(empty.map(([name]) => [name, "Please fill this in."]));
+  const problem = new Error(t("form.fillAll"));
+  problem.fields = Object.fromEntries(empty.map(([name]) => [name, t("form.fillThis")]));
   throw problem;
 }
 
 function serverChoice() {
   const fields = {
-    server: field("Address of the API", {
+    server: field(t("server.address"), {
       type: "url",
       value: chosenServer(),
-      placeholder: "https://chat.example.org/api",
-      hint: "Leave it empty for the server that this page came from.",
+      placeholder: EXAMPLE_SERVER,
+      hint: t("server.hint"),
     }),
   };
   const { node } = form(fields, {
-    submitLabel: "Use this server",
-    busyLabel: "Changing…",
+    submitLabel: t("server.submit"),
+    busyLabel: t("common.changing"),
     submitClass: "quiet",
     onSubmit: async ({ server }) => {
       chooseServer(server);
       location.reload();
     },
   });
-  const where = chosenServer() ? `Server: ${new URL(chosenServer()).host}` : "Server";
+  const where = chosenServer() ? t("server.titleOf", { host: new URL(chosenServer()).host }) : t("server.title");
   return h("details", { class: "server" }, h("summary", {}, where), node);
 }

@@ -2,12 +2,12 @@
 
 import { h } from "../dom.js";
 import { hasFailed, onFailure } from "../storage.js";
+import { t } from "../texts.js";
 
 /** {node, stop}. */
 export function storageNotice() {
-  const text = "This browser has no space left for Parley, or is told to keep no data of it. Unsent messages, drafts and your sign-in are lost when you close this tab.";
-  const dismiss = h("button", { type: "button", class: "link", onclick: () => { dismissed = true; show(); } }, "I understand");
-  const node = h("p", { class: "banner storage-notice", hidden: true }, h("span", { role: "status" }, text), h("span", { class: "banner-links" }, dismiss));
+  const dismiss = h("button", { type: "button", class: "link", onclick: () => { dismissed = true; show(); } }, t("notice.understood"));
+  const node = h("p", { class: "banner storage-notice", hidden: true }, h("span", { role: "status" }, t("notice.notKept")), h("span", { class: "banner-links" }, dismiss));
   let dismissed = false;
 
   function show() {

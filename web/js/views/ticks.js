@@ -2,18 +2,20 @@
 
 import { h } from "../dom.js";
 import { icon } from "../icons.js";
+import { t } from "../texts.js";
 
 const MARKS = {
-  queued: ["clock", "Sending"],
-  sending: ["clock", "Sending"],
-  failed: ["failed", "Not sent"],
-  sent: ["sent", "Sent"],
-  delivered: ["delivered", "Delivered"],
-  read: ["read", "Read"],
+  queued: ["clock", "tick.sending"],
+  sending: ["clock", "tick.sending"],
+  failed: ["failed", "tick.failed"],
+  sent: ["sent", "tick.sent"],
+  delivered: ["delivered", "tick.delivered"],
+  read: ["read", "tick.read"],
 };
 
 export function tick(state) {
-  const [name, word] = MARKS[state];
+  const [name, key] = MARKS[state];
+  const word = t(key);
   return h(
     "span",
     { class: `tick tick-${state}`, title: word, "data-state": state },

@@ -3,6 +3,7 @@
 import { h, setText } from "../dom.js";
 import { told } from "../errors.js";
 import { browser } from "../storage.js";
+import { t } from "../texts.js";
 import { turnOn } from "./held.js";
 
 const LATER = 7 * 86_400_000;
@@ -10,8 +11,8 @@ const LATER = 7 * 86_400_000;
 export function verificationLine({ messenger }) {
   const { session, api } = messenger;
   const text = h("span", { role: "status" });
-  const again = h("button", { type: "button", class: "link", onclick: send }, "Send the link again");
-  const later = h("button", { type: "button", class: "link", onclick: hide }, "Later");
+  const again = h("button", { type: "button", class: "link", onclick: send }, t("verify.again"));
+  const later = h("button", { type: "button", class: "link", onclick: hide }, t("verify.later"));
   const node = h("p", { class: "banner verification", hidden: true }, text, h("span", { class: "banner-links" }, again, later));
   const key = `parley.verify-later.${session.user.id}`;
   let dismissed = browser.read(key) > Date.now();
@@ -22,7 +23,7 @@ export function verificationLine({ messenger }) {
     let problem = null;
     try {
       await api.post("/v1/auth/email/verify-request");
-      say(`A new link is on its way to ${session.user.email}, unless one was mailed within the last 10 minutes.`);
+      say(t("verify.sentAgain", { email: session.user.email }));
     } catch (error) {
       problem = error;
       say(told(error));
@@ -43,7 +44,7 @@ export function verificationLine({ messenger }) {
 
   function render() {
     node.hidden = dismissed || session.user.email_verified !== false;
-    setText(text, said ?? `A link was mailed to ${session.user.email}. Open it to be able to sign in with this address.`);
+    setText(text, said ?? t("verify.mailed", { email: session.user.email }));
   }
 
   return { node, render, say };

@@ -1,0 +1,37 @@
+/** The choice of a language, each by its own name. */
+
+import { h } from "../dom.js";
+import { chooseLanguage, chosenLanguage } from "../language.js";
+import { LANGUAGES } from "../languages.js";
+import { t } from "../texts.js";
+
+const ID = "language";
+
+export function languageChoice() {
+  const chosen = chosenLanguage();
+  const option = (value, label, more = {}) => h("option", { value, selected: value === chosen, ...more }, label);
+  const named = LANGUAGES.map(({ tag, name, dir }) => option(tag, name, { lang: tag, dir }));
+  const select = h("select", { id: ID, "aria-describedby": "language-note", onchange: choose }, option("browser", t("language.browser")), named);
+  const note = h("p", { id: "language-note", class: "field-note", role: "status" });
+
+  async function choose() {
+    note.textContent = "";
+    try {
+      await chooseLanguage(select.value);
+    } catch {
+      select.value = chosenLanguage();
+      note.textContent = t("language.notLoaded");
+    }
+  }
+
+  return h("div", { class: "field" }, h("label", { for: ID }, t("language.label")), select, note);
+}
+
+/** Draws the page again by `draw`, and leaves somebody who chose a language where they were. */
+export function drawAgain(draw, open = () => null) {
+  const choosing = document.activeElement?.id === ID;
+  draw();
+  if (!choosing) return;
+  open();
+  document.getElementById(ID)?.focus();
+}
