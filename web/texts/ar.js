@@ -187,6 +187,7 @@ export default {
   "status.reconnecting": "جارٍ إعادة الاتصال…",
   "status.connecting": "جارٍ الاتصال…",
   "status.tryNow": "المحاولة الآن",
+  "status.back": "عاد الاتصال.",
 
   "notice.notKept": "لم تعد في هذا المتصفح مساحة لـ Parley، أو أنه مضبوط على عدم حفظ بياناته. عند إغلاق علامة التبويب هذه تُفقد الرسائل غير المرسلة والمسودات وتسجيل دخولك.",
   "notice.understood": "فهمت",

@@ -193,6 +193,7 @@ export default {
   "status.reconnecting": "Reconnecting…",
   "status.connecting": "Connecting…",
   "status.tryNow": "Try now",
+  "status.back": "Connected again.",
 
   // Notices above the list
   "notice.notKept": "This browser has no space left for Parley, or is told to keep no data of it. Unsent messages, drafts and your sign-in are lost when you close this tab.",

@@ -169,6 +169,7 @@ function draw(root, { config, messenger, leave }) {
     unsubscribe();
     clearInterval(clock);
     notKept.stop();
+    status.stop();
     phone?.stop();
     talk.show(null);
     document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());
