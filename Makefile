@@ -104,8 +104,9 @@ rotate-keys: cloud ## go one phase on in giving access tokens of STAGE a new key
 	@exec $(CLOUD) rotate-keys --stage "$(STAGE)"
 
 .PHONY: web
-web: setup ## build the web client into build/web, and print the headers to send it with
-	@$(BIN)/python -m local.web build/web
+web: setup ## build the web client into build/web, and say how to serve it; WORKER=0 takes its worker away
+	@rm -rf build/web
+	@$(BIN)/python -m local.web build/web $(if $(filter 0,$(WORKER)),--no-worker)
 
 .PHONY: package
 package: develop ## build what would be deployed, and print its sizes

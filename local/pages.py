@@ -55,7 +55,7 @@ def _sent(file: File, request: web.BaseRequest, common: dict[str, str]) -> web.R
         ((name, body) for name, body in file.encoded.items() if _takes(taken, name)),
         (None, file.body),
     )
-    etag = f'"{file.etag}{f"-{coding}" if coding else ""}"'
+    etag = f'"{file.digest}{f"-{coding}" if coding else ""}"'
     headers = {**common, "Cache-Control": file.cache_control, "ETag": etag}
     if file.encoded:
         headers["Vary"] = "Accept-Encoding"

@@ -38,7 +38,7 @@ _TYPES = {
 }
 _COPIED = (".svg", ".webmanifest")
 """Of these, the files beside `index.html` are served as they are."""
-_LOADERS = [f"--loader:{kind}=file" for kind in (".svg", ".woff2", ".png")]
+_FILES = ["--loader:.woff2=file", "--loader:.png=file"]
 _ALREADY_SMALL = (".woff2", ".png")
 _POLICY = (
     "default-src 'none'; "
@@ -46,9 +46,12 @@ _POLICY = (
     "style-src 'self'{styles}; "
     "img-src 'self' data: blob:; "
     "connect-src 'self' http: https: ws: wss:; "
+    "manifest-src 'self'; "
+    "worker-src 'self'; "
     "base-uri 'none'; "
     "form-action 'none'; "
-    "require-trusted-types-for 'script'"
+    "require-trusted-types-for 'script'; "
+    "trusted-types parley-worker"
 )
 FOREVER = "public, max-age=31536000, immutable"
 """For files whose names have a hash of what is in them."""
@@ -74,8 +77,9 @@ class File:
         return FOREVER if self.name.startswith(f"{_ASSETS}/") else "no-cache"
 
     @cached_property
-    def etag(self) -> str:
-        return hashlib.sha256(self.body).hexdigest()[:32]
+    def digest(self) -> str:
+        """The SHA-256 of the body, in Base64."""
+        return _digest(self.body)
 
     @cached_property
     def encoded(self) -> dict[str, bytes]:
@@ -104,8 +108,9 @@ class Site:
         }
 
 
-def build(folder: Path, *, dev: bool = False) -> Site:
-    """Bundle the client in `folder`. With `dev`, readable and with a source map."""
+def build(folder: Path, *, dev: bool = False, worker: bool = True) -> Site:
+    """Bundle the client in `folder`. With `dev`, readable and with a source map. Without `worker`,
+    browsers forget the service worker that they have of it."""
     with tempfile.TemporaryDirectory() as made:
         outputs = _bundle(folder, Path(made), ["js/main.js", "css/main.css"], dev=dev)
         files = [
@@ -115,6 +120,7 @@ def build(folder: Path, *, dev: bool = False) -> Site:
     files += [File(path.name, path.read_bytes()) for path in _beside(folder)]
     page, policy = _page(folder, outputs)
     files.append(File("index.html", page.encode()))
+    files.append(_worker(folder, files if worker else None))
     return Site({file.name: file for file in files}, policy)
 
 
@@ -124,7 +130,7 @@ def _beside(folder: Path) -> list[Path]:
 
 def _bundle(folder: Path, made: Path, entries: list[str], *, dev: bool) -> dict[str, Any]:
     names = [f"--{kind}-names={_ASSETS}/[name]-[hash]" for kind in ("entry", "chunk", "asset")]
-    options = ["--bundle", "--format=esm", "--splitting", "--charset=utf8", *names, *_LOADERS]
+    options = ["--bundle", "--format=esm", "--splitting", "--charset=utf8", *names, *_FILES]
     options += ["--sourcemap=inline"] if dev else ["--minify"]
     about = made / "about.json"
     esbuild(folder, [*entries, *options, f"--outdir={made}", f"--metafile={about}"])
@@ -138,7 +144,7 @@ def esbuild(folder: Path, arguments: list[str]) -> str:
     if program is None:
         raise BuildFailed("esbuild is not installed: run local/bootstrap.py.")
     done = subprocess.run(
-        [program, *arguments, "--log-level=warning"],
+        [program, *arguments, "--loader:.svg=text", "--log-level=warning"],
         cwd=folder,
         env={**os.environ, "NODE_PATH": str(_PACKAGES)},
         stdin=subprocess.DEVNULL,
@@ -158,20 +164,53 @@ def _page(folder: Path, outputs: dict[str, Any]) -> tuple[str, str]:
     for path, about in outputs.items():
         if (entry := about.get("entryPoint")) in ("js/main.js", "css/main.css"):
             page = page.replace(f'"{entry}"', f'"{_ASSETS}/{Path(path).name}"')
+        if entry == "js/main.js":
+            page = page.replace("</head>", f"{_preloads(about)}</head>")
     styles = _inlined(folder, "css/splash.css")
     scripts = _inlined(folder, "js/splash.js")
     page = page.replace('<link rel="stylesheet" href="css/splash.css">', f"<style>{styles}</style>")
+    page = page.replace('<img src="logo.svg" alt="">', _drawn(folder))
     page = page.replace('<script src="js/splash.js"></script>', f"<script>{scripts}</script>")
     policy = _POLICY.format(scripts=_hash(scripts), styles=_hash(styles))
     return page.replace("{policy}", policy), policy
+
+
+def _preloads(main: dict[str, Any]) -> str:
+    """Has the browser ask at once for what the script will import, and not a round trip later."""
+    needed = [one["path"] for one in main["imports"] if one["kind"] == "import-statement"]
+    link = '  <link rel="modulepreload" href="{}">\n'
+    return "".join(link.format(f"{_ASSETS}/{Path(path).name}") for path in needed)
+
+
+def _worker(folder: Path, files: list[File] | None) -> File:
+    """The service worker, which knows each file by its digest; or one that takes itself away."""
+    shell = None
+    if files is not None:
+        # Some servers redirect from index.html to its folder, and such an answer is no page.
+        names = {"index.html": ""}
+        digests = {names.get(file.name, file.name): f"sha256-{file.digest}" for file in files}
+        version = hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
+        shell = {"version": version, "files": digests}
+    options = ["--minify", "--charset=utf8", f"--define:SHELL={json.dumps(shell)}"]
+    return File("worker.js", esbuild(folder, ["js/worker.js", *options]).encode())
 
 
 def _inlined(folder: Path, name: str) -> str:
     return esbuild(folder, [name, "--minify", "--charset=utf8"]).strip()
 
 
+def _drawn(folder: Path) -> str:
+    """The logo as a part of the page."""
+    drawing = (folder / "logo.svg").read_text().replace("<svg ", '<svg aria-hidden="true" ')
+    return re.sub(r">\s+<", "><", drawing).strip()
+
+
 def _hash(text: str) -> str:
-    return f" 'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    return f" 'sha256-{_digest(text.encode())}'"
+
+
+def _digest(body: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(body).digest()).decode()
 
 
 @dataclass
@@ -189,7 +228,13 @@ class WebClient:
         async with self._building:
             marks = dict(_marks(self.folder)) if self.dev else self._marks
             if self._site is None or marks != self._marks:
-                self._site = await asyncio.to_thread(build, self.folder, dev=self.dev)
+                self._site = await asyncio.to_thread(
+                    # Whoever changes files wants to see them, and not what a worker has kept.
+                    build,
+                    self.folder,
+                    dev=self.dev,
+                    worker=not self.dev,
+                )
                 self._marks = marks
         return self._site
 
@@ -213,9 +258,13 @@ def write(site: Site, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    folder: Path = parser.parse_args().folder
+    parser.add_argument(
+        "--no-worker", action="store_true", help="have browsers forget the service worker"
+    )
+    given = parser.parse_args()
+    folder: Path = given.folder
     try:
-        site = build(WEB)
+        site = build(WEB, worker=not given.no_worker)
     except BuildFailed as problem:
         sys.exit(str(problem))
     write(site, folder)

@@ -2,16 +2,18 @@
 
 import { browser } from "./storage.js";
 import { t } from "./texts.js";
+import { pause } from "./timing.js";
 
 const KEY = "parley.server";
+const MAY_TAKE = 5000;
 export const EXAMPLE_SERVER = "https://chat.example.org/api";
 
 /** {api: base address without a trailing slash ("" is this origin), local: is it the local cloud}. */
 export async function loadConfig() {
   let config = { api: "", local: false };
   try {
-    const answer = await fetch("config.json", { cache: "no-store", signal: AbortSignal.timeout(5000) });
-    if (answer.ok) config = { ...config, ...(await answer.json()) };
+    const answer = await Promise.race([window.configAsked, pause(MAY_TAKE)]); // splash.js asked.
+    if (answer?.ok) config = { ...config, ...(await answer.json()) };
   } catch {
     // Without a config.json this is a plain file server: the API is on this origin.
   }

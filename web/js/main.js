@@ -12,9 +12,11 @@ import { startLanguage } from "./language.js";
 import { takeMailedLink } from "./links.js";
 import { Messenger } from "./messenger.js";
 import { onSignInElsewhere, Session } from "./session.js";
+import { keepShell } from "./shell.js";
 import { t } from "./texts.js";
 import { showTheme } from "./theme.js";
 import { showApp } from "./views/app.js";
+import { showNewVersion } from "./views/new-version.js";
 import { showSignIn } from "./views/sign-in.js";
 
 const root = document.getElementById("app");
@@ -98,6 +100,7 @@ async function verify(messenger, token) {
 keepFocus();
 leaveKeysToInputMethods();
 showTheme();
+keepShell({ onNewVersion: showNewVersion });
 await startLanguage();
 window.addEventListener("hashchange", () => /^#(verify|reset)=/.test(location.hash) && location.reload());
 begin();

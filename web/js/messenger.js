@@ -99,6 +99,7 @@ export class Messenger {
   send(chatId, text) {
     this.stopTyping();
     this.outbox.add(chatId, text);
+    this.onSend?.();
   }
 
   /** Brings an earlier page of history; one at a time for a chat. */

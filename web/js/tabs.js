@@ -51,3 +51,26 @@ async function leased(name, act) {
     if (browser.read(key)?.owner === owner) browser.remove(key);
   }
 }
+
+/** Holds a lock until the function that this answers is called, or the tab ends. `onHeld` is called
+ * once it is ours. Without locks, it never is. */
+export function hold(name, { mode = "exclusive", onHeld = () => null } = {}) {
+  const waiting = new AbortController();
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  const held = () => {
+    onHeld();
+    return released;
+  };
+  Promise.resolve(navigator.locks?.request(name, { mode, signal: waiting.signal }, held)).catch(() => null);
+  return () => {
+    waiting.abort();
+    release();
+  };
+}
+
+/** Whether a tab holds a lock of this name. */
+export async function isHeld(name) {
+  const { held } = await navigator.locks.query();
+  return held.some((lock) => lock.name === name);
+}

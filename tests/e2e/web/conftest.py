@@ -195,7 +195,9 @@ class World:
         return ada, ben, ada.chat_with(ben)
 
     def new_context(self, **options: Any) -> BrowserContext:
-        context = self._browser.new_context(locale="en-GB", **options)
+        """A browser of one's own. It has no service worker, unless that is what is tried."""
+        given = {"locale": "en-GB", "service_workers": "block", **options}
+        context = self._browser.new_context(**given)
         self._contexts.append(context)
         return context
 

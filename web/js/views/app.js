@@ -5,13 +5,16 @@ import { onScreenKeys } from "../focus.js";
 import { handleOf } from "../format.js";
 import { icon } from "../icons.js";
 import { onLanguage } from "../language.js";
+import { isLookedAt, Notifier } from "../notifications.js";
 import { list, t } from "../texts.js";
+import { showUnread } from "../unread.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { chatList } from "./chat-list.js";
 import { conversation } from "./conversation.js";
 import { finder } from "./finder.js";
 import { drawAgain } from "./language.js";
 import { forgetLayers, goBack, step } from "./layers.js";
+import { notificationOffer } from "./notifications.js";
 import { phonePanel } from "./phone.js";
 import { openSettings } from "./settings.js";
 import { signInNotice } from "./sign-in-notice.js";
@@ -57,6 +60,8 @@ function draw(root, { config, messenger, leave }) {
   const verification = verificationLine({ messenger });
   const notKept = storageNotice();
   const newSignIn = signInNotice({ onLook: () => openSettings({ messenger, leave }) });
+  const offer = notificationOffer();
+  const notifier = new Notifier({ messenger, open });
   const phone = config.local ? phonePanel({ messenger, onOpen: open }) : null;
   const face = avatar("small");
   const name = h("strong", { dir: "auto" });
@@ -106,6 +111,7 @@ function draw(root, { config, messenger, leave }) {
       notKept.node,
       newSignIn.node,
       verification.node,
+      offer.node,
       find.node,
       chats.node,
       status.node,
@@ -133,7 +139,8 @@ function draw(root, { config, messenger, leave }) {
     showAvatar(face, user.id, user.display_name);
     name.textContent = user.display_name;
     handle.textContent = handleOf(user.username);
-    document.title = store.unread ? t("page.titleUnread", { number: store.unread }) : "Parley";
+    showUnread(store.unread);
+    notifier.update();
     chats.render();
     find.render();
     talk.render();
@@ -145,7 +152,10 @@ function draw(root, { config, messenger, leave }) {
   messenger.onProblem = (text) => verification.say(text);
   messenger.onMessage = (chat, message) => {
     announce(t("chats.announced", { name: store.titleOf(chat), text: message.content?.text ?? t("chats.aMessage") }));
+    notifier.take(chat, message);
+    if (!isLookedAt()) offer.consider();
   };
+  messenger.onSend = () => offer.consider();
   // The address may name a chat that only the first load brings.
   const unsubscribe = store.subscribe(() => (talk.chatId === (openChatId() ?? null) ? render() : follow()));
   on(window, "hashchange", follow);
@@ -170,6 +180,8 @@ function draw(root, { config, messenger, leave }) {
     clearInterval(clock);
     notKept.stop();
     status.stop();
+    notifier.stop();
+    showUnread(0);
     phone?.stop();
     talk.show(null);
     document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());

@@ -99,9 +99,10 @@ export function chatList({ messenger, onOpen }) {
   function render() {
     const chats = shownChats();
     reconcile(list, chats, { key: (chat) => chat.id, create, update });
-    node.classList.toggle("is-loading", !store.loaded && !chats.length);
-    const nothing = t(filter ? "chats.noMatch" : "chats.none");
-    setText(empty, store.loaded && !chats.length ? nothing : "");
+    const isWaiting = !store.loaded && messenger.status === "waiting";
+    node.classList.toggle("is-loading", !store.loaded && !isWaiting && !chats.length);
+    const nothing = t(isWaiting ? "chats.whenConnected" : filter ? "chats.noMatch" : "chats.none");
+    setText(empty, (store.loaded || isWaiting) && !chats.length ? nothing : "");
   }
 
   return {

@@ -12,6 +12,7 @@ import { googleLink } from "./google.js";
 import { turnOn } from "./held.js";
 import { openLayer } from "./layers.js";
 import { look } from "./look.js";
+import { notificationSwitch } from "./notifications.js";
 import { passkeys } from "./passkeys.js";
 import { allowedPrograms } from "./programs.js";
 import { proofForm } from "./proof.js";
@@ -86,7 +87,7 @@ function previews(messenger) {
     turnOn(input, problem);
     input.focus();
   });
-  return section(t("settings.notifications"), h("label", { class: "switch", for: "push-previews" }, h("span", {}, t("settings.previews")), input), note);
+  return section(t("settings.notifications"), ...notificationSwitch(), h("label", { class: "switch", for: "push-previews" }, h("span", {}, t("settings.previews")), input), note);
 }
 
 function password(messenger) {
