@@ -14,6 +14,7 @@ export class Chat {
   constructor(snapshot, me) {
     this.id = snapshot.id;
     this.me = me;
+    this.createdAt = snapshot.created_at;
     this.members = new Map(snapshot.members.map((member) => [member.user_id, { ...member }]));
     this.#start(snapshot.last_message);
     this.apply(snapshot);
@@ -112,7 +113,10 @@ export class Chat {
   get unread() {
     const { unread, upTo } = this.#counted;
     const from = this.readSeq;
-    const known = this.messages.filter((one) => one.sender_id !== this.me && one.seq > from);
+    const known = [];
+    for (let at = this.messages.length - 1; at >= 0 && this.messages[at].seq > from; at -= 1) {
+      if (this.messages[at].sender_id !== this.me) known.push(this.messages[at]);
+    }
     if (from + 1 >= this.floor) return known.length;
     return unread + known.filter((one) => one.seq > upTo).length;
   }

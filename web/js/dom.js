@@ -37,7 +37,7 @@ export function reconcile(parent, items, { key, create, update }) {
     if (node === next) next = next.nextElementSibling;
     else parent.insertBefore(node, next);
   }
-  if (focused !== document.activeElement && parent.contains(focused)) focused.focus();
+  if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
 /** Tells people who use a screen reader, without moving the focus. */

@@ -24,6 +24,10 @@ export function timeOf(iso) {
   return said(new Date(iso), CLOCK);
 }
 
+export function exactDate(iso) {
+  return said(new Date(iso), FULL_DATE);
+}
+
 export function exactTime(iso) {
   return said(new Date(iso), FULL_TIME);
 }

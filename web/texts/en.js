@@ -181,6 +181,62 @@ export default {
   "tick.delivered": "Delivered",
   "tick.read": "Read",
 
+  // A message: its menu, and what is known of it
+  "message.options": "Message options",
+  "message.copy": "Copy text",
+  "message.info": "Info",
+  "message.copied": "Copied.",
+  "message.notCopied": "This browser does not let the page copy.",
+  "message.from": "From",
+  // When it was sent. The name of a fact, as the next ones.
+  "message.sent": "Sent",
+  // When a message was written that is not sent yet.
+  "message.written": "Written",
+  "message.edited": "Edited",
+  "message.state": "State",
+  "message.delivered": "Delivered",
+  "message.read": "Read",
+  // {name} got the message, or read it.
+  "message.byThem": "Yes, by {name}",
+  "message.notYet": "Not yet",
+  "message.waiting": "Waiting. It is sent as soon as there is a connection.",
+  "message.failed": "Not sent. {reason} Try again, or discard it.",
+  "message.unanswered": "Sent. You see more once {name} has answered.",
+
+  // The profile of the person one chats with
+  "profile.title": "Profile",
+  "profile.deleted": "This account was deleted.",
+  "profile.username": "Username",
+  "profile.about": "About",
+  // The date on which the chat began.
+  "profile.since": "Chat since",
+
+  // Choosing an emoji
+  "emoji.title": "Emoji",
+  "emoji.search": "Find an emoji",
+  "emoji.tone": "Skin tone",
+  "emoji.tone.none": "No skin tone",
+  "emoji.tone.1F3FB": "Light skin tone",
+  "emoji.tone.1F3FC": "Medium-light skin tone",
+  "emoji.tone.1F3FD": "Medium skin tone",
+  "emoji.tone.1F3FE": "Medium-dark skin tone",
+  "emoji.tone.1F3FF": "Dark skin tone",
+  "emoji.groups": "Groups",
+  "emoji.group.recent": "Used last",
+  "emoji.group.0": "Smileys and feelings",
+  "emoji.group.1": "People and bodies",
+  "emoji.group.3": "Animals and nature",
+  "emoji.group.4": "Food and drink",
+  "emoji.group.5": "Travel and places",
+  "emoji.group.6": "Activities",
+  "emoji.group.7": "Objects",
+  "emoji.group.8": "Symbols",
+  "emoji.group.9": "Flags",
+  "emoji.found": "Found emoji",
+  "emoji.none": "No emoji has this name.",
+  "emoji.noRecent": "No emoji used yet.",
+  "emoji.notLoaded": "The emoji could not be loaded. Try again.",
+
   // Times
   "time.today": "Today",
   "time.yesterday": "Yesterday",

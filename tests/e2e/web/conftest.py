@@ -61,6 +61,11 @@ class Wire:
             socket.close(code=1011)
         self._sockets.clear()
 
+    def say(self, event: str, data: dict[str, Any]) -> None:
+        """An event, as if the server had sent it."""
+        for socket in self._sockets:
+            socket.send(json.dumps({"event": event, "data": data}))
+
     def mend(self) -> None:
         self.broken = self.silent = self.losing_answers = False
 

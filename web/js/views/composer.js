@@ -8,7 +8,7 @@ import { t } from "../texts.js";
 const MOST = 4096;
 const SAY_FROM = 200;
 
-export function composer({ drafts, onSend, onTyping, onStop }) {
+export function composer({ drafts, userId, onSend, onTyping, onStop }) {
   const input = h("textarea", {
     id: "composer",
     rows: 1,
@@ -20,10 +20,12 @@ export function composer({ drafts, onSend, onTyping, onStop }) {
   });
   const note = h("p", { id: "composer-note", class: "composer-note", role: "status" });
   const button = h("button", { type: "submit", class: "send", "aria-label": t("talk.send"), title: t("talk.sendKey") }, icon("send"));
-  const node = h("form", { class: "composer" }, note, h("div", { class: "composer-row" }, input, button));
+  const smile = h("button", { type: "button", class: "tool", "aria-label": t("emoji.title"), title: t("emoji.title"), "aria-haspopup": "dialog", "aria-expanded": "false", onclick: toggleEmoji }, icon("smile"));
+  const node = h("form", { class: "composer" }, note, h("div", { class: "composer-row" }, smile, input, button));
   const onScreenKeys = matchMedia("(pointer: coarse) and (hover: none)");
   let chatId = null;
   let draft = ""; // As it was kept last.
+  let picker = null;
 
   const left = () => MOST - lengthOf(input.value);
 
@@ -38,6 +40,33 @@ export function composer({ drafts, onSend, onTyping, onStop }) {
     button.disabled = !input.value.trim() || left() < 0;
     if (left() < 0) setText(note, t("form.overLimit", { over: -left(), count: MOST }));
     else setText(note, left() < SAY_FROM ? t("talk.left", { count: left() }) : "");
+  }
+
+  async function toggleEmoji() {
+    if (picker) {
+      picker.close();
+      return;
+    }
+    smile.disabled = true;
+    try {
+      const { openEmojiPicker } = await import("./emoji-picker.js");
+      const onClose = (hadFocus) => {
+        picker = null;
+        smile.setAttribute("aria-expanded", "false");
+        if (hadFocus) input.focus();
+      };
+      picker = openEmojiPicker({ place: node, userId, onPick: insert, onClose });
+      smile.setAttribute("aria-expanded", "true");
+    } catch {
+      setText(note, t("emoji.notLoaded"));
+    } finally {
+      smile.disabled = false;
+    }
+  }
+
+  function insert(text) {
+    input.setRangeText(text, input.selectionStart, input.selectionEnd, "end");
+    input.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
   input.addEventListener("input", () => {
@@ -67,6 +96,7 @@ export function composer({ drafts, onSend, onTyping, onStop }) {
     /** Changes to another chat, and to what was being written there. */
     open(id) {
       if (chatId && input.value) onStop();
+      picker?.close();
       chatId = id;
       input.value = draft = chatId ? drafts.of(chatId) : "";
       look();

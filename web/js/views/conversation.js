@@ -7,27 +7,27 @@ import { t } from "../texts.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { composer } from "./composer.js";
 import { turnOn } from "./held.js";
-import { messageList } from "./messages.js";
-import { rowsOf } from "./rows.js";
+import { MessageKeys } from "./message-keys.js";
+import { openMessageMenu } from "./message-menu.js";
+import { messageRows } from "./messages.js";
+import { openProfile } from "./profile.js";
+import { guessedHeight, rowsOf } from "./rows.js";
 import { Scroller } from "./scroller.js";
 
 export function conversation({ messenger, onClose }) {
   const { store, outbox, drafts } = messenger;
   const face = avatar();
-  const title = h("h2", { dir: "auto" });
+  const title = h("button", { type: "button", dir: "auto", "aria-haspopup": "dialog", title: t("profile.title") });
   const presence = h("p", { class: "presence" });
   const start = h("div", { class: "history-start" });
-  const messages = messageList({
-    nameOf: (id) => store.nameOf(id),
-    onRetry: (clientId) => outbox.retry(clientId),
-    onDiscard: (clientId) => outbox.discard(clientId),
-  });
+  const messages = h("ol", { class: "messages" });
   const typing = h("div", { class: "typing", hidden: true }, h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span", { class: "visually-hidden" }, t("talk.typing")));
-  const area = h("div", { class: "scroll", tabindex: "0", role: "log", "aria-live": "off", "aria-label": t("talk.messages") }, start, messages.node, typing);
+  const area = h("div", { class: "scroll", tabindex: "0", role: "log", "aria-live": "off", "aria-label": t("talk.messages") }, start, messages, typing);
   const jumpCount = h("span", { class: "badge", hidden: true });
   const jump = h("button", { type: "button", class: "jump", hidden: true, onclick: toNewest }, jumpCount, h("span", { class: "visually-hidden" }, t("talk.toNewest")), icon("down"));
   const write = composer({
     drafts,
+    userId: store.me,
     onSend(text) {
       scroller.stick();
       newAfter = null;
@@ -36,7 +36,19 @@ export function conversation({ messenger, onClose }) {
     onTyping: () => messenger.typing(chat.id),
     onStop: () => messenger.stopTyping(),
   });
-  const scroller = new Scroller(area, messages.node, moved);
+  const scroller = new Scroller({
+    area,
+    list: messages,
+    onMove: moved,
+    guess: guessedHeight,
+    isHeading: (row) => row.className === "day",
+    ...messageRows({
+      nameOf: (id) => store.nameOf(id),
+      onRetry: (clientId) => outbox.retry(clientId),
+      onDiscard: (clientId) => outbox.discard(clientId),
+    }),
+  });
+  const keys = new MessageKeys({ list: messages, scroller, onMenu: showMenu });
   const talk = h(
     "section",
     { class: "talk", hidden: true },
@@ -44,8 +56,7 @@ export function conversation({ messenger, onClose }) {
       "header",
       { class: "bar" },
       h("button", { type: "button", class: "tool back", "aria-label": t("talk.back"), onclick: onClose }, icon("back")),
-      face,
-      h("div", { class: "who" }, title, presence),
+      h("div", { class: "partner", onclick: showProfile }, face, h("div", { class: "who" }, h("h2", {}, title), presence)),
     ),
     h("div", { class: "scroll-frame" }, area, jump),
     write.node,
@@ -71,7 +82,7 @@ export function conversation({ messenger, onClose }) {
     if (chat) {
       newAfter = chat.unread ? chat.readSeq : null;
       mustFindMark = newAfter !== null;
-      scroller.stick();
+      scroller.restart();
       chat.forgiveLoading();
       render();
       write.focusUnlessTouch();
@@ -87,10 +98,12 @@ export function conversation({ messenger, onClose }) {
     showAvatar(face, chat.partnerId, name);
     setText(title, name);
     showPresence();
-    scroller.hold(() => {
-      showStart(name, person);
-      messages.show(rowsOf(chat, outbox.of(chat.id), newAfter));
-      typing.hidden = !store.isTyping(chat.id);
+    scroller.show(rowsOf(chat, outbox.of(chat.id), newAfter), {
+      isWhole: !chat.hasEarlier,
+      change: () => {
+        showStart(name, person);
+        typing.hidden = !store.isTyping(chat.id);
+      },
     });
     findMark();
     moved();
@@ -101,12 +114,12 @@ export function conversation({ messenger, onClose }) {
     const waits = chat.loading || (chat.hasEarlier && chat.messages.length < 2 && !chat.loadError);
     if (!mustFindMark || waits) return;
     mustFindMark = false;
-    const mark = messages.node.querySelector(".new-mark");
-    if (mark) scroller.toNode(mark);
+    if (scroller.rows.some((row) => row.key === "new")) scroller.toRow("new", 72);
   }
 
   function moved() {
     if (!chat) return;
+    keys.look();
     jump.hidden = scroller.atEnd;
     jumpCount.hidden = chat.unread === 0;
     setText(jumpCount, number(chat.unread));
@@ -126,15 +139,27 @@ export function conversation({ messenger, onClose }) {
     write.focusUnlessTouch();
   }
 
+  function showProfile() {
+    openProfile({ store, chat, presenceOf });
+  }
+
+  function showMenu(row, at) {
+    const find = (key) => scroller.rows.find((one) => one.key === key);
+    const goBack = () => (scroller.nodeOf(row.key) ?? write).focus({ preventScroll: true });
+    openMessageMenu({ row, chat, store, at, find, goBack });
+  }
+
   function showPresence() {
-    const state = store.presence.get(chat.partnerId);
-    let text = "";
-    const isTyping = store.isTyping(chat.id);
-    if (isTyping) text = t("chats.typing");
-    else if (state?.online) text = t("chats.online");
-    else if (state?.last_seen_at) text = lastSeen(state.last_seen_at);
+    const text = presenceOf(chat);
     setText(presence, text);
-    presence.classList.toggle("is-live", Boolean(isTyping || state?.online));
+    presence.classList.toggle("is-live", Boolean(store.isTyping(chat.id) || store.presence.get(chat.partnerId)?.online));
+  }
+
+  function presenceOf(chat) {
+    const state = store.presence.get(chat.partnerId);
+    if (store.isTyping(chat.id)) return t("chats.typing");
+    if (state?.online) return t("chats.online");
+    return state?.last_seen_at ? lastSeen(state.last_seen_at) : "";
   }
 
   function showStart(name, person) {

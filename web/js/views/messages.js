@@ -1,17 +1,16 @@
-/** Draws the rows of a conversation, touching only those that changed. */
+/** Draws the rows of a conversation. */
 
-import { h, reconcile, setText } from "../dom.js";
+import { h, setText } from "../dom.js";
 import { exactTime, timeOf } from "../format.js";
+import { icon } from "../icons.js";
 import { linkified } from "../linkify.js";
 import { t } from "../texts.js";
 import { tick } from "./ticks.js";
 
-/** A list that shows rows; `nameOf(id)` names senders, the others act on a failed message. */
-export function messageList({ nameOf, onRetry, onDiscard }) {
-  const node = h("ol", { class: "messages" });
-
+/** How rows are made and kept up to date; `nameOf(id)` names senders, the others act on a failed message. */
+export function messageRows({ nameOf, onRetry, onDiscard }) {
   function create(row) {
-    return row.kind === "divider" ? h("li", { class: `divider ${row.className}` }, h("span", {})) : h("li", {});
+    return row.kind === "divider" ? h("li", { class: `divider ${row.className}` }, h("span", {})) : h("li", { tabindex: "-1" });
   }
 
   function update(item, row) {
@@ -23,8 +22,10 @@ export function messageList({ nameOf, onRetry, onDiscard }) {
     const shown = [row.rev, row.state, row.error, row.joins, row.joined, name].join();
     if (item.dataset.shown === shown) return;
     item.dataset.shown = shown;
+    const hadFocus = item !== document.activeElement && item.contains(document.activeElement);
     item.className = classesOf(row);
     item.replaceChildren(bubble(row, name), ...(row.state === "failed" ? [failure(row)] : []));
+    if (hadFocus) item.focus({ preventScroll: true });
   }
 
   function bubble(row, name) {
@@ -43,6 +44,7 @@ export function messageList({ nameOf, onRetry, onDiscard }) {
         h("time", { datetime: row.at, title: exactTime(row.at) }, timeOf(row.at)),
         row.state ? tick(row.state) : null,
       ),
+      h("button", { type: "button", class: "more", tabindex: "-1", title: t("message.options"), "aria-label": t("message.options"), "aria-haspopup": "menu" }, icon("more")),
     );
   }
 
@@ -56,10 +58,7 @@ export function messageList({ nameOf, onRetry, onDiscard }) {
     );
   }
 
-  return {
-    node,
-    show: (rows) => reconcile(node, rows, { key: (row) => row.key, create, update }),
-  };
+  return { create, update };
 }
 
 function classesOf(row) {

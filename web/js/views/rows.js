@@ -4,6 +4,28 @@ import { dayKey, dayName } from "../format.js";
 import { t } from "../texts.js";
 
 const GROUPED_WITHIN = 5 * 60_000;
+const CHARACTERS_A_LINE = 50;
+
+// Times that were read: reading thousands of them at each change would be slow.
+const known = new Map();
+const MOST_KNOWN = 20_000;
+
+function momentOf(iso) {
+  let moment = known.get(iso);
+  if (!moment) {
+    if (known.size >= MOST_KNOWN) known.clear();
+    moment = { time: Date.parse(iso), day: dayKey(iso) };
+    known.set(iso, moment);
+  }
+  return moment;
+}
+
+/** About how many pixels a row will take. */
+export function guessedHeight(row) {
+  if (row.kind === "divider") return 50;
+  const lines = (row.text ?? "").split("\n").reduce((sum, line) => sum + Math.ceil((line.length + 8) / CHARACTERS_A_LINE), 0);
+  return (row.joins ? 16 : 23) + 23 * lines;
+}
 
 /** `newAfter`: the seq after which messages were unread when the chat was opened, or null. */
 export function rowsOf(chat, unsent, newAfter) {
@@ -12,8 +34,9 @@ export function rowsOf(chat, unsent, newAfter) {
   // Where the news begins is known once everything since is loaded.
   let marked = newAfter === null || chat.floor > newAfter + 1;
   for (const entry of [...chat.messages.map((one) => fromMessage(chat, one)), ...unsent.map((one) => fromUnsent(chat, one))]) {
-    if (!before || dayKey(before.at) !== dayKey(entry.at)) {
-      rows.push({ key: `day ${dayKey(entry.at)}`, kind: "divider", className: "day", text: dayName(entry.at) });
+    const { day } = momentOf(entry.at);
+    if (!before || momentOf(before.at).day !== day) {
+      rows.push({ key: `day ${day}`, kind: "divider", className: "day", text: dayName(entry.at) });
       before = null;
     }
     if (!marked && !entry.mine && entry.seq > newAfter) {
@@ -30,7 +53,7 @@ export function rowsOf(chat, unsent, newAfter) {
 }
 
 function together(a, b) {
-  return a.sender === b.sender && new Date(b.at) - new Date(a.at) < GROUPED_WITHIN;
+  return a.sender === b.sender && momentOf(b.at).time - momentOf(a.at).time < GROUPED_WITHIN;
 }
 
 function fromMessage(chat, message) {
@@ -45,6 +68,7 @@ function fromMessage(chat, message) {
     at: message.created_at,
     text: message.deleted_at ? null : message.content.text,
     edited: Boolean(message.edited_at) && !message.deleted_at,
+    editedAt: message.deleted_at ? null : message.edited_at,
     state: mine ? chat.stateOf(message) : null,
   };
 }

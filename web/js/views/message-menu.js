@@ -1,0 +1,79 @@
+/** What can be done with a message. The list grows by an entry in `actionsOf`. */
+
+import { announce, h } from "../dom.js";
+import { exactTime } from "../format.js";
+import { t } from "../texts.js";
+import { openMenu } from "./menu.js";
+import { factList, openSheet } from "./sheet.js";
+
+/** Opens the menu of a row at a point. `find(key)`: the row as it is by now, or undefined. */
+export function openMessageMenu({ row, chat, store, at, find, goBack }) {
+  openMenu({ label: t("message.options"), items: actionsOf({ row, chat, store, find }), at, goBack });
+}
+
+function actionsOf({ row, chat, store, find }) {
+  const copy = { icon: "copy", label: t("message.copy"), run: () => copyText(row.text) };
+  const info = { icon: "info", label: t("message.info"), run: () => openInfo({ row, chat, store, find }) };
+  return row.text === null ? [info] : [copy, info];
+}
+
+async function copyText(text) {
+  let isCopied = true;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    isCopied = copyByField(text); // Not in a secure context, or not allowed.
+  }
+  notify(isCopied ? t("message.copied") : t("message.notCopied"));
+}
+
+function copyByField(text) {
+  const focused = document.activeElement;
+  const field = h("textarea", { class: "visually-hidden", readonly: true, tabindex: "-1", "aria-hidden": "true" });
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  focused?.focus({ preventScroll: true });
+  return isCopied;
+}
+
+let notice;
+
+/** Shows a short notice, and says it. */
+function notify(text) {
+  notice?.remove();
+  const node = (notice = h("div", { class: "toast", "aria-hidden": "true", popover: "manual" }, text));
+  document.body.append(node);
+  node.showPopover();
+  node.addEventListener("animationend", () => node.remove());
+  announce(text);
+}
+
+function openInfo({ row, chat, store, find }) {
+  openSheet({ title: t("message.info"), store, render: () => facts(find(row.key) ?? row, chat, store) });
+}
+
+function facts(row, chat, store) {
+  const to = store.titleOf(chat);
+  return factList([
+    [t("message.from"), row.mine ? t("talk.you") : store.nameOf(row.sender)],
+    [row.seq === Infinity ? t("message.written") : t("message.sent"), exactTime(row.at)],
+    [t("message.edited"), row.editedAt && exactTime(row.editedAt)],
+    ...(row.mine ? fate(row, chat, to) : []),
+  ]);
+}
+
+/** How far one of our messages got. The server keeps how far, and not when. */
+function fate(row, chat, name) {
+  if (row.state === "failed") return [[t("message.state"), t("message.failed", { reason: row.error ?? "" })]];
+  if (row.seq === Infinity) return [[t("message.state"), t("message.waiting")]];
+  if (!chat.answered) return [[t("message.state"), t("message.unanswered", { name })]];
+  const isRead = row.state === "read";
+  const told = (is) => (is ? t("message.byThem", { name }) : t("message.notYet"));
+  return [
+    [t("message.delivered"), told(isRead || row.state === "delivered")],
+    [t("message.read"), told(isRead)],
+  ];
+}

@@ -1,0 +1,30 @@
+/** What there is to know of the person one chats with. */
+
+import { h } from "../dom.js";
+import { exactDate, handleOf } from "../format.js";
+import { t } from "../texts.js";
+import { avatar, showAvatar } from "./avatar.js";
+import { factList, openSheet } from "./sheet.js";
+
+/** Opens the profile of the partner of a chat. `presenceOf(chat)`: whether they are here, in words. */
+export function openProfile({ store, chat, presenceOf }) {
+  const render = () => {
+    const person = store.people.get(chat.partnerId);
+    const name = store.titleOf(chat);
+    const face = avatar("large");
+    showAvatar(face, chat.partnerId, name);
+    return h(
+      "div",
+      { class: "profile" },
+      face,
+      h("strong", { dir: "auto" }, name),
+      person?.deleted ? h("p", { class: "hint" }, t("profile.deleted")) : h("p", { class: "hint" }, presenceOf(chat)),
+      factList([
+        [t("profile.username"), person?.username && handleOf(person.username)],
+        [t("profile.about"), person?.about],
+        [t("profile.since"), chat.createdAt && exactDate(chat.createdAt)],
+      ]),
+    );
+  };
+  openSheet({ title: t("profile.title"), store, render });
+}
