@@ -1,6 +1,7 @@
 "use strict";
 // What the sign-in page can do only with a script: passkeys, and Google, which answers in a fragment.
 const KEY = "parley.google";
+const NOT_KEPT = "This browser keeps no data of this page, so Google cannot be used. Allow site data, or sign in another way.";
 const SENTENCES = {
   NotAllowedError: "Nothing was done: you said no, or took too long.",
   AbortError: "Nothing was done: you said no, or took too long.",
@@ -53,9 +54,12 @@ function offerPasskey(form) {
 function offerGoogle(form) {
   if (!form || !worksHere(form)) return;
   form.hidden = false;
-  form.addEventListener("submit", () => sessionStorage.setItem(KEY, JSON.stringify({ request: here })));
-  const waiting = JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
-  sessionStorage.removeItem(KEY);
+  form.addEventListener("submit", (event) => {
+    if (keep({ request: here })) return;
+    event.preventDefault();
+    say(NOT_KEPT);
+  });
+  const waiting = take();
   const given = new URLSearchParams(waiting.answer);
   if (waiting.request !== here || !given.has("id_token")) return;
   const back = byId("google-back");
@@ -65,15 +69,33 @@ function offerGoogle(form) {
 }
 
 function backFromGoogle(page) {
-  const waiting = JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
+  const waiting = take();
   const wanted = new URL(page.dataset.request, here);
-  const request = waiting.request && new URL(waiting.request);
+  const request = URL.canParse(waiting.request) && new URL(waiting.request);
   if (!request || request.origin !== wanted.origin || request.pathname !== wanted.pathname) {
     say("This tab asked for nothing. Go back to the application, and start again.");
-    return;
+  } else if (keep({ ...waiting, answer: location.hash.slice(1) })) location.replace(waiting.request);
+  else say(NOT_KEPT);
+}
+
+// Storage may be blocked, full or missing.
+function keep(waiting) {
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify(waiting));
+    return true;
+  } catch {
+    return false;
   }
-  sessionStorage.setItem(KEY, JSON.stringify({ ...waiting, answer: location.hash.slice(1) }));
-  location.replace(waiting.request);
+}
+
+function take() {
+  try {
+    const waiting = JSON.parse(sessionStorage.getItem(KEY)) ?? {};
+    sessionStorage.removeItem(KEY);
+    return waiting;
+  } catch {
+    return {};
+  }
 }
 
 const page = byId("from-google");

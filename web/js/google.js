@@ -1,5 +1,6 @@
 /** Signing in with Google: there and back by redirects, with an ID token in the fragment. */
 
+import { addressWith } from "./address.js";
 import { ApiError } from "./errors.js";
 import { tab } from "./storage.js";
 import { t } from "./texts.js";
@@ -42,9 +43,10 @@ export function takeGoogleAnswer() {
   return { purpose, everywhere, proof: { id_token: given.get("id_token"), nonce: asked.nonce } };
 }
 
-/** Keeps what is to be linked until the settings ask for it. */
+/** Keeps what is to be linked until the settings ask for it, and has them open there. */
 export function keepForSettings(proof) {
   waiting = proof;
+  history.replaceState(null, "", addressWith("settings", "google"));
 }
 
 export function takeForSettings() {

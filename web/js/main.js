@@ -27,10 +27,7 @@ async function begin(notice = "") {
   const link = takeMailedLink();
   const session = Session.restore(config.api);
   if (session && link?.purpose !== "reset") {
-    if (google?.purpose === "link") {
-      keepForSettings(google.proof);
-      announce(t("google.openSettings"));
-    }
+    if (google?.purpose === "link") keepForSettings(google.proof);
     enter(config, session, link);
     return;
   }
@@ -90,7 +87,7 @@ function enter(config, session, link = null) {
 async function verify(messenger, token) {
   try {
     await messenger.api.post("/v1/auth/email/verify", { token });
-    messenger.setUser(await messenger.api.get("/v1/users/me"));
+    await messenger.lookAtProfile();
     announce(t("verify.done"));
   } catch (error) {
     messenger.onProblem?.(told(error));

@@ -61,7 +61,12 @@ export class Messenger {
   start() {
     this.#firstLoad = this.#catchUp.chats().catch(() => null);
     this.#socket.start();
-    this.api.get("/v1/users/me").then((user) => this.setUser(user), () => null); // Else as last seen.
+    this.lookAtProfile().catch(() => null); // Else as last seen.
+  }
+
+  /** Takes our own profile from the server. */
+  async lookAtProfile() {
+    this.setUser(await this.api.get("/v1/users/me"));
   }
 
   /** Our own profile, as the server has it now. */
@@ -194,6 +199,7 @@ export class Messenger {
     else if (name === "chat.typing" && data.user_id !== this.store.me) this.store.applyTyping(data);
     else if (name === "presence") this.store.applyPresence([data]);
     else if (name === "account.signed_in") this.onSignedIn?.(data);
+    else if (name === "account.email_changed") this.lookAtProfile().catch(() => null);
   }
 
   async #take(message) {

@@ -242,6 +242,20 @@ def sign_in(page: Page, login: str, password: str = PASSWORD) -> None:
     page.locator("form").get_by_role("button", name="Sign in").click()
 
 
+def settings(page: Page, name: str) -> Locator:
+    """The page of the settings that has this name, opened."""
+    dialog = page.locator("dialog.settings")
+    if not dialog.count():
+        page.get_by_role("button", name="Settings", exact=True).last.click()
+    line = dialog.locator(".settings-list a", has=page.get_by_text(name, exact=True))
+    if not line.is_visible():
+        dialog.get_by_role("button", name="Back").click()
+    line.click()
+    section = dialog.locator("section")
+    expect(section.get_by_role("heading", name=name, exact=True)).to_be_focused()
+    return section
+
+
 @lru_cache
 def _module(name: str) -> str:
     return esbuild(WEB, [name, "--bundle", "--format=esm"])

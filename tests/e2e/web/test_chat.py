@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.e2e.web.conftest import PASSWORD, World, sign_in, top_of, wait_for
+from tests.e2e.web.conftest import PASSWORD, World, settings, sign_in, top_of, wait_for
 
 BEGINNING = "This is where your chat begins."
 
@@ -243,16 +243,19 @@ def test_a_closed_tab_becomes_a_push_on_the_phone(world: World) -> None:
 def test_settings_change_what_others_see_and_what_pushes_tell(world: World) -> None:
     ada, ben, _ = world.pair()
     ben.open()
-    ben.page.get_by_role("button", name="Settings").last.click()
+    settings(ben.page, "Profile")
     ben.page.get_by_label("Your name").fill("Benedikt")
     ben.page.get_by_label("About you").fill("On a boat")
     ben.page.get_by_role("button", name="Save").click()
     expect(ben.page.get_by_text("Saved.")).to_be_visible()
+    settings(ben.page, "Notifications")
     ben.page.get_by_label("Show what a message says").uncheck()
     expect(ben.page.get_by_label("Show what a message says")).to_be_enabled()
+    settings(ben.page, "Profile")
     ben.page.get_by_label("Your name").fill(" ")
     ben.page.get_by_role("button", name="Save").click()
     expect(ben.page.locator(".settings .has-problem")).to_have_count(1)
+    ben.page.get_by_label("Your name").fill("Benedikt")
     ben.page.keyboard.press("Escape")
     expect(ben.page.locator("dialog")).to_have_count(0)
     ben.close()
@@ -272,7 +275,7 @@ def test_passwords_change_and_accounts_go(world: World) -> None:
     ben.post(chat, "remember me")
     ben.open()
     page = ben.page
-    page.get_by_role("button", name="Settings").last.click()
+    settings(page, "Password")
     page.get_by_label("Current password").fill("this is not it")
     page.get_by_label("New password").fill("another long password 7")
     page.get_by_role("button", name="Change password").click()
@@ -281,7 +284,7 @@ def test_passwords_change_and_accounts_go(world: World) -> None:
     page.get_by_role("button", name="Change password").click()
     expect(page.get_by_text("Changed. Your other devices are signed out.")).to_be_visible()
 
-    leave = page.locator("details", has_text="I want to leave")
+    leave = settings(page, "Delete account")
     leave.get_by_text("I want to leave").click()
     leave.get_by_label("Password, to be sure").fill("another long password 7")
     leave.get_by_role("button", name="Delete my account").click()

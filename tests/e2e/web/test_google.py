@@ -4,7 +4,7 @@ import secrets
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, World, sign_in
+from tests.e2e.web.conftest import PASSWORD, World, settings, sign_in
 
 
 def at_google(page: Page, email: str) -> None:
@@ -40,12 +40,9 @@ def test_an_account_is_linked_and_unlinked_in_the_settings(world: World) -> None
     page = world.new_page()
     page.goto(world.url)
     sign_in(page, ada.username)
-    settings = page.get_by_role("button", name="Settings", exact=True).last
-    section = page.get_by_role("dialog").locator(".google")
-    settings.click()
+    section = settings(page, "Google")
     section.get_by_role("button", name="Link Google").click()
     at_google(page, email)
-    settings.click()
     section.get_by_label("Password, to be sure").fill(PASSWORD)
     section.get_by_role("button", name="Finish linking Google").click()
     expect(section.get_by_text("Your Google account signs you in")).to_be_visible()

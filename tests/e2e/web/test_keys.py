@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, World
+from tests.e2e.web.conftest import PASSWORD, World, settings
 
 SAYS_SO = {"isComposing": True, "keyCode": 13}
 BY_CODE = {"isComposing": False, "keyCode": 229}  # Safari, after the word has ended
@@ -79,7 +79,7 @@ def test_a_real_composition_keeps_its_keys(world: World) -> None:
     expect(write).to_have_value("かな")
     expect(page.locator(".talk h2")).to_be_visible()
 
-    page.get_by_role("button", name="Settings").last.click()
+    settings(page, "Profile")
     page.get_by_label("About you").focus()
     compose(page, "かな")
     for key in ("Enter", "Escape"):

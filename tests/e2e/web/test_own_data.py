@@ -5,13 +5,12 @@ from zipfile import ZipFile
 
 from playwright.sync_api import expect
 
-from tests.e2e.web.conftest import PASSWORD, World
+from tests.e2e.web.conftest import PASSWORD, World, settings
 
 
 def test_an_archive_is_asked_for_and_downloaded(world: World, tmp_path: Path) -> None:
     ada = world.person("Ada").open()
-    ada.page.get_by_role("button", name="Settings", exact=True).last.click()
-    section = ada.page.get_by_role("dialog").locator(".own-data")
+    section = settings(ada.page, "Your data")
     section.get_by_label("Password, to be sure").fill("wrong horse battery 43")
     section.get_by_role("button", name="Export my data").click()
     expect(section.get_by_text("The password is wrong.")).to_be_visible()

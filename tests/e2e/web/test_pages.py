@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.web.conftest import PASSWORD, PHONE, World, sign_in
+from tests.e2e.web.conftest import PASSWORD, PHONE, World, settings, sign_in
 
 
 def test_a_wrong_password_is_shown_as_a_sentence(world: World) -> None:
@@ -112,7 +112,7 @@ def test_devices_are_listed_and_signed_out(world: World) -> None:
         page.goto(world.url)
         sign_in(page, ada.username)
         expect(page.get_by_text("No chats yet")).to_be_visible()
-    ada.page.get_by_role("button", name="Settings").first.click()
+    settings(ada.page, "Devices")
     devices = ada.page.get_by_role("list", name="Devices").get_by_role("listitem")
     expect(devices).to_have_count(4)  # with the session that the account was made with
     expect(devices.filter(has_text="This device")).to_have_count(1)
@@ -249,15 +249,14 @@ def test_colours_are_chosen_and_kept(world: World) -> None:
     page = ada.page
     paper = "() => getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(paper)
-    page.get_by_role("button", name="Settings").last.click()
+    settings(page, "Appearance & language")
     page.get_by_label("Colours").select_option("Dark")
     dark = page.evaluate(paper)
     assert dark != light
     page.reload()
-    expect(page.get_by_text("No chats yet")).to_be_visible()
+    expect(page.get_by_label("Colours")).to_be_visible()
     assert page.evaluate(paper) == dark
 
-    page.get_by_role("button", name="Settings").last.click()
     expect(page.get_by_label("Colours")).to_have_value("dark")
     page.get_by_label("Colours").select_option("As the system")
     assert page.evaluate(paper) == light

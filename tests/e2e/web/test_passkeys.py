@@ -6,7 +6,7 @@ from typing import Any
 import pyotp
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, Person, World, sign_in
+from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in
 
 
 def named(world: World) -> str:
@@ -39,11 +39,6 @@ def opened(world: World, person: Person) -> Page:
     return page
 
 
-def settings(page: Page) -> Locator:
-    page.get_by_role("button", name="Settings", exact=True).last.click()
-    return page.get_by_role("dialog").locator(".passkeys")
-
-
 def add(section: Locator) -> None:
     section.get_by_label("Name of the new passkey").fill("Laptop")
     section.get_by_label("Password, to be sure").fill(PASSWORD)
@@ -59,7 +54,7 @@ def leave(page: Page) -> None:
 
 def test_one_is_added_renamed_used_and_removed(world: World) -> None:
     page = opened(world, world.person("Ada"))
-    section = settings(page)
+    section = settings(page, "Passkeys")
     add(section)
     section.get_by_role("button", name="Rename Laptop").click()
     section.get_by_label("Name", exact=True).fill("Desk")
@@ -70,7 +65,7 @@ def test_one_is_added_renamed_used_and_removed(world: World) -> None:
     page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_text("No chats yet")).to_be_visible()
 
-    section = settings(page)
+    section = settings(page, "Passkeys")
     expect(section.get_by_text("Last used")).to_be_visible()
     section.get_by_role("button", name="Remove Desk").click()
     expect(section.get_by_text("Desk is removed.")).to_be_visible()
@@ -81,7 +76,7 @@ def test_one_is_added_renamed_used_and_removed(world: World) -> None:
 
 
 def test_a_device_has_one_passkey_for_an_account(world: World) -> None:
-    section = settings(opened(world, world.person("Ada")))
+    section = settings(opened(world, world.person("Ada")), "Passkeys")
     add(section)
 
     section.get_by_label("Password, to be sure").fill(PASSWORD)
@@ -93,7 +88,7 @@ def test_a_device_has_one_passkey_for_an_account(world: World) -> None:
 def test_it_takes_the_place_of_a_code(world: World) -> None:
     ada = world.person("Ada")
     page = opened(world, ada)
-    add(settings(page))
+    add(settings(page, "Passkeys"))
     secret = ada.api("POST", "/v1/auth/second-factor", {"password": PASSWORD})["secret"]
     code = pyotp.TOTP(secret).at(int(time.time()))
     ada.api("POST", "/v1/auth/second-factor/confirm", {"code": code})

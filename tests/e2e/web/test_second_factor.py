@@ -1,21 +1,90 @@
 """A second factor in the web client: set up, asked for, taken away."""
 
-import pyotp
-from playwright.sync_api import expect
+import base64
+import time
+from collections.abc import Sequence
+from typing import Any
 
-from tests.e2e.web.conftest import PASSWORD, World, sign_in
-from tests.e2e.web.test_passkeys import add, opened, settings
+import pyotp
+import pytest
+import zxingcpp
+from playwright.sync_api import Locator, expect
+
+from tests.e2e.web.conftest import PASSWORD, PHONE, World, settings, sign_in
+from tests.e2e.web.test_passkeys import add, opened
+
+
+def read(picture: Locator) -> Sequence[str]:
+    """What a camera reads in what is drawn on the screen."""
+    painted = picture.page.context.new_page()
+    grey: str = painted.evaluate(
+        """async (png) => {
+            const image = new Image();
+            image.src = `data:image/png;base64,${png}`;
+            await image.decode();
+            const { width, height } = image;
+            const canvas = new OffscreenCanvas(width, height).getContext("2d");
+            canvas.drawImage(image, 0, 0);
+            const { data } = canvas.getImageData(0, 0, width, height);
+            const pixel = (_, i) => String.fromCharCode((data[4 * i] + data[4 * i + 1]) / 2);
+            return [width, height, btoa(Array.from({ length: width * height }, pixel).join(""))]
+                .join(" ");
+        }""",
+        base64.b64encode(picture.screenshot()).decode(),
+    )
+    painted.close()
+    width, height, pixels = grey.split()
+    image = memoryview(base64.b64decode(pixels)).cast("B", (int(height), int(width)))
+    return [found.text for found in zxingcpp.read_barcodes(image)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"color_scheme": "dark"}, {"forced_colors": "active", **PHONE}],
+    ids=["dark", "phone"],
+)
+def test_a_camera_reads_the_secret_and_what_it_makes_signs_in(
+    world: World, options: dict[str, Any]
+) -> None:
+    ada = world.person("Ada").open(**options)
+    section = settings(ada.page, "Second factor")
+    asked: list[str] = []
+    section.get_by_label("Password, to be sure").fill(PASSWORD)
+    section.get_by_role("button", name="Set up a second factor").click()
+    drawn = section.get_by_role("img", name="QR code of the secret below")
+    expect(drawn).to_be_visible()
+    ada.page.on("request", lambda request: asked.append(request.url + (request.post_data or "")))
+
+    (uri,) = read(drawn)
+
+    secret = section.locator(".secret").inner_text()
+    app = pyotp.parse_uri(uri)
+    assert isinstance(app, pyotp.TOTP)
+    assert app.secret == secret.replace(" ", "")
+    assert [len(part) for part in secret.split()] == [4] * 8
+    expect(section.get_by_role("link", name="Open it in an app")).to_have_attribute("href", uri)
+    section.get_by_label("Code that the app shows").fill(app.now())
+    section.get_by_role("button", name="Turn it on").click()
+    expect(section.locator(".recovery-codes code")).to_have_count(10)
+    assert not [said for said in asked if app.secret in said]
+
+    page = world.new_page()
+    page.goto(world.url)
+    sign_in(page, ada.username)
+    page.get_by_label("Code").fill(app.at(time.time() + 30))
+    page.locator("form").get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("No chats yet")).to_be_visible()
 
 
 def test_it_is_set_up_asked_for_and_turned_off(world: World) -> None:
     context = world.new_context(permissions=["clipboard-read", "clipboard-write"])
     ada = world.person("Ada").open(context)
-    settings = ada.page.get_by_role("dialog")
-    ada.page.get_by_role("button", name="Settings", exact=True).last.click()
-    section = settings.locator(".second-factor")
+    section = settings(ada.page, "Second factor")
     section.get_by_label("Password, to be sure").fill(PASSWORD)
     section.get_by_role("button", name="Set up a second factor").click()
-    app = pyotp.TOTP(section.locator(".secret").inner_text().replace(" ", ""))
+    section.get_by_role("button", name="Copy the secret").click()
+    expect(section.get_by_text("Copied.")).to_be_visible()
+    app = pyotp.TOTP(ada.page.evaluate("() => navigator.clipboard.readText()"))
     section.get_by_label("Code that the app shows").fill("000000")
     section.get_by_role("button", name="Turn it on").click()
     expect(section.get_by_text("This code is wrong")).to_be_visible()
@@ -77,8 +146,7 @@ def test_changes_ask_for_it_as_well(world: World) -> None:
     secret = ada.api("POST", "/v1/auth/second-factor", {"password": PASSWORD})["secret"]
     code = {"code": pyotp.TOTP(secret).now()}
     codes = ada.api("POST", "/v1/auth/second-factor/confirm", code)["recovery_codes"]
-    ada.page.get_by_role("button", name="Settings", exact=True).last.click()
-    section = ada.page.get_by_role("dialog").locator("section", has_text="Change password")
+    section = settings(ada.page, "Password")
     section.get_by_label("Current password").fill(PASSWORD)
     section.get_by_label("New password").fill(PASSWORD + "!")
     section.get_by_role("button", name="Change password").click()
@@ -94,13 +162,11 @@ def test_changes_ask_for_it_as_well(world: World) -> None:
 def test_a_passkey_takes_the_place_of_a_code_there_too(world: World) -> None:
     ada = world.person("Ada")
     page = opened(world, ada)
-    add(settings(page))
+    add(settings(page, "Passkeys"))
     secret = ada.api("POST", "/v1/auth/second-factor", {"password": PASSWORD})["secret"]
     code = {"code": pyotp.TOTP(secret).now()}
     ada.api("POST", "/v1/auth/second-factor/confirm", code)
-    page.reload()
-    page.get_by_role("button", name="Settings", exact=True).last.click()
-    section = page.get_by_role("dialog").locator(".second-factor")
+    section = settings(page, "Second factor")
     section.get_by_text("Turn it off").click()
     off = section.locator("details", has_text="Turn it off")
     off.get_by_label("Password, to be sure").fill(PASSWORD)

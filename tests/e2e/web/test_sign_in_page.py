@@ -12,10 +12,11 @@ from playwright.sync_api import Page, expect
 
 from tests.cloud import Cloud
 from tests.e2e.oauth import Program, asking, registered
-from tests.e2e.web.conftest import PASSWORD, Person, World, sign_in
+from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in
 from tests.e2e.web.framing import Framing, framing
 from tests.e2e.web.test_google import at_google
-from tests.e2e.web.test_passkeys import add, authenticator, leave, opened, settings
+from tests.e2e.web.test_passkeys import add, authenticator, leave, opened
+from tests.e2e.web.test_storage import BLOCKED, FULL, MISSING
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_a_recovery_code_is_the_second_step_without_a_script(world: World, url: 
 
 def test_a_passkey_alone_signs_in(world: World, url: str) -> None:
     page = opened(world, world.person("Ada"))
-    add(settings(page))
+    add(settings(page, "Passkeys"))
     leave(page)
     page.goto(url.replace("127.0.0.1", "localhost", 1))
 
@@ -92,7 +93,7 @@ def test_a_passkey_alone_signs_in(world: World, url: str) -> None:
 def test_a_passkey_is_the_second_step(world: World, url: str) -> None:
     ada = world.person("Ada")
     page = opened(world, ada)
-    add(settings(page))
+    add(settings(page, "Passkeys"))
     with_second_factor(ada)
     page.goto(url.replace("127.0.0.1", "localhost", 1))
     by_password(page, ada)
@@ -161,11 +162,9 @@ def test_google_asks_for_the_second_factor_too(world: World, url: str) -> None:
     sign_in(linked, ada.username)
     linked.get_by_label("Code").fill(codes[0])
     linked.get_by_role("button", name="Sign in", exact=True).last.click()
-    linked.get_by_role("button", name="Settings", exact=True).last.click()
-    section = linked.get_by_role("dialog").locator(".google")
+    section = settings(linked, "Google")
     section.get_by_role("button", name="Link Google").click()
     at_google(linked, f"{ada.username}@firm.example")
-    linked.get_by_role("button", name="Settings", exact=True).last.click()
     section.get_by_label("Password, to be sure").fill(PASSWORD)
     section.get_by_role("button", name="Finish linking Google").click()
     section.get_by_label("Code").fill(codes[1])
@@ -198,6 +197,21 @@ def test_an_answer_of_google_that_this_browser_did_not_ask_for_signs_nobody_in(
         page.reload()
 
     expect(page.get_by_text("This form was not made for this browser")).to_be_visible()
+    page.goto(f"{world.url}/oauth2/google#id_token=a.b.c&state=s")
+    expect(page.get_by_role("alert")).to_contain_text("This tab asked for nothing")
+
+
+@pytest.mark.parametrize("script", [FULL, BLOCKED, MISSING], ids=["full", "blocked", "missing"])
+def test_without_storage_google_says_what_does_not_work(
+    world: World, url: str, script: str
+) -> None:
+    page = world.new_page()
+    page.add_init_script(script)
+    page.goto(url)
+    page.get_by_role("button", name="Continue with Google").click()
+    expect(page.get_by_role("alert")).to_contain_text("This browser keeps no data of this page")
+    assert page.url == url
+
     page.goto(f"{world.url}/oauth2/google#id_token=a.b.c&state=s")
     expect(page.get_by_role("alert")).to_contain_text("This tab asked for nothing")
 
@@ -284,8 +298,7 @@ def test_a_program_is_asked_for_once_and_ended_in_the_settings(world: World, url
     client = world.new_page()
     client.goto(world.url)
     sign_in(client, ada.username)
-    client.get_by_role("button", name="Settings", exact=True).last.click()
-    section = client.get_by_role("dialog").locator(".programs")
+    section = settings(client, "Programs")
     expect(section.get_by_text("read your chats")).to_be_visible()
     section.get_by_role("button", name="End access of Board").click()
     expect(section.get_by_text("Board has no access any more.")).to_be_visible()

@@ -5,7 +5,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.e2e.web.conftest import Person, World, sign_in, wait_for
+from tests.e2e.web.conftest import Person, World, settings, sign_in, wait_for
 
 
 def open_everywhere(world: World, person: Person, context: BrowserContext) -> Page:
@@ -94,7 +94,7 @@ def test_tabs_that_wake_together_trade_one_refresh_token_once(world: World) -> N
     expect(pages[3].locator(".chat-row")).to_contain_text(ben.name)
     assert len(traded) == 2
     for page in pages:  # Those that did not ask took the new tokens.
-        page.get_by_role("button", name="Settings").last.click()
+        settings(page, "Devices")
         expect(page.get_by_text("This device")).to_be_visible()
     assert len(traded) == 2
 

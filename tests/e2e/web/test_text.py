@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web.conftest import World, sign_in
+from tests.e2e.web.conftest import World, settings, sign_in
 
 HALF = "\\ud83d"
 """Half of an emoji, as JavaScript writes it: no text of any language has it alone."""
@@ -84,7 +84,7 @@ def test_half_an_emoji_goes_into_every_other_field_too(world: World) -> None:
     put(page, "Find a chat or a username", f"x{HALF}")
     page.get_by_role("searchbox").press("Enter")
     expect(page.locator(".find-problem")).not_to_be_empty()
-    page.get_by_role("button", name="Settings").last.click()
+    settings(page, "Profile")
     put(page, "Your name", f"Ada {HALF}")
     put(page, "About you", f"{HALF}")
     page.get_by_role("button", name="Save").click()
@@ -104,7 +104,7 @@ def test_half_an_emoji_goes_into_every_other_field_too(world: World) -> None:
 def test_a_name_is_measured_in_characters_and_never_cut(world: World) -> None:
     ada = world.person("Ada").open()
     page = ada.page
-    page.get_by_role("button", name="Settings").last.click()
+    settings(page, "Profile")
     name = page.get_by_label("Your name")
     name.fill("😀" * 65)
     expect(page.get_by_text("1 over the limit of 64 characters.")).to_be_visible()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
-from tests.e2e.web.conftest import PASSWORD, World, sign_in, wait_for
+from tests.e2e.web.conftest import PASSWORD, World, settings, sign_in, wait_for
 
 TOO_MANY = {"code": "rate_limited", "detail": "Too many requests. Try again in 90 seconds."}
 
@@ -92,12 +92,13 @@ def test_a_date_holds_every_kind_of_button(world: World) -> None:
     page.get_by_role("searchbox").fill("somebody")
     page.get_by_role("searchbox").press("Enter")
     expect(page.locator(".find-problem")).to_contain_text("Try again in 90 seconds.")
-    page.get_by_role("button", name="Settings").last.click()
+    settings(page, "Notifications")
     switch = page.get_by_label("Show what a message says")
     switch.uncheck()
     expect(page.locator("#previews-note")).to_contain_text("Try again in 90 seconds.")
     expect(switch).to_be_disabled()
     expect(switch).to_be_checked()
+    settings(page, "Profile")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("button", name="Save")).to_be_disabled()
 

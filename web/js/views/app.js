@@ -1,5 +1,6 @@
 /** The page of someone who is signed in: chats on the left, one conversation beside them. */
 
+import { named } from "../address.js";
 import { announce, h } from "../dom.js";
 import { onScreenKeys } from "../focus.js";
 import { handleOf } from "../format.js";
@@ -16,7 +17,7 @@ import { drawAgain } from "./language.js";
 import { forgetLayers, goBack, step } from "./layers.js";
 import { notificationOffer } from "./notifications.js";
 import { phonePanel } from "./phone.js";
-import { openSettings } from "./settings.js";
+import { settings } from "./settings.js";
 import { signInNotice } from "./sign-in-notice.js";
 import { statusLine } from "./status.js";
 import { storageNotice } from "./storage-notice.js";
@@ -26,17 +27,16 @@ const CLOCK_EVERY = 20_000;
 
 /** Shows the page in `root`; answers the way to take it away. `leave(reason)` ends the session. */
 export function showApp(root, options) {
-  let page = draw(root, options);
+  let hide = draw(root, options);
   const stop = onLanguage(() => {
-    const redraw = () => {
-      page.hide();
-      page = draw(root, options);
-    };
-    drawAgain(redraw, () => page.settings());
+    drawAgain(() => {
+      hide();
+      hide = draw(root, options);
+    });
   });
   return () => {
     stop();
-    page.hide();
+    hide();
     history.replaceState(null, "", location.pathname + location.search);
   };
 }
@@ -47,19 +47,20 @@ function draw(root, { config, messenger, leave }) {
   const on = (target, type, listener) => target.addEventListener(type, listener, { signal: gone.signal });
 
   // "Back" leads from any chat to the list, not to the chat that was open before.
-  const open = (chatId) => step(() => {
+  const open = (chatId) => preferences.close() && step(() => {
     const address = `#chat=${chatId}`;
     if (openChatId()) history.replaceState(history.state, "", address);
     else history.pushState({ ...history.state, fromList: true }, "", address);
     follow();
   });
+  const preferences = settings({ messenger, leave });
   const chats = chatList({ messenger, onOpen: open });
   const find = finder({ messenger, onFilter: (text) => chats.filter(text), onOpen: open, onDown: () => chats.focus() });
   const talk = conversation({ messenger, onClose: () => close() });
   const status = statusLine({ messenger });
   const verification = verificationLine({ messenger });
   const notKept = storageNotice();
-  const newSignIn = signInNotice({ onLook: () => openSettings({ messenger, leave }) });
+  const newSignIn = signInNotice({ onLook: () => preferences.open("devices") });
   const offer = notificationOffer();
   const notifier = new Notifier({ messenger, open });
   const phone = config.local ? phonePanel({ messenger, onOpen: open }) : null;
@@ -87,7 +88,6 @@ function draw(root, { config, messenger, leave }) {
     leave(reason);
   };
 
-  const settings = () => openSettings({ messenger, leave });
   const app = h(
     "div",
     { class: "app", "data-pane": "list" },
@@ -103,9 +103,9 @@ function draw(root, { config, messenger, leave }) {
       h(
         "div",
         { class: "bar" },
-        h("button", { type: "button", class: "me", title: t("chats.settings"), onclick: settings }, face, h("span", { class: "me-names" }, name, handle)),
+        h("button", { type: "button", class: "me", title: t("chats.settings"), onclick: () => preferences.open() }, face, h("span", { class: "me-names" }, name, handle)),
         phone ? toolButton("phone", t("chats.phone"), () => phone.toggle(), { "aria-pressed": "false" }, phone) : null,
-        toolButton("settings", t("chats.settings"), settings),
+        toolButton("settings", t("chats.settings"), () => preferences.open()),
         toolButton("leave", t("chats.signOut"), signOut),
       ),
       notKept.node,
@@ -122,6 +122,11 @@ function draw(root, { config, messenger, leave }) {
   function skip(event) {
     event.preventDefault();
     talk.focus();
+  }
+
+  function followAddress() {
+    follow();
+    preferences.follow();
   }
 
   function follow() {
@@ -157,24 +162,25 @@ function draw(root, { config, messenger, leave }) {
   };
   messenger.onSend = () => offer.consider();
   // The address may name a chat that only the first load brings.
-  const unsubscribe = store.subscribe(() => (talk.chatId === (openChatId() ?? null) ? render() : follow()));
-  on(window, "hashchange", follow);
-  on(window, "popstate", follow);
+  const unsubscribe = store.subscribe(() => (talk.chatId === openChatId() ? render() : follow()));
+  on(window, "hashchange", followAddress);
+  on(window, "popstate", followAddress);
   on(window, "keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
     if (talk.chatId) close();
   });
-  on(window, "beforeunload", (event) => messenger.outbox.isLostWithPage && event.preventDefault());
+  on(window, "beforeunload", (event) => (messenger.outbox.isLostWithPage || preferences.isUnsaved()) && event.preventDefault());
   const clock = setInterval(() => store.changed(), CLOCK_EVERY); // Times such as "2 min ago" move on.
   talk.listen(on);
   phone?.listen(on);
   const hasSignedIn = Boolean(root.querySelector(".sign-in"));
   root.replaceChildren(app);
-  follow();
+  followAddress();
   if (hasSignedIn) (onScreenKeys.matches ? app.querySelector("h1") : find).focus();
 
-  function hide() {
+  return () => {
     gone.abort();
+    preferences.drop();
     forgetLayers();
     unsubscribe();
     clearInterval(clock);
@@ -185,9 +191,7 @@ function draw(root, { config, messenger, leave }) {
     phone?.stop();
     talk.show(null);
     document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());
-  }
-
-  return { hide, settings };
+  };
 }
 
 /** Signing out removes what was not sent from this browser; so the user is asked once more. */
@@ -199,7 +203,7 @@ function mayLose({ outbox, drafts }) {
 }
 
 function openChatId() {
-  return /^#chat=(.+)$/.exec(location.hash)?.[1];
+  return named("chat");
 }
 
 function toolButton(name, label, onclick, attributes = {}, toggles = null) {

@@ -9,7 +9,7 @@ import { passwordForm } from "./proof.js";
 const LOOK_EVERY = 5000;
 
 /** The part of the settings that loads itself, and looks again while an archive is being made. */
-export function ownData(api) {
+export function ownData({ api }) {
   const node = h("div", { class: "own-data" });
   const show = (...children) => node.replaceChildren(...children);
 

@@ -9,8 +9,12 @@ import { turnOn } from "./held.js";
 
 const SHOWN_AT_ONCE = 50;
 
+export function stateOfDevices({ items, next }) {
+  return next ? t("settings.manyDevices", { number: items.length }) : t("settings.countDevices", { count: items.length });
+}
+
 /** The list, which loads itself. */
-export function devices(api) {
+export function devices({ api, onState }) {
   const list = h("ul", { class: "devices", "aria-label": t("settings.devices") });
   const note = h("p", { class: "form-message", role: "status" }, t("common.loading"));
   const more = h("button", { type: "button", class: "link", hidden: true, onclick: () => attempt(more, load) }, t("devices.more"));
@@ -22,14 +26,20 @@ export function devices(api) {
     next = page.next;
     list.append(...page.items.map(row));
     more.hidden = !next;
+    count();
+  }
+
+  function count() {
     others.hidden = list.childElementCount < 2;
+    onState(stateOfDevices({ items: [...list.children], next }));
   }
 
   async function endOthers() {
     await api.delete("/v1/auth/sessions");
     list.replaceChildren(...[...list.children].filter((item) => "current" in item.dataset));
     next = null;
-    more.hidden = others.hidden = true;
+    more.hidden = true;
+    count();
     return t("devices.othersEnded");
   }
 
@@ -44,7 +54,7 @@ export function devices(api) {
     const end = async () => {
       await api.delete(`/v1/auth/sessions/${session.id}`);
       item.remove();
-      others.hidden = list.childElementCount < 2;
+      count();
       return t("devices.ended", { name });
     };
     const button = h("button", { type: "button", class: "button quiet", "aria-label": t("devices.endOf", { name }), onclick: () => attempt(button, end) }, t("devices.end"));

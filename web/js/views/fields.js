@@ -5,6 +5,7 @@ import { told } from "../errors.js";
 import { lengthOf } from "../text.js";
 import { t } from "../texts.js";
 import { turnOn } from "./held.js";
+import { saved } from "./unsaved.js";
 
 let count = 0;
 
@@ -30,7 +31,8 @@ export function field(label, { hint = "", tag = "input", most = Infinity, ...att
   return { node, input, problem, tooLong };
 }
 
-/** Runs a form: one submission at a time, errors beside their fields or in the form's own line. */
+/** Runs a form: one submission at a time, errors beside their fields or in the form's own line.
+ * `onSubmit` answers what to say, or false: nothing is done yet. */
 export function form(fields, { submitLabel, busyLabel, submitClass = "primary", onSubmit }) {
   const message = h("p", { class: "form-message", role: "status" });
   const button = h("button", { type: "submit", class: `button ${submitClass}` }, submitLabel);
@@ -38,6 +40,10 @@ export function form(fields, { submitLabel, busyLabel, submitClass = "primary", 
   const say = (text, isProblem = true) => {
     message.classList.toggle("is-problem", isProblem);
     setText(message, text);
+  };
+  const done = (text) => {
+    saved(Object.values(fields).map((one) => one.input));
+    say(text ?? "", false);
   };
   node.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -55,7 +61,7 @@ export function form(fields, { submitLabel, busyLabel, submitClass = "primary", 
     try {
       const values = Object.entries(fields).map(([name, one]) => [name, one.input.value]);
       const said = await onSubmit(Object.fromEntries(values));
-      if (said) say(said, false);
+      if (said !== false) done(said);
     } catch (error) {
       problem = error;
       showProblem(error, fields, say);
@@ -64,7 +70,7 @@ export function form(fields, { submitLabel, busyLabel, submitClass = "primary", 
       button.textContent = submitLabel;
     }
   });
-  return { node, say };
+  return { node, done };
 }
 
 function showProblem(error, fields, say) {

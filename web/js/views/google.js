@@ -56,14 +56,19 @@ export function googleStep(api, proof, { onSignedIn, onBack }) {
   return node;
 }
 
+export function stateOfGoogle({ linked }) {
+  return linked ? t("settings.linked") : t("settings.notLinked");
+}
+
 /** The part of the settings that loads itself. */
-export function googleLink(api) {
+export function googleLink({ api, onState }) {
   const node = h("div", { class: "device-list google" });
   const say = (text, isProblem = false) => h("p", { class: `form-message${isProblem ? " is-problem" : ""}`, role: "status" }, text);
 
   async function load(proof = null) {
     try {
       const { linked, linked_at } = await api.get("/v1/users/me/google");
+      onState(stateOfGoogle({ linked }));
       if (linked) on(linked_at);
       else if (proof) finish(proof);
       else off(await googleStart(api.session.api));

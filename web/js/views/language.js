@@ -28,10 +28,8 @@ export function languageChoice() {
 }
 
 /** Draws the page again by `draw`, and leaves somebody who chose a language where they were. */
-export function drawAgain(draw, open = () => null) {
+export function drawAgain(draw) {
   const choosing = document.activeElement?.id === ID;
   draw();
-  if (!choosing) return;
-  open();
-  document.getElementById(ID)?.focus();
+  if (choosing) document.getElementById(ID)?.focus();
 }

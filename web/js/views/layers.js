@@ -12,10 +12,10 @@ export function step(act) {
   while (!leaving && waiting.length) waiting.shift()();
 }
 
-/** Goes back. Call it in a `step`. */
-export function goBack() {
+/** Goes back, by some steps. Call it in a `step`. */
+export function goBack(count = 1) {
   leaving = true;
-  history.back();
+  history.go(-count);
 }
 
 /** Notes that something was opened; `close()` takes it away. Answers what to call when it is gone. */

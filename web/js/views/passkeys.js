@@ -10,8 +10,12 @@ import { turnOn } from "./held.js";
 import { moved } from "./passkey-button.js";
 import { proofForm } from "./proof.js";
 
+export function stateOfPasskeys({ items }) {
+  return items.length ? t("settings.countPasskeys", { count: items.length }) : t("settings.none");
+}
+
 /** The part of the settings that loads itself. */
-export function passkeys(api) {
+export function passkeys({ api, onState }) {
   const list = h("ul", { class: "devices", "aria-label": t("settings.passkeys") });
   const note = h("p", { class: "form-message", role: "status" }, t("common.loading"));
   const say = (text, isProblem = false) => {
@@ -23,10 +27,15 @@ export function passkeys(api) {
     try {
       const { items } = await api.get("/v1/auth/passkeys");
       list.replaceChildren(...items.map(row));
+      count();
       say("");
     } catch (error) {
       say(told(error), true);
     }
+  }
+
+  function count() {
+    onState(stateOfPasskeys({ items: [...list.children] }));
   }
 
   function row(passkey) {
@@ -43,6 +52,7 @@ export function passkeys(api) {
         try {
           await api.delete(`/v1/auth/passkeys/${passkey.id}`);
           item.remove();
+          count();
           say(t("passkeys.removed", { name }));
         } catch (error) {
           turnOn(target, error);
@@ -77,7 +87,7 @@ export function passkeys(api) {
       const { options } = await api.post("/v1/auth/passkeys/begin", proof);
       const credential = await make(options);
       list.append(row(await api.post("/v1/auth/passkeys", { name, credential })));
-      fields.password.input.value = "";
+      count();
       return t("passkeys.addDone");
     },
   });

@@ -11,15 +11,24 @@ function said({ scope, text }) {
   return has(`scope.${scope}`) ? t(`scope.${scope}`) : text;
 }
 
+export function stateOfPrograms({ items }) {
+  return items.length ? t("settings.countPrograms", { count: items.length }) : t("settings.none");
+}
+
 /** The list, which loads itself. */
-export function allowedPrograms(api) {
+export function allowedPrograms({ api, onState }) {
   const programs = h("ul", { class: "devices", "aria-label": t("settings.programs") });
   const note = h("p", { class: "form-message", role: "status" }, t("common.loading"));
 
   async function load() {
     const { items } = await api.get("/v1/auth/programs");
     programs.replaceChildren(...items.map(row));
+    count();
     return items.length ? "" : t("programs.none");
+  }
+
+  function count() {
+    onState(stateOfPrograms({ items: [...programs.children] }));
   }
 
   function row(program) {
@@ -28,6 +37,7 @@ export function allowedPrograms(api) {
     const end = async () => {
       await api.delete(`/v1/auth/programs/${program.client_id}`);
       item.remove();
+      count();
       return t("programs.ended", { name });
     };
     const button = h("button", { type: "button", class: "button quiet", "aria-label": t("programs.endOf", { name }), onclick: () => attempt(button, end) }, t("programs.end"));

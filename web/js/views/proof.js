@@ -8,7 +8,7 @@ import { secondStep } from "./second-step.js";
 /** As `form`. Where the server asks for a second factor, that takes the place of the form for a
  * moment, and `onSubmit` is called again with what was given besides. */
 export function proofForm(fields, { onSubmit, ...options }) {
-  const { node: asking, say } = form(fields, { ...options, onSubmit: attempt });
+  const { node: asking, done } = form(fields, { ...options, onSubmit: attempt });
   const node = h("div", { class: "proof" }, asking);
 
   async function attempt(values) {
@@ -17,15 +17,21 @@ export function proofForm(fields, { onSubmit, ...options }) {
     } catch (error) {
       if (error.code !== "second_factor_required") throw error;
       const again = (more) => onSubmit({ ...values, ...more });
-      const step = secondStep({ again, refused: error, onDone: back, submitLabel: options.submitLabel, submitClass: options.submitClass });
-      node.replaceChildren(step, h("button", { type: "button", class: "link", onclick: () => back("") }, t("common.cancel")));
-      node.querySelector("input").focus();
+      const onDone = (said) => {
+        back();
+        done(said);
+      };
+      const step = secondStep({ again, refused: error, onDone, submitLabel: options.submitLabel, submitClass: options.submitClass });
+      asking.hidden = true;
+      node.append(step, h("button", { type: "button", class: "link", onclick: back }, t("common.cancel")));
+      step.querySelector("input").focus();
+      return false;
     }
   }
 
-  function back(said) {
+  function back() {
+    asking.hidden = false;
     node.replaceChildren(asking);
-    say(said ?? "", false);
   }
 
   return { node };

@@ -1,5 +1,6 @@
 /** Recovery codes, and two ways to keep them. */
 
+import { copy } from "../clipboard.js";
 import { h, setText } from "../dom.js";
 import { t } from "../texts.js";
 
@@ -8,18 +9,12 @@ const LASTS = 60_000;
 export function recoveryCodes(codes) {
   const text = `${codes.join("\n")}\n`;
   const note = h("p", { class: "hint", role: "status" });
-  const copy = h("button", { type: "button", class: "button quiet", onclick: toClipboard }, t("codes.copy"));
+  const take = h("button", { type: "button", class: "button quiet", onclick: toClipboard }, t("codes.copy"));
   const save = h("button", { type: "button", class: "button quiet", onclick: toFile }, t("codes.download"));
   const list = h("ul", { class: "recovery-codes" }, codes.map((code) => h("li", {}, h("code", {}, code))));
 
   async function toClipboard() {
-    try {
-      await navigator.clipboard.writeText(text); // It is missing on plain http.
-      setText(note, t("codes.copied"));
-    } catch {
-      getSelection().selectAllChildren(list);
-      setText(note, t("codes.cannotCopy"));
-    }
+    setText(note, (await copy(text, list)) ? t("codes.copied") : t("codes.cannotCopy"));
   }
 
   function toFile() {
@@ -29,5 +24,5 @@ export function recoveryCodes(codes) {
     setText(note, t("codes.saved"));
   }
 
-  return h("div", { class: "recovery" }, list, h("div", { class: "recovery-ways" }, copy, save), note);
+  return h("div", { class: "recovery" }, list, h("div", { class: "recovery-ways" }, take, save), note);
 }

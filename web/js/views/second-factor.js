@@ -1,15 +1,20 @@
 /** The second factor: set up and taken away in the settings. */
 
-import { h } from "../dom.js";
+import { copy } from "../clipboard.js";
+import { h, setText } from "../dom.js";
 import { told } from "../errors.js";
-import { parts, t } from "../texts.js";
+import { t } from "../texts.js";
 import { field, form } from "./fields.js";
 import { passwordForm } from "./proof.js";
 import { recoveryCodes } from "./recovery-codes.js";
 import { CODE } from "./second-step.js";
 
+export function stateOfFactor({ enabled }) {
+  return enabled ? t("settings.on") : t("settings.off");
+}
+
 /** The part of the settings that loads itself. */
-export function secondFactor(api) {
+export function secondFactor({ api, onState }) {
   const node = h("div", { class: "second-factor" });
   const post = (what, body) => api.post(`/v1/auth/second-factor${what}`, body);
 
@@ -24,6 +29,7 @@ export function secondFactor(api) {
   }
 
   function off() {
+    onState(stateOfFactor({ enabled: false }));
     show(
       h("p", { class: "hint" }, t("secondFactor.explained")),
       passwordForm(t("secondFactor.setUp"), async (body) => enrol(await post("", body))),
@@ -38,22 +44,27 @@ export function secondFactor(api) {
       onSubmit: async ({ code }) => codes((await post("/confirm", { code })).recovery_codes),
     });
     show(
-      h("p", { class: "hint" }, parts("secondFactor.addSecret", { link: h("a", { href: uri }, t("secondFactor.openThere")) })),
-      h("p", {}, h("code", { class: "secret", dir: "ltr" }, secret.replace(/(.{4})(?=.)/g, "$1 "))),
+      h("p", {}, t("secondFactor.scan")),
+      drawing(uri),
+      h("p", {}, h("a", { href: uri }, t("secondFactor.openHere"))),
+      h("p", { class: "hint" }, t("secondFactor.type")),
+      secretText(secret),
       confirm,
     );
-    fields.code.input.focus();
+    fields.code.input.focus({ preventScroll: true });
   }
 
   function codes(recovery) {
+    onState(stateOfFactor({ enabled: true }));
     show(
-      h("p", { role: "status" }, t("secondFactor.keepCodes")),
+      h("p", { role: "status", "data-unsaved": t("codes.leaveQuestion") }, t("secondFactor.keepCodes")),
       recoveryCodes(recovery),
       h("button", { type: "button", class: "button quiet", onclick: load }, t("secondFactor.kept")),
     );
   }
 
   function on(left) {
+    onState(stateOfFactor({ enabled: true }));
     show(
       h("p", { class: "hint" }, t("secondFactor.on", { count: left })),
       h("details", {}, h("summary", {}, t("secondFactor.newCodes")), passwordForm(t("secondFactor.makeCodes"), async (body) => codes((await post("/recovery-codes", body)).recovery_codes))),
@@ -70,4 +81,18 @@ export function secondFactor(api) {
 
   load();
   return node;
+}
+
+/** The secret for a camera. Only who sets a second factor up loads what draws it. */
+function drawing(uri) {
+  const node = h("div", {});
+  import("../qr.js").then(({ qrCode }) => node.append(qrCode(uri, t("secondFactor.drawing"))), () => node.remove());
+  return node;
+}
+
+function secretText(secret) {
+  const shown = h("code", { class: "secret", dir: "ltr" }, secret.replace(/(.{4})(?=.)/g, "$1 "));
+  const note = h("span", { class: "hint", role: "status" });
+  const onclick = async () => setText(note, (await copy(secret, shown)) ? t("secondFactor.copied") : t("secondFactor.cannotCopy"));
+  return h("div", { class: "secret-line" }, shown, h("button", { type: "button", class: "button quiet", "aria-label": t("secondFactor.copySecret"), onclick }, t("codes.copy")), note);
 }

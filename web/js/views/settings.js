@@ -1,127 +1,185 @@
-/** The settings: how others see one, what pushes show, the password, devices, and the way out. */
+/** The settings: a list of pages, and one of them beside it. On a phone, one of both at a time. */
 
+import { addressWith, named } from "../address.js";
 import { h } from "../dom.js";
-import { told } from "../errors.js";
-import { facts, handleOf } from "../format.js";
 import { icon } from "../icons.js";
 import { t } from "../texts.js";
-import { ownData } from "./data.js";
-import { devices } from "./devices.js";
-import { field, form } from "./fields.js";
-import { googleLink } from "./google.js";
-import { turnOn } from "./held.js";
-import { openLayer } from "./layers.js";
-import { look } from "./look.js";
-import { notificationSwitch } from "./notifications.js";
-import { passkeys } from "./passkeys.js";
-import { allowedPrograms } from "./programs.js";
-import { proofForm } from "./proof.js";
-import { secondFactor } from "./second-factor.js";
+import { goBack, step } from "./layers.js";
+import { settingsList } from "./settings-list.js";
+import { PAGES } from "./settings-pages.js";
+import { isUnsaved, mayLose } from "./unsaved.js";
 
-/** Opens the dialog. `leave(reason)` is called when the account is gone. */
-export function openSettings({ messenger, leave }) {
-  const dialog = h("dialog", { class: "settings", "aria-labelledby": "settings-title" });
-  const close = () => dialog.close();
-  dialog.append(
+const NAME = "settings";
+const FIRST = Object.keys(PAGES)[0];
+const ONE_AT_A_TIME = matchMedia("(max-width: 45rem)");
+
+/** {open(page), close(), follow(), drop(), isUnsaved()}. The address names the page that is shown, so that going
+ * back and reloading work. `leave(reason)` is called when the account is gone. */
+export function settings({ messenger, leave }) {
+  let dialog = null;
+  let place = null; // Where the history is while the dialog is open.
+
+  function open(page = "") {
+    step(() => {
+      history.pushState({ ...history.state, fromList: false, settings: 1 }, "", addressWith(NAME, page));
+      follow();
+    });
+  }
+
+  /** False: they stay open, because somebody does not want to lose what they typed. */
+  function close() {
+    if (!dialog) return true;
+    if (!dialog.isLeft()) return false;
+    remove();
+    step(() => goBack(history.state.settings));
+    return true;
+  }
+
+  /** Shows what the address says. */
+  function follow() {
+    const page = named(NAME);
+    if (page === null ? !dialog : dialog && place.address === location.href) return;
+    if (page === null ? !dialog.isLeft() : dialog && !dialog.isLeftFor(page)) {
+      history.pushState(place.state, "", place.address);
+      return;
+    }
+    if (page === null) {
+      remove();
+      return;
+    }
+    if (!history.state?.settings) enter(page);
+    place = { state: history.state, address: location.href };
+    dialog ??= settingsDialog({ messenger, leave, close, go, toList });
+    dialog.show(page);
+  }
+
+  /** Somebody came by a link: going back closes the settings then, too. */
+  function enter(page) {
+    history.replaceState(null, "", addressWith(NAME, null));
+    history.pushState({ settings: 1 }, "", addressWith(NAME, page));
+  }
+
+  function go(page) {
+    step(() => {
+      const address = addressWith(NAME, page);
+      const isNext = ONE_AT_A_TIME.matches && !named(NAME);
+      if (isNext) history.pushState({ ...history.state, settings: history.state.settings + 1 }, "", address);
+      else history.replaceState(history.state, "", address);
+      follow();
+    });
+  }
+
+  function toList() {
+    step(() => {
+      if (history.state.settings > 1) goBack();
+      else go("");
+    });
+  }
+
+  function remove() {
+    dialog.remove();
+    dialog = null;
+  }
+
+  return { open, close, follow, drop: () => dialog?.remove(), isUnsaved: () => Boolean(dialog?.isUnsaved()) };
+}
+
+function settingsDialog({ messenger, leave, close, go, toList }) {
+  const gone = new AbortController();
+  const list = settingsList({ messenger, signal: gone.signal, onChoose: choose });
+  const pane = h("div", { class: "settings-pane" });
+  const back = h("button", { type: "button", class: "tool settings-back", "aria-label": t("common.back"), onclick: toList }, icon("back"));
+  const node = h(
+    "dialog",
+    { class: "settings", "aria-labelledby": "settings-title" },
     h(
       "header",
       { class: "bar" },
+      back,
       h("h2", { id: "settings-title" }, t("settings.title")),
       h("button", { type: "button", class: "tool", "aria-label": t("common.close"), onclick: close }, icon("close")),
     ),
-    h("div", { class: "settings-body" }, profile(messenger), previews(messenger), section(t("settings.look"), look()), password(messenger), section(t("settings.secondFactor"), secondFactor(messenger.api)), section(t("settings.passkeys"), passkeys(messenger.api)), section(t("settings.google"), googleLink(messenger.api)), section(t("settings.devices"), devices(messenger.api)), section(t("settings.programs"), allowedPrograms(messenger.api)), section(t("settings.data"), ownData(messenger.api)), goodbye(messenger, leave)),
+    h("div", { class: "settings-body" }, list.node, pane),
   );
-  const closed = openLayer(close);
-  dialog.addEventListener("close", () => {
-    dialog.remove();
-    closed();
-  });
-  dialog.addEventListener("click", (event) => event.target === dialog && close());
-  document.body.append(dialog);
-  dialog.showModal();
-}
+  let current = null;
+  let left = null;
 
-function section(title, ...children) {
-  return h("section", {}, h("h3", {}, title), ...children);
-}
+  const isLeft = () => mayLose(pane);
+  const known = (page) => (Object.hasOwn(PAGES, page) ? page : "");
 
-async function change(messenger, changes) {
-  messenger.setUser(await messenger.api.patch("/v1/users/me", changes));
-}
-
-function profile(messenger) {
-  const { user } = messenger.session;
-  const fields = {
-    display_name: field(t("settings.name"), { value: user.display_name, most: 64, autocomplete: "name" }),
-    about: field(t("settings.about"), { value: user.about ?? "", most: 140 }),
-  };
-  const { node } = form(fields, {
-    submitLabel: t("common.save"),
-    busyLabel: t("common.saving"),
-    onSubmit: async (values) => {
-      await change(messenger, values);
-      return t("common.saved");
-    },
-  });
-  const email = user.email_verified ? user.email : t("settings.notVerified", { email: user.email });
-  return section(t("settings.profile"), h("p", { class: "hint" }, facts(handleOf(user.username), email)), node);
-}
-
-function previews(messenger) {
-  const input = h("input", { type: "checkbox", id: "push-previews", role: "switch", "aria-describedby": "previews-note" });
-  input.checked = messenger.session.user.push_previews;
-  const hint = t("settings.previewsHint");
-  const note = h("p", { class: "hint", id: "previews-note", role: "status" }, hint);
-  input.addEventListener("change", async () => {
-    const wanted = input.checked;
-    let problem = null;
-    input.disabled = true;
-    note.textContent = hint;
-    try {
-      await change(messenger, { push_previews: wanted });
-    } catch (error) {
-      problem = error;
-      input.checked = !wanted;
-      note.textContent = told(error);
+  function choose(page) {
+    if (page === node.dataset.page) {
+      focus(page);
+      return;
     }
-    turnOn(input, problem);
-    input.focus();
-  });
-  return section(t("settings.notifications"), ...notificationSwitch(), h("label", { class: "switch", for: "push-previews" }, h("span", {}, t("settings.previews")), input), note);
-}
+    if (page !== current && !isLeft()) return;
+    if (page !== current) empty();
+    go(page);
+  }
 
-function password(messenger) {
-  const fields = {
-    current_password: field(t("password.current"), { type: "password", autocomplete: "current-password" }),
-    new_password: field(t("password.new"), { type: "password", autocomplete: "new-password", hint: t("form.passwordHintShort") }),
+  function show(asked) {
+    const before = node.dataset.page;
+    render(known(asked));
+    focus(known(asked) || before);
+  }
+
+  function render(page) {
+    const isListAlone = ONE_AT_A_TIME.matches && !page;
+    if (isListAlone && !isUnsaved(pane)) empty();
+    const content = page || current || (isListAlone ? null : FIRST);
+    if (content !== current) fill(content);
+    node.dataset.page = page;
+    list.show(content, isListAlone ? null : content);
+  }
+
+  /** On a page that was entered, or on the line of the one that was left. */
+  function focus(page) {
+    if (node.dataset.page) pane.querySelector("h3").focus();
+    else list.focus(page || FIRST);
+  }
+
+  function empty() {
+    left?.abort();
+    pane.replaceChildren();
+    current = null;
+  }
+
+  function fill(page) {
+    empty();
+    left = new AbortController();
+    current = page;
+    const { label, content } = PAGES[page];
+    const context = { messenger, api: messenger.api, leave, signal: left.signal, onState: (text) => list.say(page, text) };
+    const title = h("h3", { id: "settings-page", tabindex: "-1" }, t(label));
+    pane.append(h("section", { "aria-labelledby": "settings-page" }, title, content(context)));
+  }
+
+  function escape(event) {
+    event.preventDefault();
+    if (ONE_AT_A_TIME.matches && node.dataset.page) toList();
+    else close();
+  }
+
+  function remove() {
+    gone.abort();
+    left?.abort();
+    node.close();
+    node.remove();
+  }
+
+  // The browser does not let a page refuse every "cancel", but every key.
+  node.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && escape(event));
+  node.addEventListener("cancel", (event) => event.target === node && escape(event));
+  node.addEventListener("close", () => node.isConnected && !gone.signal.aborted && !close() && node.showModal());
+  node.addEventListener("click", (event) => event.target === node && close());
+  ONE_AT_A_TIME.addEventListener("change", () => render(node.dataset.page), { signal: gone.signal });
+  document.body.append(node);
+  node.showModal();
+  return {
+    show,
+    remove,
+    isLeft,
+    isLeftFor: (page) => [current, ""].includes(known(page)) || isLeft(),
+    isUnsaved: () => isUnsaved(pane),
   };
-  const { node } = proofForm(fields, {
-    submitLabel: t("password.submit"),
-    busyLabel: t("common.changing"),
-    submitClass: "quiet",
-    onSubmit: async (values) => {
-      await messenger.api.post("/v1/auth/password", values);
-      Object.values(fields).forEach((one) => (one.input.value = ""));
-      return t("password.done");
-    },
-  });
-  return section(t("settings.password"), node);
-}
-
-function goodbye(messenger, leave) {
-  const fields = { password: field(t("form.passwordAgain"), { type: "password", autocomplete: "current-password" }) };
-  const { node } = proofForm(fields, {
-    submitLabel: t("leave.submit"),
-    busyLabel: t("leave.busy"),
-    submitClass: "danger",
-    onSubmit: async (values) => {
-      await messenger.api.post("/v1/users/me/delete", values);
-      messenger.outbox.clear();
-      messenger.drafts.clear();
-      const reason = t("signOut.accountDeleted");
-      messenger.session.end(reason);
-      leave(reason);
-    },
-  });
-  return section(t("leave.title"), h("details", {}, h("summary", {}, t("leave.open")), h("p", { class: "hint" }, t("leave.explained")), node));
 }

@@ -119,6 +119,7 @@ function signInForm(api, onSignedIn, { isEverywhere, onForgotten }) {
         const back = h("button", { type: "button", class: "link", onclick: toFirst }, t("common.back"));
         ways.replaceChildren(secondStep({ again, refused: error, onDone: onSignedIn }), back);
         document.querySelector(".sign-in-panel input").focus();
+        return false;
       }
     },
   });

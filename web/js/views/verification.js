@@ -42,10 +42,17 @@ export function verificationLine({ messenger }) {
     render();
   }
 
+  /** The link may have been opened elsewhere meanwhile. */
+  function look() {
+    if (!node.isConnected) document.removeEventListener("visibilitychange", look);
+    else if (document.visibilityState === "visible" && session.user.email_verified === false) messenger.lookAtProfile().catch(() => null);
+  }
+
   function render() {
     node.hidden = dismissed || session.user.email_verified !== false;
     setText(text, said ?? t("verify.mailed", { email: session.user.email }));
   }
 
+  document.addEventListener("visibilitychange", look);
   return { node, render, say };
 }

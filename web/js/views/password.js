@@ -1,0 +1,22 @@
+/** Another password. */
+
+import { t } from "../texts.js";
+import { field } from "./fields.js";
+import { proofForm } from "./proof.js";
+
+export function password({ api }) {
+  const fields = {
+    current_password: field(t("password.current"), { type: "password", autocomplete: "current-password" }),
+    new_password: field(t("password.new"), { type: "password", autocomplete: "new-password", hint: t("form.passwordHintShort") }),
+  };
+  const { node } = proofForm(fields, {
+    submitLabel: t("password.submit"),
+    busyLabel: t("common.changing"),
+    submitClass: "quiet",
+    onSubmit: async (values) => {
+      await api.post("/v1/auth/password", values);
+      return t("password.done");
+    },
+  });
+  return node;
+}

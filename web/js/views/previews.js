@@ -1,0 +1,34 @@
+/** What pushes show. */
+
+import { h } from "../dom.js";
+import { told } from "../errors.js";
+import { t } from "../texts.js";
+import { turnOn } from "./held.js";
+import { notificationSwitch } from "./notifications.js";
+
+export function stateOfPreviews({ push_previews }) {
+  return push_previews ? t("settings.showMessages") : t("settings.hideMessages");
+}
+
+export function previews({ messenger, api }) {
+  const input = h("input", { type: "checkbox", id: "push-previews", role: "switch", "aria-describedby": "previews-note" });
+  input.checked = messenger.session.user.push_previews;
+  const hint = t("settings.previewsHint");
+  const note = h("p", { class: "hint", id: "previews-note", role: "status" }, hint);
+  input.addEventListener("change", async () => {
+    const wanted = input.checked;
+    let problem = null;
+    input.disabled = true;
+    note.textContent = hint;
+    try {
+      messenger.setUser(await api.patch("/v1/users/me", { push_previews: wanted }));
+    } catch (error) {
+      problem = error;
+      input.checked = !wanted;
+      note.textContent = told(error);
+    }
+    turnOn(input, problem);
+    input.focus();
+  });
+  return h("div", {}, ...notificationSwitch(), h("label", { class: "switch", for: "push-previews" }, h("span", {}, t("settings.previews")), input), note);
+}

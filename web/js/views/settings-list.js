@@ -1,0 +1,67 @@
+/** The list of the settings' pages, each with a line that says how it stands. */
+
+import { addressWith } from "../address.js";
+import { h, setText } from "../dom.js";
+import { t } from "../texts.js";
+import { GROUPS, PAGES } from "./settings-pages.js";
+
+/** {node, show(loaded, marked), say(page, text), focus(page)}. `signal` ends it. */
+export function settingsList({ messenger, signal, onChoose }) {
+  const rows = new Map(Object.keys(PAGES).map((page) => [page, row(page, onChoose)]));
+  const groups = Object.entries(GROUPS).map(([id, label]) => {
+    const pages = Object.keys(PAGES).filter((page) => PAGES[page].group === id);
+    return [
+      h("p", { class: "settings-group", id: `settings-${id}` }, t(label)),
+      h("ul", { "aria-labelledby": `settings-${id}` }, pages.map((page) => h("li", {}, rows.get(page).link))),
+    ];
+  });
+  const node = h("nav", { class: "settings-list", "aria-label": t("settings.pages") }, ...groups.flat());
+  const asked = new Set();
+
+  function say(page, text) {
+    setText(rows.get(page).state, text);
+  }
+
+  /** What the profile says, and what this browser keeps. */
+  function render() {
+    for (const [page, { state }] of Object.entries(PAGES)) if (state) say(page, state(messenger.session.user));
+  }
+
+  /** Asks the server. */
+  async function ask(page) {
+    const { path, stateOf } = PAGES[page];
+    if (!path || asked.has(page)) return;
+    asked.add(page);
+    try {
+      say(page, stateOf(await messenger.api.get(path)));
+    } catch (error) {
+      if (!signal.aborted) say(page, PAGES[page].stateOfError?.(error) ?? "");
+    }
+  }
+
+  /** Marks the page that is shown. What `loaded` is about, that page asks the server itself. */
+  function show(loaded, marked) {
+    asked.add(loaded);
+    for (const [page, { link }] of rows) {
+      if (page === marked) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+      ask(page);
+    }
+    render();
+  }
+
+  render();
+  signal.addEventListener("abort", messenger.store.subscribe(render));
+  return { node, show, say, focus: (page) => rows.get(page).link.focus() };
+}
+
+function row(page, onChoose) {
+  const state = h("span", { class: "hint" });
+  const choose = (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return; // In a tab of its own.
+    event.preventDefault();
+    onChoose(page);
+  };
+  const link = h("a", { href: addressWith("settings", page), onclick: choose }, h("span", { class: "settings-name" }, t(PAGES[page].label)), state);
+  return { link, state };
+}
