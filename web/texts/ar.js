@@ -2,7 +2,8 @@
 
 export default {
   "page.noScript": "يحتاج Parley إلى تفعيل JavaScript.",
-  "page.titleUnread": "({number}) Parley",
+  "page.titleUnread": "({number}) {title}",
+  "page.titleOf": "{view} - Parley",
   "page.skip": "الانتقال إلى المحادثة",
   "page.error": "حدث خطأ في هذه الصفحة. أعد تحميلها ثم حاول مجددًا.",
   "page.newVersion": "إصدار جديد جاهز. تبقى مسوداتك محفوظة.",

@@ -9,7 +9,9 @@ export default {
   // The page and its parts
   "page.noScript": "Parley needs JavaScript.",
   // {count} messages are unread. For the title of the window.
-  "page.titleUnread": "({number}) Parley",
+  "page.titleUnread": "({number}) {title}",
+  // {view}: a form, or the name of somebody.
+  "page.titleOf": "{view} - Parley",
   "page.skip": "Skip to the conversation",
   "page.error": "This page made a mistake. Reload it and try again.",
   "page.newVersion": "A new version is ready. Your drafts stay.",

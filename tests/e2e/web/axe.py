@@ -29,10 +29,12 @@ class Auditor:
     def __init__(self) -> None:
         self.seen: set[str] = set()
 
-    def look(self, page: Page, shots: Path | None = None) -> None:
+    def look(self, page: Page, *, resize: bool = True) -> None:
         """Fails with everything that is wrong with what the page shows now."""
         _install(page)
-        found = [*self._colours(page), *self._sizes(page)]
+        found = self._colours(page)
+        if resize:
+            found += self._sizes(page)
         self.seen.update(page.evaluate("audit.classes()"))
         assert not found, "\n".join(dict.fromkeys(found))
 

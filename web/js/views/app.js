@@ -8,6 +8,7 @@ import { icon } from "../icons.js";
 import { onLanguage } from "../language.js";
 import { isLookedAt, Notifier } from "../notifications.js";
 import { list, t } from "../texts.js";
+import { nameView } from "../title.js";
 import { showUnread } from "../unread.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { chatList } from "./chat-list.js";
@@ -145,6 +146,7 @@ function draw(root, { config, messenger, leave }) {
     name.textContent = user.display_name;
     handle.textContent = handleOf(user.username);
     showUnread(store.unread);
+    nameView(talk.chatId ? store.titleOf(store.chats.get(talk.chatId)) : "");
     notifier.update();
     chats.render();
     find.render();
