@@ -23,19 +23,20 @@ def canonical(value: str) -> str:
     """The one text of an address. Raises ValueError, with a sentence for people, unless it looks
     like an address that mail can be sent to."""
     if len(value) > MAX_ADDRESS:  # before any work that grows with the length
-        raise wrong("An e-mail address has at most 254 characters.")
+        raise wrong("too_long", "An e-mail address has at most 254 characters.", max=MAX_ADDRESS)
     local, _, domain = value.rpartition("@")
     if not local.isascii():
         raise wrong(
+            "email_not_ascii",
             "We cannot send mail to this address: before the @ it may have only the letters a-z, "
-            "digits and signs of ASCII."
+            "digits and signs of ASCII.",
         )
     domain = _ascii(domain)
     if not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
-        raise wrong("This is not an e-mail address. Write it like ana@example.org.")
+        raise wrong("not_an_email", "This is not an e-mail address. Write it like ana@example.org.")
     address = f"{local.lower()}@{domain}"
     if len(address) > MAX_ADDRESS:
-        raise wrong("An e-mail address has at most 254 characters.")
+        raise wrong("too_long", "An e-mail address has at most 254 characters.", max=MAX_ADDRESS)
     return address
 
 
@@ -63,5 +64,6 @@ def _ascii(domain: str) -> str:
         return ".".join(idna.alabel(label).decode() for label in mapped.split("."))
     except idna.IDNAError:
         raise wrong(
-            "The part after the @ is not the name of a domain. Check it for typing mistakes."
+            "not_a_domain",
+            "The part after the @ is not the name of a domain. Check it for typing mistakes.",
         ) from None

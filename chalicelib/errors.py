@@ -224,11 +224,12 @@ class UnsupportedMediaType(AppError):
 
 
 class ValidationFailed(AppError):
-    """`errors` says what is wrong where: [{"field": "content.text", "message": "…"}]."""
+    """`errors` says what is wrong where: [{"field": "content.text", "kind": "too_long",
+    "message": "…", "max": 4096}]. `kind` is stable."""
 
     code, status, message = "validation_failed", 422, "Some fields are not valid."
 
-    def __init__(self, errors: list[dict[str, str]]) -> None:
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__(errors=errors)
 
 

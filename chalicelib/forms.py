@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
 from chalicelib.errors import BadRequest, ValidationFailed
+from chalicelib.sentences import problem
 
 FORM = "application/x-www-form-urlencoded"
 MAX_FIELDS = 50
@@ -40,8 +41,8 @@ def fields(text: str) -> dict[str, list[str]]:
     except UnicodeDecodeError:
         raise BadRequest("The form is not valid UTF-8.") from None
     except ValueError:
-        problem = {"field": "", "message": f"Send a form ({FORM}) of at most {MAX_FIELDS} fields."}
-        raise ValidationFailed([problem]) from None
+        message = f"Send a form ({FORM}) of at most {MAX_FIELDS} fields."
+        raise ValidationFailed([problem("", "not_a_form", message, max=MAX_FIELDS)]) from None
 
 
 def cookies(header: str) -> dict[str, str]:

@@ -51,13 +51,13 @@ class Order(Input):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.task == "grant" and (self.username is None or self.role is None):
-            raise wrong("grant needs a username and a role.")
+            raise wrong("does_not_fit", "grant needs a username and a role.")
         if self.task == "oauth-client" and self.client is None:
-            raise wrong("oauth-client needs a client.")
+            raise wrong("does_not_fit", "oauth-client needs a client.")
         if self.task == "event-consumer" and self.consumer is None:
-            raise wrong("event-consumer needs a consumer.")
+            raise wrong("does_not_fit", "event-consumer needs a consumer.")
         if not TYPES.keys() >= set(self.events):
-            raise wrong(f"events are some of: {', '.join(TYPES)}.")
+            raise wrong("not_a_choice", f"events are some of: {', '.join(TYPES)}.")
         return self
 
 
@@ -80,7 +80,9 @@ def maintain(event: Any, context: Any) -> dict[str, Any]:
         try:
             return _done(Order.model_validate(event))
         except ValidationError as error:
-            found = " ".join(": ".join(filter(None, one.values())) for one in problems(error))
+            found = " ".join(
+                ": ".join(filter(None, (one["field"], one["message"]))) for one in problems(error)
+            )
             raise MaintenanceFailed(f"This is not a task: {found}") from None
         except (SettingsInvalid, StoreUnfit, UserNotFound) as error:
             raise MaintenanceFailed(str(error)) from None

@@ -29,10 +29,14 @@ _REFS = "#/components/schemas/{model}"
 
 
 class FieldError(Model):
-    """One thing that is wrong with a request."""
+    """One thing that is wrong with a request. `kind` is stable; `message` is for people. `min` and
+    `max` are the bounds that it names."""
 
     field: str
+    kind: str
     message: str
+    min: int | None = None
+    max: int | None = None
 
 
 class Problem(Model):

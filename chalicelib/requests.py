@@ -15,7 +15,7 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.forms import FORM, Sent, cookies, fields
-from chalicelib.sentences import MOST_FIELDS
+from chalicelib.sentences import MOST_FIELDS, problem
 from chalicelib.wire import parse, refusal
 
 JSON = "application/json"
@@ -56,7 +56,7 @@ def query_of(model: type[M], request: Any) -> M:
     if broken:
         message = "This is not valid UTF-8."
         names = ["" if has_half(name) else name for name in broken[:MOST_FIELDS]]
-        raise ValidationFailed([{"field": name, "message": message} for name in names])
+        raise ValidationFailed([problem(name, "not_utf8", message) for name in names])
     try:
         return model.model_validate_strings(given)
     except ValidationError as error:
@@ -102,7 +102,7 @@ def _text(request: Any, kind: str) -> str:
     try:
         raw: bytes = request.raw_body
     except ValueError:  # not the base64 it claims to be
-        raise ValidationFailed([{"field": "", "message": "The body cannot be read."}]) from None
+        raise ValidationFailed([problem("", "unreadable", "The body cannot be read.")]) from None
     content_type = request.headers.get("content-type", "")
     if (content_type or raw) and not _is_utf_8(content_type, kind):
         raise UnsupportedMediaType(f"Send the body as {kind} in UTF-8, and say so in Content-Type.")

@@ -19,7 +19,7 @@ from pydantic_core import from_json
 
 from chalicelib.broken_json import look
 from chalicelib.errors import BadRequest, ValidationFailed
-from chalicelib.sentences import problems, said, wrong
+from chalicelib.sentences import problem, problems, said, wrong
 from chalicelib.text import printable, visible
 
 
@@ -42,13 +42,16 @@ _OURS = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 def _printable(value: str) -> str:
     if not printable(value):
-        raise wrong("Remove the control characters. Pasted text can have some that nobody sees.")
+        raise wrong(
+            "control_characters",
+            "Remove the control characters. Pasted text can have some that nobody sees.",
+        )
     return value
 
 
 def _visible(value: str) -> str:
     if not visible(value):
-        raise wrong("Write something that can be seen.")
+        raise wrong("not_visible", "Write something that can be seen.")
     return value
 
 
@@ -67,7 +70,7 @@ def _rfc3339(value: datetime) -> str:
 Id = Annotated[
     str,
     StringConstraints(pattern=f"^{UUID}$", to_lower=True),
-    said("This is not an id. An id is a UUID, as the server gave it."),
+    said("not_an_id", "This is not an id. An id is a UUID, as the server gave it."),
     WithJsonSchema({"type": "string", "pattern": _OURS}, mode="serialization"),
 ]
 """A UUID. It is read in either case, and kept and answered in lower case."""
@@ -117,7 +120,7 @@ def parse(model: type[M], text: str) -> M:
 def unpaired(fields: list[str]) -> ValidationFailed:
     """The refusal of text that holds half of a surrogate pair, which no UTF-8 can hold."""
     message = "Send whole characters: this holds half of a surrogate pair."
-    return ValidationFailed([{"field": field, "message": message} for field in fields])
+    return ValidationFailed([problem(field, "half_character", message) for field in fields])
 
 
 def refusal(error: ValidationError) -> BadRequest | ValidationFailed:

@@ -38,7 +38,7 @@ Prefix = Annotated[
     str,
     Field(max_length=32, pattern=r"^[a-z0-9_]*$"),
     BeforeValidator(_fold),
-    said("A username begins with letters a-z, digits or underscores, at most 32."),
+    said("not_a_prefix", "A username begins with letters a-z, digits or underscores, at most 32."),
 ]
 """How a username begins, in any case."""
 
@@ -49,7 +49,7 @@ Reason = Annotated[str, Field(min_length=1, max_length=200, repr=False), NFC, PR
 Actor = Annotated[
     str,
     StringConstraints(pattern=rf"^{UUID}$|^{OPERATOR}$", to_lower=True),
-    said(f"Give a user's id, which is a UUID, or {OPERATOR}."),
+    said("not_an_actor", f"Give a user's id, which is a UUID, or {OPERATOR}."),
 ]
 """A user's id, or the operator."""
 

@@ -143,9 +143,12 @@ def _opaque(value: Any) -> Any:
 
 def _password(value: str) -> str:
     if any(unicodedata.category(char) == "Cc" for char in value):
-        raise wrong("A password cannot have line breaks, tabs or other control characters.")
+        raise wrong(
+            "control_characters",
+            "A password cannot have line breaks, tabs or other control characters.",
+        )
     if len(value.encode()) > 1024:
-        raise wrong("Use a shorter password: at most 1,024 bytes.")
+        raise wrong("too_many_bytes", "Use a shorter password: at most 1,024 bytes.", max=1024)
     return value
 
 
@@ -194,7 +197,9 @@ Code = Annotated[
     str,
     Field(pattern=r"^([0-9]{6}|[a-z2-7]{16})$"),
     BeforeValidator(_code),
-    said("A code of the app has 6 digits. A recovery code has 16 letters and digits."),
+    said(
+        "not_a_code", "A code of the app has 6 digits. A recovery code has 16 letters and digits."
+    ),
 ]
 """Six digits of an authenticator app, or a recovery code. Digits of any script count as 0-9;
 whatever is neither a letter nor a digit does not count."""

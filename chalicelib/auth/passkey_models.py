@@ -31,7 +31,7 @@ _Base64 = Annotated[
     Field(min_length=2, pattern=r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$"),
 ]
 
-_MADE = said("Send this as the browser made it: base64url without padding.")
+_MADE = said("not_base64url", "Send this as the browser made it: base64url without padding.")
 
 
 def _absent_if_empty(value: Any) -> Any:

@@ -26,6 +26,7 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.ids import new_id
+from chalicelib.sentences import problem
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ class Passkeys:
             made = party.registered(challenge, answer.standard())
             self._use(challenge)
         except Unacceptable:
-            problem = "This does not answer what was asked. Begin again."
-            raise ValidationFailed([{"field": "credential", "message": problem}]) from None
+            message = "This does not answer what was asked. Begin again."
+            raise ValidationFailed([problem("credential", "not_an_answer", message)]) from None
         passkey = Passkey(new_id(), identity.user_id, *made)
         self._store.add(passkey, new.name, NOW)
         return PasskeyInfo(id=passkey.id, name=new.name, created_at=now(), last_used_at=None)

@@ -10,6 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from chalicelib.config import Settings
 from chalicelib.errors import ValidationFailed
+from chalicelib.sentences import Said, problem
 from chalicelib.text import shown
 from chalicelib.users.models import Profile
 from chalicelib.users.names import PRODUCT
@@ -20,19 +21,25 @@ ENOUGH = 10**8
 JUDGED = 72
 """Only so many characters are judged: the time grows with more than the square of them."""
 
+WEAK = Said("weak", "This password is easily guessed.")
+_WORD_OF_ALL = Said("weak_word", "This is mostly a common word.")
+_NAME_OF_ALL = Said("weak_name", "This is mostly a common name.")
+
 REASONS = {
-    "user_inputs": "This is mostly your name, your address or the name of this service.",
-    "passwords": "This is one of the most common passwords, or close to one.",
-    "english_wikipedia": "This is mostly a common word.",
-    "us_tv_and_film": "This is mostly a common word.",
-    "male_names": "This is mostly a common name.",
-    "female_names": "This is mostly a common name.",
-    "surnames": "This is mostly a common name.",
-    "spatial": "These keys are beside each other.",
-    "repeat": "This repeats itself.",
-    "sequence": "This is mostly a sequence, such as abcd or 4321.",
-    "regex": "This is mostly a year.",
-    "date": "This is mostly a date.",
+    "user_inputs": Said(
+        "weak_own_names", "This is mostly your name, your address or the name of this service."
+    ),
+    "passwords": Said("weak_common", "This is one of the most common passwords, or close to one."),
+    "english_wikipedia": _WORD_OF_ALL,
+    "us_tv_and_film": _WORD_OF_ALL,
+    "male_names": _NAME_OF_ALL,
+    "female_names": _NAME_OF_ALL,
+    "surnames": _NAME_OF_ALL,
+    "spatial": Said("weak_keys", "These keys are beside each other."),
+    "repeat": Said("weak_repeat", "This repeats itself."),
+    "sequence": Said("weak_sequence", "This is mostly a sequence, such as abcd or 4321."),
+    "regex": Said("weak_year", "This is mostly a year."),
+    "date": Said("weak_date", "This is mostly a date."),
 }
 """Why a password is weak, by the longest part that zxcvbn knows."""
 
@@ -80,9 +87,9 @@ class Passwords:
         mailbox = user.email.partition("@")[0]
         names = [user.username, user.email, mailbox, user.display_name]
         if (weakness := self.weakness(password, names=names)) is not None:
-            raise ValidationFailed([{"field": field, "message": weakness}])
+            raise ValidationFailed([problem(field, weakness.kind, weakness.sentence)])
 
-    def weakness(self, password: str, *, names: list[str]) -> str | None:
+    def weakness(self, password: str, *, names: list[str]) -> Said | None:
         """Why the password will not do, if so: zxcvbn finds it in fewer guesses than ENOUGH, where
         the user's own names and ours are the first that it tries. Takes at most
         some 200 ms."""
@@ -93,7 +100,8 @@ class Passwords:
         if found["guesses"] >= ENOUGH:
             return None
         longest = max(found["sequence"], key=lambda match: len(match["token"]))
-        return f"{_reason(longest)} {ADVICE}"
+        reason = _reason(longest)
+        return Said(reason.kind, f"{reason.sentence} {ADVICE}")
 
 
 def _judged(password: str) -> str:
@@ -102,8 +110,8 @@ def _judged(password: str) -> str:
     return seen.translate(_ONE_SIGN) if len(_SIGNS.intersection(seen)) > MOST_SIGNS else seen
 
 
-def _reason(match: Mapping[str, Any]) -> str:
+def _reason(match: Mapping[str, Any]) -> Said:
     kind = match["pattern"]
     if kind == "dictionary":
         kind = match["dictionary_name"]
-    return REASONS.get(kind, "This password is easily guessed.")
+    return REASONS.get(kind, WEAK)

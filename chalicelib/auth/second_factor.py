@@ -24,6 +24,7 @@ from chalicelib.errors import (
     SecondFactorOn,
     ValidationFailed,
 )
+from chalicelib.sentences import problem
 
 if TYPE_CHECKING:
     from chalicelib.auth.second_factor_store import Factor, SecondFactorStore
@@ -93,10 +94,11 @@ class SecondFactor:
         if step is None:
             raise ValidationFailed(
                 [
-                    {
-                        "field": "code",
-                        "message": "This code is wrong. Give the one that the app shows now.",
-                    }
+                    problem(
+                        "code",
+                        "wrong_code",
+                        "This code is wrong. Give the one that the app shows now.",
+                    )
                 ]
             )
         codes = _codes()

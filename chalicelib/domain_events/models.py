@@ -16,7 +16,7 @@ D = TypeVar("D", bound="Data")
 ConsumerName = Annotated[
     str,
     Field(pattern=r"^[a-z][a-z0-9-]{0,31}$"),
-    said("Begin with a letter a-z; then up to 31 letters a-z, digits or dashes."),
+    said("not_a_consumer", "Begin with a letter a-z; then up to 31 letters a-z, digits or dashes."),
 ]
 """The name of a service that consumes events: a part of the names of its account and queue."""
 

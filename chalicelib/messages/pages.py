@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.errors import ValidationFailed
 from chalicelib.messages.models import Chat, Message
+from chalicelib.sentences import problem
 from chalicelib.wire import Id, Model
 
 _ID = TypeAdapter[str](Id)
@@ -48,5 +49,5 @@ def after_cursor(cursor: str | None) -> tuple[datetime, str] | None:
         return datetime.fromtimestamp(int(milliseconds) / 1000, UTC), _ID.validate_python(chat_id)
     except (binascii.Error, ValueError, OverflowError, OSError, ValidationError):
         raise ValidationFailed(
-            [{"field": "cursor", "message": "Take the cursor from `next` of the page before."}]
+            [problem("cursor", "not_a_cursor", "Take the cursor from `next` of the page before.")]
         ) from None

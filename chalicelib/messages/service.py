@@ -36,6 +36,7 @@ from chalicelib.messages.models import (
 from chalicelib.messages.pages import ChatPage, HistoryOf, after_cursor, page_of
 from chalicelib.messages.publisher import Publisher
 from chalicelib.messages.store import NO_CHAT
+from chalicelib.sentences import problem
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
@@ -88,7 +89,9 @@ class Messages:
     def open_direct(self, opener: Identity, user_id: str) -> tuple[Chat, bool]:
         """The chat between two users, and whether it was made now. Raises UserNotFound."""
         if user_id == opener.user_id:
-            raise ValidationFailed([{"field": "user_id", "message": "A chat needs somebody else."}])
+            raise ValidationFailed(
+                [problem("user_id", "not_yourself", "A chat needs somebody else.")]
+            )
         self._users().require(user_id)
         chat_id = direct_chat_id(opener.user_id, user_id)
         chat, made = self._store.open_direct(chat_id, members=(opener.user_id, user_id), at=now())

@@ -19,11 +19,13 @@ _TAKEN_PREFIXES = ("google", "gcm")
 
 def _data(value: dict[str, str]) -> dict[str, str]:
     if any(key in _TAKEN or key.startswith(_TAKEN_PREFIXES) for key in value):
-        raise wrong("Choose other keys: FCM, Apple or Parley uses one of these itself.")
+        raise wrong("reserved", "Choose other keys: FCM, Apple or Parley uses one of these itself.")
     if len(to_json(value)) > MAX_DATA_BYTES:
         raise wrong(
+            "too_many_bytes",
             "Make this shorter: it has at most 2,048 bytes as JSON, where quotes, backslashes and"
-            " line breaks count twice."
+            " line breaks count twice.",
+            max=MAX_DATA_BYTES,
         )
     return value
 
@@ -33,7 +35,9 @@ Data = Annotated[
         Annotated[
             str,
             Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$"),
-            said("A key has 1 to 64 letters a-z, digits, dots, dashes or underscores."),
+            said(
+                "not_a_key", "A key has 1 to 64 letters a-z, digits, dots, dashes or underscores."
+            ),
         ],
         Annotated[str, PRINTABLE],
     ],

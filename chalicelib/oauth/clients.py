@@ -25,6 +25,7 @@ from chalicelib.oauth.models import (
     check_fits,
     digest,
 )
+from chalicelib.sentences import of_raised
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
@@ -90,8 +91,7 @@ class Clients:
             try:
                 check_fits(changed)
             except PydanticCustomError as error:
-                problem = {"field": "", "message": error.message()}
-                raise ValidationFailed([problem]) from None
+                raise ValidationFailed([of_raised("", error)]) from None
             self._edits.update(changed)
         return changed.info
 

@@ -60,24 +60,26 @@ def _redirect_uri(value: str) -> str:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError:
-        raise wrong("This is not an address.") from None
+        raise wrong("not_a_redirect_uri", "This is not an address.") from None
     if not _URI.fullmatch(value) or "@" in parts.netloc or {"[", "]"} & set(parts.query):
         raise wrong(
-            "An address to send users to cannot have a user name, or some of these characters."
+            "not_a_redirect_uri",
+            "An address to send users to cannot have a user name, or some of these characters.",
         )
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         if not _HOST.fullmatch(parts.hostname or ""):
-            raise wrong("This address names no host.")
+            raise wrong("not_a_redirect_uri", "This address names no host.")
     elif not _PRIVATE_SCHEME.fullmatch(parts.scheme):
         raise wrong(
-            "Begin it with https://, with http:// and a loopback address, or with com.example: ."
+            "not_a_redirect_uri",
+            "Begin it with https://, with http:// and a loopback address, or with com.example: .",
         )
     return value
 
 
 def _scope(value: str) -> str:
     if value not in USER_SCOPES and value not in SERVICE_SCOPES:
-        raise wrong("A program cannot have this scope.")
+        raise wrong("not_a_scope", "A program cannot have this scope.")
     return value
 
 
@@ -90,13 +92,16 @@ def check_fits(client: "NewClient | OAuthClient") -> None:
     """Raises PydanticCustomError unless the parts of a registration go together."""
     asks_users = not (USER_SCOPES.keys() - {OFFLINE}).isdisjoint(client.scopes)
     if asks_users != bool(client.redirect_uris):
-        raise wrong("Give `redirect_uris` if, and only if, the program asks for scopes of users.")
+        raise wrong(
+            "does_not_fit",
+            "Give `redirect_uris` if, and only if, the program asks for scopes of users.",
+        )
     if not client.confidential and not SERVICE_SCOPES.isdisjoint(client.scopes):
-        raise wrong("Only a confidential program can have scopes in its own name.")
+        raise wrong("does_not_fit", "Only a confidential program can have scopes in its own name.")
     if not client.require_pkce and not client.confidential:
-        raise wrong("A public program must use PKCE. Leave `require_pkce` out.")
+        raise wrong("does_not_fit", "A public program must use PKCE. Leave `require_pkce` out.")
     if not client.require_pkce and "openid" not in client.scopes:
-        raise wrong("A program without PKCE needs the scope openid.")
+        raise wrong("does_not_fit", "A program without PKCE needs the scope openid.")
 
 
 class NewClient(Input):

@@ -34,9 +34,9 @@ def _username(value: str) -> str:
 def _one_line_of_text(value: str) -> str:
     # Line breaks would tear lists apart; what is hidden can make one name look like another.
     if not visible(value):
-        raise wrong("Write a name that can be seen.")
+        raise wrong("not_visible", "Write a name that can be seen.")
     if hides(value):
-        raise wrong("Write the name on one line, without hidden characters.")
+        raise wrong("hidden_characters", "Write the name on one line, without hidden characters.")
     return value
 
 
@@ -46,7 +46,7 @@ Username = Annotated[
     Field(min_length=3, max_length=32),
     BeforeValidator(_fold),
     AfterValidator(_username),
-    said("A username has 3 to 32 letters a-z, digits or underscores."),
+    said("not_a_username", "A username has 3 to 32 letters a-z, digits or underscores."),
 ]
 """3–32 of a-z, 0-9 and _; upper case is folded, so names are unique regardless of case."""
 
@@ -76,14 +76,16 @@ UserIds = Annotated[
         max_length=37 * MAX_IDS - 1,
         to_lower=True,
     ),
-    said(f"Give 1 to {MAX_IDS} ids with commas between, each a UUID."),
+    said("not_ids", f"Give 1 to {MAX_IDS} ids with commas between, each a UUID."),
 ]
 """1 to MAX_IDS ids, with commas between."""
 
 DeviceId = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9._-]{1,64}$"),
-    said("A device's id has 1 to 64 letters, digits, dots, dashes or underscores."),
+    said(
+        "not_a_device_id", "A device's id has 1 to 64 letters, digits, dots, dashes or underscores."
+    ),
 ]
 """What a client calls its device; its own choice, the same for every token of that device."""
 
@@ -162,7 +164,7 @@ class UsersQuery(Input):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.username is None) == (self.ids is None):
-            raise wrong("Give either `username` or `ids`.")
+            raise wrong("not_one_of_two", "Give either `username` or `ids`.")
         return self
 
 
@@ -191,7 +193,10 @@ DeviceKey = Annotated[
     Annotated[
         Token,
         Field(min_length=22, max_length=128),
-        said("A device key has 22 to 128 visible ASCII characters, without spaces."),
+        said(
+            "not_a_device_key",
+            "A device key has 22 to 128 visible ASCII characters, without spaces.",
+        ),
     ]
     | None,
     Field(repr=False),

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from chalicelib.errors import ValidationFailed
+from chalicelib.sentences import problem
 from chalicelib.users.models import DELETED_NAME
 
 PRODUCT = "Parley"
@@ -112,4 +113,4 @@ def skeleton(name: str) -> str:
 
 
 def _reserved(field: str, message: str) -> ValidationFailed:
-    return ValidationFailed([{"field": field, "message": message}])
+    return ValidationFailed([problem(field, "reserved", message)])

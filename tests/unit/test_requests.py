@@ -163,7 +163,11 @@ def test_a_query_that_is_not_utf_8_is_refused(query: dict[str, list[str]]) -> No
     with pytest.raises(ValidationFailed) as refused:
         query_of(Page, request(query=query))
     assert refused.value.details["errors"] == [
-        {"field": next(iter(query)), "message": "This is not valid UTF-8."}
+        {
+            "field": next(iter(query)),
+            "kind": "not_utf8",
+            "message": "This is not valid UTF-8.",
+        }
     ]
     with pytest.raises(BadRequest):
         sent_by(request(kind=None, method="GET", query=query))

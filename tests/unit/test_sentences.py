@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,8 +53,8 @@ def readable(message: str) -> bool:
     )
 
 
-def answers(model: type[BaseModel], given: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each error and its sentence, by JSON, as a frame's data, and as a query."""
+def answers(model: type[BaseModel], given: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each error and what is answered, by JSON, as a frame's data, and as a query."""
     ways: list[tuple[Callable[[Any], BaseModel], Any]] = [
         (model.model_validate_json, json.dumps(given)),
         (model.model_validate, given),
@@ -66,7 +67,7 @@ def answers(model: type[BaseModel], given: Any) -> Iterator[tuple[dict[str, Any]
         except ValidationError as error:
             found = error.errors(include_url=False)
             for item, one in zip(found, problems(error, limit=len(found)), strict=True):
-                yield dict(item), one["message"]
+                yield dict(item), one
 
 
 def documents(model: type[BaseModel]) -> Iterator[Any]:
@@ -88,11 +89,52 @@ def inside(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from inside(one)
 
 
+SOURCES = "\n".join(path.read_text() for path in sorted(Path("chalicelib").rglob("*.py")))
+KINDS = {
+    *re.findall(r'\b(?:wrong|said|Said)\(\s*"(\w+)"', SOURCES),
+    *re.findall(r'\bproblem\([^()]+?,\s+"(\w+)"', SOURCES),
+}
+"""All that the code can answer."""
+
+
+def named_numbers(message: str) -> set[int]:
+    if message == "This must not be empty.":
+        return {1}
+    return {int(one.replace(",", "")) for one in re.findall(r"\d[\d,]*", message)}
+
+
+def test_every_kind_is_documented_and_no_other() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", Path("docs/field-errors.md").read_text(), re.MULTILINE)
+
+    assert set(listed) == KINDS
+    assert listed == sorted(listed)
+
+
+def test_a_kind_and_its_bounds_stand_beside_the_sentence() -> None:
+    with pytest.raises(ValidationFailed) as raised:
+        parse(Registration, json.dumps({**REGISTRATION, "password": "short", "username": "a b"}))
+
+    username, password = raised.value.details["errors"]
+    assert (username["field"], username["kind"]) == ("username", "not_a_username")
+    assert password == {
+        "field": "password",
+        "kind": "too_short",
+        "message": "Use at least 10 characters.",
+        "min": 10,
+    }
+
+
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_every_error_of_a_model_has_a_sentence_of_ours(model: type[BaseModel]) -> None:
     for given in documents(model):
-        for item, message in answers(model, given):
-            assert message != ANYTHING_ELSE, item
+        for item, answered in answers(model, given):
+            message = answered["message"]
+            assert set(answered) <= {"field", "kind", "message", "min", "max"}
+            assert answered["kind"] in KINDS, item
+            assert named_numbers(message) >= {
+                value for name, value in answered.items() if name in ("min", "max")
+            }, answered
+            assert message != ANYTHING_ELSE.sentence, item
             assert readable(message), (item, message)
             # A text has characters, a list has items.
             wrong_unit = " item" if isinstance(item["input"], str) else " character"
@@ -225,7 +267,11 @@ def test_no_input_is_quoted_but_the_names_of_fields_and_these_are_cut() -> None:
     )
 
     assert len(unknown["field"]) == 100
-    assert since == {"field": "since", "message": "Send a whole number."}
+    assert since == {
+        "field": "since",
+        "kind": "not_an_integer",
+        "message": "Send a whole number.",
+    }
 
 
 def test_a_limit_says_when() -> None:

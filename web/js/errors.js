@@ -47,7 +47,8 @@ export function waitOf(header, now = Date.now()) {
   return wait > 0 ? Math.min(wait, MOST_WAIT) : null;
 }
 
-const WAITS = new Set(["unavailable", "rate_limited"]);
+/** What is said of a wait that has no length. */
+const WAITS = new Map([["unavailable", "net.trouble"], ["rate_limited", "net.tooMuch"]]);
 const TRANSIENT_CODES = new Set(["unavailable", "rate_limited", "internal", "unauthorized"]);
 
 /** From an application/problem+json answer, or whatever came instead. */
@@ -59,22 +60,24 @@ export async function fromAnswer(answer) {
     // A gateway in between may answer in its own words; the status still says something.
   }
   const now = Date.parse(answer.headers.get("Date") ?? ""); // Our own clock may be wrong.
-  return new ApiError(sentence(problem, answer.status), {
+  const retryAfter = waitOf(answer.headers.get("Retry-After"), now || Date.now());
+  return new ApiError(sentence(problem, answer.status, retryAfter), {
     status: answer.status,
     code: problem.code ?? "",
     fields: fieldsOf(problem),
-    retryAfter: waitOf(answer.headers.get("Retry-After"), now || Date.now()),
+    retryAfter,
     passkey: problem.passkey ?? null,
   });
 }
 
 /** From the `error` of a socket answer. */
 export function fromFrame(error) {
-  const failure = new ApiError(sentence(error, 400), {
+  const retryAfter = error.retry_after > 0 ? Math.min(error.retry_after * 1000, MOST_WAIT) : null;
+  const failure = new ApiError(sentence(error, 400, retryAfter), {
     status: 400,
     code: error.code ?? "",
     fields: fieldsOf(error),
-    retryAfter: error.retry_after > 0 ? Math.min(error.retry_after * 1000, MOST_WAIT) : null,
+    retryAfter,
   });
   failure.transient = TRANSIENT_CODES.has(error.code);
   return failure;
@@ -91,7 +94,8 @@ function fieldsOf({ errors }) {
 /** What is wrong with a field: by its kind, else as the server says it. */
 function sentenceOf({ kind, message, min, max }) {
   const key = `kind.${kind}`;
-  return has(key) ? t(key, { count: min ?? max }) : message;
+  const count = min ?? max;
+  return has(key, count) ? t(key, { count }) : message;
 }
 
 /** What to tell somebody of anything that was thrown, where no field of it is shown. */
@@ -101,17 +105,15 @@ export function told(error) {
   return isOurs ? (ofField ?? error.message) : t("page.error");
 }
 
-function sentence(problem, status) {
+function sentence(problem, status, retryAfter) {
   const said = problem.detail ?? problem.message;
   // What has no code was not said by our server, but by a gateway before it.
-  if (problem.code && known(problem)) return t(`error.${problem.code}`, { wait: wait(problem.retry_after) });
+  const key = `error.${problem.code}`;
+  const isWait = WAITS.has(problem.code);
+  if (isWait && !retryAfter) return t(WAITS.get(problem.code));
+  if (has(key)) return t(key, isWait ? { wait: wait(Math.ceil(retryAfter / 1000)) } : {});
   if (problem.code && typeof said === "string" && said) return said;
   if (status === 429) return t("net.tooMuch");
   if (status >= 500) return t("net.trouble");
   return t("net.refused");
-}
-
-// A wait has its sentence if the server says how long.
-function known({ code, retry_after }) {
-  return has(`error.${code}`) && (!WAITS.has(code) || retry_after > 0);
 }

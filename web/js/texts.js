@@ -29,9 +29,9 @@ export function parts(key, values = {}) {
   return pieces.map((piece, at) => (at % 2 ? written(values[piece]) : piece)).filter((piece) => piece !== "");
 }
 
-/** Whether there is such a sentence, in any plural form. */
-export function has(key) {
-  return key in ENGLISH.texts || `${key}_other` in ENGLISH.texts;
+/** Whether there is such a sentence; with a `count`, one with plural forms. */
+export function has(key, count) {
+  return Object.hasOwn(ENGLISH.texts, count === undefined ? key : `${key}_other`);
 }
 
 /** The items as part of a sentence: "a, b and c". */

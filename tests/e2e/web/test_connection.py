@@ -144,7 +144,7 @@ def test_a_refused_message_says_why_and_can_be_sent_again(world: World) -> None:
     ada.wire.refusing = "message.send"
     ada.write("please")
     failure = ada.page.locator(".failure")
-    expect(failure).to_contain_text("Not sent. This is refused.")
+    expect(failure).to_contain_text("Not sent. You may not do this.")
     ada.expect_tick("please", "failed")
     ada.wire.refusing = None
     failure.get_by_role("button", name="Try again").click()

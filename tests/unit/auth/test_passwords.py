@@ -87,8 +87,8 @@ def test_what_is_guessed_early_is_weak(passwords: Passwords, password: str) -> N
     said = passwords.weakness(password, names=names)
 
     assert said is not None
-    assert said.endswith(ADVICE)
-    assert password not in said
+    assert said.sentence.endswith(ADVICE)
+    assert password not in said.sentence
 
 
 @pytest.mark.parametrize(

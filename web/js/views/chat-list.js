@@ -1,10 +1,14 @@
 /** The chats, newest activity first, with what was said last and how much is unread. */
 
-import { h, reconcile, setText } from "../dom.js";
+import { h, setText } from "../dom.js";
 import { exactTime, number, shortTime } from "../format.js";
 import { parts, t } from "../texts.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { tick } from "./ticks.js";
+import { VirtualRows } from "./virtual-rows.js";
+
+const AROUND = 600;
+const GUESS = 66;
 
 const MOST_COUNTED = 999;
 
@@ -13,17 +17,40 @@ export function chatList({ messenger, onOpen }) {
   const list = h("ul", { class: "chats" });
   const empty = h("p", { class: "empty-list" });
   const node = h("nav", { class: "chat-list", "aria-label": t("chats.list") }, list, empty);
+  const rows = new VirtualRows({ list, guess: () => GUESS, create: ({ chat }) => create(chat), update: (row, { chat }) => update(row, chat) });
+  let width = 0;
   let selected = null;
   let filter = "";
 
   list.addEventListener("keydown", (event) => {
-    const rows = [...list.querySelectorAll("button")];
-    const at = rows.indexOf(document.activeElement);
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 }[event.key];
+    const at = rows.indexOf(document.activeElement.closest("li")?.dataset.key);
+    const last = rows.rows.length - 1;
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: last }[event.key];
     if (to === undefined || at < 0) return;
     event.preventDefault();
-    rows[Math.max(0, Math.min(to, rows.length - 1))].focus();
+    focusRow(Math.max(0, Math.min(to, last)));
   });
+  node.addEventListener("scroll", () => rows.covers(node.scrollTop, node.scrollTop + node.clientHeight) || draw());
+  new ResizeObserver(() => {
+    if (node.clientWidth !== width) rows.forgetSizes();
+    width = node.clientWidth;
+    draw();
+  }).observe(node);
+
+  function draw() {
+    if (!node.clientHeight) return; // It is hidden. Being shown resizes it.
+    const around = () => rows.draw(node.scrollTop - AROUND, node.scrollTop + node.clientHeight + AROUND);
+    if (!around()) around(); // Once more, with the heights that are known now.
+  }
+
+  function focusRow(at) {
+    const { key } = rows.rows[at];
+    if (rows.nodeOf(key)?.matches(":not(.apart)") !== true) {
+      node.scrollTop = rows.startOf(at) - node.clientHeight / 2;
+      draw();
+    }
+    rows.nodeOf(key)?.querySelector("button").focus();
+  }
 
   function shownChats() {
     const wanted = filter.toLowerCase();
@@ -98,7 +125,8 @@ export function chatList({ messenger, onOpen }) {
 
   function render() {
     const chats = shownChats();
-    reconcile(list, chats, { key: (chat) => chat.id, create, update });
+    rows.show(chats.map((chat) => ({ key: chat.id, chat })));
+    draw();
     const isWaiting = !store.loaded && messenger.status === "waiting";
     node.classList.toggle("is-loading", !store.loaded && !isWaiting && !chats.length);
     const nothing = t(isWaiting ? "chats.whenConnected" : filter ? "chats.noMatch" : "chats.none");
@@ -117,8 +145,7 @@ export function chatList({ messenger, onOpen }) {
     },
     /** Focuses that chat, or the first. */
     focus(chatId) {
-      const row = [...list.children].find((one) => one.dataset.key === chatId) ?? list.firstElementChild;
-      row?.querySelector("button").focus();
+      if (rows.rows.length) focusRow(Math.max(0, rows.indexOf(chatId)));
     },
   };
 }

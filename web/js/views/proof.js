@@ -15,6 +15,7 @@ export function proofForm(fields, { onSubmit, ...options }) {
     try {
       return await onSubmit(values);
     } catch (error) {
+      if (error.code === "invalid_credentials") error.message = t("error.wrongPassword");
       if (error.code !== "second_factor_required") throw error;
       const again = (more) => onSubmit({ ...values, ...more });
       const onDone = (said) => {
