@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.e2e.web.conftest import World, wait_for
+from tests.e2e.web.conftest import World, settings, wait_for
 
 BROWSER = """(() => {
     // What a browser would show is in `notices`. After `look(false)`, nobody looks at the page.
@@ -68,7 +68,7 @@ def expect_notices(page: Page, *expected: tuple[str, str]) -> None:
 
 
 def turn_on(page: Page) -> None:
-    page.get_by_title("Settings").first.click()
+    settings(page, "Notifications")
     page.get_by_role("switch", name="Notify me in this browser").check()
     page.get_by_role("button", name="Close").click()
 
@@ -194,7 +194,7 @@ def test_a_browser_that_refuses_is_told_how_to_allow_them(world: World) -> None:
     expect(offer(page)).to_contain_text("To allow them, open the site's settings")
     offer(page).get_by_role("button", name="I understand").click()
 
-    page.get_by_title("Settings").first.click()
+    settings(page, "Notifications")
     expect(page.get_by_role("switch", name="Notify me in this browser")).to_be_disabled()
     expect(page.locator("#notifications-note")).to_contain_text("This browser blocks")
 

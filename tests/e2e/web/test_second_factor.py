@@ -68,8 +68,11 @@ def test_a_camera_reads_the_secret_and_what_it_makes_signs_in(
     expect(section.locator(".recovery-codes code")).to_have_count(10)
     assert not [said for said in asked if app.secret in said]
 
-    page = world.new_page()
+    page = world.new_page(**options)
     page.goto(world.url)
+    sign_in(page, ada.username)
+    page.get_by_role("button", name="Back").click()
+    expect(page.get_by_label("Username or e-mail")).to_be_focused()
     sign_in(page, ada.username)
     page.get_by_label("Code").fill(app.at(time.time() + 30))
     page.locator("form").get_by_role("button", name="Sign in").click()

@@ -112,6 +112,37 @@ def test_on_a_phone_a_page_takes_the_place_of_the_list(world: World) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_what_the_pages_do_works_on_a_phone(world: World) -> None:
+    ada = world.person("Ada")
+    page = ada.open(permissions=["clipboard-read", "clipboard-write"], **PHONE).page
+    banner = page.locator(".verification")
+    banner.get_by_role("button", name="Later").click()
+    expect(banner).to_be_hidden()
+    devices = settings(page, "Devices").get_by_role("listitem")
+    expect(devices.filter(has_text="Chrome on Linux")).to_have_count(1)
+    devices.get_by_role("button", name="Sign out A device without a name").click()
+    expect(devices).to_have_count(1)
+    settings(page, "Appearance & language").get_by_label("Colours").select_option("Dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    settings(page, "Profile").get_by_label("About you").fill("On the move")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+
+    section = settings(page, "Second factor")
+    codes = {"recovery_codes": ["aaaa-bbbb", "cccc-dddd"]}
+    page.route("**/second-factor/confirm", lambda route: route.fulfill(json=codes))
+    section.get_by_label("Password, to be sure").fill(PASSWORD)
+    section.get_by_role("button", name="Set up a second factor").click()
+    section.get_by_label("Code that the app shows").fill("123456")
+    section.get_by_role("button", name="Turn it on").click()
+    section.get_by_role("button", name="Copy").click()
+    expect(section.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()").split() == codes["recovery_codes"]
+    with page.expect_download() as download:
+        section.get_by_role("button", name="Download").click()
+    assert download.value.path().read_text().split()[3:] == codes["recovery_codes"]
+
+
 @pytest.mark.parametrize("options", [{}, PHONE], ids=["wide", "phone"])
 def test_the_address_names_the_page(world: World, options: dict[str, Any]) -> None:
     ada, ben, _ = world.pair()

@@ -9,14 +9,14 @@ import { turnOn } from "./held.js";
 import { passwordForm, proofForm } from "./proof.js";
 
 export function stateOfAddress({ email_verified, pending_email }) {
-  if (pending_email) return t("account.notConfirmed");
-  return email_verified ? t("account.verified") : t("account.notVerified");
+  if (pending_email) return t("address.notConfirmed");
+  return email_verified ? t("address.verified") : t("address.notVerified");
 }
 
 export function account({ messenger, api, signal }) {
   const { session } = messenger;
-  const address = h("dd", { dir: "ltr" });
-  const verified = h("dd", {});
+  const address = h("bdi", { dir: "ltr" });
+  const verified = h("span", {});
   const note = h("p", { class: "form-message", role: "status", tabindex: "-1" });
   const unverified = sendAgain(api, session);
   const pending = h("div", { class: "account-step" });
@@ -29,29 +29,30 @@ export function account({ messenger, api, signal }) {
   function render() {
     const { email, email_verified, pending_email } = session.user;
     setText(address, email);
-    setText(verified, email_verified ? t("account.verified") : t("account.notVerified"));
+    setText(verified, email_verified ? t("address.verified") : t("address.notVerified"));
     unverified.hidden = email_verified;
     if (pending_email !== wanted) follow(pending_email, email);
   }
 
   /** Shows another change than before, or says how it ended. */
   function follow(next, email) {
-    const hadFocus = pending.contains(document.activeElement);
+    // A button that is off has no focus any more.
+    const losesFocus = document.activeElement === document.body || pending.contains(document.activeElement);
     const before = wanted;
     wanted = next;
     pending.hidden = !next;
     pending.replaceChildren(...(next ? waiting(ask, session, next) : []));
-    if (before && !next) setText(note, email === before ? t("account.changed", { email }) : t("account.ended"));
-    if (hadFocus) note.focus();
+    if (before && !next) setText(note, email === before ? t("address.changed", { email }) : t("address.ended"));
+    if (before && losesFocus) note.focus();
   }
 
   function change() {
     const fields = {
-      email: field(t("account.newAddress"), { type: "email", autocomplete: "email", required: true }),
+      email: field(t("address.newAddress"), { type: "email", autocomplete: "email", required: true }),
       password: field(t("form.passwordAgain"), { type: "password", autocomplete: "current-password", required: true }),
     };
     return proofForm(fields, {
-      submitLabel: t("account.change"),
+      submitLabel: t("address.change"),
       busyLabel: t("recovery.busy"),
       submitClass: "quiet",
       onSubmit: async ({ email, ...proof }) => {
@@ -59,16 +60,16 @@ export function account({ messenger, api, signal }) {
         await ask({ email: email.trim(), ...proof });
         fields.email.input.value = "";
         const { pending_email } = session.user;
-        return pending_email ? t("account.openLink", { email: pending_email }) : t("account.already");
+        return pending_email ? t("address.openLink", { email: pending_email }) : t("address.already");
       },
     }).node;
   }
 
   render();
   signal.addEventListener("abort", messenger.store.subscribe(render));
-  const fact = (label, value) => [h("dt", {}, label), value];
-  const facts = [fact(t("register.username"), h("dd", { dir: "ltr" }, handleOf(session.user.username))), fact(t("register.email"), address), fact(t("account.state"), verified)];
-  return h("div", { class: "account" }, h("dl", { class: "facts" }, facts.flat()), note, unverified, pending, h("h4", {}, t("account.changeTitle")), change());
+  const fact = (label, value) => [h("dt", {}, label), h("dd", {}, value)];
+  const facts = [fact(t("register.username"), h("bdi", { dir: "ltr" }, handleOf(session.user.username))), fact(t("register.email"), address), fact(t("address.state"), verified)];
+  return h("div", { class: "account" }, h("dl", { class: "facts" }, facts.flat()), note, unverified, pending, h("h4", {}, t("address.changeTitle")), change());
 }
 
 /** A change that waits for its link. */
@@ -78,11 +79,11 @@ function waiting(ask, session, email) {
     return t("verify.sentAgain", { email });
   });
   // Who asks for the address that they have wants no other any more.
-  const cancel = passwordForm(t("account.cancel"), (proof) => ask({ email: session.user.email, ...proof }));
+  const cancel = passwordForm(t("address.cancel"), (proof) => ask({ email: session.user.email, ...proof }));
   return [
-    h("p", {}, parts("account.waiting", { email: h("strong", { dir: "ltr" }, email) })),
-    h("details", {}, h("summary", {}, t("account.noMail")), again),
-    h("details", {}, h("summary", {}, t("account.notWanted")), cancel),
+    h("p", {}, parts("address.waiting", { email: h("bdi", { dir: "ltr" }, email) })),
+    h("details", {}, h("summary", {}, t("address.noMail")), again),
+    h("details", {}, h("summary", {}, t("address.notWanted")), cancel),
   ];
 }
 
@@ -104,5 +105,5 @@ function sendAgain(api, session) {
     turnOn(button, problem);
   }
 
-  return h("div", { class: "account-step" }, h("p", { class: "hint" }, t("account.openFirst")), button, said);
+  return h("div", { class: "account-step" }, h("p", { class: "hint" }, t("address.openFirst")), button, said);
 }

@@ -1,12 +1,16 @@
 /** How the client looks: light or dark, and in which language. */
 
 import { h } from "../dom.js";
+import { facts } from "../format.js";
+import { chosenLanguage } from "../language.js";
+import { LANGUAGES } from "../languages.js";
 import { t } from "../texts.js";
 import { chooseTheme, chosenTheme, THEMES } from "../theme.js";
 import { languageChoice } from "./language.js";
 
 export function stateOfLook() {
-  return t(THEMES[chosenTheme()]);
+  const language = LANGUAGES.find(({ tag }) => tag === chosenLanguage());
+  return facts(t(THEMES[chosenTheme()]), language?.name ?? t("language.browser"));
 }
 
 export function look({ onState }) {

@@ -1,4 +1,4 @@
-/** What pushes show. */
+/** Whether this browser notifies, and what notifications show. */
 
 import { h } from "../dom.js";
 import { told } from "../errors.js";
@@ -30,5 +30,5 @@ export function previews({ messenger, api }) {
     turnOn(input, problem);
     input.focus();
   });
-  return h("div", {}, ...notificationSwitch(), h("label", { class: "switch", for: "push-previews" }, h("span", {}, t("settings.previews")), input), note);
+  return h("div", { class: "switches" }, ...notificationSwitch(), h("label", { class: "switch", for: "push-previews" }, h("span", {}, t("settings.previews")), input), note);
 }

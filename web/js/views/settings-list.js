@@ -2,6 +2,7 @@
 
 import { addressWith } from "../address.js";
 import { h, setText } from "../dom.js";
+import { told } from "../errors.js";
 import { t } from "../texts.js";
 import { GROUPS, PAGES } from "./settings-pages.js";
 
@@ -35,7 +36,7 @@ export function settingsList({ messenger, signal, onChoose }) {
     try {
       say(page, stateOf(await messenger.api.get(path)));
     } catch (error) {
-      if (!signal.aborted) say(page, PAGES[page].stateOfError?.(error) ?? "");
+      say(page, told(error));
     }
   }
 
@@ -62,6 +63,6 @@ function row(page, onChoose) {
     event.preventDefault();
     onChoose(page);
   };
-  const link = h("a", { href: addressWith("settings", page), onclick: choose }, h("span", { class: "settings-name" }, t(PAGES[page].label)), state);
+  const link = h("a", { href: addressWith("settings", page), onclick: choose }, h("span", { class: "settings-name" }, t(PAGES[page].key)), state);
   return { link, state };
 }

@@ -24,16 +24,16 @@ export const GROUPS = {
 };
 
 export const PAGES = {
-  profile: { group: "you", label: "settings.profile", content: profile, state: (user) => user.display_name },
-  account: { group: "you", label: "settings.account", content: account, state: stateOfAddress },
-  password: { group: "signing_in", label: "settings.password", content: password, state: () => t("settings.changeIt") },
-  second_factor: { group: "signing_in", label: "settings.secondFactor", content: secondFactor, path: "/v1/auth/second-factor", stateOf: stateOfFactor },
-  passkeys: { group: "signing_in", label: "settings.passkeys", content: passkeys, path: "/v1/auth/passkeys", stateOf: stateOfPasskeys },
-  google: { group: "signing_in", label: "settings.google", content: googleLink, path: "/v1/users/me/google", stateOf: stateOfGoogle },
-  notifications: { group: "app", label: "settings.notifications", content: previews, state: stateOfPreviews },
-  look: { group: "app", label: "settings.look", content: look, state: stateOfLook },
-  devices: { group: "access", label: "settings.devices", content: devices, path: "/v1/auth/sessions?limit=50", stateOf: stateOfDevices },
-  programs: { group: "access", label: "settings.programs", content: allowedPrograms, path: "/v1/auth/programs", stateOf: stateOfPrograms },
-  data: { group: "end", label: "settings.data", content: ownData, state: () => t("settings.getArchive") },
-  delete: { group: "end", label: "leave.title", content: goodbye, state: () => t("settings.forGood") },
+  profile: { group: "you", key: "settings.profile", content: profile, state: (user) => user.display_name },
+  account: { group: "you", key: "settings.account", content: account, state: stateOfAddress },
+  password: { group: "signing_in", key: "settings.password", content: password, state: () => t("settings.changeIt") },
+  second_factor: { group: "signing_in", key: "settings.secondFactor", content: secondFactor, path: "/v1/auth/second-factor", stateOf: stateOfFactor },
+  passkeys: { group: "signing_in", key: "settings.passkeys", content: passkeys, path: "/v1/auth/passkeys", stateOf: stateOfPasskeys },
+  google: { group: "signing_in", key: "settings.google", content: googleLink, path: "/v1/users/me/google", stateOf: stateOfGoogle },
+  notifications: { group: "app", key: "settings.notifications", content: previews, state: stateOfPreviews },
+  look: { group: "app", key: "settings.look", content: look, state: stateOfLook },
+  devices: { group: "access", key: "settings.devices", content: devices, path: "/v1/auth/sessions?limit=50", stateOf: stateOfDevices },
+  programs: { group: "access", key: "settings.programs", content: allowedPrograms, path: "/v1/auth/programs", stateOf: stateOfPrograms },
+  data: { group: "end", key: "settings.data", content: ownData, state: () => t("settings.getArchive") },
+  delete: { group: "end", key: "leave.title", content: goodbye, state: () => t("settings.forGood") },
 };

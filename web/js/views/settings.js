@@ -148,9 +148,9 @@ function settingsDialog({ messenger, leave, close, go, toList }) {
     empty();
     left = new AbortController();
     current = page;
-    const { label, content } = PAGES[page];
+    const { key, content } = PAGES[page];
     const context = { messenger, api: messenger.api, leave, signal: left.signal, onState: (text) => list.say(page, text) };
-    const title = h("h3", { id: "settings-page", tabindex: "-1" }, t(label));
+    const title = h("h3", { id: "settings-page", tabindex: "-1" }, t(key));
     pane.append(h("section", { "aria-labelledby": "settings-page" }, title, content(context)));
   }
 

@@ -44,8 +44,9 @@ export function verificationLine({ messenger }) {
 
   /** The link may have been opened elsewhere meanwhile. */
   function look() {
+    const { email_verified, pending_email } = session.user;
     if (!node.isConnected) document.removeEventListener("visibilitychange", look);
-    else if (document.visibilityState === "visible" && session.user.email_verified === false) messenger.lookAtProfile().catch(() => null);
+    else if (document.visibilityState === "visible" && (!email_verified || pending_email)) messenger.lookAtProfile().catch(() => null);
   }
 
   function render() {
