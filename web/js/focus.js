@@ -55,9 +55,10 @@ function move(node) {
 export function keepFocus() {
   document.addEventListener("focusin", ({ target }) => (last = target));
   // Somebody clicked beside everything; what has the focus was neither removed, hidden nor off.
-  document.addEventListener("focusout", ({ target, relatedTarget }) => {
-    if (!relatedTarget && target.isConnected && !target.disabled && document.hasFocus() && isShown(target)) last = null;
-  });
+  document.addEventListener("focusout", ({ target }) => setTimeout(() => {
+    const isOwn = document.activeElement === document.body && document.hasFocus();
+    if (isOwn && target === last && target.isConnected && !target.disabled && isShown(target)) last = null;
+  }));
   const watched = { subtree: true, childList: true, attributes: true, attributeFilter: ["hidden", "disabled"] };
   new MutationObserver(look).observe(document.body, watched);
 }

@@ -62,10 +62,11 @@
   }
 
   const FOCUSABLE = "a[href], button:enabled, input:enabled, select:enabled, textarea:enabled, summary, [tabindex='0']";
+  const byTab = (node) => node.tabIndex >= 0 && !node.closest(".skip, [inert]");
 
   /** What can have the focus, and is then hidden by something else (WCAG 2.4.11). */
   function covered() {
-    return all(FOCUSABLE).filter((node) => !node.closest(".skip, [inert]")).flatMap((node) => {
+    return all(FOCUSABLE).filter(byTab).flatMap((node) => {
       node.scrollIntoView({ block: "nearest", behavior: "instant" });
       const box = node.getClientRects()[0];
       const [x, y] = [(box.left + box.right) / 2, (box.top + Math.min(box.bottom, box.top + 40)) / 2];

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.cloud import ROOT, Cloud
 from tests.e2e.oauth import asking, registered
 from tests.e2e.web.axe import Auditor
-from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in
+from tests.e2e.web.conftest import PASSWORD, World, settings, sign_in
 from tests.e2e.web.framing import framing
 from tests.e2e.web.test_google import at_google
 from tests.e2e.web.test_passkeys import add, authenticator, named
@@ -21,7 +21,7 @@ from tests.e2e.web.test_storage import BLOCKED
 
 
 @pytest.fixture(scope="module")
-def auditor() -> Auditor:
+def auditor(cloud: Cloud) -> Auditor:
     return Auditor()
 
 
@@ -31,6 +31,14 @@ def refuse(page: Page, path: str, status: int, code: str, **headers: str) -> Non
     page.route(
         re.compile(path), lambda route: route.fulfill(status=status, body=body, headers=headers)
     )
+
+
+def test_the_page_before_the_client_is_there(world: World, auditor: Auditor) -> None:
+    page = world.new_page()
+    page.route(re.compile(r"/assets/main.*\.js"), lambda route: route.abort())
+    page.goto(world.url)
+    expect(page.locator(".splash")).to_be_visible()
+    auditor.look(page)
 
 
 def test_signing_in(world: World, auditor: Auditor) -> None:
@@ -290,6 +298,7 @@ def test_ones_own_data(world: World, auditor: Auditor) -> None:
     page = world.person("Ada").open().page
     section = settings(page, "Your data")
     for button in ("Export my data", "Get a link"):
+        expect(section.get_by_role("button", name=button)).to_be_visible()
         section.get_by_label("Password, to be sure").fill(PASSWORD)
         section.get_by_role("button", name=button).click()
     expect(section.get_by_role("link")).to_be_focused()
@@ -302,9 +311,6 @@ def test_the_pages_of_the_provider(world: World, cloud: Cloud, auditor: Auditor)
         program = registered(cloud, name="Board", redirect_uris=[server.back])
         url = asking(cloud.http_url, program, redirect_uri=server.back)
         page = world.new_page()
-        page.goto(url)
-        by_password(page, world.person("Nobody"))
-        page.go_back()
         page.goto(url)
         auditor.look(page)
         page.get_by_label("Password").fill("x")

@@ -156,7 +156,9 @@ def test_the_profile_of_somebody_who_left_says_so(world: World) -> None:
     ada, ben, _ = world.pair()
     ada.open().talk_to(ben)
     gone = {"id": ben.id, "username": None, "display_name": "", "about": "", "deleted": True}
-    ada.page.route(re.compile(r"/v1/users\?ids="), lambda route: route.fulfill(json={"items": [gone]}))
+    ada.page.route(
+        re.compile(r"/v1/users\?ids="), lambda route: route.fulfill(json={"items": [gone]})
+    )
     ada.page.reload()
     ada.page.locator(".talk h2", has_text="Deleted user").get_by_role("button").click()
     profile = ada.page.get_by_role("dialog", name="Profile")
