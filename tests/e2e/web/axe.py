@@ -15,8 +15,9 @@ _PHONE = {"width": 360, "height": 740}
 _ZOOMED = {"width": 320, "height": 256}
 """A window of 1280 by 1024 pixels at 400 %."""
 
-# Every rule that axe-core switches on by itself, and two it leaves off. The addresses of the client's
-# pages begin with "#", which it takes for links that skip something; test_access.py follows ours.
+# Every rule that axe-core switches on by itself, and two it leaves off. The addresses of the
+# client's pages begin with "#", which it takes for links that skip something. test_access.py
+# follows the link that does.
 _ALL: dict[str, Any] = {
     "rules": {
         "target-size": {"enabled": True},

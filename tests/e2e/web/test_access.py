@@ -5,18 +5,17 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, PHONE, World, settings, wait_for
+from tests.e2e.web.conftest import PASSWORD, PHONE, World, settings
 
 SEEN = """() => {
     const node = document.activeElement;
     if (node === document.body) return "nothing has the focus";
-    const style = getComputedStyle(node), around = getComputedStyle(node.parentElement);
-    const ring = [style, around].some((one) => one.outlineStyle !== "none" && parseFloat(one.outlineWidth) >= 1);
+    const outlines = [node, node.parentElement].map((one) => getComputedStyle(one));
+    const ring = outlines.some((one) => one.outlineStyle !== "none" && one.outlineWidth !== "0px");
     const { left, top, width, height } = node.getBoundingClientRect();
     const hit = document.elementFromPoint(left + width / 2, top + Math.min(height / 2, 20));
-    if (!ring) return `no ring around ${node.outerHTML.slice(0, 120)}`;
-    if (!hit || !(node.contains(hit) || hit.contains(node))) return `hidden: ${node.outerHTML.slice(0, 120)}`;
-    return "";
+    const isHit = hit && (node.contains(hit) || hit.contains(node));
+    return ring && isHit ? "" : `${ring ? "hidden" : "no ring"}: ${node.outerHTML.slice(0, 120)}`;
 }"""
 
 
