@@ -75,9 +75,10 @@
     });
   }
 
-  /** Classes of what is on the page, shown or not. */
+  /** Classes of what is shown. */
   function classes() {
-    return [...new Set([...document.querySelectorAll("[class]")].flatMap((node) => [...node.classList]))];
+    const shown = [...document.querySelectorAll("[class]")].filter(isShown);
+    return [...new Set(shown.flatMap((node) => [...node.classList]))];
   }
 
   /** Shows what an animation leads to. */

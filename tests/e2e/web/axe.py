@@ -64,6 +64,7 @@ class Auditor:
         before = page.viewport_size
         assert before
         page.set_viewport_size(_PHONE)
+        self.seen.update(page.evaluate("audit.classes()"))
         found = _noted("360 px", page.evaluate("(o) => audit.axeFindings(o)", _ALL))
         found += _noted("360 px", page.evaluate("audit.cutOff()"))
         page.evaluate("audit.space(true)")
