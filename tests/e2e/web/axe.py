@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
 from local.bootstrap import STATE
 
 _AXE = (STATE / "npm/clients/node_modules/axe-core/axe.min.js").read_text()
 _OURS = Path(__file__).with_name("axe.js").read_text()
 
-_WIDE = {"width": 1280, "height": 800}
-_PHONE = {"width": 360, "height": 740}
-_ZOOMED = {"width": 320, "height": 256}
+_WIDE: ViewportSize = {"width": 1280, "height": 800}
+_PHONE: ViewportSize = {"width": 360, "height": 740}
+_ZOOMED: ViewportSize = {"width": 320, "height": 256}
 """A window of 1280 by 1024 pixels at 400 %."""
 
 # Every rule that axe-core switches on by itself, and two it leaves off. The addresses of the

@@ -23,8 +23,8 @@ NOBODY = "nothing has the focus"
 
 
 def press(page: Page, *keys: str) -> None:
-    """Presses keys; what has the focus has to be seen after each. Behind the last thing of a page it
-    is the browser's own."""
+    """Presses keys; what has the focus has to be seen after each. Behind the last thing of a page,
+    Tab leads to the browser's own."""
     for key in keys:
         page.keyboard.press(key)
         for _ in range(40):
