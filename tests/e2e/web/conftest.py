@@ -40,6 +40,22 @@ PHONE: dict[str, Any] = {
 expect.set_options(timeout=20_000)
 
 
+WALK = """async (area) => {
+    const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    const seen = new Map();
+    for (let top = 0; ; top += 500) {
+        area.scrollTop = top;
+        await frame();
+        for (const one of area.querySelectorAll(".message")) {
+            seen.set(Number(one.ariaPosInSet), one.querySelector(".text").innerText);
+        }
+        if (top >= area.scrollHeight - area.clientHeight) break;
+    }
+    return [...seen].sort(([a], [b]) => a - b).map(([, text]) => text);
+}"""
+"""The texts of all loaded messages: only those near the window are in the page."""
+
+
 class Wire:
     """The sockets of one page, which can be cut, kept away, fall silent, or lose single frames."""
 
@@ -145,8 +161,13 @@ class Person:
         """The one message with exactly this text."""
         return self.page.locator(".message", has=self.page.get_by_text(text, exact=True))
 
+    def all_texts(self) -> list[str]:
+        """As `texts`, of all that is loaded: goes through it from the top."""
+        found: list[str] = self.page.locator(".scroll").evaluate(WALK)
+        return [text for text in found if not text.startswith(GREETING)]
+
     def texts(self) -> list[str]:
-        """The texts of the conversation, from the top, without the greetings of a `pair`."""
+        """The texts in the page, from the top, without the greetings of a `pair`."""
         found = self.page.locator(".message .text").all_inner_texts()
         return [text for text in found if not text.startswith(GREETING)]
 

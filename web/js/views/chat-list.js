@@ -66,7 +66,7 @@ export function chatList({ messenger, onOpen }) {
       dot: h("span", { class: "online-dot", hidden: true }, h("span", { class: "visually-hidden" }, t("chats.online"))),
       name: h("span", { class: "chat-name", dir: "auto" }),
       time: h("time", { class: "chat-time" }),
-      preview: h("span", { class: "chat-preview" }),
+      preview: h("span", { class: "chat-preview", dir: "auto" }),
       badge: h("span", { class: "badge", role: "img", hidden: true }),
     };
     const button = h(
@@ -119,7 +119,7 @@ export function chatList({ messenger, onOpen }) {
     preview.classList.toggle("is-typing", typing);
     if (typing) preview.replaceChildren(t("chats.typing"));
     else if (draft) preview.replaceChildren(...parts("chats.draft", { label: h("span", { class: "draft" }, t("chats.draftLabel")), text: h("bdi", {}, draft) }));
-    else if (last) preview.replaceChildren(...(last.state ? [tick(last.state)] : []), h("bdi", {}, last.text));
+    else if (last) preview.replaceChildren(...(last.state ? [h("bdi", {}, tick(last.state))] : []), last.text);
     else preview.replaceChildren(t("chats.empty"));
   }
 

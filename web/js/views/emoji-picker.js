@@ -6,15 +6,27 @@ import { t } from "../texts.js";
 import { openLayer } from "./layers.js";
 
 const RECENT = "recent";
-const FACES = { [RECENT]: "🕘", 0: "😀", 1: "👋", 3: "🐻", 4: "🍔", 5: "✈️", 6: "⚽", 7: "💡", 8: "❤️", 9: "🏁" };
+const TABS = {
+  [RECENT]: ["🕘", "emoji.recent"],
+  0: ["😀", "emoji.smileys"],
+  1: ["👋", "emoji.people"],
+  3: ["🐻", "emoji.animals"],
+  4: ["🍔", "emoji.food"],
+  5: ["✈️", "emoji.travel"],
+  6: ["⚽", "emoji.activities"],
+  7: ["💡", "emoji.objects"],
+  8: ["❤️", "emoji.symbols"],
+  9: ["🏁", "emoji.flags"],
+};
 const HAND = "✋";
+const TONE_NAMES = ["emoji.noTone", "emoji.light", "emoji.mediumLight", "emoji.medium", "emoji.mediumDark", "emoji.dark"];
 
 /** Opens it inside `place`. `onPick(emoji)` gets each choice; `onClose()` is called once. */
 export function openEmojiPicker({ place, userId, onPick, onClose }) {
   const habits = new EmojiHabits(userId);
   let group = habits.recent.length ? RECENT : GROUPS[0];
   const search = h("input", { type: "search", class: "emoji-search", placeholder: t("emoji.search"), "aria-label": t("emoji.search"), autocomplete: "off", dir: "auto" });
-  const tone = h("select", { class: "emoji-tone", "aria-label": t("emoji.tone") }, TONES.map((one) => h("option", { value: one, "aria-label": t(`emoji.tone.${one || "none"}`) }, HAND + (one && String.fromCodePoint(parseInt(one, 16))))));
+  const tone = h("select", { class: "emoji-tone", "aria-label": t("emoji.tone") }, TONES.map((one, at) => h("option", { value: one, "aria-label": t(TONE_NAMES[at]) }, HAND + (one && String.fromCodePoint(parseInt(one, 16))))));
   const tabs = h("div", { class: "emoji-tabs", role: "tablist", "aria-label": t("emoji.groups") }, [RECENT, ...GROUPS].map(tab));
   const panel = h("div", { class: "emoji-panel", role: "tabpanel", id: "emoji-panel" });
   const said = h("p", { class: "emoji-none", role: "status" });
@@ -24,8 +36,9 @@ export function openEmojiPicker({ place, userId, onPick, onClose }) {
   tone.value = habits.tone;
 
   function tab(one) {
-    const name = t(`emoji.group.${one}`);
-    return h("button", { type: "button", role: "tab", title: name, "aria-label": name, "aria-controls": "emoji-panel", "data-group": one, onclick: () => choose(one) }, FACES[one]);
+    const [face, key] = TABS[one];
+    const name = t(key);
+    return h("button", { type: "button", role: "tab", title: name, "aria-label": name, "aria-controls": "emoji-panel", "data-group": one, onclick: () => choose(one) }, face);
   }
 
   function choose(one) {
@@ -38,7 +51,7 @@ export function openEmojiPicker({ place, userId, onPick, onClose }) {
     const isSearch = Boolean(search.value.trim());
     const found = isSearch ? findEmoji(search.value, habits.tone) : group === RECENT ? habits.recent : emojiOf(group, habits.tone);
     panel.replaceChildren(...found.map(({ unicode, label }, at) => h("button", { type: "button", class: "emoji", tabindex: at ? "-1" : "0", "aria-label": label, title: label, "data-emoji": unicode }, unicode)));
-    panel.setAttribute("aria-label", isSearch ? t("emoji.found") : t(`emoji.group.${group}`));
+    panel.setAttribute("aria-label", isSearch ? t("emoji.found") : t(TABS[group][1]));
     panel.scrollTop = 0;
     setText(said, found.length ? "" : t(isSearch ? "emoji.none" : "emoji.noRecent"));
     for (const one of tabs.children) {

@@ -8,12 +8,12 @@ import { factList, openSheet } from "./sheet.js";
 
 /** Opens the menu of a row at a point. `find(key)`: the row as it is by now, or undefined. */
 export function openMessageMenu({ row, chat, store, at, find, goBack }) {
-  openMenu({ label: t("message.options"), items: actionsOf({ row, chat, store, find }), at, goBack });
+  openMenu({ label: t("messageMenu.options"), items: actionsOf({ row, chat, store, find }), at, goBack });
 }
 
 function actionsOf({ row, chat, store, find }) {
-  const copy = { icon: "copy", label: t("message.copy"), run: () => copyText(row.text) };
-  const info = { icon: "info", label: t("message.info"), run: () => openInfo({ row, chat, store, find }) };
+  const copy = { icon: "copy", label: t("messageMenu.copy"), run: () => copyText(row.text) };
+  const info = { icon: "info", label: t("messageMenu.info"), run: () => openInfo({ row, chat, store, find }) };
   return row.text === null ? [info] : [copy, info];
 }
 
@@ -24,7 +24,7 @@ async function copyText(text) {
   } catch {
     isCopied = copyByField(text); // Not in a secure context, or not allowed.
   }
-  notify(isCopied ? t("message.copied") : t("message.notCopied"));
+  notify(isCopied ? t("messageMenu.copied") : t("messageMenu.notCopied"));
 }
 
 function copyByField(text) {
@@ -52,28 +52,28 @@ function notify(text) {
 }
 
 function openInfo({ row, chat, store, find }) {
-  openSheet({ title: t("message.info"), store, render: () => facts(find(row.key) ?? row, chat, store) });
+  openSheet({ title: t("messageMenu.info"), store, render: () => facts(find(row.key) ?? row, chat, store) });
 }
 
 function facts(row, chat, store) {
   const to = store.titleOf(chat);
   return factList([
-    [t("message.from"), row.mine ? t("talk.you") : store.nameOf(row.sender)],
-    [row.seq === Infinity ? t("message.written") : t("message.sent"), exactTime(row.at)],
-    [t("message.edited"), row.editedAt && exactTime(row.editedAt)],
+    [t("messageMenu.from"), row.mine ? t("talk.you") : store.nameOf(row.sender)],
+    [row.seq === Infinity ? t("messageMenu.written") : t("messageMenu.sent"), exactTime(row.at)],
+    [t("messageMenu.edited"), row.editedAt && exactTime(row.editedAt)],
     ...(row.mine ? fate(row, chat, to) : []),
   ]);
 }
 
 /** How far one of our messages got. The server keeps how far, and not when. */
 function fate(row, chat, name) {
-  if (row.state === "failed") return [[t("message.state"), t("message.failed", { reason: row.error ?? "" })]];
-  if (row.seq === Infinity) return [[t("message.state"), t("message.waiting")]];
-  if (!chat.answered) return [[t("message.state"), t("message.unanswered", { name })]];
+  if (row.state === "failed") return [[t("messageMenu.state"), t("messageMenu.failed", { reason: row.error ?? "" })]];
+  if (row.seq === Infinity) return [[t("messageMenu.state"), t("messageMenu.waiting")]];
+  if (!chat.answered) return [[t("messageMenu.state"), t("messageMenu.unanswered", { name })]];
   const isRead = row.state === "read";
-  const told = (is) => (is ? t("message.byThem", { name }) : t("message.notYet"));
+  const told = (is) => (is ? t("messageMenu.byThem", { name }) : t("messageMenu.notYet"));
   return [
-    [t("message.delivered"), told(isRead || row.state === "delivered")],
-    [t("message.read"), told(isRead)],
+    [t("messageMenu.delivered"), told(isRead || row.state === "delivered")],
+    [t("messageMenu.read"), told(isRead)],
   ];
 }

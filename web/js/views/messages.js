@@ -44,7 +44,7 @@ export function messageRows({ nameOf, onRetry, onDiscard }) {
         h("time", { datetime: row.at, title: exactTime(row.at) }, timeOf(row.at)),
         row.state ? tick(row.state) : null,
       ),
-      h("button", { type: "button", class: "more", tabindex: "-1", title: t("message.options"), "aria-label": t("message.options"), "aria-haspopup": "menu" }, icon("more")),
+      h("button", { type: "button", class: "more", tabindex: "-1", title: t("messageMenu.options"), "aria-label": t("messageMenu.options"), "aria-haspopup": "menu" }, icon("more")),
     );
   }
 

@@ -37,5 +37,5 @@ export function openSheet({ title, store, render }) {
 /** Pairs of a name and what there is to say, as a list; without those that have nothing to say. */
 export function factList(pairs) {
   const told = pairs.filter(([, value]) => value);
-  return h("dl", { class: "facts" }, told.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { dir: "auto" }, value))));
+  return h("dl", { class: "facts" }, told.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, h("bdi", {}, value)))));
 }
