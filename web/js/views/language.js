@@ -6,6 +6,7 @@ import { LANGUAGES } from "../languages.js";
 import { t } from "../texts.js";
 
 const ID = "language";
+let choosing = false;
 
 export function languageChoice() {
   const chosen = chosenLanguage();
@@ -16,12 +17,14 @@ export function languageChoice() {
 
   async function choose() {
     note.textContent = "";
+    choosing = true;
     try {
       await chooseLanguage(select.value);
     } catch {
       select.value = chosenLanguage();
       note.textContent = t("language.notLoaded");
     }
+    choosing = false;
   }
 
   return h("div", { class: "field" }, h("label", { for: ID }, t("language.label")), select, note);
