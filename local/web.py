@@ -67,6 +67,8 @@ class File:
 
     name: str
     body: bytes
+    quality: int = 11
+    """Of Brotli: the best takes a second for a bundle with its source map."""
 
     @property
     def kind(self) -> str:
@@ -86,7 +88,10 @@ class File:
         """The body in each coding that makes it smaller, the smallest first."""
         if Path(self.name).suffix in _ALREADY_SMALL:
             return {}
-        bodies = {"br": brotli.compress(self.body), "gzip": gzip.compress(self.body, 9, mtime=0)}
+        bodies = {
+            "br": brotli.compress(self.body, quality=self.quality),
+            "gzip": gzip.compress(self.body, 9, mtime=0),
+        }
         return {coding: body for coding, body in bodies.items() if len(body) < len(self.body)}
 
 
@@ -114,13 +119,14 @@ def build(folder: Path, *, dev: bool = False, worker: bool = True) -> Site:
     with tempfile.TemporaryDirectory() as made:
         outputs = _bundle(folder, Path(made), ["js/main.js", "css/main.css"], dev=dev)
         files = [
-            File(f"{_ASSETS}/{path.name}", path.read_bytes())
+            File(f"{_ASSETS}/{path.name}", path.read_bytes(), quality=5 if dev else 11)
             for path in sorted((Path(made) / _ASSETS).iterdir())
         ]
     files += [File(path.name, path.read_bytes()) for path in _beside(folder)]
     page, policy = _page(folder, outputs)
     files.append(File("index.html", page.encode()))
-    files.append(_worker(folder, files if worker else None))
+    first = [file for file in files if file.name in page or not file.name.startswith(_ASSETS)]
+    files.append(_worker(folder, first if worker else None))
     return Site({file.name: file for file in files}, policy)
 
 
@@ -183,7 +189,8 @@ def _preloads(main: dict[str, Any]) -> str:
 
 
 def _worker(folder: Path, files: list[File] | None) -> File:
-    """The service worker, which knows each file by its digest; or one that takes itself away."""
+    """The service worker, which knows by their digests what every page needs. It keeps the other files
+    once they are used. Without files, one that takes itself away."""
     shell = None
     if files is not None:
         # Some servers redirect from index.html to its folder, and such an answer is no page.
@@ -241,7 +248,10 @@ class WebClient:
 
 def _marks(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
     for path in folder.rglob("*"):
-        about = path.stat()
+        try:
+            about = path.stat()
+        except FileNotFoundError:
+            continue  # An editor's own, and gone already.
         yield str(path), (about.st_mtime_ns, about.st_size)
 
 

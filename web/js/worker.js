@@ -1,7 +1,7 @@
 /** The service worker: has the client's own files ready, also without a connection. It answers for
  * those files and for config.json alone, and lets everything else pass: it keeps no answer of the API.
  *
- * SHELL comes from the build: {version, files: {path: integrity}}. It is null in a build without a
+ * SHELL comes from the build: {version, files: {path: integrity}}, what every page needs. It is null in a build without a
  * worker, which takes away the worker that a browser may have from a build before.
  */
 
@@ -41,9 +41,13 @@ async function page(request) {
   return (await kept(base)) ?? fetch(request);
 }
 
-// A page that runs may be of the version before.
+// A page that runs may be of the version before. What not every page needs is kept once it was used.
 async function file(request) {
-  return (await kept(request)) ?? (await caches.match(request)) ?? fetch(request);
+  const known = (await kept(request)) ?? (await caches.match(request));
+  if (known) return known;
+  const answer = await fetch(request);
+  if (answer.ok && request.url.startsWith(`${base}assets/`)) await (await caches.open(name)).put(request, answer.clone());
+  return answer;
 }
 
 /** Where the API is: as the server says now, or offline as it said last. */

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.web.conftest import World, settings, wait_for
+from tests.e2e.web.test_tabs import open_everywhere
 
 BROWSER = """(() => {
     // What a browser would show is in `notices`. After `look(false)`, nobody looks at the page.
@@ -39,12 +40,14 @@ BROWSER = """(() => {
     window.badges = [];
     navigator.setAppBadge = async (count) => void window.badges.push(count);
 })()"""
+WAITING = "async () => (await navigator.locks.query()).pending.length"
+"""How many wait for a lock: the second tab, to be the one that tells."""
 OFFER = "Get a notification when somebody writes"
 UNREAD_ICON = re.compile(r"^data:image/svg\+xml,.*%3E1%3C%2Ftext")
 
 
 def watched(world: World, **answers: str) -> BrowserContext:
-    """A browser whose notifications can be read, with the `permission` and the `answer` of its user."""
+    """A browser whose notifications can be read; `permission` and `answer` are its user's."""
     context = world.new_context()
     context.add_init_script(BROWSER)
     for name, value in answers.items():
@@ -145,7 +148,7 @@ def test_what_a_message_says_is_left_out_where_pushes_leave_it_out(world: World)
 def test_one_tab_tells_and_only_while_nobody_looks_at_any(world: World) -> None:
     ada, ben, chat = world.pair()
     context = watched(world)
-    first = ada.open(context).page
+    first = open_everywhere(world, ada, context)
     turn_on(first)
     second = world.new_page(context)
     second.goto(world.url)
@@ -163,6 +166,7 @@ def test_one_tab_tells_and_only_while_nobody_looks_at_any(world: World) -> None:
     assert notices(second) == []
 
     first.close()
+    wait_for(lambda: not second.evaluate(WAITING), second)
     ben.post(chat, "after the first tab")
     expect_notices(second, (ben.name, "after the first tab"))
 

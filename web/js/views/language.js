@@ -32,7 +32,6 @@ export function languageChoice() {
 
 /** Draws the page again by `draw`, and leaves somebody who chose a language where they were. */
 export function drawAgain(draw) {
-  const choosing = document.activeElement?.id === ID;
   draw();
   if (choosing) document.getElementById(ID)?.focus();
 }
