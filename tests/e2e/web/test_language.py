@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, Person, World, sign_in
+from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in
 
 NARROW = {"width": 360, "height": 740}
 SIGN_IN = "تسجيل الدخول"
@@ -112,7 +112,7 @@ def arabic(world: World) -> tuple[Person, Person, str]:
     ada.talk_to(ben)
     ada.page.get_by_label("Write a message").fill("not sent yet")
     ada.page.evaluate("window.same = true")
-    ada.page.get_by_role("button", name="Settings").last.click()
+    settings(ada.page, "Appearance & language")
     choose(ada.page, "العربية")
     expect_language(ada.page, "ar", "rtl")
     return ada, ben, chat
@@ -137,6 +137,7 @@ def test_switching_keeps_the_session_the_chat_and_what_was_written(
     tab.goto(world.url)
     expect_language(tab, "ar", "rtl")
     tab.get_by_role("button", name=SETTINGS).last.click()
+    tab.locator(".settings-list a", has_text="المظهر واللغة").click()
     choose(tab, "English")
     expect_language(page, "en", "ltr")
     expect(page.get_by_label("Write a message")).to_have_value("not sent yet")
@@ -179,6 +180,11 @@ def test_nothing_is_wider_than_a_phone(arabic: tuple[Person, Person, str]) -> No
         if make_longer:
             longer(page)
         assert too_wide(page) == []
+    for at in range(page.locator(".settings-list a").count()):
+        page.locator(".settings-back").click()
+        page.locator(".settings-list a").nth(at).click()
+        longer(page)
+        assert too_wide(page) == []
     page.get_by_role("button", name="إغلاق").click()
     longer(page)
     assert too_wide(page) == []
@@ -192,6 +198,7 @@ def test_a_wrong_password_in_the_settings_is_said_in_the_language(
     arabic: tuple[Person, Person, str],
 ) -> None:
     page = arabic[0].page
+    page.locator(".settings-list a", has_text="كلمة المرور").click()
     page.get_by_label("كلمة المرور الحالية").fill("not the password 7")
     page.get_by_label("كلمة المرور الجديدة").fill(PASSWORD + " and more")
     page.get_by_role("button", name="تغيير كلمة المرور").click()
@@ -205,7 +212,7 @@ def test_with_no_place_to_keep_it_the_choice_lasts_as_long_as_the_page(world: Wo
         Object.defineProperty(window, name, { get() { throw new DOMException("No."); } });""")
     page.goto(world.url)
     sign_in(page, ada.username)
-    page.get_by_role("button", name="Settings").last.click()
+    settings(page, "Appearance & language")
     choose(page, "العربية")
 
     expect_language(page, "ar", "rtl")
