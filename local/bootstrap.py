@@ -41,7 +41,7 @@ NODE: dict[str, dict[str, str]] = {
         "esbuild": "web",
         "Redocly": "docs/reference",
         "the tools for documents": "docs/tools",
-        "openid-client and oidc-client-ts": "tests/clients",
+        "axe-core, openid-client and oidc-client-ts": "tests/clients",
     },
 }
 """What npm installs for each purpose: a name to show, and the folder of the `package.json`."""

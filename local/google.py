@@ -25,13 +25,14 @@ _ASKED = ("client_id", "redirect_uri", "response_type", "scope", "nonce", "state
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Sign in - a stand-in for Google</title>
+<main>
 <h1>A stand-in for Google</h1>
 <p>It believes what you type, and signs it.</p>
 <form action="choose">{hidden}
 <p><label>E-mail <input name="email" type="email" required maxlength="200"></label>
 <p><label>Name <input name="name" maxlength="64"></label>
 <p><label><input type="checkbox" name="managed"> an address of an organization at Google</label>
-<p><button>Sign in</button></form></html>"""
+<p><button>Sign in</button></form></main></html>"""
 
 
 class Google:

@@ -5,6 +5,7 @@ import { loadConfig } from "./config.js";
 import { registerDevice } from "./device.js";
 import { announce } from "./dom.js";
 import { told } from "./errors.js";
+import { keepFocus } from "./focus.js";
 import { keepForSettings, takeGoogleAnswer } from "./google.js";
 import { leaveKeysToInputMethods } from "./keys.js";
 import { startLanguage } from "./language.js";
@@ -93,6 +94,7 @@ async function verify(messenger, token) {
   }
 }
 
+keepFocus();
 leaveKeysToInputMethods();
 showTheme();
 keepShell({ onNewVersion: showNewVersion });

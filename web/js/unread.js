@@ -1,7 +1,7 @@
 /** How much is unread, where one sees it without the page: in the title, the icon, the app's badge. */
 
 import logo from "../logo.svg";
-import { t } from "./texts.js";
+import { countInTitle } from "./title.js";
 
 const MOST = 9;
 let shown = 0;
@@ -10,7 +10,7 @@ let shown = 0;
 export function showUnread(count) {
   if (count === shown) return;
   shown = count;
-  document.title = count ? t("page.titleUnread", { number: count }) : "Parley";
+  countInTitle(count);
   document.querySelector('link[rel="icon"]').href = count ? iconWith(count > MOST ? `${MOST}+` : String(count)) : "logo.svg";
   // An installed app has a badge. Elsewhere there is none, or it is refused.
   navigator.setAppBadge?.(count).catch(() => null);

@@ -2,7 +2,8 @@
 
 export default {
   "page.noScript": "يحتاج Parley إلى تفعيل JavaScript.",
-  "page.titleUnread": "({number}) Parley",
+  "page.titleUnread": "({number}) {title}",
+  "page.titleOf": "{view} - Parley",
   "page.skip": "الانتقال إلى المحادثة",
   "page.error": "حدث خطأ في هذه الصفحة. أعد تحميلها ثم حاول مجددًا.",
   "page.newVersion": "إصدار جديد جاهز. تبقى مسوداتك محفوظة.",
@@ -248,6 +249,7 @@ export default {
   "status.held": "الخادم مشغول. ستجري إعادة الاتصال بعد قليل…",
   "status.surplus": "التطبيق مفتوح في نوافذ كثيرة جدًا. هذه النافذة غير متصلة.",
   "status.tryNow": "المحاولة الآن",
+  "status.back": "عاد الاتصال.",
 
   "notice.notKept": "لم تعد في هذا المتصفح مساحة لـ Parley، أو أنه مضبوط على عدم حفظ بياناته. عند إغلاق علامة التبويب هذه تُفقد الرسائل غير المرسلة والمسودات وتسجيل دخولك.",
   "notice.understood": "فهمت",

@@ -9,7 +9,9 @@ export default {
   // The page and its parts
   "page.noScript": "Parley needs JavaScript.",
   // {count} messages are unread. For the title of the window.
-  "page.titleUnread": "({number}) Parley",
+  "page.titleUnread": "({number}) {title}",
+  // {view}: a form, or the name of somebody.
+  "page.titleOf": "{view} - Parley",
   "page.skip": "Skip to the conversation",
   "page.error": "This page made a mistake. Reload it and try again.",
   "page.newVersion": "A new version is ready. Your drafts stay.",
@@ -259,6 +261,7 @@ export default {
   // The same person has the client open in too many windows; the others stay connected.
   "status.surplus": "Open in too many windows. This one is not connected.",
   "status.tryNow": "Try now",
+  "status.back": "Connected again.",
 
   // Notices above the list
   "notice.notKept": "This browser has no space left for Parley, or is told to keep no data of it. Unsent messages, drafts and your sign-in are lost when you close this tab.",

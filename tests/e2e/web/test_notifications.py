@@ -218,7 +218,7 @@ def test_unread_is_in_title_icon_and_badge_until_it_is_read(world: World, elsewh
     else:
         ada.talk_to(ben)
 
-    expect(page).to_have_title("Parley")
+    expect(page).to_have_title("Parley" if elsewhere else f"{ben.name} - Parley")
     expect(icon).to_have_attribute("href", "logo.svg")
     assert page.evaluate("window.badges") == [1, 0]
 
@@ -232,4 +232,4 @@ def test_signing_out_leaves_no_number_behind(world: World) -> None:
     page.get_by_role("button", name="Sign out").click()
 
     expect(page.get_by_text("You are signed out.")).to_be_visible()
-    expect(page).to_have_title("Parley")
+    expect(page).to_have_title("Sign in - Parley")

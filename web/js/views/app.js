@@ -2,11 +2,13 @@
 
 import { named } from "../address.js";
 import { announce, h } from "../dom.js";
+import { onScreenKeys } from "../focus.js";
 import { handleOf } from "../format.js";
 import { icon } from "../icons.js";
 import { onLanguage } from "../language.js";
 import { isLookedAt, Notifier } from "../notifications.js";
 import { list, t } from "../texts.js";
+import { nameView } from "../title.js";
 import { showUnread } from "../unread.js";
 import { avatar, showAvatar } from "./avatar.js";
 import { chatList } from "./chat-list.js";
@@ -90,13 +92,17 @@ function draw(root, { config, messenger, leave }) {
   const app = h(
     "div",
     { class: "app", "data-pane": "list" },
-    h("a", { class: "skip", href: "#", onclick: skip }, t("page.skip")),
     h(
-      "aside",
+      "header",
+      { class: "top" },
+      h("h1", { class: "visually-hidden", tabindex: -1 }, "Parley"),
+      h("a", { class: "skip", href: "#conversation", onclick: skip }, t("page.skip")),
+    ),
+    h("main", { class: "main" }, h(
+      "section",
       { class: "sidebar", "aria-label": t("chats.sidebar") },
-      h("h1", { class: "visually-hidden" }, "Parley"),
       h(
-        "header",
+        "div",
         { class: "bar" },
         h("button", { type: "button", class: "me", title: t("chats.settings"), onclick: () => preferences.open() }, face, h("span", { class: "me-names" }, name, handle)),
         phone ? toolButton("phone", t("chats.phone"), () => phone.toggle(), { "aria-pressed": "false" }, phone) : null,
@@ -110,8 +116,7 @@ function draw(root, { config, messenger, leave }) {
       find.node,
       chats.node,
       status.node,
-    ),
-    talk.node,
+    ), talk.node),
     phone?.node ?? null,
   );
 
@@ -141,6 +146,7 @@ function draw(root, { config, messenger, leave }) {
     name.textContent = user.display_name;
     handle.textContent = handleOf(user.username);
     showUnread(store.unread);
+    nameView(talk.chatId ? store.titleOf(store.chats.get(talk.chatId)) : "");
     notifier.update();
     chats.render();
     find.render();
@@ -169,8 +175,10 @@ function draw(root, { config, messenger, leave }) {
   const clock = setInterval(() => store.changed(), CLOCK_EVERY); // Times such as "2 min ago" move on.
   talk.listen(on);
   phone?.listen(on);
+  const hasSignedIn = Boolean(root.querySelector(".sign-in"));
   root.replaceChildren(app);
   followAddress();
+  if (hasSignedIn) (onScreenKeys.matches ? app.querySelector("h1") : find).focus();
 
   return () => {
     gone.abort();
@@ -179,6 +187,7 @@ function draw(root, { config, messenger, leave }) {
     unsubscribe();
     clearInterval(clock);
     notKept.stop();
+    status.stop();
     notifier.stop();
     showUnread(0);
     phone?.stop();

@@ -67,7 +67,7 @@ export function chatList({ messenger, onOpen }) {
       name: h("span", { class: "chat-name", dir: "auto" }),
       time: h("time", { class: "chat-time" }),
       preview: h("span", { class: "chat-preview", dir: "auto" }),
-      badge: h("span", { class: "badge", hidden: true }),
+      badge: h("span", { class: "badge", role: "img", hidden: true }),
     };
     const button = h(
       "button",

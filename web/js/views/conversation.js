@@ -24,7 +24,7 @@ export function conversation({ messenger, onClose }) {
   const typing = h("div", { class: "typing", hidden: true }, h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span", { class: "visually-hidden" }, t("talk.typing")));
   const area = h("div", { class: "scroll", tabindex: "0", role: "log", "aria-live": "off", "aria-label": t("talk.messages") }, start, messages, typing);
   const jumpCount = h("span", { class: "badge", hidden: true });
-  const jump = h("button", { type: "button", class: "jump", hidden: true, "aria-label": t("talk.toNewest"), onclick: toNewest }, jumpCount, icon("down"));
+  const jump = h("button", { type: "button", class: "jump", hidden: true, onclick: toNewest }, jumpCount, h("span", { class: "visually-hidden" }, t("talk.toNewest")), icon("down"));
   const write = composer({
     drafts,
     userId: store.me,
@@ -67,7 +67,7 @@ export function conversation({ messenger, onClose }) {
     h("img", { src: "logo.svg", alt: "", width: 72, height: 72 }),
     h("p", {}, t("talk.choose")),
   );
-  const node = h("main", { class: "pane", "aria-label": t("talk.pane") }, talk, nothing);
+  const node = h("section", { class: "pane", id: "conversation", tabindex: -1, "aria-label": t("talk.pane") }, talk, nothing);
 
   let chat = null;
   let newAfter = null;
@@ -191,7 +191,7 @@ export function conversation({ messenger, onClose }) {
     get chatId() {
       return chat?.id ?? null;
     },
-    focus: () => (chat ? write.focus() : node.querySelector("img").scrollIntoView()),
+    focus: () => (chat ? write : node).focus(),
     listen(on) {
       on(window, "focus", look);
       on(window, "blur", look);

@@ -86,5 +86,5 @@ export function finder({ messenger, onFilter, onOpen, onDown }) {
       render();
     }
   });
-  return { node, render };
+  return { node, render, focus: () => input.focus() };
 }

@@ -50,7 +50,7 @@ export function openMenu({ label, items, at, goBack }) {
   });
   for (const type of OUTSIDE) addEventListener(type, isOutside, { capture: true, passive: true });
   addEventListener("resize", close);
-  document.body.append(node);
+  (document.querySelector("main") ?? document.body).append(node);
   node.showPopover();
   place(node, at);
   node.firstElementChild.focus();

@@ -11,7 +11,7 @@ export function showNewVersion() {
   const reload = h("button", { type: "button", class: "link", onclick: () => location.reload() }, t("page.reload"));
   const later = h("button", { type: "button", class: "link", onclick: () => shown.remove() }, t("page.later"));
   const text = h("span", { role: "status" });
-  shown = h("p", { class: "banner new-version" }, text, h("span", { class: "banner-links" }, later, reload));
+  shown = h("aside", { class: "banner new-version", "aria-label": t("page.newVersion") }, text, h("span", { class: "banner-links" }, later, reload));
   document.body.append(shown);
   text.textContent = t("page.newVersion"); // Said because it comes after its element.
 }

@@ -10,6 +10,7 @@ import { mailbox } from "./mailbox.js";
 
 const LOOK_EVERY = 2000;
 const MOST_SHOWN = 30;
+const overlay = matchMedia("(max-width: 70rem)");
 
 export function phonePanel({ messenger, onOpen }) {
   const list = h("ol", { class: "pushes", "aria-live": "polite", "aria-label": t("settings.notifications") });
@@ -26,10 +27,22 @@ export function phonePanel({ messenger, onOpen }) {
   const panel = { node, toggle: () => set(node.hidden), stop: () => set(false), listen, onToggle: null };
   let timer = null;
   let closed = null;
+  let opener = null;
+
+  // In a narrow window it lies over the rest, which then takes no part.
+  function cover() {
+    const isOver = !node.hidden && overlay.matches;
+    for (const other of node.parentElement?.children ?? []) if (other !== node) other.inert = isOver;
+    if (isOver) close.focus();
+  }
 
   function set(shown) {
     if (shown === !node.hidden) return;
+    if (shown) opener = document.activeElement;
+    const hadFocus = node.contains(document.activeElement);
     node.hidden = !shown;
+    cover();
+    if (hadFocus) opener.focus();
     if (shown) closed = openLayer(() => set(false));
     else closed();
     panel.onToggle?.(shown);
@@ -40,6 +53,7 @@ export function phonePanel({ messenger, onOpen }) {
   }
 
   function listen(on) {
+    on(overlay, "change", cover);
     on(node, "keydown", (event) => {
       if (event.key !== "Escape") return;
       event.preventDefault();

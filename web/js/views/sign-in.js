@@ -6,6 +6,7 @@ import { h } from "../dom.js";
 import { onLanguage } from "../language.js";
 import { answer } from "../passkeys.js";
 import { t } from "../texts.js";
+import { nameView } from "../title.js";
 import { field, form } from "./fields.js";
 import { googleButton, googleStep } from "./google.js";
 import { drawAgain, languageChoice } from "./language.js";
@@ -16,7 +17,6 @@ import { secondStep } from "./second-step.js";
 
 /** `onSignedIn(answer, everywhere)`: in all tabs, or in this one alone. */
 export function showSignIn(root, options) {
-  document.title = "Parley";
   let page;
   const draw = (kept) => {
     page = signInPage({ ...options, ...kept });
@@ -40,7 +40,7 @@ function signInPage({ config, notice, reset = null, google = null, onSignedIn, f
   // On one machine, two tabs are two people who try the client out.
   const stay = h("input", { type: "checkbox", id: "stay", checked: stays ?? (google ? google.everywhere : !config.local) });
   const done = (answer) => onSignedIn(answer, stay.checked);
-  const said = h("p", { class: "notice", role: "status" }, notice);
+  const said = h("p", { class: "notice", role: "status" });
   const forms = {
     "sign-in": () => signInForm(config.api, done, { isEverywhere: () => stay.checked, onForgotten: () => show("forgotten") }),
     register: () => registerForm(config.api, done),
@@ -52,6 +52,7 @@ function signInPage({ config, notice, reset = null, google = null, onSignedIn, f
   const show = (name) => {
     shown = name;
     for (const [key, tab] of Object.entries(tabs)) tab.setAttribute("aria-pressed", String(key === name));
+    nameView({ register: t("signIn.registerTab"), forgotten: t("signIn.forgot"), reset: t("recovery.setSubmit") }[name] ?? t("signIn.tab"));
     panel.replaceChildren(forms[name]());
     panel.querySelector("input")?.focus({ preventScroll: true });
   };
@@ -84,6 +85,7 @@ function signInPage({ config, notice, reset = null, google = null, onSignedIn, f
   return {
     node,
     begin() {
+      said.textContent = notice ?? ""; // Said because it comes after its element.
       show(shown);
       for (const input of inputs()) input.value = typed[input.autocomplete] ?? "";
     },

@@ -1,13 +1,18 @@
 /** A quiet line that says when the connection is not what it should be. */
 
-import { h, setText } from "../dom.js";
+import { announce, h, setText } from "../dom.js";
 import { t } from "../texts.js";
 
+// A connection that is back sooner was not missed.
+const WORTH_SAYING = 1500;
+
+/** {node, render, stop}. */
 export function statusLine({ messenger }) {
+  let timer = null;
+  let said = "";
   const text = h("span", {});
   const again = h("button", { type: "button", class: "link", hidden: true, onclick: () => messenger.reconnect() }, t("status.tryNow"));
-  const said = h("p", { class: "status-text", role: "status" }, text);
-  const node = h("div", { class: "status", hidden: true }, said, again);
+  const node = h("div", { class: "status", hidden: true }, h("p", { class: "status-text" }, text), again);
 
   function sentence() {
     if (messenger.status === "online") return "";
@@ -22,9 +27,18 @@ export function statusLine({ messenger }) {
     const now = sentence();
     node.hidden = !now;
     node.dataset.status = messenger.status;
+    if (text.textContent !== now) saySoon(now);
     setText(text, now);
     again.hidden = messenger.status !== "waiting" || messenger.isHeld;
   }
 
-  return { node, render };
+  function saySoon(now) {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (now || said) announce(now || t("status.back"));
+      said = now;
+    }, WORTH_SAYING);
+  }
+
+  return { node, render, stop: () => clearTimeout(timer) };
 }

@@ -10,7 +10,7 @@ const MARKS = {
   failed: ["failed", "tick.failed"],
   sent: ["sent", "tick.sent"],
   delivered: ["delivered", "tick.delivered"],
-  read: ["delivered", "tick.read"],
+  read: ["read", "tick.read"],
 };
 
 export function tick(state) {

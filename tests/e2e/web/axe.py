@@ -1,0 +1,95 @@
+"""Looks at a page by axe-core, and for what axe-core leaves out, in each way it can be shown."""
+
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, ViewportSize
+
+from local.bootstrap import STATE
+
+_AXE = (STATE / "npm/clients/node_modules/axe-core/axe.min.js").read_text()
+_OURS = Path(__file__).with_name("axe.js").read_text()
+
+_WIDE: ViewportSize = {"width": 1280, "height": 800}
+_PHONE: ViewportSize = {"width": 360, "height": 740}
+_ZOOMED: ViewportSize = {"width": 320, "height": 256}
+"""A window of 1280 by 1024 pixels at 400 %."""
+
+# Every rule that axe-core switches on by itself, and two it leaves off. The addresses of the
+# client's pages begin with "#", which it takes for links that skip something. test_access.py
+# follows the link that does.
+_ALL: dict[str, Any] = {
+    "rules": {
+        "target-size": {"enabled": True},
+        "label-content-name-mismatch": {"enabled": True},
+        "skip-link": {"enabled": False},
+    }
+}
+_COLOURS: dict[str, Any] = {"runOnly": ["color-contrast", "link-in-text-block"]}
+_STRONG: dict[str, Any] = {"runOnly": ["color-contrast-enhanced"]}
+
+
+class Auditor:
+    """Notes what is wrong with pages, and which classes of elements it saw."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+
+    def look(self, page: Page, *, resize: bool = True) -> None:
+        """Fails with everything that is wrong with what the page shows now."""
+        _install(page)
+        found = self._colours(page)
+        if resize:
+            found += self._sizes(page)
+        self.seen.update(page.evaluate("audit.classes()"))
+        assert not found, "\n".join(dict.fromkeys(found))
+
+    def _colours(self, page: Page) -> list[str]:
+        found = _noted("light", page.evaluate("(o) => audit.axeFindings(o)", _ALL))
+        found += _noted("light", page.evaluate("audit.faintEdges()"))
+        ways: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+            ("dark", {"color_scheme": "dark"}, _COLOURS),
+            ("dark, more contrast", {"contrast": "more"}, _STRONG),
+            ("more contrast", {"color_scheme": "light"}, _STRONG),
+            ("forced colours", {"contrast": "no-preference", "forced_colors": "active"}, _COLOURS),
+        ]
+        for name, media, rules in ways:
+            page.emulate_media(**media)
+            found += _noted(name, page.evaluate("(o) => audit.axeFindings(o)", rules))
+            found += _noted(name, page.evaluate("audit.faintEdges()"))
+        page.emulate_media(forced_colors="none")
+        return found
+
+    def _sizes(self, page: Page) -> list[str]:
+        before = page.viewport_size
+        assert before
+        page.set_viewport_size(_PHONE)
+        self.seen.update(page.evaluate("audit.classes()"))
+        found = _noted("360 px", page.evaluate("(o) => audit.axeFindings(o)", _ALL))
+        found += _noted("360 px", page.evaluate("audit.cutOff()"))
+        page.evaluate("audit.space(true)")
+        found += _noted("text spacing", page.evaluate("audit.cutOff()"))
+        page.evaluate("audit.space(false)")
+        page.set_viewport_size(_ZOOMED)
+        found += _noted("400 % zoom", page.evaluate("[...audit.cutOff(), ...audit.covered()]"))
+        page.evaluate("audit.enlarge('200%')")
+        for name, size in {"200 % text, 360 px": _PHONE, "200 % text": _WIDE}.items():
+            page.set_viewport_size(size)
+            found += _noted(name, page.evaluate("[...audit.cutOff(), ...audit.covered()]"))
+        page.evaluate("audit.enlarge('')")
+        page.set_viewport_size(before)
+        return found
+
+
+def _install(page: Page) -> None:
+    """Runs the scripts as a debugger does, since pages refuse scripts that are not theirs."""
+    if page.evaluate("() => 'audit' in window"):
+        return
+    debugger = page.context.new_cdp_session(page)
+    for script in (_AXE, _OURS):
+        debugger.send("Runtime.evaluate", {"expression": script})
+    debugger.detach()
+
+
+def _noted(way: str, findings: list[str]) -> list[str]:
+    return [f"{way}: {finding}" for finding in findings]
