@@ -232,6 +232,8 @@ def _problems(one: Endpoint) -> dict[int, list[type[AppError]]]:
         errors.append(NotFound)
     if "query" in one.hints:
         errors.append(ValidationFailed)
+    if "sent" in one.hints and (one.scope or one.method == "POST"):
+        errors.append(BadRequest)  # two access tokens, or a form that is not UTF-8
     if one.method == "POST" and "sent" in one.hints:
         errors += [TooLarge, UnsupportedMediaType, ValidationFailed]
     if "body" in one.hints:
