@@ -174,6 +174,15 @@ class Socket:
                 waiting.set_exception(error)
 
 
+async def first_closed(sockets: list[Socket]) -> Socket:
+    """The socket that the server closes first."""
+    closing = {asyncio.create_task(socket.closed()): socket for socket in sockets}
+    done, pending = await asyncio.wait(closing, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    return closing[done.pop()]
+
+
 class User(Api):
     """Somebody who is signed in."""
 
