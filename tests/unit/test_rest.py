@@ -436,7 +436,7 @@ class TestForms:
         status, answered, body = call(app, "GET /page")
 
         assert status == 503
-        assert body == {"told": str(Unavailable("redis"))}
+        assert body == f'{{"told": "{Unavailable("redis")}"}}'
         assert answered["content-type"] == "text/html"
         assert int(answered["retry-after"]) > 0
 
