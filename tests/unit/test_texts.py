@@ -359,3 +359,16 @@ def test_an_answer_is_said_in_the_shown_language_and_else_as_it_came() -> None:
         "Of an older server.",
         "As it came.",
     ]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_device_has_a_name_that_the_server_takes(tag: str) -> None:
+    name = run(f"""
+        const userAgent = "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0 Safari/537.36";
+        Object.defineProperty(globalThis, "navigator", {{ value: {{ userAgent }} }});
+        const {{ deviceName }} = await load("device");
+        await speak("{tag}");
+        return deviceName();""")
+
+    assert "Chrome" in name
+    assert name.isprintable()  # as the server wants it: no isolates, which are not

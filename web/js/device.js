@@ -36,7 +36,8 @@ export function browserOf(userAgent) {
 export function deviceName() {
   const name = browserOf(navigator.userAgent).replace(/[\u2068\u2069]/g, ""); // A name hides nothing.
   // An iPad says that it is a Mac, but no Mac has a touch screen.
-  return (navigator.maxTouchPoints > 1 ? name.replace("macOS", "iPad") : name) || t("devices.browser");
+  const told = (navigator.maxTouchPoints > 1 ? name.replace("macOS", "iPad") : name) || t("devices.browser");
+  return told.replace(/[\u2066-\u2069]/gu, ""); // Isolates are for showing it: no server takes them in a name.
 }
 
 /** What to call a session in a list. */
