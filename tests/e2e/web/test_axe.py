@@ -207,6 +207,8 @@ def test_a_conversation_that_does_not_load(world: World, auditor: Auditor) -> No
     expect(ada.page.locator(".loading")).to_be_visible()
     auditor.look(ada.page)
     body = json.dumps({"error": {"code": "unavailable", "message": "This is refused."}})
+    ada.page.unroute_all()
+    ada.page.route(re.compile("/messages"), lambda route: route.fulfill(status=503, body=body))
     for route in waiting:
         route.fulfill(status=503, body=body)
     expect(ada.page.get_by_role("button", name="Try again")).to_be_visible()
