@@ -36,8 +36,8 @@ export function browserOf(userAgent) {
 export function deviceName() {
   const name = browserOf(navigator.userAgent);
   // An iPad says that it is a Mac, but no Mac has a touch screen.
-  const said = (navigator.maxTouchPoints > 1 ? name.replace("macOS", "iPad") : name) || t("devices.browser");
-  return said.replace(/[\u2066-\u2069]/g, ""); // The server takes no marks of direction in a name.
+  const told = (navigator.maxTouchPoints > 1 ? name.replace("macOS", "iPad") : name) || t("devices.browser");
+  return told.replace(/[\u2066-\u2069]/gu, ""); // Isolates are for showing it: no server takes them in a name.
 }
 
 /** What to call a session in a list. */
