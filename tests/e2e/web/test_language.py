@@ -181,7 +181,6 @@ def test_nothing_is_wider_than_a_phone(arabic: tuple[Person, Person, str]) -> No
     for at in range(page.locator(".settings-list a").count()):
         page.locator(".settings-back").click()
         page.locator(".settings-list a").nth(at).click()
-        longer(page)
         assert too_wide(page) == []
     page.get_by_role("button", name="إغلاق").click()
     longer(page)
