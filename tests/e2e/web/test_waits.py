@@ -210,7 +210,9 @@ def test_an_answer_that_names_no_request_fails_the_one_that_waits(
     expect(ada.status).to_be_hidden()
     ada.write("what is this")
 
-    expect(ada.page.locator(".failure")).to_contain_text("This is no JSON.", timeout=8_000)
+    expect(ada.page.locator(".failure")).to_contain_text(
+        "The request is not valid JSON.", timeout=8_000
+    )
     assert wire.tried == 1
     wire.action = None
     ada.write("the next one")
