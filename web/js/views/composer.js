@@ -112,6 +112,13 @@ export function composer({ drafts, userId, onSend, onTyping, onStop }) {
       input.value = draft = kept;
       look();
     },
+    /** Where the caret is, and what is selected. */
+    get caret() {
+      return [input.selectionStart, input.selectionEnd];
+    },
+    set caret(caret) {
+      input.setSelectionRange(...caret);
+    },
     focus: () => input.focus(),
     /** On a phone the keyboard should not jump up by itself. */
     focusUnlessTouch() {
