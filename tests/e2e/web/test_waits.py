@@ -194,7 +194,7 @@ class Answers:
         socket.on_message(from_page)
 
 
-REFUSED = {"code": "bad_request", "message": "This is no JSON."}
+REFUSED = {"code": "bad_request", "message": "In the words of the server."}
 
 
 @pytest.mark.parametrize("reply", [{"re": None}, {}], ids=["null", "missing"])
@@ -263,7 +263,7 @@ def test_of_several_requests_the_unanswered_one_fails(world: World) -> None:
         return [message, transient, await second];
     }""")
 
-    assert found == ["No JSON.", False, "answered"]
+    assert found == ["The request is not valid JSON.", False, "answered"]
 
 
 def test_the_next_connection_waits_as_the_server_asks(world: World) -> None:
