@@ -83,10 +83,10 @@ function draw(root, { config, messenger, leave }, place = null) {
     messenger.stop();
     messenger.outbox.clear();
     messenger.drafts.clear();
+    const reason = t("signOut.done");
+    session.end(reason); // First, or other tabs hear from the server that some device signed them out.
     // Signing out must work here even if the server cannot be reached.
     await api.post("/v1/auth/logout").catch(() => null);
-    const reason = t("signOut.done");
-    session.end(reason);
     leave(reason);
   };
 
