@@ -60,7 +60,7 @@ def test_a_session_that_ends_leaves_nothing_open(world: World) -> None:
     page.get_by_role("button", name="Phone").click()
     page.get_by_role("button", name="Settings").last.click()
     ada.api("DELETE", "/v1/auth/sessions")
-    expect(page.get_by_text("Your session has ended.")).to_be_visible()
+    expect(page.get_by_text("You were signed out from another device.")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
     assert "#" not in page.url
     expect(page.get_by_label("Username or e-mail")).to_be_focused()

@@ -200,7 +200,7 @@ def test_history_comes_while_scrolling_up_and_nothing_jumps(world: World) -> Non
     ben.post(chat, "news below")
     expect(ada.page.locator(".jump .badge")).to_have_text("1")
     assert top_of(anchor) == pytest.approx(before, abs=1)
-    ada.page.get_by_label("Go to the newest message").click()
+    ada.page.get_by_role("button", name="Go to the newest message").click()
     expect(ada.message("news below")).to_be_in_viewport()
 
 

@@ -178,7 +178,7 @@ def test_a_revoked_session_is_shown_the_sign_in_page(world: World) -> None:
     ada, ben, _ = world.pair()
     ada.open().talk_to(ben)
     ada.api("DELETE", "/v1/auth/sessions")  # all but the one that asks, which is not the page's
-    expect(ada.page.get_by_text("Your session has ended. Please sign in again.")).to_be_visible()
+    expect(ada.page.get_by_text("You were signed out from another device.")).to_be_visible()
     expect(ada.page.get_by_label("Username or e-mail")).to_be_focused()
 
 

@@ -45,7 +45,7 @@ def test_it_survives_a_sign_out_elsewhere_and_nobody_else_sees_it(world: World) 
     cleo.post(cleo.chat_with(ben), "hello")
     page = begun(ada, ben, "a secret thought")
     ada.api("DELETE", "/v1/auth/sessions")
-    expect(page.get_by_text("Your session has ended.")).to_be_visible()
+    expect(page.get_by_text("You were signed out from another device.")).to_be_visible()
     assert "secret" not in page.content()
 
     sign_in(page, ben.username)

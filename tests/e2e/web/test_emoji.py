@@ -2,9 +2,9 @@
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.e2e.web.conftest import PHONE, World
+from tests.e2e.web.conftest import PHONE, World, wait_for
 
 
 def opened(page: Page) -> Locator:
@@ -87,3 +87,23 @@ def test_back_closes_the_emoji_and_not_the_chat(world: World) -> None:
     ada.page.get_by_role("button", name="Emoji").click()
     note = ada.page.get_by_text("The emoji could not be loaded. Try again.")
     expect(note).to_be_visible()
+
+
+def test_emoji_that_come_late_do_not_open_over_what_came_after(world: World) -> None:
+    ada, ben, _ = world.pair()
+    page = ada.open().page
+    ada.talk_to(ben)
+    held: list[Route] = []
+    page.route(re.compile("emoji"), lambda route: held.append(route))
+    button = page.get_by_role("button", name="Emoji")
+    button.click()
+    wait_for(lambda: held, page)
+    page.go_back()
+    expect(page.locator(".talk")).to_be_hidden()
+    for route in held:
+        route.continue_()
+    page.unroute_all()
+    expect(page.locator(".composer .tool")).to_be_enabled()
+    assert page.locator(".emoji-picker").count() == 0
+    ada.talk_to(ben)
+    opened(page)

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in
+from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in, top_of
 
 NARROW = {"width": 360, "height": 740}
 SIGN_IN = "تسجيل الدخول"
@@ -132,13 +132,22 @@ def test_switching_keeps_the_session_the_chat_and_what_was_written(
 
     ben.post(chat, "Still there?")
     expect(ada.message("Still there?")).to_be_visible()
+    ben.post(chat, "\n".join(["A long list:"] * 60))
+    last = page.locator(".message").last
+    expect(last).to_contain_text("A long list:")
+    page.locator(".scroll").evaluate("(area) => { area.scrollTop -= 300 }")
+    page.get_by_label("اكتب رسالة").evaluate("(box) => box.setSelectionRange(3, 5)")
+    begins = top_of(last)
 
     tab = world.new_page(page.context)
     tab.goto(world.url)
     expect_language(tab, "ar", "rtl")
     choose(tab, "English")
     expect_language(page, "en", "ltr")
-    expect(page.get_by_label("Write a message")).to_have_value("not sent yet")
+    box = page.get_by_label("Write a message")
+    expect(box).to_have_value("not sent yet")
+    assert box.evaluate("(box) => [box.selectionStart, box.selectionEnd]") == [3, 5]
+    assert top_of(last) == pytest.approx(begins, abs=1)
 
 
 def test_from_right_to_left_everything_is_on_its_side(

@@ -138,7 +138,7 @@ def test_a_chat_of_3000_messages_stays_smooth(world: World) -> None:
         long.costs.of(partial(expect(unread).to_have_text, str(count)))
     assert top_of(anchor) == pytest.approx(before, abs=2)
     # And back to the end, at once.
-    long.costs.of(page.get_by_label("Go to the newest message").click)
+    long.costs.of(page.get_by_role("button", name="Go to the newest message").click)
     expect(page.locator(".message").last).to_be_in_viewport()
     box = page.get_by_label("Write a message")
     box.focus()

@@ -120,13 +120,13 @@ def test_devices_are_listed_and_signed_out(world: World) -> None:
 
     devices.nth(0).get_by_role("button", name="Sign out").click()
     expect(devices).to_have_count(3)
-    expect(third.get_by_text("Your session has ended.")).to_be_visible()
+    expect(third.get_by_text("You were signed out from another device.")).to_be_visible()
     expect(other.get_by_text("No chats yet")).to_be_visible()
 
     ada.page.get_by_role("button", name="Sign out all others").click()
     expect(ada.page.get_by_text("Your other devices are signed out.")).to_be_visible()
     expect(devices).to_have_count(1)
-    expect(other.get_by_text("Your session has ended.")).to_be_visible()
+    expect(other.get_by_text("You were signed out from another device.")).to_be_visible()
 
 
 def test_a_phone_shows_one_thing_at_a_time(world: World) -> None:

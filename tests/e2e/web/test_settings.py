@@ -82,6 +82,23 @@ def test_the_list_says_how_things_stand_and_only_the_page_shown_asks(world: Worl
     expect(line(page, "Profile")).to_contain_text("Ada O.")
 
 
+def test_what_could_not_be_loaded_comes_with_the_connection(world: World) -> None:
+    ada = world.person("Ada")
+    page = ada.open().page
+    ada.wire.cut()
+    expect(ada.status).to_be_visible()
+    page.route(re.compile("/v1/auth/(sessions|passkeys)"), lambda route: route.abort())
+    settings(page, "Devices")
+    problem = "The server cannot be reached."
+    expect(page.locator(".device-list")).to_contain_text(problem)
+    expect(line(page, "Passkeys")).to_contain_text(problem)
+    page.unroute_all()
+    ada.wire.mend()
+    expect(page.locator(".device-list")).to_contain_text("This device")
+    expect(line(page, "Passkeys")).to_contain_text("None")
+    expect(heading(page, "Devices")).to_be_focused()
+
+
 def test_on_a_phone_a_page_takes_the_place_of_the_list(world: World) -> None:
     ada, ben, _ = world.pair()
     page = ada.open(**PHONE).page

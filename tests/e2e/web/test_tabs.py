@@ -150,7 +150,7 @@ def test_a_lost_session_ends_in_all_tabs(world: World) -> None:
     ada.api("DELETE", "/v1/auth/sessions")
 
     for page in pages:
-        expect(page.get_by_text("Your session has ended. Please sign in again.")).to_be_visible()
+        expect(page.get_by_text("You were signed out from another device.")).to_be_visible()
     assert stored(pages[0]) is None
 
 

@@ -31,8 +31,8 @@ export function showApp(root, options) {
   let hide = draw(root, options);
   const stop = onLanguage(() => {
     drawAgain(() => {
-      hide();
-      hide = draw(root, options);
+      const place = hide();
+      hide = draw(root, options, place);
     });
   });
   return () => {
@@ -42,7 +42,8 @@ export function showApp(root, options) {
   };
 }
 
-function draw(root, { config, messenger, leave }) {
+/** Answers the way to take it away, which answers the `place` to go on at. */
+function draw(root, { config, messenger, leave }, place = null) {
   const { store, session, api } = messenger;
   const gone = new AbortController();
   const on = (target, type, listener) => target.addEventListener(type, listener, { signal: gone.signal });
@@ -82,10 +83,10 @@ function draw(root, { config, messenger, leave }) {
     messenger.stop();
     messenger.outbox.clear();
     messenger.drafts.clear();
+    const reason = t("signOut.done");
+    session.end(reason); // First, or other tabs hear from the server that some device signed them out.
     // Signing out must work here even if the server cannot be reached.
     await api.post("/v1/auth/logout").catch(() => null);
-    const reason = t("signOut.done");
-    session.end(reason);
     leave(reason);
   };
 
@@ -146,7 +147,7 @@ function draw(root, { config, messenger, leave }) {
     name.textContent = user.display_name;
     handle.textContent = handleOf(user.username);
     showUnread(store.unread);
-    nameView(talk.chatId ? store.titleOf(store.chats.get(talk.chatId)) : "");
+    nameView(store.people.has(talk.partnerId) ? store.nameOf(talk.partnerId) : "");
     notifier.update();
     chats.render();
     find.render();
@@ -178,9 +179,11 @@ function draw(root, { config, messenger, leave }) {
   const hasSignedIn = Boolean(root.querySelector(".sign-in"));
   root.replaceChildren(app);
   followAddress();
+  talk.goOn(place);
   if (hasSignedIn) (onScreenKeys.matches ? app.querySelector("h1") : find).focus();
 
   return () => {
+    const { place } = talk;
     gone.abort();
     preferences.drop();
     forgetLayers();
@@ -193,6 +196,7 @@ function draw(root, { config, messenger, leave }) {
     phone?.stop();
     talk.show(null);
     document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());
+    return place;
   };
 }
 

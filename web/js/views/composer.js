@@ -26,6 +26,7 @@ export function composer({ drafts, userId, onSend, onTyping, onStop }) {
   let chatId = null;
   let draft = ""; // As it was kept last.
   let picker = null;
+  let opening = 0;
 
   const left = () => MOST - lengthOf(input.value);
 
@@ -48,8 +49,10 @@ export function composer({ drafts, userId, onSend, onTyping, onStop }) {
       return;
     }
     smile.disabled = true;
+    const mine = (opening += 1);
     try {
       const { openEmojiPicker } = await import("./emoji-picker.js");
+      if (mine !== opening) return; // Another chat was opened meanwhile, or none.
       const onClose = (hadFocus) => {
         picker = null;
         smile.setAttribute("aria-expanded", "false");
@@ -97,6 +100,7 @@ export function composer({ drafts, userId, onSend, onTyping, onStop }) {
     open(id) {
       if (chatId && input.value) onStop();
       picker?.close();
+      opening += 1;
       chatId = id;
       input.value = draft = chatId ? drafts.of(chatId) : "";
       look();
@@ -107,6 +111,13 @@ export function composer({ drafts, userId, onSend, onTyping, onStop }) {
       if (kept === draft || input.value !== draft) return;
       input.value = draft = kept;
       look();
+    },
+    /** Where the caret is, and what is selected. */
+    get caret() {
+      return [input.selectionStart, input.selectionEnd];
+    },
+    set caret(caret) {
+      input.setSelectionRange(...caret);
     },
     focus: () => input.focus(),
     /** On a phone the keyboard should not jump up by itself. */

@@ -188,8 +188,23 @@ export function conversation({ messenger, onClose }) {
     node,
     show,
     render,
+    /** Where somebody reads and writes, for `goOn` on a page that is drawn again. */
+    get place() {
+      return chat && { chatId: chat.id, newAfter, read: scroller.place, caret: write.caret };
+    },
+    goOn(place) {
+      if (!chat || place?.chatId !== chat.id) return;
+      newAfter = place.newAfter;
+      mustFindMark = false;
+      write.caret = place.caret;
+      render();
+      if (place.read) scroller.toRow(place.read.key, place.read.offset);
+    },
     get chatId() {
       return chat?.id ?? null;
+    },
+    get partnerId() {
+      return chat?.partnerId;
     },
     focus: () => (chat ? write : node).focus(),
     listen(on) {

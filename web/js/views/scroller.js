@@ -63,6 +63,11 @@ export class Scroller {
     this.#draw();
   }
 
+  /** The row that is being read and how far below the top it begins; null at the end. */
+  get place() {
+    return this.atEnd ? null : this.#anchor;
+  }
+
   /** Goes to the end with the next change, and stays there. */
   stick() {
     this.atEnd = true;

@@ -28,7 +28,7 @@ export function settingsList({ messenger, signal, onChoose }) {
     for (const [page, { state }] of Object.entries(PAGES)) if (state) say(page, state(messenger.session.user));
   }
 
-  /** Asks the server. */
+  /** Asks the server, once unless that failed. */
   async function ask(page) {
     const { path, stateOf } = PAGES[page];
     if (!path || asked.has(page)) return;
@@ -36,6 +36,7 @@ export function settingsList({ messenger, signal, onChoose }) {
     try {
       say(page, stateOf(await messenger.api.get(path)));
     } catch (error) {
+      asked.delete(page);
       say(page, told(error));
     }
   }

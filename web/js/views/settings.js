@@ -103,6 +103,7 @@ function settingsDialog({ messenger, leave, close, go, toList }) {
   );
   let current = null;
   let left = null;
+  let wasOnline = messenger.status === "online";
 
   const isLeft = () => mayLose(pane);
   const known = (page) => (Object.hasOwn(PAGES, page) ? page : "");
@@ -136,6 +137,18 @@ function settingsDialog({ messenger, leave, close, go, toList }) {
   function focus(page) {
     if (node.dataset.page) pane.querySelector("h3").focus();
     else list.focus(page || FIRST);
+  }
+
+  /** With a connection again, what could not be loaded is asked for once more. */
+  function reconnected() {
+    const before = wasOnline;
+    wasOnline = messenger.status === "online";
+    if (before || !wasOnline) return;
+    list.show(current, node.dataset.page || !ONE_AT_A_TIME.matches ? current : null);
+    if (!pane.querySelector(".is-problem") || isUnsaved(pane)) return;
+    const hadFocus = pane.contains(document.activeElement);
+    fill(current);
+    if (hadFocus) focus(current);
   }
 
   function empty() {
@@ -173,6 +186,7 @@ function settingsDialog({ messenger, leave, close, go, toList }) {
   node.addEventListener("close", () => node.isConnected && !gone.signal.aborted && !close() && node.showModal());
   node.addEventListener("click", (event) => event.target === node && close());
   ONE_AT_A_TIME.addEventListener("change", () => render(node.dataset.page), { signal: gone.signal });
+  gone.signal.addEventListener("abort", messenger.store.subscribe(reconnected));
   document.body.append(node);
   node.showModal();
   return {
