@@ -103,6 +103,8 @@ export function openEmojiPicker({ place, userId, onPick, onClose }) {
     event.preventDefault();
     close();
   });
+  // What has the focus must not lie behind it.
+  node.addEventListener("focusout", ({ relatedTarget }) => relatedTarget && !place.contains(relatedTarget) && close());
   addEventListener("pointerdown", isOutside, { capture: true });
   place.prepend(node);
   show();
