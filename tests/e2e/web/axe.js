@@ -4,7 +4,8 @@
   const isShown = (node) => node.checkVisibility({ visibilityProperty: true }) && node.getClientRects().length > 0;
   const isForEyes = (node) => !node.closest(".visually-hidden, [aria-hidden=true]");
   const nameOf = (node) => `${node.tagName.toLowerCase()}.${[...node.classList].join(".")} “${(node.innerText ?? "").slice(0, 30)}”`;
-  const top = () => document.querySelector("dialog:modal") ?? document.body;
+  // A picker closes when the focus leaves it, so nothing behind it can have the focus.
+  const top = () => document.querySelector("dialog:modal, .emoji-picker") ?? document.body;
   const all = (selector) => [...top().querySelectorAll(selector)].filter((node) => isShown(node) && isForEyes(node));
 
   function rgba(colour) {
@@ -75,9 +76,20 @@
     });
   }
 
-  /** Classes of what is shown. */
+  /** Letters that have the colour which forced colours lay behind them. */
+  function hiddenText() {
+    const page = rgba("Canvas");
+    const hasText = (node) => [...node.childNodes].some((one) => one.nodeType === Node.TEXT_NODE && one.data.trim());
+    return all("*").filter(hasText).flatMap((node) => {
+      const { color, forcedColorAdjust } = getComputedStyle(node);
+      return forcedColorAdjust === "auto" && contrast(rgba(color), page) < 3 ? [`${nameOf(node)} has the colour of the page`] : [];
+    });
+  }
+
+  /** Classes of what is shown, and of what only holds it. */
   function classes() {
-    const shown = [...document.querySelectorAll("[class]")].filter(isShown);
+    const holds = (node) => getComputedStyle(node).display === "contents" && [...node.children].some(isShown);
+    const shown = [...document.querySelectorAll("[class]")].filter((node) => isShown(node) || holds(node));
     return [...new Set(shown.flatMap((node) => [...node.classList]))];
   }
 
@@ -110,5 +122,5 @@
     document.documentElement.style.fontSize = percent;
   }
 
-  window.audit = { axeFindings, classes, covered, cutOff, enlarge, faintEdges, space };
+  window.audit = { axeFindings, classes, covered, cutOff, enlarge, faintEdges, hiddenText, space };
 })();

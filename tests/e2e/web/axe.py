@@ -57,6 +57,7 @@ class Auditor:
             page.emulate_media(**media)
             found += _noted(name, page.evaluate("(o) => audit.axeFindings(o)", rules))
             found += _noted(name, page.evaluate("audit.faintEdges()"))
+        found += _noted("forced colours", page.evaluate("audit.hiddenText()"))
         page.emulate_media(forced_colors="none")
         return found
 
