@@ -21,7 +21,7 @@ from tests.e2e.web.test_sign_in_page import by_password, with_second_factor
 from tests.e2e.web.test_storage import BLOCKED
 
 FOREVER = "window.later = setTimeout; window.setTimeout = () => 0"
-NOT_FOREVER = "window.setTimeout = window.later"
+NOT_FOREVER = "window.setTimeout = window.later; null"
 """What begins between these two does not end by itself."""
 NEW_WORKERS = """for (const worker of ["the first", "a newer one"]) {
     navigator.serviceWorker.dispatchEvent(new Event("controllerchange"));
