@@ -76,13 +76,14 @@
     });
   }
 
-  /** Letters that have the colour which forced colours lay behind them. */
+  /** Letters that forced colours make hard to see: the browser lays the colour of the page behind them. */
   function hiddenText() {
     const page = rgba("Canvas");
     const hasText = (node) => [...node.childNodes].some((one) => one.nodeType === Node.TEXT_NODE && one.data.trim());
-    return all("*").filter(hasText).flatMap((node) => {
+    return all("*").filter((node) => hasText(node) && !node.closest(":disabled")).flatMap((node) => {
       const { color, forcedColorAdjust } = getComputedStyle(node);
-      return forcedColorAdjust === "auto" && contrast(rgba(color), page) < 3 ? [`${nameOf(node)} has the colour of the page`] : [];
+      const behind = forcedColorAdjust === "none" ? paperOf(node) : page;
+      return contrast(rgba(color), behind) < 4.5 ? [`${nameOf(node)} has hardly another colour than what is behind`] : [];
     });
   }
 

@@ -54,7 +54,7 @@ def test_signing_in(world: World, auditor: Auditor) -> None:
     expect(page.locator(".form-message.is-problem")).not_to_be_empty()
     page.evaluate(NEW_WORKERS)
     expect(page.locator(".new-version")).to_be_visible()
-    auditor.look(page)
+    auditor.look(page, strong=True)
 
 
 def test_making_an_account_and_asking_for_a_password(world: World, auditor: Auditor) -> None:
@@ -120,7 +120,7 @@ def test_an_empty_list_with_all_its_notices(world: World, auditor: Auditor) -> N
     ada.page.get_by_role("searchbox").fill("nobody_there")
     ada.page.get_by_role("searchbox").press("Enter")
     expect(ada.page.locator(".find-problem")).not_to_be_empty()
-    auditor.look(ada.page)
+    auditor.look(ada.page, strong=True)
 
     ada.page.get_by_role("searchbox").fill("")
     ada.wire.cut()
@@ -156,7 +156,7 @@ def test_chats(world: World, auditor: Auditor) -> None:
     ada.talk_to(ben)
     expect(ada.page.locator(".new-mark")).to_be_visible()
     expect(ada.page.locator(".jump")).to_be_visible()
-    auditor.look(ada.page)
+    auditor.look(ada.page, strong=True)
 
     ada.write("seen")
     ben.talk_to(ada)
@@ -204,7 +204,7 @@ def test_messages_in_every_state(world: World, auditor: Auditor) -> None:
     expect(ada.page.locator(".notification-offer")).to_be_visible()
     ada.wire.silent = True
     ada.write("waiting")
-    auditor.look(ada.page)
+    auditor.look(ada.page, strong=True)
 
 
 def _changed(route: Route) -> None:
@@ -246,7 +246,7 @@ def test_the_phone_of_the_local_cloud(world: World, auditor: Auditor) -> None:
     ada.page.locator(".phone-panel").get_by_text("Mails of the local cloud").click()
     expect(ada.page.locator(".push").first).to_be_visible()
     expect(ada.page.locator(".mail").first).to_be_visible()
-    auditor.look(ada.page)
+    auditor.look(ada.page, strong=True)
 
 
 def test_what_opens_in_a_conversation(world: World, auditor: Auditor) -> None:
@@ -277,7 +277,7 @@ def test_what_opens_in_a_conversation(world: World, auditor: Auditor) -> None:
     page.get_by_role("button", name="Emoji").click()
     expect(page.get_by_role("tablist")).to_be_visible()
     page.get_by_role("tab").nth(1).click()
-    auditor.look(page)
+    auditor.look(page, strong=True)
     page.get_by_role("searchbox", name="emoji").fill("no such emoji")
     expect(page.locator(".emoji-none")).not_to_be_empty()
     auditor.look(page)
@@ -305,7 +305,7 @@ def test_a_second_factor_that_is_set_up(world: World, auditor: Auditor) -> None:
     section.get_by_label("Code that the app shows").fill("000000")
     section.get_by_role("button", name="Turn it on").click()
     expect(section.get_by_text("This code is wrong")).to_be_visible()
-    auditor.look(page)
+    auditor.look(page, strong=True)
     section.get_by_label("Code that the app shows").fill(app.at(int(time.time())))
     section.get_by_role("button", name="Turn it on").click()
     expect(section.locator(".recovery-codes code")).to_have_count(10)
@@ -371,7 +371,7 @@ def _consent(page: Page, world: World, url: str, auditor: Auditor, back: str) ->
     page.goto(url)
     by_password(page, cleo)
     expect(page.get_by_role("heading", level=1)).to_have_text("Allow Board?")
-    auditor.look(page)
+    auditor.look(page, strong=True)
     page.get_by_role("button", name="Allow", exact=True).click()
     page.wait_for_url(f"{back}**")
     page.goto(f"{world.url}/oauth2/logout")
