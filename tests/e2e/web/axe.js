@@ -25,16 +25,18 @@
     return (light + 0.05) / (dark + 0.05);
   }
 
+  /** The colour behind a node's text; system colours may be translucent. */
   function paperOf(node) {
-    for (let one = node; one; one = one.parentElement) {
-      const colour = rgba(getComputedStyle(one).backgroundColor);
-      if (colour[3] === 255) return colour;
-    }
-    return [255, 255, 255, 255];
+    if (!node) return [255, 255, 255, 255];
+    const colour = rgba(getComputedStyle(node).backgroundColor);
+    if (colour[3] === 255) return colour;
+    const share = colour[3] / 255;
+    return paperOf(node.parentElement).map((under, at) => colour[at] * share + under * (1 - share));
   }
 
   /** Inputs whose edge is hard to see (WCAG 1.4.11). */
   function faintEdges() {
+    settle();
     const inputs = all("input:not([type=checkbox], [type=hidden]), textarea, select, input[role=switch]");
     return inputs.flatMap((input) => {
       const box = [input, input.parentElement].find((one) => parseFloat(getComputedStyle(one).borderTopWidth)) ?? input;
@@ -78,6 +80,7 @@
 
   /** Letters that forced colours make hard to see: the browser lays the colour of the page behind them. */
   function hiddenText() {
+    settle();
     const page = rgba("Canvas");
     const hasText = (node) => [...node.childNodes].some((one) => one.nodeType === Node.TEXT_NODE && one.data.trim());
     return all("*").filter((node) => hasText(node) && !node.closest(":disabled")).flatMap((node) => {
