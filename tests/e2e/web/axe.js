@@ -4,7 +4,8 @@
   const isShown = (node) => node.checkVisibility({ visibilityProperty: true }) && node.getClientRects().length > 0;
   const isForEyes = (node) => !node.closest(".visually-hidden, [aria-hidden=true]");
   const nameOf = (node) => `${node.tagName.toLowerCase()}.${[...node.classList].join(".")} “${(node.innerText ?? "").slice(0, 30)}”`;
-  const top = () => document.querySelector("dialog:modal") ?? document.body;
+  // A picker closes when the focus leaves it, so nothing behind it can have the focus.
+  const top = () => document.querySelector("dialog:modal, .emoji-picker") ?? document.body;
   const all = (selector) => [...top().querySelectorAll(selector)].filter((node) => isShown(node) && isForEyes(node));
 
   function rgba(colour) {
@@ -24,16 +25,18 @@
     return (light + 0.05) / (dark + 0.05);
   }
 
+  /** The colour behind a node's text; system colours may be translucent. */
   function paperOf(node) {
-    for (let one = node; one; one = one.parentElement) {
-      const colour = rgba(getComputedStyle(one).backgroundColor);
-      if (colour[3] === 255) return colour;
-    }
-    return [255, 255, 255, 255];
+    if (!node) return [255, 255, 255, 255];
+    const colour = rgba(getComputedStyle(node).backgroundColor);
+    if (colour[3] === 255) return colour;
+    const share = colour[3] / 255;
+    return paperOf(node.parentElement).map((under, at) => colour[at] * share + under * (1 - share));
   }
 
   /** Inputs whose edge is hard to see (WCAG 1.4.11). */
   function faintEdges() {
+    settle();
     const inputs = all("input:not([type=checkbox], [type=hidden]), textarea, select, input[role=switch]");
     return inputs.flatMap((input) => {
       const box = [input, input.parentElement].find((one) => parseFloat(getComputedStyle(one).borderTopWidth)) ?? input;
@@ -75,9 +78,22 @@
     });
   }
 
-  /** Classes of what is shown. */
+  /** Letters that forced colours make hard to see: the browser lays the colour of the page behind them. */
+  function hiddenText() {
+    settle();
+    const page = rgba("Canvas");
+    const hasText = (node) => [...node.childNodes].some((one) => one.nodeType === Node.TEXT_NODE && one.data.trim());
+    return all("*").filter((node) => hasText(node) && !node.closest(":disabled")).flatMap((node) => {
+      const { color, forcedColorAdjust } = getComputedStyle(node);
+      const behind = forcedColorAdjust === "none" ? paperOf(node) : page;
+      return contrast(rgba(color), behind) < 4.5 ? [`${nameOf(node)} has hardly another colour than what is behind`] : [];
+    });
+  }
+
+  /** Classes of what is shown, and of what only holds it. */
   function classes() {
-    const shown = [...document.querySelectorAll("[class]")].filter(isShown);
+    const holds = (node) => getComputedStyle(node).display === "contents" && [...node.children].some(isShown);
+    const shown = [...document.querySelectorAll("[class]")].filter((node) => isShown(node) || holds(node));
     return [...new Set(shown.flatMap((node) => [...node.classList]))];
   }
 
@@ -110,5 +126,5 @@
     document.documentElement.style.fontSize = percent;
   }
 
-  window.audit = { axeFindings, classes, covered, cutOff, enlarge, faintEdges, space };
+  window.audit = { axeFindings, classes, covered, cutOff, enlarge, faintEdges, hiddenText, space };
 })();

@@ -27,6 +27,13 @@ _ALL: dict[str, Any] = {
 }
 _COLOURS: dict[str, Any] = {"runOnly": ["color-contrast", "link-in-text-block"]}
 _STRONG: dict[str, Any] = {"runOnly": ["color-contrast-enhanced"]}
+# What a narrow window can change: parts are hidden, or nearer to each other. Colours are as before.
+_NARROW: dict[str, Any] = {
+    "runOnly": [
+        *["target-size", "region", "landmark-one-main", "page-has-heading-one", "heading-order"],
+        *["label", "button-name", "link-name", "scrollable-region-focusable", "aria-hidden-focus"],
+    ]
+}
 
 
 class Auditor:
@@ -35,37 +42,43 @@ class Auditor:
     def __init__(self) -> None:
         self.seen: set[str] = set()
 
-    def look(self, page: Page, *, resize: bool = True) -> None:
-        """Fails with everything that is wrong with what the page shows now."""
+    def look(self, page: Page, *, resize: bool = True, strong: bool = False) -> None:
+        """Fails with everything that is wrong with what the page shows now. `strong`: also with
+        more contrast, whose colours are the same variables on each page."""
         _install(page)
-        found = self._colours(page)
+        found = self._colours(page, strong=strong)
         if resize:
             found += self._sizes(page)
         self.seen.update(page.evaluate("audit.classes()"))
         assert not found, "\n".join(dict.fromkeys(found))
 
-    def _colours(self, page: Page) -> list[str]:
-        found = _noted("light", page.evaluate("(o) => audit.axeFindings(o)", _ALL))
-        found += _noted("light", page.evaluate("audit.faintEdges()"))
+    def _colours(self, page: Page, *, strong: bool) -> list[str]:
         ways: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+            ("light", {}, _ALL),
             ("dark", {"color_scheme": "dark"}, _COLOURS),
-            ("dark, more contrast", {"contrast": "more"}, _STRONG),
-            ("more contrast", {"color_scheme": "light"}, _STRONG),
-            ("forced colours", {"contrast": "no-preference", "forced_colors": "active"}, _COLOURS),
         ]
+        if strong:
+            ways += [
+                ("dark, more contrast", {"contrast": "more"}, _STRONG),
+                ("more contrast", {"color_scheme": "light"}, _STRONG),
+            ]
+        found = list[str]()
         for name, media, rules in ways:
             page.emulate_media(**media)
             found += _noted(name, page.evaluate("(o) => audit.axeFindings(o)", rules))
             found += _noted(name, page.evaluate("audit.faintEdges()"))
+        # Here every colour is one of the system's, so axe-core would tell little.
+        page.emulate_media(color_scheme="light", contrast="no-preference", forced_colors="active")
+        unseen = page.evaluate("[...audit.faintEdges(), ...audit.hiddenText()]")
         page.emulate_media(forced_colors="none")
-        return found
+        return found + _noted("forced colours", unseen)
 
     def _sizes(self, page: Page) -> list[str]:
         before = page.viewport_size
         assert before
         page.set_viewport_size(_PHONE)
         self.seen.update(page.evaluate("audit.classes()"))
-        found = _noted("360 px", page.evaluate("(o) => audit.axeFindings(o)", _ALL))
+        found = _noted("360 px", page.evaluate("(o) => audit.axeFindings(o)", _NARROW))
         found += _noted("360 px", page.evaluate("audit.cutOff()"))
         page.evaluate("audit.space(true)")
         found += _noted("text spacing", page.evaluate("audit.cutOff()"))

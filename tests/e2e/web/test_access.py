@@ -165,6 +165,19 @@ def test_on_a_phone_the_focus_goes_with_the_page(world: World) -> None:
     expect(page.get_by_role("button", name="Phone")).to_be_focused()
 
 
+def test_a_list_that_a_narrow_window_hid_is_whole_in_a_wide_one(world: World) -> None:
+    ada, ben, _ = world.pair()
+    cleo = world.person("Cleo Marsh")
+    page = ada.open(viewport=PHONE["viewport"]).page
+    ada.talk_to(ben)
+    expect(page.get_by_role("searchbox")).to_be_hidden()
+    cleo.post(cleo.chat_with(ada), "hello")
+    expect(page).to_have_title(re.compile(r"\(1\)"))
+    page.set_viewport_size({"width": 1280, "height": 800})
+    expect(ada.row(cleo)).to_be_visible()
+    expect(ada.row(ben)).to_be_visible()
+
+
 def test_a_message_that_was_read_differs_by_more_than_colour(world: World) -> None:
     ada, ben, _ = world.pair()
     ada.open().talk_to(ben)

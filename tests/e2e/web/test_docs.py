@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.cloud import Cloud
+from tests.e2e.web.axe import Auditor
 
 PAGES = ("", "quickstart.html", "errors.html", "openapi.html", "asyncapi.html")
 
@@ -42,6 +43,13 @@ def test_all_pages_fit_a_phone_and_follow_the_dark_mode(page: Page) -> None:
         colour = page.locator("h1").first.evaluate("one => getComputedStyle(one).color")
         assert (name, width) == (name, 360)
         assert all(int(part) > 192 for part in re.findall(r"\d+", colour)[:3]), f"{name}: {colour}"
+
+
+@pytest.mark.parametrize("name", ["", "quickstart.html", "errors.html"])
+def test_pages_are_for_everybody(page: Page, name: str) -> None:
+    """Without the references, whose pages Redoc makes."""
+    page.goto(f"/docs/{name}")
+    Auditor().look(page)
 
 
 def test_the_references_are_read_and_left(page: Page) -> None:

@@ -72,6 +72,10 @@ def test_keys_lead_through_the_emoji(world: World) -> None:
     expect(picker.get_by_role("tabpanel", name="People and bodies")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_label("Write a message")).to_be_focused()
+    opened(page)
+    page.keyboard.press("Shift+Tab")  # To the newest message, which it would hide.
+    expect(page.locator(".message:focus")).to_have_count(1)
+    expect(picker).to_have_count(0)
 
 
 def test_back_closes_the_emoji_and_not_the_chat(world: World) -> None:

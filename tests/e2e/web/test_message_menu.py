@@ -25,6 +25,7 @@ def test_a_message_is_copied_by_mouse(world: World) -> None:
     text = "first line\n  second <b>line</b> 👍🏽"
     ada, _ = written(world, text)
     ada.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    ada.page.emulate_media(reduced_motion="reduce")  # The notice stays where nothing moves, too.
     bubble = ada.page.locator(".mine .bubble").last
     bubble.hover()
     bubble.get_by_role("button", name="Message options").click()

@@ -18,6 +18,7 @@ const TABS = {
   8: ["❤️", "emoji.symbols"],
   9: ["🏁", "emoji.flags"],
 };
+const OUTSIDE = ["pointerdown", "focusin"]; // What has the focus must not lie behind it.
 const HAND = "✋";
 const TONE_NAMES = ["emoji.noTone", "emoji.light", "emoji.mediumLight", "emoji.medium", "emoji.mediumDark", "emoji.dark"];
 
@@ -67,7 +68,7 @@ export function openEmojiPicker({ place, userId, onPick, onClose }) {
   }
 
   function takeAway() {
-    removeEventListener("pointerdown", isOutside, { capture: true });
+    for (const type of OUTSIDE) removeEventListener(type, isOutside, { capture: true });
     const hadFocus = node.contains(document.activeElement);
     node.remove();
     onClose(hadFocus);
@@ -103,7 +104,7 @@ export function openEmojiPicker({ place, userId, onPick, onClose }) {
     event.preventDefault();
     close();
   });
-  addEventListener("pointerdown", isOutside, { capture: true });
+  for (const type of OUTSIDE) addEventListener(type, isOutside, { capture: true });
   place.prepend(node);
   show();
   search.focus();

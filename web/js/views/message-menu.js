@@ -6,6 +6,8 @@ import { t } from "../texts.js";
 import { openMenu } from "./menu.js";
 import { factList, openSheet } from "./sheet.js";
 
+const NOTICE_LASTS = 2500;
+
 /** Opens the menu of a row at a point. `find(key)`: the row as it is by now, or undefined. */
 export function openMessageMenu({ row, chat, store, at, find, goBack }) {
   openMenu({ label: t("messageMenu.options"), items: actionsOf({ row, chat, store, find }), at, goBack });
@@ -47,7 +49,7 @@ function notify(text) {
   const node = (notice = h("div", { class: "toast", "aria-hidden": "true", popover: "manual" }, text));
   document.body.append(node);
   node.showPopover();
-  node.addEventListener("animationend", () => node.remove());
+  setTimeout(() => node.remove(), NOTICE_LASTS);
   announce(text);
 }
 
