@@ -147,7 +147,7 @@ def test_words_of_a_gateway_are_not_shown(world: World) -> None:
         sentences.append(said.inner_text())
 
     assert sentences == [
-        "That was a bit much at once. Wait a moment and try again.",
+        "Too many requests at once. Wait a moment and try again.",
         "The server is having trouble. Try again in a moment.",
         "The server did not accept that.",
         "The server is having trouble. Try again in a moment.",
@@ -166,7 +166,7 @@ def test_what_is_wrong_is_said_where_there_is_no_field_for_it(world: World) -> N
             told(new DOMException("The quota has been exceeded.", "QuotaExceededError"))];
     }""")
 
-    mistake = "This page made a mistake. Reload it and try again."
+    mistake = "Something went wrong on this page. Reload it and try again."
     assert found == ["Write at most 4096 characters.", mistake, mistake]
 
 
