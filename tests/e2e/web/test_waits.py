@@ -195,6 +195,8 @@ class Answers:
 
 
 REFUSED = {"code": "bad_request", "message": "This is no JSON."}
+SAID = "The request is not valid JSON."
+"""The client's own sentence for the code."""
 
 
 @pytest.mark.parametrize("reply", [{"re": None}, {}], ids=["null", "missing"])
@@ -210,7 +212,7 @@ def test_an_answer_that_names_no_request_fails_the_one_that_waits(
     expect(ada.status).to_be_hidden()
     ada.write("what is this")
 
-    expect(ada.page.locator(".failure")).to_contain_text("This is no JSON.", timeout=8_000)
+    expect(ada.page.locator(".failure")).to_contain_text(SAID, timeout=8_000)
     assert wire.tried == 1
     wire.action = None
     ada.write("the next one")
@@ -261,7 +263,7 @@ def test_of_several_requests_the_unanswered_one_fails(world: World) -> None:
         return [message, transient, await second];
     }""")
 
-    assert found == ["No JSON.", False, "answered"]
+    assert found == [SAID, False, "answered"]
 
 
 def test_the_next_connection_waits_as_the_server_asks(world: World) -> None:
