@@ -160,7 +160,7 @@ def test_a_browser_that_is_told_to_keep_no_data_shows_the_page(
 
 
 def test_one_module_touches_storage() -> None:
-    """Besides the few lines in the page itself that know the theme, and the worker with its files."""
+    """Besides the lines in the page itself that know the theme, and the worker with its files."""
     kept = re.compile("localStorage|sessionStorage|indexedDB|document.cookie|caches")
 
     touching = [path.name for path in (WEB / "js").rglob("*.js") if kept.search(path.read_text())]
