@@ -47,7 +47,7 @@ class Socket(NamedTuple):
 class Kind(Generic[M]):
     """A row of the table: what an event says, the scope that a socket needs to get it, and whether
     only clients of our own get it. Without a scope it is about the socket itself, and any may get
-    it. `tag`: what it is about, in a word of chalicelib/asyncapi.py."""
+    it. `tag`: what it is about, in a word of chalicelib/asyncapi/__init__.py."""
 
     name: str
     model: type[M]
@@ -102,8 +102,8 @@ EndedBy = Literal[
     "account_deleted",
     "revoked",
 ]
-"""Why a session ended. Whoever holds the session reads it, so what is found out about a thief is
-`revoked`, as is all that has no word of its own."""
+"""Why a session ended. A thief who holds the session reads it too. So what the service found out
+about a thief is `revoked`, like everything that has no word of its own."""
 
 
 class SessionEnded(Model):
@@ -114,13 +114,14 @@ class SessionEnded(Model):
         description="`signed_out`: the user ended the session, here or on another device, or took "
         "back what a program may do. `password_changed`: it was changed or reset. "
         "`too_many_sessions`: the user signed in again, and the oldest session gave way. "
-        "`account_suspended` and `account_deleted` say it all. `revoked`: anything else. More "
-        "reasons may come: take one that you do not know for `revoked`."
+        "`account_suspended`, `account_deleted`: the account was suspended, or deleted. "
+        "`revoked`: anything else. More reasons may come: take one that you do not know for "
+        "`revoked`."
     )
 
 
 class SocketClosing(Model):
-    """This socket is closed, and its session may well stand. Connect again, and sync."""
+    """This socket is closed. Its session may still be valid. Connect again, and sync."""
 
     reason: Literal["too_many_sockets", "unknown_socket"] = Field(
         description="`too_many_sockets`: the session has opened more, and the oldest gave way: "
@@ -146,5 +147,5 @@ UNKNOWN = CLOSING.of(SocketClosing(reason="unknown_socket"))
 
 
 def ended(reason: EndedBy) -> Event:
-    """What the sockets of a session are told when it ends."""
+    """The event for the sockets of a session that ends."""
     return SESSION_ENDED.of(SessionEnded(reason=reason))

@@ -62,7 +62,7 @@ CONNECT = Entrance(
 class Action(NamedTuple):
     """What a frame can ask for: a function of (identity, data), the scope it needs, and the class
     of its limits. It takes one token or, with `counts`, one for each item of that list. `tag`: what
-    it is about, in a word of chalicelib/asyncapi.py."""
+    it is about, in a word of chalicelib/asyncapi/__init__.py."""
 
     call: Callable[..., Any]
     scope: str

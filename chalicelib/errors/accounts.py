@@ -69,7 +69,7 @@ class SecondFactorOff(AppError):
     Begin with `POST /v1/auth/second-factor`.
     """
 
-    code, status, message = "second_factor_off", 409, "Set a second factor up first."
+    code, status, message = "second_factor_off", 409, "Set up a second factor first."
 
 
 class GoogleOff(AppError):

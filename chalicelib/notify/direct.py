@@ -12,7 +12,7 @@ from chalicelib.notify.service import APP_NAME, forget
 
 if TYPE_CHECKING:
     from chalicelib.notify.fcm import Fcm
-    from chalicelib.users.models import PushTarget
+    from chalicelib.users.devices import PushTarget
     from chalicelib.users.service import Users
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chalicelib.notify.canary import Canaries
     from chalicelib.notify.fcm import Fcm
     from chalicelib.notify.strangers import Doorbell
-    from chalicelib.users.models import PushTarget
+    from chalicelib.users.devices import PushTarget
     from chalicelib.users.service import Users
 
 log = logging.getLogger(__name__)

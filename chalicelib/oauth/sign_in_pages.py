@@ -128,7 +128,7 @@ class _Page:
                     "Code",
                     'autocomplete="one-time-code" maxlength="64" autocapitalize="none"'
                     ' spellcheck="false"',
-                    hint="Of your authenticator app, or one of your recovery codes.",
+                    hint="From your authenticator app, or one of your recovery codes.",
                     focus=True,
                 )
                 + '<button class="main" name="do" value="second_factor">Sign in</button>'

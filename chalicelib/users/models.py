@@ -1,6 +1,6 @@
-"""Users as they see themselves and each other, and the devices that are pushed to."""
+"""Users as they see themselves and each other."""
 
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,10 +15,9 @@ from pydantic import (
 from chalicelib.addresses import shown
 from chalicelib.sentences import said, wrong
 from chalicelib.text import hides, visible
-from chalicelib.wire import NFC, PRINTABLE, STRIPPED, UUID, Id, Input, Model, OurId, Token, Utc
+from chalicelib.wire import NFC, PRINTABLE, STRIPPED, UUID, Id, Input, Model, OurId, Utc
 
 DELETED_NAME = "Deleted user"
-MAX_DEVICES = 20
 MAX_IDS = 100
 
 
@@ -95,20 +94,6 @@ UserIds = Annotated[
     said("not_ids", f"Give 1 to {MAX_IDS} ids with commas between, each a UUID."),
 ]
 """1 to MAX_IDS ids, with commas between."""
-
-DeviceId = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z0-9._-]{1,64}$",
-        description="What the client calls this device; the same for every token of it.",
-        examples=["pixel-9"],
-    ),
-    said(
-        "not_a_device_id", "A device's id has 1 to 64 letters, digits, dots, dashes or underscores."
-    ),
-]
-"""What a client calls its device; its own choice, the same for every token of that device."""
-
 
 Address = Annotated[
     str,
@@ -247,58 +232,3 @@ class UserValidityList(Model):
     """One entry for each user, in the order of the question."""
 
     items: list[UserValidity] = Field(description="One entry for each id.")
-
-
-DeviceKey = Annotated[
-    Annotated[
-        Token,
-        Field(min_length=22, max_length=128, examples=["n-0S6_WzA2MjR3uYkq9fVx"]),
-        said(
-            "not_a_device_key",
-            "A device key has 22 to 128 visible ASCII characters, without spaces.",
-        ),
-    ]
-    | None,
-    Field(
-        repr=False,
-        description="Random text that the device makes once, keeps, and sends whenever it signs "
-        "in. Failed attempts of others do not lock out a device that sends its key.",
-    ),
-]
-"""What a device makes up at random, keeps, and sends whenever it signs in. An account knows the
-keys of devices that have, and nobody's guesses elsewhere keep these out."""
-
-
-class PushToken(Input):
-    """A device's address at Firebase Cloud Messaging. With its `device_key`, a device that has a
-    new user ends the pushes of the one before. Without it both are pushed to, without previews."""
-
-    token: Annotated[
-        Token,
-        Field(
-            max_length=1024,
-            repr=False,
-            description="The registration token of the app's Firebase SDK.",
-            examples=["fJ3kd9sLqT2:APA91bH"],
-        ),
-    ]
-    platform: Literal["android", "ios", "web"] = Field(description="What the device is.")
-    device_key: DeviceKey = None
-
-
-class PushTarget(NamedTuple):
-    """A device to push to. `previews`: its user lets pushes show what a message says, and no other
-    user is pushed to under this token."""
-
-    user_id: str
-    device_id: str
-    token: str
-    platform: str
-    previews: bool
-
-
-class PushTargets(NamedTuple):
-    """The devices to push to, and the display names of senders by user id."""
-
-    targets: list[PushTarget]
-    names: dict[str, str]

@@ -9,13 +9,12 @@ from chalicelib.auth.models import EmailChange, Identity, PasswordProof, Program
 from chalicelib.deps import deps
 from chalicelib.errors import WRONG_PROOF, LastAdmin, UserNotFound
 from chalicelib.rest import endpoint
+from chalicelib.users.devices import DeviceId, PushToken
 from chalicelib.users.models import (
-    DeviceId,
     Profile,
     ProfileChanges,
     ProfileList,
     PublicProfile,
-    PushToken,
     UsersQuery,
     UsersToValidate,
     UserValidityList,

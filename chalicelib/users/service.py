@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, TypeVar
 from chalicelib.auth.models import Identity
 from chalicelib.clock import NOW
 from chalicelib.errors import Unavailable, UserNotFound
+from chalicelib.users.devices import PushTargets, PushToken
 from chalicelib.users.models import (
     Card,
     Profile,
     ProfileChanges,
     ProfileList,
     PublicProfile,
-    PushTargets,
-    PushToken,
     UserValidity,
     UserValidityList,
 )

@@ -11,13 +11,8 @@ from chalicelib.clock import Time
 from chalicelib.domain_events.outbox import of_user
 from chalicelib.domain_events.written import note
 from chalicelib.postgres import Postgres
-from chalicelib.users.models import (
-    MAX_DEVICES,
-    Card,
-    Profile,
-    PushTarget,
-    PushToken,
-)
+from chalicelib.users.devices import MAX_DEVICES, PushTarget, PushToken
+from chalicelib.users.models import Card, Profile
 
 _PROFILE = (
     "id, username, display_name, about, avatar_url, email,"

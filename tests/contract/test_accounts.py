@@ -9,7 +9,8 @@ from chalicelib.auth.store import AccountStore, Credential
 from chalicelib.errors import Unavailable, UsernameTaken
 from chalicelib.ids import new_id
 from chalicelib.postgres import Postgres
-from chalicelib.users.models import PublicProfile, PushToken
+from chalicelib.users.devices import PushToken
+from chalicelib.users.models import PublicProfile
 from tests.contract.accounts import NOW, Stores, profile, session_of
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.auth.store import MAX_SESSIONS
 from chalicelib.ids import new_id
-from chalicelib.users.models import PushToken
+from chalicelib.users.devices import PushToken
 from tests.contract.accounts import MONTH, NOW, Stores, session_of
 
 

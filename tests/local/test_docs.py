@@ -126,7 +126,7 @@ def test_only_files_of_the_reference_are_served(
 def test_without_its_renderer_the_rest_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reference, "_REDOCLY", tmp_path / "nowhere")
+    monkeypatch.setattr(reference, "REDOCLY", tmp_path / "nowhere")
     reference.build(tmp_path / "docs", "http://api.test", "ws://socket.test")
 
     for name in ("openapi", "asyncapi"):

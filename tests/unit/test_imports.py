@@ -170,7 +170,7 @@ def redriven(_):
     return Redriven(0, 0)
 
 def targets(*_):
-    from chalicelib.users.models import PushTargets
+    from chalicelib.users.devices import PushTargets
     return PushTargets([], {})
 
 FORM = "application/x-www-form-urlencoded"

@@ -23,8 +23,8 @@ NAMED_BY_OTHERS = {
     *("AuditEntry.id", "GoogleStart.client_id", "TokenState.client_id"),
     *(f"{model.__name__}.request_id" for model in MODELS),
 }
-"""What is called an id and is no UUID of ours: the client, a browser, Google or the gateway makes
-it, or it is a number."""
+"""Ids that are not UUIDs made here: the client, a browser, Google or the gateway makes them, or
+they are numbers."""
 
 
 @functools.cache

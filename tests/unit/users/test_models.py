@@ -10,7 +10,8 @@ from chalicelib.auth.models import Credentials
 from chalicelib.auth.passkey_models import PasskeyName
 from chalicelib.errors import ValidationFailed
 from chalicelib.oauth.registration import NewClient
-from chalicelib.users.models import DeviceId, ProfileChanges, PushToken
+from chalicelib.users.devices import DeviceId, PushToken
+from chalicelib.users.models import ProfileChanges
 from chalicelib.wire import parse
 from tests.unit.test_text import UNSEEN
 
