@@ -7,6 +7,7 @@ import mimetypes
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -71,8 +72,10 @@ class Docs:
         self._built = now
 
     def _file(self, name: str) -> web.Response | None:
-        file = (self._folder / name).resolve() if "\0" not in name else self._folder
-        if not file.is_relative_to(self._folder) or not file.is_file():
+        # The name is compared, and never opened: it may be anything.
+        files = {one.relative_to(self._folder).as_posix(): one for one in _files(self._folder)}
+        file = files.get(name)
+        if file is None:
             return None
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         body = file.read_bytes()
@@ -85,9 +88,20 @@ class Docs:
         )
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
 def _last_change() -> int:
-    folders = (ROOT / "chalicelib", ROOT / "docs", ROOT / "local")
-    return max(path.stat().st_mtime_ns for one in folders for path in one.rglob("*"))
+    """When a source was changed last. Bytecode is written by the build itself."""
+    latest = 0
+    for folder in (ROOT / "chalicelib", ROOT / "docs", ROOT / "local"):
+        for path in _files(folder):
+            # An editor's own may be gone already.
+            with suppress(FileNotFoundError):
+                if path.suffix != ".pyc":
+                    latest = max(latest, path.stat().st_mtime_ns)
+    return latest
 
 
 def policy(page: str) -> str:

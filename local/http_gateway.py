@@ -160,8 +160,10 @@ class _Protocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        super().handle_error(request, status, exc, message)  # logs it; raises if it is too late
-        refusal = gateway.BROKEN if status >= gateway.BROKEN.status else gateway.UNREADABLE
+        refusal = gateway.UNREADABLE
+        if status >= gateway.BROKEN.status:
+            super().handle_error(request, status, exc, message)  # logs it; raises if it is too late
+            refusal = gateway.BROKEN
         response = _refusal(refusal, events.new_request_id(), self.issuer)
         response.force_close()
         return response

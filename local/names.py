@@ -5,8 +5,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from local.options import LAST_PORT
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]+)?", re.ASCII | re.IGNORECASE)
+_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,4 +45,6 @@ def is_name(text: str) -> bool:
 
 def _name(host: str) -> str | None:
     found = _HOST.fullmatch(host)
-    return found[1].lower() if found else None
+    if found is None or int(found[2] or 0) > LAST_PORT:
+        return None
+    return found[1].lower()

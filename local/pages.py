@@ -59,12 +59,18 @@ def _sent(file: File, request: web.BaseRequest, common: dict[str, str]) -> web.R
     headers = {**common, "Cache-Control": file.cache_control, "ETag": etag}
     if file.encoded:
         headers["Vary"] = "Accept-Encoding"
-    if any(etag == one.strip() for one in request.headers.get("If-None-Match", "").split(",")):
+    if _has(request.headers.get("If-None-Match", ""), etag):
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = file.kind
     if coding:
         headers["Content-Encoding"] = coding
     return web.Response(body=body, headers=headers)
+
+
+def _has(known: str, etag: str) -> bool:
+    """Whether `If-None-Match` names a body. Proxies that compress make a tag weak, and it still
+    names the same (RFC 9110, section 13.1.2)."""
+    return any(one.strip().removeprefix("W/") in ("*", etag) for one in known.split(","))
 
 
 def _takes(accepted: str, coding: str) -> bool:

@@ -296,6 +296,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         self._deaf = True
+        self._held.clear()  # as these would be refused, however many they are
         self._close_reason = reason
         try:
             self._protocol.send_close(code, reason)

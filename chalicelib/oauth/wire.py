@@ -271,3 +271,11 @@ class OAuthError(TypedDict):
     error_description: NotRequired[
         Annotated[str, _text("What is wrong, in a sentence.", "The code was used twice.")]
     ]
+    error_uri: Annotated[
+        str,
+        WithJsonSchema(_URI),
+        _text(
+            "Where the error is explained: the address of an entry of `GET /v1/errors`.",
+            "https://api.example.org/v1/errors#invalid_grant",
+        ),
+    ]

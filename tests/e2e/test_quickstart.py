@@ -94,7 +94,9 @@ def steps() -> Iterator[tuple[str, list[Any]]]:
             yield text, [json.loads(line) for line in shown.splitlines() if after == "json"]
 
 
-def test_every_line_shows_what_the_page_says(cloud: Cloud, terminal: Terminal) -> None:
+def test_every_line_shows_what_the_page_says(
+    cloud: Cloud, terminal: Terminal, tmp_path: Path
+) -> None:
     (start, nothing), *others = steps()
     assert (start, nothing) == ("make run\n", []), "the cloud of this test stands for it"
     assert sum(ADDRESS in commands for commands, _ in others) == 1
@@ -102,3 +104,5 @@ def test_every_line_shows_what_the_page_says(cloud: Cloud, terminal: Terminal) -
     for commands, shown in others:
         terminal.paste(commands.replace(ADDRESS, cloud.http_url))
         terminal.until_shown(shown)
+    terminal.close()
+    assert [path.name for path in tmp_path.iterdir()] == [".venv"], "nothing secret stays behind"

@@ -254,7 +254,7 @@ def test_connections_are_kept_and_answers_are_immediate(stack: Stack) -> None:
     ids=["nonsense", "line", "header", "long"],
 )
 def test_a_malformed_request_gets_a_problem_and_hurts_nobody_else(
-    stack: Stack, client: httpx.Client, sent: bytes
+    stack: Stack, client: httpx.Client, sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.create_connection(("127.0.0.1", stack.http_port), 5) as raw:
         raw.sendall(sent)
@@ -265,5 +265,6 @@ def test_a_malformed_request_gets_a_problem_and_hurts_nobody_else(
     assert b"application/problem+json" in head
     assert (problem["status"], problem["code"]) == (400, "bad_request")
     assert problem["type"] == f"{stack.http_url}/v1/errors#bad_request"
+    assert caplog.records == []  # nothing broke here: no traceback for each on the terminal
 
     assert client.get("/v1/echo").status_code == 200

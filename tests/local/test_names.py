@@ -23,6 +23,8 @@ STRANGERS = [
     "0.0.0.0:{port}",
     "[::2]:{port}",
     "localhost.:{port}",
+    "localhost:65536",
+    "localhost:123456",
     "",
 ]
 OURS = ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "[::1]:{port}"]

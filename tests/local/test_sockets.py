@@ -227,6 +227,24 @@ class TestMessages:
 
         assert len(stack.records("message")) == noted
 
+    def test_that_wait_when_the_server_closes_are_not_handled(self, make_stack: MakeStack) -> None:
+        stack = make_stack(limits=Limits(in_flight=1), workers=1)
+        first = frame(FIN | TEXT, b"sleep-0.5")
+        waiting = frame(FIN | TEXT, b"note-1") * 20
+
+        with stack.connect_raw() as raw:
+            assert raw.recv(4096).startswith(b"HTTP/1.1 101")
+            (connection_id,) = stack.sockets.connections
+            raw.sendall(first + waiting + frame(FIN | PING, b""))
+            assert raw.recv(4096)  # the answer to the ping: all before it was read
+            assert stack.run(close(stack, connection_id))
+            with stack.connect() as other:  # gets the worker only after the first frame is done
+                for text in ("one", "two"):
+                    other.send(text)
+                    assert other.recv(PATIENCE) == text
+
+        assert "note-1" not in stack.records("message")
+
     @pytest.mark.parametrize("how", ["raise", "crash"])
     def test_that_fail_are_answered_and_the_socket_lives(self, stack: Stack, how: str) -> None:
         with stack.connect() as client:
