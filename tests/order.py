@@ -11,7 +11,8 @@ _FIRST = [
         r"faults/test_(?!lost_answers|slow_servers).*\[(\w+-)?mongo\b",
         r"deploy/test_rollback",
         r"contract/(?!test_(altered|pooled|old_code))",
-        r"e2e/web/",
+        r"e2e/web/test_[a-h]",
+        r"e2e/web/test_[^a-h]",
         r"e2e/test_.*\[(\w+-)?mongo\b",
         # Long files. The longest come first, so that no worker ends long after the others.
         r"local/test_cloud",
