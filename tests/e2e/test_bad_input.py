@@ -118,7 +118,6 @@ def test_g7_bad_frames_are_answered_and_leave_nothing(run: Run) -> None:
                     await asyncio.sleep(0.02)
             assert (a.stray[5]["re"], a.stray[5]["error"]["code"]) == ("half", "validation_failed")
             assert [error["field"] for error in a.stray[5]["error"]["errors"]] == ["content.text"]
-            await a.connection.send(b'{"id": "1", "action": "ping"}')
             await a.ask("ping")
         assert (await bo.ok(f"GET /v1/chats/{chat}"))["last_rev"] == 0
 
@@ -432,7 +431,8 @@ def test_g7_bad_registrations_are_answered_by_field(
         assert is_problem(answer, 422, "validation_failed")
         assert [error["field"] for error in answer.body["errors"]] == [field]
         value = next(iter(change.values()))
-        assert not value or str(value) not in json.dumps(answer.body["errors"])
+        said = [error["message"] for error in answer.body["errors"]]
+        assert not value or str(value) not in json.dumps(said)
 
     run(scenario)
 

@@ -73,7 +73,7 @@ class Terminal:
         os.close(theirs)
         threading.Thread(target=self._read, daemon=True).start()
         eventually(lambda: "Ctrl-C stops" in self.shown, START_SECONDS)
-        (self.port,) = re.findall(r"http://localhost:(\d+)/", self.shown)
+        (self.port,) = set(re.findall(r"http://localhost:(\d+)/", self.shown))
         (self.socket_url,) = re.findall(r"ws://\S+", self.shown)
 
     def _read(self) -> None:

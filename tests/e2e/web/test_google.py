@@ -45,7 +45,7 @@ def test_an_account_is_linked_and_unlinked_in_the_settings(world: World) -> None
     at_google(page, email)
     section.get_by_label("Password, to be sure").fill(PASSWORD)
     section.get_by_role("button", name="Finish linking Google").click()
-    expect(section.get_by_text("Your Google account signs you in")).to_be_visible()
+    expect(section.get_by_text("You can sign in with your Google account")).to_be_visible()
 
     section.get_by_role("button", name="Unlink Google").click()
     expect(section.get_by_role("button", name="Link Google")).to_be_visible()

@@ -62,7 +62,7 @@ def test_a_browser_says_its_language_and_errors_are_in_it(world: World) -> None:
     page.get_by_label("اسم المستخدم أو البريد الإلكتروني").fill(ada.username)
     page.get_by_label("كلمة المرور").fill("not the password 7")
     page.locator("form").get_by_role("button", name=SIGN_IN).click()
-    expect(page.get_by_text("اسم الدخول أو كلمة المرور غير صحيح.")).to_be_visible()
+    expect(page.get_by_text("اسم الدخول أو كلمة المرور غير صحيحة.")).to_be_visible()
 
     page.get_by_role("button", name="إنشاء حساب", exact=True).first.click()
     page.get_by_label("اسمك").fill("أمينة")

@@ -169,7 +169,7 @@ def test_google_asks_for_the_second_factor_too(world: World, url: str) -> None:
     section.get_by_role("button", name="Finish linking Google").click()
     section.get_by_label("Code").fill(codes[1])
     section.get_by_role("button", name="Finish linking Google").last.click()
-    expect(section.get_by_text("Your Google account signs you in")).to_be_visible()
+    expect(section.get_by_text("You can sign in with your Google account")).to_be_visible()
 
     fresh = world.new_page()
     fresh.goto(url)
