@@ -260,7 +260,7 @@ def test_every_event_reaches_whom_the_table_says(run: Run) -> None:
     moving: dict[str, asyncio.Lock] = {}
 
     async def scenario(people: People) -> None:
-        # What a socket is told of itself, it is told when it closes: see test_socket_ends.
+        # test_socket_ends has the events that tell a socket why it closes.
         said = {name: who for name, who in table("Events").items() if EVENTS[name].scope}
         callers = await everybody(people)
         found = await asyncio.gather(
