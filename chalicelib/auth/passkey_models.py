@@ -106,9 +106,8 @@ class Assertion(_Standard):
     ] = None
 
 
-class PasskeyMade(_Standard):
-    """A new passkey: the `RegistrationResponseJSON` of a browser (WebAuthn Level 3). Further
-    members are passed over."""
+class _Credential(_Standard):
+    """What a browser says of a passkey, whether it is new or answers."""
 
     id: Annotated[
         _Base64,
@@ -116,22 +115,22 @@ class PasskeyMade(_Standard):
         _MADE,
     ]
     type: Literal["public-key"] = Field(description="What browsers always write.")
+
+
+class PasskeyMade(_Credential):
+    """A new passkey: the `RegistrationResponseJSON` of a browser (WebAuthn Level 3). Further
+    members are passed over."""
+
     response: Attestation = Field(description="What the authenticator made.")
 
     def standard(self) -> dict[str, Any]:
         return _standard(self.id, self.response)
 
 
-class PasskeyAnswer(_Standard):
+class PasskeyAnswer(_Credential):
     """A passkey's answer: the `AuthenticationResponseJSON` of a browser (WebAuthn Level 3). Further
     members are passed over."""
 
-    id: Annotated[
-        _Base64,
-        Field(max_length=1364, description="Names the passkey, in base64url."),
-        _MADE,
-    ]
-    type: Literal["public-key"] = Field(description="What browsers always write.")
     response: Assertion = Field(description="What the authenticator made.")
 
     @property
