@@ -35,6 +35,10 @@ _NARROW: dict[str, Any] = {
     ]
 }
 
+_TWO_FRAMES = (
+    "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+)
+
 
 class Auditor:
     """Notes what is wrong with pages, and which classes of elements it saw."""
@@ -76,21 +80,21 @@ class Auditor:
     def _sizes(self, page: Page) -> list[str]:
         before = page.viewport_size
         assert before
-        page.set_viewport_size(_PHONE)
+        _resize(page, _PHONE)
         self.seen.update(page.evaluate("audit.classes()"))
         found = _noted("360 px", page.evaluate("(o) => audit.axeFindings(o)", _NARROW))
         found += _noted("360 px", page.evaluate("audit.cutOff()"))
         page.evaluate("audit.space(true)")
         found += _noted("text spacing", page.evaluate("audit.cutOff()"))
         page.evaluate("audit.space(false)")
-        page.set_viewport_size(_ZOOMED)
+        _resize(page, _ZOOMED)
         found += _noted("400 % zoom", page.evaluate("[...audit.cutOff(), ...audit.covered()]"))
         page.evaluate("audit.enlarge('200%')")
         for name, size in {"200 % text, 360 px": _PHONE, "200 % text": _WIDE}.items():
-            page.set_viewport_size(size)
+            _resize(page, size)
             found += _noted(name, page.evaluate("[...audit.cutOff(), ...audit.covered()]"))
         page.evaluate("audit.enlarge('')")
-        page.set_viewport_size(before)
+        _resize(page, before)
         return found
 
 
@@ -102,6 +106,12 @@ def _install(page: Page) -> None:
     for script in (_AXE, _OURS):
         debugger.send("Runtime.evaluate", {"expression": script})
     debugger.detach()
+
+
+def _resize(page: Page, size: ViewportSize) -> None:
+    """Waits until the page has answered its new size: observers run with the next frame."""
+    page.set_viewport_size(size)
+    page.evaluate(_TWO_FRAMES)
 
 
 def _noted(way: str, findings: list[str]) -> list[str]:

@@ -8,6 +8,12 @@ from playwright.sync_api import Route, expect
 from tests.e2e.web.conftest import PASSWORD, World, settings, sign_in, top_of, wait_for
 
 BEGINNING = "This is where your chat begins."
+# The browser tells of the scrolling first, and of the new size after it.
+RESIZED = """async (area, height) => {
+    area.parentElement.style.maxHeight = height;
+    area.scrollTop -= 5;
+    await new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
+}"""
 
 
 def test_two_people_register_find_each_other_and_chat_live(world: World) -> None:
@@ -161,6 +167,17 @@ def test_who_scrolls_up_just_as_something_changes_is_not_taken_back(world: World
 
     # The rows above were only guessed until now.
     assert area.evaluate("area => area.scrollTop") == pytest.approx(300, abs=50)
+
+
+def test_the_end_stays_in_sight_when_the_window_changes_while_it_scrolls(world: World) -> None:
+    ada, ben, chat = world.pair()
+    for number in range(30):
+        ada.post(chat, f"message {number}")
+    ada.open().talk_to(ben)
+    for height in ("400px", "500px", "200px"):
+        ada.page.locator(".scroll").evaluate(RESIZED, height)
+        expect(ada.message("message 29")).to_be_in_viewport(ratio=1)
+        expect(ada.page.locator(".jump")).to_be_hidden()
 
 
 def test_history_comes_while_scrolling_up_and_nothing_jumps(world: World) -> None:

@@ -13,6 +13,7 @@ export class Scroller {
   #onMove;
   #top = 0;
   #width = 0;
+  #height = 0;
   // The row that is being read, and how far below the top of the area it begins.
   #anchor = null;
 
@@ -22,6 +23,7 @@ export class Scroller {
     this.#rows = new VirtualRows({ list, ...view });
     this.#onMove = onMove;
     area.addEventListener("scroll", () => {
+      if (this.#isResized) return this.#resized();
       this.#look();
       if (!this.#rows.covers(this.#listTop - AROUND / 2, this.#listTop + area.clientHeight + AROUND / 2)) this.#draw();
       onMove();
@@ -45,7 +47,7 @@ export class Scroller {
   /** Shows these rows, and what `change` does beside them, without moving what is being read. */
   show(rows, { isWhole, change }) {
     // The browser reports scrolling only after this frame, so look now.
-    if (this.area.scrollTop !== this.#top) this.#look();
+    if (this.area.scrollTop !== this.#top && !this.#isResized) this.#look();
     this.#rows.show(rows, isWhole);
     change();
     this.#draw();
@@ -106,6 +108,11 @@ export class Scroller {
     return this.#rows.at(this.#rows.startOf(index) + direction * this.area.clientHeight * 0.9);
   }
 
+  // A new size moves the end, too. Until #resized has answered it, the place says nothing.
+  get #isResized() {
+    return this.area.clientWidth !== this.#width || this.area.clientHeight !== this.#height;
+  }
+
   get #listTop() {
     return this.area.scrollTop - this.#rows.list.offsetTop;
   }
@@ -142,6 +149,7 @@ export class Scroller {
   #resized() {
     if (this.area.clientWidth !== this.#width) this.#rows.forgetSizes();
     this.#width = this.area.clientWidth;
+    this.#height = this.area.clientHeight;
     this.#draw();
     this.#onMove();
   }
