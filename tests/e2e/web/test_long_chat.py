@@ -20,8 +20,8 @@ MOST_NODES = 900
 FEW = 200
 """Messages, or chats: more than fit into the window, and few to work on."""
 MOST_TIMES = 3.0
-"""So many times the work that a step takes with FEW. With all rows in the page it was ten times
-and more. Milliseconds are in docs/benchmarks.md: here they depend on what else the machine does."""
+"""A step may take so many times the work that it takes with FEW. Milliseconds would depend on what
+else the machine does: they are in docs/benchmarks.md."""
 START = datetime(2026, 1, 1, 8, tzinfo=UTC)
 BEGINNING = "This is where your chat begins."
 SAID = "so we went to the harbour and looked at the old boats until it rained"
