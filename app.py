@@ -5,11 +5,13 @@ from typing import Any
 from chalice import Chalice
 from chalice.app import WebsocketEvent
 
-from chalicelib import maintenance, meta, rest, ws
+from chalicelib import maintenance
 from chalicelib.admin import routes as admin_routes
-from chalicelib.auth import google_routes, passkey_routes
-from chalicelib.auth import jobs as auth_jobs
 from chalicelib.auth import routes as auth_routes
+from chalicelib.auth.google import routes as google_routes
+from chalicelib.auth.passkeys import routes as passkey_routes
+from chalicelib.auth.sessions import jobs as auth_jobs
+from chalicelib.edge import meta, rest, ws
 from chalicelib.exports import jobs as exports_jobs
 from chalicelib.exports import routes as exports_routes
 from chalicelib.mail import jobs as mail_jobs

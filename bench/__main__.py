@@ -20,7 +20,7 @@ import psutil
 from bench import report, starts
 from bench.cpu import CpuMeter
 from bench.peers import PEERS
-from chalicelib.limits import TABLE
+from chalicelib.limits.table import TABLE
 from tests.cloud import ROOT, Cloud
 
 LABELS = {

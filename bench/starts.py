@@ -21,7 +21,7 @@ ENTRIES = {
     "app": "REST and sockets",
     "chalicelib.notify.worker": "the push queue",
     "chalicelib.messages.jobs": "redelivery, overdue pushes",
-    "chalicelib.auth.jobs": "the purge of sessions",
+    "chalicelib.auth.sessions.jobs": "the purge of sessions",
 }
 
 

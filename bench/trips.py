@@ -73,7 +73,7 @@ def measure(taps: Taps, call: Call) -> dict[str, int]:
 
 
 def _push(sender: User, receiver: User, chat_id: str) -> dict[str, Any]:
-    from chalicelib.events import MessageUnread
+    from chalicelib.broker.pushes import MessageUnread
     from chalicelib.ids import new_id
     from chalicelib.wire import now
     from local import events

@@ -16,9 +16,9 @@ from pydantic import (
     ValidationError,
 )
 
-from chalicelib import secrets
-from chalicelib.limits import Changes, Limit, table
-from chalicelib.sigv4 import Signer
+from chalicelib.drivers import secrets
+from chalicelib.drivers.sigv4 import Signer
+from chalicelib.limits.table import Changes, Limit, table
 
 
 class SettingsInvalid(Exception):

@@ -11,16 +11,16 @@ from typing import Annotated, Any, Literal, Self
 from chalice import Blueprint
 from pydantic import Field, ValidationError, model_validator
 
-from chalicelib.auth.scopes import Role
 from chalicelib.config import SettingsInvalid
 from chalicelib.deps import deps
 from chalicelib.domain_events.models import TYPES, ConsumerName
+from chalicelib.edge.invocation import InvocationFailed, invocation
+from chalicelib.edge.readiness import readiness
 from chalicelib.errors import Unavailable, UserNotFound
-from chalicelib.invocation import InvocationFailed, invocation
 from chalicelib.messages.store import StoreUnfit
 from chalicelib.oauth.registration import NewClient
-from chalicelib.readiness import readiness
-from chalicelib.sentences import problems, wrong
+from chalicelib.scopes import Role
+from chalicelib.text.sentences import problems, wrong
 from chalicelib.users.models import Username
 from chalicelib.wire import Input
 

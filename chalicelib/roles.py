@@ -13,8 +13,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from chalicelib.drivers.postgres import Postgres
 from chalicelib.logins import GROUP, is_login, login
-from chalicelib.postgres import Postgres
 
 IDLE_SESSION_SECONDS = 120
 """A function that is replaced keeps its connection until Lambda takes its container away. Those

@@ -15,15 +15,16 @@ from yoyo import default_migration_table, read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 
-from chalicelib import roles, topology
-from chalicelib.broker_users import BrokerUsers
+from chalicelib import roles
+from chalicelib.broker import topology
+from chalicelib.broker.users import BrokerUsers
 from chalicelib.config import Settings, SettingsInvalid
+from chalicelib.drivers.postgres import SESSION
 from chalicelib.errors import Unavailable
 from chalicelib.messages.models import UNANSWERED
 from chalicelib.messages.store import StoreUnfit
-from chalicelib.messages.store.mongo import MongoMessages
-from chalicelib.messages.store.mongo_fitness import require_fit
-from chalicelib.postgres import SESSION
+from chalicelib.messages.store.mongo.fitness import require_fit
+from chalicelib.messages.store.mongo.messages import MongoMessages
 
 MIGRATIONS = Path(str(files("infra") / "migrations"))  # on AWS it is in a layer
 LOCK = 0x7061726C6579  # any number that is ours alone: "parley"

@@ -17,10 +17,10 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from chalicelib.broken_json import look
 from chalicelib.errors import BadRequest, ValidationFailed
-from chalicelib.sentences import problem, problems, said, wrong
-from chalicelib.text import printable, visible
+from chalicelib.text.broken_json import look
+from chalicelib.text.characters import printable, visible
+from chalicelib.text.sentences import problem, problems, said, wrong
 
 
 class Model(BaseModel):

@@ -5,7 +5,7 @@ import json
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from chalicelib import headers
+from chalicelib.edge import headers
 from chalicelib.errors import (
     AppError,
     BadRequest,

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import app  # so that every route, action and event is known
-from chalicelib.auth.scopes import SCOPES, SIGN_IN
+from chalicelib.edge.rest import ENDPOINTS
+from chalicelib.edge.ws import ACTIONS, CONNECT
+from chalicelib.live.events import EVENTS, Kind
 from chalicelib.oauth.registration import SERVICE_SCOPES, USER_SCOPES
-from chalicelib.rest import ENDPOINTS
-from chalicelib.socket_events import EVENTS, Kind
-from chalicelib.ws import ACTIONS, CONNECT
+from chalicelib.scopes import SCOPES, SIGN_IN
 
 PATH = Path(__file__).parent.parent / "docs" / "access.md"
 YES, NO, UNKNOWN, REFUSED = "yes", "no", "401 unauthorized", "403 forbidden"
@@ -28,7 +28,7 @@ _INTRODUCTION = """\
 
 Who may use each route, open a socket, use each action and get each event, and how others are
 answered. `python -m local.access` makes this page from the scopes that these name and those that
-[roles](../chalicelib/auth/scopes.py) have. A test compares it with the code. Other tests make every
+[roles](../chalicelib/scopes.py) have. A test compares it with the code. Other tests make every
 call and cause every event as each kind of caller.
 
 *granted* is a program with every scope that a user can grant. *openid* is a program that may only

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from chalicelib.headers import PRIVATE
+from chalicelib.edge.headers import PRIVATE
 
 Page = Callable[[web.BaseRequest], Awaitable[web.Response | None]]
 

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from chalicelib.headers import PRIVATE
+from chalicelib.edge.headers import PRIVATE
 from local.mails import Mails
 from local.pushes import Pushes
 from local.web import BuildFailed, File, WebClient

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import app  # so that every route and action is known
-from chalicelib.limits import KINDS, TABLE, Bucket
-from chalicelib.rest import ENDPOINTS
-from chalicelib.ws import ACTIONS, CONNECT
+from chalicelib.edge.rest import ENDPOINTS
+from chalicelib.edge.ws import ACTIONS, CONNECT
+from chalicelib.limits.table import KINDS, TABLE, Bucket
 
 PATH = Path(__file__).parent.parent / "docs" / "rate-limits.md"
 APP = app.app
@@ -17,7 +17,7 @@ APP = app.app
 _INTRODUCTION = """\
 # Rate limits
 
-Made by `python -m local.rates` from [chalicelib/limits.py](../chalicelib/limits.py). Each route,
+Made by `python -m local.rates` from [chalicelib/limits/table.py](../chalicelib/limits/table.py). Each route,
 each action and `$connect` has a class there; a test compares the two. `RATE_LIMITS` changes single
 buckets of a stage, as JSON: `{"register": {"address": [100, 900]}}`.
 

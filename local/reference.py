@@ -41,8 +41,8 @@ class NotBuilt(Exception):
 def build(folder: Path, server: str, socket: str) -> None:
     """Write all pages, for an API at `server` and sockets at `socket`. Raises NotBuilt."""
     from app import app  # declares routes and actions
-    from chalicelib.asyncapi import document as asyncapi
-    from chalicelib.openapi import document as openapi
+    from chalicelib.edge.asyncapi import document as asyncapi
+    from chalicelib.edge.openapi import document as openapi
 
     assert app
     folder = folder.resolve()

@@ -20,7 +20,7 @@ from typing import Any
 
 import brotli
 
-from chalicelib.headers import PRIVATE
+from chalicelib.edge.headers import PRIVATE
 
 ROOT = Path(__file__).resolve().parent.parent
 WEB = ROOT / "web"

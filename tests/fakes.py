@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.amqp import Outgoing
-from chalicelib.broker import Begun, Broker
+from chalicelib.broker.publisher import Begun, Broker
+from chalicelib.broker.pushes import MessageUnread
+from chalicelib.broker.topology import DEAD, EVENTS, RETRY, RETRY_SECONDS
 from chalicelib.domain_events.models import TYPES
 from chalicelib.domain_events.outbox import Outbox, Waiting
+from chalicelib.drivers.amqp import Outgoing
 from chalicelib.errors import NotAnswered, Unavailable
-from chalicelib.events import MessageUnread
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import (
     ChangePage,
@@ -26,7 +27,6 @@ from chalicelib.messages.models import (
 )
 from chalicelib.messages.store import NO_CHAT, UNREAD_WINDOW, MessageStore, Place
 from chalicelib.notify.models import Notification, Outcome
-from chalicelib.topology import DEAD, EVENTS, RETRY, RETRY_SECONDS
 from chalicelib.wire import now
 
 if TYPE_CHECKING:

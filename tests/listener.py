@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pika
 
-from chalicelib.asyncapi import document
+from chalicelib.edge.asyncapi import document
 from tests.cloud import Cloud
 
 _COMPONENTS = document("https://x.example", "wss://x.example")["components"]

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from chalicelib.auth.scopes import Role
-from chalicelib.auth.typed import Email
-from chalicelib.sentences import said
+from chalicelib.auth.fields import Email
+from chalicelib.scopes import Role
+from chalicelib.text.sentences import said
 from chalicelib.users.models import Username
 from chalicelib.wire import (
     CURSOR,

@@ -14,10 +14,10 @@ from chalicelib.admin.models import (
     Suspension,
 )
 from chalicelib.auth.models import Client, Identity
-from chalicelib.auth.scopes import Role
 from chalicelib.deps import deps
+from chalicelib.edge.rest import endpoint
 from chalicelib.errors import NotYourself, UserNotFound
-from chalicelib.rest import endpoint
+from chalicelib.scopes import Role
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)

@@ -16,13 +16,13 @@ from chalicelib.admin.models import (
     Standing,
 )
 from chalicelib.auth.models import Client, Identity
-from chalicelib.auth.scopes import Role, scopes_of
 from chalicelib.clock import NOW
 from chalicelib.errors import Forbidden, NotYourself, UserNotFound
+from chalicelib.scopes import Role, scopes_of
 
 if TYPE_CHECKING:
     from chalicelib.admin.store import AdminStore
-    from chalicelib.auth.service import Auth
+    from chalicelib.auth.sessions.service import Auth
     from chalicelib.users.service import Users
 
 _GRANT: dict[Role, Action] = {"moderator": "moderator.grant", "admin": "admin.grant"}

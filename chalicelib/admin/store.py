@@ -16,11 +16,11 @@ from chalicelib.admin.models import (
     Parties,
     Standing,
 )
-from chalicelib.auth.scopes import ROLES_LOCK, Role
 from chalicelib.clock import Time
 from chalicelib.domain_events.outbox import of_user
 from chalicelib.domain_events.written import note
-from chalicelib.postgres import Postgres
+from chalicelib.drivers.postgres import Postgres
+from chalicelib.scopes import ROLES_LOCK, Role
 
 _ROLES = "ARRAY(SELECT role FROM user_roles r WHERE r.user_id = u.id ORDER BY role)"
 _ACCOUNT = f"""

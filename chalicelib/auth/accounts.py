@@ -17,9 +17,9 @@ from chalicelib.auth.models import (
     Session,
     Terms,
 )
-from chalicelib.auth.passkey_models import Passkey, PasskeyAnswer, PasskeySignIn
-from chalicelib.auth.refresh import RefreshToken
-from chalicelib.auth.session_models import SignedIn
+from chalicelib.auth.passkeys.models import Passkey, PasskeyAnswer, PasskeySignIn
+from chalicelib.auth.sessions.models import SignedIn
+from chalicelib.auth.sessions.refresh import RefreshToken
 from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,
@@ -34,12 +34,12 @@ from chalicelib.users.models import Profile
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
-    from chalicelib.auth.passkeys import Passkeys
+    from chalicelib.auth.passkeys.service import Passkeys
     from chalicelib.auth.passwords import Passwords
-    from chalicelib.auth.second_factor import SecondFactor
-    from chalicelib.auth.service import Auth
+    from chalicelib.auth.second_factor.service import SecondFactor
+    from chalicelib.auth.sessions.service import Auth
     from chalicelib.auth.store import AccountStore, Credential
-    from chalicelib.auth.throttle import Throttle
+    from chalicelib.limits.guesses import Throttle
     from chalicelib.users.names import ReservedNames
     from chalicelib.users.service import Users
 

@@ -6,9 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chalicelib.auth.scopes import SCOPES, scopes_of
-from chalicelib.auth.session_models import SessionId, ShownDevice, UserAgent
-from chalicelib.auth.typed import (
+from chalicelib.auth.fields import (
     Code,
     DeviceName,
     Email,
@@ -18,8 +16,10 @@ from chalicelib.auth.typed import (
     Password,
     SecondFactor,
 )
+from chalicelib.auth.sessions.models import SessionId, ShownDevice, UserAgent
 from chalicelib.clock import NOW, Time
-from chalicelib.socket_events import declare
+from chalicelib.live.events import declare
+from chalicelib.scopes import SCOPES, scopes_of
 from chalicelib.users.devices import DeviceKey
 from chalicelib.users.models import Address, Name, Username
 from chalicelib.wire import PRINTABLE, Input, Model, Utc

@@ -10,8 +10,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from chalicelib.config import Settings
 from chalicelib.errors import ValidationFailed
-from chalicelib.sentences import Said, problem
-from chalicelib.text import shown
+from chalicelib.text.characters import shown
+from chalicelib.text.sentences import Said, problem
 from chalicelib.users.models import Profile
 from chalicelib.users.names import PRODUCT
 

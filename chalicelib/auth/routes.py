@@ -21,7 +21,7 @@ from chalicelib.auth.models import (
     SecondFactorSetup,
     SecondFactorState,
 )
-from chalicelib.auth.session_models import (
+from chalicelib.auth.sessions.models import (
     Jwks,
     SessionPage,
     SessionQuery,
@@ -30,6 +30,7 @@ from chalicelib.auth.session_models import (
     Tokens,
 )
 from chalicelib.deps import deps
+from chalicelib.edge.rest import endpoint
 from chalicelib.errors import (
     WRONG_PROOF,
     AccountSuspended,
@@ -40,7 +41,6 @@ from chalicelib.errors import (
     UsernameTaken,
     UserNotFound,
 )
-from chalicelib.rest import endpoint
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)

@@ -7,15 +7,15 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row, kwargs_row, scalar_row
 
 from chalicelib.auth.models import LATELY, Session
-from chalicelib.auth.scopes import ROLES_LOCK
 from chalicelib.clock import Time
 from chalicelib.domain_events.outbox import SESSIONS_REVOKED, of_user
 from chalicelib.domain_events.written import note
+from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import LastAdmin, UsernameTaken
 from chalicelib.exports.models import LEASE
 from chalicelib.mail import notices
 from chalicelib.mail.letters import device
-from chalicelib.postgres import Postgres
+from chalicelib.scopes import ROLES_LOCK
 from chalicelib.users.models import DELETED_NAME, Profile
 
 MAX_SESSIONS = 50

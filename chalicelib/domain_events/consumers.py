@@ -9,10 +9,10 @@ import secrets
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
-from chalicelib.broker_users import BrokerUsers
+from chalicelib.broker.topology import DAY, EVENTS, call, quorum_queue
+from chalicelib.broker.users import BrokerUsers
 from chalicelib.config import Settings
 from chalicelib.domain_events.models import TYPES, ConsumerAccount
-from chalicelib.topology import DAY, EVENTS, call, quorum_queue
 
 LIMITS = {"max-connections": 10, "max-channels": 50}
 """Functions need connections to the same broker."""

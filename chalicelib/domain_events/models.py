@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import Field, SerializeAsAny
 
-from chalicelib.sentences import said
+from chalicelib.text.sentences import said
 from chalicelib.wire import Id, Model, Utc
 
 CONTENT_TYPE = "application/cloudevents+json"

@@ -10,7 +10,7 @@ from typing import Any, LiteralString, NamedTuple
 
 from psycopg.rows import args_row, scalar_row
 
-from chalicelib.postgres import Postgres
+from chalicelib.drivers.postgres import Postgres
 
 LEASE_SECONDS = 30
 

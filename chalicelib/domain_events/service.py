@@ -13,7 +13,7 @@ from chalicelib.domain_events.models import TYPES, CloudEvent
 from chalicelib.errors import Unavailable
 
 if TYPE_CHECKING:
-    from chalicelib.broker import Broker
+    from chalicelib.broker.publisher import Broker
     from chalicelib.domain_events.outbox import Outbox, Waiting
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from typing import Any
 
 from chalicelib import metrics
 from chalicelib.errors.base import AppError
-from chalicelib.limits import Quota
-from chalicelib.sentences import wait
+from chalicelib.limits.table import Quota
+from chalicelib.text.sentences import wait
 
 
 class BadRequest(AppError):

@@ -6,8 +6,8 @@ import secrets
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import Identity
+from chalicelib.drivers.redis import guarded
 from chalicelib.exports.models import LINK
-from chalicelib.redis import guarded
 
 if TYPE_CHECKING:
     import redis

@@ -4,9 +4,9 @@ from chalice import Blueprint
 
 from chalicelib.auth.models import Identity, PasswordProof
 from chalicelib.deps import deps
+from chalicelib.edge.rest import Answer, endpoint
 from chalicelib.errors import WRONG_PROOF, ExportNotFound, UserNotFound
 from chalicelib.exports.models import LINK_PATH, Export, ExportLink, ExportTicket
-from chalicelib.rest import Answer, endpoint
 
 bp = Blueprint(__name__)
 

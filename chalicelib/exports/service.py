@@ -19,9 +19,9 @@ from chalicelib.ids import new_id
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
+    from chalicelib.drivers.s3 import Bucket
     from chalicelib.exports.archive import Archive
     from chalicelib.exports.links import ExportLinks
-    from chalicelib.exports.s3 import Bucket
     from chalicelib.exports.store import ExportStore
 
 log = logging.getLogger(__name__)

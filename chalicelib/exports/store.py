@@ -7,8 +7,8 @@ from typing import Any
 from psycopg.rows import args_row, class_row, dict_row
 
 from chalicelib.clock import Time
+from chalicelib.drivers.postgres import Postgres
 from chalicelib.exports.models import EVERY, Export, Task
-from chalicelib.postgres import Postgres
 
 Row = dict[str, Any]
 

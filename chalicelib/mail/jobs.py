@@ -5,7 +5,7 @@ from typing import Any
 from chalice import Blueprint, Rate
 
 from chalicelib.deps import deps
-from chalicelib.invocation import invocation
+from chalicelib.edge.invocation import invocation
 
 bp = Blueprint(__name__)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import args_row
 
 from chalicelib.clock import Time
+from chalicelib.drivers.postgres import Postgres
 from chalicelib.mail.models import Notice, NoticeKind
-from chalicelib.postgres import Postgres
 
 if TYPE_CHECKING:
     from psycopg import Cursor

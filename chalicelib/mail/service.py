@@ -16,8 +16,8 @@ from chalicelib.mail.models import Due, Letter, Notice
 from chalicelib.mail.ses import MailRefused
 
 if TYPE_CHECKING:
-    from chalicelib.auth.recovery import Recovery
-    from chalicelib.auth.throttle import Throttle
+    from chalicelib.auth.recovery.service import Recovery
+    from chalicelib.limits.guesses import Throttle
     from chalicelib.mail.notices import NoticeStore
     from chalicelib.mail.ses import Ses
     from chalicelib.mail.store import MailStore

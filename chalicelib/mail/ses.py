@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from chalicelib import metrics
 from chalicelib.config import Settings
-from chalicelib.http import Answer, KeptConnections
+from chalicelib.drivers.http import Answer, KeptConnections
 from chalicelib.mail.models import Letter
 
 _PATH = "/v2/email/outbound-emails"

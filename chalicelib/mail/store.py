@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from psycopg.rows import args_row
 
 from chalicelib.clock import Time
+from chalicelib.drivers.postgres import Postgres
 from chalicelib.mail.models import Due, Kind
-from chalicelib.postgres import Postgres
 
 
 class MailStore:

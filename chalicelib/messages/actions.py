@@ -2,6 +2,7 @@
 
 from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
+from chalicelib.edge.ws import Action
 from chalicelib.messages.models import (
     ChangePage,
     ChatReceiptUpdate,
@@ -15,7 +16,6 @@ from chalicelib.messages.models import (
     Typing,
     Watch,
 )
-from chalicelib.ws import Action
 
 
 def send(identity: Identity, data: SendMessage) -> Message:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from chalicelib.text import cut, shown
+from chalicelib.text.characters import cut, shown
 from chalicelib.wire import NFC, PRINTABLE, VISIBLE, Input
 
 PREVIEW_LENGTH = 120

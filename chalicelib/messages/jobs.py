@@ -9,8 +9,8 @@ from typing import Any
 from chalice import Blueprint, Rate
 
 from chalicelib.deps import deps
+from chalicelib.edge.invocation import invocation
 from chalicelib.errors import Unavailable
-from chalicelib.invocation import invocation
 
 log = logging.getLogger(__name__)
 

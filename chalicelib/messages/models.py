@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from chalicelib.ids import new_id
+from chalicelib.live.events import declare
 from chalicelib.messages.content import Content, StoredContent
 from chalicelib.messages.fields import (
     ChatId,
@@ -19,7 +20,6 @@ from chalicelib.messages.fields import (
     UserId,
 )
 from chalicelib.messages.queries import Since
-from chalicelib.socket_events import declare
 from chalicelib.wire import Id, Input, Model, Utc
 
 UNANSWERED = 3

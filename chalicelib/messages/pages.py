@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from chalicelib.errors import ValidationFailed
 from chalicelib.messages.models import Chat, Message
-from chalicelib.sentences import problem
+from chalicelib.text.sentences import problem
 from chalicelib.wire import NEXT, Id, Model
 
 _ID = TypeAdapter[str](Id)

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from chalicelib import metrics
+from chalicelib.broker.pushes import MessageUnread
 from chalicelib.config import Settings
 from chalicelib.domain_events.models import CloudEvent
 from chalicelib.errors import Unavailable
-from chalicelib.events import MessageUnread
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import Chat, Message
 from chalicelib.messages.store import NO_CHAT
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
-    from chalicelib.broker import Begun, Broker
+    from chalicelib.broker.publisher import Begun, Broker
     from chalicelib.messages.store import MessageStore
 
 log = logging.getLogger(__name__)

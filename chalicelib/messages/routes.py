@@ -7,6 +7,7 @@ from pydantic import Field
 
 from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
+from chalicelib.edge.rest import Reply, endpoint
 from chalicelib.errors import ChatNotFound, NotAnswered, UserNotFound
 from chalicelib.messages.models import (
     ChangePage,
@@ -20,7 +21,6 @@ from chalicelib.messages.models import (
 )
 from chalicelib.messages.pages import ChatPage, MessagePage
 from chalicelib.messages.queries import HistoryPage, Page, Since
-from chalicelib.rest import Reply, endpoint
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)

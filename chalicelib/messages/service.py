@@ -36,13 +36,13 @@ from chalicelib.messages.pages import ChatPage, MessagePage, after_cursor, page_
 from chalicelib.messages.publisher import Publisher
 from chalicelib.messages.queries import Page
 from chalicelib.messages.store import NO_CHAT
-from chalicelib.sentences import problem
+from chalicelib.text.sentences import problem
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
-    from chalicelib.broker import Begun, Broker
-    from chalicelib.connections import Connections
-    from chalicelib.gateway import Gateway
+    from chalicelib.broker.publisher import Begun, Broker
+    from chalicelib.live.connections import Connections
+    from chalicelib.live.gateway import Gateway
     from chalicelib.messages.store import MessageStore
     from chalicelib.users.service import Users
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
-from chalicelib.events import Canary
+from chalicelib.broker.pushes import Canary
+from chalicelib.drivers.redis import guarded
 from chalicelib.ids import new_id
 from chalicelib.notify.models import Outcome, Record
-from chalicelib.redis import guarded
 from chalicelib.wire import Model
 
 if TYPE_CHECKING:

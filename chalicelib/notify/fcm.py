@@ -22,10 +22,10 @@ from requests.adapters import BaseAdapter
 from chalicelib import metrics
 from chalicelib.clock import SKEW
 from chalicelib.deadline import within
-from chalicelib.http import KeptConnections
+from chalicelib.drivers.http import KeptConnections
 from chalicelib.ids import new_id
 from chalicelib.notify.models import Notification, Outcome
-from chalicelib.text import cut
+from chalicelib.text.characters import cut
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, NamedTuple, Protocol
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import to_json
 
-from chalicelib.events import USERS_PER_EVENT, MessageUnread
-from chalicelib.sentences import said, wrong
+from chalicelib.broker.pushes import USERS_PER_EVENT, MessageUnread
+from chalicelib.text.sentences import said, wrong
 from chalicelib.wire import NFC, PRINTABLE, VISIBLE, Id, Input, Model, OurId, Token
 
 MAX_DATA_BYTES = 2048

@@ -4,8 +4,8 @@ from chalice import Blueprint
 
 from chalicelib.auth.models import Program
 from chalicelib.deps import deps
+from chalicelib.edge.rest import endpoint
 from chalicelib.notify.models import NewPush, PushResult
-from chalicelib.rest import endpoint
 
 bp = Blueprint(__name__)
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationError
 
 from chalicelib import metrics
+from chalicelib.broker.pushes import Canary, Failure
 from chalicelib.errors import AppError, Unavailable
-from chalicelib.events import Canary, Failure
 from chalicelib.notify.canary import canary_of
 from chalicelib.notify.models import Outcome, Push, Record, Unread
 from chalicelib.notify.strangers import Knock
 
 if TYPE_CHECKING:
-    from chalicelib.broker import Broker
+    from chalicelib.broker.publisher import Broker
     from chalicelib.messages.service import Messages
     from chalicelib.notify.canary import Canaries
     from chalicelib.notify.fcm import Fcm

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import redis
 
-from chalicelib.redis import Call, Scripts
+from chalicelib.drivers.redis import Call, Scripts
 
 PUSHES = 3
 SECONDS = 60 * 60

@@ -9,7 +9,7 @@ from typing import Any
 from chalice import Blueprint
 
 from chalicelib.deps import deps
-from chalicelib.invocation import invocation
+from chalicelib.edge.invocation import invocation
 from chalicelib.notify.models import Record
 
 bp = Blueprint(__name__)

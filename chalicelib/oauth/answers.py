@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from html import escape
 from urllib.parse import urlencode
 
+from chalicelib.edge.forms import Sent
 from chalicelib.errors.protocol import with_link
-from chalicelib.forms import Sent
 from chalicelib.oauth.look import source
 from chalicelib.oauth.models import NoWayBack, one_each
 from chalicelib.oauth.wire import AuthorizationRequest, LogoutRequest

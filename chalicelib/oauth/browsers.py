@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import Client
 from chalicelib.config import Settings
+from chalicelib.edge.forms import Sent
 from chalicelib.errors import Forbidden, Unauthorized
-from chalicelib.forms import Sent
 from chalicelib.oauth import look, pages, sign_in_pages
 from chalicelib.oauth.answers import (
     FORM_HEADERS,
@@ -31,8 +31,8 @@ from chalicelib.oauth.visitors import (
 )
 
 if TYPE_CHECKING:
-    from chalicelib.auth.service import Auth
-    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.auth.sessions.service import Auth
+    from chalicelib.auth.sessions.tokens import AccessTokens
     from chalicelib.oauth.consent import Consent
     from chalicelib.oauth.service import OAuth
 

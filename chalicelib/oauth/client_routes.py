@@ -7,6 +7,7 @@ from pydantic import Field
 
 from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
+from chalicelib.edge.rest import endpoint
 from chalicelib.errors import NoSecret
 from chalicelib.oauth.registration import (
     ClientChanges,
@@ -16,7 +17,6 @@ from chalicelib.oauth.registration import (
     NewClient,
     RegisteredClient,
 )
-from chalicelib.rest import endpoint
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)

@@ -24,12 +24,12 @@ from chalicelib.oauth.registration import (
     RegisteredClient,
     check_fits,
 )
-from chalicelib.sentences import of_raised
+from chalicelib.text.sentences import of_raised
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.admin.service import Admin
-    from chalicelib.auth.service import Auth
+    from chalicelib.auth.sessions.service import Auth
     from chalicelib.oauth.consents import ConsentStore
     from chalicelib.oauth.edit_store import EditStore
     from chalicelib.oauth.store import ClientStore

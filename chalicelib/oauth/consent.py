@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 
-from chalicelib.addresses import shown
 from chalicelib.auth.models import Identity
-from chalicelib.auth.scopes import SIGN_IN
-from chalicelib.auth.session_models import SignedIn
+from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import Unauthorized, UserNotFound
-from chalicelib.limits import Use
+from chalicelib.limits.table import Use
 from chalicelib.oauth.answers import MODES, TOO_LONG, GoBack, answer, fits
 from chalicelib.oauth.models import NoWayBack, OAuthClient, is_claimed, one_each
 from chalicelib.oauth.prompts import NOBODY, Wishes, wishes_of
 from chalicelib.oauth.protocol import Approval, Question, Server, refuse_other_targets
 from chalicelib.oauth.signing_in import Form
 from chalicelib.oauth.visitors import Visitor, canonical
+from chalicelib.scopes import SIGN_IN
+from chalicelib.text.addresses import shown
 from chalicelib.users.models import Profile
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
-    from chalicelib.auth.service import Auth
-    from chalicelib.auth.throttle import Throttle
-    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.auth.sessions.service import Auth
+    from chalicelib.auth.sessions.tokens import AccessTokens
+    from chalicelib.limits.guesses import Throttle
     from chalicelib.oauth.consents import ConsentStore
     from chalicelib.oauth.service import OAuth
     from chalicelib.oauth.signing_in import SigningIn

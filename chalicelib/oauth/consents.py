@@ -7,7 +7,7 @@ from typing import NamedTuple
 from psycopg.rows import args_row, scalar_row
 
 from chalicelib.clock import Time
-from chalicelib.postgres import Postgres
+from chalicelib.drivers.postgres import Postgres
 
 MAX_CONSENTS = 100
 """For each user. Beyond it, the oldest is forgotten: its program asks again."""

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from chalicelib.clock import Time
+from chalicelib.drivers.postgres import Postgres
 from chalicelib.oauth.models import OAuthClient
-from chalicelib.postgres import Postgres
 
 # While a former secret is good, one that nobody has shown yet is replaced without a trace: the
 # answer that told it may be lost.

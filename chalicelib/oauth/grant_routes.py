@@ -7,8 +7,8 @@ from pydantic import Field
 
 from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
+from chalicelib.edge.rest import endpoint
 from chalicelib.oauth.grants import AllowedPrograms
-from chalicelib.rest import endpoint
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)

@@ -10,7 +10,7 @@ from chalicelib.oauth.registration import USER_SCOPES
 from chalicelib.wire import Model, OurId, Utc
 
 if TYPE_CHECKING:
-    from chalicelib.auth.service import Auth
+    from chalicelib.auth.sessions.service import Auth
     from chalicelib.oauth.consents import ConsentStore
 
 

@@ -8,7 +8,7 @@ from chalicelib.oauth.models import OAuthClient, half_hash
 from chalicelib.users.models import Profile
 
 if TYPE_CHECKING:
-    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.auth.sessions.tokens import AccessTokens
     from chalicelib.users.service import Users
 
 

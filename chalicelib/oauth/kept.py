@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from chalicelib.auth.challenges import SECONDS
+from chalicelib.auth.passkeys.challenges import SECONDS
 
 KEYS_FOR = b"parley sign-in steps 1"
 """What the keys of Kept are derived for."""

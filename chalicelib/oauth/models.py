@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from chalicelib.auth.scopes import OFFLINE
 from chalicelib.errors import BadRequest
 from chalicelib.oauth.registration import USER_SCOPES, ClientInfo
+from chalicelib.scopes import OFFLINE
 from chalicelib.wire import UUID, now
 
 MAX_PARAMETER = 4096

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import Program
 from chalicelib.errors import ScopeMissing, Unauthorized
-from chalicelib.limits import Quota, Use
+from chalicelib.limits.table import Quota, Use
 
 if TYPE_CHECKING:
-    from chalicelib.auth.revocation import Revocation
-    from chalicelib.auth.service import Auth
-    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.auth.sessions.revocation import Revocation
+    from chalicelib.auth.sessions.service import Auth
+    from chalicelib.auth.sessions.tokens import AccessTokens
     from chalicelib.oauth.store import ClientStore, Codes
 
 

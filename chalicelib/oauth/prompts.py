@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
-from chalicelib.addresses import MAX_ADDRESS
-from chalicelib.auth.typed import canonical_login
+from chalicelib.auth.fields import canonical_login
 from chalicelib.errors import Unauthorized
+from chalicelib.text.addresses import MAX_ADDRESS
 from chalicelib.users.models import Profile
 
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})

@@ -16,7 +16,7 @@ from authlib.oauth2.rfc6749 import (
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from chalicelib.auth.models import Client, Identity
-from chalicelib.auth.session_models import Tokens
+from chalicelib.auth.sessions.models import Tokens
 from chalicelib.config import Settings
 from chalicelib.errors import UserNotFound
 from chalicelib.errors.protocol import with_link
@@ -29,9 +29,9 @@ from chalicelib.oauth.tokens import Introspection, ProgramTokens, Revocation
 from chalicelib.users.models import Profile
 
 if TYPE_CHECKING:
-    from chalicelib.auth.service import Auth
-    from chalicelib.auth.throttle import Throttle
-    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.auth.sessions.service import Auth
+    from chalicelib.auth.sessions.tokens import AccessTokens
+    from chalicelib.limits.guesses import Throttle
     from chalicelib.oauth.store import Codes
     from chalicelib.users.service import Users
 

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from chalicelib.auth.scopes import OFFLINE
-from chalicelib.sentences import wrong
+from chalicelib.scopes import OFFLINE
+from chalicelib.text.sentences import wrong
 from chalicelib.users.models import Name
 from chalicelib.wire import CURSOR, NEXT, Id, Input, Limit, Model, OurId, Utc
 

@@ -6,9 +6,10 @@ from chalice import Blueprint
 
 from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
+from chalicelib.edge.forms import Sent, Takes
+from chalicelib.edge.headers import BASIC, RESOURCE_METADATA
+from chalicelib.edge.rest import Answer, endpoint
 from chalicelib.errors import AppError
-from chalicelib.forms import Sent, Takes
-from chalicelib.headers import BASIC, RESOURCE_METADATA
 from chalicelib.oauth import look, pages, resource
 from chalicelib.oauth.metadata import ServerMetadata, metadata
 from chalicelib.oauth.wire import (
@@ -24,7 +25,6 @@ from chalicelib.oauth.wire import (
     UserInfo,
     UserInfoForm,
 )
-from chalicelib.rest import Answer, endpoint
 
 if TYPE_CHECKING:
     from chalicelib.oauth.browsers import Shown

@@ -12,16 +12,16 @@ from authlib.oauth2.rfc6749.util import extract_basic_authorization
 from chalicelib.auth.models import Client, Identity
 from chalicelib.clock import NOW
 from chalicelib.config import Settings
+from chalicelib.edge.forms import Sent
 from chalicelib.errors import Unavailable
-from chalicelib.forms import Sent
 from chalicelib.oauth.id_tokens import claims_of
 from chalicelib.oauth.models import OAuthClient, client_id_of, digest, one_each
 from chalicelib.oauth.protocol import Outcome, Question, Server
 
 if TYPE_CHECKING:
-    from chalicelib.auth.service import Auth
-    from chalicelib.auth.throttle import Throttle
-    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.auth.sessions.service import Auth
+    from chalicelib.auth.sessions.tokens import AccessTokens
+    from chalicelib.limits.guesses import Throttle
     from chalicelib.oauth.edit_store import EditStore
     from chalicelib.oauth.store import ClientStore, Codes
     from chalicelib.users.service import Users

@@ -11,11 +11,10 @@ from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
-from chalicelib.auth.google_models import GoogleCredentials
+from chalicelib.auth.google.models import GoogleCredentials
 from chalicelib.auth.models import Credentials, Registration, ResetRequest, Terms
-from chalicelib.auth.passkey_models import PasskeyAnswer, PasskeySignIn
-from chalicelib.auth.scopes import SIGN_IN
-from chalicelib.auth.session_models import SignedIn
+from chalicelib.auth.passkeys.models import PasskeyAnswer, PasskeySignIn
+from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.config import Settings
 from chalicelib.errors import (
     AccountSuspended,
@@ -37,15 +36,16 @@ from chalicelib.errors import (
 from chalicelib.oauth.kept import KEYS_FOR, Kept
 from chalicelib.oauth.origins import origin_of
 from chalicelib.oauth.visitors import SEALED_FORM, Visitor, same
+from chalicelib.scopes import SIGN_IN
 from chalicelib.wire import now, refusal
 
 if TYPE_CHECKING:
     from chalicelib.auth.accounts import Accounts
-    from chalicelib.auth.google import Google
-    from chalicelib.auth.google_models import GoogleStart
-    from chalicelib.auth.passkeys import Passkeys
-    from chalicelib.auth.recovery import Recovery
-    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.auth.google.models import GoogleStart
+    from chalicelib.auth.google.service import Google
+    from chalicelib.auth.passkeys.service import Passkeys
+    from chalicelib.auth.recovery.service import Recovery
+    from chalicelib.auth.sessions.tokens import AccessTokens
 
 DEVICE = "Sign-in page"
 GOOGLE_BACK = "/oauth2/google"

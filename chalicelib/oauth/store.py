@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from psycopg.rows import class_row
 
 from chalicelib.clock import Time
+from chalicelib.drivers.postgres import Postgres
+from chalicelib.drivers.redis import Call, Scripts, guarded
 from chalicelib.oauth.models import Code, OAuthClient
-from chalicelib.postgres import Postgres
-from chalicelib.redis import Call, Scripts, guarded
 
 if TYPE_CHECKING:
     import redis

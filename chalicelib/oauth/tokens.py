@@ -18,8 +18,8 @@ ANY = [*SECRET, "none"]
 """How a program authenticates (RFC 7591, section 2). A public one only names itself."""
 
 if TYPE_CHECKING:
-    from chalicelib.auth.service import Auth
-    from chalicelib.auth.tokens import AccessTokens
+    from chalicelib.auth.sessions.service import Auth
+    from chalicelib.auth.sessions.tokens import AccessTokens
     from chalicelib.oauth.store import Codes
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 import redis
 from pydantic_core import to_json
 
-from chalicelib.redis import Call, Scripts, guarded
+from chalicelib.drivers.redis import Call, Scripts, guarded
 from chalicelib.users.models import Card
 
 SHAPE = 1

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from chalicelib.sentences import said
+from chalicelib.text.sentences import said
 from chalicelib.wire import Input, Token
 
 MAX_DEVICES = 20

@@ -12,9 +12,9 @@ from pydantic import (
     model_validator,
 )
 
-from chalicelib.addresses import shown
-from chalicelib.sentences import said, wrong
-from chalicelib.text import hides, visible
+from chalicelib.text.addresses import shown
+from chalicelib.text.characters import hides, visible
+from chalicelib.text.sentences import said, wrong
 from chalicelib.wire import NFC, PRINTABLE, STRIPPED, UUID, Id, Input, Model, OurId, Utc
 
 DELETED_NAME = "Deleted user"

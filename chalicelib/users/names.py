@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from chalicelib.errors import ValidationFailed
-from chalicelib.sentences import problem
+from chalicelib.text.sentences import problem
 from chalicelib.users.models import DELETED_NAME
 
 PRODUCT = "Parley"

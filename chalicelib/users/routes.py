@@ -7,8 +7,8 @@ from pydantic import Field
 
 from chalicelib.auth.models import EmailChange, Identity, PasswordProof, Program
 from chalicelib.deps import deps
+from chalicelib.edge.rest import endpoint
 from chalicelib.errors import WRONG_PROOF, LastAdmin, UserNotFound
-from chalicelib.rest import endpoint
 from chalicelib.users.devices import DeviceId, PushToken
 from chalicelib.users.models import (
     Profile,

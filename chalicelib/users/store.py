@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 from chalicelib.clock import Time
 from chalicelib.domain_events.outbox import of_user
 from chalicelib.domain_events.written import note
-from chalicelib.postgres import Postgres
+from chalicelib.drivers.postgres import Postgres
 from chalicelib.users.devices import MAX_DEVICES, PushTarget, PushToken
 from chalicelib.users.models import Card, Profile
 

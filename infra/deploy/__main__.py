@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.auth.scopes import Role
+from chalicelib.scopes import Role
 from infra.deploy import maintenance, stages
 from infra.deploy.aws import told
 from infra.deploy.console import Console

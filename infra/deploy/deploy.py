@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from chalicelib.events import PUSH_QUEUES
+from chalicelib.broker.pushes import PUSH_QUEUES
 from infra.deploy import (
     answers,
     canary,

@@ -13,7 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from chalicelib.headers import PUBLIC_SECONDS
+from chalicelib.edge.headers import PUBLIC_SECONDS
 from infra.deploy.errors import Stopped
 
 MARGIN_SECONDS = 10 * 60

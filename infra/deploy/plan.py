@@ -9,7 +9,7 @@ from functools import cached_property
 
 from chalice.app import ScheduledEventConfig
 
-from chalicelib.events import PUSH_QUEUES
+from chalicelib.broker.pushes import PUSH_QUEUES
 from infra.deploy import given, mappings, readiness
 from infra.deploy.apis import API_STAGE, REST_NAME, socket_name
 from infra.deploy.place import SECRETS, UNRESERVED, Place, check_target

@@ -16,9 +16,9 @@ from redis.crc import key_slot
 from chalicelib import schema
 from chalicelib.auth.models import Session
 from chalicelib.auth.store import AccountStore
+from chalicelib.drivers.postgres import Postgres
+from chalicelib.drivers.redis import Call, Scripts
 from chalicelib.ids import new_id
-from chalicelib.postgres import Postgres
-from chalicelib.redis import Call, Scripts
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
 

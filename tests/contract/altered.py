@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from chalicelib import postgres, schema
+from chalicelib import schema
+from chalicelib.drivers import postgres
 
 ALTERED = "TESTS_ALTERED"
 """The environment variable that has the tables of the contract tests altered all the time."""

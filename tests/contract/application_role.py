@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib import logins, roles, schema
-from chalicelib.postgres import Postgres
+from chalicelib.drivers.postgres import Postgres
 
 _migrated: set[str] = set()
 

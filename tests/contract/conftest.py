@@ -15,8 +15,8 @@ import pytest
 import redis
 
 from chalicelib.auth.store import AccountStore
-from chalicelib.postgres import Postgres
-from chalicelib.redis import connect
+from chalicelib.drivers.postgres import Postgres
+from chalicelib.drivers.redis import connect
 from chalicelib.users.store import UserStore
 from local.servers import start_all
 from local.servers.postgres import Postgres as Server

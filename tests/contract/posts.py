@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from chalicelib.connections import Connections
-from chalicelib.gateway import Gateway
+from chalicelib.live.connections import Connections
+from chalicelib.live.gateway import Gateway
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import MESSAGE_NEW, Message
 from chalicelib.wire import now

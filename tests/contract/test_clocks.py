@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from chalicelib.auth.recovery_store import RecoveryStore
-from chalicelib.auth.second_factor_store import SecondFactorStore
+from chalicelib.auth.recovery.store import RecoveryStore
+from chalicelib.auth.second_factor.store import SecondFactorStore
 from chalicelib.auth.store import AccountStore
 from chalicelib.clock import NOW
+from chalicelib.drivers.postgres import Postgres
 from chalicelib.exports.models import EVERY, KEPT, LEASE
 from chalicelib.exports.store import ExportStore
 from chalicelib.ids import new_id
 from chalicelib.mail.store import MailStore
-from chalicelib.postgres import Postgres
 from chalicelib.users.store import UserStore
 from chalicelib.wire import now
 from tests.contract.accounts import MONTH, Stores, migrated, profile, session_of

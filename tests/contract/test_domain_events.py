@@ -12,22 +12,22 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from chalicelib import topology
 from chalicelib.admin.store import AdminStore
-from chalicelib.auth.google_store import GoogleStore
-from chalicelib.auth.recovery_store import RecoveryStore
+from chalicelib.auth.google.store import GoogleStore
+from chalicelib.auth.recovery.store import RecoveryStore
 from chalicelib.auth.store import AccountStore
-from chalicelib.broker import Broker
+from chalicelib.broker import topology
+from chalicelib.broker.publisher import Broker
 from chalicelib.domain_events import written
 from chalicelib.domain_events.consumers import EventConsumers
 from chalicelib.domain_events.models import CONTENT_TYPE, TYPES
 from chalicelib.domain_events.outbox import Outbox
 from chalicelib.domain_events.service import BATCH, DomainEvents
+from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken
 from chalicelib.ids import new_id
 from chalicelib.oauth.consents import ConsentStore
 from chalicelib.oauth.store import ClientStore
-from chalicelib.postgres import Postgres
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import NOW, Stores, migrated, profile, session_of
 from tests.unit.settings import settings

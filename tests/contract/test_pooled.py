@@ -6,9 +6,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from chalicelib import postgres as module
 from chalicelib import schema
-from chalicelib.postgres import Postgres
+from chalicelib.drivers import postgres as module
+from chalicelib.drivers.postgres import Postgres
 from tests.contract.again import run_again
 from tests.contract.pooler import POOLED, pooler
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import redis
 
-from chalicelib.auth.revocation import Revocation
-from chalicelib.auth.throttle import Throttle
+from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.errors import RateLimited
-from chalicelib.limits import Use
+from chalicelib.limits.guesses import Throttle
+from chalicelib.limits.table import Use
 from tests.unit.auth.fakes import auth_settings
 from tests.unit.settings import rates
 

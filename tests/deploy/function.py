@@ -29,7 +29,7 @@ HANDLERS = {
     "notify": "chalicelib.notify.worker.notify",
     "redeliver_pending": "chalicelib.messages.jobs.redeliver_pending",
     "push_overdue": "chalicelib.messages.jobs.push_overdue",
-    "purge_sessions": "chalicelib.auth.jobs.purge_sessions",
+    "purge_sessions": "chalicelib.auth.sessions.jobs.purge_sessions",
     "send_mails": "chalicelib.mail.jobs.send_mails",
     "make_exports": "chalicelib.exports.jobs.make_exports",
     "maintain": "chalicelib.maintenance.maintain",

@@ -25,7 +25,7 @@ from tests.deploy.callers import Ana, batch, typical_events
 from tests.deploy.conftest import Start
 from tests.deploy.deployment import Deployment, own
 from tests.deploy.runtime_api import FunctionFailed
-from tests.unit.auth.authenticator import Authenticator
+from tests.unit.auth.passkeys.authenticator import Authenticator
 
 PATIENCE = 60.0
 SDKS = {

@@ -17,9 +17,9 @@ from cryptography import x509
 from psycopg.conninfo import conninfo_to_dict
 
 from app import app
-from chalicelib import topology
+from chalicelib.broker import topology
+from chalicelib.broker.pushes import PUSH_QUEUES
 from chalicelib.config import Settings
-from chalicelib.events import PUSH_QUEUES
 from infra.deploy import stages
 from infra.deploy.place import SECRETS
 from local import bootstrap

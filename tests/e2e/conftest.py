@@ -12,7 +12,7 @@ import pytest
 
 from tests.client import PASSWORD, Api, User, register
 from tests.cloud import WIDE, Cloud
-from tests.e2e.oauth import Browser, Program, registered
+from tests.e2e.oauth.oauth import Browser, Program, registered
 
 
 @pytest.fixture(scope="session", params=["mongo"])

@@ -14,13 +14,13 @@ import pymongo
 import pyotp
 import redis
 
-from chalicelib.connections import _last_seen
+from chalicelib.live.connections import _last_seen
 from tests.client import PASSWORD, User
 from tests.cloud import Cloud
+from tests.e2e.auth.test_google import proof
+from tests.e2e.auth.test_passkeys import add, device
 from tests.e2e.conftest import People, Run
 from tests.e2e.test_exports import fetched, leads_to, ready
-from tests.e2e.test_google import proof
-from tests.e2e.test_passkeys import add, device
 
 PROOF = {"password": PASSWORD}
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.client import PASSWORD
 from tests.cloud import Cloud
-from tests.e2e.oauth import Browser, Page, Program, asking, call, post, registered, trade
+from tests.e2e.oauth.oauth import Browser, Page, Program, asking, call, post, registered, trade
 
 PAGES = 30
 SMALL = {

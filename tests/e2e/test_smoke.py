@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.events import PUSH_QUEUES
+from chalicelib.broker.pushes import PUSH_QUEUES
 from tests.cloud import ROOT, Cloud
 from tests.e2e.conftest import People, Run
 
@@ -57,8 +57,8 @@ def smoke(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[
         for name in ("chalicelib", "infra"):
             (folder / name).symlink_to(ROOT / name)
         imports = [
-            "from chalicelib.connections import Connections",
-            "from chalicelib.messages.presence import Presence",
+            "from chalicelib.live.connections import Connections",
+            "from chalicelib.live.presence import Presence",
         ]
         app = (ROOT / "app.py").read_text()
         (folder / "app.py").write_text("\n".join([*imports, *statements, app]))

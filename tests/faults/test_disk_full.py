@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from chalicelib import schema
+from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import Unavailable
 from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Message, NewMessage
-from chalicelib.messages.store.postgres import PostgresMessages
-from chalicelib.postgres import Postgres
+from chalicelib.messages.store.postgres.messages import PostgresMessages
 from chalicelib.wire import now
 from local.servers import start_all
 from tests.faults.conftest import Run, on_one_store

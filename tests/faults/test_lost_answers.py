@@ -13,9 +13,9 @@ import pytest
 import redis
 import websockets
 
-from chalicelib.auth import revocation
-from chalicelib.connections import _connection, _last_seen, _sockets
-from chalicelib.redis import _digest
+from chalicelib.auth.sessions import revocation
+from chalicelib.drivers.redis import _digest
+from chalicelib.live.connections import _connection, _last_seen, _sockets
 from local.servers import start_all
 from tests.client import PASSWORD, Refused, Socket, User, register
 from tests.cloud import WIDE, Cloud

@@ -5,8 +5,8 @@ import asyncio
 import pika
 import pytest
 
-from chalicelib.events import PUSH_QUEUES
-from chalicelib.topology import DEAD, EVENTS, RETRY, RETRY_SECONDS
+from chalicelib.broker.pushes import PUSH_QUEUES
+from chalicelib.broker.topology import DEAD, EVENTS, RETRY, RETRY_SECONDS
 from tests.cloud import Cloud
 from tests.faults.checks import check
 from tests.faults.conftest import Run, on_one_store

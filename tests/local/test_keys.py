@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 from chalicelib.auth.models import Identity
-from chalicelib.auth.tokens import AccessTokens
+from chalicelib.auth.sessions.tokens import AccessTokens
 from local import keys
 from tests.unit.settings import settings
 

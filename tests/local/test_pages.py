@@ -9,7 +9,7 @@ import re
 import httpx
 import pytest
 
-from chalicelib.headers import PRIVATE
+from chalicelib.edge.headers import PRIVATE
 from tests.local.stack import Stack
 
 

@@ -23,7 +23,7 @@ import pymongo
 import pytest
 import redis
 
-from chalicelib.sigv4 import Signer
+from chalicelib.drivers.sigv4 import Signer
 from local import keys
 from local.servers import Servers, ServerUnavailable, StateInUse, start_all
 from local.servers.containers import engine_answers

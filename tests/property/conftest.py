@@ -1,7 +1,7 @@
 """The stores that the property is held against."""
 
 from tests.contract.conftest import mongo_url, postgres_url, redis_url, start_server
-from tests.contract.message_store.conftest import (
+from tests.contract.messages.store.conftest import (
     connect,
     mongo_at,
     mongo_store_url,

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from pymongo.collection import Collection
 
+from chalicelib.drivers.redis import connect as connect_redis
 from chalicelib.messages import service
 from chalicelib.messages.store import MessageStore
-from chalicelib.redis import connect as connect_redis
-from tests.contract.message_store.room import Connect
+from tests.contract.messages.store.room import Connect
 from tests.fakes import FakeMessageStore
 from tests.property.machine import Chats
 from tests.property.world import Fate, Model, Sockets
@@ -72,7 +72,7 @@ def machine(
 @pytest.fixture
 def sockets(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sockets]:
     """No socket is young: a 410 drops its record."""
-    monkeypatch.setattr("chalicelib.connections.YOUNG_SECONDS", -1)
+    monkeypatch.setattr("chalicelib.live.connections.YOUNG_SECONDS", -1)
     client = connect_redis(redis_url)
     yield Sockets(client)
     client.close()

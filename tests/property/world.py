@@ -9,14 +9,14 @@ import redis
 from pydantic_core import from_json
 
 from chalicelib.auth.models import Identity
-from chalicelib.connections import Connections
+from chalicelib.broker.pushes import MessageUnread
 from chalicelib.errors import Unavailable, UserNotFound
-from chalicelib.events import MessageUnread
-from chalicelib.gateway import Gateway
+from chalicelib.live.connections import Connections
+from chalicelib.live.events import Socket
+from chalicelib.live.gateway import Gateway
 from chalicelib.messages.models import Message, Owed
 from chalicelib.messages.service import Messages
 from chalicelib.messages.store import MessageStore
-from chalicelib.socket_events import Socket
 from tests.unit.messages.fakes import FakeBroker
 from tests.unit.settings import settings
 

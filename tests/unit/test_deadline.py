@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from chalicelib import deadline
-from chalicelib.invocation import InvocationFailed, invocation
+from chalicelib.edge.invocation import InvocationFailed, invocation
 
 
 @pytest.fixture(autouse=True)

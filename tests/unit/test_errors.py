@@ -11,14 +11,15 @@ import authlib.oauth2.rfc6749 as authlib
 import pytest
 
 import app as application
-from chalicelib import errors, rest
+from chalicelib import errors
 from chalicelib.deps import deps
+from chalicelib.edge import rest
 from chalicelib.errors import AppError, base, page
 from chalicelib.errors.catalogue import catalogue, entry
 from chalicelib.errors.protocol import OAUTH
 from infra.gateway import RESPONSES
+from tests.unit.edge.test_rest import call
 from tests.unit.settings import settings
-from tests.unit.test_rest import call
 
 ROOT = Path(__file__).resolve().parents[2]
 CODES = [one.code for one in catalogue()]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib import logs
-from chalicelib.broker import Redriven
+from chalicelib.broker.publisher import Redriven
 from chalicelib.config import SettingsInvalid
 from chalicelib.deps import deps
 from chalicelib.domain_events.models import TYPES, ConsumerAccount

@@ -5,9 +5,9 @@ from contextlib import closing
 
 import pytest
 
-from chalicelib import broker as module
-from chalicelib.broker import Broker
-from chalicelib.topology import declare
+from chalicelib.broker import publisher as module
+from chalicelib.broker.publisher import Broker
+from chalicelib.broker.topology import declare
 from tests.contract.broker.queues import Queues, address_of, through
 from tests.proxy import Proxy
 

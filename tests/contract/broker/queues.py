@@ -7,9 +7,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pika
 
-from chalicelib.events import PUSH_QUEUES, Failure, MessageUnread, shard_of
+from chalicelib.broker.pushes import PUSH_QUEUES, Failure, MessageUnread, shard_of
+from chalicelib.broker.topology import DEAD
 from chalicelib.ids import new_id
-from chalicelib.topology import DEAD
 from chalicelib.wire import now
 
 QUEUES = [*PUSH_QUEUES, DEAD, *(f"push.retry.{attempt}" for attempt in range(1, 5))]

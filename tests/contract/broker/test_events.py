@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from pika import SelectConnection
 
-from chalicelib import broker as module
-from chalicelib.amqp import Link, Outgoing
-from chalicelib.broker import Broker
+from chalicelib.broker import publisher as module
+from chalicelib.broker.publisher import Broker
+from chalicelib.broker.pushes import MessageUnread
+from chalicelib.broker.topology import EVENTS
 from chalicelib.domain_events.models import CloudEvent, MessageCreated
+from chalicelib.drivers.amqp import Link, Outgoing
 from chalicelib.errors import Unavailable
-from chalicelib.events import MessageUnread
 from chalicelib.ids import new_id
-from chalicelib.topology import EVENTS
 from chalicelib.wire import now
 from tests.contract.broker.queues import Queues, eventually, through, unread, user_of
 from tests.proxy import Proxy

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from chalicelib.broker import Broker
+from chalicelib.broker.publisher import Broker
+from chalicelib.broker.pushes import PUSH_QUEUES, Canary, MessageUnread, shard_of
+from chalicelib.broker.topology import EVENTS
 from chalicelib.errors import Unavailable
-from chalicelib.events import PUSH_QUEUES, Canary, MessageUnread, shard_of
 from chalicelib.ids import new_id
-from chalicelib.topology import EVENTS
 from tests.contract.broker.queues import Queues, unread, user_of
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pika
 import pytest
 
-from chalicelib.broker import Broker
+from chalicelib.broker.publisher import Broker
+from chalicelib.broker.pushes import Failure, MessageUnread
+from chalicelib.broker.topology import DEAD, EVENTS
 from chalicelib.errors import Unavailable
-from chalicelib.events import Failure, MessageUnread
-from chalicelib.topology import DEAD, EVENTS
 from tests.contract.broker.queues import BOUND, Queues, failure, unread, user_of
 from tests.proxy import Proxy
 

@@ -10,13 +10,13 @@ from contextlib import closing
 import pika
 import pytest
 
-from chalicelib import amqp
-from chalicelib import broker as module
-from chalicelib.broker import Broker
+from chalicelib.broker import publisher as module
+from chalicelib.broker.publisher import Broker
+from chalicelib.broker.pushes import MessageUnread
+from chalicelib.broker.topology import declare
+from chalicelib.drivers import amqp
 from chalicelib.errors import Unavailable
-from chalicelib.events import MessageUnread
 from chalicelib.ids import new_id
-from chalicelib.topology import declare
 from tests.contract.broker.queues import (
     BOUND,
     Queues,

@@ -8,11 +8,11 @@ from contextlib import closing, suppress
 
 import pytest
 
-from chalicelib import broker as module
-from chalicelib.broker import Broker
+from chalicelib.broker import publisher as module
+from chalicelib.broker.publisher import Broker
+from chalicelib.broker.pushes import PUSH_QUEUES, MessageUnread
+from chalicelib.broker.topology import DEAD, EVENTS, RETRY, declare, declare_within
 from chalicelib.errors import Unavailable
-from chalicelib.events import PUSH_QUEUES, MessageUnread
-from chalicelib.topology import DEAD, EVENTS, RETRY, declare, declare_within
 from tests.contract.broker.queues import QUEUES, Queues, failure, unread, user_of
 
 

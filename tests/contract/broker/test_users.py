@@ -19,9 +19,11 @@ from pika.exceptions import (
     ProbableAuthenticationError,
 )
 
-from chalicelib import schema, topology
-from chalicelib.broker import Broker
-from chalicelib.broker_users import BrokerUsers
+from chalicelib import schema
+from chalicelib.broker import topology
+from chalicelib.broker.publisher import Broker
+from chalicelib.broker.pushes import PUSH_QUEUES, Failure
+from chalicelib.broker.users import BrokerUsers
 from chalicelib.config import SettingsInvalid
 from chalicelib.domain_events.consumers import EventConsumers
 from chalicelib.domain_events.models import (
@@ -33,7 +35,6 @@ from chalicelib.domain_events.models import (
     UserRegistered,
 )
 from chalicelib.errors import Unavailable
-from chalicelib.events import PUSH_QUEUES, Failure
 from local.servers.rabbitmq import RabbitMQ, program
 from tests.contract.broker.queues import unread
 from tests.unit.settings import settings

@@ -10,15 +10,15 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.cloud import ROOT, Cloud
-from tests.e2e.oauth import asking, registered
+from tests.e2e.oauth.oauth import asking, registered
+from tests.e2e.web.account.test_google import at_google
+from tests.e2e.web.account.test_passkeys import add, authenticator, named
+from tests.e2e.web.account.test_sign_in_page import by_password, with_second_factor
 from tests.e2e.web.axe import Auditor
+from tests.e2e.web.chat.test_notifications import watched
 from tests.e2e.web.conftest import PASSWORD, World, settings, sign_in
 from tests.e2e.web.framing import framing
-from tests.e2e.web.test_google import at_google
-from tests.e2e.web.test_notifications import watched
-from tests.e2e.web.test_passkeys import add, authenticator, named
-from tests.e2e.web.test_sign_in_page import by_password, with_second_factor
-from tests.e2e.web.test_storage import BLOCKED
+from tests.e2e.web.shell.test_storage import BLOCKED
 
 FOREVER = "window.later = setTimeout; window.setTimeout = () => 0"
 NOT_FOREVER = "window.setTimeout = window.later; null"

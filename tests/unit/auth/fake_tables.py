@@ -20,14 +20,14 @@ from chalicelib.admin.models import (
 )
 from chalicelib.admin.store import AdminStore
 from chalicelib.auth.models import LATELY, Session
-from chalicelib.auth.passkey_models import Passkey
-from chalicelib.auth.scopes import Role
+from chalicelib.auth.passkeys.models import Passkey
 from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
 from chalicelib.clock import Now, Time
 from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken
 from chalicelib.ids import new_id
 from chalicelib.mail.letters import device
 from chalicelib.mail.models import Due, Kind, Notice, NoticeKind, Purpose
+from chalicelib.scopes import Role
 from chalicelib.users.cache import ProfileCache
 from chalicelib.users.devices import MAX_DEVICES, PushTarget, PushToken
 from chalicelib.users.models import DELETED_NAME, Card, Profile

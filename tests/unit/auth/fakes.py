@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.auth.models import Client, Identity
-from chalicelib.auth.revocation import Admission, Revocation
-from chalicelib.auth.throttle import Answer, Guess, Throttle
-from chalicelib.auth.tickets import Tickets
-from chalicelib.buckets import Held, digest
+from chalicelib.auth.sessions.revocation import Admission, Revocation
+from chalicelib.auth.sessions.tickets import Tickets
 from chalicelib.config import Settings
+from chalicelib.drivers.redis import Call
 from chalicelib.errors import RateLimited, Unavailable
-from chalicelib.gateway import Gateway
-from chalicelib.limits import Use
+from chalicelib.limits.buckets import Held, digest
+from chalicelib.limits.guesses import Answer, Guess, Throttle
+from chalicelib.limits.table import Use
+from chalicelib.live.events import EndedBy, Event
+from chalicelib.live.gateway import Gateway
 from chalicelib.messages.models import Owed
-from chalicelib.redis import Call
-from chalicelib.socket_events import EndedBy, Event
 from infra.deploy.keys import ADDED, new_keys
 from tests.unit.settings import settings
 

@@ -16,7 +16,7 @@ from chalicelib.auth.models import (
     SecondFactorCode,
 )
 from chalicelib.auth.passwords import Passwords
-from chalicelib.auth.session_models import SessionQuery
+from chalicelib.auth.sessions.models import SessionQuery
 from chalicelib.auth.store import MAX_SESSIONS
 from chalicelib.errors import (
     AppError,
@@ -32,8 +32,8 @@ from chalicelib.errors import (
 from chalicelib.users.devices import PushToken
 from chalicelib.users.models import ProfileChanges
 from chalicelib.users.names import ReservedNames
-from tests.unit.auth.conftest import PASSWORD, World, make_world
 from tests.unit.auth.fakes import PHONE, auth_settings
+from tests.unit.conftest import PASSWORD, World, make_world
 from tests.unit.settings import rates
 
 NEW = "battery staple"

@@ -8,12 +8,12 @@ import pytest
 from chalice import Chalice
 
 from chalicelib.auth.models import Identity
+from chalicelib.edge.rest import ENDPOINTS
 from chalicelib.ids import new_id
-from chalicelib.rest import ENDPOINTS
-from tests.unit.auth.conftest import ME, PASSWORD, World, call, make_world, serve
 from tests.unit.auth.fakes import auth_settings
+from tests.unit.conftest import ME, PASSWORD, World, call, make_world, serve
+from tests.unit.edge.test_rest import call as call_app
 from tests.unit.settings import rates
-from tests.unit.test_rest import call as call_app
 
 REGISTER, LOGIN, REFRESH = (f"POST /v1/auth/{name}" for name in ("register", "login", "refresh"))
 PUSH = f"{ME}/push-tokens/{{device_id}}"

@@ -6,10 +6,10 @@ from typing import IO, Any, Literal
 
 from chalicelib.auth.models import Identity
 from chalicelib.clock import Now, Time
+from chalicelib.drivers.s3 import Bucket
 from chalicelib.errors import Unavailable
 from chalicelib.exports.links import ExportLinks
 from chalicelib.exports.models import EVERY, LEASE, Export, Task
-from chalicelib.exports.s3 import Bucket
 from chalicelib.exports.store import ExportStore
 from chalicelib.wire import now
 
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 class FakeExportStore(ExportStore):
-    """Tested by tests/contract/test_exports.py. `mailed`: users who are to get a mail."""
+    """Tested by tests/contract/exports/test_exports.py. `mailed`: users who are to get a mail."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}

@@ -9,8 +9,8 @@ from botocore.session import Session
 from chalice.deploy.swagger import CFNSwaggerGenerator, SwaggerGenerator
 
 import app as application
-from chalicelib import rest
 from chalicelib.deps import deps
+from chalicelib.edge import rest
 from chalicelib.errors import Unauthorized, Unavailable
 from infra import gateway
 from tests.unit.settings import settings

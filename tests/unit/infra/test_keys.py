@@ -8,9 +8,9 @@ import jwt
 import pytest
 
 from chalicelib.auth.models import Identity
-from chalicelib.auth.tokens import AccessTokens
+from chalicelib.auth.sessions.tokens import AccessTokens
 from chalicelib.config import SettingsInvalid
-from chalicelib.headers import PUBLIC_SECONDS
+from chalicelib.edge.headers import PUBLIC_SECONDS
 from infra.deploy import keys
 from infra.deploy.errors import Stopped
 from tests.unit.settings import settings, settings_without

@@ -8,7 +8,7 @@ from chalicelib.errors import ValidationFailed
 from chalicelib.messages.content import PREVIEW_LENGTH, TextContent
 from chalicelib.messages.models import Draft, Message
 from chalicelib.wire import now, parse
-from tests.unit.test_text import FAMILY, SEEN, UNSEEN
+from tests.unit.text.test_text import FAMILY, SEEN, UNSEEN
 
 
 def draft(text: str) -> Draft:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from chalicelib.broker.pushes import Canary, MessageUnread
 from chalicelib.errors import Unavailable
-from chalicelib.events import Canary, MessageUnread
 from chalicelib.ids import new_id
 from chalicelib.messages.models import Cursors, Receipt
 from chalicelib.messages.service import Messages

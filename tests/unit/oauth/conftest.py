@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from chalicelib.auth.models import Client
-from chalicelib.auth.scopes import SIGN_IN
-from chalicelib.auth.session_models import SignedIn
+from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.clock import NOW
-from chalicelib.forms import Sent
+from chalicelib.edge.forms import Sent
 from chalicelib.oauth.browsers import Browsers, Shown
 from chalicelib.oauth.clients import Clients
 from chalicelib.oauth.consent import Consent
@@ -19,8 +18,9 @@ from chalicelib.oauth.protocol import Approval, Outcome, Question
 from chalicelib.oauth.registration import NewClient, RegisteredClient
 from chalicelib.oauth.service import OAuth
 from chalicelib.oauth.signing_in import SigningIn
-from tests.unit.auth.conftest import GOOGLE, World, make_world
+from chalicelib.scopes import SIGN_IN
 from tests.unit.auth.fakes import PHONE, auth_settings
+from tests.unit.conftest import GOOGLE, World, make_world
 from tests.unit.oauth.fakes import FakeClientStore, FakeCodes, FakeConsentStore, FakeEditStore
 
 BACK = "https://program.example/back"

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
+from chalicelib.edge.forms import Sent
 from chalicelib.errors import Forbidden
-from chalicelib.forms import Sent
 from chalicelib.oauth.answers import with_parameters
 from chalicelib.oauth.browsers import Shown
 from chalicelib.oauth.models import NoWayBack

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.auth.models import Identity
-from chalicelib.auth.session_models import SignedIn
+from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.errors import Forbidden, NoSecret, NotFound, ValidationFailed
 from chalicelib.ids import new_id
 from chalicelib.oauth.clients import BOTH_GOOD

@@ -9,8 +9,8 @@ import jwt
 import pytest
 
 from chalicelib.auth.models import Identity
-from chalicelib.auth.session_models import SignedIn
-from chalicelib.auth.tokens import MAX_LENGTH
+from chalicelib.auth.sessions.models import SignedIn
+from chalicelib.auth.sessions.tokens import MAX_LENGTH
 from chalicelib.oauth.models import MAX_PARAMETER, half_hash
 from chalicelib.oauth.pkce import MAX_NONCE
 from chalicelib.oauth.registration import RegisteredClient

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.auth.challenges import SECONDS
+from chalicelib.auth.passkeys.challenges import SECONDS
 from chalicelib.oauth.kept import MAX_KEPT, Kept
 
 OLD, NEW = b"o" * 32, b"n" * 32

@@ -5,12 +5,12 @@ from contextlib import suppress
 
 import pytest
 
+from chalicelib.edge.forms import Sent
 from chalicelib.errors import RateLimited
-from chalicelib.forms import Sent
 from chalicelib.oauth.browsers import Shown
 from chalicelib.oauth.registration import RegisteredClient
-from tests.unit.auth.conftest import PASSWORD
 from tests.unit.auth.fakes import PHONE
+from tests.unit.conftest import PASSWORD
 from tests.unit.oauth.conftest import ASKED, Provider, make_provider
 from tests.unit.settings import rates
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.auth.models import Credentials, Terms
-from chalicelib.auth.scopes import SIGN_IN
+from chalicelib.edge.forms import Sent
 from chalicelib.errors import Forbidden, NotFound, RateLimited, Unauthorized, Unavailable
-from chalicelib.forms import Sent
 from chalicelib.oauth.models import NoWayBack
 from chalicelib.oauth.registration import ClientQuery, NewClient, RegisteredClient
-from tests.unit.auth.conftest import PASSWORD
+from chalicelib.scopes import SIGN_IN
 from tests.unit.auth.fakes import PHONE
+from tests.unit.conftest import PASSWORD
 from tests.unit.oauth.conftest import ASKED, BACK, CHALLENGE, Provider, make_provider
 from tests.unit.settings import rates
 

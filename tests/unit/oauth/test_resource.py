@@ -4,10 +4,10 @@ import pytest
 
 import app as application
 from chalicelib.deps import deps
-from chalicelib.headers import RESOURCE_METADATA
+from chalicelib.edge.headers import RESOURCE_METADATA
 from chalicelib.oauth.registration import SERVICE_SCOPES, USER_SCOPES
+from tests.unit.edge.test_rest import call
 from tests.unit.settings import settings
-from tests.unit.test_rest import call
 
 ISSUERS = ["https://chat.example.org", "https://abc.execute-api.eu-west-1.amazonaws.com/api"]
 

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from chalicelib.forms import Sent
+from chalicelib.edge.forms import Sent
 from chalicelib.oauth.browsers import Shown
 from chalicelib.oauth.models import NoWayBack
 from tests.unit.auth.fakes import PHONE

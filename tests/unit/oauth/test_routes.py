@@ -6,10 +6,10 @@ import pytest
 
 import app as application
 from chalicelib.deps import deps
+from chalicelib.edge.forms import FORM
 from chalicelib.errors import AppError, RateLimited, Unavailable
-from chalicelib.forms import FORM
+from tests.unit.edge.test_rest import call
 from tests.unit.settings import settings
-from tests.unit.test_rest import call
 
 
 class Refusing:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import ValidationError
 
-from chalicelib.auth.session_models import SignedIn
+from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.oauth.registration import NewClient, RegisteredClient
 from tests.unit.auth.fakes import PHONE
 from tests.unit.oauth.conftest import BACK, Provider

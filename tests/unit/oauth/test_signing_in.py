@@ -9,16 +9,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from chalicelib.auth.models import Identity
+from chalicelib.edge.forms import Sent
 from chalicelib.errors import Forbidden, RateLimited
-from chalicelib.forms import Sent
 from chalicelib.oauth.browsers import Shown
 from chalicelib.oauth.registration import RegisteredClient
-from tests.unit.auth import test_google as google
-from tests.unit.auth import test_passkeys as passkeys
-from tests.unit.auth import test_second_factor as second_factor
-from tests.unit.auth.authenticator import Authenticator
-from tests.unit.auth.conftest import PASSWORD
 from tests.unit.auth.fakes import PHONE
+from tests.unit.auth.google import test_google as google
+from tests.unit.auth.passkeys import test_passkeys as passkeys
+from tests.unit.auth.passkeys.authenticator import Authenticator
+from tests.unit.auth.second_factor import test_second_factor as second_factor
+from tests.unit.conftest import PASSWORD
 from tests.unit.oauth.conftest import ASKED, Provider, make_provider
 from tests.unit.settings import rates
 

@@ -7,9 +7,9 @@ import pytest
 
 import app as application
 from chalicelib.deps import deps
-from chalicelib.forms import FORM, Sent
+from chalicelib.edge.forms import FORM, Sent
+from tests.unit.edge.test_rest import call
 from tests.unit.oauth.conftest import Provider
-from tests.unit.test_rest import call
 
 
 @pytest.fixture

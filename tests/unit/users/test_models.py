@@ -7,13 +7,13 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.auth.models import Credentials
-from chalicelib.auth.passkey_models import PasskeyName
+from chalicelib.auth.passkeys.models import PasskeyName
 from chalicelib.errors import ValidationFailed
 from chalicelib.oauth.registration import NewClient
 from chalicelib.users.devices import DeviceId, PushToken
 from chalicelib.users.models import ProfileChanges
 from chalicelib.wire import parse
-from tests.unit.test_text import UNSEEN
+from tests.unit.text.test_text import UNSEEN
 
 
 def changes(**sent: Any) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Passkeys: WebAuthn credentials to sign in with."""

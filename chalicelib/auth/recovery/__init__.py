@@ -1,0 +1,1 @@
+"""Mailed links: to verify an address, to change it, and to set a new password."""

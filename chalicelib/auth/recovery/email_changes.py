@@ -1,0 +1,88 @@
+"""Another e-mail address for an account: asked for with the password, proven by its mailbox."""
+
+import hashlib
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from chalicelib.auth.models import EMAIL_CHANGED, EmailChange, EmailChanged, Identity
+from chalicelib.clock import NOW
+from chalicelib.errors import LinkInvalid, Unavailable
+
+if TYPE_CHECKING:
+    from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.recovery.email_store import EmailStore
+    from chalicelib.limits.guesses import Throttle
+    from chalicelib.live.gateway import Gateway
+    from chalicelib.users.service import Users
+
+log = logging.getLogger(__name__)
+
+GOOD_FOR = timedelta(days=1)
+"""How long a change waits for its proof."""
+
+MARK = "change-"
+"""How the token of a link begins that proves a new address."""
+
+
+class EmailChanges:
+    """Until its mailbox has proven it, the new address is nothing but a wish: it signs nobody in,
+    gets no notice and no reset."""
+
+    def __init__(
+        self,
+        *,
+        store: "EmailStore",
+        accounts: "Accounts",
+        throttle: "Throttle",
+        users: "Users",
+        sockets: "Gateway",
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._throttle = throttle
+        self._users = users
+        self._sockets = sockets
+
+    def ask(self, identity: Identity, change: EmailChange) -> None:
+        """Have a link mailed to the new address, and tell the user at the one they have, if it is
+        verified. Another change that waited ends. Safe to repeat.
+
+        The answer is the same if another account has the address. Raises InvalidCredentials unless
+        it is the caller's password, what `Accounts.check_second_factor` raises, and RateLimited.
+        """
+        self._accounts.do_with(
+            identity,
+            change,
+            lambda checked: self._store.ask(
+                identity.user_id, change.email, checked=checked, good_for=GOOD_FOR, now=NOW
+            ),
+        )
+
+    def complete(self, identity: Identity, token: str) -> None:
+        """Make the address that a link was mailed to the caller's. Safe to repeat. Raises
+        LinkInvalid.
+
+        The link alone is not enough, as with a first address: the owner of a mailbox must not
+        give it to a stranger's account by following a link.
+        """
+        user_id, digest = identity.user_id, hashlib.sha256(token.encode()).digest()
+        used = self._store.used(user_id, digest, NOW)
+        if used is None:
+            raise LinkInvalid()
+        if used:
+            return
+        # First, while it is known what the devices are kept under.
+        self._throttle.forget_login(self._users.me(user_id).email)
+        with self._users.changing(user_id):
+            if not self._store.complete(user_id, digest, NOW):
+                raise LinkInvalid()
+        self._announce(user_id)
+
+    def _announce(self, user_id: str) -> None:
+        """Tell the user's open sockets; best effort."""
+        changed = EmailChanged(email=self._users.me(user_id).email)
+        try:
+            self._sockets.tell([user_id], EMAIL_CHANGED.of(changed))
+        except Unavailable as error:
+            log.warning("changed address not told", extra={"dependency": error.dependency})

@@ -1,0 +1,132 @@
+"""Changes of e-mail addresses that wait for their proof, in PostgreSQL."""
+
+from datetime import timedelta
+
+from psycopg.errors import UniqueViolation
+from psycopg.rows import args_row, scalar_row
+
+from chalicelib.auth.recovery.store import Recipient
+from chalicelib.clock import Time
+from chalicelib.domain_events.outbox import of_user
+from chalicelib.domain_events.written import note
+from chalicelib.drivers.postgres import Postgres
+from chalicelib.mail.notices import tell
+
+_CANDIDATE = """
+    SELECT u.id, u.username, c.address, false, EXISTS (
+        SELECT 1 FROM users o
+        WHERE o.email = c.address AND o.email_verified_at IS NOT NULL AND o.id <> u.id
+    ), false
+    FROM email_changes c JOIN users u ON u.id = c.user_id
+    WHERE c.user_id = %s AND c.expires_at > %s
+"""
+
+# Others of the user may be locked by a reset that waits for this transaction: it finds the address
+# changed, and does nothing.
+_OTHER_LINKS = """
+    DELETE FROM mail_links WHERE digest = ANY(ARRAY(
+        SELECT digest FROM mail_links WHERE user_id = %s AND digest <> %s FOR UPDATE SKIP LOCKED
+    ))
+"""
+
+
+class EmailStore:
+    """All methods lock rows in one order: `users`, `email_changes`, `mail_links`.
+
+    Raises Unavailable from every method when PostgreSQL does not answer.
+    """
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def ask(
+        self, user_id: str, address: str, *, checked: str, good_for: timedelta, now: Time
+    ) -> bool:
+        """Have a link mailed to an address that a user wants to have, and tell them at their own.
+
+        What they asked for before ends, with its links. Asking for the address that they have asks
+        for nothing more. False, and nothing is changed: the hash that was checked is not in force
+        any more.
+        """
+        with self._postgres.transaction(), self._postgres.cursor() as cursor:
+            proven = "SELECT FROM credentials WHERE user_id = %s AND password_hash = %s FOR SHARE"
+            if not cursor.execute(proven, [user_id, checked]).rowcount:
+                return False
+            cursor.execute(
+                "DELETE FROM email_changes WHERE user_id = %s AND address <> %s", [user_id, address]
+            )
+            wanted = cursor.execute(
+                "INSERT INTO email_changes (user_id, address, asked_at, expires_at)"
+                " SELECT id, %(address)s, %(now)s, %(now)s + %(good_for)s FROM users"
+                " WHERE id = %(user_id)s AND email <> %(address)s"
+                " ON CONFLICT (user_id) DO UPDATE SET address = EXCLUDED.address,"
+                " asked_at = EXCLUDED.asked_at, expires_at = EXCLUDED.expires_at",
+                {"user_id": user_id, "address": address, "now": now, "good_for": good_for},
+            ).rowcount
+            cursor.execute(
+                "DELETE FROM mail_links WHERE user_id = %s AND purpose = 'change'"
+                " AND address <> %s",
+                [user_id, address],
+            )
+            if wanted:
+                cursor.execute(
+                    "INSERT INTO mails (kind, subject, due_at) VALUES ('change', %s, %s)"
+                    " ON CONFLICT (kind, subject) DO UPDATE"
+                    " SET due_at = EXCLUDED.due_at, tries = 0",
+                    [user_id, now],
+                )
+                tell(cursor, user_id, "email_change_asked", now)
+        return True
+
+    def candidate(self, user_id: str, now: Time) -> Recipient | None:
+        """A user, with the address that they want to have; None if they want no other.
+        `first` is false, so the mail counts against the strangers' limit of that mailbox."""
+        with self._postgres.cursor(row_factory=args_row(Recipient)) as cursor:
+            return cursor.execute(_CANDIDATE, [user_id, now]).fetchone()
+
+    def used(self, user_id: str, digest: bytes, now: Time) -> bool | None:
+        """Whether a link was used already, for the address that its user has now; None: it is not
+        good."""
+        with self._postgres.cursor(row_factory=scalar_row) as cursor:
+            found: bool | None = cursor.execute(
+                "SELECT l.used_at IS NOT NULL FROM mail_links l JOIN users u ON u.id = l.user_id"
+                " WHERE l.digest = %s AND l.user_id = %s AND l.purpose = 'change'"
+                " AND l.expires_at > %s AND (l.used_at IS NULL OR u.email = l.address)",
+                [digest, user_id, now],
+            ).fetchone()
+        return found
+
+    def complete(self, user_id: str, digest: bytes, now: Time) -> bool:
+        """Use a link up: the address that it was mailed to takes the place of the user's. They get
+        notices at both. All other links of theirs end. False, and nothing is changed: it is not
+        what they want any more, or the address became another account's."""
+        note()
+        try:
+            with self._postgres.transaction(), self._postgres.cursor() as cursor:
+                cursor.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", [user_id])
+                found = cursor.execute(
+                    "DELETE FROM email_changes WHERE user_id = %(user_id)s"
+                    " AND expires_at > %(now)s AND address = ("
+                    "  SELECT address FROM mail_links WHERE digest = %(digest)s"
+                    "  AND user_id = %(user_id)s AND purpose = 'change'"
+                    "  AND used_at IS NULL AND expires_at > %(now)s"
+                    ") RETURNING address",
+                    {"user_id": user_id, "digest": digest, "now": now},
+                ).fetchone()
+                if found is None:
+                    return False
+                used = "UPDATE mail_links SET used_at = %s WHERE digest = %s"
+                cursor.execute(used, [now, digest])
+                cursor.execute(_OTHER_LINKS, [user_id, digest])
+                tell(cursor, user_id, "email_changed", now)  # to the address until now
+                cursor.execute(
+                    "WITH changed AS ("
+                    "  UPDATE users SET email = %s, email_verified_at = %s,"
+                    "  revision = revision + 1 WHERE id = %s RETURNING id, revision"
+                    f") {of_user('updated')}",
+                    [found[0], now, user_id],
+                )
+                tell(cursor, user_id, "address_verified", now)
+                return True
+        except UniqueViolation:
+            return False

@@ -1,0 +1,240 @@
+"""What mails prove, in PostgreSQL: verified addresses and reset passwords."""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from psycopg.errors import UniqueViolation
+from psycopg.rows import args_row, scalar_row
+
+from chalicelib.auth.store import AccountStore
+from chalicelib.clock import Time
+from chalicelib.drivers.postgres import Postgres
+from chalicelib.mail.models import Purpose
+from chalicelib.mail.notices import tell
+
+_EXPIRING = {"mail_links": "digest", "mail_tokens": "digest", "email_changes": "user_id"}
+
+MAX_CLAIMS = 3
+"""How many accounts that have claimed an address, and not verified it, get mails."""
+
+
+class Recipient(NamedTuple):
+    """Whom a mail is for. `taken`: another account has verified the address. `oldest`: no other
+    account has claimed it before."""
+
+    user_id: str
+    username: str
+    address: str
+    verified: bool
+    taken: bool
+    oldest: bool
+
+    @property
+    def first(self) -> bool:
+        """Whether the address is this account's before any other's. Only one account is first, so
+        however many others claim the address, they use up nothing that it needs."""
+        return self.verified or (self.oldest and not self.taken)
+
+
+class Reset(NamedTuple):
+    """What a link is good for. `used`: only for repeating what it was used for."""
+
+    user_id: str
+    password_hash: str
+    used: bool
+
+
+_RECIPIENT = """
+    SELECT u.id, u.username, u.email, u.email_verified_at IS NOT NULL, EXISTS (
+        SELECT 1 FROM users o
+        WHERE o.email = u.email AND o.email_verified_at IS NOT NULL AND o.id <> u.id
+    ), NOT EXISTS (
+        SELECT 1 FROM users o
+        WHERE o.email = u.email AND o.email_verified_at IS NULL AND o.id < u.id
+    ) FROM users u
+"""
+
+# Each half has an index of its own.
+_OWNERS = f"""
+    {_RECIPIENT} WHERE (
+        (u.email = %(address)s AND u.email_verified_at IS NOT NULL)
+        OR (u.email = %(address)s AND u.email_verified_at IS NULL)
+    ) AND (%(username)s::text IS NULL OR u.username = %(username)s)
+    ORDER BY u.email_verified_at IS NULL, u.id LIMIT %(limit)s
+"""
+
+# `sent_at` tells when the mail was taken: one that was not may never have come.
+_FRESH = """
+    SELECT 1 FROM mail_links WHERE user_id = %s AND purpose = %s
+    AND sent_at > %s - %s AND used_at IS NULL AND expires_at > %s
+"""
+
+
+# What must still be so when a link is made: the address is the user's, or the one they want.
+_OF_WHOM = {
+    "own": "SELECT FROM users WHERE id = %s AND email = %s FOR NO KEY UPDATE",
+    "change": "SELECT FROM email_changes WHERE user_id = %s AND address = %s FOR NO KEY UPDATE",
+}
+
+
+class RecoveryStore:
+    """Raises Unavailable from every method when PostgreSQL does not answer."""
+
+    def __init__(self, postgres: Postgres, accounts: AccountStore) -> None:
+        self._postgres = postgres
+        self._accounts = accounts
+
+    def recipient(self, user_id: str) -> Recipient | None:
+        """A user, unless deleted."""
+        with self._postgres.cursor(row_factory=args_row(Recipient)) as cursor:
+            return cursor.execute(
+                f"{_RECIPIENT} WHERE u.id = %s AND u.email IS NOT NULL", [user_id]
+            ).fetchone()
+
+    def owners(self, address: str, username: str | None = None) -> list[Recipient]:
+        """Who has verified an address; while nobody has, those who claimed it first, or the one of
+        this username."""
+        values = {"address": address, "username": username, "limit": MAX_CLAIMS}
+        with self._postgres.cursor(row_factory=args_row(Recipient)) as cursor:
+            found = cursor.execute(_OWNERS, values).fetchall()
+        return [one for one in found if not one.taken]
+
+    def has_link(self, user_id: str, purpose: Purpose, *, fresh: timedelta, now: Time) -> bool:
+        """Whether a link that is good was mailed within a time."""
+        with self._postgres.cursor() as cursor:
+            found = cursor.execute(_FRESH, [user_id, purpose, now, fresh, now]).fetchone()
+        return found is not None
+
+    def keep_link(
+        self,
+        recipient: Recipient,
+        purpose: Purpose,
+        digest: bytes,
+        *,
+        good_for: timedelta,
+        fresh: timedelta,
+        now: Time,
+    ) -> bool:
+        """Keep one more link of a user, to be mailed now; it takes the place of one whose mail
+        was not taken. False, and nothing is kept, where `has_link` is true by now, or the address
+        is not the user's any more, or (of a change) not the one they want."""
+        values = [recipient.user_id, purpose]
+        with self._postgres.transaction(), self._postgres.cursor() as cursor:
+            owner = _OF_WHOM["change" if purpose == "change" else "own"]
+            if not cursor.execute(owner, [recipient.user_id, recipient.address]).rowcount:
+                return False
+            if cursor.execute(_FRESH, [*values, now, fresh, now]).fetchone():
+                return False
+            cursor.execute(
+                "DELETE FROM mail_links WHERE user_id = %s AND purpose = %s AND sent_at IS NULL",
+                values,
+            )
+            cursor.execute(
+                "INSERT INTO mail_links (user_id, purpose, digest, address, expires_at)"
+                " VALUES (%s, %s, %s, %s, %s + %s)",
+                [*values, digest, recipient.address, now, good_for],
+            )
+        return True
+
+    def link_sent(self, digest: bytes, now: Time) -> None:
+        """Note that SES has taken the mail with a link."""
+        with self._postgres.cursor() as cursor:
+            cursor.execute("UPDATE mail_links SET sent_at = %s WHERE digest = %s", [now, digest])
+
+    def verify(self, user_id: str, digest: bytes, now: Time) -> bool:
+        """Use a link up: the address that it was mailed to is the user's, who gets a notice. False:
+        the link is unknown, or the address became another account's."""
+        values = {"user_id": user_id, "digest": digest, "now": now}
+        try:
+            with self._postgres.transaction(), self._postgres.cursor() as cursor:
+                verified = cursor.execute(
+                    "WITH proof AS ("
+                    "  DELETE FROM mail_links WHERE user_id = %(user_id)s"
+                    "  AND purpose = 'verify' AND digest = %(digest)s"
+                    "  AND expires_at > %(now)s RETURNING address"
+                    ") UPDATE users SET email_verified_at = %(now)s FROM proof"
+                    " WHERE id = %(user_id)s AND email = proof.address",
+                    values,
+                ).rowcount
+                if verified:
+                    cursor.execute(
+                        "DELETE FROM mail_links WHERE user_id = %(user_id)s AND purpose = 'verify'",
+                        values,
+                    )
+                    tell(cursor, user_id, "address_verified", now)
+                return bool(verified)
+        except UniqueViolation:
+            return False
+
+    def reset(self, digest: bytes, now: Time) -> Reset | None:
+        """What a link is good for, unless it has expired."""
+        with self._postgres.cursor(row_factory=args_row(Reset)) as cursor:
+            return cursor.execute(
+                "SELECT t.user_id, c.password_hash, t.used_at IS NOT NULL"
+                " FROM mail_links t JOIN credentials c ON c.user_id = t.user_id"
+                " WHERE t.digest = %s AND t.purpose = 'reset' AND t.expires_at > %s",
+                [digest, now],
+            ).fetchone()
+
+    def reset_password(self, digest: bytes, password_hash: str, now: Time) -> list[str] | None:
+        """Use a link up, and the user's others with it: set a password, end all sessions, remove
+        passkeys, the Google account and a change of the address that waits, know the address for
+        the user's, and tell them. A second factor stays, unless the address was not known for
+        theirs before.
+        Answers as `AccountStore.revoke_all`; None, and nothing is changed, if it is used up, or
+        the address became another account's."""
+        try:
+            with self._postgres.transaction():
+                with self._postgres.cursor(row_factory=scalar_row) as cursor:
+                    user_id: str | None = cursor.execute(
+                        "WITH proof AS ("
+                        "  UPDATE mail_links SET used_at = %(now)s WHERE digest = %(digest)s"
+                        "  AND purpose = 'reset' AND expires_at > %(now)s AND used_at IS NULL"
+                        "  RETURNING user_id, address"
+                        "), proven AS ("
+                        "  UPDATE users"
+                        "  SET email_verified_at = COALESCE(users.email_verified_at, %(now)s)"
+                        "  FROM proof WHERE users.id = proof.user_id"
+                        "  AND users.email = proof.address RETURNING users.id"
+                        ") UPDATE credentials SET password_hash = %(hash)s, changed_at = %(now)s"
+                        " FROM proven WHERE credentials.user_id = proven.id"
+                        " RETURNING credentials.user_id",
+                        {"digest": digest, "hash": password_hash, "now": now},
+                    ).fetchone()
+                    if user_id is None:
+                        return None
+                    # A thief may have asked for the other address.
+                    cursor.execute("DELETE FROM email_changes WHERE user_id = %s", [user_id])
+                    cursor.execute(
+                        "DELETE FROM mail_links WHERE user_id = %s AND digest <> %s",
+                        [user_id, digest],
+                    )
+                    # A former holder of the account may have left other ways in.
+                    cursor.execute("DELETE FROM passkeys WHERE user_id = %s", [user_id])
+                    cursor.execute("DELETE FROM google_accounts WHERE user_id = %s", [user_id])
+                    # A second factor from before the address was proven keeps its owner out.
+                    cursor.execute(
+                        "WITH newly AS ("
+                        "  SELECT id FROM users WHERE id = %s AND email_verified_at = %s"
+                        "), codes AS ("
+                        "  DELETE FROM recovery_codes c USING newly WHERE c.user_id = newly.id"
+                        ") DELETE FROM second_factors f USING newly WHERE f.user_id = newly.id",
+                        [user_id, now],
+                    )
+                    tell(cursor, user_id, "password_reset", now)
+                return self._accounts.revoke_all(user_id, but=None, now=now)
+        except UniqueViolation:
+            return None
+
+    def purge(self, now: Time) -> int:
+        """Delete links and changes of addresses that have expired, a bounded number; answers how
+        many."""
+        with self._postgres.cursor() as cursor:
+            return sum(
+                cursor.execute(
+                    f"DELETE FROM {table} WHERE {key} = ANY(ARRAY("
+                    f"  SELECT {key} FROM {table} WHERE expires_at < %s LIMIT 10000))".encode(),
+                    [now],
+                ).rowcount
+                for table, key in _EXPIRING.items()
+            )

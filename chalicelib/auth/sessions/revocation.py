@@ -1,0 +1,103 @@
+"""Which sessions stand: Redis's copy of what PostgreSQL knows, checked with the rate limits.
+
+A session's key is "1" (stands) or "0" (revoked); without a key nothing is known, and PostgreSQL
+must be asked. So losing what Redis holds never lets a revoked session in.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.config import Settings
+from chalicelib.drivers.redis import Call, Scripts, guarded
+from chalicelib.limits.buckets import TAKE, Held, judge, of_caller, sizes
+from chalicelib.limits.table import Quota, Use
+
+if TYPE_CHECKING:
+    import redis
+
+# Reads a session's key and, unless it is revoked, takes of its buckets. KEYS: session, buckets.
+# ARGV: see TAKE. Answers {state, µs to wait, µs until each bucket is full}.
+_ADMIT = f"""
+local state = redis.call('GET', KEYS[1])
+if state == '0' then return {{state}} end
+local buckets = {{unpack(KEYS, 2)}}
+{TAKE}
+return {{state or '', wait, unpack(full)}}
+"""
+
+# Revokes sessions. KEYS: sessions. ARGV: seconds to remember it for.
+_REVOKE = """
+for i = 1, #KEYS do redis.call('SET', KEYS[i], '0', 'EX', ARGV[1]) end
+return #KEYS
+"""
+
+# A rebuild must never overwrite a revocation that it raced with, however late it comes: a
+# tombstone outlives, besides every access token issued before it, the slowest request.
+_SLOWEST_REQUEST = 60
+
+
+class Admission(NamedTuple):
+    """Whether a session stands (None: unknown), and what is left of its buckets."""
+
+    stands: bool | None
+    quotas: list[Quota]
+
+
+class Revocation:
+    """Raises Unavailable from every method when Redis does not answer: nothing is let through."""
+
+    def __init__(self, client: "redis.Redis", settings: Settings) -> None:
+        self._redis = client
+        self._settings = settings
+        self._scripts = Scripts(client)
+
+    def admit(
+        self, user_id: str, session_id: str, use: Use, client_id: str | None = None
+    ) -> Admission:
+        """Whether the session stands. Takes a token of each bucket of what it is about to do: one
+        round trip. `client_id`: of a program that the user let in. Raises RateLimited."""
+        own = of_caller(self._settings.limits, use, user_id, session_id, client_id)
+        state, *answer = self._scripts.run(admitting(user_id, session_id, own))
+        if state == "0":
+            return Admission(False, [])
+        return Admission(_STATES[state], judge([(own, answer)]))
+
+    def stands(self, user_id: str, session_id: str) -> bool | None:
+        """Whether the session stands; None: unknown."""
+        with guarded():
+            return _STATES[str(self._redis.get(_session(user_id, session_id)) or "")]
+
+    def confirm(self, user_id: str, session_id: str) -> bool:
+        """Note that a session stands as PostgreSQL said. False: it has been revoked meanwhile."""
+        with guarded():
+            key = _session(user_id, session_id)
+            noted = self._redis.set(key, "1", nx=True, ex=self._settings.access_token_seconds)
+            return bool(noted) or self._redis.get(key) != "0"
+
+    def tombstones(self, user_id: str, session_ids: Collection[str]) -> list[Call]:
+        """Scripts that have the next request of these sessions refused."""
+        keys = [_session(user_id, session_id) for session_id in session_ids]
+        lifetime = self._settings.access_token_seconds + _SLOWEST_REQUEST
+        return [Call(_REVOKE, keys, [lifetime])]
+
+    def unfinished(self, sessions: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those of some revoked (user, session) whose next request would not be refused at once."""
+        with guarded():
+            pipe = self._redis.pipeline(transaction=False)
+            for user_id, session_id in sessions:
+                pipe.get(_session(user_id, session_id))
+            states: list[str | None] = pipe.execute()
+        return [one for one, state in zip(sessions, states, strict=True) if state != "0"]
+
+
+def admitting(user_id: str, session_id: str, own: Sequence[Held], cost: int = 1) -> Call:
+    """Reads how a session stands, and takes of its buckets. Answers {state, …}: see _ADMIT."""
+    keys = [_session(user_id, session_id), *(one.key for one in own)]
+    return Call(_ADMIT, keys, sizes(own, cost))
+
+
+_STATES = {"1": True, "0": False, "": None}
+
+
+def _session(user_id: str, session_id: str) -> str:
+    return f"session:{{{user_id}}}:{session_id}"

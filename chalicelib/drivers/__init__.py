@@ -1,0 +1,1 @@
+"""One module for each server or protocol that Parley talks to."""

@@ -1,0 +1,89 @@
+"""Amazon S3: archives are put, deleted, and fetched by links that end soon."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from types import MappingProxyType
+from typing import IO
+
+from chalicelib.config import Settings
+from chalicelib.drivers.http import Answer, KeptConnections, Upload
+from chalicelib.errors import Unavailable
+
+WAIT_SECONDS = 10.0
+"""For the server to take some more, and for its whole answer."""
+
+PUT_SECONDS = 180.0
+"""For a whole archive."""
+
+_ONE_BYTE = {"range": "bytes=0-0"}
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Bucket:
+    """One bucket. Requests are signed in their URLs, so nothing has to be read twice to sign it;
+    TLS keeps what is sent whole. The boto3 client is not in the package (docs/decisions/0003)."""
+
+    def __init__(self, settings: Settings) -> None:
+        where = settings.exports_url or f"https://s3.{settings.aws_region}.amazonaws.com"
+        self._http = KeptConnections(where, seconds=WAIT_SECONDS)
+        self._host = self._http.host
+        self._base = f"{where.partition('://')[0]}://{self._host}"
+        self._bucket = settings.exports_bucket
+        self._signer = settings.signer("s3")
+
+    @property
+    def is_there(self) -> bool:
+        """Whether this stage has a bucket."""
+        return bool(self._bucket)
+
+    def put(self, key: str, file: IO[bytes], size: int) -> None:
+        """Store a file that is `size` bytes long, whole or not at all. Raises Unavailable."""
+        self._learn_clock(key)
+        self._request("PUT", key, Upload(file, size, PUT_SECONDS))
+
+    def delete(self, key: str) -> None:
+        """Harmless where there is nothing. Raises Unavailable."""
+        self._request("DELETE", key, b"")
+
+    def link(self, key: str, *, name: str, seconds: int) -> str:
+        """A URL that fetches a file without further proof, and saves it by a name."""
+        self._learn_clock(key)
+        more = {"response-content-disposition": f'attachment; filename="{name}"'}
+        return self._base + self._signed("GET", key, more, seconds)
+
+    def _learn_clock(self, key: str) -> None:
+        """Ask for something small, so that what follows is signed by the clock of S3: that may hang
+        up on a large body whose signature it refuses, and it does not correct a link."""
+        with suppress(Unavailable):
+            self._request("GET", key, b"", _ONE_BYTE)
+
+    def _request(
+        self, method: str, key: str, body: bytes | Upload, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> None:
+        ahead = self._signer.ahead
+        answer = self._try(method, key, body, headers)
+        # S3 takes what is signed early, too: a link would then live longer than it should.
+        if self._signer.corrected(answer.date, ahead) and answer.status == 403:
+            answer = self._try(method, key, body, headers)
+        if not 200 <= answer.status < 300 and (method, answer.status) != ("DELETE", 404):
+            raise Unavailable("s3")
+
+    def _try(
+        self, method: str, key: str, body: bytes | Upload, headers: Mapping[str, str]
+    ) -> Answer:
+        """Over a connection of its own: requests are rare, and a body cannot be sent twice."""
+        path = self._signed(method, key, {}, int(PUT_SECONDS))
+        if isinstance(body, Upload):
+            body.file.seek(0)
+        try:
+            return self._http.exchange(
+                method, path, {"host": self._host, **headers}, body, new=True
+            )
+        except OSError:
+            raise Unavailable("s3") from None  # the error may quote the URL
+        finally:
+            self._http.close()
+
+    def _signed(self, method: str, key: str, more: dict[str, str], seconds: int) -> str:
+        path = f"/{self._bucket}/{key}"
+        return f"{path}?{self._signer.query(method, self._host, path, more, seconds=seconds)}"

@@ -1,0 +1,1 @@
+"""What enters and leaves: HTTP routes, socket frames, jobs, and the documents about them."""

@@ -1,0 +1,1 @@
+"""Rate limits: the table of rates, the token buckets, and the limits on guessing."""

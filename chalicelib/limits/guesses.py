@@ -1,0 +1,318 @@
+"""Limits on guessing: attempts take tokens before any password is hashed.
+
+A guesser must not lock the owner out. So a device that has signed in is known to the account by a
+key that it made up itself, and its attempts count apart from everybody else's: OWASP's device
+cookies, without the cookie.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.config import Settings
+from chalicelib.drivers.redis import Call, Scripts, guarded
+from chalicelib.errors import RateLimited
+from chalicelib.limits.buckets import (
+    LOOK,
+    Held,
+    digest,
+    giving,
+    held,
+    judge,
+    looking,
+    network,
+    sizes,
+    taking,
+)
+from chalicelib.limits.table import Limit, Quota, Use
+
+if TYPE_CHECKING:
+    import redis
+
+KNOWN_DEVICES = 20
+KNOWN_SECONDS = 60 * 60 * 24 * 180
+
+# Looks at the device's bucket if the device is known, else at the others. KEYS: known devices, the
+# device's bucket, the others. ARGV: of the device's and the others see LOOK, then the device or ''.
+# Answers {1 if it is known, µs to wait, µs until each bucket is full}. Writes nothing.
+_LOOK = f"""
+local mark = ARGV[#ARGV]
+local known = mark ~= '' and redis.call('ZSCORE', KEYS[1], mark)
+local buckets, ARGV = {{KEYS[2]}}, ARGV
+if not known then buckets, ARGV = {{unpack(KEYS, 3)}}, {{unpack(ARGV, 3)}} end
+{LOOK}
+return {{known and 1 or 0, wait, unpack(full)}}
+"""
+
+# Knows a device from now on. KEYS: known devices. ARGV: the device, now, how many are known at
+# most, and for how many seconds.
+_LEARN = """
+redis.call('ZADD', KEYS[1], redis.call('TIME')[1], ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[2] - 1)
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 0
+"""
+
+Answer = Sequence[int]
+"""Of a script that looks or takes: µs to wait, and µs until each bucket is full."""
+
+
+class Guess(NamedTuple):
+    """A try of a password: the keys of the login or account, all on one slot."""
+
+    devices: str
+    mark: str
+    of_device: list[Held]
+    of_strangers: list[Held]
+
+    def own(self, known: bool) -> list[Held]:
+        """The buckets that count it, on a device that is known or not."""
+        return self.of_device if known else self.of_strangers
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try to sign in by a password. `by_name`: the buckets of the typed name and the address.
+    `taken`: those that it has taken a token of. `successes`: those that a success takes of."""
+
+    login: str
+    address: str
+    device_key: str | None
+    by_name: list[list[Held]] = field(default_factory=list)
+    taken: list[list[Held]] = field(default_factory=list)
+    successes: list[Held] = field(default_factory=list)
+
+
+class Throttle:
+    """Every method that counts, except `account`, raises RateLimited beyond the limit. A refusal
+    writes nothing.
+
+    An attempt counts before its result is known: otherwise parallel guesses would all pass. If it
+    succeeds, the count is taken back. Subjects are kept as digests: they are people's names.
+    """
+
+    def __init__(self, client: "redis.Redis", settings: Settings) -> None:
+        self._redis = client
+        self._scripts = Scripts(client)
+        self._limits = settings.limits
+
+    def anonymous(self, use: Use) -> list[Quota]:
+        """Take a token of the address of somebody without a session; answers what is left."""
+        return self._take(self._addresses(use.limit, use.address))
+
+    def page(self, owner: str) -> None:
+        """Count a page by a browser in which somebody has signed in before, or by the session that
+        a program ends with it."""
+        self._take(held(self._limit("page"), digest(owner), target=""))
+
+    def login(self, login: str, address: str, device_key: str | None = None) -> Attempt:
+        """Whether a login may be tried, by the name that was typed, known or not, and by address.
+        On a device that knows the name, only the device counts. `account` takes the tokens."""
+        guess = self._logins(login, address, device_key)
+        of_address = self._addresses("login", address)
+        known, own, found = self._look(guess, of_address)
+        counted = [(guess.own(known), own)]
+        # Known devices ignore the address limit, and take nothing of it.
+        counted += [] if known else [(of_address, found)]
+        judge(counted)
+        by_name = [buckets for buckets, _ in counted]
+        return Attempt(login, address, device_key, by_name=by_name)
+
+    def account(self, attempt: Attempt, user_id: str | None) -> bool:
+        """Count an attempt by all that `login` looked at and by account; by what was typed if no
+        account has that name. Answers whether it may be tried. Raises RateLimited after too many
+        right passwords: those need the password, so no stranger can cause it.
+
+        An account has two names. RateLimited for one name, after guesses at the other, would show
+        that both belong to the same person. So that case answers False.
+        """
+        subject = user_id or attempt.login
+        guess = self._accounts(subject, attempt.address, attempt.device_key)
+        attempt.successes = self._successes(subject)
+        known, own, found = self._look(guess, attempt.successes)
+        judge([(attempt.successes, found)])
+        allowed = not own[0]
+        wanted = [*attempt.by_name, *([guess.own(known)] if allowed else [])]
+        answers = self._take_each(wanted)
+        attempt.taken = [
+            buckets for buckets, one in zip(wanted, answers, strict=True) if not one[0]
+        ]
+        try:
+            judge(list(zip(attempt.by_name, answers, strict=False)))
+        except RateLimited:  # others were faster, since `login` looked
+            self._give_back(attempt.taken)
+            raise
+        return len(attempt.taken) == len(attempt.by_name) + 1
+
+    def logged_in(self, attempt: Attempt) -> None:
+        """Count an attempt that was right, and take back this attempt alone: earlier guesses stay
+        counted. Else a guesser could reset the count by logging in to their own account."""
+        self._take(attempt.successes)
+        self._give_back(attempt.taken)
+
+    def signed_in(self, user_id: str) -> None:
+        """Count a sign-in that is right, by another way than a password."""
+        self._take(self._successes(user_id))
+
+    def let_in(self, user_id: str, client_id: str) -> None:
+        """Count a session of a program that its user let in, by both: a program that is remembered
+        needs no click, so it must not use up the sign-ins of its user."""
+        self._take(self._successes(f"{user_id} {client_id}"))
+
+    def knows(self, user_id: str, device_key: str | None) -> bool:
+        """Whether a device has signed in to an account before, by the key that it shows."""
+        if not device_key:
+            return False
+        with guarded():
+            devices = self._accounts(user_id, "", None).devices
+            return self._redis.zscore(devices, digest(device_key)) is not None
+
+    def recognise(self, logins: Sequence[str], user_id: str, device_key: str) -> None:
+        """Know a device that has signed in, by each name that its account can sign in with."""
+        guesses = [self._logins(login, "", device_key) for login in logins]
+        self._learn([*guesses, self._accounts(user_id, "", device_key)])
+
+    def forgive(self, user_id: str, logins: Sequence[str], address: str) -> None:
+        """Forget the attempts at an account, from this address and from everywhere, because its
+        owner has reset the password."""
+        guesses = [self._accounts(user_id, address, None)]
+        guesses += [self._logins(login, address, None) for login in logins]
+        self._drop(
+            [
+                *self._passwords(user_id),
+                *self._codes(user_id),
+                *self._successes(user_id),
+                *(b for one in guesses for b in one.of_strangers),
+            ]
+        )
+
+    def forget(self, user_id: str, logins: Sequence[str]) -> None:
+        """Forget all devices of an account, under each of its names."""
+        guesses = [self._accounts(user_id, "", None)]
+        guesses += [self._logins(login, "", None) for login in logins]
+        self._forget([one.devices for one in guesses])
+
+    def forget_login(self, login: str) -> None:
+        """Forget all devices that are known under a name that an account gives up."""
+        self._forget([self._logins(login, "", None).devices])
+
+    def password(self, user_id: str) -> None:
+        """Count a signed-in user's attempt at their password, right or wrong."""
+        confirmed = held(self._limit("confirm"), user_id, user="")
+        self._take([*self._passwords(user_id), *confirmed])
+
+    def password_right(self, user_id: str) -> None:
+        self._drop(self._passwords(user_id))
+
+    def registration(self, address: str) -> None:
+        self._take(self._addresses("register", address))
+
+    def reset(self, address: str) -> None:
+        """Count a request for a reset, or a reset, by address; never by account."""
+        self._take(self._addresses("reset", address))
+
+    def code(self, user_id: str) -> None:
+        """Count a code of a second factor: there are only a million of them."""
+        self._take(self._codes(user_id))
+
+    def code_right(self, user_id: str) -> None:
+        self._drop(self._codes(user_id))
+
+    def mail(self, kind: str, recipient: str) -> None:
+        """Count a mail by kind and mailbox: no mailbox is flooded, and no kind blocks another."""
+        self._take(held(self._limit("reset"), digest(f"{kind} {recipient}"), target=""))
+
+    def refresh_from(self, address: str) -> None:
+        """Count a refresh by address, before PostgreSQL is asked about a token without a proof."""
+        self._take(self._addresses("refresh", address))
+
+    def refreshed_from(self, address: str) -> None:
+        """Take `refresh_from` back: the token was right, or a server did not answer."""
+        self._give_back([self._addresses("refresh", address)])
+
+    def refresh(self, session_id: str) -> None:
+        """Count a refresh with a token of this session."""
+        self._take(held(self._limit("refresh"), session_id, session=""))
+
+    def program(self, client_id: str) -> None:
+        """Count a request of a program that has shown its secret."""
+        self._take(held(self._limit("token"), client_id, user=""))
+
+    def program_guess(self, address: str) -> None:
+        """Count by address what was wrong: the name of a program, its secret, a code, a token."""
+        self._take(self._addresses("guess", address))
+
+    def passkey_guess(self, address: str) -> None:
+        """Count by address the answer of a passkey that was wrong."""
+        self._take(self._addresses("passkey-answer", address))
+
+    def google_guess(self, address: str) -> None:
+        """Count by address an ID token that was wrong."""
+        self._take(self._addresses("google", address))
+
+    def google(self, subject: str) -> None:
+        """Count an ID token that is right, by the Google account."""
+        self._take(held(self._limit("google"), digest(f"google {subject}"), user=""))
+
+    def _logins(self, login: str, address: str, device_key: str | None) -> Guess:
+        return self._guesses(digest(f"login {login}"), address, device_key)
+
+    def _accounts(self, subject: str, address: str, device_key: str | None) -> Guess:
+        return self._guesses(digest(f"account {subject}"), address, device_key)
+
+    def _guesses(self, owner: str, address: str, device_key: str | None) -> Guess:
+        mark = digest(device_key) if device_key else ""
+        everywhere = held(self._limit("login"), owner, target="")
+        here = held(self._limit("login-here"), owner, target=network(address))
+        of_device = held(self._limit("login-device"), owner, target=mark)
+        return Guess(f"devices:{{{owner}}}", mark, of_device, everywhere + here)
+
+    def _successes(self, subject: str) -> list[Held]:
+        return held(self._limit("sign-in"), digest(f"account {subject}"), user="")
+
+    def _addresses(self, name: str, address: str) -> list[Held]:
+        return held(self._limit(name), network(address), address="")
+
+    def _passwords(self, user_id: str) -> list[Held]:
+        return held(self._limit("password"), user_id, user="")
+
+    def _codes(self, user_id: str) -> list[Held]:
+        return held(self._limit("code"), user_id, user="")
+
+    def _limit(self, name: str) -> tuple[str, Limit]:
+        return name, self._limits[name]
+
+    def _take(self, buckets: list[Held]) -> list[Quota]:
+        (answer,) = self._take_each([buckets])
+        return judge([(buckets, answer)])
+
+    def _take_each(self, wanted: Sequence[list[Held]]) -> list[Answer]:
+        """For each list: one token of each bucket, or of none. A list is on one slot. One round
+        trip for all lists."""
+        return self._scripts.run_all([taking(buckets) for buckets in wanted])
+
+    def _look(self, guess: Guess, others: list[Held]) -> tuple[bool, Answer, Answer]:
+        """Whether the device is known, and what its own buckets and `others` hold: one round trip
+        that changes nothing."""
+        buckets = guess.of_device + guess.of_strangers
+        keys = [guess.devices, *(one.key for one in buckets)]
+        look = Call(_LOOK, keys, [*sizes(buckets), guess.mark])
+        (known, *own), found = self._scripts.run_all([look, looking(others)])
+        return bool(known), own, found
+
+    def _give_back(self, taken: Sequence[list[Held]]) -> None:
+        self._scripts.run_all([giving(buckets) for buckets in taken])
+
+    def _learn(self, guesses: Sequence[Guess]) -> None:
+        kept = [KNOWN_DEVICES, KNOWN_SECONDS]
+        self._scripts.run_all([Call(_LEARN, [one.devices], [one.mark, *kept]) for one in guesses])
+
+    def _drop(self, buckets: Sequence[Held]) -> None:
+        self._forget([one.key for one in buckets])
+
+    def _forget(self, keys: Sequence[str]) -> None:
+        with guarded():
+            pipe = self._redis.pipeline(transaction=False)
+            for key in keys:
+                pipe.delete(key)
+            pipe.execute()

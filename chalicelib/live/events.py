@@ -1,0 +1,151 @@
+"""What sockets are sent unasked, and which sockets may get it: the one table of events."""
+
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
+
+from pydantic import Field
+from pydantic_core import to_json
+
+from chalicelib.wire import Model
+
+M = TypeVar("M", bound=Model)
+
+
+class Socket(NamedTuple):
+    """An open socket of a user, with the scopes and the client that it was opened with. `young`:
+    its `$connect` may not have been answered yet."""
+
+    user_id: str
+    connection_id: str
+    session_id: str
+    client_id: str | None = None
+    scopes: frozenset[str] = frozenset()
+    young: bool = False
+
+    @property
+    def first_party(self) -> bool:
+        """Whether it belongs to a client of our own, not to a program that the user let in."""
+        return self.client_id is None
+
+    @property
+    def entry(self) -> str:
+        """How Redis keeps it among its user's: "<connection> <session>,<client>,<scope>,…"."""
+        grant = [self.session_id, self.client_id or "", *sorted(self.scopes)]
+        return f"{self.connection_id} {','.join(grant).rstrip(',')}"
+
+    @classmethod
+    def read(cls, user_id: str, entry: str, *, young: bool = False) -> Self:
+        """The socket of an entry. One that an earlier version wrote names no scopes: it has
+        none, so it gets no event."""
+        connection_id, _, grant = entry.partition(" ")
+        session_id, client_id, *scopes = [*grant.split(","), ""]
+        granted = frozenset(filter(None, scopes))
+        return cls(user_id, connection_id, session_id, client_id or None, granted, young)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[M]):
+    """A row of the table: what an event says, the scope that a socket needs to get it, and whether
+    only clients of our own get it. Without a scope it is about the socket itself, and any may get
+    it. `tag`: what it is about, in a word of chalicelib/edge/asyncapi/__init__.py."""
+
+    name: str
+    model: type[M]
+    scope: str | None
+    first_party: bool = False
+    tag: str = ""
+
+    def of(self, data: M) -> "Event":
+        return Event(self, data)
+
+    def may_reach(self, socket: Socket) -> bool:
+        granted = self.scope is None or self.scope in socket.scopes
+        return granted and (socket.first_party or not self.first_party)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event to be sent. There is none that is not in the table."""
+
+    kind: Kind[Any]
+    data: Model
+
+    def __post_init__(self) -> None:
+        if EVENTS.get(self.kind.name) is not self.kind:
+            raise ValueError(f"the event {self.kind.name} is not declared")
+        if not isinstance(self.data, self.kind.model):
+            raise TypeError(f"the event {self.kind.name} says something else")
+
+    def to_wire(self) -> bytes:
+        return to_json({"event": self.kind.name, "data": self.data})
+
+
+EVENTS: dict[str, Kind[Any]] = {}
+
+
+def declare(
+    name: str, model: type[M], *, scope: str | None, first_party: bool = False, tag: str = ""
+) -> Kind[M]:
+    """Add a row to the table. Refuses a name that is taken."""
+    if name in EVENTS:
+        raise ValueError(f"event defined twice: {name}")
+    kind = Kind(name, model, scope, first_party, tag)
+    EVENTS[name] = kind
+    return kind
+
+
+EndedBy = Literal[
+    "signed_out",
+    "password_changed",
+    "too_many_sessions",
+    "account_suspended",
+    "account_deleted",
+    "revoked",
+]
+"""Why a session ended. A thief who holds the session reads it too. So what the service found out
+about a thief is `revoked`, like everything that has no word of its own."""
+
+
+class SessionEnded(Model):
+    """The session of this socket has ended, and the socket is closed. The user has to sign in
+    again."""
+
+    reason: EndedBy = Field(
+        description="`signed_out`: the user ended the session, here or on another device, or took "
+        "back what a program may do. `password_changed`: it was changed or reset. "
+        "`too_many_sessions`: the user signed in again, and the oldest session gave way. "
+        "`account_suspended`, `account_deleted`: the account was suspended, or deleted. "
+        "`revoked`: anything else. More reasons may come: take one that you do not know for "
+        "`revoked`."
+    )
+
+
+class SocketClosing(Model):
+    """This socket is closed. Its session may still be valid. Connect again, and sync."""
+
+    reason: Literal["too_many_sockets", "unknown_socket"] = Field(
+        description="`too_many_sockets`: the session has opened more, and the oldest gave way: "
+        "connect again only when the user comes back to this window. `unknown_socket`: the server "
+        "has lost this socket, or its session has ended: connect again with a new ticket."
+    )
+
+
+class SocketLimited(Model):
+    """This socket sent on although its frames were refused, and is closed."""
+
+    retry_after: int = Field(
+        description="Seconds to wait before you connect again, and then send less."
+    )
+
+
+SESSION_ENDED = declare("session.ended", SessionEnded, scope=None, tag="Connection")
+CLOSING = declare("socket.closing", SocketClosing, scope=None, tag="Connection")
+RATE_LIMITED = declare("rate_limited", SocketLimited, scope=None, tag="Connection")
+
+SURPLUS = CLOSING.of(SocketClosing(reason="too_many_sockets"))
+UNKNOWN = CLOSING.of(SocketClosing(reason="unknown_socket"))
+
+
+def ended(reason: EndedBy) -> Event:
+    """The event for the sockets of a session that ends."""
+    return SESSION_ENDED.of(SessionEnded(reason=reason))

@@ -1,0 +1,103 @@
+"""Sockets come and go: who is online, and who sees that."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from chalicelib.auth.models import Identity
+from chalicelib.config import Settings
+from chalicelib.errors import Unauthorized, Unavailable
+from chalicelib.live.connections import socket_of
+from chalicelib.live.events import SURPLUS, UNKNOWN, ended
+from chalicelib.messages.models import PresenceList, UserPresence
+
+if TYPE_CHECKING:
+    from chalicelib.auth.sessions.service import Auth
+    from chalicelib.live.connections import Connections
+    from chalicelib.live.gateway import Gateway
+    from chalicelib.messages.store import MessageStore
+
+
+class Presence:
+    """A user is online while they have a socket of one of our own clients open."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        connections: "Connections",
+        gateway: "Gateway",
+        store: "Callable[[], MessageStore]",
+        auth: "Callable[[], Auth]",
+    ) -> None:
+        self._sockets_per_session = settings.sockets_per_session
+        self._connections = connections
+        self._gateway = gateway
+        self._store = store
+        self._auth = auth
+
+    def connected(self, identity: Identity, connection_id: str) -> None:
+        """Record a socket. Raises Unauthorized when its session was revoked meanwhile."""
+        try:
+            others = self._connections.open(identity, connection_id)
+            # A revoke that ran before the record was written cannot have deleted it: look again.
+            if not self._auth().still_valid(identity):
+                raise Unauthorized()
+            same = [socket for socket in others if socket.session_id == identity.session_id]
+            surplus = same[: max(0, len(same) + 1 - self._sockets_per_session)]
+            self._gateway.dismiss(surplus, SURPLUS)
+        except Exception:
+            # API Gateway never tells of the end of a socket whose $connect was refused.
+            with suppress(Unavailable):
+                self.disconnected(connection_id)
+            raise
+        if identity.client_id is None and not others:
+            self._gateway.tell_presence({identity.user_id: None})
+
+    def disconnected(self, connection_id: str) -> None:
+        """Forget a socket."""
+        found = self._connections.forget(connection_id)
+        if found is None:
+            return
+        user_id, left_at = found
+        if left_at:
+            self._gateway.tell_presence({user_id: left_at})
+
+    def watch(self, watcher: Identity, user_ids: list[str]) -> PresenceList:
+        """The presence of users now and, by events, for a quarter of an hour; a ping renews that.
+
+        Leaves out users with whom the watcher has no chat in which both have written.
+        """
+        known = self._store().acquainted(watcher.user_id, user_ids) if user_ids else set()
+        visible = [user_id for user_id in dict.fromkeys(user_ids) if user_id in known]
+        found = self._connections.watch(watcher, visible)
+        return PresenceList(
+            items=[
+                UserPresence(user_id=user_id, online=how.online, last_seen_at=how.last_seen_at)
+                for user_id, how in zip(visible, found, strict=True)
+            ]
+        )
+
+    def ping(self, pinger: Identity) -> None:
+        """Keep the socket's record alive, and every few minutes renew whom it watches.
+
+        Raises Unauthorized if Redis has lost the socket from its user's list: it would get no more
+        events. Its client connects again and syncs.
+        """
+        watching = self._connections.renew(pinger)
+        if watching is None:
+            self._gateway.dismiss([socket_of(pinger)], UNKNOWN)
+            raise Unauthorized()
+        if watching:
+            self.watch(pinger, watching)
+
+    def check(self, caller: Identity) -> None:
+        """Check that a socket's session stands and that events reach it: every minute, and when
+        Redis does not know the session. Raises Unauthorized.
+
+        A revoke may have died, or Redis not have answered, before it dropped the session's sockets.
+        """
+        if not self._auth().still_valid(caller):
+            self._gateway.dismiss([socket_of(caller)], ended("revoked"))
+            raise Unauthorized()
+        self.ping(caller)

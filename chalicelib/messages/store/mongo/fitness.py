@@ -1,0 +1,86 @@
+"""Whether a server can keep chats, found out before anybody's message depends on it."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+
+from pydantic import ValidationError
+from pymongo.errors import OperationFailure
+
+from chalicelib.errors import NotAnswered, Unavailable
+from chalicelib.ids import direct_chat_id, new_id
+from chalicelib.messages.content import TextContent
+from chalicelib.messages.models import Draft, NewMessage
+from chalicelib.messages.store import StoreUnfit
+from chalicelib.messages.store.mongo.messages import MongoMessages
+from chalicelib.wire import now
+
+NEEDS = (
+    "MESSAGES_URL: this server cannot keep chats. It must be MongoDB 4.2 or newer, because "
+    "updates are sent as aggregation pipelines; servers that only speak its protocol may lack them"
+)
+
+
+def require_fit(url: str) -> None:
+    """Play a chat through, on collections of its own that are dropped then.
+
+    Raises StoreUnfit with a sentence for the operator, or Unavailable. Versions that a server
+    tells of itself are not asked for: servers that imitate MongoDB tell one as well.
+    """
+    store = MongoMessages(url, prefix=f"fitness_{new_id()}_")
+    try:
+        wrong = next(_differences(store), None)
+    except ValidationError:
+        wrong = "text in an update"
+    except OperationFailure as error:
+        raise StoreUnfit(f"{NEEDS} (it answers with error {error.code}).") from None
+    finally:
+        with suppress(Unavailable, OperationFailure):
+            store.drop()
+        store.close()
+    if wrong is not None:
+        raise StoreUnfit(f"{NEEDS} (it is wrong about: {wrong}).")
+
+
+def _differences(store: MongoMessages) -> Iterator[str]:
+    """What the server does otherwise than MongoDB."""
+    ana, bo, at = new_id(), new_id(), now()
+    chat_id = direct_chat_id(ana, bo)
+    store.open_direct(chat_id, members=(ana, bo), at=at)
+    # In an expression, each of these would be something else than text.
+    draft = Draft(client_id="$last_rev", content=TextContent(kind="text", text="$$ROOT"))
+    new = NewMessage.of(draft, chat_id=chat_id, sender_id=ana)
+    sent = store.append(new, unanswered=1)
+    if sent is None or sent.message != new.at(1, sent.message.created_at):
+        yield "sending"
+        return
+    # As if the sender had died: the next one that reads the chat finds the message in the outbox.
+    store._db.messages.delete_one({"_id": new.id})
+    if [one.message for one in store.pending(before=at + timedelta(hours=1), limit=9)] != [
+        sent.message
+    ]:
+        yield "the outbox"
+    store.settle(sent.message, published=False)
+    if store.pending(before=at + timedelta(hours=1), limit=9):
+        yield "settling"
+    events = store.unpublished(limit=9)
+    store.published(events)
+    if {one.id for one in events} != {chat_id, sent.message.id} or store.unpublished(limit=9):
+        yield "events"
+    changes = store.changes(chat_id, member=bo, since=0, limit=9)
+    if changes is None or changes.items != [sent.message]:
+        yield "catching up"
+    chats = store.chats(bo, limit=9)
+    if [(one.last_message, one.unread_count) for one in chats] != [(sent.message, 1)]:
+        yield "listing"
+    moved = store.move_cursors(chat_id, member=bo, read=1)
+    if moved is None or not moved.moved:
+        yield "receipts"
+    with suppress(NotAnswered):
+        store.append(new.model_copy(update={"id": new_id(), "client_id": "2"}), unanswered=1)
+        yield "what nobody answered"
+    if store.acquainted(ana, [bo]):
+        yield "who does not know whom"
+    answer = NewMessage.of(draft, chat_id=chat_id, sender_id=bo)
+    if store.append(answer, unanswered=1) is None or store.acquainted(ana, [bo, new_id()]) != {bo}:
+        yield "who knows whom"

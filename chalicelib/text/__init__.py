@@ -1,0 +1,1 @@
+"""Text: which characters show something, addresses of e-mail, sentences about bad input."""

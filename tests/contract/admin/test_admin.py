@@ -1,0 +1,450 @@
+"""Roles, suspensions and the audit log: PostgreSQL, and the stand-in for it, held to the same."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from chalicelib.admin.models import AccountQuery, AuditQuery, Parties, Standing
+from chalicelib.admin.service import Admin
+from chalicelib.admin.store import AdminStore
+from chalicelib.auth.models import Client, Identity, Session
+from chalicelib.auth.sessions.service import Auth
+from chalicelib.auth.sessions.tokens import AccessTokens
+from chalicelib.auth.store import AccountStore
+from chalicelib.drivers.postgres import Postgres
+from chalicelib.errors import AppError, Forbidden, LastAdmin
+from chalicelib.ids import new_id
+from chalicelib.scopes import SCOPES, Role
+from chalicelib.users.models import Profile
+from chalicelib.users.names import ReservedNames
+from chalicelib.users.service import Users
+from chalicelib.users.store import UserStore
+from tests.contract.accounts import (
+    MONTH,
+    NOW,
+    Stores,
+    connecting,
+    either,
+    session_of,
+    wait_until_blocked,
+)
+from tests.unit.auth.fake_tables import (
+    FakeAccountStore,
+    FakeAdminStore,
+    FakeProfileCache,
+    FakeUserStore,
+    Tables,
+)
+from tests.unit.auth.fakes import (
+    FakeRevocation,
+    FakeSockets,
+    FakeThrottle,
+    FakeTickets,
+    auth_settings,
+)
+
+DESK = Client(address="192.0.2.77", user_agent="Desk/1")
+SETTINGS = auth_settings()
+
+
+@dataclass
+class Staffed(Stores):
+    """All stores over the same tables."""
+
+    admin: AdminStore
+
+    def holder(self, *roles: Role) -> Profile:
+        """A new user who has these roles."""
+        user, _ = self.account()
+        for role in roles:
+            self.grant(user, role)
+        return user
+
+    def grant(self, user: Profile, role: Role) -> None:
+        with self.admin.act(None, user.id):
+            self.admin.grant(user.id, role, NOW)
+
+    def suspend(self, user: Profile, reason: str = "Spam") -> None:
+        with self.admin.act(None, user.id):
+            self.admin.suspend(user.id, reason, NOW)
+
+    def service(self) -> Admin:
+        """The service over these stores, with stand-ins for Redis."""
+        tokens, throttle = AccessTokens(SETTINGS), FakeThrottle(SETTINGS)
+        auth = Auth(
+            SETTINGS,
+            revocation=FakeRevocation(),
+            tickets=FakeTickets(),
+            tokens=lambda: tokens,
+            store=lambda: self.accounts,
+            throttle=lambda: throttle,
+            sockets=FakeSockets,
+        )
+        users = Users(store=self.users, cache=FakeProfileCache(), names=ReservedNames)
+        return Admin(store=self.admin, auth=auth, users=users)
+
+
+def over(postgres: Postgres) -> Staffed:
+    return Staffed(AccountStore(postgres), UserStore(postgres), AdminStore(postgres))
+
+
+def fakes() -> Staffed:
+    tables = Tables()
+    return Staffed(FakeAccountStore(tables), FakeUserStore(tables), FakeAdminStore(tables))
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def stores(request: pytest.FixtureRequest) -> Iterator[Staffed]:
+    yield from either(request, fakes, over)
+
+
+@pytest.fixture
+def connect(postgres_url: str) -> Iterator[Callable[[], Staffed]]:
+    yield from connecting(postgres_url, over)
+
+
+class TestAct:
+    def test_finds_how_both_stand(self, stores: Staffed) -> None:
+        admin, ana = stores.holder("admin", "moderator"), stores.holder()
+        stores.suspend(ana)
+
+        with stores.admin.act(admin.id, ana.id) as parties:
+            assert parties == Parties(
+                Standing(frozenset({"admin", "moderator"}), False), Standing(frozenset(), True)
+            )
+        with stores.admin.act(admin.id, admin.id) as (actor, target):
+            assert actor == target
+
+    def test_does_not_find_operators_strangers_and_the_deleted(self, stores: Staffed) -> None:
+        ana = stores.holder()
+        stores.accounts.erase(ana.id, NOW, checked="hash")
+
+        with stores.admin.act(None, new_id()) as parties:
+            assert parties == Parties(None, None)
+        with stores.admin.act(ana.id, ana.id) as parties:
+            assert parties == Parties(None, None)
+
+
+class TestRoles:
+    def test_are_granted_and_taken(self, stores: Staffed) -> None:
+        ana = stores.holder("moderator", "admin", "admin")
+        assert stores.accounts.roles(ana.id) == {"admin", "moderator"}
+
+        with stores.admin.act(None, ana.id):
+            for _ in range(2):
+                stores.admin.take(ana.id, "admin")
+
+        assert stores.accounts.roles(ana.id) == {"moderator"}
+
+    def test_come_with_the_session(self, stores: Staffed) -> None:
+        user, session = stores.account()
+        stores.grant(user, "admin")
+
+        found = stores.accounts.session(session.id)
+
+        assert found is not None
+        assert found.roles == {"admin"}
+
+    def test_go_with_the_account(self, stores: Staffed) -> None:
+        admin, _ = stores.holder("admin"), stores.holder("admin")
+        stores.suspend(admin)
+
+        assert stores.accounts.erase(admin.id, NOW, checked="hash") is not None
+
+        assert stores.accounts.roles(admin.id) == frozenset()
+
+
+class TestSuspend:
+    def test_keeps_the_first_time_and_the_last_reason(self, stores: Staffed) -> None:
+        ana = stores.holder()
+        stores.suspend(ana)
+        with stores.admin.act(None, ana.id):
+            stores.admin.suspend(ana.id, "Worse", NOW + MONTH)
+
+        seen = stores.admin.account(ana.id, NOW)
+
+        assert seen is not None
+        assert (seen.suspended_at, seen.suspension_reason) == (NOW, "Worse")
+
+    def test_opens_no_session_until_the_user_is_restored(self, stores: Staffed) -> None:
+        ana = stores.holder()
+        stores.suspend(ana)
+        found = stores.accounts.credential_for(ana.username)
+        assert found is not None
+        assert found.suspended
+        session = session_of(ana.id)
+
+        assert stores.accounts.open_session(session, "hash", known=False) is None
+        assert stores.accounts.session(session.id) is None
+        with stores.admin.act(None, ana.id):
+            stores.admin.restore(ana.id)
+        assert stores.accounts.open_session(session, "hash", known=False) == []
+
+
+class TestAccounts:
+    def names(self, stores: Staffed, limit: int = 9, **query: Any) -> list[str]:
+        found = stores.admin.accounts(AccountQuery(**query), now=NOW, limit=limit)
+        return [one.username for one in found]
+
+    def test_are_found_by_prefix_from_a_name_on(self, stores: Staffed) -> None:
+        prefix = stores.holder().username[:14]
+        names = [f"{prefix}{end}" for end in ("_", "_a", "0", "z", "zz")]
+        for name in names:
+            stores.account(username=name, email=f"{name}@example.org")
+        names.sort()
+
+        assert self.names(stores, username=f"{prefix}z") == [f"{prefix}z", f"{prefix}zz"]
+        assert self.names(stores, username=f"{prefix}_") == [f"{prefix}_", f"{prefix}_a"]
+        found = self.names(stores, username=prefix)
+        assert sorted(found) == found
+        assert set(names) < set(found)
+        assert self.names(stores, username=prefix, cursor=found[2]) == found[3:]
+        assert self.names(stores, 2, username=prefix) == found[:2]
+
+    def test_are_found_by_exact_address(self, stores: Staffed) -> None:
+        ana = stores.holder()
+
+        assert self.names(stores, email=ana.email) == [ana.username]
+        assert self.names(stores, email=f"x{ana.email}") == []
+        assert self.names(stores, email=ana.email, username="zzz") == []
+
+    def test_say_how_many_sessions_stand(self, stores: Staffed) -> None:
+        user, session = stores.account()
+        stores.login(user)
+        stores.login(user, expires_at=NOW)
+        stores.accounts.revoke(user.id, session.id, NOW)
+
+        seen = stores.admin.account(user.id, NOW)
+
+        assert seen is not None
+        assert (seen.sessions, seen.roles, seen.email) == (1, [], user.email)
+
+    def test_that_were_deleted_are_not_found(self, stores: Staffed) -> None:
+        ana = stores.holder()
+        stores.accounts.erase(ana.id, NOW, checked="hash")
+
+        assert stores.admin.account(ana.id, NOW) is None
+        assert self.names(stores, username=ana.username) == []
+
+
+class TestAudit:
+    def log(self, stores: Staffed, **query: Any) -> list[tuple[str, str, str, str | None]]:
+        found = stores.admin.audit(AuditQuery(**query), limit=9)
+        return [(one.actor, one.action, one.target, one.address) for one in found]
+
+    def test_is_read_newest_first_by_what_is_asked(self, stores: Staffed) -> None:
+        one, two, whom = new_id(), new_id(), new_id()
+        acts: list[Any] = [
+            (one, "user.suspend", whom, "192.0.2.1"),
+            (two, "user.restore", whom, "2001:db8::1"),
+            (one, "admin.grant", two, "192.0.2.1"),
+            ("operator", "admin.grant", one, None),
+        ]
+        for actor, action, target, address in acts:
+            with stores.admin.act(None, target):
+                stores.admin.record(actor, action, target, address=address, now=NOW)
+
+        assert self.log(stores)[:4] == acts[::-1]
+        assert self.log(stores, actor=one) == [acts[2], acts[0]]
+        assert self.log(stores, target=whom) == [acts[1], acts[0]]
+        assert self.log(stores, target=whom, action="user.restore") == [acts[1]]
+        assert self.log(stores, actor="operator")[0] == acts[3]
+        newest = stores.admin.audit(AuditQuery(), limit=1)[0]
+        assert newest.at == NOW
+        assert self.log(stores, cursor=newest.id)[:3] == acts[2::-1]
+
+    def test_forgets_addresses_of_long_ago_and_nothing_else(self, stores: Staffed) -> None:
+        who, whom = new_id(), new_id()
+        for days in (3, 2, 1):
+            at = NOW - timedelta(days=days)
+            stores.admin.record(who, "user.suspend", whom, address="192.0.2.1", now=at)
+        old = timedelta(days=1, hours=12)
+
+        assert stores.admin.forget_addresses(NOW, old, 1) == 1
+        assert stores.admin.forget_addresses(NOW, old, 9) == 1
+        assert stores.admin.forget_addresses(NOW, old, 9) == 0
+
+        addresses = [address for *_, address in self.log(stores, actor=who)]
+        assert addresses == ["192.0.2.1", None, None]
+
+    def test_is_written_with_the_act_or_not_at_all(self, connect: Callable[[], Staffed]) -> None:
+        """On PostgreSQL alone: what is written last fails."""
+        stores = connect()
+        admin, ana = stores.holder("admin"), stores.holder()
+        identity = Identity(user_id=admin.id, session_id=new_id())
+        nul = Client(address="\x00", user_agent="")  # PostgreSQL takes no such text
+
+        with pytest.raises(Exception, match="NUL"):
+            stores.service().suspend(identity, nul, ana.id, "Spam")
+
+        seen = stores.admin.account(ana.id, NOW)
+        assert seen is not None
+        assert (seen.suspended_at, seen.sessions) == (None, 1)
+        assert self.log(stores, target=ana.id) == []
+
+
+class TestRaces:
+    """On PostgreSQL alone: connections that do things at the same moment."""
+
+    def test_two_admins_take_each_others_role_and_one_of_them_succeeds(
+        self, connect: Callable[[], Staffed]
+    ) -> None:
+        for _ in range(5):
+            pair = [connect(), connect()]
+            admins = [stores.holder("admin") for stores in pair]
+            barrier = threading.Barrier(2)
+
+            def take(
+                n: int,
+                pair: list[Staffed] = pair,
+                admins: list[Profile] = admins,
+                barrier: threading.Barrier = barrier,
+            ) -> type[Exception] | None:
+                identity = Identity(user_id=admins[n].id, session_id=new_id())
+                barrier.wait()
+                try:
+                    pair[n].service().take(identity, DESK, admins[1 - n].id, "admin")
+                except AppError as error:
+                    return type(error)
+                return None
+
+            with ThreadPoolExecutor(2) as pool:
+                outcomes = list(pool.map(take, range(2)))
+
+            assert sorted(map(str, outcomes)) == sorted(map(str, [None, Forbidden]))
+            winner = outcomes.index(None)
+            assert pair[0].accounts.roles(admins[winner].id) == {"admin"}
+            assert pair[0].accounts.roles(admins[1 - winner].id) == frozenset()
+
+    def test_the_last_two_admins_delete_their_accounts_and_one_of_them_stays(
+        self, connect: Callable[[], Staffed], postgres_url: str
+    ) -> None:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute("DELETE FROM user_roles WHERE role = 'admin'")
+        pair = [connect(), connect()]
+        admins = [stores.holder("admin") for stores in pair]
+        barrier = threading.Barrier(2)
+
+        def delete(n: int) -> type[Exception] | None:
+            barrier.wait()
+            try:
+                pair[n].accounts.erase(admins[n].id, NOW, checked="hash")
+            except AppError as error:
+                return type(error)
+            return None
+
+        with ThreadPoolExecutor(2) as pool:
+            outcomes = list(pool.map(delete, range(2)))
+
+        assert sorted(map(str, outcomes)) == sorted(map(str, [None, LastAdmin]))
+        stays = admins[outcomes.index(LastAdmin)]
+        assert pair[0].accounts.password_hash(stays.id) == "hash"
+        assert pair[0].accounts.roles(stays.id) == {"admin"}
+
+    @pytest.mark.parametrize("act", ["suspend", "take"])
+    def test_g5_a_sign_in_that_ran_meanwhile_is_ended(
+        self, connect: Callable[[], Staffed], postgres_url: str, act: str
+    ) -> None:
+        """The sign-in is held open while staff acts."""
+        ours, theirs = connect(), connect()
+        admin, mod = ours.holder("admin"), ours.holder("moderator")
+        late = session_of(mod.id)
+
+        with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
+            watch.autocommit = True
+            with ours.accounts._postgres.transaction():
+                assert ours.accounts.open_session(late, "hash", known=False) == []
+                done = pool.submit(self.act, theirs, act, admin, mod)
+                wait_until_blocked(watch, "users")
+            done.result(10)
+
+        found = ours.accounts.session(late.id)
+        assert found is not None
+        assert found.revoked_at is not None
+
+    @pytest.mark.parametrize("act", ["suspend", "take"])
+    def test_g5_a_sign_in_that_comes_meanwhile_waits_and_sees_it(
+        self, connect: Callable[[], Staffed], postgres_url: str, act: str
+    ) -> None:
+        """The act is held open while somebody signs in."""
+        ours, theirs = connect(), connect()
+        admin, mod = ours.holder("admin"), ours.holder("moderator")
+        late = session_of(mod.id)
+
+        def sign_in() -> tuple[list[str] | None, frozenset[str]]:
+            opened = theirs.accounts.open_session(late, "hash", known=False)
+            return opened, theirs.accounts.roles(mod.id)
+
+        with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
+            watch.autocommit = True
+            with ours.accounts._postgres.transaction():
+                self.act(ours, act, admin, mod)
+                signed_in = pool.submit(sign_in)
+                wait_until_blocked(watch)
+            opened, roles = signed_in.result(10)
+
+        if act == "suspend":
+            assert opened is None
+            assert ours.accounts.session(late.id) is None
+        else:
+            assert opened == []
+            assert roles == frozenset()
+
+    @pytest.mark.parametrize("act", ["suspend", "take"])
+    def test_g5_a_refresh_that_ran_meanwhile_is_ended(
+        self, connect: Callable[[], Staffed], postgres_url: str, act: str
+    ) -> None:
+        ours, theirs = connect(), connect()
+        admin, mod = ours.holder("admin"), ours.holder("moderator")
+        session = ours.login(mod)
+
+        with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
+            watch.autocommit = True
+            with ours.accounts._postgres.transaction():
+                assert self.rotate(ours, session)
+                done = pool.submit(self.act, theirs, act, admin, mod)
+                wait_until_blocked(watch, "sessions")
+            done.result(10)
+
+        found = ours.accounts.session(session.id)
+        assert found is not None
+        assert found.revoked_at is not None
+
+    @pytest.mark.parametrize("act", ["suspend", "take"])
+    def test_g5_a_refresh_that_comes_meanwhile_changes_nothing(
+        self, connect: Callable[[], Staffed], postgres_url: str, act: str
+    ) -> None:
+        ours, theirs = connect(), connect()
+        admin, mod = ours.holder("admin"), ours.holder("moderator")
+        session = ours.login(mod)
+
+        with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
+            watch.autocommit = True
+            with ours.accounts._postgres.transaction():
+                self.act(ours, act, admin, mod)
+                rotated = pool.submit(self.rotate, theirs, session)
+                wait_until_blocked(watch, "sessions")
+            assert not rotated.result(10)
+
+    def act(self, stores: Staffed, act: str, admin: Profile, whom: Profile) -> None:
+        identity = Identity(user_id=admin.id, session_id=new_id(), scopes=SCOPES["admin"])
+        if act == "suspend":
+            stores.service().suspend(identity, DESK, whom.id, "Spam")
+        else:
+            stores.service().take(identity, DESK, whom.id, "moderator")
+
+    def rotate(self, stores: Staffed, session: Session) -> bool:
+        return stores.accounts.rotate(
+            session,
+            current=b"2",
+            previous=session.current,
+            seed=b"seed",
+            now=NOW,
+            lifetime=timedelta(days=1),
+        )

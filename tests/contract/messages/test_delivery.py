@@ -1,0 +1,226 @@
+"""Messages to sockets that take nothing, minute after minute, on a real Redis."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from chalicelib.auth.models import Identity
+from chalicelib.drivers.redis import connect
+from chalicelib.live.connections import Connections
+from chalicelib.messages.content import TextContent
+from chalicelib.messages.models import Draft, Message
+from chalicelib.messages.service import Messages
+from chalicelib.wire import now
+from tests.contract.messages.store.room import Room
+from tests.contract.posts import Posts
+from tests.fakes import FakeMessageStore
+from tests.unit.messages.fakes import FakeBroker
+from tests.unit.settings import settings
+
+
+class World:
+    """Ana writes to Bo."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+        self.gateway = Posts(connections)
+        self.store, self.broker = FakeMessageStore(), FakeBroker()
+        self.room = Room(self.store)
+        # What is pending is redelivered at once.
+        impatient = settings().model_copy(update={"pending_after_seconds": -60})
+        self.messages = Messages(
+            impatient,
+            store=self.store,
+            connections=connections,
+            gateway=self.gateway,
+            broker=lambda: self.broker,
+            users=cast(Any, None),
+        )
+
+    def open(self, user_id: str, name: str, status: int = 200, **of: Any) -> None:
+        self.connections.open(Identity(user_id=user_id, session_id="s", **of), name)
+        if status != 200:
+            self.gateway.statuses[name] = status
+
+    def send(self) -> Message:
+        sender = Identity(user_id=self.room.ana, session_id="s", connection_id="a1")
+        draft = Draft(client_id="x", content=TextContent(kind="text", text="hi"))
+        return self.messages.send(sender, self.room.id, draft)[0]
+
+    def minutes(self, count: int) -> None:
+        """What the jobs do meanwhile; an acknowledgement is overdue after a second here."""
+        for _ in range(count):
+            time.sleep(1.1)
+            self.messages.redeliver_pending()
+            self.messages.push_overdue()
+
+    @property
+    def pending(self) -> list[Message]:
+        stored = self.store.pending(before=now() + timedelta(minutes=1), limit=9)
+        return [one.message for one in stored]
+
+    @property
+    def pushed(self) -> list[tuple[str, list[str]]]:
+        return [(event.message_id, event.user_ids) for event in self.broker.published]
+
+
+@pytest.fixture
+def world(redis_url: str) -> Iterator[World]:
+    client = connect(redis_url)
+    client.flushdb()
+    yield World(Connections(client, settings(delivered_within_seconds=1)))
+    client.close()
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_g1_g6_a_sick_device_of_the_sender_gets_the_message_later_and_its_user_no_push(
+    world: World, status: int
+) -> None:
+    world.open(world.room.ana, "a1")
+    world.open(world.room.ana, "a2", status)
+    world.gateway.stuck.add("a2")
+
+    message = world.send()
+    assert world.pending == [message]
+    world.minutes(2)
+    world.gateway.statuses.clear()
+    world.minutes(1)
+
+    assert "a2" in [to for to, event in world.gateway.sent if event["event"] == "message.new"]
+    assert world.pending == []
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+
+def test_g1_g6_who_reads_nothing_from_a_socket_is_pushed_to_once_and_loses_that_socket(
+    world: World,
+) -> None:
+    """API Gateway answers 429 when its buffer for a socket is full."""
+    world.open(world.room.bo, "b1", 429)
+
+    message = world.send()
+    assert (world.pending, world.pushed) == ([message], [])
+    world.minutes(3)
+
+    assert world.gateway.sent == [("b1", {"closed": True})]
+    assert world.connections.of([world.room.bo]) == []
+    assert world.pending == []
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+
+def test_g1_g6_nothing_is_lost_and_nobody_closed_while_the_accounts_rate_is_used_up(
+    world: World,
+) -> None:
+    """Then API Gateway answers everything 429."""
+    world.open(world.room.bo, "b1", 429)
+    world.gateway.stuck.add("b1")
+
+    message = world.send()
+    world.minutes(3)
+    assert world.pending == [message]
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+    world.gateway.statuses.clear()
+    world.minutes(1)
+    assert [to for to, event in world.gateway.sent if event["data"]["id"] == message.id] == ["b1"]
+    assert (world.pending, len(world.pushed)) == ([], 1)
+
+
+def test_g6_a_message_that_comes_during_connect_is_owed_and_not_pushed_at_once(
+    world: World,
+) -> None:
+    world.open(world.room.bo, "b1", 410)
+
+    message = world.send()
+
+    assert (world.pending, world.pushed) == ([], [])
+    world.minutes(1)
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+
+def test_g1_g6_who_cannot_be_posted_to_is_pushed_to_once_and_told_when_that_works(
+    world: World,
+) -> None:
+    world.open(world.room.bo, "b1", 500)
+
+    message = world.send()
+    world.minutes(3)
+    assert world.pending == [message]
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+    world.gateway.statuses.clear()
+    world.minutes(2)
+    assert [to for to, event in world.gateway.sent if event["data"]["id"] == message.id] == ["b1"]
+    assert world.pending == []
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+
+PROGRAM: dict[str, Any] = {"client_id": "board", "scopes": frozenset({"chats.read", "chats.write"})}
+
+
+@pytest.mark.parametrize("status", [200, 429, 500])
+def test_g1_g6_who_has_a_program_alone_connected_is_pushed_to_at_once_and_once(
+    world: World, status: int
+) -> None:
+    world.open(world.room.bo, "p1", status, **PROGRAM)
+
+    message = world.send()
+    assert (world.pending, world.pushed) == ([], [(message.id, [world.room.bo])])
+    world.minutes(2)
+
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+
+def test_g1_what_a_program_acknowledges_the_phone_still_owes(world: World) -> None:
+    world.open(world.room.bo, "b1")
+    world.open(world.room.bo, "p1", **PROGRAM)
+
+    message = world.send()
+    world.messages.delivered(world.connections.admit("p1"), message.chat_id, message.seq)
+    assert world.pushed == []
+    world.minutes(1)
+
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+
+def test_g6_a_message_that_could_not_be_settled_is_not_pushed_again(world: World) -> None:
+    world.store.fail_on = {"settle"}
+
+    message = world.send()
+    world.minutes(2)
+    world.store.fail_on = set()
+    world.minutes(1)
+
+    assert world.pending == []
+    assert world.pushed == [(message.id, [world.room.bo])]
+
+
+@pytest.mark.parametrize("minutes", [-5, 5], ids=["behind", "ahead"])
+def test_g1_what_is_pending_is_redelivered_in_time_whatever_clock_the_job_has(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    client = connect(redis_url)
+    client.flushdb()
+    world = World(Connections(client, settings()))
+    world.messages = Messages(
+        settings(pending_after_seconds=30),
+        store=world.store,
+        connections=world.connections,
+        gateway=world.gateway,
+        broker=lambda: world.broker,
+        users=cast(Any, None),
+    )
+    world.store.fail_on = {"settle"}
+    world.send()
+    world.store.fail_on = set()
+    with monkeypatch.context() as patch:
+        wrong = now() + timedelta(minutes=minutes)
+        patch.setattr("chalicelib.messages.service.now", lambda: wrong)
+        assert world.messages.redeliver_pending() == 0
+
+        half_a_minute = now() + timedelta(seconds=31)
+        patch.setattr(world.store, "now", lambda: half_a_minute)
+        assert world.messages.redeliver_pending() == 1
+    client.close()

@@ -1,0 +1,362 @@
+"""Codes, requests and pages under attack: what must be refused, and what must stand after it."""
+
+import base64
+import hashlib
+import hmac
+import json
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from tests.client import User
+from tests.cloud import Cloud
+from tests.e2e.oauth.oauth import (
+    CALLBACK,
+    CHALLENGE,
+    GOODBYE,
+    VERIFIER,
+    Browser,
+    Program,
+    asking,
+    call,
+    code_for,
+    granted,
+    post,
+    refused,
+    registered,
+    trade,
+)
+
+EVIL = "https://evil.example/"
+
+
+class TestCodes:
+    def test_a_code_that_comes_again_ends_what_it_made(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        code = code_for(browser, program, ana)
+        tokens = trade(browser.url, program, code).json()
+
+        refused(trade(browser.url, program, code), "invalid_grant")
+
+        assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 401
+        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        refused(post(browser.url, "/oauth2/token", program, **form), "invalid_grant")
+
+    @pytest.mark.parametrize(
+        ("changes", "error"),
+        [
+            ({"code_verifier": "x" * 43}, "invalid_grant"),
+            ({"code_verifier": CHALLENGE}, "invalid_grant"),
+            ({"code_verifier": "short"}, "invalid_request"),
+            ({"code_verifier": VERIFIER + "é"}, "invalid_request"),
+            ({"code_verifier": ""}, "invalid_request"),
+            ({"redirect_uri": EVIL}, "invalid_grant"),
+            ({"redirect_uri": ""}, "invalid_grant"),
+            ({"code": ""}, "invalid_request"),
+            ({"code": "made up"}, "invalid_grant"),
+        ],
+    )
+    def test_a_code_needs_its_verifier_and_its_address_and_one_try_is_all(
+        self,
+        browser: Browser,
+        program: Program,
+        ana: User,
+        changes: dict[str, str],
+        error: str,
+    ) -> None:
+        code = code_for(browser, program, ana)
+
+        refused(trade(browser.url, program, code, **changes), error)
+
+        if "code" not in changes:
+            refused(trade(browser.url, program, code), "invalid_grant")
+
+    def test_a_code_is_for_the_program_that_asked(
+        self, browser: Browser, cloud: Cloud, program: Program, ana: User
+    ) -> None:
+        other = registered(cloud)
+
+        code = code_for(browser, program, ana)
+
+        refused(trade(browser.url, other, code), "invalid_grant")
+
+        tokens = trade(browser.url, program, code).json()
+        refused(trade(browser.url, other, code), "invalid_grant")
+        assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 200
+
+    def test_a_code_that_leaked_without_its_verifier_ends_nothing(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        code = code_for(browser, program, ana)
+        tokens = trade(browser.url, program, code).json()
+
+        refused(trade(browser.url, program, code, code_verifier="x" * 43), "invalid_grant")
+
+        assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 200
+
+    def test_a_code_is_no_good_once_the_user_has_signed_out_of_the_page(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        code = code_for(browser, program, ana)
+        browser.submit(browser.get("/oauth2/logout"), "sign_out")
+
+        refused(trade(browser.url, program, code), "invalid_grant")
+
+
+class TestRequests:
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"redirect_uri": EVIL},
+            {"redirect_uri": CALLBACK + "&more=1"},
+            {"redirect_uri": CALLBACK.split("?")[0]},
+            {"redirect_uri": CALLBACK.replace("https", "http")},
+            {"redirect_uri": CALLBACK.replace("program.example", "program.example.evil.example")},
+            {"redirect_uri": CALLBACK.replace("program.example", "program.example@evil.example")},
+            {"redirect_uri": CALLBACK.upper()},
+            {"redirect_uri": 'x"\r\nSet-Cookie: a=b'},
+            {"redirect_uri": None},
+            {"client_id": None},
+            {"client_id": "nobody"},
+            {"client_id": "00000000-0000-7000-8000-0000000000ff"},
+            {"state": "x" * 5000},
+        ],
+    )
+    def test_nobody_is_sent_to_an_address_that_is_not_registered(
+        self, browser: Browser, program: Program, changes: dict[str, str | None]
+    ) -> None:
+        page = browser.visit(asking(browser.url, program, **changes))
+
+        assert (page.status, page.location) == (400, "")
+        assert page.title == "This did not work"
+        assert "evil" not in page.text
+
+    def test_nor_where_a_parameter_comes_twice(self, browser: Browser, program: Program) -> None:
+        page = browser.visit(asking(browser.url, program) + "&state=again")
+
+        assert (page.status, page.location) == (400, "")
+
+    @pytest.mark.parametrize(
+        ("changes", "error"),
+        [
+            ({"code_challenge": None}, "invalid_request"),
+            ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
+            ({"code_challenge_method": None}, "invalid_request"),
+            ({"code_challenge_method": "plain"}, "invalid_request"),
+            ({"code_challenge": "short"}, "invalid_request"),
+            ({"code_challenge": CHALLENGE + "\n"}, "invalid_request"),
+            ({"response_type": "token"}, "unsupported_response_type"),
+            ({"response_type": 'x"\\é'}, "unsupported_response_type"),
+            ({"response_type": None}, "invalid_request"),
+            ({"response_mode": "fragment"}, "invalid_request"),
+            ({"scope": "account"}, "invalid_scope"),
+            ({"scope": "phone admin.users"}, "invalid_scope"),
+            ({"scope": "offline_access"}, "invalid_scope"),
+            ({"scope": "authorize"}, "invalid_scope"),
+            ({"scope": "tokens.introspect"}, "invalid_scope"),
+            ({"scope": None}, "invalid_scope"),
+            ({"prompt": "none login"}, "invalid_request"),
+            ({"prompt": "shout"}, "invalid_request"),
+            ({"max_age": "-1"}, "invalid_request"),
+            ({"request": "e30.e30."}, "request_not_supported"),
+            ({"request_uri": EVIL}, "request_uri_not_supported"),
+        ],
+    )
+    def test_a_refusal_goes_to_the_program_with_the_issuer(
+        self,
+        browser: Browser,
+        program: Program,
+        changes: dict[str, str | None],
+        error: str,
+    ) -> None:
+        page = browser.visit(asking(browser.url, program, **changes))
+
+        assert page.status == 303
+        assert page.location.startswith(CALLBACK + "&")
+        assert (page.back["error"], page.back["state"]) == (error, "st&te")
+        assert page.back["iss"] == browser.url
+
+    def test_a_program_gets_no_more_than_it_is_registered_for(
+        self, browser: Browser, cloud: Cloud, ana: User
+    ) -> None:
+        small = registered(cloud, scopes=["openid"])
+        asked = "openid chats.read phone offline_access"
+
+        page = browser.sign_in(browser.visit(asking(browser.url, small, scope=asked)), ana)
+        assert "read your chats" not in page.text
+        code = browser.submit(page, "allow").back["code"]
+        tokens = trade(browser.url, small, code).json()
+
+        assert tokens["scope"] == "offline_access openid"
+        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        again = post(browser.url, "/oauth2/token", small, **form, scope=asked)
+        assert again.json()["scope"] == "offline_access openid"
+        for token in (tokens["access_token"], again.json()["access_token"]):
+            assert call(browser.url, "/v1/chats", token).status_code == 403
+
+    def test_a_refresh_gets_no_more_than_the_user_agreed_to(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        tokens = granted(browser, program, ana, scope="openid")
+
+        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        answer = post(browser.url, "/oauth2/token", program, **form, scope="openid chats.read")
+        refused(answer, "invalid_scope")
+
+    def test_prompt_none_never_shows_a_page(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        silent = asking(browser.url, program, prompt="none")
+        assert browser.visit(silent).back["error"] == "login_required"
+
+        code_for(browser, program, ana)
+
+        assert browser.visit(silent).back["code"]
+        assert browser.visit(f"{silent}+consent").back["error"] == "invalid_request"
+
+    def test_a_loopback_address_without_a_port_stands_for_all_ports_and_no_other_host(
+        self, browser: Browser, cloud: Cloud
+    ) -> None:
+        local = ["http://127.0.0.1/back", "http://[::1]:4444/back", "com.example.app:/back"]
+        local.append("http://localhost/desk")
+        program = registered(cloud, redirect_uris=local, confidential=False)
+
+        def status(uri: str) -> int:
+            return browser.visit(asking(browser.url, program, redirect_uri=uri)).status
+
+        for good in (*local, "http://127.0.0.1:51234/back", "http://localhost:51234/desk"):
+            assert status(good) == 200
+        for bad in (
+            *("http://127.0.0.1:51234/other", "http://localhost:51234/back"),
+            *("http://127.0.0.1:1@evil.example/back", "http://[::1]:4445/back"),
+            *("http://127.0.0.1:x/back", "http://[::1", "com.example.app:/other"),
+        ):
+            assert status(bad) == 400
+
+
+class TestPages:
+    def test_no_other_site_frames_them_scripts_them_or_learns_of_them(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        first = browser.visit(asking(browser.url, program))
+        pages = [first, browser.sign_in(first, ana), browser.get("/oauth2/logout")]
+        pages.append(browser.visit(asking(browser.url, program, redirect_uri=EVIL)))
+
+        for page in pages:
+            headers = page.response.headers
+            policy = headers["content-security-policy"]
+            assert "frame-ancestors 'none'" in policy
+            assert "default-src 'none'" in policy
+            assert ("script-src 'sha256-" in policy) == (page is first)
+            assert page.text.count("<script") == (page is first)
+            assert " onclick" not in page.text
+            assert "unsafe" not in policy
+            assert headers["x-frame-options"] == "DENY"
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["referrer-policy"] == "no-referrer"
+            assert headers["cache-control"] == "no-store"
+            assert headers["content-type"] == "text/html; charset=utf-8"
+            assert "access-control-allow-origin" not in headers
+        asked = pages[0].response.headers["content-security-policy"]
+        # To the program, and to Google, whose stand-in on this machine speaks HTTP.
+        assert "form-action 'self' https: http:;" in asked
+        assert "form-action 'self';" in pages[3].response.headers["content-security-policy"]
+
+    def test_cookies_are_out_of_reach_of_scripts_and_of_forms_elsewhere(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        page = browser.sign_in(browser.visit(asking(browser.url, program)), ana)
+
+        set_cookies = page.response.headers.get_list("set-cookie")
+        assert len(set_cookies) == 2
+        for one in set_cookies:
+            assert "; Path=/; HttpOnly; SameSite=Lax" in one
+
+    @pytest.mark.parametrize("do", ["allow", "deny", "switch", "sign_in"])
+    def test_a_form_that_we_did_not_give_to_this_browser_does_nothing(
+        self, browser: Browser, program: Program, ana: User, do: str
+    ) -> None:
+        consent = browser.sign_in(browser.visit(asking(browser.url, program)), ana)
+        stranger = Browser(browser.url)
+        theirs = stranger.visit(asking(browser.url, program))
+        login = {"login": ana.username, "password": "x"}
+        _, hidden = theirs.form()
+
+        url = asking(browser.url, program)
+        for seal in (hidden["seal"], "", "0" * 64, "é"):
+            answer = browser.http.post(url, data={**login, "do": do, "seal": seal})
+            assert (answer.status_code, answer.headers.get("location")) == (403, None)
+        assert browser.submit(consent, "allow").back["code"]
+
+    def test_a_browser_cannot_seal_a_form_itself(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        """It knows its mark and its sign-in. It could pass by a page that asks for the password."""
+        code_for(browser, program, ana)
+        url = asking(browser.url, program, prompt="login")
+        cookies = {one.name: one.value or "" for one in browser.http.cookies.jar}
+        mark = cookies["parley-mark"].partition(".")[0]
+        query = sorted(parse_qsl(urlsplit(url).query))
+        sealed = "\0".join(["authorize", urlencode(query), cookies["parley-sign-in"]])
+        for text in (sealed, f"{mark}\0{sealed}"):
+            seal = hmac.new(mark.encode(), text.encode(), hashlib.sha256).hexdigest()
+            answer = browser.http.post(url, data={"seal": seal, "do": "allow"})
+            assert (answer.status_code, answer.headers.get("location")) == (403, None)
+
+    def test_nor_does_one_that_was_given_for_another_request(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        consent = browser.sign_in(browser.visit(asking(browser.url, program)), ana)
+        _, hidden = consent.form()
+
+        url = asking(browser.url, program, scope="openid chats.read chats.write")
+        answer = browser.http.post(url, data={**hidden, "do": "allow"})
+
+        assert (answer.status_code, answer.headers.get("location")) == (403, None)
+
+    def test_signing_out_needs_a_form_of_ours_or_a_proof(
+        self, browser: Browser, program: Program, ana: User
+    ) -> None:
+        tokens = granted(browser, program, ana)
+        parts = tokens["id_token"].split(".")
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
+        nobody = base64.urlsafe_b64encode(json.dumps({**claims, "aud": "x"}).encode()).decode()
+        unsigned = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').decode().rstrip("=")
+
+        forged = [
+            "nonsense",
+            tokens["access_token"],
+            ".".join([parts[0], nobody.rstrip("="), parts[2]]),
+            f"{unsigned}.{parts[1]}.",
+        ]
+        for hint in forged:
+            page = browser.get("/oauth2/logout", id_token_hint=hint)
+            assert (page.status, page.title) == (200, "Sign out?")
+        answer = browser.http.post(f"{browser.url}/oauth2/logout", data={"seal": "0" * 64})
+        assert answer.status_code == 403
+        assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 200
+        page = browser.visit(asking(browser.url, program, prompt="consent"))
+        assert page.title.startswith("Allow")
+
+    @pytest.mark.parametrize("uri", [EVIL, GOODBYE + "/more", CALLBACK])
+    def test_signing_out_leads_to_registered_addresses_alone(
+        self, browser: Browser, program: Program, ana: User, uri: str
+    ) -> None:
+        hint = granted(browser, program, ana)["id_token"]
+
+        page = browser.get("/oauth2/logout", id_token_hint=hint, post_logout_redirect_uri=uri)
+
+        assert (page.status, page.location) == (200, "")
+        assert "evil" not in page.response.headers["content-security-policy"]
+
+    def test_a_hint_for_one_program_signs_out_of_no_other(
+        self, browser: Browser, cloud: Cloud, program: Program, ana: User
+    ) -> None:
+        tokens = granted(browser, program, ana)
+        other = registered(cloud)
+
+        page = browser.get("/oauth2/logout", id_token_hint=tokens["id_token"], client_id=other.id)
+
+        assert page.status == 400
+        assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 200

@@ -1,0 +1,330 @@
+"""Accounts on stand-ins, and their routes."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from chalice import Chalice
+
+from app import app as deployed
+from chalicelib.admin.service import Admin
+from chalicelib.auth.accounts import Accounts
+from chalicelib.auth.google.models import GoogleStart
+from chalicelib.auth.google.service import Google
+from chalicelib.auth.google.tokens import GoogleKeys, GoogleTokens
+from chalicelib.auth.models import (
+    Client,
+    Credentials,
+    Identity,
+    PasswordProof,
+    Registration,
+    ResetRequest,
+)
+from chalicelib.auth.passkeys.service import Passkeys
+from chalicelib.auth.passkeys.webauthn import RelyingParty
+from chalicelib.auth.passwords import Passwords
+from chalicelib.auth.recovery.email_changes import EmailChanges
+from chalicelib.auth.recovery.service import Recovery
+from chalicelib.auth.second_factor.service import SecondFactor
+from chalicelib.auth.sessions.models import SignedIn, Tokens
+from chalicelib.auth.sessions.service import Auth
+from chalicelib.auth.sessions.tokens import AccessTokens
+from chalicelib.config import Settings
+from chalicelib.deps import deps
+from chalicelib.mail.models import Letter
+from chalicelib.mail.service import Mails
+from chalicelib.scopes import Role
+from chalicelib.users.names import ReservedNames
+from chalicelib.users.service import Users
+from tests.unit.auth.fake_tables import (
+    FakeAccountStore,
+    FakeAdminStore,
+    FakeProfileCache,
+    FakeUserStore,
+    Tables,
+)
+from tests.unit.auth.fakes import (
+    PHONE,
+    Clock,
+    FakeRevocation,
+    FakeSockets,
+    FakeThrottle,
+    FakeTickets,
+    auth_settings,
+)
+from tests.unit.auth.google.fake_google import FakeGoogleStore, FakeUses
+from tests.unit.auth.passkeys.fake_passkeys import FakeChallenges, FakePasskeyStore
+from tests.unit.auth.recovery.fake_email import FakeEmailStore
+from tests.unit.auth.second_factor.fake_second_factor import FakeSecondFactorStore
+from tests.unit.edge.test_rest import call as call_app
+from tests.unit.mail.fake_mail import FakeMailStore, FakeNoticeStore, FakeRecoveryStore, FakeSes
+
+PASSWORD = "correct horse"
+ME = "/v1/users/me"
+GOOGLE = GoogleStart(client_id="web", authorization_endpoint="https://google.example/auth")
+
+
+class CountingPasswords(Passwords):
+    """Counts the work that takes time."""
+
+    hashed = 0
+    verified = 0
+
+    def hash(self, password: str) -> str:
+        self.hashed += 1
+        return super().hash(password)
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        self.verified += 1
+        return super().verify(password_hash, password)
+
+
+@dataclass
+class World:
+    """Everything there is, and short ways to use it."""
+
+    settings: Settings
+    clock: Clock
+    tables: Tables
+    revocation: FakeRevocation
+    throttle: FakeThrottle
+    sockets: FakeSockets
+    passwords: CountingPasswords
+    users: Users
+    auth: Auth
+    accounts: Accounts
+    admin: Admin
+    recovery: Recovery
+    email_changes: EmailChanges
+    mails: Mails
+    ses: FakeSes
+    second_factor: SecondFactor
+    passkeys: Passkeys
+    challenges: FakeChallenges
+    google: Google
+    google_keys: dict[str, Any]
+
+    def register(self, username: str = "ana", email: str | None = None) -> SignedIn:
+        return self.accounts.register(
+            Registration(
+                email=email or f"{username}@example.org",
+                username=username,
+                password=PASSWORD,
+                display_name=username.capitalize(),
+            ),
+            PHONE,
+        )
+
+    def login(
+        self, login: str = "ana", password: str = PASSWORD, code: str | None = None
+    ) -> SignedIn:
+        credentials = Credentials(login=login, password=password, second_factor=code)
+        return self.accounts.login(credentials, PHONE)
+
+    def delete(self, identity: Identity, password: str = PASSWORD) -> None:
+        self.accounts.delete(identity, PasswordProof(password=password))
+
+    def request_reset(self, email: str, client: Client = PHONE, **more: str) -> None:
+        self.recovery.request_reset(ResetRequest(email=email, **more), client)
+
+    def told(self) -> list[str]:
+        """Send what is due; the subjects of what was sent by that."""
+        return [letter.subject for letter in self.mailed()]
+
+    def mailed(self) -> list[Letter]:
+        """Send what is due; what was sent by that."""
+        before = len(self.ses.sent)
+        self.mails.send_due()
+        return self.ses.sent[before:]
+
+    def verified(self, username: str = "ana", email: str | None = None) -> SignedIn:
+        """Somebody who has verified their address."""
+        signed_in = self.register(username, email)
+        (letter,) = self.mailed()
+        self.recovery.verify(self.identity(signed_in), token_in(letter))
+        self.mailed()  # that it is
+        self.clock.go(hours=1)  # so that this mail does not count any more
+        self.throttle.taken.clear()
+        return signed_in
+
+    def staff(self, role: Role) -> SignedIn:
+        """Somebody who was given a role, signed in since."""
+        username = f"{role}_{len(self.tables.users)}"
+        self.register(username)
+        self.admin.appoint(username, role)
+        return self.login(username)
+
+    def refresh(self, token: str) -> Tokens:
+        return self.auth.refresh(token, PHONE)
+
+    def identity(self, signed_in: SignedIn) -> Identity:
+        return self.auth.authenticate(f"Bearer {signed_in.access_token}")
+
+    def stands(self, signed_in: SignedIn) -> bool:
+        return self.auth.still_valid(
+            Identity(user_id=signed_in.user.id, session_id=signed_in.session_id)
+        )
+
+
+def make_world(given: Settings) -> World:
+    clock = Clock()
+    tables = Tables(clock=clock)
+    revocation, sockets, throttle = FakeRevocation(), FakeSockets(), FakeThrottle(given)
+    passwords = CountingPasswords(given)
+    store, tokens = FakeAccountStore(tables), AccessTokens(given)
+    names = ReservedNames(given.brands)
+    users = Users(store=FakeUserStore(tables), cache=FakeProfileCache(), names=lambda: names)
+    auth = Auth(
+        given,
+        revocation=revocation,
+        tickets=FakeTickets(),
+        tokens=lambda: tokens,
+        store=lambda: store,
+        throttle=lambda: throttle,
+        sockets=lambda: sockets,
+    )
+    accounts = Accounts(
+        store=store,
+        passwords=passwords,
+        throttle=throttle,
+        auth=auth,
+        users=users,
+        second_factor=lambda: second_factor,
+        forget_presence=sockets.forgotten.append,
+        passkeys=lambda: passkeys,
+        names=names,
+    )
+    second_factor = SecondFactor(
+        store=FakeSecondFactorStore(tables),
+        throttle=throttle,
+        users=users,
+        confirm=accounts.confirm,
+    )
+    challenges = FakeChallenges()
+    party = RelyingParty(given.passkey_rp_id, given.origins_of_passkeys)
+    passkeys = Passkeys(
+        store=FakePasskeyStore(tables),
+        challenges=challenges,
+        relying_party=lambda: party if given.passkey_origins else None,
+        accounts=accounts,
+        throttle=throttle,
+        users=users,
+    )
+    google_keys: dict[str, Any] = {"keys": []}
+    google = Google(
+        start=GOOGLE,
+        tokens=lambda: GoogleTokens(
+            GoogleKeys(lambda: (200, json.dumps(google_keys).encode())), client_ids=("web",)
+        ),
+        uses=FakeUses(),
+        store=FakeGoogleStore(tables),
+        accounts=accounts,
+        auth=auth,
+        passwords=passwords,
+        throttle=throttle,
+        names=names,
+    )
+    admin = Admin(store=FakeAdminStore(tables), auth=auth, users=users)
+    mail_store, ses = FakeMailStore(tables), FakeSes()
+    wanted = FakeEmailStore(tables)
+    email_changes = EmailChanges(
+        store=wanted, accounts=accounts, throttle=throttle, users=users, sockets=sockets
+    )
+    recovery = Recovery(
+        given,
+        store=FakeRecoveryStore(tables),
+        mails=mail_store,
+        throttle=throttle,
+        passwords=lambda: passwords,
+        auth=auth,
+        users=users,
+        changes=lambda: email_changes,
+        wanted=wanted,
+    )
+    mails = Mails(
+        given,
+        store=mail_store,
+        notices=FakeNoticeStore(tables),
+        ses=ses,
+        throttle=throttle,
+        recovery=recovery,
+    )
+    return World(
+        settings=given,
+        clock=clock,
+        tables=tables,
+        revocation=revocation,
+        throttle=throttle,
+        sockets=sockets,
+        passwords=passwords,
+        users=users,
+        auth=auth,
+        accounts=accounts,
+        admin=admin,
+        recovery=recovery,
+        email_changes=email_changes,
+        mails=mails,
+        ses=ses,
+        second_factor=second_factor,
+        passkeys=passkeys,
+        challenges=challenges,
+        google=google,
+        google_keys=google_keys,
+    )
+
+
+def token_in(letter: Letter) -> str:
+    """What the link in a mail ends with."""
+    return letter.text.partition("=")[2].split()[0]
+
+
+@pytest.fixture
+def world() -> World:
+    return make_world(auth_settings())
+
+
+@pytest.fixture
+def app(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
+    return serve(world, monkeypatch)
+
+
+def serve(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
+    """The deployed routes, over this world."""
+    for name in (
+        "settings",
+        "auth",
+        "accounts",
+        "users",
+        "admin",
+        "recovery",
+        "email_changes",
+        "mails",
+        "second_factor",
+        "passkeys",
+        "google",
+        "throttle",
+    ):
+        monkeypatch.setitem(vars(deps), name, getattr(world, name))
+    monkeypatch.setitem(vars(deps), "google_start", GOOGLE)
+    return deployed
+
+
+def call(
+    app: Chalice,
+    route: str,
+    body: Any = None,
+    by: SignedIn | None = None,
+    *,
+    query: Any = None,
+    **parameters: Any,
+) -> tuple[int, Any]:
+    status, _, answer = call_app(
+        app,
+        route,
+        token=by.access_token if by else None,
+        body=json.dumps(body) if body is not None else None,
+        query=query,
+        **parameters,
+    )
+    return status, answer
