@@ -157,6 +157,11 @@ class Settings(BaseModel):
     reserved_names: Annotated[str, Field(max_length=4096)] = ""
     web_url: Annotated[str | None, Field(pattern=r"^https?://")] = None
 
+    @property
+    def exports_at(self) -> str:
+        """The URL of the S3 that has the bucket of exports."""
+        return self.exports_url or f"https://s3.{self.aws_region}.amazonaws.com"
+
     @cached_property
     def origins(self) -> tuple[str, ...]:
         """The origins whose pages may call, as browsers write them, or "*"."""

@@ -17,7 +17,7 @@ APP = app.app
 _INTRODUCTION = """\
 # Rate limits
 
-Made by `python -m local.rates` from [chalicelib/limits/table.py](../chalicelib/limits/table.py). Each route,
+Made by `python -m local.rates` from [limits/table.py](../chalicelib/limits/table.py). Each route,
 each action and `$connect` has a class there; a test compares the two. `RATE_LIMITS` changes single
 buckets of a stage, as JSON: `{"register": {"address": [100, 900]}}`.
 

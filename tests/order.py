@@ -11,9 +11,9 @@ _FIRST = [
         r"faults/test_(?!lost_answers|slow_servers).*\[(\w+-)?mongo\b",
         r"deploy/test_rollback",
         r"contract/(?!test_(altered|pooled|old_code))",
-        r"e2e/web/test_[a-h]",
-        r"e2e/web/test_[^a-h]",
-        r"e2e/test_.*\[(\w+-)?mongo\b",
+        r"e2e/web/(chat|test_)",
+        r"e2e/web/",
+        r"e2e/(?!web).*\[(\w+-)?mongo\b",
         # Long files. The longest come first, so that no worker ends long after the others.
         r"local/test_cloud",
         r"property/test_messages",
@@ -24,13 +24,13 @@ _FIRST = [
         r"local/test_servers",
         r"faults/test_slow_servers",
         r"faults/test_lost_answers",
-        r"e2e/test_schemathesis",
+        r"e2e/edge/test_schemathesis",
         r"contract/test_altered",
         r"deploy/test_domains",
         r"contract/test_pooled",
         r"e2e/test_bench",
         r"e2e/test_neighbours",
-        r"e2e/test_edges",
+        r"e2e/edge/test_edges",
         r"local/test_triggers",
     )
 ]

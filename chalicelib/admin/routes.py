@@ -13,10 +13,10 @@ from chalicelib.admin.models import (
     AuditQuery,
     Suspension,
 )
-from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
 from chalicelib.edge.rest import endpoint
 from chalicelib.errors import NotYourself, UserNotFound
+from chalicelib.identity import Identity, Source
 from chalicelib.scopes import Role
 from chalicelib.wire import Id
 
@@ -54,7 +54,7 @@ def view_account(identity: Identity, user_id: UserId) -> Account:
     scope="admin.suspend",
     status=204,
 )
-def suspend_user(identity: Identity, client: Client, user_id: UserId, body: Suspension) -> None:
+def suspend_user(identity: Identity, client: Source, user_id: UserId, body: Suspension) -> None:
     """Suspend a user.
 
     All of their sessions end, and they cannot sign in until they are restored. Only admins can
@@ -71,7 +71,7 @@ def suspend_user(identity: Identity, client: Client, user_id: UserId, body: Susp
     scope="admin.suspend",
     status=204,
 )
-def restore_user(identity: Identity, client: Client, user_id: UserId) -> None:
+def restore_user(identity: Identity, client: Source, user_id: UserId) -> None:
     """Let a suspended user sign in again.
 
     It does nothing to a user who is not suspended. Only admins can restore staff.
@@ -87,7 +87,7 @@ def restore_user(identity: Identity, client: Client, user_id: UserId) -> None:
     scope="admin.sessions",
     status=204,
 )
-def revoke_sessions_of(identity: Identity, client: Client, user_id: UserId) -> None:
+def revoke_sessions_of(identity: Identity, client: Source, user_id: UserId) -> None:
     """End all sessions of a user.
 
     Their sockets are closed. They may sign in again.
@@ -103,7 +103,7 @@ def revoke_sessions_of(identity: Identity, client: Client, user_id: UserId) -> N
     scope="admin.roles",
     status=204,
 )
-def grant_role(identity: Identity, client: Client, user_id: UserId, role: RoleName) -> None:
+def grant_role(identity: Identity, client: Source, user_id: UserId, role: RoleName) -> None:
     """Give a user a role.
 
     Their sessions have it from their next refresh on.
@@ -119,7 +119,7 @@ def grant_role(identity: Identity, client: Client, user_id: UserId, role: RoleNa
     scope="admin.roles",
     status=204,
 )
-def take_role(identity: Identity, client: Client, user_id: UserId, role: RoleName) -> None:
+def take_role(identity: Identity, client: Source, user_id: UserId, role: RoleName) -> None:
     """Take a role from a user.
 
     All of their sessions end.

@@ -15,9 +15,9 @@ from chalicelib.admin.models import (
     AuditQuery,
     Standing,
 )
-from chalicelib.auth.models import Client, Identity
 from chalicelib.clock import NOW
 from chalicelib.errors import Forbidden, NotYourself, UserNotFound
+from chalicelib.identity import Identity, Source
 from chalicelib.scopes import Role, scopes_of
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Admin:
         items = found[: query.limit]
         return AuditPage(items=items, next=items[-1].id if len(found) > query.limit else None)
 
-    def suspend(self, identity: Identity, client: Client, user_id: str, reason: str) -> None:
+    def suspend(self, identity: Identity, client: Source, user_id: str, reason: str) -> None:
         """End all sessions of a user, who can then not sign in. Raises NotYourself."""
         if user_id == identity.user_id:
             raise NotYourself()
@@ -87,23 +87,23 @@ class Admin:
             ended = self._auth.end_all(user_id)
         self._auth.close(user_id, ended, "account_suspended")
 
-    def restore(self, identity: Identity, client: Client, user_id: str) -> None:
+    def restore(self, identity: Identity, client: Source, user_id: str) -> None:
         """Let a suspended user in again."""
         with self._act(identity, client, "admin.suspend", "user.restore", user_id):
             self._store.restore(user_id)
 
-    def revoke_sessions(self, identity: Identity, client: Client, user_id: str) -> None:
+    def revoke_sessions(self, identity: Identity, client: Source, user_id: str) -> None:
         """End all sessions of a user; they may sign in again."""
         with self._act(identity, client, "admin.sessions", "sessions.revoke", user_id):
             ended = self._auth.end_all(user_id)
         self._auth.close(user_id, ended)
 
-    def grant(self, identity: Identity, client: Client, user_id: str, role: Role) -> None:
+    def grant(self, identity: Identity, client: Source, user_id: str, role: Role) -> None:
         """Give a user a role. Sessions that stand have it from their next refresh on."""
         with self._act(identity, client, "admin.roles", _GRANT[role], user_id):
             self._store.grant(user_id, role, NOW)
 
-    def take(self, identity: Identity, client: Client, user_id: str, role: Role) -> None:
+    def take(self, identity: Identity, client: Source, user_id: str, role: Role) -> None:
         """Take a role from a user, and end all of their sessions: the access tokens of these say
         what the role allowed. Raises NotYourself for one's own admin role."""
         if user_id == identity.user_id and role == "admin":
@@ -140,7 +140,7 @@ class Admin:
 
     @contextmanager
     def _act(
-        self, identity: Identity, client: Client, scope: str, action: Action, user_id: str
+        self, identity: Identity, client: Source, scope: str, action: Action, user_id: str
     ) -> Iterator[None]:
         # The token was issued up to 15 minutes ago, and another act may have come between.
         with self._store.act(identity.user_id, user_id) as (actor, target):

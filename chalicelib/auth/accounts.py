@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.auth.models import (
     OURS,
-    Client,
     Credentials,
-    Identity,
     PasswordChange,
     PasswordProof,
     Proof,
@@ -29,6 +27,7 @@ from chalicelib.errors import (
     Unavailable,
     UserNotFound,
 )
+from chalicelib.identity import Identity, Source
 from chalicelib.ids import new_id
 from chalicelib.users.models import Profile
 from chalicelib.wire import now
@@ -80,7 +79,7 @@ class Accounts:
         self._passkeys = passkeys
         self._names = names
 
-    def register(self, registration: Registration, client: Client, terms: Terms = OURS) -> SignedIn:
+    def register(self, registration: Registration, client: Source, terms: Terms = OURS) -> SignedIn:
         """Make an account and sign in to it.
 
         The address is noted as a claim, even if another account has it, and a link to verify it is
@@ -107,7 +106,7 @@ class Accounts:
         self.recognise(user, registration.device_key)
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
-    def login(self, credentials: Credentials, client: Client, terms: Terms = OURS) -> SignedIn:
+    def login(self, credentials: Credentials, client: Source, terms: Terms = OURS) -> SignedIn:
         """Sign in, and tell the user where they are signed in already.
 
         Raises InvalidCredentials, alike in answer and in time for a wrong password, for a login
@@ -144,7 +143,7 @@ class Accounts:
         return signed_in
 
     def open_by_passkey(
-        self, passkey: Passkey, client: Client, given: PasskeySignIn, terms: Terms = OURS
+        self, passkey: Passkey, client: Source, given: PasskeySignIn, terms: Terms = OURS
     ) -> SignedIn:
         """Like `login`, after a passkey was proved. Raises PasskeyInvalid if it was removed, or its
         user suspended, meanwhile; RateLimited."""
@@ -163,7 +162,7 @@ class Accounts:
         self,
         user_id: str,
         subject: str,
-        client: Client,
+        client: Source,
         device_name: str | None,
         device_key: str | None,
         terms: Terms = OURS,

@@ -19,40 +19,13 @@ from chalicelib.auth.fields import (
 from chalicelib.auth.sessions.models import SessionId, ShownDevice, UserAgent
 from chalicelib.clock import NOW, Time
 from chalicelib.live.events import declare
-from chalicelib.scopes import SCOPES, scopes_of
+from chalicelib.scopes import scopes_of
 from chalicelib.users.devices import DeviceKey
 from chalicelib.users.models import Address, Name, Username
 from chalicelib.wire import PRINTABLE, Input, Model, Utc
 
 LATELY = timedelta(hours=3)
 """No socket lives longer: what a session revoked before this has left open is closed by itself."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """An authenticated caller: a user, the session it signed in with, what it may do."""
-
-    user_id: str
-    session_id: str
-    scopes: frozenset[str] = SCOPES["user"]
-    client_id: str | None = None
-    connection_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
-    """An authenticated caller that is not a user: a registered program in its own name."""
-
-    id: str
-    scopes: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
-    """Where a request comes from, as the gateway saw it; never taken from forwarded headers."""
-
-    address: str
-    user_agent: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,8 @@ from chalice import Blueprint
 from pydantic import Field
 
 from chalicelib.auth.models import (
-    Client,
     Credentials,
     EmailProof,
-    Identity,
     PasswordChange,
     PasswordProof,
     PasswordReset,
@@ -41,6 +39,7 @@ from chalicelib.errors import (
     UsernameTaken,
     UserNotFound,
 )
+from chalicelib.identity import Identity, Source
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)
@@ -56,7 +55,7 @@ SessionId = Annotated[Id, Field(description="The session's id.")]
     limit="register",
     status=201,
 )
-def register(body: Registration, client: Client) -> SignedIn:
+def register(body: Registration, client: Source) -> SignedIn:
     """Make an account, and sign in to it.
 
     A link to verify the address is mailed.
@@ -74,7 +73,7 @@ def register(body: Registration, client: Client) -> SignedIn:
     errors=(*WRONG_PROOF, AccountSuspended),
     limit="login",
 )
-def login(body: Credentials, client: Client) -> SignedIn:
+def login(body: Credentials, client: Source) -> SignedIn:
     """Sign in with a password.
 
     With the username, or with the e-mail address once it is verified.
@@ -83,7 +82,7 @@ def login(body: Credentials, client: Client) -> SignedIn:
 
 
 @endpoint(bp, "POST /v1/auth/refresh", tag="Sessions", errors=(Unauthorized,), limit="refresh")
-def refresh(body: RefreshRequest, client: Client) -> Tokens:
+def refresh(body: RefreshRequest, client: Source) -> Tokens:
     """Trade a refresh token for fresh tokens.
 
     Keep the new one: the old one ends when the new one is used.
@@ -117,7 +116,7 @@ def change_password(identity: Identity, body: PasswordChange) -> None:
 
 
 @endpoint(bp, "POST /v1/auth/password/reset-request", tag="Accounts", limit="reset", status=204)
-def request_reset(body: ResetRequest, client: Client) -> None:
+def request_reset(body: ResetRequest, client: Source) -> None:
     """Ask for a link to set a new password with.
 
     It is mailed, if there is such an account. The answer is the same for every address.
@@ -133,7 +132,7 @@ def request_reset(body: ResetRequest, client: Client) -> None:
     limit="reset",
     status=204,
 )
-def reset_password(body: PasswordReset, client: Client) -> None:
+def reset_password(body: PasswordReset, client: Source) -> None:
     """Set a new password with a mailed link.
 
     All sessions end: sign in with the new password.

@@ -10,10 +10,10 @@ from pika import BasicProperties, DeliveryMode
 from pika.exceptions import AMQPError
 
 from chalicelib import metrics
+from chalicelib.broker.cloud_events import CONTENT_TYPE, CloudEvent
 from chalicelib.broker.pushes import PUSH_QUEUES, PUSH_SHARDS, Canary, Failure, MessageUnread
 from chalicelib.broker.topology import DEAD, EVENTS, RETRY, RETRY_SECONDS, declare_within, push_key
 from chalicelib.deadline import within
-from chalicelib.domain_events.models import CONTENT_TYPE, CloudEvent
 from chalicelib.drivers.amqp import SECONDS, Incoming, Link, Outgoing, TopologyMissing, cause_of
 from chalicelib.errors import Unavailable
 

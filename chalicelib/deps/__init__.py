@@ -155,7 +155,7 @@ class Deps:
     def throttle(self) -> "Throttle":
         from chalicelib.limits.guesses import Throttle
 
-        return Throttle(self.redis, self.settings)
+        return Throttle(self.redis, self.settings.limits)
 
     @cached_property
     def accounts(self) -> "Accounts":
@@ -482,7 +482,11 @@ class Deps:
 
         return Exports(
             store=self.export_store,
-            bucket=Bucket(self.settings),
+            bucket=Bucket(
+                self.settings.exports_bucket,
+                self.settings.exports_at,
+                self.settings.signer("s3"),
+            ),
             archive=lambda: self.archive,
             confirm=lambda *proof: self.accounts.confirm(*proof),
             links=lambda: self.export_links,

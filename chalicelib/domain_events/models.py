@@ -1,17 +1,15 @@
 """The events that other services may consume, as CloudEvents 1.0. They contain no personal data
 but ids."""
 
-from datetime import datetime
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field
 
+from chalicelib.broker.cloud_events import Data
 from chalicelib.text.sentences import said
-from chalicelib.wire import Id, Model, Utc
+from chalicelib.wire import Id, Model
 
-CONTENT_TYPE = "application/cloudevents+json"
-
-D = TypeVar("D", bound="Data")
+D = TypeVar("D", bound=Data)
 
 ConsumerName = Annotated[
     str,
@@ -26,15 +24,6 @@ class ConsumerAccount(Model):
 
     url: str
     queue: str
-
-
-class Data(Model):
-    """The `data` of an event. Raise `version` for a change that breaks readers; a new field does
-    not. `about` names the field that becomes the `subject`."""
-
-    type: ClassVar[str]
-    version: ClassVar[int] = 1
-    about: ClassVar[str]
 
 
 class _OfUser(Data):
@@ -128,42 +117,3 @@ class MessageCreated(Data):
     chat_id: Id = Field(description="The chat that it is in.")
     seq: int = Field(description="Its place in the chat.", examples=[42])
     sender_id: Id = Field(description="Who wrote it.")
-
-
-class CloudEvent(Model):
-    """An event as it is published. An event that is sent again has the same `source` and `id`.
-    `dataschema` ends in the type and the version of `data`."""
-
-    specversion: Literal["1.0"] = Field("1.0", description="The version of CloudEvents.")
-    id: Id = Field(description="Names the event. It may come twice, with the same id.")
-    source: str = Field(
-        description="The issuer.",
-        examples=["https://chat.example.org/api"],
-        json_schema_extra={"format": "uri"},
-    )
-    type: str = Field(description="What happened.", examples=["user.registered"])
-    subject: Id = Field(description="What the event is about.")
-    time: Utc = Field(description="When it happened.")
-    datacontenttype: Literal["application/json"] = Field(
-        "application/json", description="How `data` is written."
-    )
-    dataschema: str = Field(
-        description="Ends in the type and the version of `data`.",
-        examples=["https://chat.example.org/api/events/user.registered/1"],
-        json_schema_extra={"format": "uri"},
-    )
-    data: SerializeAsAny[Data]
-
-    @classmethod
-    def of(cls, data: Data, event_id: str, *, time: datetime, issuer: str) -> "CloudEvent":
-        """`event_id` and `time` are those of the change: the same each time it is published."""
-        source = issuer.rstrip("/")
-        return cls(
-            id=event_id,
-            source=source,
-            type=data.type,
-            subject=getattr(data, data.about),
-            time=time,
-            dataschema=f"{source}/events/{data.type}/{data.version}",
-            data=data,
-        )

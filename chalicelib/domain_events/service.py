@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from chalicelib import metrics
+from chalicelib.broker.cloud_events import CloudEvent
 from chalicelib.config import Settings
-from chalicelib.domain_events.models import TYPES, CloudEvent
+from chalicelib.domain_events.models import TYPES
 from chalicelib.errors import Unavailable
 
 if TYPE_CHECKING:

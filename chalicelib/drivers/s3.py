@@ -5,8 +5,8 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import IO
 
-from chalicelib.config import Settings
 from chalicelib.drivers.http import Answer, KeptConnections, Upload
+from chalicelib.drivers.sigv4 import Signer
 from chalicelib.errors import Unavailable
 
 WAIT_SECONDS = 10.0
@@ -23,13 +23,12 @@ class Bucket:
     """One bucket. Requests are signed in their URLs, so nothing has to be read twice to sign it;
     TLS keeps what is sent whole. The boto3 client is not in the package (docs/decisions/0003)."""
 
-    def __init__(self, settings: Settings) -> None:
-        where = settings.exports_url or f"https://s3.{settings.aws_region}.amazonaws.com"
-        self._http = KeptConnections(where, seconds=WAIT_SECONDS)
+    def __init__(self, name: str, url: str, signer: Signer) -> None:
+        self._http = KeptConnections(url, seconds=WAIT_SECONDS)
         self._host = self._http.host
-        self._base = f"{where.partition('://')[0]}://{self._host}"
-        self._bucket = settings.exports_bucket
-        self._signer = settings.signer("s3")
+        self._base = f"{url.partition('://')[0]}://{self._host}"
+        self._bucket = name
+        self._signer = signer
 
     @property
     def is_there(self) -> bool:

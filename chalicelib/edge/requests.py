@@ -5,7 +5,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from chalicelib.auth.models import Client
 from chalicelib.edge.forms import FORM, Sent, cookies, fields
 from chalicelib.errors import (
     BadRequest,
@@ -14,6 +13,7 @@ from chalicelib.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from chalicelib.identity import Source
 from chalicelib.text.broken_json import has_half
 from chalicelib.text.sentences import MOST_FIELDS, problem
 from chalicelib.wire import parse, refusal
@@ -73,9 +73,9 @@ def path_value(adapter: TypeAdapter[Any], value: str) -> Any:
         raise NotFound() from None
 
 
-def client_of(request: Any) -> Client:
+def client_of(request: Any) -> Source:
     """Where the request comes from, as the gateway saw it."""
-    return Client(
+    return Source(
         address=request.context.get("identity", {}).get("sourceIp", ""),
         user_agent=request.headers.get("user-agent", "")[:256],
     )

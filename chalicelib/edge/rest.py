@@ -127,8 +127,8 @@ def endpoint(
     docstring is what clients read: its first line is a summary, the rest a description.
 
     `errors` are those that the service raises. Those of every route of its kind are added. `limit`
-    is a class of chalicelib/limits/table.py; without one it is "default", "program" or, without a scope,
-    "anonymous". Its target is the chat of the path.
+    is a class of chalicelib/limits/table.py; without one it is "default", "program" or, without a
+    scope, "anonymous". Its target is the chat of the path.
     """
     method, path = route.split(" ")
     statuses = status if isinstance(status, tuple) else (status,)
@@ -204,7 +204,9 @@ def endpoint(
                     response.headers["Cache-Control"] = kept
             except AppError as error:
                 response = refused(error, authorization, request_id)
-                quotas = error.quotas if isinstance(error, RateLimited) else quotas
+                if isinstance(error, RateLimited):
+                    quotas = ()
+                    response.headers.update(error.fields)
             except Exception:
                 log.exception("request failed", extra={"route": route})
                 response = refused(AppError(), authorization, request_id)

@@ -10,7 +10,6 @@ from chalice.app import WebsocketEvent
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json, to_json
 
-from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
 from chalicelib.edge.invocation import invocation
 from chalicelib.errors import (
@@ -22,6 +21,7 @@ from chalicelib.errors import (
     Unavailable,
     UnknownAction,
 )
+from chalicelib.identity import Identity
 from chalicelib.limits.table import Use
 from chalicelib.live.events import RATE_LIMITED, UNKNOWN, Event, Socket, SocketLimited
 from chalicelib.text.broken_json import has_half, look

@@ -1,12 +1,14 @@
 """Errors of every route and action, and those of the gateway in front of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from chalicelib import metrics
 from chalicelib.errors.base import AppError
-from chalicelib.limits.table import Quota
 from chalicelib.text.sentences import wait
+
+NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
 class BadRequest(AppError):
@@ -106,7 +108,7 @@ class ValidationFailed(AppError):
         super().__init__(errors=errors)
 
 
-# `quotas` are for the headers.
+# `fields`: headers that tell what is left of each bucket.
 class RateLimited(AppError):
     """You sent more than a rate limit allows: for your user, your session, your address, or what
     the request is about. `RateLimit-Policy` names the limit.
@@ -119,10 +121,10 @@ class RateLimited(AppError):
 
     code, status, message = "rate_limited", 429, "Too many requests. Wait, then try again."
 
-    def __init__(self, retry_after: int, quotas: Sequence[Quota] = ()) -> None:
+    def __init__(self, retry_after: int, fields: Mapping[str, str] = NO_FIELDS) -> None:
         seconds = max(1, retry_after)
         super().__init__(f"Too many requests. Try again in {wait(seconds)}.", retry_after=seconds)
-        self.quotas = quotas
+        self.fields = fields
 
 
 # Counted here, because this is the one place that all who find it out pass through.

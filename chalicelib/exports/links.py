@@ -5,9 +5,9 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import Identity
 from chalicelib.drivers.redis import guarded
 from chalicelib.exports.models import LINK
+from chalicelib.identity import Identity
 
 if TYPE_CHECKING:
     import redis

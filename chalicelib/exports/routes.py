@@ -2,11 +2,12 @@
 
 from chalice import Blueprint
 
-from chalicelib.auth.models import Identity, PasswordProof
+from chalicelib.auth.models import PasswordProof
 from chalicelib.deps import deps
 from chalicelib.edge.rest import Answer, endpoint
 from chalicelib.errors import WRONG_PROOF, ExportNotFound, UserNotFound
 from chalicelib.exports.models import LINK_PATH, Export, ExportLink, ExportTicket
+from chalicelib.identity import Identity
 
 bp = Blueprint(__name__)
 

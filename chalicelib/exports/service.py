@@ -10,11 +10,12 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from chalicelib import metrics
-from chalicelib.auth.models import Identity, PasswordProof
+from chalicelib.auth.models import PasswordProof
 from chalicelib.clock import NOW
 from chalicelib.errors import ExportNotFound, RateLimited, Unavailable, UserNotFound
 from chalicelib.exports.archive import NotWritten
 from chalicelib.exports.models import EVERY, KEPT, LEASE, LINK, OPEN, Export, ExportLink, Task
+from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from chalicelib.wire import now
 

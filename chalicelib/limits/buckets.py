@@ -13,7 +13,7 @@ from typing import NamedTuple
 from chalicelib import metrics
 from chalicelib.drivers.redis import Call
 from chalicelib.errors import RateLimited
-from chalicelib.limits.table import Bucket, Limit, Quota, Use
+from chalicelib.limits.table import Bucket, Limit, Quota, Use, fields_of
 
 _LEVELS = """
 local time = redis.call('TIME')
@@ -132,7 +132,7 @@ def judge(taken: Sequence[tuple[Sequence[Held], Sequence[int]]]) -> list[Quota]:
     ]
     if any(waits):
         metrics.count("RateLimited")
-        raise RateLimited(math.ceil(max(waits) / 1_000_000), quotas)
+        raise RateLimited(math.ceil(max(waits) / 1_000_000), fields_of(quotas))
     return quotas
 
 

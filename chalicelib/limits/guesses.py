@@ -5,11 +5,10 @@ key that it made up itself, and its attempts count apart from everybody else's: 
 cookies, without the cookie.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.config import Settings
 from chalicelib.drivers.redis import Call, Scripts, guarded
 from chalicelib.errors import RateLimited
 from chalicelib.limits.buckets import (
@@ -91,10 +90,10 @@ class Throttle:
     succeeds, the count is taken back. Subjects are kept as digests: they are people's names.
     """
 
-    def __init__(self, client: "redis.Redis", settings: Settings) -> None:
+    def __init__(self, client: "redis.Redis", limits: Mapping[str, Limit]) -> None:
         self._redis = client
         self._scripts = Scripts(client)
-        self._limits = settings.limits
+        self._limits = limits
 
     def anonymous(self, use: Use) -> list[Quota]:
         """Take a token of the address of somebody without a session; answers what is left."""

@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 import redis
 
 from chalicelib import metrics
-from chalicelib.auth.models import Identity
-from chalicelib.auth.sessions.revocation import admitting
 from chalicelib.config import Settings
 from chalicelib.drivers.redis import Call, Scripts, guarded
 from chalicelib.errors import RateLimited, Unauthorized
+from chalicelib.identity import Identity
+from chalicelib.limits.admission import admitting
 from chalicelib.limits.buckets import judge, of_caller
 from chalicelib.limits.table import Use
 from chalicelib.live import scripts as lua
 from chalicelib.live.events import Socket
-from chalicelib.messages.models import Owed
+from chalicelib.live.models import Owed
 
 SHARDS = 64
 LIFETIME = 2 * 60 * 60 + 300  # API Gateway cuts a socket after two hours

@@ -17,7 +17,7 @@ from chalicelib.drivers.http import Answer, KeptConnections
 from chalicelib.drivers.redis import Call
 from chalicelib.errors import Unavailable
 from chalicelib.live.events import UNKNOWN, EndedBy, Event, Socket, ended
-from chalicelib.messages.models import PRESENCE, Owed, UserPresence
+from chalicelib.live.models import PRESENCE, Owed, UserPresence
 
 if TYPE_CHECKING:
     from chalicelib.live.connections import Connections

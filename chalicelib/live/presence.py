@@ -4,12 +4,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import Identity
 from chalicelib.config import Settings
 from chalicelib.errors import Unauthorized, Unavailable
+from chalicelib.identity import Identity
 from chalicelib.live.connections import socket_of
 from chalicelib.live.events import SURPLUS, UNKNOWN, ended
-from chalicelib.messages.models import PresenceList, UserPresence
+from chalicelib.live.models import PresenceList, UserPresence
 
 if TYPE_CHECKING:
     from chalicelib.auth.sessions.service import Auth

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from chalicelib.domain_events.models import TYPES, ChatCreated, CloudEvent, MessageCreated
+from chalicelib.broker.cloud_events import CloudEvent
+from chalicelib.domain_events.models import TYPES, ChatCreated, MessageCreated
 from chalicelib.messages.models import Chat, Message
 
 

@@ -168,15 +168,6 @@ class Cursors(NamedTuple):
     seen_by: list[str]
 
 
-class Owed(NamedTuple):
-    """An acknowledgement: of a chat's messages from `since` up to `seq`, by one of its members."""
-
-    user_id: str
-    chat_id: str
-    seq: int
-    since: int = 0
-
-
 class ChatSync(Model):
     """One chat in the answer to `sync`: its state, and its changes since the client's rev."""
 
@@ -261,24 +252,6 @@ class Nothing(Input):
     """No data."""
 
 
-class UserPresence(Model):
-    """Whether a user is online, and if not, when they last were."""
-
-    user_id: UserId
-    online: bool = Field(description="Whether a device of theirs is connected.")
-    last_seen_at: Utc | None = Field(
-        description="When one last was; null while they are online, and if it is long ago or never."
-    )
-
-
-class PresenceList(Model):
-    """The presence of those asked for with whom one shares a chat."""
-
-    items: list[UserPresence] = Field(
-        description="One entry for each of them with whom you have an answered chat."
-    )
-
-
 class UserTyping(Model):
     """Somebody types in a chat, or stopped. A client forgets it after some seconds."""
 
@@ -290,4 +263,3 @@ class UserTyping(Model):
 MESSAGE_NEW = declare("message.new", Message, scope="chats.read", tag="Messages")
 RECEIPT = declare("chat.receipt", Receipt, scope="chats.read", tag="Chats")
 TYPING = declare("chat.typing", UserTyping, scope="chats.read", tag="Chats")
-PRESENCE = declare("presence", UserPresence, scope="chats.read", tag="Presence")

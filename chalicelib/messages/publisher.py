@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from chalicelib import metrics
+from chalicelib.broker.cloud_events import CloudEvent
 from chalicelib.broker.pushes import MessageUnread
 from chalicelib.config import Settings
-from chalicelib.domain_events.models import CloudEvent
 from chalicelib.errors import Unavailable
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import Chat, Message

@@ -5,10 +5,10 @@ from typing import Annotated
 from chalice import Blueprint
 from pydantic import Field
 
-from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
 from chalicelib.edge.rest import Reply, endpoint
 from chalicelib.errors import ChatNotFound, NotAnswered, UserNotFound
+from chalicelib.identity import Identity
 from chalicelib.messages.models import (
     ChangePage,
     Chat,

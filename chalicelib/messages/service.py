@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic_core import to_json
 
 from chalicelib import metrics
-from chalicelib.auth.models import Identity
 from chalicelib.config import Settings
 from chalicelib.deadline import within
 from chalicelib.errors import AppError, ChatNotFound, Unavailable, ValidationFailed
+from chalicelib.identity import Identity
 from chalicelib.ids import direct_chat_id
+from chalicelib.live.models import Owed
 from chalicelib.messages.models import (
     MESSAGE_NEW,
     RECEIPT,
@@ -27,7 +28,6 @@ from chalicelib.messages.models import (
     Draft,
     Message,
     NewMessage,
-    Owed,
     Stored,
     SyncAnswer,
     UserTyping,

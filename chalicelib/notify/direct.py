@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from chalicelib import metrics
-from chalicelib.auth.models import Program
+from chalicelib.identity import Program
 from chalicelib.ids import new_id, push_tag
 from chalicelib.notify.models import NewPush, Notice, Outcome, PushOutcome, PushResult
 from chalicelib.notify.service import APP_NAME, forget

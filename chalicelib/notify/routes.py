@@ -2,9 +2,9 @@
 
 from chalice import Blueprint
 
-from chalicelib.auth.models import Program
 from chalicelib.deps import deps
 from chalicelib.edge.rest import endpoint
+from chalicelib.identity import Program
 from chalicelib.notify.models import NewPush, PushResult
 
 bp = Blueprint(__name__)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import Client
 from chalicelib.config import Settings
 from chalicelib.edge.forms import Sent
 from chalicelib.errors import Forbidden, Unauthorized
+from chalicelib.identity import Source
 from chalicelib.oauth import look, pages, sign_in_pages
 from chalicelib.oauth.answers import (
     FORM_HEADERS,
@@ -85,12 +85,12 @@ class Browsers:
         self._prefix = "__Host-" if self._secure else ""
         self._seconds = settings.access_token_seconds
 
-    def ask(self, sent: Sent, client: Client) -> Shown:
+    def ask(self, sent: Sent, client: Source) -> Shown:
         """A program sent the user: ask them, or send them back."""
         visitor = self._visitor(sent, client)
         return self._shown(self._consent.open(sent.query, visitor), visitor)
 
-    def answer(self, sent: Sent, client: Client) -> Shown:
+    def answer(self, sent: Sent, client: Source) -> Shown:
         """The user sent a form that we showed, or a program's request came by POST (OpenID Connect
         Core, section 3.1.2.1)."""
         if not {"seal", "do"} & sent.form.keys():
@@ -116,7 +116,7 @@ class Browsers:
         """The user came back from Google. What it answered is in the fragment, for a script."""
         return Shown(sign_in_pages.from_google(), headers=look.headers(script=True))
 
-    def sign_out(self, sent: Sent, client: Client) -> Shown:
+    def sign_out(self, sent: Sent, client: Source) -> Shown:
         """A program sent the user to sign out (OpenID Connect RP-Initiated Logout), or the user
         says yes to that. Without an ID token that proves which program it is, they are asked."""
         ours = "seal" in sent.form
@@ -197,7 +197,7 @@ class Browsers:
         whose = replace(visitor, sign_in=found.sign_in)
         return whose.seal("authorize", canonical(found.asked.given))
 
-    def _visitor(self, sent: Sent, client: Client) -> Visitor:
+    def _visitor(self, sent: Sent, client: Source) -> Visitor:
         sign_in = sent.cookies.get(f"{self._prefix}parley-sign-in", "")
         mark, known = read_mark(sent.cookies.get(f"{self._prefix}parley-mark", ""), self._keys())
         return Visitor(

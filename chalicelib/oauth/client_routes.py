@@ -5,10 +5,10 @@ from typing import Annotated
 from chalice import Blueprint
 from pydantic import Field
 
-from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
 from chalicelib.edge.rest import endpoint
 from chalicelib.errors import NoSecret
+from chalicelib.identity import Identity, Source
 from chalicelib.oauth.registration import (
     ClientChanges,
     ClientInfo,
@@ -27,7 +27,7 @@ ClientId = Annotated[Id, Field(description="The program's id.")]
 
 
 @endpoint(bp, f"POST {CLIENTS}", tag="OAuth clients", scope="admin.clients", status=201)
-def register_client(identity: Identity, client: Client, body: NewClient) -> RegisteredClient:
+def register_client(identity: Identity, client: Source, body: NewClient) -> RegisteredClient:
     """Register a program.
 
     People may then sign in to it, or it acts in its own name. Only this answer shows its
@@ -47,7 +47,7 @@ def list_clients(identity: Identity, query: ClientQuery) -> ClientPage:
 
 @endpoint(bp, f"PATCH {CLIENTS}/{{client_id}}", tag="OAuth clients", scope="admin.clients")
 def update_client(
-    identity: Identity, client: Client, client_id: ClientId, body: ClientChanges
+    identity: Identity, client: Source, client_id: ClientId, body: ClientChanges
 ) -> ClientInfo:
     """Change a program.
 
@@ -65,7 +65,7 @@ def update_client(
     status=201,
 )
 def rotate_client_secret(
-    identity: Identity, client: Client, client_id: ClientId
+    identity: Identity, client: Source, client_id: ClientId
 ) -> RegisteredClient:
     """Give a program a new secret.
 
@@ -82,7 +82,7 @@ def rotate_client_secret(
     scope="admin.clients",
     status=204,
 )
-def end_former_secret(identity: Identity, client: Client, client_id: ClientId) -> None:
+def end_former_secret(identity: Identity, client: Source, client_id: ClientId) -> None:
     """End the former secret of a program.
 
     The secret that was replaced is refused from now on.
@@ -93,7 +93,7 @@ def end_former_secret(identity: Identity, client: Client, client_id: ClientId) -
 @endpoint(
     bp, f"DELETE {CLIENTS}/{{client_id}}", tag="OAuth clients", scope="admin.clients", status=204
 )
-def delete_client(identity: Identity, client: Client, client_id: ClientId) -> None:
+def delete_client(identity: Identity, client: Source, client_id: ClientId) -> None:
     """Delete a program.
 
     It is refused from now on, and all that it was granted ends.

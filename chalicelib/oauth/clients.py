@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticCustomError
 
 from chalicelib.admin.models import Action
-from chalicelib.auth.models import Client, Identity
 from chalicelib.clock import NOW
 from chalicelib.errors import NoSecret, NotFound, Unavailable, ValidationFailed
+from chalicelib.identity import Identity, Source
 from chalicelib.ids import new_id
 from chalicelib.oauth.models import OAuthClient, digest
 from chalicelib.oauth.registration import (
@@ -59,7 +59,7 @@ class Clients:
         self._admin = admin
         self._auth = auth
 
-    def register(self, identity: Identity, client: Client, new: NewClient) -> RegisteredClient:
+    def register(self, identity: Identity, client: Source, new: NewClient) -> RegisteredClient:
         """Register a program. Its secret, if it gets one, is answered here and never again."""
         return self._register(identity, client.address, new)
 
@@ -75,7 +75,7 @@ class Clients:
         return ClientPage(items=items, next=items[-1].client_id if more else None)
 
     def update(
-        self, identity: Identity, client: Client, client_id: str, changes: ClientChanges
+        self, identity: Identity, client: Source, client_id: str, changes: ClientChanges
     ) -> ClientInfo:
         """Change what was sent of a program, from its next request on.
 
@@ -94,7 +94,7 @@ class Clients:
             self._edits.update(changed)
         return changed.info
 
-    def rotate_secret(self, identity: Identity, client: Client, client_id: str) -> RegisteredClient:
+    def rotate_secret(self, identity: Identity, client: Source, client_id: str) -> RegisteredClient:
         """Give a program a new secret, which is answered here and never again. The one until now
         stays good for BOTH_GOOD. Raises NotFound, NoSecret.
 
@@ -109,12 +109,12 @@ class Clients:
             rotated = self._store.get(client_id) or found
         return RegisteredClient(**dict(rotated.info), client_secret=secret)
 
-    def end_former_secret(self, identity: Identity, client: Client, client_id: str) -> None:
+    def end_former_secret(self, identity: Identity, client: Source, client_id: str) -> None:
         """Refuse the secret that was replaced, from now on. Safe to repeat. Raises NotFound."""
         with self._act(identity, client, "client.secret_end", client_id):
             self._edits.end_former(client_id)
 
-    def delete(self, identity: Identity, client: Client, client_id: str) -> None:
+    def delete(self, identity: Identity, client: Source, client_id: str) -> None:
         """Refuse a program from now on, and end all that it was granted.
 
         Raises NotFound; Unavailable if there are more grants or consents than one request can end.
@@ -129,7 +129,7 @@ class Clients:
 
     @contextmanager
     def _act(
-        self, identity: Identity, client: Client, action: Action, client_id: str
+        self, identity: Identity, client: Source, action: Action, client_id: str
     ) -> Iterator[OAuthClient]:
         """The program that an admin acts on. Only one act runs at a time, so it stays as it is."""
         with self._admin.act_on_client(identity, client.address, action, client_id):

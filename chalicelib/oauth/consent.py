@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 
-from chalicelib.auth.models import Identity
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import Unauthorized, UserNotFound
+from chalicelib.identity import Identity
 from chalicelib.limits.table import Use
 from chalicelib.oauth.answers import MODES, TOO_LONG, GoBack, answer, fits
 from chalicelib.oauth.models import NoWayBack, OAuthClient, is_claimed, one_each

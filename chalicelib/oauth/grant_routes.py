@@ -5,9 +5,9 @@ from typing import Annotated
 from chalice import Blueprint
 from pydantic import Field
 
-from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
 from chalicelib.edge.rest import endpoint
+from chalicelib.identity import Identity
 from chalicelib.oauth.grants import AllowedPrograms
 from chalicelib.wire import Id
 

@@ -11,8 +11,9 @@ from authlib.oauth2.rfc6749.grants import (
     RefreshTokenGrant,
 )
 
-from chalicelib.auth.models import Identity, Terms
+from chalicelib.auth.models import Terms
 from chalicelib.errors import Unauthorized
+from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from chalicelib.oauth.models import Code, OAuthClient, challenge_of
 from chalicelib.oauth.registration import SERVICE_SCOPES

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from chalicelib.auth.models import Identity
 from chalicelib.clock import NOW
+from chalicelib.identity import Identity
 from chalicelib.oauth.registration import USER_SCOPES
 from chalicelib.wire import Model, OurId, Utc
 

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import Program
 from chalicelib.errors import ScopeMissing, Unauthorized
+from chalicelib.identity import Program
 from chalicelib.limits.table import Quota, Use
 
 if TYPE_CHECKING:

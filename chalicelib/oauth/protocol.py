@@ -15,11 +15,11 @@ from authlib.oauth2.rfc6749 import (
 )
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
-from chalicelib.auth.models import Client, Identity
 from chalicelib.auth.sessions.models import Tokens
 from chalicelib.config import Settings
 from chalicelib.errors import UserNotFound
 from chalicelib.errors.protocol import with_link
+from chalicelib.identity import Identity, Source
 from chalicelib.oauth.grant_types import CodeGrant, RefreshGrant, ServiceGrant
 from chalicelib.oauth.id_tokens import IdTokens
 from chalicelib.oauth.models import OAuthClient, is_our_api
@@ -93,7 +93,7 @@ class Server(AuthorizationServer):
         tokens: "AccessTokens",
         throttle: "Throttle",
         users: "Callable[[], Users]",
-        caller: Client,
+        caller: Source,
     ) -> None:
         super().__init__()
         self.settings, self.caller = settings, caller

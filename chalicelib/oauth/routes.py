@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from chalice import Blueprint
 
-from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
 from chalicelib.edge.forms import Sent, Takes
 from chalicelib.edge.headers import BASIC, RESOURCE_METADATA
 from chalicelib.edge.rest import Answer, endpoint
 from chalicelib.errors import AppError
+from chalicelib.identity import Identity, Source
 from chalicelib.oauth import look, pages, resource
 from chalicelib.oauth.metadata import ServerMetadata, metadata
 from chalicelib.oauth.wire import (
@@ -75,7 +75,7 @@ def protected_resource() -> resource.ResourceMetadata:
 @endpoint(
     bp, "GET /oauth2/authorize", tag="OAuth", status=(200, 303, 400), limit="page", page=_trouble
 )
-def ask_user(sent: Annotated[Sent, Takes(query=AuthorizationRequest)], client: Client) -> Answer:
+def ask_user(sent: Annotated[Sent, Takes(query=AuthorizationRequest)], client: Source) -> Answer:
     """Send a user to the sign-in page.
 
     A program sends the user's browser here. The user signs in and agrees, and the browser goes
@@ -93,7 +93,7 @@ def ask_user(sent: Annotated[Sent, Takes(query=AuthorizationRequest)], client: C
     page=_trouble,
 )
 def answer_of_user(
-    sent: Annotated[Sent, Takes(query=AuthorizationRequest, form=SignInForm)], client: Client
+    sent: Annotated[Sent, Takes(query=AuthorizationRequest, form=SignInForm)], client: Source
 ) -> Answer:
     """Take what the user answers on the sign-in page.
 
@@ -123,7 +123,7 @@ def back_from_google() -> Answer:
     readers="programs",
 )
 def give_token(
-    sent: Annotated[Sent, Takes(form=TokenRequest, basic=True)], client: Client
+    sent: Annotated[Sent, Takes(form=TokenRequest, basic=True)], client: Source
 ) -> Annotated[Answer, GrantedTokens]:
     """Get tokens.
 
@@ -143,7 +143,7 @@ def give_token(
     readers="programs",
 )
 def revoke_token(
-    sent: Annotated[Sent, Takes(form=TokenQuestion, basic=True)], client: Client
+    sent: Annotated[Sent, Takes(form=TokenQuestion, basic=True)], client: Source
 ) -> Annotated[Answer, RevocationAnswer]:
     """End the grant that a token belongs to.
 
@@ -156,7 +156,7 @@ def revoke_token(
     bp, "POST /oauth2/introspect", tag="OAuth", limit="token", status=(200, 400, 401), told=_refused
 )
 def introspect_token(
-    sent: Annotated[Sent, Takes(form=TokenQuestion, basic=True)], client: Client
+    sent: Annotated[Sent, Takes(form=TokenQuestion, basic=True)], client: Source
 ) -> Annotated[Answer, TokenState]:
     """Ask whether a token is good, and for what.
 
@@ -193,7 +193,7 @@ def userinfo_by_post(
 @endpoint(
     bp, "GET /oauth2/logout", tag="OAuth", status=(200, 303, 400), limit="page", page=_trouble
 )
-def ask_to_sign_out(sent: Annotated[Sent, Takes(query=LogoutRequest)], client: Client) -> Answer:
+def ask_to_sign_out(sent: Annotated[Sent, Takes(query=LogoutRequest)], client: Source) -> Answer:
     """Sign a user out for a program.
 
     A program sends the user's browser here (OpenID Connect RP-Initiated Logout). Without an ID
@@ -206,7 +206,7 @@ def ask_to_sign_out(sent: Annotated[Sent, Takes(query=LogoutRequest)], client: C
     bp, "POST /oauth2/logout", tag="OAuth", status=(200, 303, 400, 403), limit="page", page=_trouble
 )
 def sign_out(
-    sent: Annotated[Sent, Takes(query=LogoutRequest, form=LogoutForm)], client: Client
+    sent: Annotated[Sent, Takes(query=LogoutRequest, form=LogoutForm)], client: Source
 ) -> Answer:
     """Sign a user out by a form.
 

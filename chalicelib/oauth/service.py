@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, OAuth2Error
 from authlib.oauth2.rfc6749.util import extract_basic_authorization
 
-from chalicelib.auth.models import Client, Identity
 from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.edge.forms import Sent
 from chalicelib.errors import Unavailable
+from chalicelib.identity import Identity, Source
 from chalicelib.oauth.id_tokens import claims_of
 from chalicelib.oauth.models import OAuthClient, client_id_of, digest, one_each
 from chalicelib.oauth.protocol import Outcome, Question, Server
@@ -59,15 +59,15 @@ class OAuth:
         self._throttle = throttle
         self._users = users
 
-    def token(self, sent: Sent, caller: Client) -> Outcome:
+    def token(self, sent: Sent, caller: Source) -> Outcome:
         """The token endpoint (RFC 6749, section 3.2)."""
         return self._counted(sent, caller, Server.create_token_response)
 
-    def revoke(self, sent: Sent, caller: Client) -> Outcome:
+    def revoke(self, sent: Sent, caller: Source) -> Outcome:
         """The revocation endpoint (RFC 7009). A token of somebody else is refused."""
         return self._counted(sent, caller, _endpoint("revocation"))
 
-    def introspect(self, sent: Sent, caller: Client) -> Outcome:
+    def introspect(self, sent: Sent, caller: Source) -> Outcome:
         """The introspection endpoint (RFC 7662)."""
         return self._counted(sent, caller, _endpoint("introspection"))
 
@@ -75,7 +75,7 @@ class OAuth:
         """What the user agreed to show of themselves (OpenID Connect Core, section 5.3)."""
         return claims_of(self._users().me(identity.user_id), identity.scopes)
 
-    def client(self, client_id: str, caller: Client) -> OAuthClient | None:
+    def client(self, client_id: str, caller: Source) -> OAuthClient | None:
         """A program by its id. Only unknown ids count against the rate limit of the address."""
         if (known_as := client_id_of(client_id)) is None:
             return None
@@ -84,7 +84,7 @@ class OAuth:
             self._throttle.program_guess(caller.address)
         return client
 
-    def server(self, caller: Client) -> Server:
+    def server(self, caller: Source) -> Server:
         """The protocol, for one request."""
         return Server(
             self._settings,
@@ -101,7 +101,7 @@ class OAuth:
         known_as = client_id_of(client_id)
         return self._clients.get(known_as) if known_as else None
 
-    def _counted(self, sent: Sent, caller: Client, respond: Respond) -> Outcome:
+    def _counted(self, sent: Sent, caller: Source, respond: Respond) -> Outcome:
         """Answer. Only what turned out wrong counts by address, so right requests never wait for
         it. A program that has shown its secret has buckets of its own."""
         server = self.server(caller)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
-from chalicelib.auth.models import Identity
 from chalicelib.clock import SKEW
 from chalicelib.errors import Unauthorized
+from chalicelib.identity import Identity
 from chalicelib.oauth.registration import INTROSPECT
 
 SECRET = ["client_secret_basic", "client_secret_post"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from chalicelib.auth.models import Client, Identity
+from chalicelib.identity import Identity, Source
 
 SEALED_FORM = "This form was not made for this browser, or is too old. Go back, and start again."
 KEYS_FOR = b"parley known browsers 1"
@@ -23,7 +23,7 @@ class Visitor:
     and its device key. Both are cookies that no other site can read or set. `identity`: who uses
     it, while the session of its sign-in stands. `known`: somebody has signed in here before."""
 
-    client: Client
+    client: Source
     sign_in: str = field(repr=False)
     mark: str = field(repr=False)
     key: bytes = field(repr=False)

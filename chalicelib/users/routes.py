@@ -5,10 +5,11 @@ from typing import Annotated
 from chalice import Blueprint
 from pydantic import Field
 
-from chalicelib.auth.models import EmailChange, Identity, PasswordProof, Program
+from chalicelib.auth.models import EmailChange, PasswordProof
 from chalicelib.deps import deps
 from chalicelib.edge.rest import endpoint
 from chalicelib.errors import WRONG_PROOF, LastAdmin, UserNotFound
+from chalicelib.identity import Identity, Program
 from chalicelib.users.devices import DeviceId, PushToken
 from chalicelib.users.models import (
     Profile,

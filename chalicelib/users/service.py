@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from chalicelib.auth.models import Identity
 from chalicelib.clock import NOW
 from chalicelib.errors import Unavailable, UserNotFound
+from chalicelib.identity import Identity
 from chalicelib.users.devices import PushTargets, PushToken
 from chalicelib.users.models import (
     Card,

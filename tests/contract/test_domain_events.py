@@ -17,10 +17,11 @@ from chalicelib.auth.google.store import GoogleStore
 from chalicelib.auth.recovery.store import RecoveryStore
 from chalicelib.auth.store import AccountStore
 from chalicelib.broker import topology
+from chalicelib.broker.cloud_events import CONTENT_TYPE
 from chalicelib.broker.publisher import Broker
 from chalicelib.domain_events import written
 from chalicelib.domain_events.consumers import EventConsumers
-from chalicelib.domain_events.models import CONTENT_TYPE, TYPES
+from chalicelib.domain_events.models import TYPES
 from chalicelib.domain_events.outbox import Outbox
 from chalicelib.domain_events.service import BATCH, DomainEvents
 from chalicelib.drivers.postgres import Postgres

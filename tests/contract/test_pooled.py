@@ -13,22 +13,20 @@ from tests.contract.again import run_again
 from tests.contract.pooler import POOLED, pooler
 
 PLACES = (
-    "message_store",
-    "test_account_races.py",
-    "test_accounts.py",
-    "test_admin.py",
-    "test_client_edits.py",
-    "test_consents.py",
-    "test_email_changes.py",
-    "test_exports.py",
-    "test_google.py",
-    "test_oauth.py",
-    "test_passkeys.py",
-    "test_personal_data.py",
-    "test_recovery.py",
-    "test_second_factor.py",
-    "test_sessions.py",
-    "test_users.py",
+    "admin",
+    "auth/test_account_races.py",
+    "auth/test_accounts.py",
+    "auth/test_email_changes.py",
+    "auth/test_google.py",
+    "auth/test_passkeys.py",
+    "auth/test_recovery.py",
+    "auth/test_second_factor.py",
+    "auth/test_sessions.py",
+    "exports/test_exports.py",
+    "exports/test_personal_data.py",
+    "messages/store",
+    "oauth",
+    "users/test_users.py",
 )
 """Where stores on PostgreSQL are tested."""
 

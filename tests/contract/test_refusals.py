@@ -72,14 +72,14 @@ LIMITED: dict[str, Callable[[Throttle], object]] = {
 
 @pytest.mark.parametrize("what", LIMITED)
 def test_a_limit_that_refuses_writes_nothing(client: redis.Redis, what: str) -> None:
-    throttle = Throttle(client, auth_settings(rate_limits=ONE_EACH))
+    throttle = Throttle(client, auth_settings(rate_limits=ONE_EACH).limits)
     LIMITED[what](throttle)
 
     refused(client, lambda: LIMITED[what](throttle))
 
 
 def logins(client: redis.Redis, sizes: dict[str, int]) -> Callable[..., None]:
-    throttle = Throttle(client, auth_settings(rate_limits=rates(sizes)))
+    throttle = Throttle(client, auth_settings(rate_limits=rates(sizes)).limits)
 
     def login(name: str, address: str = HERE, key: str | None = None) -> None:
         attempt = throttle.login(name, address, key)
@@ -109,7 +109,7 @@ def test_nor_one_that_its_name_refuses(client: redis.Redis) -> None:
 
 
 def test_nor_one_on_a_known_device(client: redis.Redis) -> None:
-    throttle = Throttle(client, auth_settings(rate_limits=rates({"login-device.target": 1})))
+    throttle = Throttle(client, auth_settings(rate_limits=rates({"login-device.target": 1})).limits)
     throttle.recognise(["ana"], "id of ana", "key")
     throttle.account(throttle.login("ana", HERE, "key"), "id of ana")
 
@@ -117,7 +117,7 @@ def test_nor_one_on_a_known_device(client: redis.Redis) -> None:
 
 
 def test_nor_one_after_too_many_that_were_right(client: redis.Redis) -> None:
-    throttle = Throttle(client, auth_settings(rate_limits=rates({"sign-in.user": 1})))
+    throttle = Throttle(client, auth_settings(rate_limits=rates({"sign-in.user": 1})).limits)
     attempt = throttle.login("ana", HERE)
     throttle.account(attempt, "id of ana")
     throttle.logged_in(attempt)
@@ -135,7 +135,7 @@ def test_nor_a_request_that_its_user_or_its_session_refuses(client: redis.Redis)
 
 def test_nor_does_anything_that_was_met_under_a_slower_limit(client: redis.Redis) -> None:
     slow, fast = (
-        Throttle(client, auth_settings(rate_limits=rates({"register.address": 2}, seconds)))
+        Throttle(client, auth_settings(rate_limits=rates({"register.address": 2}, seconds)).limits)
         for seconds in (3600, 900)
     )
     for _ in range(2):

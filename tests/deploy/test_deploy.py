@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.auth.models import Identity
 from chalicelib.auth.sessions.tokens import AccessTokens
 from chalicelib.broker.pushes import PUSH_QUEUES
 from chalicelib.config import SettingsInvalid
+from chalicelib.identity import Identity
 from infra.deploy import __main__ as commands
 from infra.deploy import chalice, deploy, first, logs, maintenance, place
 from infra.deploy.errors import Stopped

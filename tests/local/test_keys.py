@@ -4,8 +4,8 @@ import json
 import stat
 from pathlib import Path
 
-from chalicelib.auth.models import Identity
 from chalicelib.auth.sessions.tokens import AccessTokens
+from chalicelib.identity import Identity
 from local import keys
 from tests.unit.settings import settings
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from itertools import count
 
-from chalicelib.auth.models import Identity
+from chalicelib.identity import Identity
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Draft, Message
 from tests.property.world import Line, World

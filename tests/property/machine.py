@@ -11,8 +11,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from chalicelib.auth.models import Identity
 from chalicelib.errors import ChatNotFound, Unavailable
+from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Chat, Draft, Message

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple, cast
 import redis
 from pydantic_core import from_json
 
-from chalicelib.auth.models import Identity
 from chalicelib.broker.pushes import MessageUnread
 from chalicelib.errors import Unavailable, UserNotFound
+from chalicelib.identity import Identity
 from chalicelib.live.connections import Connections
 from chalicelib.live.events import Socket
 from chalicelib.live.gateway import Gateway
-from chalicelib.messages.models import Message, Owed
+from chalicelib.live.models import Owed
+from chalicelib.messages.models import Message
 from chalicelib.messages.service import Messages
 from chalicelib.messages.store import MessageStore
 from tests.unit.messages.fakes import FakeBroker

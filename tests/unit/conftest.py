@@ -13,14 +13,7 @@ from chalicelib.auth.accounts import Accounts
 from chalicelib.auth.google.models import GoogleStart
 from chalicelib.auth.google.service import Google
 from chalicelib.auth.google.tokens import GoogleKeys, GoogleTokens
-from chalicelib.auth.models import (
-    Client,
-    Credentials,
-    Identity,
-    PasswordProof,
-    Registration,
-    ResetRequest,
-)
+from chalicelib.auth.models import Credentials, PasswordProof, Registration, ResetRequest
 from chalicelib.auth.passkeys.service import Passkeys
 from chalicelib.auth.passkeys.webauthn import RelyingParty
 from chalicelib.auth.passwords import Passwords
@@ -32,6 +25,7 @@ from chalicelib.auth.sessions.service import Auth
 from chalicelib.auth.sessions.tokens import AccessTokens
 from chalicelib.config import Settings
 from chalicelib.deps import deps
+from chalicelib.identity import Identity, Source
 from chalicelib.mail.models import Letter
 from chalicelib.mail.service import Mails
 from chalicelib.scopes import Role
@@ -125,7 +119,7 @@ class World:
     def delete(self, identity: Identity, password: str = PASSWORD) -> None:
         self.accounts.delete(identity, PasswordProof(password=password))
 
-    def request_reset(self, email: str, client: Client = PHONE, **more: str) -> None:
+    def request_reset(self, email: str, client: Source = PHONE, **more: str) -> None:
         self.recovery.request_reset(ResetRequest(email=email, **more), client)
 
     def told(self) -> list[str]:

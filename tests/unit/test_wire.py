@@ -170,7 +170,8 @@ def test_both_members_name_their_chat_alike() -> None:
 
 
 def test_every_error_has_a_code_of_its_own() -> None:
-    codes = [error.code for error in AppError.__subclasses__()]
+    ours = [one for one in AppError.__subclasses__() if one.__module__.startswith("chalicelib.")]
+    codes = [error.code for error in ours]
 
     assert len(codes) == len(set(codes))
     assert all(400 <= error.status < 600 for error in AppError.__subclasses__())

@@ -3,7 +3,6 @@
 from chalice import Blueprint
 
 from chalicelib.auth.google.models import GoogleCredentials, GoogleLink, GoogleProof, GoogleStart
-from chalicelib.auth.models import Client, Identity
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.deps import deps
 from chalicelib.edge.rest import endpoint
@@ -19,6 +18,7 @@ from chalicelib.errors import (
     UsernameTaken,
     UserNotFound,
 )
+from chalicelib.identity import Identity, Source
 
 bp = Blueprint(__name__)
 
@@ -53,7 +53,7 @@ def how_to_sign_in_with_google() -> GoogleStart:
     ),
     limit="google",
 )
-def sign_in_with_google(body: GoogleCredentials, client: Client) -> SignedIn:
+def sign_in_with_google(body: GoogleCredentials, client: Source) -> SignedIn:
     """Sign in with Google.
 
     To the account that the Google account is linked to, or to a new one. A new one needs a

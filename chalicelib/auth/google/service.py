@@ -10,7 +10,7 @@ from unicodedata import normalize
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.auth.google.models import GoogleCredentials, GoogleLink, GoogleProof, GoogleStart
-from chalicelib.auth.models import OURS, Client, Identity, Terms
+from chalicelib.auth.models import OURS, Terms
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.clock import NOW
 from chalicelib.errors import (
@@ -23,6 +23,7 @@ from chalicelib.errors import (
     UsernameRequired,
     UsernameTaken,
 )
+from chalicelib.identity import Identity, Source
 from chalicelib.ids import new_id
 from chalicelib.text.characters import cut
 from chalicelib.users.models import Name, Profile
@@ -70,7 +71,7 @@ class Google:
         self._throttle = throttle
         self._names = names
 
-    def sign_in(self, given: GoogleCredentials, client: Client, terms: Terms = OURS) -> SignedIn:
+    def sign_in(self, given: GoogleCredentials, client: Source, terms: Terms = OURS) -> SignedIn:
         """Sign in to the account that the Google account is linked to. Else link it to the account
         that has verified its address, if Google gives that address out. Else make an account.
 
@@ -137,7 +138,7 @@ class Google:
         account: "GoogleAccount",
         found: "Linked",
         given: GoogleCredentials,
-        client: Client,
+        client: Source,
         terms: Terms,
     ) -> SignedIn | None:
         """None: what was found has changed."""
@@ -163,7 +164,7 @@ class Google:
         )
 
     def _register(
-        self, account: "GoogleAccount", given: GoogleCredentials, client: Client, terms: Terms
+        self, account: "GoogleAccount", given: GoogleCredentials, client: Source, terms: Terms
     ) -> SignedIn | None:
         """None: somebody has the Google account or its address by now."""
         if account.email is None:

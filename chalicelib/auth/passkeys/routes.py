@@ -5,7 +5,7 @@ from typing import Annotated
 from chalice import Blueprint
 from pydantic import Field
 
-from chalicelib.auth.models import Client, Identity, PasswordProof
+from chalicelib.auth.models import PasswordProof
 from chalicelib.auth.passkeys.models import (
     NewPasskey,
     PasskeyInfo,
@@ -26,6 +26,7 @@ from chalicelib.errors import (
     TooManyPasskeys,
     UserNotFound,
 )
+from chalicelib.identity import Identity, Source
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)
@@ -51,7 +52,7 @@ def begin_passkey_sign_in() -> PasskeyOptions:
     errors=(PasskeyInvalid, PasskeysOff, AccountSuspended, UserNotFound),
     limit="passkey-answer",
 )
-def sign_in_by_passkey(body: PasskeySignIn, client: Client) -> SignedIn:
+def sign_in_by_passkey(body: PasskeySignIn, client: Source) -> SignedIn:
     """Sign in by a passkey alone.
 
     No second factor is asked for, since the passkey verified its user.

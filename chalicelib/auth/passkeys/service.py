@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from chalicelib.auth.models import OURS, Client, Identity, PasswordProof, Terms
+from chalicelib.auth.models import OURS, PasswordProof, Terms
 from chalicelib.auth.passkeys.models import (
     NewPasskey,
     Passkey,
@@ -26,6 +26,7 @@ from chalicelib.errors import (
     PasskeysOff,
     ValidationFailed,
 )
+from chalicelib.identity import Identity, Source
 from chalicelib.ids import new_id
 from chalicelib.text.sentences import problem
 from chalicelib.wire import now
@@ -117,7 +118,7 @@ class Passkeys:
         party = self._party()
         return PasskeyOptions(options=party.request(self._challenges.issue("sign_in")))
 
-    def sign_in(self, given: PasskeySignIn, client: Client, terms: Terms = OURS) -> SignedIn:
+    def sign_in(self, given: PasskeySignIn, client: Source, terms: Terms = OURS) -> SignedIn:
         """Sign in by a passkey alone.
 
         Raises PasskeyInvalid for anything that is wrong with it; AccountSuspended, only after a

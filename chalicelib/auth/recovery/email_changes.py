@@ -5,9 +5,10 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import EMAIL_CHANGED, EmailChange, EmailChanged, Identity
+from chalicelib.auth.models import EMAIL_CHANGED, EmailChange, EmailChanged
 from chalicelib.clock import NOW
 from chalicelib.errors import LinkInvalid, Unavailable
+from chalicelib.identity import Identity
 
 if TYPE_CHECKING:
     from chalicelib.auth.accounts import Accounts

@@ -8,12 +8,13 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import Client, Identity, PasswordReset, ResetRequest
+from chalicelib.auth.models import PasswordReset, ResetRequest
 from chalicelib.auth.recovery.email_changes import GOOD_FOR as GOOD_FOR_CHANGE
 from chalicelib.auth.recovery.email_changes import MARK
 from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import LinkInvalid, RateLimited
+from chalicelib.identity import Identity, Source
 from chalicelib.mail import letters
 from chalicelib.mail.models import Due, Kind, Letter, Purpose
 
@@ -104,14 +105,14 @@ class Recovery:
         ):
             raise LinkInvalid()
 
-    def request_reset(self, asked: ResetRequest, client: Client) -> None:
+    def request_reset(self, asked: ResetRequest, client: Source) -> None:
         """Have a link mailed to the owner of this address, if there is one. Raises RateLimited,
         only by the address that the request comes from."""
         self._throttle.reset(client.address)
         subject = f"{asked.email} {asked.username}" if asked.username else asked.email
         self._mails.add("reset", subject, NOW)
 
-    def reset(self, reset: PasswordReset, client: Client) -> None:
+    def reset(self, reset: PasswordReset, client: Source) -> None:
         """Set a new password and end all sessions. A second factor stays what it was.
 
         Raises LinkInvalid, ValidationFailed for a weak password, RateLimited. A repeat completes

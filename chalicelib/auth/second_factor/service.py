@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pyotp
 
 from chalicelib.auth.models import (
-    Identity,
     PasswordProof,
     RecoveryCodeList,
     SecondFactorCode,
@@ -24,6 +23,7 @@ from chalicelib.errors import (
     SecondFactorOn,
     ValidationFailed,
 )
+from chalicelib.identity import Identity
 from chalicelib.text.sentences import problem
 
 if TYPE_CHECKING:

@@ -4,26 +4,17 @@ A session's key is "1" (stands) or "0" (revoked); without a key nothing is known
 must be asked. So losing what Redis holds never lets a revoked session in.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.config import Settings
 from chalicelib.drivers.redis import Call, Scripts, guarded
-from chalicelib.limits.buckets import TAKE, Held, judge, of_caller, sizes
+from chalicelib.limits.admission import admitting, session_key
+from chalicelib.limits.buckets import judge, of_caller
 from chalicelib.limits.table import Quota, Use
 
 if TYPE_CHECKING:
     import redis
-
-# Reads a session's key and, unless it is revoked, takes of its buckets. KEYS: session, buckets.
-# ARGV: see TAKE. Answers {state, µs to wait, µs until each bucket is full}.
-_ADMIT = f"""
-local state = redis.call('GET', KEYS[1])
-if state == '0' then return {{state}} end
-local buckets = {{unpack(KEYS, 2)}}
-{TAKE}
-return {{state or '', wait, unpack(full)}}
-"""
 
 # Revokes sessions. KEYS: sessions. ARGV: seconds to remember it for.
 _REVOKE = """
@@ -65,18 +56,18 @@ class Revocation:
     def stands(self, user_id: str, session_id: str) -> bool | None:
         """Whether the session stands; None: unknown."""
         with guarded():
-            return _STATES[str(self._redis.get(_session(user_id, session_id)) or "")]
+            return _STATES[str(self._redis.get(session_key(user_id, session_id)) or "")]
 
     def confirm(self, user_id: str, session_id: str) -> bool:
         """Note that a session stands as PostgreSQL said. False: it has been revoked meanwhile."""
         with guarded():
-            key = _session(user_id, session_id)
+            key = session_key(user_id, session_id)
             noted = self._redis.set(key, "1", nx=True, ex=self._settings.access_token_seconds)
             return bool(noted) or self._redis.get(key) != "0"
 
     def tombstones(self, user_id: str, session_ids: Collection[str]) -> list[Call]:
         """Scripts that have the next request of these sessions refused."""
-        keys = [_session(user_id, session_id) for session_id in session_ids]
+        keys = [session_key(user_id, session_id) for session_id in session_ids]
         lifetime = self._settings.access_token_seconds + _SLOWEST_REQUEST
         return [Call(_REVOKE, keys, [lifetime])]
 
@@ -85,19 +76,9 @@ class Revocation:
         with guarded():
             pipe = self._redis.pipeline(transaction=False)
             for user_id, session_id in sessions:
-                pipe.get(_session(user_id, session_id))
+                pipe.get(session_key(user_id, session_id))
             states: list[str | None] = pipe.execute()
         return [one for one, state in zip(sessions, states, strict=True) if state != "0"]
 
 
-def admitting(user_id: str, session_id: str, own: Sequence[Held], cost: int = 1) -> Call:
-    """Reads how a session stands, and takes of its buckets. Answers {state, …}: see _ADMIT."""
-    keys = [_session(user_id, session_id), *(one.key for one in own)]
-    return Call(_ADMIT, keys, sizes(own, cost))
-
-
 _STATES = {"1": True, "0": False, "": None}
-
-
-def _session(user_id: str, session_id: str) -> str:
-    return f"session:{{{user_id}}}:{session_id}"

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import OURS, SIGNED_IN, Client, Identity, NewSession, Session, Terms
+from chalicelib.auth.models import OURS, SIGNED_IN, NewSession, Session, Terms
 from chalicelib.auth.sessions.models import (
     Jwks,
     SessionInfo,
@@ -21,6 +21,7 @@ from chalicelib.auth.sessions.refresh import PURPOSE, RefreshToken, RefreshToken
 from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable
+from chalicelib.identity import Identity, Source
 from chalicelib.ids import new_id
 from chalicelib.limits.table import Quota, Use
 from chalicelib.live.events import EndedBy
@@ -133,7 +134,7 @@ class Auth:
         return self._tokens().public
 
     def draft_session(
-        self, user_id: str, client: Client, device_name: str | None, terms: Terms = OURS
+        self, user_id: str, client: Source, device_name: str | None, terms: Terms = OURS
     ) -> tuple[Session, RefreshToken]:
         """A new session, not stored yet, and its first refresh token."""
         time = now()
@@ -189,7 +190,7 @@ class Auth:
         except Unavailable as error:
             log.warning("sign-in not told", extra={"dependency": error.dependency})
 
-    def open_for(self, opener: Identity, client: Client, device_name: str, terms: Terms) -> Tokens:
+    def open_for(self, opener: Identity, client: Source, device_name: str, terms: Terms) -> Tokens:
         """Open a session for another program, on the word of a session that stands.
 
         Raises Unauthorized if it does not any more, RateLimited.
@@ -225,7 +226,7 @@ class Auth:
         self._store().revoke(user_id, session_id, NOW)
         self.close(user_id, [session_id], reason)
 
-    def refresh(self, text: str, client: Client) -> Tokens:
+    def refresh(self, text: str, client: Source) -> Tokens:
         """Trade a refresh token of our own clients for fresh tokens.
 
         The token stays good until the one it is traded for is used: an answer may get lost. Any

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt.utils import base64url_decode
 from pydantic import ValidationError
 
-from chalicelib.auth.models import Identity
 from chalicelib.auth.sessions.models import Jwks
 from chalicelib.config import Settings, SettingsInvalid
 from chalicelib.errors import Unauthorized
+from chalicelib.identity import Identity
 
 AUDIENCE = "parley"
 TYPE = "at+jwt"

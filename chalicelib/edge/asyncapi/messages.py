@@ -7,7 +7,8 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from chalicelib.domain_events.models import CONTENT_TYPE, TYPES, CloudEvent, Data
+from chalicelib.broker.cloud_events import CONTENT_TYPE, CloudEvent, Data
+from chalicelib.domain_events.models import TYPES
 from chalicelib.edge.asyncapi.naming import named, pascal
 from chalicelib.edge.openapi.examples import example_of
 from chalicelib.edge.openapi.problems import FieldError, codes

@@ -13,12 +13,13 @@ import pytest
 from chalicelib.admin.models import AccountQuery, AuditQuery, Parties, Standing
 from chalicelib.admin.service import Admin
 from chalicelib.admin.store import AdminStore
-from chalicelib.auth.models import Client, Identity, Session
+from chalicelib.auth.models import Session
 from chalicelib.auth.sessions.service import Auth
 from chalicelib.auth.sessions.tokens import AccessTokens
 from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import AppError, Forbidden, LastAdmin
+from chalicelib.identity import Identity, Source
 from chalicelib.ids import new_id
 from chalicelib.scopes import SCOPES, Role
 from chalicelib.users.models import Profile
@@ -49,7 +50,7 @@ from tests.unit.auth.fakes import (
     auth_settings,
 )
 
-DESK = Client(address="192.0.2.77", user_agent="Desk/1")
+DESK = Source(address="192.0.2.77", user_agent="Desk/1")
 SETTINGS = auth_settings()
 
 
@@ -278,7 +279,7 @@ class TestAudit:
         stores = connect()
         admin, ana = stores.holder("admin"), stores.holder()
         identity = Identity(user_id=admin.id, session_id=new_id())
-        nul = Client(address="\x00", user_agent="")  # PostgreSQL takes no such text
+        nul = Source(address="\x00", user_agent="")  # PostgreSQL takes no such text
 
         with pytest.raises(Exception, match="NUL"):
             stores.service().suspend(identity, nul, ana.id, "Spam")

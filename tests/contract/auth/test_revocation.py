@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 import redis
 
-from chalicelib.auth.models import Identity, Session
+from chalicelib.auth.models import Session
 from chalicelib.auth.sessions.models import Tokens
 from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.auth.sessions.service import Auth
@@ -23,6 +23,7 @@ from chalicelib.config import Settings
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import Call, Scripts, connect
 from chalicelib.errors import RateLimited, Unauthorized, Unavailable
+from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from chalicelib.limits.guesses import Throttle
 from chalicelib.limits.table import Use
@@ -338,7 +339,7 @@ class World:
     def __init__(self, given: Settings, client: redis.Redis, postgres: Postgres) -> None:
         self.stores = Stores(AccountStore(postgres), UserStore(postgres))
         self.sockets = Sockets(client)
-        tokens, throttle = AccessTokens(given), Throttle(client, given)
+        tokens, throttle = AccessTokens(given), Throttle(client, given.limits)
         self.auth = Auth(
             given,
             revocation=Revocation(client, given),

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import redis
 
-from chalicelib.auth.models import Identity
 from chalicelib.auth.sessions.tickets import Tickets
 from chalicelib.drivers.redis import connect
 from chalicelib.errors import RateLimited, Unavailable
+from chalicelib.identity import Identity
 from chalicelib.limits.guesses import KNOWN_DEVICES, Attempt, Throttle
 from tests.contract.accounts import RoundTrips, Slots
 from tests.unit.auth.fakes import FakeThrottle, FakeTickets, auth_settings
@@ -119,7 +119,7 @@ class TestThrottle:
     def throttle(self, request: pytest.FixtureRequest) -> Throttle:
         if request.param == "fake":
             return FakeThrottle(self.GIVEN)
-        return Throttle(request.getfixturevalue("client"), self.GIVEN)
+        return Throttle(request.getfixturevalue("client"), self.GIVEN.limits)
 
     def test_limits_logins_by_what_was_typed(self, throttle: Throttle) -> None:
         for n in range(3):
@@ -368,7 +368,9 @@ class TestThrottle:
 
 class TestThrottleOnRedis:
     def test_counts_guesses_that_come_at_once(self, client: redis.Redis) -> None:
-        throttle = Throttle(client, auth_settings(rate_limits=rates({"login-here.target": 5})))
+        throttle = Throttle(
+            client, auth_settings(rate_limits=rates({"login-here.target": 5})).limits
+        )
 
         def guess(_: int) -> bool:
             try:
@@ -381,7 +383,7 @@ class TestThrottleOnRedis:
             assert sum(pool.map(guess, range(40))) == 5
 
     def test_forgets_in_time_and_names_nobody(self, client: redis.Redis) -> None:
-        throttle = Throttle(client, auth_settings())
+        throttle = Throttle(client, auth_settings().limits)
         tried(throttle, "ana@example.org", "192.0.2.1", "key of ana")
         signed_in(throttle, "ana@example.org", "192.0.2.1", "key of ana")
 
@@ -395,7 +397,9 @@ class TestThrottleOnRedis:
         assert not [word for word in ("ana", "192", "key of") if word in names]
 
     def test_takes_back_one_attempt_and_no_more(self, client: redis.Redis) -> None:
-        throttle = Throttle(client, auth_settings(rate_limits=rates({"login-here.target": 3})))
+        throttle = Throttle(
+            client, auth_settings(rate_limits=rates({"login-here.target": 3})).limits
+        )
         for _ in range(3):
             attempt = tried(throttle, "ana", "192.0.2.1")
         throttle.logged_in(attempt)
@@ -408,7 +412,9 @@ class TestThrottleOnRedis:
         self, client: redis.Redis
     ) -> None:
         hour, second = [
-            Throttle(client, auth_settings(rate_limits=rates({"register.address": 2}, seconds)))
+            Throttle(
+                client, auth_settings(rate_limits=rates({"register.address": 2}, seconds)).limits
+            )
             for seconds in (3600, 1)
         ]
         for _ in range(2):
@@ -423,7 +429,7 @@ class TestThrottleOnRedis:
         assert raised.value.details["retry_after"] == 1
 
     def test_knows_the_devices_used_last(self, client: redis.Redis) -> None:
-        throttle = Throttle(client, auth_settings())
+        throttle = Throttle(client, auth_settings().limits)
         for n in range(KNOWN_DEVICES + 5):
             throttle.recognise(["ana"], "id of ana", f"key {n}")
 
@@ -433,7 +439,7 @@ class TestThrottleOnRedis:
     def test_no_script_touches_two_slots(
         self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        throttle = Throttle(client, auth_settings())
+        throttle = Throttle(client, auth_settings().limits)
         slots = Slots(throttle._scripts, monkeypatch)
 
         signed_in(throttle, "ana", "192.0.2.1", "key")
@@ -443,7 +449,7 @@ class TestThrottleOnRedis:
     def test_a_success_after_the_window_leaves_no_counter_without_end(
         self, client: redis.Redis
     ) -> None:
-        throttle = Throttle(client, auth_settings())
+        throttle = Throttle(client, auth_settings().limits)
         attempt = tried(throttle, "ana", "192.0.2.1")
         client.flushdb()
         throttle.logged_in(attempt)
@@ -455,7 +461,7 @@ class TestThrottleOnRedis:
         self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """To look, as a login; to look, as an account; to count."""
-        throttle = Throttle(client, auth_settings())
+        throttle = Throttle(client, auth_settings().limits)
         signed_in(throttle, "ana", "192.0.2.1", "key")
         trips = RoundTrips(client, monkeypatch)
 
@@ -464,7 +470,7 @@ class TestThrottleOnRedis:
         assert trips.count == 3
 
     def test_no_server_no_login(self) -> None:
-        throttle = Throttle(connect("redis://127.0.0.1:1"), auth_settings())
+        throttle = Throttle(connect("redis://127.0.0.1:1"), auth_settings().limits)
 
         with pytest.raises(Unavailable):
             tried(throttle, "ana", "192.0.2.1")

@@ -10,10 +10,11 @@ import pytest
 from pika import SelectConnection
 
 from chalicelib.broker import publisher as module
+from chalicelib.broker.cloud_events import CloudEvent
 from chalicelib.broker.publisher import Broker
 from chalicelib.broker.pushes import MessageUnread
 from chalicelib.broker.topology import EVENTS
-from chalicelib.domain_events.models import CloudEvent, MessageCreated
+from chalicelib.domain_events.models import MessageCreated
 from chalicelib.drivers.amqp import Link, Outgoing
 from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id

@@ -21,19 +21,13 @@ from pika.exceptions import (
 
 from chalicelib import schema
 from chalicelib.broker import topology
+from chalicelib.broker.cloud_events import CONTENT_TYPE, CloudEvent
 from chalicelib.broker.publisher import Broker
 from chalicelib.broker.pushes import PUSH_QUEUES, Failure
 from chalicelib.broker.users import BrokerUsers
 from chalicelib.config import SettingsInvalid
 from chalicelib.domain_events.consumers import EventConsumers
-from chalicelib.domain_events.models import (
-    CONTENT_TYPE,
-    TYPES,
-    CloudEvent,
-    ConsumerAccount,
-    SessionRevoked,
-    UserRegistered,
-)
+from chalicelib.domain_events.models import TYPES, ConsumerAccount, SessionRevoked, UserRegistered
 from chalicelib.errors import Unavailable
 from local.servers.rabbitmq import RabbitMQ, program
 from tests.contract.broker.queues import unread

@@ -6,12 +6,12 @@ import pytest
 import redis
 
 from chalicelib.auth.google.uses import IdTokenUses
-from chalicelib.auth.models import Identity
 from chalicelib.auth.passkeys.challenges import Challenges
 from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.auth.sessions.tickets import Tickets
 from chalicelib.drivers.redis import connect
 from chalicelib.exports.links import ExportLinks
+from chalicelib.identity import Identity
 from chalicelib.limits.guesses import Throttle
 from chalicelib.limits.table import Use
 from chalicelib.live.connections import Connections
@@ -66,7 +66,7 @@ def _everything(client: redis.Redis) -> None:
     revocation = Revocation(client, given)
     revocation.admit("ana", "s1", Use())
     revocation.unfinished([("ana", "s1")])
-    throttle = Throttle(client, given)
+    throttle = Throttle(client, given.limits)
     throttle.anonymous(Use(limit="anonymous", address="192.0.2.1"))
     throttle.forget("ana", ["ana"])
     profiles = ProfileCache(client)

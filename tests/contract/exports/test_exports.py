@@ -21,8 +21,8 @@ from zipfile import ZipFile
 import pytest
 
 from chalicelib import schema
-from chalicelib.auth.models import Identity
 from chalicelib.auth.store import AccountStore
+from chalicelib.config import Settings
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import connect
 from chalicelib.drivers.s3 import Bucket
@@ -33,6 +33,7 @@ from chalicelib.exports.links import ExportLinks
 from chalicelib.exports.models import EVERY, KEPT, LEASE, LINK, Task
 from chalicelib.exports.service import NAME
 from chalicelib.exports.store import ExportStore
+from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import NewMessage
@@ -301,6 +302,10 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     servers.stop()
 
 
+def bucket_of(given: Settings) -> Bucket:
+    return Bucket(given.exports_bucket, given.exports_at, given.signer("s3"))
+
+
 def status(url: str) -> int:
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:
@@ -311,7 +316,7 @@ def status(url: str) -> int:
 
 class TestBucket:
     def test_what_was_put_is_fetched_by_a_link_under_our_name(self, s3: dict[str, Any]) -> None:
-        bucket = Bucket(settings(**s3))
+        bucket = bucket_of(settings(**s3))
         content = b"x" * 3_000_000
         bucket.put("exports/a.zip", io.BytesIO(content), len(content))
 
@@ -322,7 +327,7 @@ class TestBucket:
             assert answer.headers["content-disposition"] == f'attachment; filename="{NAME}"'
 
     def test_a_link_opens_nothing_else_and_not_for_ever(self, s3: dict[str, Any]) -> None:
-        bucket = Bucket(settings(**s3))
+        bucket = bucket_of(settings(**s3))
         for key in ("exports/b.zip", "exports/c.zip"):
             bucket.put(key, io.BytesIO(b"secret"), 6)
         link = bucket.link("exports/b.zip", name=NAME, seconds=60)
@@ -342,7 +347,7 @@ class TestBucket:
         self, s3: dict[str, Any], ahead: int
     ) -> None:
         """S3 takes what is signed some minutes early, so the link would live longer by that."""
-        bucket = Bucket(settings(**s3))
+        bucket = bucket_of(settings(**s3))
         bucket.put("exports/g.zip", io.BytesIO(b"mine"), 4)
         bucket._signer.ahead = -ahead  # signs as a clock that is as much ahead
 
@@ -374,7 +379,7 @@ class TestBucket:
             connection.sendall(f"HTTP/1.1 {status} So\r\n{date}".encode())
 
         with serving(answer) as server:
-            bucket = Bucket(
+            bucket = bucket_of(
                 settings(exports_bucket="b", exports_url=f"http://127.0.0.1:{server.port}")
             )
             bucket._signer.ahead = -ahead
@@ -386,7 +391,7 @@ class TestBucket:
     def test_what_is_deleted_is_gone_and_deleting_again_is_harmless(
         self, s3: dict[str, Any]
     ) -> None:
-        bucket = Bucket(settings(**s3))
+        bucket = bucket_of(settings(**s3))
         bucket.put("exports/d.zip", io.BytesIO(b"gone"), 4)
 
         bucket.delete("exports/d.zip")
@@ -395,7 +400,7 @@ class TestBucket:
         assert status(bucket.link("exports/d.zip", name=NAME, seconds=60)) == 404
 
     def test_another_key_stores_nothing(self, s3: dict[str, Any]) -> None:
-        stranger = Bucket(settings(**{**s3, "aws_secret_access_key": "of somebody else"}))
+        stranger = bucket_of(settings(**{**s3, "aws_secret_access_key": "of somebody else"}))
 
         with pytest.raises(Unavailable):
             stranger.put("exports/e.zip", io.BytesIO(b"x"), 1)
@@ -407,7 +412,7 @@ class TestBucket:
         with Proxy("127.0.0.1", urlsplit(s3["exports_url"]).port or 0) as proxy:
             proxy.freeze()
             for port in (1, proxy.port):
-                bucket = Bucket(settings(**{**s3, "exports_url": f"http://127.0.0.1:{port}"}))
+                bucket = bucket_of(settings(**{**s3, "exports_url": f"http://127.0.0.1:{port}"}))
                 with pytest.raises(Unavailable) as caught:
                     bucket.put("exports/f.zip", io.BytesIO(b"x"), 1)
                 assert caught.value.dependency == "s3"
@@ -417,7 +422,7 @@ class TestBucket:
     ) -> None:
         monkeypatch.setattr("chalicelib.drivers.s3.WAIT_SECONDS", 0.5)
         with Proxy("127.0.0.1", urlsplit(s3["exports_url"]).port or 0) as proxy:
-            bucket = Bucket(settings(**{**s3, "exports_url": f"http://127.0.0.1:{proxy.port}"}))
+            bucket = bucket_of(settings(**{**s3, "exports_url": f"http://127.0.0.1:{proxy.port}"}))
             proxy.drip = 0.1
             before = time.monotonic()
             with pytest.raises(Unavailable):
@@ -432,7 +437,7 @@ class TestBucket:
     ) -> None:
         monkeypatch.setattr("chalicelib.drivers.s3.WAIT_SECONDS", 1.0)
         proxy = LossyProxy(s3["exports_url"])
-        bucket = Bucket(settings(**{**s3, "exports_url": proxy.url}))
+        bucket = bucket_of(settings(**{**s3, "exports_url": proxy.url}))
         link = bucket.link("exports/i.zip", name=NAME, seconds=60)
         losing = partial(proxy.losing, Loss(lambda _: True, random.Random(), silent))
 
@@ -448,7 +453,7 @@ class TestBucket:
 
     def test_a_network_that_forgot_a_connection_costs_nothing(self, s3: dict[str, Any]) -> None:
         with Proxy("127.0.0.1", urlsplit(s3["exports_url"]).port or 0) as proxy:
-            bucket = Bucket(settings(**{**s3, "exports_url": f"http://127.0.0.1:{proxy.port}"}))
+            bucket = bucket_of(settings(**{**s3, "exports_url": f"http://127.0.0.1:{proxy.port}"}))
             bucket.put("exports/h.zip", io.BytesIO(b"x"), 1)
             proxy.forget()
 

@@ -7,7 +7,7 @@ import psycopg
 
 from tests.contract.accounts import migrated
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "personal-data.md").read_text()
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "personal-data.md").read_text()
 
 
 def test_every_column_is_documented_and_no_other(postgres_url: str) -> None:

@@ -8,10 +8,10 @@ import pytest
 import redis
 from chalice.app import WebsocketEvent
 
-from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
 from chalicelib.drivers.redis import Scripts, connect
 from chalicelib.edge import ws
+from chalicelib.identity import Identity
 from chalicelib.scopes import SIGN_IN
 from tests.unit.auth.fakes import auth_settings
 from tests.unit.settings import rates

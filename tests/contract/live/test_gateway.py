@@ -16,16 +16,17 @@ import pytest
 from pydantic_core import from_json
 
 from chalicelib import deadline, metrics
-from chalicelib.auth.models import SIGNED_IN, Identity, NewSession
+from chalicelib.auth.models import SIGNED_IN, NewSession
 from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.drivers import http
 from chalicelib.drivers.redis import connect
 from chalicelib.errors import Unauthorized, Unavailable
+from chalicelib.identity import Identity
 from chalicelib.live.connections import YOUNG_SECONDS, Connections, _sockets
 from chalicelib.live.connections import _shard as shard_of
 from chalicelib.live.events import UNKNOWN, EndedBy, Socket, ended
 from chalicelib.live.gateway import BACKOFF_SECONDS, Gateway
-from chalicelib.messages.models import Owed
+from chalicelib.live.models import Owed
 from chalicelib.wire import now
 from local.sigv4 import SignatureRefused, Verifier
 from tests.contract.accounts import RoundTrips

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.auth.models import Identity
 from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.drivers.redis import connect
 from chalicelib.errors import Unauthorized, Unavailable
+from chalicelib.identity import Identity
 from chalicelib.live.connections import Connections, _connection, _sockets
 from chalicelib.live.presence import Presence
 from chalicelib.messages.models import TYPING, UserTyping

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from chalicelib.auth.models import Identity
 from chalicelib.drivers.redis import connect
+from chalicelib.identity import Identity
 from chalicelib.live.connections import Connections
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Draft, Message

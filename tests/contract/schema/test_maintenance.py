@@ -30,7 +30,7 @@ from tests.contract.broker.queues import Queues
 from tests.contract.messages.store.room import Room
 from tests.unit.settings import ENVIRONMENT
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

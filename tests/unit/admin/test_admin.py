@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from chalicelib.admin.models import Account, AccountQuery, AuditQuery
-from chalicelib.auth.models import Client, Identity
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.errors import (
     AccountSuspended,
@@ -18,11 +17,12 @@ from chalicelib.errors import (
     Unavailable,
     UserNotFound,
 )
+from chalicelib.identity import Identity, Source
 from chalicelib.ids import new_id
 from chalicelib.scopes import SCOPES
 from tests.unit.conftest import World
 
-DESK = Client(address="192.0.2.77", user_agent="Desk/1")
+DESK = Source(address="192.0.2.77", user_agent="Desk/1")
 SPAM = "Sends spam"
 
 

@@ -7,22 +7,22 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.auth.models import Client, Identity
 from chalicelib.auth.sessions.revocation import Admission, Revocation
 from chalicelib.auth.sessions.tickets import Tickets
 from chalicelib.config import Settings
 from chalicelib.drivers.redis import Call
 from chalicelib.errors import RateLimited, Unavailable
+from chalicelib.identity import Identity, Source
 from chalicelib.limits.buckets import Held, digest
 from chalicelib.limits.guesses import Answer, Guess, Throttle
 from chalicelib.limits.table import Use
 from chalicelib.live.events import EndedBy, Event
 from chalicelib.live.gateway import Gateway
-from chalicelib.messages.models import Owed
+from chalicelib.live.models import Owed
 from infra.deploy.keys import ADDED, new_keys
 from tests.unit.settings import settings
 
-PHONE = Client(address="192.0.2.1", user_agent="Phone/1")
+PHONE = Source(address="192.0.2.1", user_agent="Phone/1")
 
 
 def signing_key(kid: str, algorithm: str = "ES256") -> dict[str, str]:

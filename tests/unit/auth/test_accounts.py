@@ -8,7 +8,6 @@ from argon2 import PasswordHasher
 from pydantic_core import from_json
 
 from chalicelib.auth.models import (
-    Client,
     Credentials,
     PasswordChange,
     PasswordProof,
@@ -29,6 +28,7 @@ from chalicelib.errors import (
     UserNotFound,
     ValidationFailed,
 )
+from chalicelib.identity import Source
 from chalicelib.users.devices import PushToken
 from chalicelib.users.models import ProfileChanges
 from chalicelib.users.names import ReservedNames
@@ -49,8 +49,8 @@ def registration(**changes: Any) -> Registration:
     return Registration(**{**good, **changes})
 
 
-def at(address: str) -> Client:
-    return Client(address=address, user_agent="")
+def at(address: str) -> Source:
+    return Source(address=address, user_agent="")
 
 
 class CountingHasher:
@@ -189,7 +189,7 @@ class TestRegister:
         assert world.accounts.register(elsewhere, at("192.0.2.9")).user.username == "dee"
 
     def test_control_characters_of_a_user_agent_are_dropped(self, world: World) -> None:
-        client = Client(address="192.0.2.1", user_agent="a\x00b\nc\ud800")
+        client = Source(address="192.0.2.1", user_agent="a\x00b\nc\ud800")
         ana = world.accounts.register(registration(), client)
 
         page = world.auth.sessions(world.identity(ana), SessionQuery())
@@ -297,7 +297,7 @@ class TestLogin:
         self, world: World
     ) -> None:
         world.verified()
-        firefox = Client(address="192.0.2.1", user_agent="X11; Linux Firefox/128")
+        firefox = Source(address="192.0.2.1", user_agent="X11; Linux Firefox/128")
         credentials = Credentials(login="ana", password=PASSWORD, device_key="k" * 22)
 
         world.accounts.login(credentials, firefox)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from chalice import Chalice
 
-from chalicelib.auth.models import Identity
 from chalicelib.edge.rest import ENDPOINTS
+from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from tests.unit.auth.fakes import auth_settings
 from tests.unit.conftest import ME, PASSWORD, World, call, make_world, serve

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from chalicelib import logs
+from chalicelib.broker.cloud_events import CloudEvent
 from chalicelib.deps import deps
 from chalicelib.domain_events import written
-from chalicelib.domain_events.models import TYPES, CloudEvent, MessageCreated, UserUpdated
+from chalicelib.domain_events.models import TYPES, MessageCreated, UserUpdated
 from chalicelib.domain_events.outbox import Waiting
 from chalicelib.domain_events.service import REST_SECONDS, DomainEvents
 from chalicelib.edge.invocation import InvocationFailed, invocation

@@ -9,7 +9,7 @@ import jsonschema
 from chalicelib.domain_events.models import TYPES
 from chalicelib.edge.asyncapi import document
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGE = (DOCS / "events.md").read_text()
 COMPONENTS = document("https://x.example", "wss://x.example")["components"]
 

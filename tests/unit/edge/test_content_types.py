@@ -8,9 +8,9 @@ from chalice.config import Config
 from chalice.local import LocalGateway
 
 import app as application
-from chalicelib.auth.models import Identity, Program
 from chalicelib.deps import deps
 from chalicelib.edge.rest import ENDPOINTS, Endpoint
+from chalicelib.identity import Identity, Program
 from chalicelib.limits.table import Quota, Use
 from tests.unit.settings import settings
 

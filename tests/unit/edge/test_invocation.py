@@ -21,8 +21,9 @@ from chalicelib.domain_events.service import DomainEvents
 from chalicelib.edge.invocation import InvocationFailed
 from chalicelib.errors import Unavailable
 from chalicelib.live.connections import Caller, Connections
+from chalicelib.live.models import Owed
 from chalicelib.messages.jobs import push_overdue, redeliver_pending
-from chalicelib.messages.models import Chat, Owed
+from chalicelib.messages.models import Chat
 from chalicelib.messages.service import Messages
 from chalicelib.notify.models import Outcome
 from chalicelib.notify.worker import notify

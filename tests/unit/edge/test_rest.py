@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import pytest
 from chalice import Blueprint, Chalice
 
-from chalicelib.auth.models import Client, Identity
 from chalicelib.deps import deps
 from chalicelib.edge import rest
 from chalicelib.edge.forms import FORM, Sent
@@ -19,7 +18,8 @@ from chalicelib.errors import (
     Unauthorized,
     Unavailable,
 )
-from chalicelib.limits.table import Bucket, Quota, Use
+from chalicelib.identity import Identity, Source
+from chalicelib.limits.table import Bucket, Quota, Use, fields_of
 from chalicelib.messages.models import Draft
 from chalicelib.messages.queries import HistoryPage
 from chalicelib.wire import Id
@@ -38,7 +38,7 @@ class FakeAuth:
 
     def admit(self, authorization: str, use: Use) -> tuple[Identity, list[Quota]]:
         if authorization == "Bearer busy":
-            raise RateLimited(7, [Quota("busy", Bucket(5, 35), 0, 7)])
+            raise RateLimited(7, fields_of([Quota("busy", Bucket(5, 35), 0, 7)]))
         if authorization == "Bearer down":
             raise Unavailable("redis")
         if authorization != "Bearer good":
@@ -97,7 +97,7 @@ def app(monkeypatch: pytest.MonkeyPatch, called: list[Any]) -> Chalice:
         raise Unauthorized()
 
     @rest.endpoint(bp, "GET /open")
-    def open_(client: Client) -> rest.Reply[dict[str, str]]:
+    def open_(client: Source) -> rest.Reply[dict[str, str]]:
         return rest.Reply({"address": client.address, "agent": client.user_agent}, 202)
 
     @rest.endpoint(bp, "GET /memory", limit="open")

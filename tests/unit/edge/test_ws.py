@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 import pytest
 from chalice.app import WebsocketEvent
 
-from chalicelib.auth.models import Identity
 from chalicelib.deps import deps
 from chalicelib.edge import ws
 from chalicelib.errors import AppError, ChatNotFound, RateLimited, Unauthorized, Unavailable
+from chalicelib.identity import Identity
 from chalicelib.limits.table import Use
 from chalicelib.live.connections import Caller
 from chalicelib.live.events import Event, Socket

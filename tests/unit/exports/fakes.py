@@ -4,13 +4,13 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from typing import IO, Any, Literal
 
-from chalicelib.auth.models import Identity
 from chalicelib.clock import Now, Time
 from chalicelib.drivers.s3 import Bucket
 from chalicelib.errors import Unavailable
 from chalicelib.exports.links import ExportLinks
 from chalicelib.exports.models import EVERY, LEASE, Export, Task
 from chalicelib.exports.store import ExportStore
+from chalicelib.identity import Identity
 from chalicelib.wire import now
 
 Row = dict[str, Any]

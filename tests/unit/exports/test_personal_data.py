@@ -9,7 +9,7 @@ from chalicelib.broker.topology import topology
 from chalicelib.messages.store.mongo.documents import Documents
 from chalicelib.messages.store.mongo.messages import MongoMessages
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "personal-data.md").read_text()
 
 

@@ -8,7 +8,7 @@ from typing import IO
 import pytest
 
 from chalicelib import metrics
-from chalicelib.auth.models import Identity, PasswordProof
+from chalicelib.auth.models import PasswordProof
 from chalicelib.errors import (
     ExportNotFound,
     InvalidCredentials,
@@ -19,6 +19,7 @@ from chalicelib.errors import (
 from chalicelib.exports.archive import Archive, NotWritten
 from chalicelib.exports.models import KEPT, LEASE, LINK, ExportLink
 from chalicelib.exports.service import DELAYS, Exports
+from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from tests.unit.exports.fakes import FakeBucket, FakeExportLinks, FakeExportStore
 

@@ -7,10 +7,10 @@ from typing import Any
 import jwt
 import pytest
 
-from chalicelib.auth.models import Identity
 from chalicelib.auth.sessions.tokens import AccessTokens
 from chalicelib.config import SettingsInvalid
 from chalicelib.edge.headers import PUBLIC_SECONDS
+from chalicelib.identity import Identity
 from infra.deploy import keys
 from infra.deploy.errors import Stopped
 from tests.unit.settings import settings, settings_without

@@ -12,7 +12,7 @@ from chalicelib.live.events import EVENTS, Event, Kind, Socket, declare
 from chalicelib.messages.models import MESSAGE_NEW, TYPING, UserTyping
 from chalicelib.wire import Model
 
-ROOT = Path(__file__).resolve().parents[2] / "chalicelib"
+ROOT = Path(__file__).resolve().parents[3] / "chalicelib"
 ABOUT_THE_SOCKET = {"session.ended", "socket.closing", "rate_limited"}
 READ = frozenset({"chats.read"})
 TYPES = UserTyping(chat_id="c", user_id="ana", typing=True)
@@ -48,7 +48,7 @@ def test_the_gateway_posts_in_one_place_and_only_events() -> None:
     """The words of a frame are made by Event alone, and one function of the gateway posts."""
     posting = [
         function.name
-        for function in ast.walk(ast.parse((ROOT / "gateway.py").read_text()))
+        for function in ast.walk(ast.parse((ROOT / "live/gateway.py").read_text()))
         if isinstance(function, ast.FunctionDef)
         and any(isinstance(n, ast.Constant) and n.value == "POST" for n in ast.walk(function))
     ]

@@ -8,8 +8,9 @@ import pytest
 from chalice import Chalice
 
 from chalicelib import metrics
-from chalicelib.auth.models import Client, PasswordChange, PasswordProof, SecondFactorCode
+from chalicelib.auth.models import PasswordChange, PasswordProof, SecondFactorCode
 from chalicelib.errors import Unavailable
+from chalicelib.identity import Source
 from chalicelib.mail import letters, service
 from chalicelib.mail.jobs import send_mails
 from chalicelib.mail.service import DELAYS
@@ -255,7 +256,7 @@ def test_a_device_is_named_in_our_own_words(user_agent: str, said: str) -> None:
 
 
 def test_a_mail_to_a_stranger_has_no_words_that_a_client_chose(world: World) -> None:
-    client = Client(address="192.0.2.1", user_agent="BUY NOW")
+    client = Source(address="192.0.2.1", user_agent="BUY NOW")
     world.register("eve", "stranger@example.org")
     world.request_reset("stranger@example.org", client)
 

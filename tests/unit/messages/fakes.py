@@ -6,14 +6,14 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from chalicelib.broker.cloud_events import CloudEvent
 from chalicelib.broker.publisher import Broker
 from chalicelib.broker.pushes import MessageUnread
-from chalicelib.domain_events.models import CloudEvent
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.live.connections import Connections
 from chalicelib.live.events import Event
 from chalicelib.live.gateway import Delivery, Gateway
-from chalicelib.messages.models import Owed
+from chalicelib.live.models import Owed
 
 
 class FakeGateway(Gateway):

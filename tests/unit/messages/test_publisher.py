@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chalicelib import metrics
-from chalicelib.auth.models import Identity
 from chalicelib.errors import Unavailable
+from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from chalicelib.messages import publisher
 from chalicelib.messages.content import TextContent

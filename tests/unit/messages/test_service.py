@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from chalicelib import deadline
-from chalicelib.auth.models import Identity
 from chalicelib.errors import (
     AppError,
     ChatNotFound,
@@ -20,9 +19,11 @@ from chalicelib.errors import (
     UserNotFound,
     ValidationFailed,
 )
+from chalicelib.identity import Identity
+from chalicelib.live.models import Owed
 from chalicelib.messages import service
 from chalicelib.messages.content import TextContent
-from chalicelib.messages.models import Chat, Draft, Message, Owed
+from chalicelib.messages.models import Chat, Draft, Message
 from chalicelib.messages.queries import Page
 from chalicelib.messages.service import Messages
 from chalicelib.wire import now

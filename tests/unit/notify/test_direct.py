@@ -5,8 +5,8 @@ from collections.abc import Collection
 import pytest
 from pydantic import ValidationError
 
-from chalicelib.auth.models import Program
 from chalicelib.errors import Unavailable
+from chalicelib.identity import Program
 from chalicelib.ids import new_id
 from chalicelib.notify.direct import DirectPush
 from chalicelib.notify.models import NewPush, Outcome, PushOutcome

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.auth.models import Client
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.clock import NOW
 from chalicelib.edge.forms import Sent
+from chalicelib.identity import Source
 from chalicelib.oauth.browsers import Browsers, Shown
 from chalicelib.oauth.clients import Clients
 from chalicelib.oauth.consent import Consent
@@ -65,7 +65,7 @@ class Provider:
         return self.browsers.ask(Sent(query=given, cookies=cookies), PHONE)
 
     def post(
-        self, path: str, program: RegisteredClient, client: Client = PHONE, **form: str
+        self, path: str, program: RegisteredClient, client: Source = PHONE, **form: str
     ) -> Outcome:
         given = {"client_id": program.client_id, **form}
         if program.client_secret is not None:

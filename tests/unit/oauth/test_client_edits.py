@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.auth.models import Identity
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.errors import Forbidden, NoSecret, NotFound, ValidationFailed
+from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from chalicelib.oauth.clients import BOTH_GOOD
 from chalicelib.oauth.models import NoWayBack, OAuthClient

@@ -8,9 +8,9 @@ from typing import Any
 import jwt
 import pytest
 
-from chalicelib.auth.models import Identity
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.auth.sessions.tokens import MAX_LENGTH
+from chalicelib.identity import Identity
 from chalicelib.oauth.models import MAX_PARAMETER, half_hash
 from chalicelib.oauth.pkce import MAX_NONCE
 from chalicelib.oauth.registration import RegisteredClient

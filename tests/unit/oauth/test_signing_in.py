@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from chalicelib.auth.models import Identity
 from chalicelib.edge.forms import Sent
 from chalicelib.errors import Forbidden, RateLimited
+from chalicelib.identity import Identity
 from chalicelib.oauth.browsers import Shown
 from chalicelib.oauth.registration import RegisteredClient
 from tests.unit.auth.fakes import PHONE

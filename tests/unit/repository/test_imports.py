@@ -13,7 +13,7 @@ from local import keys
 from local.worker import describe
 from tests.unit.settings import ENVIRONMENT
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 SDKS = {
     "argon2", "authlib", "boto3", "botocore", "cryptography", "fido2", "firebase_admin", "google",
@@ -143,7 +143,8 @@ import app
 import chalicelib.auth.sessions.jobs, chalicelib.mail.jobs, chalicelib.maintenance
 import chalicelib.messages.jobs
 import chalicelib.notify.worker
-from chalicelib.auth.models import Identity, Program
+from chalicelib.identity import Identity
+from chalicelib.identity import Program
 from chalicelib.deps import deps
 from chalicelib.messages.models import Stored
 from chalicelib.wire import now

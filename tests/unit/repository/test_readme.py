@@ -12,7 +12,7 @@ from infra.deploy.stages import GIVEN, SECRET
 from local.environment import app_environment
 from local.keys import AwsKeys, Keys, ServiceAccount
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 README = (ROOT / "README.md").read_text()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "security.md").read_text()
 ITEMS = re.split(r"^### ", PAGE.split("## RFC 9700")[0], flags=re.MULTILINE)[1:]
 RULES = re.findall(r"^\| (\d.*?) \|(.*)\|(.*)\|$", PAGE, re.MULTILINE)

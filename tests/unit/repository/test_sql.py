@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-CODE = Path(__file__).resolve().parents[2] / "chalicelib"
+CODE = Path(__file__).resolve().parents[3] / "chalicelib"
 STAR = re.compile(r"(?i)(?:\bSELECT\s+(?:DISTINCT\s+|ALL\s+)?|\bRETURNING\s+|,\s*|\w\"?\.)\*")
 SQL = re.compile(r"(?i)\b(SELECT|INSERT|UPDATE|DELETE|RETURNING)\b")
 LASTING = re.compile(

@@ -12,13 +12,7 @@ from chalice import Chalice
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chalicelib.auth.google.models import GoogleCredentials, GoogleProof
-from chalicelib.auth.models import (
-    Credentials,
-    Identity,
-    PasswordProof,
-    PasswordReset,
-    SecondFactorCode,
-)
+from chalicelib.auth.models import Credentials, PasswordProof, PasswordReset, SecondFactorCode
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.errors import (
     AccountSuspended,
@@ -34,6 +28,7 @@ from chalicelib.errors import (
     UsernameTaken,
     ValidationFailed,
 )
+from chalicelib.identity import Identity
 from tests.unit.auth.fakes import PHONE, auth_settings
 from tests.unit.conftest import PASSWORD, World, call, make_world, token_in
 from tests.unit.settings import rates

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from chalice import Chalice
 
-from chalicelib.auth.models import Client, PasswordChange, PasswordReset
+from chalicelib.auth.models import PasswordChange, PasswordReset
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.errors import (
     InvalidCredentials,
@@ -15,6 +15,7 @@ from chalicelib.errors import (
     Unavailable,
     ValidationFailed,
 )
+from chalicelib.identity import Source
 from chalicelib.mail.models import Letter
 from tests.unit.auth.fakes import PHONE, auth_settings
 from tests.unit.conftest import PASSWORD, World, call, make_world, token_in
@@ -409,7 +410,7 @@ class TestReset:
 
         with pytest.raises(RateLimited):
             world.request_reset("c@example.org")
-        world.request_reset("c@example.org", Client(address="192.0.2.9", user_agent=""))
+        world.request_reset("c@example.org", Source(address="192.0.2.9", user_agent=""))
 
     def test_tokens_of_no_account_are_limited_before_any_password_is_hashed(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"reset.address": 2})))

@@ -2,10 +2,10 @@
 
 import pytest
 
-from chalicelib.auth.models import Identity
 from chalicelib.auth.sessions.models import SessionQuery
 from chalicelib.auth.sessions.service import KEPT_AFTER_END, PURGE_BATCH, PURGE_BATCHES
 from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable
+from chalicelib.identity import Identity
 from tests.unit.auth.fakes import auth_settings
 from tests.unit.conftest import World, make_world
 

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import jwt
 import pytest
 
-from chalicelib.auth.models import Identity
 from chalicelib.auth.sessions.tokens import AccessTokens
 from chalicelib.config import SettingsInvalid
 from chalicelib.errors import Unauthorized
+from chalicelib.identity import Identity
 from tests.unit.auth.fakes import KEY, RSA_KEY, auth_settings, signing_key
 
 ANA = Identity(user_id="ana", session_id="s1", scopes=frozenset({"account", "chats.read"}))

@@ -1,0 +1,32 @@
+"""Who is calling, and from where."""
+
+from dataclasses import dataclass
+
+from chalicelib.scopes import SCOPES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """An authenticated caller: a user, the session it signed in with, what it may do."""
+
+    user_id: str
+    session_id: str
+    scopes: frozenset[str] = SCOPES["user"]
+    client_id: str | None = None
+    connection_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """An authenticated caller that is not a user: a registered program in its own name."""
+
+    id: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a request comes from, as the gateway saw it; never taken from forwarded headers."""
+
+    address: str
+    user_agent: str

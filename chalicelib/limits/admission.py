@@ -1,0 +1,27 @@
+"""Admission: whether a session stands, and whether its buckets have enough, in one script."""
+
+from collections.abc import Sequence
+
+from chalicelib.drivers.redis import Call
+from chalicelib.limits.buckets import TAKE, Held, sizes
+
+# Reads a session's key and, unless it is revoked, takes of its buckets. KEYS: session, buckets.
+# ARGV: see TAKE. Answers {state, µs to wait, µs until each bucket is full}.
+_ADMIT = f"""
+local state = redis.call('GET', KEYS[1])
+if state == '0' then return {{state}} end
+local buckets = {{unpack(KEYS, 2)}}
+{TAKE}
+return {{state or '', wait, unpack(full)}}
+"""
+
+
+def admitting(user_id: str, session_id: str, own: Sequence[Held], cost: int = 1) -> Call:
+    """Reads how a session stands, and takes of its buckets. Answers {state, …}: see _ADMIT."""
+    keys = [session_key(user_id, session_id), *(one.key for one in own)]
+    return Call(_ADMIT, keys, sizes(own, cost))
+
+
+def session_key(user_id: str, session_id: str) -> str:
+    """The key that tells whether a session stands: "1", or "0" once it is revoked."""
+    return f"session:{{{user_id}}}:{session_id}"

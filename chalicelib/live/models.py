@@ -1,0 +1,38 @@
+"""What is known of users who are connected: their presence, and what their sockets owe."""
+
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
+
+from chalicelib.live.events import declare
+from chalicelib.wire import Model, OurId, Utc
+
+
+class Owed(NamedTuple):
+    """An acknowledgement: of a chat's messages from `since` up to `seq`, by one of its members."""
+
+    user_id: str
+    chat_id: str
+    seq: int
+    since: int = 0
+
+
+class UserPresence(Model):
+    """Whether a user is online, and if not, when they last were."""
+
+    user_id: Annotated[OurId, Field(description="The user's id.")]
+    online: bool = Field(description="Whether a device of theirs is connected.")
+    last_seen_at: Utc | None = Field(
+        description="When one last was; null while they are online, and if it is long ago or never."
+    )
+
+
+class PresenceList(Model):
+    """The presence of those asked for with whom one shares a chat."""
+
+    items: list[UserPresence] = Field(
+        description="One entry for each of them with whom you have an answered chat."
+    )
+
+
+PRESENCE = declare("presence", UserPresence, scope="chats.read", tag="Presence")
