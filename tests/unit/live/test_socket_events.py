@@ -62,7 +62,7 @@ def test_the_gateway_posts_in_one_place_and_only_events() -> None:
     ]
 
     assert posting == ["_post_event"]
-    assert keys == ["socket_events.py"]
+    assert keys == ["events.py"]
     assert gateway.Gateway._post_event.__annotations__["event"] is Event
 
 
