@@ -99,9 +99,9 @@ def _expression(expression: Any) -> str:
 
 def _push_queues() -> list[str]:
     try:
-        return list(importlib.import_module("chalicelib.broker.publisher").PUSH_QUEUES)
+        return list(importlib.import_module("chalicelib.broker.pushes").PUSH_QUEUES)
     except ModuleNotFoundError as error:
-        if error.name not in ("chalicelib", "chalicelib.broker.publisher"):
+        if error.name not in ("chalicelib", "chalicelib.broker", "chalicelib.broker.pushes"):
             raise
         return []
 
