@@ -2,7 +2,7 @@
 
 import pika
 
-from .broker import PUSH_QUEUES
+from .broker.pushes import PUSH_QUEUES
 from .config import Settings
 
 
