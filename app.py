@@ -20,8 +20,11 @@ from chalicelib.messages import jobs as messages_jobs
 from chalicelib.messages import routes as messages_routes
 from chalicelib.notify import routes as notify_routes
 from chalicelib.notify import worker as notify_worker
-from chalicelib.oauth import client_routes, grant_routes
 from chalicelib.oauth import routes as oauth_routes
+from chalicelib.oauth.authorize import routes as authorize_routes
+from chalicelib.oauth.clients import routes as client_routes
+from chalicelib.oauth.consents import routes as consent_routes
+from chalicelib.oauth.tokens import routes as token_routes
 from chalicelib.users import routes as users_routes
 
 app = Chalice(app_name="parley", configure_logs=False)
@@ -36,8 +39,10 @@ for module in (
     users_routes,
     admin_routes,
     oauth_routes,
+    authorize_routes,
+    token_routes,
     client_routes,
-    grant_routes,
+    consent_routes,
     exports_routes,
     exports_jobs,
     mail_jobs,

@@ -18,7 +18,7 @@ from chalicelib.edge.invocation import InvocationFailed, invocation
 from chalicelib.edge.readiness import readiness
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.messages.store import StoreUnfit
-from chalicelib.oauth.registration import NewClient
+from chalicelib.oauth.clients.registration import NewClient
 from chalicelib.scopes import Role
 from chalicelib.text.sentences import problems, wrong
 from chalicelib.users.models import Username

@@ -1,6 +1,8 @@
-"""JSON at the edges: strict models in, plain JSON out."""
+"""What comes in and goes out: strict models in, plain JSON out; and forms of browsers."""
 
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -150,3 +152,24 @@ def now() -> datetime:
     """The time in UTC, cut to what every store and the wire can keep: milliseconds."""
     time = datetime.now(UTC)
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A request of a browser or of an OAuth client. `form` is empty unless it was a POST."""
+
+    query: Mapping[str, list[str]] = field(default_factory=dict)
+    form: Mapping[str, list[str]] = field(default_factory=dict, repr=False)
+    cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    authorization: str = field(default="", repr=False)
+
+    @property
+    def token(self) -> str:
+        """The Authorization header. If the access token is in the form (RFC 6750, section 2.2), the
+        header that it would be in. Raises BadRequest for more than one token. A token in the query
+        is not accepted, but counts."""
+        inside = [one for one in self.form.get("access_token", ()) if one]
+        others = [self.authorization, *self.query.get("access_token", ())]
+        if len(inside) + len([one for one in others if one]) > 1:
+            raise BadRequest("Send one access token: in the Authorization header or in the form.")
+        return f"Bearer {inside[0]}" if inside else self.authorization

@@ -12,7 +12,7 @@ import app  # so that every route, action and event is known
 from chalicelib.edge.rest import ENDPOINTS
 from chalicelib.edge.ws import ACTIONS, CONNECT
 from chalicelib.live.events import EVENTS, Kind
-from chalicelib.oauth.registration import SERVICE_SCOPES, USER_SCOPES
+from chalicelib.oauth.scopes import SERVICE_SCOPES, USER_SCOPES
 from chalicelib.scopes import SCOPES, SIGN_IN
 
 PATH = Path(__file__).parent.parent / "docs" / "access.md"

@@ -47,17 +47,20 @@ if TYPE_CHECKING:
     from chalicelib.notify.direct import DirectPush
     from chalicelib.notify.fcm import Fcm
     from chalicelib.notify.service import Notifier
-    from chalicelib.oauth.browsers import Browsers
-    from chalicelib.oauth.clients import Clients
-    from chalicelib.oauth.consent import Consent
-    from chalicelib.oauth.consents import ConsentStore
-    from chalicelib.oauth.edit_store import EditStore
-    from chalicelib.oauth.grants import Grants
-    from chalicelib.oauth.origins import Origins
-    from chalicelib.oauth.programs import Programs
-    from chalicelib.oauth.service import OAuth
-    from chalicelib.oauth.signing_in import SigningIn
-    from chalicelib.oauth.store import ClientStore, Codes
+    from chalicelib.oauth.authorize.browsers import Browsers
+    from chalicelib.oauth.authorize.requests import Requests
+    from chalicelib.oauth.authorize.service import Authorization
+    from chalicelib.oauth.authorize.sign_out import SignOut
+    from chalicelib.oauth.clients.origins import Origins
+    from chalicelib.oauth.clients.service import Clients
+    from chalicelib.oauth.clients.store import ClientStore
+    from chalicelib.oauth.consents.service import Consents
+    from chalicelib.oauth.consents.store import ConsentStore
+    from chalicelib.oauth.signing_in.service import SigningIn
+    from chalicelib.oauth.signing_in.visitors import Visitors
+    from chalicelib.oauth.tokens.codes import Codes
+    from chalicelib.oauth.tokens.programs import Programs
+    from chalicelib.oauth.tokens.service import OAuth
     from chalicelib.users.names import ReservedNames
     from chalicelib.users.service import Users
 
@@ -342,41 +345,34 @@ class Deps:
 
     @cached_property
     def client_store(self) -> "ClientStore":
-        from chalicelib.oauth.store import ClientStore
+        from chalicelib.oauth.clients.store import ClientStore
 
         return ClientStore(self.postgres)
 
     @cached_property
-    def edit_store(self) -> "EditStore":
-        from chalicelib.oauth.edit_store import EditStore
-
-        return EditStore(self.postgres)
-
-    @cached_property
     def codes(self) -> "Codes":
-        from chalicelib.oauth.store import Codes
+        from chalicelib.oauth.tokens.codes import Codes
 
         return Codes(self.redis)
 
     @cached_property
     def consent_store(self) -> "ConsentStore":
-        from chalicelib.oauth.consents import ConsentStore
+        from chalicelib.oauth.consents.store import ConsentStore
 
         return ConsentStore(self.postgres)
 
     @cached_property
-    def grants(self) -> "Grants":
-        from chalicelib.oauth.grants import Grants
+    def consents(self) -> "Consents":
+        from chalicelib.oauth.consents.service import Consents
 
-        return Grants(consents=self.consent_store, auth=self.auth)
+        return Consents(store=self.consent_store, auth=self.auth)
 
     @cached_property
     def oauth_clients(self) -> "Clients":
-        from chalicelib.oauth.clients import Clients
+        from chalicelib.oauth.clients.service import Clients
 
         return Clients(
             store=self.client_store,
-            edits=self.edit_store,
             consents=self.consent_store,
             admin=self.admin,
             auth=self.auth,
@@ -384,13 +380,13 @@ class Deps:
 
     @cached_property
     def program_origins(self) -> "Origins":
-        from chalicelib.oauth.origins import Origins
+        from chalicelib.oauth.clients.origins import Origins
 
         return Origins(self.client_store)
 
     @cached_property
     def programs(self) -> "Programs":
-        from chalicelib.oauth.programs import Programs
+        from chalicelib.oauth.tokens.programs import Programs
 
         return Programs(
             clients=self.client_store,
@@ -402,12 +398,11 @@ class Deps:
 
     @cached_property
     def oauth(self) -> "OAuth":
-        from chalicelib.oauth.service import OAuth
+        from chalicelib.oauth.tokens.service import OAuth
 
         return OAuth(
             self.settings,
             clients=self.client_store,
-            edits=self.edit_store,
             codes=self.codes,
             auth=self.auth,
             tokens=self.access_tokens,
@@ -416,23 +411,16 @@ class Deps:
         )
 
     @cached_property
-    def consent(self) -> "Consent":
-        from chalicelib.oauth.consent import Consent
+    def visitors(self) -> "Visitors":
+        from chalicelib.oauth.signing_in.visitors import Visitors
 
-        return Consent(
-            self.settings,
-            oauth=self.oauth,
-            auth=self.auth,
-            tokens=self.access_tokens,
-            signing_in=self.signing_in,
-            consents=self.consent_store,
-            users=self.users,
-            throttle=self.throttle,
+        return Visitors(
+            self.settings, auth=self.auth, tokens=self.access_tokens, throttle=self.throttle
         )
 
     @cached_property
     def signing_in(self) -> "SigningIn":
-        from chalicelib.oauth.signing_in import SigningIn
+        from chalicelib.oauth.signing_in.service import SigningIn
 
         return SigningIn(
             self.settings,
@@ -445,15 +433,42 @@ class Deps:
         )
 
     @cached_property
-    def browsers(self) -> "Browsers":
-        from chalicelib.oauth.browsers import Browsers
+    def program_requests(self) -> "Requests":
+        from chalicelib.oauth.authorize.requests import Requests
 
-        return Browsers(
+        return Requests(
+            self.settings, oauth=self.oauth, tokens=self.access_tokens, visitors=self.visitors
+        )
+
+    @cached_property
+    def authorization(self) -> "Authorization":
+        from chalicelib.oauth.authorize.service import Authorization
+
+        return Authorization(
+            requests=self.program_requests,
+            visitors=self.visitors,
+            signing_in=self.signing_in,
+            consents=self.consent_store,
+            auth=self.auth,
+            users=self.users,
+        )
+
+    @cached_property
+    def browsers(self) -> "Browsers":
+        from chalicelib.oauth.authorize.browsers import Browsers
+
+        return Browsers(self.settings, authorization=self.authorization, visitors=self.visitors)
+
+    @cached_property
+    def sign_out(self) -> "SignOut":
+        from chalicelib.oauth.authorize.sign_out import SignOut
+
+        return SignOut(
             self.settings,
-            consent=self.consent,
             oauth=self.oauth,
             auth=self.auth,
             tokens=self.access_tokens,
+            visitors=self.visitors,
         )
 
     @cached_property

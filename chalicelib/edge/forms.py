@@ -1,7 +1,6 @@
 """Input that is not JSON: queries and forms whose names may repeat, and cookies."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from chalicelib.errors import BadRequest, ValidationFailed
@@ -19,27 +18,6 @@ class Takes:
     query: type | None = None
     form: type | None = None
     basic: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """A request of a browser or of an OAuth client. `form` is empty unless it was a POST."""
-
-    query: Mapping[str, list[str]] = field(default_factory=dict)
-    form: Mapping[str, list[str]] = field(default_factory=dict, repr=False)
-    cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
-    authorization: str = field(default="", repr=False)
-
-    @property
-    def token(self) -> str:
-        """The Authorization header; for an access token in the form, what it would be (RFC 6750,
-        section 2.2). Raises BadRequest for more than one token, also in the query, where none is
-        taken."""
-        inside = [one for one in self.form.get("access_token", ()) if one]
-        others = [self.authorization, *self.query.get("access_token", ())]
-        if len(inside) + len([one for one in others if one]) > 1:
-            raise BadRequest("Send one access token: in the Authorization header or in the form.")
-        return f"Bearer {inside[0]}" if inside else self.authorization
 
 
 def fields(text: str) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from chalicelib.edge.forms import FORM, Sent, cookies, fields
+from chalicelib.edge.forms import FORM, cookies, fields
 from chalicelib.errors import (
     BadRequest,
     NotFound,
@@ -16,7 +16,7 @@ from chalicelib.errors import (
 from chalicelib.identity import Source
 from chalicelib.text.broken_json import has_half
 from chalicelib.text.sentences import MOST_FIELDS, problem
-from chalicelib.wire import parse, refusal
+from chalicelib.wire import Sent, parse, refusal
 
 JSON = "application/json"
 MAX_BODY = 64 * 1024

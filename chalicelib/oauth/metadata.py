@@ -1,12 +1,12 @@
-"""The provider's metadata (RFC 8414, OpenID Connect Discovery)."""
+"""The metadata of the provider (RFC 8414, OpenID Connect Discovery) and of the API (RFC 9728)."""
 
 from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
-from chalicelib.oauth.answers import MODES
-from chalicelib.oauth.registration import SERVICE_SCOPES, USER_SCOPES
+from chalicelib.oauth.authorize.answers import MODES
+from chalicelib.oauth.scopes import SERVICE_SCOPES, USER_SCOPES
 
 _SECRET = ["client_secret_basic", "client_secret_post"]
 _URI = WithJsonSchema({"type": "string", "format": "uri"})
@@ -16,7 +16,7 @@ Names = Annotated[list[str], Field(examples=[["none"]])]
 
 
 class ServerMetadata(TypedDict):
-    """Where the endpoints are, and what they take."""
+    """The provider's endpoints, and what they support."""
 
     issuer: Annotated[Uri, Field(description="The address of this API, as tokens name it.")]
     authorization_endpoint: Annotated[Uri, Field(description="Where users are sent to.")]
@@ -56,7 +56,17 @@ class ServerMetadata(TypedDict):
     request_uri_parameter_supported: Annotated[bool, Field(description="`request_uri` is refused.")]
 
 
-def metadata(issuer: str) -> ServerMetadata:
+class ResourceMetadata(TypedDict):
+    """Where programs get tokens for this API, and how they send them."""
+
+    resource: Annotated[Uri, Field(description="The address of this API.")]
+    resource_name: Annotated[str, Field(description="Its name.", examples=["Parley"])]
+    authorization_servers: Annotated[list[Uri], Field(description="Who issues tokens for it.")]
+    scopes_supported: Annotated[Names, Field(description="The scopes.")]
+    bearer_methods_supported: Annotated[Names, Field(description="Where an access token is sent.")]
+
+
+def server_metadata(issuer: str) -> ServerMetadata:
     """One document for both specifications: clients ignore members that they do not know."""
     return {
         "issuer": issuer,
@@ -86,4 +96,16 @@ def metadata(issuer: str) -> ServerMetadata:
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
+    }
+
+
+def resource_metadata(issuer: str) -> ResourceMetadata:
+    """The document of RFC 9728, section 2. The API and the provider have the same address, so they
+    have the same identifier."""
+    return {
+        "resource": issuer,
+        "resource_name": "Parley",
+        "authorization_servers": [issuer],
+        "scopes_supported": [*USER_SCOPES, *sorted(SERVICE_SCOPES)],
+        "bearer_methods_supported": ["header"],
     }

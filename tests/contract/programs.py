@@ -6,9 +6,9 @@ from typing import Any, Self
 from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.ids import new_id
-from chalicelib.oauth.consents import ConsentStore
-from chalicelib.oauth.models import OAuthClient, digest
-from chalicelib.oauth.store import ClientStore
+from chalicelib.oauth.clients.models import OAuthClient, digest
+from chalicelib.oauth.clients.store import ClientStore
+from chalicelib.oauth.consents.store import ConsentStore
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import NOW, Stores
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables

@@ -27,8 +27,8 @@ from chalicelib.domain_events.service import BATCH, DomainEvents
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken
 from chalicelib.ids import new_id
-from chalicelib.oauth.consents import ConsentStore
-from chalicelib.oauth.store import ClientStore
+from chalicelib.oauth.clients.store import ClientStore
+from chalicelib.oauth.consents.store import ConsentStore
 from chalicelib.users.store import UserStore
 from tests.contract.accounts import NOW, Stores, migrated, profile, session_of
 from tests.unit.settings import settings

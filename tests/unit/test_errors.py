@@ -103,9 +103,9 @@ def test_the_type_of_a_problem_is_its_entry(
 
 
 def test_every_error_of_oauth_that_the_provider_knows_has_an_entry() -> None:
-    code = "".join(path.read_text() for path in (ROOT / "chalicelib/oauth").glob("*.py"))
+    code = "".join(path.read_text() for path in (ROOT / "chalicelib/oauth").rglob("*.py"))
     named = set(re.findall(r'error="(\w+)"', code)) | set(
-        re.findall(r'_refuse_silent\(\s*\w+,\s*"(\w+)"', code)
+        re.findall(r'need_page\(\s*"(\w+)"', code)
     )
     raised = {
         getattr(authlib, name).error

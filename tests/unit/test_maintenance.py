@@ -16,7 +16,7 @@ from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.maintenance import MaintenanceFailed, maintain
 from chalicelib.messages.store import StoreUnfit
 from chalicelib.notify.canary import CanaryResult
-from chalicelib.oauth.registration import NewClient, RegisteredClient
+from chalicelib.oauth.clients.registration import NewClient, RegisteredClient
 from chalicelib.wire import now
 from tests.unit.settings import settings
 

@@ -16,8 +16,7 @@ from chalicelib.limits.guesses import Throttle
 from chalicelib.limits.table import Use
 from chalicelib.live.connections import Connections
 from chalicelib.notify.strangers import Doorbell, Knock
-from chalicelib.oauth.models import Code
-from chalicelib.oauth.store import Codes
+from chalicelib.oauth.tokens.codes import Code, Codes
 from chalicelib.users.cache import ProfileCache
 from chalicelib.users.models import Card
 from tests.contract.notify.test_canary import Queues

@@ -40,8 +40,8 @@ from chalicelib.messages.models import NewMessage
 from chalicelib.messages.store import MessageStore
 from chalicelib.messages.store.mongo.messages import MongoMessages
 from chalicelib.messages.store.postgres.messages import PostgresMessages
-from chalicelib.oauth.consents import ConsentStore
-from chalicelib.oauth.store import ClientStore
+from chalicelib.oauth.clients.store import ClientStore
+from chalicelib.oauth.consents.store import ConsentStore
 from chalicelib.users.store import UserStore
 from local import keys
 from local.servers import start_all

@@ -16,8 +16,8 @@ from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import connect
 from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
-from chalicelib.oauth.models import Code, OAuthClient
-from chalicelib.oauth.store import CODE_SECONDS, REMEMBERED_SECONDS, Codes
+from chalicelib.oauth.clients.models import OAuthClient
+from chalicelib.oauth.tokens.codes import CODE_SECONDS, REMEMBERED_SECONDS, Code, Codes
 from chalicelib.users.models import Profile
 from tests.contract.accounts import MONTH, NOW, either, migrated, session_of, wait_until_blocked
 from tests.contract.programs import ProgramStores, program

@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from chalicelib.live.events import EVENTS
-from chalicelib.oauth.registration import SERVICE_SCOPES, USER_SCOPES
+from chalicelib.oauth.scopes import SERVICE_SCOPES, USER_SCOPES
 from local import access
 from tests.client import PASSWORD, SECONDS, Api, Refused, Socket, User
 from tests.e2e.conftest import People, Run

@@ -3,7 +3,7 @@
 from chalicelib.edge.rest import ENDPOINTS
 from chalicelib.edge.ws import ACTIONS, CONNECT
 from chalicelib.live.events import EVENTS
-from chalicelib.oauth.registration import INTROSPECT, SERVICE_SCOPES, USER_SCOPES
+from chalicelib.oauth.scopes import INTROSPECT, SERVICE_SCOPES, USER_SCOPES
 from chalicelib.scopes import IDENTITY, SCOPES
 from local import access
 

@@ -8,7 +8,7 @@ from chalice import Blueprint, Chalice
 
 from chalicelib.deps import deps
 from chalicelib.edge import rest
-from chalicelib.edge.forms import FORM, Sent
+from chalicelib.edge.forms import FORM
 from chalicelib.edge.headers import bearer
 from chalicelib.edge.requests import MAX_BODY
 from chalicelib.errors import (
@@ -22,7 +22,7 @@ from chalicelib.identity import Identity, Source
 from chalicelib.limits.table import Bucket, Quota, Use, fields_of
 from chalicelib.messages.models import Draft
 from chalicelib.messages.queries import HistoryPage
-from chalicelib.wire import Id
+from chalicelib.wire import Id, Sent
 from tests.unit.settings import settings
 
 CHAT = "00000000-0000-7000-8000-000000000001"

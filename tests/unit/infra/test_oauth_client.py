@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.oauth.registration import NewClient
+from chalicelib.oauth.clients.registration import NewClient
 from infra.deploy.__main__ import _client, _parser
 
 PLAIN = {

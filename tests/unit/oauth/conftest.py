@@ -9,19 +9,23 @@ import pytest
 
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.clock import NOW
-from chalicelib.edge.forms import Sent
 from chalicelib.identity import Source
-from chalicelib.oauth.browsers import Browsers, Shown
-from chalicelib.oauth.clients import Clients
-from chalicelib.oauth.consent import Consent
-from chalicelib.oauth.protocol import Approval, Outcome, Question
-from chalicelib.oauth.registration import NewClient, RegisteredClient
-from chalicelib.oauth.service import OAuth
-from chalicelib.oauth.signing_in import SigningIn
+from chalicelib.oauth.authorize.browsers import Browsers
+from chalicelib.oauth.authorize.requests import Requests
+from chalicelib.oauth.authorize.service import Authorization
+from chalicelib.oauth.authorize.shown import Shown
+from chalicelib.oauth.authorize.sign_out import SignOut
+from chalicelib.oauth.clients.registration import NewClient, RegisteredClient
+from chalicelib.oauth.clients.service import Clients
+from chalicelib.oauth.signing_in.service import SigningIn
+from chalicelib.oauth.signing_in.visitors import Visitors
+from chalicelib.oauth.tokens.models import Approval, Outcome, ProtocolRequest
+from chalicelib.oauth.tokens.service import OAuth
 from chalicelib.scopes import SIGN_IN
+from chalicelib.wire import Sent
 from tests.unit.auth.fakes import PHONE, auth_settings
 from tests.unit.conftest import GOOGLE, World, make_world
-from tests.unit.oauth.fakes import FakeClientStore, FakeCodes, FakeConsentStore, FakeEditStore
+from tests.unit.oauth.fakes import FakeClientStore, FakeCodes, FakeConsentStore
 
 BACK = "https://program.example/back"
 VERIFIER = "v" * 43
@@ -42,13 +46,12 @@ class Provider:
 
     world: World
     store: FakeClientStore
-    edits: FakeEditStore
     codes: FakeCodes
     consents: FakeConsentStore
     clients: Clients
     oauth: OAuth
-    consent: Consent
     browsers: Browsers
+    sign_out: SignOut
 
     def program(self, **changes: Any) -> RegisteredClient:
         good = {
@@ -79,7 +82,7 @@ class Provider:
         server = self.oauth.server(PHONE)
         given = {**ASKED, "client_id": program.client_id, **changes}
         asked = {name: value for name, value in given.items() if value}
-        grant = server.get_consent_grant(Question("GET", self.world.settings.issuer, asked))
+        grant = server.get_consent_grant(ProtocolRequest("GET", self.world.settings.issuer, asked))
         identity = replace(self.world.identity(signed_in), scopes=frozenset({SIGN_IN}))
         self.consents.remember(
             identity.user_id,
@@ -114,26 +117,21 @@ def make_provider(**changes: Any) -> Provider:
     world, codes = make_world(given), FakeCodes()
     store = FakeClientStore(world.clock)
     tokens = world.auth._tokens()
-    edits = FakeEditStore(store)
     consents = FakeConsentStore(world.tables, store)
-    clients = Clients(
-        store=store, edits=edits, consents=consents, admin=world.admin, auth=world.auth
-    )
+    clients = Clients(store=store, consents=consents, admin=world.admin, auth=world.auth)
     oauth = OAuth(
         given,
         clients=store,
-        edits=edits,
         codes=codes,
         auth=world.auth,
         tokens=tokens,
         throttle=world.throttle,
         users=lambda: world.users,
     )
-    consent = Consent(
-        given,
-        oauth=oauth,
-        auth=world.auth,
-        tokens=tokens,
+    visitors = Visitors(given, auth=world.auth, tokens=tokens, throttle=world.throttle)
+    authorization = Authorization(
+        requests=Requests(given, oauth=oauth, tokens=tokens, visitors=visitors),
+        visitors=visitors,
         signing_in=SigningIn(
             given,
             tokens=tokens,
@@ -145,12 +143,13 @@ def make_provider(**changes: Any) -> Provider:
             clock=world.clock,
         ),
         consents=consents,
+        auth=world.auth,
         users=world.users,
-        throttle=world.throttle,
         clock=world.clock,
     )
-    browsers = Browsers(given, consent=consent, oauth=oauth, auth=world.auth, tokens=tokens)
-    return Provider(world, store, edits, codes, consents, clients, oauth, consent, browsers)
+    browsers = Browsers(given, authorization=authorization, visitors=visitors)
+    sign_out = SignOut(given, oauth=oauth, auth=world.auth, tokens=tokens, visitors=visitors)
+    return Provider(world, store, codes, consents, clients, oauth, browsers, sign_out)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Programs, codes and consents in memory, held to the same contract as the real stores."""
+"""Clients, codes and consents in memory. They pass the same contract tests as the real stores."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -6,17 +6,23 @@ from datetime import datetime, timedelta
 
 from chalicelib.clock import Now, Time
 from chalicelib.errors import Unavailable
-from chalicelib.oauth.consents import MAX_CONSENTS, Allowed, ConsentStore
-from chalicelib.oauth.edit_store import EditStore
-from chalicelib.oauth.models import Code, OAuthClient
-from chalicelib.oauth.store import ClientStore, Codes
+from chalicelib.oauth.clients.models import OAuthClient
+from chalicelib.oauth.clients.store import ClientStore
+from chalicelib.oauth.consents.store import MAX_CONSENTS, Allowed, ConsentStore
+from chalicelib.oauth.tokens.codes import Code, Codes
 from chalicelib.wire import now
 from tests.unit.auth.fake_tables import Tables
 
 
 class FakeClientStore(ClientStore):
+    """`reads`: how often a client was read. `writes`: how often a use was noted. `down`: PostgreSQL
+    does not answer when a use is noted."""
+
     def __init__(self, clock: Callable[[], datetime] = now) -> None:
         self.clock = clock
+        self.reads = 0
+        self.writes = 0
+        self.down = False
         self.known: dict[str, OAuthClient] = {}
         self.deleted: set[str] = set()
 
@@ -24,6 +30,7 @@ class FakeClientStore(ClientStore):
         self.known[client.id] = client
 
     def get(self, client_id: str) -> OAuthClient | None:
+        self.reads += 1
         client = self.known.get(client_id)
         if client is None or client_id in self.deleted:
             return None
@@ -40,29 +47,11 @@ class FakeClientStore(ClientStore):
         standing = [one for one in self.known.values() if one.id not in self.deleted]
         return [uri for one in standing if not one.confidential for uri in one.redirect_uris]
 
-    def delete(self, client_id: str, now: Time) -> bool:
-        if client_id not in self.known:
-            return False
-        self.deleted.add(client_id)
-        self.known[client_id] = replace(
-            self.known[client_id], secret_digest=None, former_digest=None
-        )
-        return True
-
-
-class FakeEditStore(EditStore):
-    """`writes`: how often a use was noted."""
-
-    def __init__(self, clients: FakeClientStore) -> None:
-        self._clients = clients
-        self.writes = 0
-        self.down = False
-
     def update(self, client: OAuthClient) -> None:
-        self._clients.known[client.id] = client
+        self.known[client.id] = client
 
     def rotate(self, client_id: str, digest: bytes, *, kept: timedelta, now: Time) -> None:
-        client, time = self._clients.known[client_id], self._at(now)
+        client, time = self.known[client_id], self._at(now)
         if client.secret_digest is None:
             return
         both = client.former_until is not None and client.former_until > time
@@ -70,7 +59,7 @@ class FakeEditStore(EditStore):
             former = client.former_digest, client.former_until, client.former_used_at
         else:
             former = client.secret_digest, time + kept, client.used_at
-        self._clients.known[client_id] = replace(
+        self.known[client_id] = replace(
             client,
             secret_digest=digest,
             used_at=None,
@@ -80,8 +69,8 @@ class FakeEditStore(EditStore):
         )
 
     def end_former(self, client_id: str) -> None:
-        self._clients.known[client_id] = replace(
-            self._clients.known[client_id],
+        self.known[client_id] = replace(
+            self.known[client_id],
             former_digest=None,
             former_until=None,
             former_used_at=None,
@@ -92,19 +81,28 @@ class FakeEditStore(EditStore):
     ) -> None:
         if self.down:
             raise Unavailable("postgres")
-        client, time = self._clients.known[client_id], self._at(now)
+        client, time = self.known[client_id], self._at(now)
         current = digest == client.secret_digest
         if not current and digest != client.former_digest:
             return
         noted = client.used_at if current else client.former_used_at
         if noted is None or noted < time - every:
             self.writes += 1
-            self._clients.known[client_id] = (
+            self.known[client_id] = (
                 replace(client, used_at=time) if current else replace(client, former_used_at=time)
             )
 
+    def delete(self, client_id: str, now: Time) -> bool:
+        if client_id not in self.known:
+            return False
+        self.deleted.add(client_id)
+        self.known[client_id] = replace(
+            self.known[client_id], secret_digest=None, former_digest=None
+        )
+        return True
+
     def _at(self, now: Time) -> datetime:
-        return self._clients.clock() if isinstance(now, Now) else now
+        return self.clock() if isinstance(now, Now) else now
 
 
 class FakeCodes(Codes):

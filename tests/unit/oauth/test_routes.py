@@ -28,7 +28,7 @@ class Refusing:
 @pytest.fixture(params=[(RateLimited(7), 429, "7"), (Unavailable("redis"), 503, "2")])
 def refusal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
     error, status, retry_after = request.param
-    for name in ("oauth", "browsers", "auth"):
+    for name in ("oauth", "browsers", "sign_out", "auth"):
         monkeypatch.setitem(vars(deps), name, Refusing(error))
     monkeypatch.setitem(vars(deps), "settings", settings())
     return status, retry_after

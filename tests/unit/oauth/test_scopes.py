@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from chalicelib.auth.sessions.models import SignedIn
-from chalicelib.oauth.registration import NewClient, RegisteredClient
+from chalicelib.oauth.clients.registration import NewClient, RegisteredClient
 from tests.unit.auth.fakes import PHONE
 from tests.unit.oauth.conftest import BACK, Provider
 

@@ -13,7 +13,7 @@ import pytest
 from chalicelib import errors
 from chalicelib.live.events import EVENTS
 from chalicelib.messages.actions import ACTIONS
-from chalicelib.oauth.registration import USER_SCOPES
+from chalicelib.oauth.scopes import USER_SCOPES
 from local.node import NODE
 from tests.unit.text.test_sentences import KINDS
 

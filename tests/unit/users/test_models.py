@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from chalicelib.auth.models import Credentials
 from chalicelib.auth.passkeys.models import PasskeyName
 from chalicelib.errors import ValidationFailed
-from chalicelib.oauth.registration import NewClient
+from chalicelib.oauth.clients.registration import NewClient
 from chalicelib.users.devices import DeviceId, PushToken
 from chalicelib.users.models import ProfileChanges
 from chalicelib.wire import parse

@@ -1,0 +1,1 @@
+"""OAuth clients: how they are registered and changed, and what each may do."""

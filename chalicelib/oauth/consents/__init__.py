@@ -1,0 +1,1 @@
+"""What users allowed programs to do."""

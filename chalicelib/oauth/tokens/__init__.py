@@ -1,0 +1,1 @@
+"""What programs ask for themselves: tokens for codes, refresh tokens and secrets."""
