@@ -69,7 +69,7 @@ def connect(postgres_url: str) -> Iterator[Callable[[], Editing]]:
     yield from connecting(postgres_url, over)
 
 
-def test_what_an_admin_may_change_is_kept_and_nothing_else(stores: Editing) -> None:
+def test_an_update_changes_one_client_only(stores: Editing) -> None:
     client, other = stores.client(), stores.client()
     changed = replace(
         client,
@@ -86,7 +86,7 @@ def test_what_an_admin_may_change_is_kept_and_nothing_else(stores: Editing) -> N
     assert stores.read(other) == other
 
 
-def test_a_deleted_one_is_not_changed_back(stores: Editing) -> None:
+def test_an_update_does_not_restore_a_deleted_client(stores: Editing) -> None:
     client = stores.client()
     stores.rotate(client, b"2")
     stores.clients.delete(client.id, NOW)
@@ -97,14 +97,14 @@ def test_a_deleted_one_is_not_changed_back(stores: Editing) -> None:
 
 
 class TestSecrets:
-    def test_the_former_is_good_for_a_while(self, stores: Editing) -> None:
+    def test_the_former_is_valid_for_a_while(self, stores: Editing) -> None:
         client = stores.client()
         stores.rotate(client, b"2")
 
         assert stores.secrets(client) == (b"2", b"1")
         assert stores.read(client).former_until == NOW + 7 * DAY
 
-    def test_and_then_not_any_more(self, stores: Editing) -> None:
+    def test_the_former_expires(self, stores: Editing) -> None:
         client = stores.client()
         stores.rotate(client, b"2", now=NOW - 8 * DAY)
 
@@ -120,9 +120,7 @@ class TestSecrets:
         assert stores.secrets(client) == (b"2", None)
         assert stores.read(client).former_used_at is None
 
-    def test_a_newer_one_that_was_shown_takes_the_place_of_the_former(
-        self, stores: Editing
-    ) -> None:
+    def test_a_newer_one_that_was_used_replaces_the_former(self, stores: Editing) -> None:
         client = stores.client()
         stores.rotate(client, b"2")
         stores.use(client, b"2")
@@ -131,7 +129,7 @@ class TestSecrets:
         assert stores.secrets(client) == (b"3", b"2")
         assert stores.read(client).former_until == NOW + HOUR + 7 * DAY
 
-    def test_a_newer_one_that_nobody_has_shown_leaves_the_former(self, stores: Editing) -> None:
+    def test_a_newer_one_that_nobody_has_used_leaves_the_former(self, stores: Editing) -> None:
         client = stores.client()
         stores.use(client, b"1")
         stores.rotate(client, b"2")
@@ -141,14 +139,14 @@ class TestSecrets:
         assert stores.secrets(client) == (b"3", b"1")
         assert stores.read(client).former_until == NOW + 7 * DAY
 
-    def test_one_that_ran_out_is_not_brought_back(self, stores: Editing) -> None:
+    def test_an_expired_one_is_not_restored(self, stores: Editing) -> None:
         client = stores.client()
         stores.rotate(client, b"2", now=NOW - 8 * DAY)
         stores.rotate(client, b"3")
 
         assert stores.secrets(client) == (b"3", b"2")
 
-    def test_a_public_one_gets_none(self, stores: Editing) -> None:
+    def test_a_public_client_gets_none(self, stores: Editing) -> None:
         client = program(secret_digest=None)
         stores.clients.add(client)
         stores.rotate(client, b"2")
@@ -195,14 +193,14 @@ class TestLastUse:
 
         assert stores.read(client).used_at == NOW + timedelta(minutes=61)
 
-    def test_an_unknown_secret_is_no_use(self, stores: Editing) -> None:
+    def test_an_unknown_secret_is_not_noted(self, stores: Editing) -> None:
         client = stores.client()
         for digest in (b"0", None):
             stores.use(client, digest)
 
         assert stores.read(client).used_at is None
 
-    def test_is_noted_of_public_ones(self, stores: Editing) -> None:
+    def test_is_noted_for_public_clients(self, stores: Editing) -> None:
         client = program(secret_digest=None)
         stores.clients.add(client)
         stores.use(client, None)

@@ -1,4 +1,4 @@
-"""What users agreed to for programs: PostgreSQL, and the stand-in, held to the same."""
+"""Consents: the same tests for PostgreSQL and for its stand-in."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +35,7 @@ class Agreeing(ProgramStores):
         )
 
     def grant(self, user: Profile, page: Session, client_id: str, scope: str) -> Session:
-        """Open a session for a program, and forget the consent that it needs for that."""
+        """Open a session for a program, and delete the consent that this needs."""
         had = self.consents.scopes(user.id, client_id)
         if not had:
             self.agree(user, page, client_id, *scope.split())
@@ -51,7 +51,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Agreeing]:
     yield from either(request, Agreeing.fakes, Agreeing.over)
 
 
-def test_they_add_up_for_each_user_and_program(stores: Agreeing) -> None:
+def test_scopes_add_up_for_each_user_and_program(stores: Agreeing) -> None:
     user, page = stores.account()
     other, _ = stores.account()
     board, shop = stores.program(), stores.program()
@@ -66,7 +66,7 @@ def test_they_add_up_for_each_user_and_program(stores: Agreeing) -> None:
     assert stores.consents.scopes(other.id, board) == frozenset()
 
 
-def test_one_needs_a_session_of_its_user_that_stands(stores: Agreeing) -> None:
+def test_a_consent_needs_a_valid_session_of_its_user(stores: Agreeing) -> None:
     user, page = stores.account()
     other, _ = stores.account()
     board = stores.program()
@@ -82,7 +82,7 @@ def test_one_needs_a_session_of_its_user_that_stands(stores: Agreeing) -> None:
     assert stores.consents.scopes(other.id, board) == frozenset()
 
 
-def test_beyond_the_limit_the_oldest_is_forgotten(stores: Agreeing) -> None:
+def test_over_the_limit_the_oldest_is_deleted(stores: Agreeing) -> None:
     user, page = stores.account()
     programs = [stores.program() for _ in range(MAX_CONSENTS + 1)]
     for minute, one in enumerate(programs[:MAX_CONSENTS]):
@@ -95,7 +95,7 @@ def test_beyond_the_limit_the_oldest_is_forgotten(stores: Agreeing) -> None:
     assert left == [True, False, *[True] * (MAX_CONSENTS - 1)]
 
 
-def test_a_list_names_each_program_once_with_what_it_may(stores: Agreeing) -> None:
+def test_the_list_names_each_program_once_with_its_scopes(stores: Agreeing) -> None:
     user, page = stores.account()
     zoo, board, gone = stores.program("Zoo"), stores.program("Board"), stores.program("Gone")
     stores.agree(user, page, board, "openid", "email", minute=5)
@@ -112,7 +112,7 @@ def test_a_list_names_each_program_once_with_what_it_may(stores: Agreeing) -> No
     ]
 
 
-def test_forgetting_is_for_one_user_and_program(stores: Agreeing) -> None:
+def test_a_deletion_is_for_one_user_and_program(stores: Agreeing) -> None:
     user, page = stores.account()
     other, their_page = stores.account()
     board, shop = stores.program(), stores.program()
@@ -128,7 +128,7 @@ def test_forgetting_is_for_one_user_and_program(stores: Agreeing) -> None:
     assert stores.consents.scopes(other.id, board)
 
 
-def test_a_deleted_program_is_forgotten_batch_by_batch(stores: Agreeing) -> None:
+def test_the_consents_of_a_program_are_deleted_in_batches(stores: Agreeing) -> None:
     board, shop = stores.program(), stores.program()
     for _ in range(3):
         user, page = stores.account()
@@ -160,7 +160,7 @@ def test_a_user_who_ends_a_session_of_a_program_is_asked_again(stores: Agreeing)
 
 
 @pytest.mark.parametrize("how", ["all sessions", "password", "deletion"])
-def test_who_ends_all_sessions_is_asked_again(stores: Agreeing, how: str) -> None:
+def test_a_user_who_ends_all_sessions_is_asked_again(stores: Agreeing, how: str) -> None:
     user, page = stores.account()
     board = stores.program()
     stores.agree(user, page, board, "openid")
@@ -175,7 +175,7 @@ def test_who_ends_all_sessions_is_asked_again(stores: Agreeing, how: str) -> Non
     assert not stores.consents.scopes(user.id, board)
 
 
-def test_ending_a_program_ends_its_sessions_of_that_user_alone(stores: Agreeing) -> None:
+def test_ending_a_program_ends_only_its_sessions_of_that_user(stores: Agreeing) -> None:
     user, page = stores.account()
     other, their_page = stores.account()
     board, shop = stores.program(), stores.program()
@@ -196,8 +196,8 @@ def test_ending_a_program_ends_its_sessions_of_that_user_alone(stores: Agreeing)
     assert stores.accounts.revoke_program(user.id, new_id(), NOW) == []
 
 
-def test_a_consent_that_races_with_the_end_of_all_sessions_is_not_kept(postgres_url: str) -> None:
-    """What ends them holds its lock first: the consent waits, and finds its session ended."""
+def test_a_consent_during_the_end_of_all_sessions_is_not_kept(postgres_url: str) -> None:
+    """The transaction that ends them locks first. The consent waits, then finds no session."""
     postgres = Postgres(migrated(postgres_url))
     stores = Agreeing.over(postgres)
     user, page = stores.account()
@@ -240,7 +240,7 @@ def test_the_end_of_all_sessions_sees_a_consent_that_it_waited_for(postgres_url:
     postgres.close()
 
 
-def test_without_one_no_session_is_opened(stores: Agreeing) -> None:
+def test_no_session_is_opened_without_a_consent(stores: Agreeing) -> None:
     user, page = stores.account()
     board, shop = stores.program(), stores.program()
     stores.agree(user, page, board, "openid")
@@ -254,7 +254,7 @@ def test_without_one_no_session_is_opened(stores: Agreeing) -> None:
 
 
 def test_programs_end_no_sessions_of_their_user(stores: Agreeing) -> None:
-    """One that is remembered opens sessions without a click."""
+    """A program with a consent opens sessions without a click."""
     user, page = stores.account()
     stores.login(user, last_used_at=NOW - MONTH)
     board = stores.program()

@@ -1,4 +1,4 @@
-"""A site behind Apache, whose visitors mod_auth_openidc signs in."""
+"""A site behind Apache. mod_auth_openidc signs its visitors in."""
 
 import json
 import os
@@ -45,7 +45,7 @@ OIDCRemoteUserClaim sub
     Require valid-user
 </Location>
 <Location /fresh>
-    # Longer than an access token lives: each visit refreshes it.
+    # Longer than an access token is valid: each visit refreshes it.
     OIDCRefreshAccessTokenBeforeExpiry 86400
 </Location>
 <Location /open>
@@ -57,7 +57,7 @@ ProxyPass / http://127.0.0.1:{backend}/
 
 
 def installed() -> Path:
-    """Where the folder `usr` is that holds Apache with the module; skips the test without one."""
+    """The folder that contains `usr` with Apache and the module; skips the test without it."""
     for root in (Path("/"), DEBIAN):
         if (root / MODULE).exists() and (root / "usr/sbin/apache2").exists():
             return root
@@ -120,7 +120,7 @@ class _Echo(BaseHTTPRequestHandler):
 
 @contextmanager
 def _application() -> Iterator[int]:
-    """The port of the application that Apache stands before."""
+    """The port of the application behind Apache."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

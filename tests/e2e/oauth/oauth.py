@@ -1,4 +1,4 @@
-"""What tests of the provider share: programs that are registered, and a user's browser."""
+"""What tests of the provider share: registered programs, and a user's browser."""
 
 import base64
 import hashlib
@@ -34,7 +34,7 @@ class Program:
 
 
 def registered(cloud: Cloud, **changes: Any) -> Program:
-    """Registers a program by the command; a confidential one unless told otherwise."""
+    """Registers a program by the command. It is confidential by default."""
     client = {
         "name": "Shoe & Sons <shop>",
         "redirect_uris": [CALLBACK],
@@ -48,7 +48,7 @@ def registered(cloud: Cloud, **changes: Any) -> Program:
 
 
 class Page:
-    """What a browser was answered with."""
+    """An answer to a browser."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
@@ -63,11 +63,11 @@ class Page:
 
     @property
     def back(self) -> dict[str, str]:
-        """The parameters that the user is sent back with."""
+        """The parameters in the redirect to the program."""
         return {name: values[0] for name, values in parse_qs(urlsplit(self.location).query).items()}
 
     def form(self) -> tuple[str, dict[str, str]]:
-        """Where its first form leads, and what is hidden in it."""
+        """The address of its first form, and the hidden fields."""
         action = re.search('<form method="post" action="(.*?)">', self.text)
         assert action, self.text
         hidden = re.findall('<input type="hidden" name="(.*?)" value="(.*?)">', self.text)
@@ -96,7 +96,7 @@ class Browser:
         return self.submit(page, "sign_in", login=user.username, password=PASSWORD)
 
     def agree(self, url: str, user: User) -> Page:
-        """Sign in, and allow what a program asks for, where that is asked."""
+        """Sign in, and allow what a program asks for, if the page asks."""
         page = self.visit(url)
         if page.title.startswith("Sign in"):
             page = self.sign_in(page, user)
@@ -121,7 +121,7 @@ def asking(url: str, program: Program, **changes: str | None) -> str:
 
 
 def post(url: str, path: str, program: Program, **form: str) -> httpx.Response:
-    """What a program asks for itself, with its secret in the header if it has one."""
+    """A request of a program itself, with its secret in the header if it has one."""
     if program.secret is None:
         form["client_id"] = program.id
     return httpx.post(f"{url}{path}", data=form, auth=program.auth, timeout=40)
@@ -154,12 +154,12 @@ def granted(browser: Browser, program: Program, user: User, **changes: str | Non
 
 
 def call(url: str, path: str, token: str, method: str = "GET") -> httpx.Response:
-    """What a program asks for a user."""
+    """A request of a program for a user."""
     headers = {"Authorization": f"Bearer {token}"}
     return httpx.request(method, f"{url}{path}", headers=headers, timeout=40)
 
 
 def refused(answer: httpx.Response, error: str, status: int = 400) -> None:
-    """It must have been, with this error."""
+    """Checks that an answer is a refusal with this error."""
     assert (answer.status_code, answer.json()["error"]) == (status, error), answer.text
     assert answer.headers["cache-control"] == "no-store"

@@ -1,4 +1,4 @@
-"""How a user's browser goes through a site that signs its visitors in with Parley."""
+"""A user's browser on a site that signs its visitors in with Parley."""
 
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 

@@ -1,4 +1,4 @@
-"""mod_auth_openidc, before an application that knows nothing of OpenID Connect."""
+"""mod_auth_openidc, in front of an application that does not know OpenID Connect."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -66,7 +66,7 @@ def test_access_tokens_are_refreshed(site: str, cloud: Cloud, browser: Browser, 
     assert userinfo(cloud, tokens[-1]).json()["sub"] == ana.id
 
 
-def test_signing_out_ends_the_sign_in_here_and_there(
+def test_signing_out_ends_both_sign_ins(
     site: str, cloud: Cloud, browser: Browser, ana: User
 ) -> None:
     token = enter(browser, f"{site}/", ana).response.json()["oidc_access_token"]
@@ -107,9 +107,7 @@ def test_an_answer_of_another_issuer_is_refused(site: str, browser: Browser, ana
     assert refused(browser, site, changed(back.location, iss="https://other.example"))
 
 
-def test_a_code_that_was_asked_for_with_another_nonce_is_refused(
-    site: str, browser: Browser, ana: User
-) -> None:
+def test_a_code_with_another_nonce_is_refused(site: str, browser: Browser, ana: User) -> None:
     url = browser.visit(f"{site}/").location
 
     assert refused(browser, site, browser.agree(changed(url, nonce="another"), ana).location)

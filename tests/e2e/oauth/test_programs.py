@@ -1,4 +1,4 @@
-"""Programs in their own name: they push at once, and ask which users there are."""
+"""Programs in their own name: they push directly, and check users."""
 
 import asyncio
 from typing import Any
@@ -28,7 +28,7 @@ def token_of(people: People, one: Program, **form: str) -> str:
 
 
 async def service(people: People, *scopes: str) -> Api:
-    """What a new program with these scopes calls with."""
+    """The token of a new program with these scopes."""
     one = await asyncio.to_thread(program, people, *scopes)
     token = await asyncio.to_thread(token_of, people, one)
     return Api(people.cloud.http_url, people.http, token)
@@ -38,7 +38,7 @@ def push(*user_ids: str, **changes: Any) -> dict[str, Any]:
     return {"user_ids": list(user_ids), "title": "Shop", "body": "Your shoes are here", **changes}
 
 
-def test_a_push_reaches_phones_past_the_queue_and_says_whose(run: Run) -> None:
+def test_a_push_reaches_phones_without_the_queue_and_reports_each_user(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, shop = await asyncio.gather(
             people.new(), people.new(), service(people, "push.send")
@@ -83,7 +83,7 @@ def test_a_device_that_fails_is_reported(run: Run) -> None:
     run(scenario)
 
 
-def test_users_are_there_suspended_deleted_or_unknown(run: Run) -> None:
+def test_users_are_active_suspended_deleted_or_unknown(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, banned, gone, moderator, shop = await asyncio.gather(
             people.new(),
@@ -129,7 +129,7 @@ def test_g7_bad_input_is_answered(run: Run, route: str, body: dict[str, Any]) ->
     run(scenario)
 
 
-def test_a_scope_opens_its_own_route_alone(run: Run) -> None:
+def test_a_scope_opens_only_its_own_route(run: Run) -> None:
     async def scenario(people: People) -> None:
         one = await asyncio.to_thread(program, people, "push.send", "users.validate")
         token = await asyncio.to_thread(token_of, people, one, scope="users.validate")
@@ -143,7 +143,7 @@ def test_a_scope_opens_its_own_route_alone(run: Run) -> None:
     run(scenario)
 
 
-def test_g5_a_token_that_was_revoked_and_one_of_a_deleted_program_are_refused(run: Run) -> None:
+def test_g5_revoked_tokens_and_tokens_of_deleted_programs_are_refused(run: Run) -> None:
     async def scenario(people: People) -> None:
         admin = await people.staff("admin")
         one = await asyncio.to_thread(program, people, "users.validate")

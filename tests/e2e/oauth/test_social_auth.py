@@ -1,4 +1,4 @@
-"""social-auth, in a site on Django."""
+"""social-auth, in a Django site."""
 
 import subprocess
 import time
@@ -58,12 +58,12 @@ def answers(url: str) -> bool:
 
 
 def sent_to(browser: Browser, site: str) -> str:
-    """Where the site's sign-in button leads."""
+    """The address of the site's sign-in button."""
     return str(Page(browser.http.post(f"{site}/login/oidc/")).location)
 
 
 def enter(browser: Browser, site: str, user: User) -> dict[str, Any]:
-    """What the site knows of somebody who has signed in."""
+    """What the site knows about a user who has signed in."""
     page = follow(browser, browser.agree(sent_to(browser, site), user))
     known: dict[str, Any] = page.response.json()
     return known
@@ -100,7 +100,7 @@ def test_access_tokens_are_refreshed(site: str, cloud: Cloud, browser: Browser, 
     assert call(cloud.http_url, "/oauth2/userinfo", tokens[-1]).json()["sub"] == ana.id
 
 
-def test_signing_out_ends_the_sign_in_here_and_there(
+def test_signing_out_ends_both_sign_ins(
     site: str, cloud: Cloud, browser: Browser, ana: User
 ) -> None:
     token = enter(browser, site, ana)["access_token"]
@@ -132,9 +132,7 @@ def test_an_answer_to_another_browser_is_refused(site: str, browser: Browser, an
     assert refused(browser, site, back.location)
 
 
-def test_a_code_that_was_asked_for_with_another_nonce_is_refused(
-    site: str, browser: Browser, ana: User
-) -> None:
+def test_a_code_with_another_nonce_is_refused(site: str, browser: Browser, ana: User) -> None:
     url = changed(sent_to(browser, site), nonce="another")
 
     assert refused(browser, site, browser.agree(url, ana).location)

@@ -1,4 +1,4 @@
-"""The provider on stand-ins."""
+"""The provider with fakes."""
 
 import base64
 import hashlib
@@ -42,7 +42,7 @@ ASKED = {
 
 @dataclass
 class Provider:
-    """Everything there is, and short ways to use it."""
+    """The provider, its fakes, and short ways to use them."""
 
     world: World
     store: FakeClientStore

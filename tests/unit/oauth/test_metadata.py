@@ -1,4 +1,4 @@
-"""What tells programs where to get tokens for the API (RFC 9728)."""
+"""The metadata that says where to get tokens for the API (RFC 9728)."""
 
 import pytest
 

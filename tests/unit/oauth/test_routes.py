@@ -13,7 +13,7 @@ from tests.unit.settings import settings
 
 
 class Refusing:
-    """Answers whatever it is asked with one error."""
+    """Raises the same error from each method."""
 
     def __init__(self, error: AppError) -> None:
         self.error = error
@@ -48,7 +48,7 @@ def test_a_program_gets_the_error_codes_of_oauth(refusal: tuple[int, str], path:
 
 
 @pytest.mark.parametrize("path", ["token", "revoke", "introspect"])
-def test_also_of_a_body_that_is_no_form(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_is_not_a_form_gets_one_too(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(vars(deps), "settings", settings())
 
     for kind in ("", "application/json"):

@@ -1,4 +1,4 @@
-"""Which of the scopes that a program asks for it gets, and where it is told so."""
+"""Which scopes a program gets, and which answers say so."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -50,7 +50,7 @@ class TestRequests:
             ("offline_access chats.read", "chats.read offline_access"),
         ],
     )
-    def test_what_is_unknown_or_not_registered_is_left_out_and_the_answer_says_so(
+    def test_unknown_and_unregistered_scopes_are_left_out_and_the_answer_says_so(
         self,
         provider: Provider,
         program: RegisteredClient,
@@ -72,7 +72,7 @@ class TestRequests:
             *("tokens.introspect", "offline_access", "offline_access phone", "openid,chats.read"),
         ],
     )
-    def test_where_nothing_is_left_the_request_is_refused(
+    def test_a_request_without_any_allowed_scope_is_refused(
         self, provider: Provider, program: RegisteredClient, asked: str
     ) -> None:
         shown = provider.ask(program, {}, scope=asked)
@@ -80,7 +80,9 @@ class TestRequests:
         query = parse_qs(urlsplit(shown.headers["Location"]).query)
         assert query["error"] == ["invalid_scope"]
 
-    def test_a_service_is_refused_what_it_is_not_registered_for(self, provider: Provider) -> None:
+    def test_a_service_gets_no_scope_that_it_is_not_registered_for(
+        self, provider: Provider
+    ) -> None:
         service = provider.program(redirect_uris=[], scopes=["push.send"])
         form = {"grant_type": "client_credentials"}
 
@@ -105,7 +107,7 @@ class TestRefresh:
         assert outcome.body["scope"] == tokens["scope"] == "chats.read offline_access openid"
 
     @pytest.mark.parametrize("scope", ["openid profile", "profile", "phone", "offline_access"])
-    def test_is_refused_what_its_user_was_not_asked_and_what_is_nothing(
+    def test_is_refused_scopes_that_its_user_did_not_allow_and_unknown_ones(
         self, provider: Provider, program: RegisteredClient, ana: SignedIn, scope: str
     ) -> None:
         tokens = provider.granted(program, ana, scope="openid chats.read offline_access")
@@ -116,7 +118,7 @@ class TestRefresh:
 
 
 class TestRegistration:
-    def test_offline_access_can_be_registered_and_need_not_be(self) -> None:
+    def test_offline_access_may_be_registered(self) -> None:
         good: dict[str, Any] = {"name": "Board", "confidential": True, "redirect_uris": [BACK]}
         assert NewClient(**good, scopes=["openid", "offline_access"]).scopes
         with pytest.raises(ValidationError):

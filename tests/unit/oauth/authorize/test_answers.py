@@ -1,4 +1,4 @@
-"""How the answer goes back to a program: the address to the letter, by query or by form."""
+"""How the answer goes back to a program: by query or by form, with the address unchanged."""
 
 import base64
 import hashlib
@@ -36,12 +36,12 @@ LEGAL = "".join(chr(one) for one in range(0x20, 0x7F))
         ("http://[::1]:4444/back", "http://[::1]:4444/back?code=x"),
     ],
 )
-def test_the_query_of_an_address_is_kept_to_the_letter(uri: str, answered: str) -> None:
+def test_the_query_of_an_address_does_not_change(uri: str, answered: str) -> None:
     assert with_parameters(uri, {"code": "x"}) == answered
 
 
 @pytest.mark.parametrize("state", [LEGAL, "a b", "a+b", "%41", "ä😀", "x" * 4096, "/?:" * 1365])
-def test_a_state_comes_back_to_the_letter(state: str) -> None:
+def test_a_state_comes_back_unchanged(state: str) -> None:
     answered = with_parameters(BACK, {"code": "x", "state": state})
 
     assert parse_qsl(urlsplit(answered).query) == [("code", "x"), ("state", state)]
@@ -55,7 +55,7 @@ def asked(provider: Provider, **changes: str) -> Shown:
 
 
 class TestQuery:
-    def test_an_error_keeps_it_too(self, provider: Provider) -> None:
+    def test_an_error_keeps_the_query_too(self, provider: Provider) -> None:
         shown = asked(provider, redirect_uri=f"{BACK}?x=%E4%F6&flag", prompt="none")
 
         assert shown.status == 303
@@ -64,7 +64,7 @@ class TestQuery:
         assert parse_qs(urlsplit(uri).query)["iss"] == [ISSUER]
 
     @pytest.mark.parametrize("mode", ["fragment", "web_message", "jwt", "QUERY", "form_post.jwt"])
-    def test_a_mode_that_is_not_supported_is_refused_by_it(
+    def test_a_response_mode_that_is_not_supported_is_refused(
         self, provider: Provider, mode: str
     ) -> None:
         shown = asked(provider, response_mode=mode)
@@ -103,7 +103,7 @@ class TestFormPost:
         assert posted.pop("error_uri") == f"{ISSUER}/v1/errors#login_required"
         assert posted == {"error": "login_required", "state": LEGAL, "iss": ISSUER}
 
-    def test_no_script_but_ours_runs_and_a_button_does_without(self, provider: Provider) -> None:
+    def test_only_our_script_runs_and_a_button_works_without_it(self, provider: Provider) -> None:
         shown = asked(
             provider, prompt="none", response_mode="form_post", state="<script>x</script>"
         )
@@ -116,7 +116,7 @@ class TestFormPost:
         assert "frame-ancestors 'none'" in policy
         assert "<button>" in shown.body
 
-    def test_a_user_who_does_not_agree_is_sent_back_by_it_too(self, provider: Provider) -> None:
+    def test_a_user_who_does_not_agree_is_sent_back_by_form_too(self, provider: Provider) -> None:
         program = provider.program()
         query = {
             name: [value]
@@ -139,7 +139,7 @@ class TestFormPost:
 
 
 class TestPostedRequests:
-    """Browsers send none of our cookies with a form of another site, so they are redirected."""
+    """Browsers send no cookies of ours with another site's form, so they are redirected."""
 
     def post(self, provider: Provider, **form: Any) -> Shown:
         given = {name: [value] for name, value in form.items()}
@@ -160,7 +160,7 @@ class TestPostedRequests:
         again = provider.browsers.ask(Sent(query=parse_qs(query)), PHONE)
         assert "Sign in to continue" in again.body
 
-    def test_nothing_but_what_a_request_has_comes_into_the_address(
+    def test_only_parameters_of_the_protocol_come_into_the_address(
         self, provider: Provider
     ) -> None:
         given = self.asked(provider.program())
@@ -172,7 +172,7 @@ class TestPostedRequests:
 
     @pytest.mark.parametrize("field", ["seal", "do"])
     @pytest.mark.parametrize("value", ["", "allow"])
-    def test_a_form_of_our_page_without_its_seal_is_no_request(
+    def test_a_form_of_our_page_without_its_seal_is_refused(
         self, provider: Provider, field: str, value: str
     ) -> None:
         with pytest.raises(Forbidden):
@@ -188,7 +188,7 @@ class TestPostedRequests:
             with pytest.raises(NoWayBack):
                 provider.browsers.answer(sent, PHONE)
 
-    def test_one_that_fits_no_address_is_refused(self, provider: Provider) -> None:
+    def test_a_request_that_is_too_long_for_an_address_is_refused(self, provider: Provider) -> None:
         with pytest.raises(NoWayBack):
             self.post(provider, **self.asked(provider.program(), state='"' * 4000))
 

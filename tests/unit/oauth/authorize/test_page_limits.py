@@ -1,4 +1,4 @@
-"""Who still gets the provider's pages when a neighbour has emptied the bucket of the address."""
+"""Who still gets the provider's pages when the bucket of their address is empty."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -71,13 +71,13 @@ def new(provider: Provider) -> Open:
 
 
 def empty(new: Open) -> None:
-    """Use up what strangers at the address have."""
+    """Empty the bucket of the address."""
     for _ in range(5):
         with suppress(RateLimited):
             new().ask()
 
 
-def test_a_stranger_waits(new: Open) -> None:
+def test_a_new_browser_is_rate_limited(new: Open) -> None:
     empty(new)
 
     with pytest.raises(RateLimited):
@@ -95,7 +95,7 @@ def test_a_browser_that_has_signed_in_before_gets_the_page_and_signs_in(new: Ope
     assert "Allow Board?" in own.sign_in().body
 
 
-def test_one_whose_sign_in_has_run_out_signs_in_again(provider: Provider, new: Open) -> None:
+def test_a_user_whose_sign_in_has_expired_signs_in_again(provider: Provider, new: Open) -> None:
     own = new()
     own.ask()
     own.sign_in()
@@ -106,7 +106,7 @@ def test_one_whose_sign_in_has_run_out_signs_in_again(provider: Provider, new: O
     assert "Allow Board?" in own.sign_in().body
 
 
-def test_the_right_password_is_taken_from_a_new_browser_that_has_the_page(new: Open) -> None:
+def test_a_new_browser_that_has_the_page_signs_in_with_the_correct_password(new: Open) -> None:
     own = new()
     own.ask()
     empty(new)
@@ -125,9 +125,7 @@ def test_the_right_password_is_taken_from_a_new_browser_that_has_the_page(new: O
         ("forgot", {"email": "x"}),
     ],
 )
-def test_steps_that_lead_no_further_are_counted_apart(
-    new: Open, do: str, form: dict[str, str]
-) -> None:
+def test_unsuccessful_steps_count_separately(new: Open, do: str, form: dict[str, str]) -> None:
     stranger = new()
     stranger.ask()
     seal = stranger.seal
@@ -142,7 +140,7 @@ def test_steps_that_lead_no_further_are_counted_apart(
     assert "Allow Board?" in own.sign_in().body
 
 
-def test_who_waits_reads_how_long(new: Open) -> None:
+def test_the_error_says_how_long_to_wait(new: Open) -> None:
     empty(new)
     with pytest.raises(RateLimited, match=r"Try again in \d+ (second|minute|hour)s?\."):
         new().ask()
@@ -160,7 +158,7 @@ def test_a_wrong_password_counts_by_address(new: Open) -> None:
         new().ask()
 
 
-def test_what_is_no_password_at_all_counts_as_well(new: Open) -> None:
+def test_a_missing_password_counts_as_well(new: Open) -> None:
     guesser = new()
     guesser.ask()
     for _ in range(4):
@@ -170,7 +168,7 @@ def test_what_is_no_password_at_all_counts_as_well(new: Open) -> None:
         guesser.submit("sign_in")
 
 
-def test_a_browser_that_has_signed_in_is_bounded_and_takes_nothing_of_others(new: Open) -> None:
+def test_a_known_browser_has_its_own_limit(new: Open) -> None:
     noisy, other = new(), new()
     for one in (noisy, other):
         one.ask()
@@ -186,7 +184,7 @@ def test_a_browser_that_has_signed_in_is_bounded_and_takes_nothing_of_others(new
 
 
 @pytest.mark.parametrize("proof", ["0" * 64, "", "é", "x.y", "\ud800"])
-def test_a_made_up_proof_makes_no_browser_known(new: Open, proof: str) -> None:
+def test_an_invalid_proof_does_not_make_a_browser_known(new: Open, proof: str) -> None:
     empty(new)
     stranger = new()
     stranger.cookies["parley-mark"] = f"{'m' * 43}.{proof}"
@@ -195,7 +193,7 @@ def test_a_made_up_proof_makes_no_browser_known(new: Open, proof: str) -> None:
         stranger.ask()
 
 
-def test_the_proof_of_one_browser_does_not_do_for_another(new: Open) -> None:
+def test_the_proof_of_one_browser_is_invalid_for_another(new: Open) -> None:
     own = new()
     own.ask()
     own.sign_in()
@@ -208,17 +206,15 @@ def test_the_proof_of_one_browser_does_not_do_for_another(new: Open) -> None:
         stranger.ask()
 
 
-def test_a_page_alone_proves_nothing(new: Open) -> None:
+def test_a_page_without_a_sign_in_gives_no_proof(new: Open) -> None:
     stranger = new()
     stranger.ask()
 
     assert "." not in stranger.cookies["parley-mark"]
 
 
-def test_signing_out_on_the_word_of_a_program_is_bounded_and_takes_nothing_of_others(
-    provider: Provider, new: Open
-) -> None:
-    """It needs no sign-in, and asks PostgreSQL each time."""
+def test_sign_outs_by_a_program_are_limited_by_session(provider: Provider, new: Open) -> None:
+    """A sign-out needs no sign-in, and reads PostgreSQL each time."""
     signed_in = provider.world.login()
     program = provider.program()
     noisy, other = (

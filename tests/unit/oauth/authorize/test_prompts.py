@@ -108,7 +108,7 @@ def test_max_age_counts_from_the_sign_in() -> None:
         ({"id_token_hint": "good", "login_hint": "bo"}, ANA, False),
     ],
 )
-def test_which_user_need_not_sign_in_again(
+def test_which_users_need_not_sign_in_again(
     given: dict[str, str], user: Profile, goes_on: bool
 ) -> None:
     assert asked(**given).expects(user) is goes_on

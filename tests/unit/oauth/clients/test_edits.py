@@ -51,7 +51,7 @@ def refresh(provider: Provider, program: RegisteredClient, token: str, **more: s
 
 
 def works(provider: Provider, program: RegisteredClient, secret: str | None = None) -> bool:
-    """Whether a program is known by a secret."""
+    """Whether a secret of a program is valid."""
     shown = {"client_secret": secret} if secret else {}
     outcome = provider.post("introspect", program, PHONE, token="x", **shown)
     return outcome.error is None
@@ -63,7 +63,9 @@ def info(provider: Provider, program: RegisteredClient) -> ClientInfo:
 
 
 class TestChanges:
-    def test_only_what_is_sent_changes(self, provider: Provider, admin: Identity) -> None:
+    def test_only_the_fields_that_were_sent_change(
+        self, provider: Provider, admin: Identity
+    ) -> None:
         program = provider.program()
         changed = change(provider, admin, program.client_id, name="Chess")
 
@@ -72,7 +74,9 @@ class TestChanges:
         assert changed.model_dump() == before
         assert before == {**program.model_dump(exclude={"client_secret"}), "name": "Chess"}
 
-    def test_everything_but_its_kind_can_change(self, provider: Provider, admin: Identity) -> None:
+    def test_everything_but_confidential_can_change(
+        self, provider: Provider, admin: Identity
+    ) -> None:
         program = provider.program()
         wanted = {
             "name": "Chess",
@@ -96,7 +100,7 @@ class TestChanges:
         ],
         ids=["no-way-back", "no-user-scopes", "no-openid"],
     )
-    def test_what_does_not_go_together_is_refused(
+    def test_a_result_that_does_not_fit_together_is_refused(
         self, provider: Provider, admin: Identity, changes: dict[str, Any]
     ) -> None:
         program = provider.program()
@@ -105,7 +109,7 @@ class TestChanges:
 
         assert info(provider, program).scopes == program.scopes
 
-    def test_a_public_one_stays_public(self, provider: Provider, admin: Identity) -> None:
+    def test_a_public_program_stays_public(self, provider: Provider, admin: Identity) -> None:
         program = provider.program(confidential=False)
         for changes in ({"scopes": ["openid", "push.send"]}, {"require_pkce": False}):
             with pytest.raises(ValidationFailed):
@@ -128,11 +132,11 @@ class TestChanges:
         ],
         ids=lambda sent: next(iter(sent)),
     )
-    def test_nonsense_is_refused(self, sent: dict[str, Any]) -> None:
+    def test_invalid_changes_are_refused(self, sent: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match="validation error"):
             ClientChanges.model_validate(sent)
 
-    def test_admins_alone_change_programs_that_exist(
+    def test_only_admins_change_programs_and_only_existing_ones(
         self, provider: Provider, admin: Identity, ana: SignedIn
     ) -> None:
         program, user = provider.program(), provider.world.identity(ana)
@@ -151,7 +155,7 @@ class TestChanges:
         with pytest.raises(NotFound):
             rotate(provider, admin, program)
 
-    def test_each_is_in_the_audit_log(self, provider: Provider, admin: Identity) -> None:
+    def test_each_change_is_in_the_audit_log(self, provider: Provider, admin: Identity) -> None:
         program = provider.program()
         change(provider, admin, program.client_id, name="Chess")
         rotate(provider, admin, program)
@@ -169,7 +173,7 @@ class TestChanges:
 
 
 class TestNarrowing:
-    def test_a_refresh_gives_no_scope_that_was_taken(
+    def test_a_refresh_gives_no_scope_that_the_program_has_lost(
         self, provider: Provider, admin: Identity, ana: SignedIn
     ) -> None:
         program = provider.program()
@@ -182,10 +186,10 @@ class TestNarrowing:
         asked = refresh(provider, program, fresh.body["refresh_token"], scope="openid chats.read")
         assert asked.body["scope"] == "openid"
 
-    def test_what_is_given_back_needs_no_new_consent(
+    def test_a_scope_that_is_registered_again_needs_no_new_consent(
         self, provider: Provider, admin: Identity, ana: SignedIn
     ) -> None:
-        """The user agreed to it."""
+        """The user allowed it before."""
         program = provider.program()
         token = provider.granted(program, ana)["refresh_token"]
         change(provider, admin, program.client_id, scopes=["openid"])
@@ -194,7 +198,7 @@ class TestNarrowing:
 
         assert "chats.read" in refresh(provider, program, token).body["scope"]
 
-    def test_new_scopes_are_not_in_old_grants(
+    def test_existing_sessions_do_not_get_new_scopes(
         self, provider: Provider, admin: Identity, ana: SignedIn
     ) -> None:
         program = provider.program()
@@ -203,7 +207,7 @@ class TestNarrowing:
 
         assert "chats.write" not in refresh(provider, program, token).body["scope"]
 
-    def test_nothing_is_left_for_a_grant_that_lost_all(
+    def test_a_session_that_lost_all_its_scopes_cannot_be_refreshed(
         self, provider: Provider, admin: Identity, ana: SignedIn
     ) -> None:
         program = provider.program()
@@ -212,7 +216,7 @@ class TestNarrowing:
 
         assert refresh(provider, program, token).error == "invalid_scope"
 
-    def test_users_are_sent_to_no_address_that_was_taken(
+    def test_users_are_not_sent_to_an_address_that_was_removed(
         self, provider: Provider, admin: Identity
     ) -> None:
         program = provider.program()
@@ -225,7 +229,7 @@ class TestNarrowing:
 
 
 class TestSecrets:
-    def test_both_are_good_for_a_while(self, provider: Provider, admin: Identity) -> None:
+    def test_both_are_valid_for_a_while(self, provider: Provider, admin: Identity) -> None:
         program = provider.program()
         assert works(provider, program)
         rotated = rotate(provider, admin, program)
@@ -249,7 +253,7 @@ class TestSecrets:
         assert works(provider, program, rotated.client_secret)
         assert not works(provider, program, program.client_secret)
 
-    def test_there_are_two_at_most(self, provider: Provider, admin: Identity) -> None:
+    def test_there_are_at_most_two(self, provider: Provider, admin: Identity) -> None:
         program = provider.program()
         assert works(provider, program)
         second = rotate(provider, admin, program)
@@ -259,7 +263,7 @@ class TestSecrets:
         good = [works(provider, program, one.client_secret) for one in (program, second, third)]
         assert good == [False, True, True]
 
-    def test_a_rotation_whose_answer_was_lost_is_repeated_and_costs_nothing(
+    def test_a_rotation_whose_answer_was_lost_can_be_repeated(
         self, provider: Provider, admin: Identity
     ) -> None:
         program = provider.program()
@@ -273,7 +277,7 @@ class TestSecrets:
         assert not any(works(provider, program, one.client_secret) for one in lost)
         assert last.former_secret_until == first.former_secret_until
 
-    def test_none_is_shown_again_or_kept_as_it_is(
+    def test_a_secret_is_never_shown_again_or_stored_in_plain_text(
         self, provider: Provider, admin: Identity
     ) -> None:
         program = provider.program()
@@ -285,7 +289,7 @@ class TestSecrets:
             assert secret not in repr(rotated)
             assert secret not in str(provider.clients.list(ClientQuery()))
 
-    def test_none_is_good_once_the_program_is_deleted(
+    def test_no_secret_of_a_deleted_program_is_valid(
         self, provider: Provider, admin: Identity
     ) -> None:
         program = provider.program()
@@ -296,7 +300,7 @@ class TestSecrets:
         assert not works(provider, program, rotated.client_secret)
 
     @pytest.mark.parametrize("secret", ["", "x", "\udcff"], ids=["empty", "wrong", "surrogate"])
-    def test_nothing_else_is_good(self, provider: Provider, admin: Identity, secret: str) -> None:
+    def test_no_other_text_is_valid(self, provider: Provider, admin: Identity, secret: str) -> None:
         program = provider.program()
         client = provider.store.known[program.client_id]
         assert not client.knows(secret)
@@ -321,7 +325,7 @@ class TestLastUse:
         assert after > before
         assert info(provider, program).last_used_at == after
 
-    def test_is_noted_for_public_ones(self, provider: Provider, ana: SignedIn) -> None:
+    def test_is_noted_for_public_programs(self, provider: Provider, ana: SignedIn) -> None:
         program = provider.program(confidential=False)
         provider.granted(program, ana)
 
@@ -336,20 +340,20 @@ class TestLastUse:
 
         assert provider.store.writes == 1
 
-    def test_nothing_wrong_is_a_use(self, provider: Provider) -> None:
+    def test_a_wrong_secret_or_token_is_not_a_use(self, provider: Provider) -> None:
         program = provider.program()
         assert not works(provider, program, "wrong")
         assert refresh(provider, program, "wrong").error == "invalid_grant"
 
         assert info(provider, program).last_used_at is None
 
-    def test_an_outage_refuses_nobody(self, provider: Provider) -> None:
+    def test_an_outage_refuses_no_program(self, provider: Provider) -> None:
         program = provider.program()
         provider.store.down = True
 
         assert works(provider, program)
 
-    def test_what_was_noted_lately_is_asked_of_no_server(self) -> None:
+    def test_a_recent_use_needs_no_server(self) -> None:
         hour, time = timedelta(hours=1), now()
         client = OAuthClient(
             id=new_id(),
@@ -369,5 +373,5 @@ class TestLastUse:
         assert not replace(client, used_at=None).used_within(hour, b"new")
 
 
-def test_a_week_is_enough_to_deploy() -> None:
+def test_the_former_secret_is_valid_for_a_week() -> None:
     assert timedelta(days=7) == BOTH_GOOD

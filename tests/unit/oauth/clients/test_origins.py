@@ -1,4 +1,4 @@
-"""The origins of pages that are public programs."""
+"""The origins of web pages that are public clients."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from chalicelib.oauth.clients.redirect_uris import origin_of
 
 
 class Clients:
-    """What PostgreSQL would say, and how often it was asked."""
+    """Answers like PostgreSQL, and counts how often it is asked."""
 
     def __init__(self, *uris: str) -> None:
         self.uris = list(uris)
@@ -64,7 +64,7 @@ def test_others_are_not(uri: str, origin: str) -> None:
     assert not knows(origin, uri)
 
 
-def test_no_browser_sends_a_star_for_a_port() -> None:
+def test_a_star_is_not_a_port() -> None:
     assert not knows("http://127.0.0.1:*", "http://127.0.0.1/cb")
 
 
@@ -72,7 +72,7 @@ def test_an_apps_own_scheme_has_no_origin() -> None:
     assert origin_of("com.example.app:/cb") == ""
 
 
-def test_they_are_kept_for_a_minute() -> None:
+def test_they_are_cached_for_a_minute() -> None:
     now, clients = [1000.0], Clients("https://a.example/")
     origins = Origins(clients, lambda: now[0])  # type: ignore[arg-type]
 
@@ -89,7 +89,7 @@ def test_they_are_kept_for_a_minute() -> None:
     assert clients.asked == 3
 
 
-def test_an_outage_is_not_kept() -> None:
+def test_an_outage_is_not_cached() -> None:
     clients = Clients("https://a.example/")
     origins = Origins(clients)  # type: ignore[arg-type]
     clients.down = True

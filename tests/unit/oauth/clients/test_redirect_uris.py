@@ -17,12 +17,12 @@ from chalicelib.oauth.clients.redirect_uris import checked, form_target, is_clai
         ("com.example.app:/back", "com.example.app:"),
     ],
 )
-def test_a_policy_names_where_a_form_leads(uri: str, named: str) -> None:
+def test_a_policy_names_the_scheme_that_a_form_leads_to(uri: str, named: str) -> None:
     assert form_target(uri) == named
 
 
 def registered(*uris: str) -> OAuthClient:
-    """A program whose users may go to these addresses, after signing in and after signing out."""
+    """A client with these redirect URIs, for signing in and for signing out."""
     return OAuthClient(
         id="c",
         name="Board",
@@ -42,9 +42,7 @@ def may_go(program: OAuthClient, uri: str) -> bool:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "LOCALHOST"])
 @pytest.mark.parametrize("rest", ["", "/", "/back", "/back?x=%E4&flag", "?x=1"])
-def test_a_loopback_address_without_a_port_stands_for_all_of_its_ports(
-    host: str, rest: str
-) -> None:
+def test_a_loopback_address_without_a_port_matches_all_of_its_ports(host: str, rest: str) -> None:
     program = registered(f"http://{host}{rest}")
 
     for port in ("", ":1", ":80", ":51234", ":65535"):
@@ -64,7 +62,7 @@ def test_a_loopback_address_without_a_port_stands_for_all_of_its_ports(
         assert not may_go(program, bad)
 
 
-def test_no_loopback_address_stands_for_another() -> None:
+def test_a_loopback_address_does_not_match_another() -> None:
     hosts = ["127.0.0.1", "[::1]", "localhost"]
     for host in hosts:
         program = registered(f"http://{host}/back")
@@ -82,7 +80,7 @@ def test_no_loopback_address_stands_for_another() -> None:
         "com.example.app:/back",
     ],
 )
-def test_every_other_address_is_compared_to_the_letter(uri: str) -> None:
+def test_every_other_address_must_be_equal(uri: str) -> None:
     program = registered(uri)
 
     assert may_go(program, uri)
@@ -123,5 +121,5 @@ def test_every_other_address_is_compared_to_the_letter(uri: str) -> None:
         ("com.example.app:/back", False),
     ],
 )
-def test_only_an_https_address_off_the_device_belongs_to_somebody(uri: str, claimed: bool) -> None:
+def test_only_an_https_address_off_the_device_has_an_owner(uri: str, claimed: bool) -> None:
     assert is_claimed(uri) is claimed

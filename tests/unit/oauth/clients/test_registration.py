@@ -29,7 +29,7 @@ GOOD: dict[str, Any] = {
         "com.example.app:/back",
     ],
 )
-def test_users_can_be_sent_to_sites_to_this_machine_and_to_programs(uri: str) -> None:
+def test_redirect_uris_are_sites_loopback_addresses_and_schemes_of_apps(uri: str) -> None:
     assert NewClient(**{**GOOD, "redirect_uris": [uri]}).redirect_uris == [uri]
 
 
@@ -65,7 +65,7 @@ def test_users_can_be_sent_to_sites_to_this_machine_and_to_programs(uri: str) ->
     ],
 )
 @pytest.mark.parametrize("field", ["redirect_uris", "post_logout_redirect_uris"])
-def test_and_nowhere_else(field: str, uri: str) -> None:
+def test_other_redirect_uris_are_refused(field: str, uri: str) -> None:
     with pytest.raises(ValidationError):
         NewClient(**{**GOOD, field: [uri]})
 
@@ -84,12 +84,12 @@ def test_and_nowhere_else(field: str, uri: str) -> None:
         {"name": ""},
     ],
 )
-def test_a_program_that_fits_no_purpose_is_refused(changes: dict[str, Any]) -> None:
+def test_an_invalid_registration_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         NewClient(**{**GOOD, **changes})
 
 
-def test_of_a_secret_only_what_cannot_be_turned_back_is_kept() -> None:
+def test_only_a_hash_of_a_secret_is_stored() -> None:
     assert digest("secret") != digest("secret ")
     assert b"secret" not in digest("secret")
     assert digest("\ud800")

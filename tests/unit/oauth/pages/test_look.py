@@ -1,4 +1,4 @@
-"""The look of the provider's pages, and that it is the product's."""
+"""The provider's pages have the look of the product."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def colours(text: str) -> list[dict[str, str]]:
 
 
 def colours_of_client() -> list[dict[str, str]]:
-    """The same of the web client, which names both of day and night in one place."""
+    """The same for the web client, which names the colours of day and night together."""
     colour = r"(#\w+|\w+|rgb\(.*?\))"
     more = re.findall(r":root \{(.*?)\}", CONTRAST, re.DOTALL)[0]
     return [
@@ -76,9 +76,9 @@ def test_the_colours_are_those_of_the_web_client() -> None:
         ("--brand", "--side", 3),
     ],
 )
-def test_everything_can_be_read(number: int, ink: str, paper: str, least: float) -> None:
+def test_every_colour_has_enough_contrast(number: int, ink: str, paper: str, least: float) -> None:
     """4.5 for text, 3 for borders of fields and for the focus (WCAG 2.2, 1.4.3 and 1.4.11); 7 for
-    text where somebody asks for more contrast (1.4.6)."""
+    text if the user prefers more contrast (1.4.6)."""
     colour = colours(SIGN_IN_PAGE)[number]
     if "more" in MODES[number] and least == 4.5:
         least = 7
@@ -86,7 +86,7 @@ def test_everything_can_be_read(number: int, ink: str, paper: str, least: float)
     assert contrast(colour[ink], colour[paper]) >= least
 
 
-def test_the_logo_is_the_products() -> None:
+def test_the_logo_is_that_of_the_product() -> None:
     page = look.frame("Title", "")
 
     for path in re.findall(r'fill="#\w+"', (ROOT / "web/logo.svg").read_text()):
@@ -104,7 +104,7 @@ def test_only_a_page_with_the_script_may_run_it() -> None:
     assert "form-action 'self' https:;" in plain
 
 
-def test_what_is_named_in_it_is_text() -> None:
+def test_titles_and_problems_are_escaped() -> None:
     page = look.frame("<b>", "", problem="<i>")
 
     assert "<b>" not in page

@@ -1,4 +1,4 @@
-"""What a page keeps of a user between two steps."""
+"""What a sign-in page keeps between two steps."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def watch() -> Watch:
     return Watch()
 
 
-def test_comes_back_in_its_browser_for_a_while(watch: Watch) -> None:
+def test_is_valid_in_its_browser_for_a_while(watch: Watch) -> None:
     kept = Kept(lambda: [NEW], watch)
     field = kept.close(GIVEN, "mark")
 
@@ -39,18 +39,18 @@ def test_cannot_be_read(watch: Watch) -> None:
     assert "ana" not in field
 
 
-def test_outlives_a_change_of_keys(watch: Watch) -> None:
+def test_stays_valid_when_keys_change(watch: Watch) -> None:
     field = Kept(lambda: [OLD], watch).close(GIVEN, "mark")
 
     assert Kept(lambda: [NEW, OLD], watch).open(field, "mark") == GIVEN
 
 
 @pytest.mark.parametrize("field", ["", "nonsense", "é", "gAAAAA" + "A" * 200, "A" * (MAX_KEPT + 1)])
-def test_nothing_else_is_taken(watch: Watch, field: str) -> None:
+def test_other_texts_are_refused(watch: Watch, field: str) -> None:
     assert Kept(lambda: [NEW], watch).open(field, "mark") is None
 
 
-def test_a_changed_field_is_not_taken(watch: Watch) -> None:
+def test_a_changed_field_is_refused(watch: Watch) -> None:
     kept = Kept(lambda: [NEW], watch)
     field = kept.close(GIVEN, "mark")
 

@@ -1,4 +1,4 @@
-"""Every way to sign in on the provider's page; strangers at the address do not hold it up."""
+"""Every way to sign in on the provider's page, also when the bucket of the address is empty."""
 
 import html
 import json
@@ -83,7 +83,7 @@ def program(provider: Provider) -> RegisteredClient:
 
 @pytest.fixture
 def tab(provider: Provider, program: RegisteredClient) -> Tab:
-    """One that has the page, before strangers at its address use up all others."""
+    """A browser that has the page, before the bucket of its address is empty."""
     tab = Tab(provider, program)
     for _ in range(5):
         Tab(provider, program)
@@ -93,7 +93,7 @@ def tab(provider: Provider, program: RegisteredClient) -> Tab:
 
 
 def id_token(visitor: google.Visitor, to_google: str) -> dict[str, str]:
-    """What the user comes back from Google with: a token for the nonce that Google was given."""
+    """What Google answers: an ID token with the nonce that it got."""
     asked = {name: one[0] for name, one in parse_qs(urlsplit(to_google).query).items()}
     visitor.claims["nonce"] = asked["nonce"]
     return {"state": asked["state"], "id_token": visitor.token()}
@@ -155,7 +155,7 @@ class TestTheSecondStep:
         assert tab.options()
         assert ALLOW in tab.submit("second_factor", code=holder.code())
 
-    def test_does_not_wait_for_long(self, tab: Tab) -> None:
+    def test_expires(self, tab: Tab) -> None:
         holder = second_factor.Holder(tab.provider.world)
         tab.sign_in()
         tab.provider.world.clock.go(minutes=20)
@@ -165,7 +165,7 @@ class TestTheSecondStep:
         assert "That took too long" in page
         assert "Sign in to continue" in page
 
-    def test_is_of_the_browser_that_gave_the_password(
+    def test_works_only_in_the_browser_that_sent_the_password(
         self, provider: Provider, program: RegisteredClient
     ) -> None:
         holder = second_factor.Holder(provider.world)
@@ -176,7 +176,7 @@ class TestTheSecondStep:
 
         assert "That took too long" in page
 
-    def test_is_not_of_a_password_that_has_changed(self, tab: Tab) -> None:
+    def test_ends_when_the_password_changes(self, tab: Tab) -> None:
         world = tab.provider.world
         holder = second_factor.Holder(world)
         tab.sign_in()
@@ -188,7 +188,7 @@ class TestTheSecondStep:
 
 
 class TestPasskeys:
-    def test_sign_in_alone(self, tab: Tab) -> None:
+    def test_sign_in_without_a_password(self, tab: Tab) -> None:
         holder = passkeys.Holder(tab.provider.world)
         options = tab.provider.world.passkeys.begin_sign_in().options
 
@@ -226,7 +226,7 @@ class TestGoogle:
 
         assert f'id="google" data-origins="{origin}"' in page
 
-    def test_somebody_new_chooses_a_username(self, provider: Provider, tab: Tab) -> None:
+    def test_a_new_user_chooses_a_username(self, provider: Provider, tab: Tab) -> None:
         visitor = google.ana(provider.world)
         back = id_token(visitor, tab.submit("google"))
 
@@ -246,7 +246,9 @@ class TestGoogle:
         assert "This username is taken" in tab.submit("username", username="bob")
         assert ALLOW in tab.submit("username", username="ana")
 
-    def test_its_account_is_asked_for_the_second_factor(self, provider: Provider, tab: Tab) -> None:
+    def test_an_account_with_a_second_factor_is_asked_for_it(
+        self, provider: Provider, tab: Tab
+    ) -> None:
         holder = second_factor.Holder(provider.world)
         visitor = google.ana(provider.world)
         provider.world.tables.google[holder.identity.user_id] = "1", provider.world.clock()
@@ -256,7 +258,7 @@ class TestGoogle:
         assert "One more step" in page
         assert ALLOW in tab.submit("second_factor", code=holder.code())
 
-    def test_an_answer_is_for_one_browser_and_one_request(
+    def test_an_answer_is_valid_for_one_browser_and_one_request(
         self, provider: Provider, program: RegisteredClient
     ) -> None:
         first, other = Tab(provider, program), Tab(provider, program)
@@ -281,7 +283,7 @@ class TestGoogle:
         assert "is not valid any more" in page
         assert "Sign in to continue" in page
 
-    def test_is_given_no_more_than_it_needs(self, provider: Provider, tab: Tab) -> None:
+    def test_gets_only_what_it_needs(self, provider: Provider, tab: Tab) -> None:
         asked = parse_qs(urlsplit(tab.submit("google")).query)
 
         assert asked["redirect_uri"] == [f"{provider.world.settings.issuer}/oauth2/google"]
@@ -291,7 +293,7 @@ class TestGoogle:
 
 
 class TestNewAccounts:
-    def test_go_on_at_once(self, provider: Provider, tab: Tab) -> None:
+    def test_are_signed_in_at_once(self, provider: Provider, tab: Tab) -> None:
         assert "Create an account" in tab.submit("to_register")
 
         assert ALLOW in tab.submit("register", **NEW)
@@ -310,7 +312,7 @@ class TestNewAccounts:
             ("password", "nia@example.org"),
         ],
     )
-    def test_what_is_wrong_is_told_at_its_field(
+    def test_an_error_is_shown_at_its_field(
         self, provider: Provider, tab: Tab, field: str, value: str
     ) -> None:
         provider.world.register("ana")
@@ -323,7 +325,7 @@ class TestNewAccounts:
         assert NEW["password"] not in page
         assert len(provider.world.tables.users) == 1
 
-    def test_are_limited_as_by_the_api(self) -> None:
+    def test_have_the_same_limits_as_in_the_api(self) -> None:
         provider = make_provider(rate_limits=rates({"register.address": 1}))
         tab = Tab(provider, provider.program())
         tab.submit("register", **NEW)
@@ -337,7 +339,7 @@ class TestNewAccounts:
 
 class TestForgotten:
     @pytest.mark.parametrize("email", ["ana@example.org", "nobody@example.org"])
-    def test_passwords_are_reset_by_mail_and_nobody_is_told_whose(
+    def test_passwords_are_reset_by_mail_and_the_page_reveals_no_account(
         self, provider: Provider, tab: Tab, email: str
     ) -> None:
         provider.world.verified()
@@ -349,12 +351,12 @@ class TestForgotten:
         assert len(provider.world.mailed()) == (email == "ana@example.org")
         assert "Sign in to continue" in tab.submit("to_sign_in")
 
-    def test_an_address_that_is_none_is_told(self, provider: Provider, tab: Tab) -> None:
+    def test_an_invalid_address_is_reported(self, provider: Provider, tab: Tab) -> None:
         assert 'id="email-wrong"' in tab.submit("forgot", email="nobody")
 
 
 class TestEnds:
-    def test_a_deleted_program_is_forgotten(self, provider: Provider) -> None:
+    def test_deleting_a_program_deletes_its_consents(self, provider: Provider) -> None:
         admin, program = provider.world.staff("admin"), provider.program()
         tab = Tab(provider, program)
         tab.sign_in(admin.user.username)

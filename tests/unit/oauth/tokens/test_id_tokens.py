@@ -24,7 +24,7 @@ SCOPES = SCOPE.split()
 
 
 def said(tokens: dict[str, Any]) -> dict[str, Any]:
-    """What the ID token of an answer says."""
+    """The claims of the ID token in an answer."""
     claims: dict[str, Any] = jwt.decode(tokens["id_token"], options={"verify_signature": False})
     return claims
 
@@ -47,7 +47,7 @@ def program(provider: Provider) -> RegisteredClient:
 
 
 class TestRefresh:
-    def test_a_refresh_brings_a_new_one_about_the_same_sign_in(
+    def test_a_refresh_gives_a_new_one_about_the_same_sign_in(
         self, provider: Provider, program: RegisteredClient, ana: SignedIn
     ) -> None:
         first = provider.granted(program, ana, scope=SCOPE, nonce="n")
@@ -67,7 +67,7 @@ class TestRefresh:
         third = refreshed(provider, program, second["refresh_token"])
         assert said(third)["auth_time"] == 1
 
-    def test_one_that_asks_for_no_openid_brings_none(
+    def test_a_refresh_without_openid_gives_none(
         self, provider: Provider, program: RegisteredClient, ana: SignedIn
     ) -> None:
         first = provider.granted(program, ana, scope=SCOPE)
@@ -78,7 +78,7 @@ class TestRefresh:
         assert "id_token" not in narrow
         assert "id_token" in whole
 
-    def test_where_it_was_not_granted_there_is_none(
+    def test_there_is_none_without_the_scope_openid(
         self, provider: Provider, program: RegisteredClient, ana: SignedIn
     ) -> None:
         first = provider.granted(program, ana, scope="chats.read")
@@ -86,7 +86,7 @@ class TestRefresh:
         assert "id_token" not in first
         assert "id_token" not in refreshed(provider, program, first["refresh_token"])
 
-    def test_one_of_a_session_that_is_older_does_not_know_when(
+    def test_one_of_an_older_session_has_no_auth_time(
         self, provider: Provider, program: RegisteredClient, ana: SignedIn
     ) -> None:
         first = provider.granted(program, ana, scope=SCOPE)
@@ -99,7 +99,7 @@ class TestRefresh:
         assert "auth_time" not in new
         assert new["sid"] == session_id
 
-    def test_the_session_keeps_when_its_user_signed_in(
+    def test_the_session_stores_when_its_user_signed_in(
         self, provider: Provider, program: RegisteredClient, ana: SignedIn
     ) -> None:
         session_id = said(provider.granted(program, ana))["sid"]
@@ -110,7 +110,7 @@ class TestRefresh:
 
 
 class TestClaims:
-    """A client may be registered to be told in the ID token what userinfo says."""
+    """A client may be registered to get the claims of userinfo in the ID token."""
 
     @pytest.mark.parametrize(
         ("scope", "names"),
@@ -121,7 +121,7 @@ class TestClaims:
             (SCOPE, {"name", "preferred_username", "email", "email_verified"}),
         ],
     )
-    def test_are_those_of_userinfo_for_the_scopes_that_were_granted(
+    def test_are_the_same_as_those_of_userinfo(
         self, provider: Provider, ana: SignedIn, scope: str, names: set[str]
     ) -> None:
         program = provider.program(scopes=SCOPES, claims_in_id_token=True)
@@ -143,7 +143,9 @@ class TestClaims:
 
         assert said(refreshed(provider, program, first["refresh_token"]))["name"] == "Änne"
 
-    def test_are_no_more_than_a_refresh_asks_for(self, provider: Provider, ana: SignedIn) -> None:
+    def test_are_limited_to_the_scopes_of_a_refresh(
+        self, provider: Provider, ana: SignedIn
+    ) -> None:
         program = provider.program(scopes=SCOPES, claims_in_id_token=True)
         first = provider.granted(program, ana, scope=SCOPE)
 
@@ -152,12 +154,12 @@ class TestClaims:
         assert claims["name"]
         assert "email" not in claims
 
-    def test_are_in_no_other_client_s(
+    def test_are_missing_for_other_clients(
         self, provider: Provider, program: RegisteredClient, ana: SignedIn
     ) -> None:
         assert not {"name", "email"} & said(provider.granted(program, ana, scope=SCOPE)).keys()
 
-    def test_of_a_deleted_user_are_nobodys(self, provider: Provider, ana: SignedIn) -> None:
+    def test_are_refused_for_a_deleted_user(self, provider: Provider, ana: SignedIn) -> None:
         program = provider.program(scopes=SCOPES, claims_in_id_token=True)
         tokens = provider.granted(program, ana, scope=SCOPE)
         code = provider.code(program, ana, scope=SCOPE)
@@ -169,7 +171,7 @@ class TestClaims:
 
 
 @pytest.mark.parametrize("nonce", ['"' * MAX_NONCE, "n" * MAX_NONCE])
-def test_the_longest_one_is_still_taken_as_a_hint(nonce: str) -> None:
+def test_the_longest_one_is_accepted_as_a_hint(nonce: str) -> None:
     provider = make_provider(issuer=f"https://{'a' * 63}.{'b' * 63}.example.org/stage")
     world = provider.world
     ana = world.register("a" * 32, f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 55}.example.org")
@@ -190,7 +192,7 @@ def test_a_nonce_that_would_make_it_longer_is_refused(nonce: str) -> None:
     assert "error=invalid_request&" in shown.headers["Location"]
 
 
-def test_userinfo_says_nothing_without_its_scopes(provider: Provider, ana: SignedIn) -> None:
+def test_userinfo_contains_nothing_without_its_scopes(provider: Provider, ana: SignedIn) -> None:
     nobody = Identity(user_id=ana.user.id, session_id=ana.session_id, scopes=frozenset({"openid"}))
 
     assert provider.oauth.userinfo(nobody) == {"sub": ana.user.id}

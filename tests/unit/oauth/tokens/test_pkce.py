@@ -1,4 +1,4 @@
-"""Who may do without PKCE, what they need in its place, and that no code changes sides."""
+"""PKCE: which clients may send a nonce instead, and that no code works both ways."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,7 +21,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def test_a_challenge_is_proved_by_what_it_was_made_of_alone() -> None:
+def test_only_its_verifier_proves_a_challenge() -> None:
     # RFC 7636, appendix B
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -52,7 +52,7 @@ def test_a_public_client_and_one_without_a_nonce_must_use_it(
 
 @pytest.fixture
 def lax(provider: Provider) -> RegisteredClient:
-    """A confidential client that may do without."""
+    """A confidential client that need not use PKCE."""
     return provider.program(require_pkce=False)
 
 
@@ -64,9 +64,7 @@ def refusal(provider: Provider, program: RegisteredClient, **changes: str) -> st
 
 
 class TestRequests:
-    def test_a_nonce_takes_the_place_of_a_challenge(
-        self, provider: Provider, lax: RegisteredClient
-    ) -> None:
+    def test_a_nonce_replaces_a_challenge(self, provider: Provider, lax: RegisteredClient) -> None:
         assert refusal(provider, lax, **WITHOUT, nonce="n") is None
         assert refusal(provider, lax) is None
 
@@ -82,20 +80,20 @@ class TestRequests:
             {"code_challenge": VERIFIER[:-1], "nonce": "n"},
         ],
     )
-    def test_what_is_neither_is_refused(
+    def test_a_request_with_neither_is_refused(
         self, provider: Provider, lax: RegisteredClient, changes: dict[str, str]
     ) -> None:
         assert refusal(provider, lax, **changes) == "invalid_request"
 
-    def test_no_other_client_may_do_without(self, provider: Provider) -> None:
+    def test_every_other_client_needs_a_challenge(self, provider: Provider) -> None:
         for program in (provider.program(), provider.program(confidential=False)):
             assert refusal(provider, program, **WITHOUT, nonce="n") == "invalid_request"
 
 
 class TestCodes:
-    """RFC 9700, section 4.8.2: PKCE cannot be taken off, and cannot be put on."""
+    """RFC 9700, section 4.8.2: PKCE can be neither removed from a code nor added to it."""
 
-    def test_a_code_without_a_challenge_is_good_without_a_verifier_alone(
+    def test_a_code_without_a_challenge_is_refused_with_a_verifier(
         self, provider: Provider, lax: RegisteredClient
     ) -> None:
         ana = provider.world.register()
@@ -117,7 +115,7 @@ class TestCodes:
         assert outcome.error in ("invalid_request", "invalid_grant")
         assert provider.trade(lax, code).error == "invalid_grant"
 
-    def test_one_without_a_challenge_that_comes_again_ends_what_it_made(
+    def test_a_second_use_of_a_code_without_a_challenge_ends_the_session(
         self, provider: Provider, lax: RegisteredClient
     ) -> None:
         ana = provider.world.register()
@@ -130,7 +128,7 @@ class TestCodes:
         form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
         assert provider.post("token", lax, **form).error == "invalid_grant"
 
-    def test_one_that_a_stranger_brings_ends_nothing(
+    def test_another_clients_use_of_a_code_ends_nothing(
         self, provider: Provider, lax: RegisteredClient
     ) -> None:
         ana = provider.world.register()
@@ -140,7 +138,7 @@ class TestCodes:
         assert provider.trade(wrong, code, code_verifier="").error == "invalid_client"
         assert provider.trade(lax, code, code_verifier="").status == 200
 
-    def test_a_nonce_is_in_the_id_token_and_has_an_end(
+    def test_a_nonce_is_in_the_id_token_and_has_a_maximum_length(
         self, provider: Provider, lax: RegisteredClient
     ) -> None:
         ana, nonce = provider.world.register(), "n" * 512

@@ -38,7 +38,7 @@ def asked(provider: Provider, resource: list[str], *, by_form: bool = False) -> 
 
 @pytest.mark.parametrize("by_form", [False, True])
 @pytest.mark.parametrize("resource", OURS)
-def test_ours_is_taken_as_often_as_it_comes(
+def test_our_api_is_accepted_any_number_of_times(
     provider: Provider, resource: list[str], by_form: bool
 ) -> None:
     assert "Sign in to continue" in asked(provider, resource, by_form=by_form).body
@@ -46,7 +46,7 @@ def test_ours_is_taken_as_often_as_it_comes(
 
 @pytest.mark.parametrize("by_form", [False, True])
 @pytest.mark.parametrize("resource", OTHERS)
-def test_another_one_is_an_invalid_target(
+def test_another_api_is_an_invalid_target(
     provider: Provider, resource: list[str], by_form: bool
 ) -> None:
     location = asked(provider, resource, by_form=by_form).headers["Location"]
@@ -60,7 +60,7 @@ def test_too_many_are_refused(provider: Provider) -> None:
 
 
 @pytest.mark.parametrize("resource", [*OURS, *OTHERS])
-def test_the_token_endpoint_takes_the_same(provider: Provider, resource: list[str]) -> None:
+def test_the_token_endpoint_accepts_the_same(provider: Provider, resource: list[str]) -> None:
     program = provider.program(scopes=["openid", "chats.read", "push.send"])
     assert program.client_secret
     tokens = provider.granted(program, provider.world.register())
@@ -79,7 +79,7 @@ def test_the_token_endpoint_takes_the_same(provider: Provider, resource: list[st
             assert (outcome.status, outcome.error) == (400, "invalid_target")
 
 
-def test_a_code_is_not_used_up_by_a_wrong_one(provider: Provider) -> None:
+def test_a_wrong_resource_does_not_use_up_a_code(provider: Provider) -> None:
     program = provider.program()
     code = provider.code(program, provider.world.register())
 

@@ -1,4 +1,4 @@
-"""Tokens of programs, on stand-ins: races, outages, limits."""
+"""The endpoints for programs, with fakes: races, outages, limits."""
 
 from dataclasses import replace
 
@@ -19,8 +19,8 @@ NEW = NewClient(name="Board", redirect_uris=[BACK], scopes=["openid"], confident
 
 
 class TestCodes:
-    def test_of_two_that_come_at_once_neither_keeps_what_it_got(self, provider: Provider) -> None:
-        """The second is seen before the first has made its session."""
+    def test_two_uses_at_once_both_lose_their_tokens(self, provider: Provider) -> None:
+        """The second use comes before the first has opened its session."""
         ana, program = provider.world.register(), provider.program()
         code = provider.code(program, ana)
         open_for = provider.world.auth.open_for
@@ -38,16 +38,14 @@ class TestCodes:
         granted = [s for s in provider.world.tables.sessions.values() if s.client_id]
         assert [one.revoked_at is not None for one in granted] == [True]
 
-    def test_one_for_a_session_that_has_ended_meanwhile_opens_nothing(
-        self, provider: Provider
-    ) -> None:
+    def test_a_code_of_a_session_that_has_ended_opens_nothing(self, provider: Provider) -> None:
         ana, program = provider.world.register(), provider.program()
         code = provider.code(program, ana)
         provider.world.auth.end(ana.user.id, ana.session_id)
 
         assert provider.trade(program, code).error == "invalid_grant"
 
-    def test_an_outage_counts_as_no_guess(self, provider: Provider) -> None:
+    def test_an_outage_does_not_count_as_a_guess(self, provider: Provider) -> None:
         ana, program = provider.world.register(), provider.program()
         code = provider.code(program, ana)
         provider.world.tables.down = True
@@ -58,7 +56,7 @@ class TestCodes:
 
 
 class TestScopes:
-    def test_a_grant_has_no_more_than_its_user_still_may(self, provider: Provider) -> None:
+    def test_a_program_loses_the_scopes_that_its_user_loses(self, provider: Provider) -> None:
         ana, program = provider.world.register(), provider.program()
         tokens = provider.granted(program, ana)
         session = provider.world.auth.session_behind(tokens["refresh_token"])
@@ -69,7 +67,7 @@ class TestScopes:
         assert beyond.scopes == {"openid", "chats.read", "account"}
         assert "admin.roles" in replace(beyond, roles=frozenset({"admin"})).scopes
 
-    def test_a_refresh_can_ask_for_less_and_not_for_more(self, provider: Provider) -> None:
+    def test_a_refresh_can_ask_for_fewer_scopes_but_not_for_more(self, provider: Provider) -> None:
         ana = provider.world.register()
         program = provider.program(scopes=["openid", "chats.read", "users.read"])
         token = provider.granted(program, ana)["refresh_token"]
@@ -84,7 +82,7 @@ class TestScopes:
 
 
 class TestGuesses:
-    """Wrong requests of strangers at an address do not block right requests from there."""
+    """Wrong requests from an address do not block correct requests from there."""
 
     NOBODY = "01a20000-0000-7000-8000-00000000000a"
 
@@ -100,7 +98,7 @@ class TestGuesses:
         with pytest.raises(RateLimited):
             provider.post("token", wrong, grant_type="client_credentials")
 
-    def test_too_many_wrong_secrets_are_slowed_down_right_ones_never(
+    def test_wrong_secrets_are_rate_limited_and_correct_ones_never_wait(
         self, provider: Provider
     ) -> None:
         program = provider.program(scopes=["openid", "tokens.introspect"])
@@ -110,7 +108,7 @@ class TestGuesses:
             assert provider.post("token", program, grant_type="client_credentials").status == 200
             assert provider.post("introspect", program, token="x").body == {"active": False}
 
-    def test_so_are_unknown_programs(self, provider: Provider) -> None:
+    def test_unknown_programs_are_rate_limited_too(self, provider: Provider) -> None:
         program = provider.program()
         nobody = program.model_copy(update={"client_id": self.NOBODY})
         for _ in range(3):
@@ -136,7 +134,7 @@ class TestGuesses:
         assert provider.post("token", other, PHONE, **right).status == 200
         assert provider.world.refresh(ana.refresh_token)
 
-    def test_right_codes_and_tokens_of_a_public_program_need_no_bucket_of_the_address(
+    def test_correct_codes_and_tokens_of_a_public_program_ignore_the_address_limit(
         self, provider: Provider
     ) -> None:
         public = provider.program(confidential=False)
@@ -155,7 +153,9 @@ class TestGuesses:
         assert isinstance(fresh, dict)
         assert provider.post("revoke", public, token=fresh["refresh_token"]).status == 200
 
-    def test_a_user_who_is_signed_in_on_the_page_has_own_buckets(self, provider: Provider) -> None:
+    def test_a_user_who_is_signed_in_on_the_page_has_separate_buckets(
+        self, provider: Provider
+    ) -> None:
         program = provider.program()
         provider.world.register()
         credentials = Credentials(login="ana", password=PASSWORD)
@@ -187,7 +187,7 @@ class TestGuesses:
         right = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
         assert provider.post("token", program, PHONE, **right).status == 200
 
-    def test_grants_of_a_user_are_limited_before_they_are_made(self) -> None:
+    def test_sessions_of_programs_are_limited_by_user_before_they_are_opened(self) -> None:
         provider = make_provider(rate_limits=rates({"sign-in.user": 2}))
         program, ana = provider.program(), provider.world.register()
         for _ in range(2):
@@ -216,7 +216,7 @@ class TestClients:
         log = [(one.actor, one.action, one.target, one.address) for one in world.tables.audit]
         assert log[-1] == (admin.user.id, "client.register", made.client_id, PHONE.address)
 
-    def test_the_secret_is_in_no_record(self, provider: Provider) -> None:
+    def test_the_secret_is_not_in_any_repr(self, provider: Provider) -> None:
         made = provider.clients.install(NEW)
         listed = provider.clients.list(ClientQuery())
 
@@ -224,7 +224,7 @@ class TestClients:
         for one in (provider.store.known, listed, repr(made), provider.world.tables.audit):
             assert made.client_secret not in str(one)
 
-    def test_deleting_one_ends_all_that_it_was_granted(self, provider: Provider) -> None:
+    def test_deleting_a_program_ends_its_sessions(self, provider: Provider) -> None:
         world = provider.world
         admin = world.staff("admin")
         program = provider.program(scopes=["openid", "tokens.introspect"])
@@ -246,7 +246,7 @@ class TestClients:
         told = provider.post("introspect", server, token=own["access_token"])
         assert told.body == {"active": False}
 
-    def test_a_list_comes_page_by_page(self, provider: Provider) -> None:
+    def test_the_list_has_pages(self, provider: Provider) -> None:
         made = [provider.clients.install(NEW).client_id for _ in range(3)]
 
         first = provider.clients.list(ClientQuery(limit=2))
@@ -270,7 +270,7 @@ class TestPages:
         (plain,) = provider.ask(provider.program(), {}).cookies
         assert plain.startswith("parley-mark=")
 
-    def test_what_a_program_calls_itself_cannot_become_markup(self, provider: Provider) -> None:
+    def test_a_program_s_name_cannot_become_markup(self, provider: Provider) -> None:
         program = provider.program(name="<img src=x onerror=alert(1)>")
 
         shown = provider.ask(program, {}, state='"><script>')

@@ -55,7 +55,7 @@ def test_two_tokens_are_refused_even_if_they_are_the_same(token: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_none_is_taken_from_the_address(token: str, method: str) -> None:
+def test_a_token_in_the_address_is_refused(token: str, method: str) -> None:
     alone = Sent(query={"access_token": [token]})
     assert alone.token == ""
 
@@ -72,7 +72,7 @@ def test_none_is_taken_from_the_address(token: str, method: str) -> None:
     assert (status, body["error"]) == (401, "invalid_token")
 
 
-def test_one_in_another_kind_of_body_is_not_taken(token: str) -> None:
+def test_a_token_in_another_kind_of_body_is_refused(token: str) -> None:
     for kind in ("application/json", "text/plain", ""):
         form, header = urlencode({"access_token": token}), f"Bearer {token}"
         assert post(form, content_type=kind)[0] == 401
@@ -80,7 +80,7 @@ def test_one_in_another_kind_of_body_is_not_taken(token: str) -> None:
         assert (status, body["error"]) == (415, "invalid_request")
 
 
-def test_a_bad_one_is_answered_like_one_in_the_header(token: str) -> None:
+def test_an_invalid_token_in_the_form_is_answered_like_one_in_the_header(token: str) -> None:
     by_form = post(urlencode({"access_token": "nonsense"}), content_type=FORM)
     by_header = post(authorization="Bearer nonsense")
     none = post()

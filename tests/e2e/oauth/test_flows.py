@@ -1,4 +1,4 @@
-"""The provider through the local cloud: the flows as they should go, and how a grant ends."""
+"""The provider in the local cloud: all flows, and how the sessions of programs end."""
 
 import asyncio
 from typing import Any
@@ -100,7 +100,7 @@ def test_an_id_token_says_who_when_and_for_whom(
 def test_a_program_without_pkce_gets_names_in_its_id_token(
     browser: Browser, cloud: Cloud, ana: User
 ) -> None:
-    """As libraries of servers do that know neither PKCE nor userinfo."""
+    """Some server libraries know neither PKCE nor userinfo."""
     program = registered(cloud, require_pkce=False, claims_in_id_token=True)
     url = asking(browser.url, program, code_challenge=None, code_challenge_method=None)
     code = browser.agree(url, ana).back["code"]
@@ -111,7 +111,9 @@ def test_a_program_without_pkce_gets_names_in_its_id_token(
     assert (claims["preferred_username"], claims["nonce"]) == (ana.username, "n0nce")
 
 
-def test_userinfo_tells_what_was_agreed_to(browser: Browser, program: Program, ana: User) -> None:
+def test_userinfo_contains_what_the_user_allowed(
+    browser: Browser, program: Program, ana: User
+) -> None:
     all_of_it = granted(browser, program, ana)["access_token"]
     less = granted(browser, program, ana, scope="openid")["access_token"]
     none = granted(browser, program, ana, scope="chats.read")["access_token"]
@@ -144,7 +146,7 @@ def test_a_user_who_is_signed_in_is_only_asked_whether_they_agree(
     assert browser.submit(browser.sign_in(again, ana), "allow").back["code"]
 
 
-def test_they_can_go_on_as_somebody_else(
+def test_they_can_use_another_account(
     run: Run, browser: Browser, program: Program, ana: User
 ) -> None:
     async def scenario(people: People) -> User:
@@ -203,7 +205,7 @@ def test_refresh_tokens_rotate(
     assert call(browser.url, "/v1/chats", third["access_token"]).status_code == 200
 
 
-def test_a_refresh_token_that_comes_again_late_ends_the_grant(
+def test_a_late_reuse_of_a_refresh_token_ends_the_session(
     browser: Browser, program: Program, ana: User
 ) -> None:
     first = granted(browser, program, ana)
@@ -232,7 +234,7 @@ def test_client_credentials_are_for_a_program_in_its_own_name(cloud: Cloud) -> N
     assert call(cloud.http_url, "/v1/chats", answer.json()["access_token"]).status_code == 401
 
 
-def test_a_program_looks_into_its_own_tokens_and_a_resource_server_into_all(
+def test_a_program_introspects_its_own_tokens_and_a_resource_server_all(
     browser: Browser, cloud: Cloud, program: Program, ana: User
 ) -> None:
     other = registered(cloud)
@@ -255,7 +257,7 @@ def test_a_program_looks_into_its_own_tokens_and_a_resource_server_into_all(
 
 
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
-def test_revoking_either_token_ends_the_grant(
+def test_revoking_either_token_ends_the_session(
     browser: Browser, program: Program, ana: User, kind: str
 ) -> None:
     tokens = granted(browser, program, ana)
@@ -280,7 +282,7 @@ def test_a_programs_own_token_can_be_revoked(cloud: Cloud) -> None:
     assert introspected(cloud.http_url, service, answer["access_token"]) == {"active": False}
 
 
-def test_a_grant_is_a_session_that_its_user_sees_and_ends(
+def test_a_user_sees_and_ends_the_sessions_of_programs(
     run: Run, browser: Browser, program: Program, ana: User
 ) -> None:
     tokens = granted(browser, program, ana)
@@ -298,7 +300,7 @@ def test_a_grant_is_a_session_that_its_user_sees_and_ends(
 
 
 @pytest.mark.parametrize("how", ["suspended", "password changed", "program deleted", "role taken"])
-def test_g5_a_grant_ends_with_what_it_rests_on(
+def test_g5_a_session_of_a_program_ends_with_its_cause(
     run: Run, browser: Browser, cloud: Cloud, ana: User, how: str
 ) -> None:
     program = registered(cloud)
@@ -325,7 +327,7 @@ def test_g5_a_grant_ends_with_what_it_rests_on(
     assert trade(browser.url, program, code).status_code in (400, 401)
 
 
-def test_signing_out_by_an_id_token_ends_the_grant_and_the_sign_in(
+def test_signing_out_by_an_id_token_ends_the_session_and_the_sign_in(
     browser: Browser, program: Program, ana: User
 ) -> None:
     tokens = granted(browser, program, ana)
@@ -342,7 +344,7 @@ def test_signing_out_by_an_id_token_ends_the_grant_and_the_sign_in(
     assert browser.visit(asking(browser.url, program)).title.startswith("Sign in")
 
 
-def test_signing_out_without_one_asks_the_user(
+def test_signing_out_without_an_id_token_asks_the_user(
     browser: Browser, program: Program, ana: User
 ) -> None:
     tokens = granted(browser, program, ana)

@@ -1,4 +1,4 @@
-"""Requests by GET and by POST, and how their answers go back: through the local cloud."""
+"""Requests by GET and by POST, and how their answers go back, in the local cloud."""
 
 import html
 import re
@@ -21,7 +21,7 @@ def program(cloud: Cloud) -> Program:
 
 
 def posted(page: Page) -> tuple[str, dict[str, str]]:
-    """Where a page posts, and what."""
+    """The address and the fields of a page's form."""
     assert page.status == 200
     action = re.search('<form method="post" action="(.*?)">', page.text)
     assert action
@@ -30,12 +30,12 @@ def posted(page: Page) -> tuple[str, dict[str, str]]:
 
 
 def by_form(browser: Browser, url: str) -> Page:
-    """Ask as a form on the program's page does: none of our cookies comes along."""
+    """Send a form like one on the program's page: without our cookies."""
     path, _, query = url.partition("?")
     return Page(Browser(browser.url).http.post(path, data=dict(parse_qsl(query))))
 
 
-def test_a_query_of_the_redirect_uri_and_the_state_come_back_to_the_letter(
+def test_the_query_of_the_redirect_uri_and_the_state_come_back_unchanged(
     browser: Browser, program: Program, ana: User
 ) -> None:
     url = asking(browser.url, program, redirect_uri=BACK, state=STATE)

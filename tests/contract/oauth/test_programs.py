@@ -1,4 +1,4 @@
-"""Registered programs, codes and grants: the real servers, and the stand-ins, held to the same."""
+"""Registered programs, their codes and sessions: the same tests for servers and stand-ins."""
 
 import threading
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ class Granting(ProgramStores):
         self.consents.remember(user.id, client.id, ["openid"], session_id=opener.id, now=NOW)
 
     def granted(self, user: Profile, opener: Session, client: OAuthClient) -> Session | None:
-        """A grant opened from a session, of a user who agreed; None if it was refused."""
+        """A session for a program, of a user who agreed; None if it was refused."""
         if not self.consents.scopes(user.id, client.id):
             self.agree(user, opener, client)
         drafted = session_of(
@@ -81,7 +81,7 @@ class TestPrograms:
         assert stores.clients.clients(before=None, limit=2)[0] == made[0]
         assert stores.clients.clients(before=made[0].id, limit=2) == made[1:]
 
-    def test_only_public_ones_that_stand_have_pages(self, stores: Granting) -> None:
+    def test_only_public_ones_that_are_not_deleted_have_pages(self, stores: Granting) -> None:
         uris = [f"https://{new_id()}.example/back" for _ in range(3)]
         stores.client(secret_digest=None, redirect_uris=uris[:2])
         stores.client(redirect_uris=[uris[2]])
@@ -95,7 +95,7 @@ class TestPrograms:
         assert set(uris) & set(found) == set(uris[:2])
         assert not {"https://deleted.example/", "https://gone.example/"} & set(found)
 
-    def test_are_gone_with_their_secret_once_deleted(self, stores: Granting) -> None:
+    def test_lose_their_secret_when_they_are_deleted(self, stores: Granting) -> None:
         made = stores.client()
 
         assert stores.clients.delete(made.id, NOW)
@@ -106,7 +106,7 @@ class TestPrograms:
 
 
 class TestGrants:
-    def test_say_whose_they_are_and_what_for(self, stores: Granting) -> None:
+    def test_have_a_client_scopes_and_a_sign_in_time(self, stores: Granting) -> None:
         user, phone = stores.account()
         client = stores.client()
 
@@ -117,7 +117,7 @@ class TestGrants:
         listed = stores.accounts.sessions(user.id, now=NOW, before=None, limit=9)
         assert {one.client_id for one in listed} == {None, client.id}
 
-    def test_rest_on_a_session_of_the_same_user_that_stands(self, stores: Granting) -> None:
+    def test_need_a_valid_session_of_the_same_user(self, stores: Granting) -> None:
         user, phone = stores.account()
         other, _ = stores.account()
         client = stores.client()
@@ -131,7 +131,7 @@ class TestGrants:
         assert stores.granted(other, stores.login(user), client) is None
         assert stores.granted(user, replace(phone, id=new_id()), client) is None
 
-    def test_end_with_their_program_batch_by_batch(self, stores: Granting) -> None:
+    def test_end_with_their_program_in_batches(self, stores: Granting) -> None:
         client, other = stores.client(), stores.client()
         grants = []
         for _ in range(3):
@@ -158,8 +158,10 @@ class TestGrants:
 
 
 @pytest.mark.parametrize("how", ["session", "program", "user", "consent"])
-def test_a_grant_that_races_with_its_end_is_not_made(postgres_url: str, how: str) -> None:
-    """What ends it holds its lock first, so the grant waits, and then finds it ended."""
+def test_a_session_of_a_program_is_not_opened_while_its_cause_ends(
+    postgres_url: str, how: str
+) -> None:
+    """The transaction that ends the cause locks first. The new session waits, then is refused."""
     postgres = Postgres(migrated(postgres_url))
     stores = Granting.over(postgres)
     user, phone = stores.account()
@@ -211,7 +213,7 @@ class TestCodes:
         assert codes.redeem("c", new_id(), CODE.challenge) is None
         assert not codes.came_again("c")
 
-    def test_have_not_come_again_without_an_answer_to_their_challenge(self, codes: Codes) -> None:
+    def test_a_second_use_without_the_verifier_does_not_count(self, codes: Codes) -> None:
         codes.keep("c", CODE)
         codes.redeem("c", CODE.client_id, "")
 
@@ -220,7 +222,9 @@ class TestCodes:
         assert codes.redeem("c", CODE.client_id, CODE.challenge) == (CODE, True)
         assert codes.came_again("c")
 
-    def test_without_a_challenge_have_come_again_where_none_is_answered(self, codes: Codes) -> None:
+    def test_a_second_use_without_a_challenge_counts_if_no_verifier_is_sent(
+        self, codes: Codes
+    ) -> None:
         codes.keep("c", replace(CODE, challenge=""))
         codes.redeem("c", CODE.client_id, "")
 
@@ -229,7 +233,7 @@ class TestCodes:
         assert codes.redeem("c", CODE.client_id, "") == (replace(CODE, challenge=""), True)
         assert codes.came_again("c")
 
-    def test_are_redeemed_once_and_known_when_they_come_again(self, codes: Codes) -> None:
+    def test_are_redeemed_once_and_a_second_use_is_known(self, codes: Codes) -> None:
         codes.keep("c", CODE)
 
         assert codes.redeem("c", CODE.client_id, CODE.challenge) == (CODE, False)
@@ -239,7 +243,7 @@ class TestCodes:
         assert codes.redeem("c", CODE.client_id, CODE.challenge) == (CODE, True)
 
     @pytest.mark.parametrize("text", ["", "nope", "*", "\ud800", "x" * 100_000])
-    def test_unknown_ones_are_nobodys(self, codes: Codes, text: str) -> None:
+    def test_unknown_ones_are_not_found(self, codes: Codes, text: str) -> None:
         assert codes.redeem(text, CODE.client_id, CODE.challenge) is None
         assert not codes.came_again(text)
 
@@ -263,7 +267,7 @@ class TestCodes:
         with ThreadPoolExecutor(8) as pool:
             assert sorted(pool.map(redeem, range(8))) == [False] + [True] * 7
 
-    def test_end_by_themselves_and_stand_nowhere(self, client: redis.Redis) -> None:
+    def test_expire_and_are_not_stored_in_plain_text(self, client: redis.Redis) -> None:
         codes = Codes(client)
         codes.keep("s3cret", CODE)
         (key,) = client.keys()

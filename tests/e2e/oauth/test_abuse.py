@@ -1,4 +1,4 @@
-"""Codes, requests and pages under attack: what must be refused, and what must stand after it."""
+"""Codes, requests and pages under attack: what is refused, and what stays valid."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ EVIL = "https://evil.example/"
 
 
 class TestCodes:
-    def test_a_code_that_comes_again_ends_what_it_made(
+    def test_a_second_use_of_a_code_ends_the_session(
         self, browser: Browser, program: Program, ana: User
     ) -> None:
         code = code_for(browser, program, ana)
@@ -57,7 +57,7 @@ class TestCodes:
             ({"code": "made up"}, "invalid_grant"),
         ],
     )
-    def test_a_code_needs_its_verifier_and_its_address_and_one_try_is_all(
+    def test_a_code_needs_its_verifier_and_its_address_and_can_be_tried_once(
         self,
         browser: Browser,
         program: Program,
@@ -85,7 +85,7 @@ class TestCodes:
         refused(trade(browser.url, other, code), "invalid_grant")
         assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 200
 
-    def test_a_code_that_leaked_without_its_verifier_ends_nothing(
+    def test_a_leaked_code_without_its_verifier_ends_nothing(
         self, browser: Browser, program: Program, ana: User
     ) -> None:
         code = code_for(browser, program, ana)
@@ -95,7 +95,7 @@ class TestCodes:
 
         assert call(browser.url, "/v1/chats", tokens["access_token"]).status_code == 200
 
-    def test_a_code_is_no_good_once_the_user_has_signed_out_of_the_page(
+    def test_a_code_ends_when_the_user_signs_out_of_the_page(
         self, browser: Browser, program: Program, ana: User
     ) -> None:
         code = code_for(browser, program, ana)
@@ -132,7 +132,9 @@ class TestRequests:
         assert page.title == "This did not work"
         assert "evil" not in page.text
 
-    def test_nor_where_a_parameter_comes_twice(self, browser: Browser, program: Program) -> None:
+    def test_nobody_is_sent_on_if_a_parameter_comes_twice(
+        self, browser: Browser, program: Program
+    ) -> None:
         page = browser.visit(asking(browser.url, program) + "&state=again")
 
         assert (page.status, page.location) == (400, "")
@@ -215,7 +217,7 @@ class TestRequests:
         assert browser.visit(silent).back["code"]
         assert browser.visit(f"{silent}+consent").back["error"] == "invalid_request"
 
-    def test_a_loopback_address_without_a_port_stands_for_all_ports_and_no_other_host(
+    def test_a_loopback_address_without_a_port_matches_all_ports_but_no_other_host(
         self, browser: Browser, cloud: Cloud
     ) -> None:
         local = ["http://127.0.0.1/back", "http://[::1]:4444/back", "com.example.app:/back"]
@@ -236,7 +238,7 @@ class TestRequests:
 
 
 class TestPages:
-    def test_no_other_site_frames_them_scripts_them_or_learns_of_them(
+    def test_no_other_site_can_frame_or_script_them_or_see_their_address(
         self, browser: Browser, program: Program, ana: User
     ) -> None:
         first = browser.visit(asking(browser.url, program))
@@ -274,7 +276,7 @@ class TestPages:
             assert "; Path=/; HttpOnly; SameSite=Lax" in one
 
     @pytest.mark.parametrize("do", ["allow", "deny", "switch", "sign_in"])
-    def test_a_form_that_we_did_not_give_to_this_browser_does_nothing(
+    def test_a_form_that_was_made_for_another_browser_does_nothing(
         self, browser: Browser, program: Program, ana: User, do: str
     ) -> None:
         consent = browser.sign_in(browser.visit(asking(browser.url, program)), ana)
@@ -292,7 +294,7 @@ class TestPages:
     def test_a_browser_cannot_seal_a_form_itself(
         self, browser: Browser, program: Program, ana: User
     ) -> None:
-        """It knows its mark and its sign-in. It could pass by a page that asks for the password."""
+        """It knows its mark and its sign-in cookie. With a seal it could skip the password."""
         code_for(browser, program, ana)
         url = asking(browser.url, program, prompt="login")
         cookies = {one.name: one.value or "" for one in browser.http.cookies.jar}
@@ -304,7 +306,7 @@ class TestPages:
             answer = browser.http.post(url, data={"seal": seal, "do": "allow"})
             assert (answer.status_code, answer.headers.get("location")) == (403, None)
 
-    def test_nor_does_one_that_was_given_for_another_request(
+    def test_a_form_that_was_made_for_another_request_does_nothing(
         self, browser: Browser, program: Program, ana: User
     ) -> None:
         consent = browser.sign_in(browser.visit(asking(browser.url, program)), ana)
@@ -315,7 +317,7 @@ class TestPages:
 
         assert (answer.status_code, answer.headers.get("location")) == (403, None)
 
-    def test_signing_out_needs_a_form_of_ours_or_a_proof(
+    def test_signing_out_needs_our_form_or_an_id_token(
         self, browser: Browser, program: Program, ana: User
     ) -> None:
         tokens = granted(browser, program, ana)
@@ -340,7 +342,7 @@ class TestPages:
         assert page.title.startswith("Allow")
 
     @pytest.mark.parametrize("uri", [EVIL, GOODBYE + "/more", CALLBACK])
-    def test_signing_out_leads_to_registered_addresses_alone(
+    def test_signing_out_leads_only_to_registered_addresses(
         self, browser: Browser, program: Program, ana: User, uri: str
     ) -> None:
         hint = granted(browser, program, ana)["id_token"]
@@ -350,7 +352,7 @@ class TestPages:
         assert (page.status, page.location) == (200, "")
         assert "evil" not in page.response.headers["content-security-policy"]
 
-    def test_a_hint_for_one_program_signs_out_of_no_other(
+    def test_an_id_token_of_one_program_does_not_sign_out_of_another(
         self, browser: Browser, cloud: Cloud, program: Program, ana: User
     ) -> None:
         tokens = granted(browser, program, ana)

@@ -1,4 +1,4 @@
-"""Programs under attack: stolen secrets, tokens of others, more than was registered."""
+"""Programs under attack: stolen secrets, other programs' tokens, unregistered scopes."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ class TestPrograms:
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"].startswith("Basic")
 
-    def test_a_program_proves_who_it_is_in_one_way(
+    def test_a_program_authenticates_in_one_way(
         self, browser: Browser, cloud: Cloud, program: Program
     ) -> None:
         url = f"{browser.url}/oauth2/introspect"
@@ -59,7 +59,7 @@ class TestPrograms:
         answer = httpx.post(url, content=twice, headers=form, auth=program.auth)
         refused(answer, "invalid_request")
 
-    def test_a_public_one_looks_into_no_token_and_does_nothing_in_its_own_name(
+    def test_a_public_program_cannot_introspect_or_act_in_its_own_name(
         self, browser: Browser, cloud: Cloud, ana: User
     ) -> None:
         public = registered(cloud, confidential=False)
@@ -72,7 +72,7 @@ class TestPrograms:
         secret = {"client_secret": "made up", "grant_type": "client_credentials"}
         refused(post(browser.url, "/oauth2/token", public, **secret), "invalid_client", 401)
 
-    def test_none_refreshes_or_revokes_what_was_given_to_another(
+    def test_no_program_refreshes_or_revokes_tokens_of_another(
         self, browser: Browser, cloud: Cloud, program: Program, ana: User
     ) -> None:
         other = registered(cloud)
@@ -104,7 +104,7 @@ class TestPrograms:
         run(scenario)
         assert call(browser.url, "/v1/chats", theirs["access_token"]).status_code == 200
 
-    def test_client_credentials_get_no_more_than_was_registered(self, cloud: Cloud) -> None:
+    def test_client_credentials_get_no_more_scopes_than_registered(self, cloud: Cloud) -> None:
         service = registered(
             cloud, scopes=["tokens.introspect"], redirect_uris=[], post_logout_redirect_uris=[]
         )
@@ -116,7 +116,7 @@ class TestPrograms:
         answer = post(url, "/oauth2/token", service, grant_type="password")
         refused(answer, "unsupported_grant_type")
 
-    def test_the_sign_in_of_the_page_opens_nothing_else(
+    def test_the_sign_in_session_opens_nothing_else(
         self, browser: Browser, program: Program, ana: User
     ) -> None:
         code_for(browser, program, ana)

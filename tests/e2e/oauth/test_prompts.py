@@ -1,4 +1,4 @@
-"""What the provider remembers, and what a program can ask of its page."""
+"""Which consents the provider remembers, and what a program can ask of its page."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ SCHEME = "com.example.board:/back"
 
 
 def asked(page: Page) -> list[str]:
-    """What a consent page lists."""
+    """The scopes that a consent page lists."""
     assert page.title.startswith("Allow"), page.text
     listed: list[str] = page.text.partition("<ul>")[2].partition("</ul>")[0].split("</li>")
     return [one.removeprefix("<li>") for one in listed if one]
@@ -42,7 +42,7 @@ def bo(run: Run) -> User:
 
 
 class TestRemembering:
-    def test_the_same_or_less_is_not_asked_twice(
+    def test_the_same_or_fewer_scopes_are_not_asked_for_twice(
         self, browser: Browser, program: Program, ana: User
     ) -> None:
         code_for(browser, program, ana)
@@ -53,7 +53,7 @@ class TestRemembering:
             tokens = trade(browser.url, program, page.back["code"]).json()
             assert set(tokens["scope"].split()) == set(scope.split())
 
-    def test_of_more_only_what_is_new_is_asked(
+    def test_only_new_scopes_are_asked_for(
         self, browser: Browser, program: Program, ana: User
     ) -> None:
         code_for(browser, program, ana, scope="openid email")
@@ -68,7 +68,7 @@ class TestRemembering:
         assert set(tokens["scope"].split()) == {"openid", "email", "chats.read"}
         assert browser.visit(more).back["code"]
 
-    def test_it_is_for_one_user_and_one_program(
+    def test_a_consent_is_for_one_user_and_one_program(
         self, browser: Browser, program: Program, cloud: Cloud, ana: User, bo: User
     ) -> None:
         code_for(browser, program, ana)
@@ -83,7 +83,7 @@ class TestRemembering:
     @pytest.mark.parametrize(
         "uri", [LOOPBACK, SCHEME, "http://127.0.0.1:81/back", "https://localhost/back"]
     )
-    def test_a_public_program_that_others_could_pretend_to_be_is_asked_for_each_time(
+    def test_a_program_that_others_can_pretend_to_be_asks_each_time(
         self, browser: Browser, cloud: Cloud, ana: User, uri: str
     ) -> None:
         given = {"confidential": False, "post_logout_redirect_uris": []}
@@ -95,7 +95,7 @@ class TestRemembering:
         assert browser.visit(f"{url}&prompt=none").back["error"] == "interaction_required"
 
     @pytest.mark.parametrize(("confidential", "uri"), [(False, CALLBACK), (True, LOOPBACK)])
-    def test_one_with_a_secret_or_an_address_of_its_own_is_not(
+    def test_a_program_with_a_secret_or_an_https_address_asks_once(
         self, browser: Browser, cloud: Cloud, ana: User, confidential: bool, uri: str
     ) -> None:
         program = registered(cloud, confidential=confidential, redirect_uris=[uri])
@@ -103,7 +103,7 @@ class TestRemembering:
 
         assert browser.visit(asking(browser.url, program, redirect_uri=uri)).back["code"]
 
-    def test_no_is_remembered_by_forgetting(
+    def test_a_refusal_deletes_the_consent(
         self, browser: Browser, program: Program, ana: User
     ) -> None:
         code_for(browser, program, ana)
@@ -147,7 +147,7 @@ class TestEnding:
         assert asked(browser.visit(asking(browser.url, program)))
 
     @pytest.mark.parametrize("how", ["its session", "all others"])
-    def test_ending_sessions_forgets(
+    def test_ending_sessions_deletes_consents(
         self, browser: Browser, program: Program, ana: User, how: str
     ) -> None:
         granted(browser, program, ana)
@@ -161,7 +161,7 @@ class TestEnding:
         page = browser.sign_in(page, ana) if page.title.startswith("Sign in") else page
         assert len(asked(page)) == 4
 
-    def test_a_program_that_gives_its_token_back_is_still_known(
+    def test_a_program_that_revokes_its_token_keeps_its_consent(
         self, browser: Browser, program: Program, ana: User
     ) -> None:
         tokens = granted(browser, program, ana)
@@ -208,7 +208,7 @@ class TestSilence:
         assert self.silent(browser, program, max_age="600")["code"]
         assert self.silent(browser, program, max_age="0")["error"] == "login_required"
 
-    def test_no_code_is_ever_about_somebody_else(
+    def test_no_code_is_about_another_user(
         self, browser: Browser, program: Program, ana: User, bo: User
     ) -> None:
         own = granted(browser, program, ana)["id_token"]
@@ -230,7 +230,7 @@ class TestSilence:
 
 class TestHints:
     @pytest.mark.parametrize("how", ["nonsense", "changed", "another program's", "access token"])
-    def test_an_id_token_that_is_not_the_programs_is_refused(
+    def test_an_id_token_of_another_program_or_issuer_is_refused(
         self, browser: Browser, program: Program, cloud: Cloud, ana: User, how: str
     ) -> None:
         tokens = granted(browser, program, ana)
@@ -263,10 +263,10 @@ class TestHints:
         token = trade(browser.url, program, back["code"]).json()["access_token"]
         assert call(browser.url, "/oauth2/userinfo", token).json()["sub"] == ana.id
 
-    def test_nor_one_who_has_the_page_to_allow_open(
+    def test_another_user_with_the_consent_page_open_gets_no_code(
         self, browser: Browser, program: Program, ana: User, bo: User
     ) -> None:
-        """The form is ours, and the user is not the one of the hint."""
+        """The form has a valid seal, but the hint names another user."""
         hint = granted(Browser(browser.url), program, ana)["id_token"]
         plain = browser.visit(asking(browser.url, program, prompt="consent"))
         page = browser.sign_in(plain, bo)
@@ -296,7 +296,7 @@ class TestHints:
         if "consent" in prompt:
             assert len(asked(page)) == 4
 
-    def test_a_sign_in_that_ends_stays_ended(
+    def test_a_sign_in_session_that_ended_stays_ended(
         self, browser: Browser, program: Program, ana: User
     ) -> None:
         code_for(browser, program, ana)

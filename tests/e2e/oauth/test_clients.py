@@ -1,4 +1,4 @@
-"""Clients of others go through all flows: Authlib for Python, openid-client for Node."""
+"""Client libraries in all flows: Authlib for Python, openid-client for Node."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ INSTALLED = ROOT / ".local/npm/clients"
 
 @pytest.fixture(params=["confidential", "public"])
 def program(request: pytest.FixtureRequest, cloud: Cloud) -> Program:
-    """A client of either kind; the confidential one may look into tokens."""
+    """A public and a confidential client. The confidential one may introspect tokens."""
     if request.param == "public":
         return registered(cloud, redirect_uris=[BACK], confidential=False)
     return registered(cloud, redirect_uris=[BACK], scopes=[*SCOPES, "tokens.introspect"])

@@ -12,7 +12,7 @@ from tests.e2e.oauth.oauth import CALLBACK, Browser, Program, asking, post, regi
 CLIENTS = "/v1/admin/oauth-clients"
 
 
-def test_a_program_is_narrowed_and_its_secret_replaced(run: Run) -> None:
+def test_a_program_loses_scopes_and_gets_a_new_secret(run: Run) -> None:
     async def scenario(people: People) -> None:
         admin, ana = await asyncio.gather(people.staff("admin"), people.new("ana"))
         url, browser = people.cloud.http_url, Browser(people.cloud.http_url)
