@@ -19,22 +19,32 @@ class ServerMetadata(TypedDict):
     """The provider's endpoints, and what they support."""
 
     issuer: Annotated[Uri, Field(description="The address of this API, as tokens name it.")]
-    authorization_endpoint: Annotated[Uri, Field(description="Where users are sent to.")]
+    authorization_endpoint: Annotated[Uri, Field(description="Where programs send users.")]
     token_endpoint: Annotated[Uri, Field(description="Where programs get tokens.")]
-    revocation_endpoint: Annotated[Uri, Field(description="Where they end tokens (RFC 7009).")]
-    introspection_endpoint: Annotated[
-        Uri, Field(description="Where they ask about tokens (RFC 7662).")
+    revocation_endpoint: Annotated[
+        Uri, Field(description="Where programs revoke tokens (RFC 7009).")
     ]
-    userinfo_endpoint: Annotated[Uri, Field(description="Where they ask about the user.")]
-    end_session_endpoint: Annotated[Uri, Field(description="Where users are sent to sign out.")]
-    jwks_uri: Annotated[Uri, Field(description="The public keys of the signatures.")]
+    introspection_endpoint: Annotated[
+        Uri, Field(description="Where programs check tokens (RFC 7662).")
+    ]
+    userinfo_endpoint: Annotated[Uri, Field(description="Where programs read about the user.")]
+    end_session_endpoint: Annotated[
+        Uri, Field(description="Where programs send users to sign out.")
+    ]
+    jwks_uri: Annotated[Uri, Field(description="The public keys that verify signatures.")]
     scopes_supported: Annotated[Names, Field(description="The scopes.")]
-    claims_supported: Annotated[Names, Field(description="What may be told of a user.")]
+    claims_supported: Annotated[Names, Field(description="The claims about a user.")]
     response_types_supported: Annotated[Names, Field(description="Codes only.")]
-    response_modes_supported: Annotated[Names, Field(description="How answers come back.")]
-    grant_types_supported: Annotated[Names, Field(description="What is traded for tokens.")]
+    response_modes_supported: Annotated[
+        Names, Field(description="How answers go back to the program.")
+    ]
+    grant_types_supported: Annotated[
+        Names, Field(description="What programs can trade for tokens.")
+    ]
     code_challenge_methods_supported: Annotated[Names, Field(description="PKCE by SHA-256.")]
-    subject_types_supported: Annotated[Names, Field(description="All programs see one user id.")]
+    subject_types_supported: Annotated[
+        Names, Field(description="All programs see the same user id.")
+    ]
     id_token_signing_alg_values_supported: Annotated[
         Names, Field(description="How ID tokens are signed.")
     ]
@@ -43,15 +53,15 @@ class ServerMetadata(TypedDict):
         Names, Field(description="How programs authenticate to get tokens.")
     ]
     revocation_endpoint_auth_methods_supported: Annotated[
-        Names, Field(description="How they authenticate to end tokens.")
+        Names, Field(description="How programs authenticate to revoke tokens.")
     ]
     introspection_endpoint_auth_methods_supported: Annotated[
-        Names, Field(description="How they authenticate to ask about tokens.")
+        Names, Field(description="How programs authenticate to check tokens.")
     ]
     authorization_response_iss_parameter_supported: Annotated[
         bool, Field(description="Answers name the issuer (RFC 9207).")
     ]
-    claims_parameter_supported: Annotated[bool, Field(description="`claims` is passed over.")]
+    claims_parameter_supported: Annotated[bool, Field(description="`claims` is ignored.")]
     request_parameter_supported: Annotated[bool, Field(description="`request` is refused.")]
     request_uri_parameter_supported: Annotated[bool, Field(description="`request_uri` is refused.")]
 

@@ -1,5 +1,5 @@
-"""The forms, parameters and answers of the endpoints of OAuth 2.0 and OpenID Connect, as the
-OpenAPI document describes them. Authlib and our own code check them."""
+"""The parameters, forms and answers of OAuth 2.0 and OpenID Connect, for the OpenAPI document.
+Authlib and our own code check them."""
 
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -18,28 +18,30 @@ _TOKEN = "eyJhbGciOiJFUzI1NiIs…"  # noqa: S105
 
 ClientId = Annotated[str, WithJsonSchema(_UUID), _text("The program's id.")]
 RedirectUri = Annotated[
-    str, WithJsonSchema(_URI), _text("Where the user is sent back to: a registered address.", _BACK)
+    str,
+    WithJsonSchema(_URI),
+    _text("Where the user is sent back to. It must be registered.", _BACK),
 ]
 Scope = Annotated[str, _text("Names of scopes, with spaces between.", "openid profile chats.read")]
-State = Annotated[str, _text("Any text; it comes back with the answer.", "af0ifjsldkj")]
+State = Annotated[str, _text("Any text. The answer contains it.", "af0ifjsldkj")]
 Resource = Annotated[
     list[str],
-    _text("The API that the tokens are for (RFC 8707): the address of this one, or nothing."),
+    _text("The API that the tokens are for (RFC 8707): only the address of this API."),
 ]
 IdTokenHint = Annotated[
-    str, _text("An ID token that the program was given; it may have expired.", _TOKEN)
+    str, _text("An ID token that was issued to the program. It may have expired.", _TOKEN)
 ]
-Locales = Annotated[str, _text("Passed over: the pages are in English.", "en")]
+Locales = Annotated[str, _text("Ignored: the pages are in English.", "en")]
 Secret = Annotated[
     str, _text("The secret of a confidential program that does not send it by HTTP Basic.")
 ]
 AnyToken = Annotated[str, _text("An access token or a refresh token.", _TOKEN)]
-Hint = Annotated[str, _text("Passed over: tokens are told apart by their form.", "access_token")]
+Hint = Annotated[str, _text("Ignored: the form of a token shows its type.", "access_token")]
 
 
 class AuthorizationRequest(TypedDict):
-    """What a program sends a user to the sign-in page with (RFC 6749, section 4.1.1; OpenID Connect
-    Core, section 3.1.2.1)."""
+    """A program's request for a user's consent (RFC 6749, section 4.1.1; OpenID Connect Core,
+    section 3.1.2.1)."""
 
     response_type: Annotated[Literal["code"], _text("Always `code`.")]
     client_id: ClientId
@@ -48,12 +50,14 @@ class AuthorizationRequest(TypedDict):
     response_mode: NotRequired[
         Annotated[
             Literal["query", "form_post"],
-            _text("How the answer comes back: in the address, or by a form that is posted."),
+            _text(
+                "How the answer comes back: in the address, or in a form that the browser posts."
+            ),
         ]
     ]
     state: NotRequired[State]
     nonce: NotRequired[
-        Annotated[str, _text("Comes back in the ID token; at most 512 characters.", "n-0S6_WzA2Mj")]
+        Annotated[str, _text("The ID token contains it. At most 512 characters.", "n-0S6_WzA2Mj")]
     ]
     code_challenge: NotRequired[
         Annotated[
@@ -66,7 +70,7 @@ class AuthorizationRequest(TypedDict):
         ]
     ]
     code_challenge_method: NotRequired[
-        Annotated[Literal["S256"], _text("Always `S256`; with a challenge it must be sent.")]
+        Annotated[Literal["S256"], _text("Always `S256`. Required with a challenge.")]
     ]
     resource: NotRequired[Resource]
     prompt: NotRequired[
@@ -80,7 +84,7 @@ class AuthorizationRequest(TypedDict):
         ]
     ]
     max_age: NotRequired[
-        Annotated[str, _text("How many seconds ago the user may have signed in at most.", "3600")]
+        Annotated[str, _text("The maximum age of the sign-in, in seconds.", "3600")]
     ]
     login_hint: NotRequired[
         Annotated[str, _text("The username or address that the program expects.", "ana")]
@@ -88,32 +92,38 @@ class AuthorizationRequest(TypedDict):
     id_token_hint: NotRequired[IdTokenHint]
     request: NotRequired[Annotated[str, _text("Not supported: a request with it is refused.")]]
     request_uri: NotRequired[Annotated[str, _text("Not supported: a request with it is refused.")]]
-    claims: NotRequired[Annotated[str, _text("Passed over.")]]
-    display: NotRequired[Annotated[str, _text("Passed over.", "page")]]
+    claims: NotRequired[Annotated[str, _text("Ignored.")]]
+    display: NotRequired[Annotated[str, _text("Ignored.", "page")]]
     ui_locales: NotRequired[Locales]
-    acr_values: NotRequired[Annotated[str, _text("Passed over.")]]
+    acr_values: NotRequired[Annotated[str, _text("Ignored.")]]
 
 
 class SignInForm(TypedDict, total=False):
-    """What the sign-in page posts to itself: `seal`, what the user wants to `do`, and what they
-    have typed. Without these two it is a program's request: the parameters of GET, by a form."""
+    """What the sign-in page posts to itself: `seal`, `do` and what the user typed. A form without
+    `seal` and `do` is a program's request, with the parameters of GET."""
 
     seal: Annotated[str, _text("Proves that the form was made for this browser.")]
     do: Annotated[str, _text("The button that was pressed.", "sign_in")]
     login: Annotated[str, _text("The username or address.", "ana")]
     password: Annotated[str, _text("The password.")]
     code: Annotated[str, _text("A code of the authenticator app, or a recovery code.", "492039")]
-    passkey: Annotated[str, _text("What a passkey has answered, in JSON.")]
-    kept: Annotated[str, _text("What was typed on the page before, encrypted.")]
+    passkey: Annotated[str, _text("The answer of a passkey, in JSON.")]
+    kept: Annotated[str, _text("What the user typed on earlier pages, encrypted.")]
     username: Annotated[str, _text("The username of a new account.", "ana")]
     display_name: Annotated[str, _text("The name of a new account.", "Ana")]
-    email: Annotated[str, _text("The address of a new account, or for a link.", "ana@example.org")]
-    id_token: Annotated[str, _text("What Google has sent the user back with.", _TOKEN)]
+    email: Annotated[
+        str,
+        _text(
+            "The address of a new account, or for a link to a new password.",
+            "ana@example.org",
+        ),
+    ]
+    id_token: Annotated[str, _text("The ID token that Google issued.", _TOKEN)]
     state: State
 
 
 class TokenRequest(TypedDict):
-    """Trades something for tokens (RFC 6749, sections 4.1.3, 4.4.2 and 6)."""
+    """A request for tokens (RFC 6749, sections 4.1.3, 4.4.2 and 6)."""
 
     grant_type: Annotated[
         Literal["authorization_code", "refresh_token", "client_credentials"],
@@ -132,7 +142,9 @@ class TokenRequest(TypedDict):
     code_verifier: NotRequired[
         Annotated[
             str,
-            _text("With `authorization_code`: the text that the challenge was made of (RFC 7636)."),
+            _text(
+                "With `authorization_code`: the text that the challenge was made from (RFC 7636)."
+            ),
         ]
     ]
     refresh_token: NotRequired[Annotated[str, _text("With `refresh_token`: the newest one.")]]
@@ -154,12 +166,12 @@ class GrantedTokens(TypedDict):
     access_token: Annotated[str, _text("Send it as `Authorization: Bearer …`.", _TOKEN)]
     token_type: Annotated[Literal["Bearer"], _text("How the access token is sent (RFC 6750).")]
     expires_in: Annotated[
-        int, Field(description="How many seconds the access token is good for.", examples=[900])
+        int, Field(description="How many seconds the access token is valid.", examples=[900])
     ]
     scope: Scope
     refresh_token: NotRequired[
         Annotated[
-            str, _text("Trade it for the next tokens; not with `client_credentials`.", "bTsv…")
+            str, _text("Trade it for the next tokens. Missing with `client_credentials`.", "bTsv…")
         ]
     ]
     id_token: NotRequired[
@@ -168,7 +180,7 @@ class GrantedTokens(TypedDict):
 
 
 class TokenQuestion(TypedDict):
-    """A token, and the program that asks about it or ends it (RFC 7009, section 2.1; RFC 7662,
+    """A token to check or to revoke, and the program that asks (RFC 7009, section 2.1; RFC 7662,
     section 2.1)."""
 
     token: AnyToken
@@ -178,35 +190,35 @@ class TokenQuestion(TypedDict):
 
 
 class RevocationAnswer(TypedDict):
-    """An object without members: the token is not good, or not any more."""
+    """An object without members: the token is not valid."""
 
 
 class TokenState(TypedDict):
-    """Whether a token is good. The other members are there if it is (RFC 7662, section 2.2)."""
+    """Whether a token is valid. If it is, the other members follow (RFC 7662, section 2.2)."""
 
-    active: Annotated[bool, Field(description="Whether it is.")]
+    active: Annotated[bool, Field(description="Whether the token is valid.")]
     iss: NotRequired[Annotated[str, _text("Who issued it: the address of this API.", _BACK)]]
     client_id: NotRequired[
         Annotated[
             str | None,
-            _text("The program that it was given to; null for one of our own clients."),
+            _text("The program that it was issued to; null for one of our own clients."),
         ]
     ]
     sub: NotRequired[
         Annotated[str, _text("The id of the user, or of the program in its own name.")]
     ]
     scope: NotRequired[Scope]
-    exp: NotRequired[Annotated[int, Field(description="When it ends, in seconds since 1970.")]]
+    exp: NotRequired[Annotated[int, Field(description="When it expires, in seconds since 1970.")]]
     iat: NotRequired[
         Annotated[int, Field(description="When it was issued, in seconds since 1970.")]
     ]
     aud: NotRequired[Annotated[str, _text("The API that it is for.")]]
-    jti: NotRequired[Annotated[str, _text("Names the access token.")]]
-    token_type: NotRequired[Annotated[Literal["Bearer"], _text("For an access token.")]]
+    jti: NotRequired[Annotated[str, _text("The id of the access token.")]]
+    token_type: NotRequired[Annotated[Literal["Bearer"], _text("Only for an access token.")]]
 
 
 class UserInfo(TypedDict):
-    """What the user agreed to show of themselves (OpenID Connect Core, section 5.3)."""
+    """What the user allows the program to see of them (OpenID Connect Core, section 5.3)."""
 
     sub: Annotated[str, WithJsonSchema(_UUID), _text("The user's id, which never changes.")]
     name: NotRequired[Annotated[str, _text("With `profile`: the name to show.", "Ana")]]
@@ -216,7 +228,7 @@ class UserInfo(TypedDict):
     ]
     email: NotRequired[Annotated[str, _text("With `email`: the address.", "ana@example.org")]]
     email_verified: NotRequired[
-        Annotated[bool, Field(description="With `email`: whether it is proven to be theirs.")]
+        Annotated[bool, Field(description="With `email`: whether the user has verified it.")]
     ]
 
 
@@ -227,22 +239,22 @@ class UserInfoForm(TypedDict, total=False):
 
 
 class LogoutRequest(TypedDict, total=False):
-    """What a program sends a user to sign out with (OpenID Connect RP-Initiated Logout)."""
+    """A program's request to sign a user out (OpenID Connect RP-Initiated Logout)."""
 
     id_token_hint: IdTokenHint
-    logout_hint: Annotated[str, _text("Passed over.")]
+    logout_hint: Annotated[str, _text("Ignored.")]
     client_id: ClientId
     post_logout_redirect_uri: Annotated[
         str,
         WithJsonSchema(_URI),
-        _text("Where the user goes afterwards: a registered address.", _BACK),
+        _text("Where the user goes afterwards. It must be registered.", _BACK),
     ]
     state: State
     ui_locales: Locales
 
 
 class LogoutForm(LogoutRequest, total=False):
-    """The same parameters by a form; or `seal`, when the user says yes on the page."""
+    """The same parameters in a form; or `seal`, when the user agrees on the page."""
 
     seal: Annotated[str, _text("Proves that the form was made for this browser.")]
     do: Annotated[str, _text("The button that was pressed.", "sign_out")]

@@ -26,21 +26,22 @@ RedirectUris = Annotated[
     list[RedirectUri],
     Field(
         max_length=20,
-        description="Where users may be sent back to, compared to the letter. An address with "
-        "http and 127.0.0.1, [::1] or localhost that has no port stands for all ports of this "
-        "very host, as programs on a desk need it (RFC 8252, section 7.3).",
+        description="Where users may be sent back to. The address in a request must be equal to "
+        "one of these. An http address with 127.0.0.1, [::1] or localhost and without a port "
+        "stands for all ports of that host, because programs on a desktop need it (RFC 8252, "
+        "section 7.3).",
     ),
 ]
 LogoutUris = Annotated[
     RedirectUris,
-    Field(description="Where users may be sent after signing out, compared alike."),
+    Field(description="Where users may be sent after signing out, compared in the same way."),
 ]
 Scopes = Annotated[
     list[Annotated[str, Field(examples=["openid"]), AfterValidator(_scope)]],
     Field(
         min_length=1,
         max_length=20,
-        description="What it may ask users for, and do in its own name: "
+        description="What it may ask users for, or do in its own name: "
         + ", ".join(f"`{one}`" for one in (*USER_SCOPES, *sorted(SERVICE_SCOPES)))
         + ".",
     ),
@@ -49,15 +50,15 @@ ProgramName = Annotated[
     Name, Field(description="What people see when it asks them.", examples=["Shoe shop"])
 ]
 PKCE = (
-    "Whether it must use PKCE. Without, a confidential program that asks for `openid` may send a "
-    "nonce in place of a challenge, and must check it (RFC 9700, section 2.1.1)."
+    "Whether it must use PKCE. If not, a confidential program that asks for `openid` may send a "
+    "nonce instead of a challenge, and must check it (RFC 9700, section 2.1.1)."
 )
-CLAIMS = "Whether ID tokens also say what `profile` and `email` let userinfo say."
+CLAIMS = "Whether ID tokens also contain the claims of `profile` and `email`, as userinfo does."
 CONFIDENTIAL = "Whether it can keep a secret, as servers can. Only then can it act in its own name."
 
 
 def check_fits(client: "NewClient | OAuthClient") -> None:
-    """Raises PydanticCustomError unless the parts of a registration go together."""
+    """Raises PydanticCustomError if the parts of a registration do not fit together."""
     asks_users = not (USER_SCOPES.keys() - {OFFLINE}).isdisjoint(client.scopes)
     if asks_users != bool(client.redirect_uris):
         raise wrong(
@@ -103,12 +104,12 @@ class NewClient(Input):
 
 
 class ClientChanges(Input):
-    """What to change of a program; what is left out stays. Whether it has a secret cannot change:
-    register another one for that."""
+    """What to change of a program. Fields that are left out stay. Whether it has a secret cannot
+    change: register another program for that."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Shoe shop"}]})
 
-    # The defaults are never read (only what was sent is), and keep null from being allowed.
+    # The defaults are never read: only what was sent is. As none of them is None, null is refused.
     name: ProgramName = Field(default_factory=str)
     redirect_uris: RedirectUris = Field(default_factory=list)
     post_logout_redirect_uris: LogoutUris = Field(default_factory=list)
@@ -131,7 +132,7 @@ class ClientInfo(Model):
         examples=[["https://shop.example.org/bye"]],
     )
     scopes: list[str] = Field(
-        description="What it may ask users for, and do in its own name.",
+        description="What it may ask users for, or do in its own name.",
         examples=[["openid", "profile"]],
     )
     confidential: bool = Field(description=CONFIDENTIAL)
@@ -140,16 +141,16 @@ class ClientInfo(Model):
     created_at: Utc = Field(description="When it was registered.")
     last_used_at: Utc | None = Field(
         None,
-        description="When it last asked for a token or about one, to the hour; null if never.",
+        description="When it last asked for a token or checked one, to the hour; null if never.",
     )
     former_secret_until: Utc | None = Field(
         None,
-        description="Until when a secret that was replaced is good; null if there is none.",
+        description="Until when the former secret is valid; null if there is none.",
         examples=[None],
     )
     former_secret_used_at: Utc | None = Field(
         None,
-        description="When the replaced secret was last used, to the hour; null if never.",
+        description="When the former secret was last used, to the hour; null if never.",
         examples=[None],
     )
 
@@ -178,7 +179,7 @@ class RegisteredClient(ClientInfo):
 
     client_secret: str | None = Field(
         repr=False,
-        description="Only this answer shows it; null for a public program.",
+        description="Only this answer contains it; null for a public program.",
         examples=["Zr8uXk2m…"],
     )
 
