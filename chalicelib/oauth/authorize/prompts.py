@@ -80,7 +80,7 @@ def _subject(
     try:
         claims = hinted(hint)
     except Unauthorized:
-        raise InvalidRequestError("id_token_hint is not an ID token of ours.") from None
+        raise InvalidRequestError("id_token_hint is not an ID token of this provider.") from None
     if claims["aud"] != client_id:
-        raise InvalidRequestError("id_token_hint was given to another program.")
+        raise InvalidRequestError("id_token_hint was issued to another program.")
     return claims["sub"]

@@ -115,7 +115,7 @@ class Requests:
         try:
             return self.read(query, visitor, counted=counted)
         except Refused as refused:
-            raise NoWayBack("The application asked for something that it may not.") from refused
+            raise NoWayBack("The application asked for something that is not allowed.") from refused
 
     def _checked(
         self, given: dict[str, str], client: OAuthClient, server: Server

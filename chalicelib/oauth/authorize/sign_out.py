@@ -70,7 +70,7 @@ class SignOut:
         except Unauthorized:
             return None
         if given.get("client_id", hint["aud"]).lower() != hint["aud"]:
-            raise NoWayBack("The application names itself in two ways.")
+            raise NoWayBack("The application's request names two applications.")
         return hint
 
     def _target(

@@ -167,7 +167,7 @@ class RefreshGrant(RefreshTokenGrant):
                 only=self.request.scope.split(),
             )
         except Unauthorized:
-            raise InvalidGrantError("The refresh token is not good any more.") from None
+            raise InvalidGrantError("The refresh token is no longer valid.") from None
         return self.server.answer(tokens, profile, auth_time=refresh_token.session.auth_time)
 
     def revoke_old_credential(self, refresh_token: RefreshToken) -> None:

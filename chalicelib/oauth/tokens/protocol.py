@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def refuse_other_targets(given: Mapping[str, str], issuer: str) -> None:
     """Raises OAuth2Error for a request whose `resource` names another API than ours (RFC 8707)."""
     if not {issuer, f"{issuer}/"}.issuperset(given.get("resource", issuer).split(" ")):
-        raise OAuth2Error("Tokens are for this API alone.", error="invalid_target")
+        raise OAuth2Error("Tokens are only for this API.", error="invalid_target")
 
 
 class Server(AuthorizationServer):
