@@ -163,3 +163,14 @@ def refused(answer: httpx.Response, error: str, status: int = 400) -> None:
     """Checks that an answer is a refusal with this error."""
     assert (answer.status_code, answer.json()["error"]) == (status, error), answer.text
     assert answer.headers["cache-control"] == "no-store"
+
+
+def refreshed(browser: Browser, program: Program, token: str, **more: str) -> httpx.Response:
+    form = {"grant_type": "refresh_token", "refresh_token": token, **more}
+    return post(browser.url, "/oauth2/token", program, **form)
+
+
+def introspected(url: str, program: Program, token: str) -> Any:
+    answer = post(url, "/oauth2/introspect", program, token=token)
+    assert answer.status_code == 200, answer.text
+    return answer.json()

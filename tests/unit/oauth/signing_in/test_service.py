@@ -1,102 +1,29 @@
 """Every way to sign in on the provider's page, also when the bucket of the address is empty."""
 
-import html
 import json
-import re
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from chalicelib.errors import Forbidden, RateLimited
 from chalicelib.identity import Identity
-from chalicelib.oauth.authorize.shown import Shown
 from chalicelib.oauth.clients.registration import RegisteredClient
-from chalicelib.wire import Sent
 from tests.unit.auth.fakes import PHONE
-from tests.unit.auth.google import test_google as google
 from tests.unit.auth.passkeys import test_passkeys as passkeys
 from tests.unit.auth.passkeys.authenticator import Authenticator
 from tests.unit.auth.second_factor import test_second_factor as second_factor
 from tests.unit.conftest import PASSWORD
-from tests.unit.oauth.conftest import ASKED, Provider, make_provider
+from tests.unit.oauth.conftest import Provider, make_provider
+from tests.unit.oauth.signing_in.conftest import Tab
 from tests.unit.settings import rates
 
 ALLOW = "Allow Board?"
+
+
 NEW = {
     "display_name": "Nia",
     "username": "nia",
     "email": "nia@example.org",
     "password": "a few good words",
 }
-
-
-class Tab:
-    """A browser: keeps cookies, and the fields of the page."""
-
-    def __init__(self, provider: Provider, program: RegisteredClient, **changes: str) -> None:
-        self.provider = provider
-        query = {**ASKED, "client_id": program.client_id, **changes}
-        self.query = {name: [value] for name, value in query.items()}
-        self.cookies: dict[str, str] = {}
-        self.fields: dict[str, str] = {}
-        self.shown = self.kept(provider.browsers.ask(Sent(query=self.query), PHONE))
-
-    def submit(self, do: str, **form: str) -> str:
-        """Press a button; the page, or where the browser is sent."""
-        given = {**self.fields, "do": do, **form}
-        sent = Sent(
-            query=self.query,
-            form={name: [value] for name, value in given.items()},
-            cookies=self.cookies,
-        )
-        self.shown = self.kept(self.provider.browsers.answer(sent, PHONE))
-        return self.shown.headers.get("Location") or self.shown.body
-
-    def sign_in(self, login: str = "ana") -> str:
-        return self.submit("sign_in", login=login, password=PASSWORD)
-
-    def options(self) -> Any:
-        found = re.search('data-options="(.*?)"', self.shown.body)
-        assert found
-        return json.loads(html.unescape(found[1]))
-
-    def kept(self, shown: Shown) -> Shown:
-        for cookie in shown.cookies:
-            name, _, value = cookie.partition(";")[0].partition("=")
-            self.cookies[name] = value
-        found = re.findall('<input type="hidden" name="(seal|kept)" value="(.*?)">', shown.body)
-        if shown.status == 200:
-            self.fields = dict(found)
-        return shown
-
-
-@pytest.fixture
-def provider() -> Provider:
-    return make_provider(rate_limits=rates({"page.address": 6}))
-
-
-@pytest.fixture
-def program(provider: Provider) -> RegisteredClient:
-    return provider.program()
-
-
-@pytest.fixture
-def tab(provider: Provider, program: RegisteredClient) -> Tab:
-    """A browser that has the page, before the bucket of its address is empty."""
-    tab = Tab(provider, program)
-    for _ in range(5):
-        Tab(provider, program)
-    with pytest.raises(RateLimited):
-        Tab(provider, program)
-    return tab
-
-
-def id_token(visitor: google.Visitor, to_google: str) -> dict[str, str]:
-    """What Google answers: an ID token with the nonce that it got."""
-    asked = {name: one[0] for name, one in parse_qs(urlsplit(to_google).query).items()}
-    visitor.claims["nonce"] = asked["nonce"]
-    return {"state": asked["state"], "id_token": visitor.token()}
 
 
 class TestTheSecondStep:
@@ -207,89 +134,6 @@ class TestPasskeys:
         provider = make_provider(passkey_origins="")
 
         assert 'id="passkey"' not in Tab(provider, provider.program()).shown.body
-
-
-class TestGoogle:
-    @pytest.mark.parametrize(
-        ("issuer", "origin"),
-        [
-            ("https://chat.example/api", "https://chat.example"),
-            ("http://127.0.0.1:8400", "http://127.0.0.1:8400"),
-        ],
-    )
-    def test_is_offered_at_the_origin_that_it_sends_users_back_to(
-        self, issuer: str, origin: str
-    ) -> None:
-        provider = make_provider(issuer=issuer)
-
-        page = Tab(provider, provider.program()).shown.body
-
-        assert f'id="google" data-origins="{origin}"' in page
-
-    def test_a_new_user_chooses_a_username(self, provider: Provider, tab: Tab) -> None:
-        visitor = google.ana(provider.world)
-        back = id_token(visitor, tab.submit("google"))
-
-        page = tab.submit("google_back", **back)
-        assert "Choose a username" in page
-        assert back["id_token"] not in page
-        assert "Choose a username" in tab.submit("username", username="no")
-        assert ALLOW in tab.submit("username", username="Ana_1")
-
-        (user,) = provider.world.tables.users.values()
-        assert user.profile.username == "ana_1"
-
-    def test_a_taken_name_is_asked_for_again(self, provider: Provider, tab: Tab) -> None:
-        provider.world.register("bob")
-        tab.submit("google_back", **id_token(google.ana(provider.world), tab.submit("google")))
-
-        assert "This username is taken" in tab.submit("username", username="bob")
-        assert ALLOW in tab.submit("username", username="ana")
-
-    def test_an_account_with_a_second_factor_is_asked_for_it(
-        self, provider: Provider, tab: Tab
-    ) -> None:
-        holder = second_factor.Holder(provider.world)
-        visitor = google.ana(provider.world)
-        provider.world.tables.google[holder.identity.user_id] = "1", provider.world.clock()
-
-        page = tab.submit("google_back", **id_token(visitor, tab.submit("google")))
-
-        assert "One more step" in page
-        assert ALLOW in tab.submit("second_factor", code=holder.code())
-
-    def test_an_answer_is_valid_for_one_browser_and_one_request(
-        self, provider: Provider, program: RegisteredClient
-    ) -> None:
-        first, other = Tab(provider, program), Tab(provider, program)
-        elsewhere = Tab(provider, program, state="another")
-        elsewhere.cookies = first.cookies
-        back = id_token(google.ana(provider.world), first.submit("google"))
-
-        for tab in (other, elsewhere):
-            with pytest.raises(Forbidden):
-                tab.submit("google_back", **back)
-        for state in ("", ".", "x.", back["state"].partition(".")[0]):
-            with pytest.raises(Forbidden):
-                first.submit("google_back", id_token=back["id_token"], state=state)
-
-    def test_a_token_for_another_nonce_is_refused(self, provider: Provider, tab: Tab) -> None:
-        provider.world.throttle.taken.clear()  # what is wrong does count
-        back = id_token(google.ana(provider.world), tab.submit("google"))
-        stolen = google.ana(provider.world).token()
-
-        page = tab.submit("google_back", state=back["state"], id_token=stolen)
-
-        assert "is not valid any more" in page
-        assert "Sign in to continue" in page
-
-    def test_gets_only_what_it_needs(self, provider: Provider, tab: Tab) -> None:
-        asked = parse_qs(urlsplit(tab.submit("google")).query)
-
-        assert asked["redirect_uri"] == [f"{provider.world.settings.issuer}/oauth2/google"]
-        assert asked["response_type"] == ["id_token"]
-        assert tab.cookies["parley-mark"] not in str(asked)
-        assert "program.example" not in str(asked)
 
 
 class TestNewAccounts:
