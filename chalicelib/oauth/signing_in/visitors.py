@@ -34,7 +34,7 @@ class Visitor:
     """A browser. Both `sign_in` and `mark` are cookies that no other site can read or set.
 
     `sign_in`: the access token of the sign-in session, or empty. `mark`: a secret of this browser,
-    and its device key. `identity`: the user, while the sign-in session is valid. `known`: somebody
+    and its device key. `identity`: the user, while the sign-in session is valid. `known`: a user
     has signed in here before.
     """
 

@@ -92,7 +92,7 @@ class CodeGrant(AuthorizationCodeGrant):
         if redeemed is None:
             return None
         found, again = redeemed
-        if again:  # somebody copied it: perhaps they opened the first session
+        if again:  # it was copied: perhaps the thief opened the first session
             self.server.auth.end(found.user_id, found.session_id)
             return None
         return RedeemedCode(code, found)
