@@ -118,7 +118,7 @@ class Stage(BaseModel):
             if name in GIVEN or name.startswith("AWS_"):
                 raise ValueError(f"{name} is set by the deploy")
             if name != name.upper() or name.lower() not in Settings.model_fields:
-                raise ValueError(f"{name} is no setting; README.md lists them")
+                raise ValueError(f"{name} is no setting; docs/configuration.md lists them")
         try:
             Settings.model_validate({k.lower(): value for k, value in given.items() if value})
         except ValidationError as error:
