@@ -9,15 +9,16 @@ from typing import Any, get_args
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.scopes import Role
-from infra.deploy import maintenance, stages
+from infra.deploy import stages
 from infra.deploy.aws import told
+from infra.deploy.commands.deploy import Deploy
+from infra.deploy.commands.destroy import Destroy
+from infra.deploy.commands.rollback import Rollback
+from infra.deploy.commands.rotate import Rotate
 from infra.deploy.console import Console
-from infra.deploy.deploy import Deploy
-from infra.deploy.destroy import Destroy
 from infra.deploy.errors import Stopped
+from infra.deploy.functions import maintenance
 from infra.deploy.place import Place
-from infra.deploy.rollback import Rollback
-from infra.deploy.rotate import Rotate
 from infra.smoke import Smoke
 
 AGAIN = "Once the cause is gone, run the same command again: what is done stays done."

@@ -1,6 +1,6 @@
 """What a deploy finds out about a stage and hands on: to stacks, policies and functions."""
 
-from infra.deploy.apis import REST_NAME
+from infra.deploy.gateway.apis import REST_NAME
 from infra.deploy.place import Place
 
 

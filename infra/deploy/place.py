@@ -6,12 +6,12 @@ from pathlib import Path
 
 import boto3
 
-from infra.deploy.apis import TAG, Apis
 from infra.deploy.aws import Aws
+from infra.deploy.cloudformation.stacks import Stack
 from infra.deploy.console import Console
 from infra.deploy.errors import Stopped
+from infra.deploy.gateway.apis import TAG, Apis
 from infra.deploy.project import ROOT, Function, Project
-from infra.deploy.stacks import Stack
 from infra.deploy.stages import Stage
 from infra.deploy.state import Artifacts
 from infra.deploy.vault import Vault, digest

@@ -119,6 +119,11 @@ def test_names_in_backticks_of_the_guide_are_in_the_code() -> None:
     """What CONTRIBUTING has one read along is still called so."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
     code = "".join(path.read_text() for path in (ROOT / "chalicelib").rglob("*.py"))
-    names = set(re.findall(r"`([A-Za-z_]+)(?:\(\))?`", text)) - {"text", "main", "kind", "breakpoint"}
+    names = set(re.findall(r"`([A-Za-z_]+)(?:\(\))?`", text)) - {
+        "text",
+        "main",
+        "kind",
+        "breakpoint",
+    }
 
     assert {name for name in names if not re.search(rf"\b{name}\b", code)} == set()

@@ -7,11 +7,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.deploy import functions, logs
 from infra.deploy.aws import code_of
-from infra.deploy.domains import CustomDomains
 from infra.deploy.errors import Stopped
-from infra.deploy.mappings import Mappings
+from infra.deploy.functions import deployed, logs
+from infra.deploy.functions.mappings import Mappings
+from infra.deploy.gateway.domains import CustomDomains
 from infra.deploy.place import Place
 from infra.deploy.state import EMPTY, Artifacts
 
@@ -99,7 +99,7 @@ class Destroy:
         return Mappings(self._aws, notify, self._console.progress).delete()
 
     def _functions(self) -> str:
-        return functions.delete(self._aws, self._place.project, self._deployed)
+        return deployed.delete(self._aws, self._place.project, self._deployed)
 
     def _log_groups(self) -> str:
         return logs.delete(self._aws, [each.log_group for each in self._place.project.functions])

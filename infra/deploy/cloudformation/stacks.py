@@ -7,9 +7,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from infra.deploy.aws import Aws
+from infra.deploy.cloudformation.template import Template
 from infra.deploy.console import Console
 from infra.deploy.errors import Stopped
-from infra.deploy.template import Template
 
 BODY_BYTES = 51_200  # a longer template must be in S3
 CHANGE_SET_SECONDS = 300

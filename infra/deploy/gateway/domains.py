@@ -10,9 +10,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.deploy.apis import API_STAGE, TAG
 from infra.deploy.aws import Aws, code_of
 from infra.deploy.errors import Stopped
+from infra.deploy.gateway.apis import API_STAGE, TAG
 from infra.deploy.stages import Domains
 
 PAUSE_SECONDS = 30.0

@@ -7,23 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chalicelib.broker.pushes import PUSH_QUEUES
-from infra.deploy import (
-    answers,
-    canary,
-    chalice,
-    first,
-    given,
-    logs,
-    maintenance,
-    plan,
-    readiness,
-    throttles,
-)
-from infra.deploy.domains import CustomDomains, resolves
-from infra.deploy.mappings import Mappings
+from infra.deploy import given
+from infra.deploy.checks import canary, readiness
+from infra.deploy.cloudformation.template import Template
+from infra.deploy.commands import plan
+from infra.deploy.functions import chalice, first, logs, maintenance
+from infra.deploy.functions.mappings import Mappings
+from infra.deploy.functions.releases import Releases
+from infra.deploy.gateway import answers, throttles
+from infra.deploy.gateway.domains import CustomDomains, resolves
 from infra.deploy.place import Place, check_concurrency, check_target, concurrency
-from infra.deploy.releases import Releases
-from infra.deploy.template import Template
 from infra.deploy.vault import Vault, service_account
 from infra.package import zips
 from infra.package.staging import staged

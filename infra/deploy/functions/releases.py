@@ -13,8 +13,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, TypeAdapter
 
-from infra.deploy import functions
 from infra.deploy.aws import Aws, code_of
+from infra.deploy.functions import deployed
 from infra.deploy.project import Project
 from infra.deploy.stages import GIVEN
 from infra.deploy.state import Artifacts
@@ -100,7 +100,7 @@ class Releases:
             kept.pop()
         self.write([*kept, newest])
         layers = {layer for each in self.read() for layer in each.layers}
-        functions.prune_layers(self._aws, self._project, keep=layers)
+        deployed.prune_layers(self._aws, self._project, keep=layers)
 
     def write(self, releases: list[Release]) -> None:
         """Keep the newest of these, and delete the code of all others."""
@@ -119,8 +119,8 @@ class Releases:
         the release that a rollback is to reach. Its layer has another number all the same."""
         if newest.functions.keys() != before.functions.keys():
             return False
-        digests = {arn: functions.layer_digest(self._aws, arn) for arn in before.layers}
-        digests |= {arn: functions.layer_digest(self._aws, arn) for arn in newest.layers}
+        digests = {arn: deployed.layer_digest(self._aws, arn) for arn in before.layers}
+        digests |= {arn: deployed.layer_digest(self._aws, arn) for arn in newest.layers}
 
         def content(version: Version) -> Version:
             return version.model_copy(update={"layers": [digests[arn] for arn in version.layers]})

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from infra.deploy import maintenance
 from infra.deploy.aws import Aws
 from infra.deploy.errors import Stopped
+from infra.deploy.functions import maintenance
 
 _HELP = (
     "Everything is deployed, and messages go to open sockets; pushes do not arrive. "

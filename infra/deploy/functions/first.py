@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.deploy import functions
 from infra.deploy.aws import Aws, code_of
+from infra.deploy.functions import deployed
 from infra.deploy.project import Function
 from infra.package.zips import Zips
 
@@ -50,7 +50,7 @@ def update(
         CompatibleRuntimes=[runtime],
         CompatibleArchitectures=[architecture],
     )
-    functions.put(
+    deployed.put(
         aws,
         function.name,
         code=zips.code.read_bytes(),

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from infra.deploy import stages
+from infra.deploy.cloudformation.template import Template
 from infra.deploy.errors import Stopped
 from infra.deploy.project import ROOT
-from infra.deploy.template import Template
 
 GOOD = '[dev]\nregion = "eu-central-1"\n'
 

@@ -6,7 +6,7 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 
 from infra.deploy.errors import Stopped
-from infra.deploy.mappings import Mappings
+from infra.deploy.functions.mappings import Mappings
 from tests.unit.infra.fakes import StubbedAws
 
 BROKER = "arn:aws:mq:eu-central-1:123456789012:broker:parley-dev:b-1"

@@ -10,11 +10,13 @@ from functools import cached_property
 from chalice.app import ScheduledEventConfig
 
 from chalicelib.broker.pushes import PUSH_QUEUES
-from infra.deploy import given, mappings, readiness
-from infra.deploy.apis import API_STAGE, REST_NAME, socket_name
+from infra.deploy import given
+from infra.deploy.checks import readiness
+from infra.deploy.cloudformation.template import Template
+from infra.deploy.functions import mappings
+from infra.deploy.functions.releases import KEPT
+from infra.deploy.gateway.apis import API_STAGE, REST_NAME, socket_name
 from infra.deploy.place import SECRETS, UNRESERVED, Place, check_target
-from infra.deploy.releases import KEPT
-from infra.deploy.template import Template
 
 
 class Planned(Place):

@@ -4,8 +4,8 @@ Requests, frames and posts to sockets share one rate of the account, usually 10,
 Without these limits anybody could use it up over an open route, and no frame would be posted.
 """
 
-from infra.deploy.apis import API_STAGE
 from infra.deploy.aws import Aws
+from infra.deploy.gateway.apis import API_STAGE
 from infra.deploy.stages import Throttles
 
 

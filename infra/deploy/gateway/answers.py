@@ -6,8 +6,8 @@ only the first time.
 
 from typing import Any
 
-from infra.deploy.apis import API_STAGE
 from infra.deploy.aws import Aws
+from infra.deploy.gateway.apis import API_STAGE
 
 DEFAULT = "$default"
 

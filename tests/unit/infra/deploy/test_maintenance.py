@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.response import StreamingBody
 
-from infra.deploy import maintenance
 from infra.deploy.aws import INVOKE_SECONDS
 from infra.deploy.errors import Stopped
+from infra.deploy.functions import maintenance
 from infra.deploy.project import Project
 from tests.unit.infra.fakes import StubbedAws
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
-from infra.deploy import readiness
 from infra.deploy.aws import told
+from infra.deploy.checks import readiness
 from infra.deploy.errors import Stopped
 from tests.unit.infra.fakes import StubbedAws
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from infra.deploy import given, stages
-from infra.deploy.deploy import Deploy
+from infra.deploy.commands.deploy import Deploy
+from infra.deploy.commands.plan import Planned
 from infra.deploy.errors import Stopped
 from infra.deploy.place import Place
-from infra.deploy.plan import Planned
 from infra.deploy.project import ROOT, Project
 from infra.deploy.stages import Stage
 from tests.unit.infra.fakes import StubbedAws, Terminal

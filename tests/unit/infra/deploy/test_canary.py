@@ -6,7 +6,7 @@ import json
 import pytest
 from botocore.response import StreamingBody
 
-from infra.deploy import canary
+from infra.deploy.checks import canary
 from infra.deploy.errors import Stopped
 from tests.unit.infra.fakes import StubbedAws
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from infra.deploy import functions, readiness
+from infra.deploy.checks import readiness
 from infra.deploy.errors import Stopped
+from infra.deploy.functions import deployed
+from infra.deploy.functions.releases import Release, Releases
 from infra.deploy.place import Place
-from infra.deploy.releases import Release, Releases
 from infra.deploy.stages import GIVEN
 
 
@@ -51,9 +52,9 @@ class Rollback:
         releases.write(kept)
         for name, version in target.functions.items():
             self._place.console.progress(f"Putting back {name}")
-            now = functions.variables(self._aws, name)
+            now = deployed.variables(self._aws, name)
             of_the_place = {k: v for k, v in now.items() if k in GIVEN}
-            functions.put(
+            deployed.put(
                 self._aws,
                 name,
                 code=codes[version.code],
@@ -82,7 +83,7 @@ class Rollback:
         codes = {digest: releases.code(digest) for digest in release.codes}
         if not all(codes.values()):
             raise Stopped(f"The code of the deploy of {release.at} is not kept any more. {again}")
-        if not all(functions.layer_digest(self._aws, arn) for arn in release.layers):
+        if not all(deployed.layer_digest(self._aws, arn) for arn in release.layers):
             raise Stopped(f"The layer of the deploy of {release.at} is deleted. {again}")
         return codes
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.stub import ANY
 
+from infra.deploy.cloudformation.stacks import BODY_BYTES, Stack
+from infra.deploy.cloudformation.template import Template
 from infra.deploy.errors import Stopped
-from infra.deploy.stacks import BODY_BYTES, Stack
-from infra.deploy.template import Template
 from tests.unit.infra.fakes import StubbedAws, Terminal
 
 NAME = "parley-dev-data"

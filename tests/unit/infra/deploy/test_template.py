@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.deploy.cloudformation.template import Template
 from infra.deploy.errors import Stopped
-from infra.deploy.template import Template
 
 TEXT = """
 Parameters:

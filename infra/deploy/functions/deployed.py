@@ -10,8 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.deploy.apis import Apis
 from infra.deploy.aws import Aws, code_of
+from infra.deploy.gateway.apis import Apis
 from infra.deploy.project import Project
 
 _GONE = {"ResourceNotFoundException", "NoSuchEntity", "NotFoundException"}

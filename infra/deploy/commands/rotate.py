@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 
-from infra.deploy import functions, keys
+from infra.deploy import keys
 from infra.deploy.errors import Stopped
+from infra.deploy.functions import deployed
 from infra.deploy.place import Place
 from infra.deploy.vault import JWT, Vault
 
@@ -43,10 +44,10 @@ class Rotate:
             again = f"make rotate-keys STAGE={self._place.stage.name}"
             rotation = keys.Rotation(stamped, "the phase before is finished", f"Then: {again}")
         self._vault.write_jwt(arn, self._place.data["JwtPublicSecretArn"], rotation.keys)
-        functions.take_secrets(self._place.aws, self._place.project, self._place.secrets_versions)
+        deployed.take_secrets(self._place.aws, self._place.project, self._place.secrets_versions)
         self._following = rotation.following
         return rotation.done
 
     def _all_have_it(self) -> bool:
         versions = self._place.secrets_versions
-        return functions.have_secrets(self._place.aws, self._place.project, versions)
+        return deployed.have_secrets(self._place.aws, self._place.project, versions)
