@@ -1,4 +1,4 @@
-"""A step of a deploy: a push to nobody goes through every queue, and FCM accepts our account."""
+"""A step of a deploy: a test record goes through every push queue, and FCM accepts our account."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from infra.deploy.functions import maintenance
 
 _HELP = (
     "Everything is deployed, and messages go to open sockets; pushes do not arrive. "
-    "docs/operations.md#canary says what to look at. To try again, run this again."
+    "docs/operations.md#canary says what to check. Run this again to try again."
 )
 
 

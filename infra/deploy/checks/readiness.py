@@ -1,4 +1,4 @@
-"""The last look: the deployed API answers that all its servers do."""
+"""A step of a deploy: the API says that every server answers."""
 
 import json
 import urllib.error
@@ -11,9 +11,7 @@ from infra.deploy.errors import Stopped
 
 SECONDS = 120
 EVERY = 10.0
-HELP = (
-    "Everything is deployed; docs/operations.md says what to look at. To ask again, run this again."
-)
+HELP = "Everything is deployed; docs/operations.md says what to check. Run this again to try again."
 
 
 def fetch(url: str) -> tuple[int, Any]:
@@ -36,7 +34,7 @@ def wait(
     progress: Callable[[str], None],
     get: Callable[[str], tuple[int, Any]] = fetch,
 ) -> str:
-    """Ask until everything is ready. Raises Stopped, with what was not, when it takes too long."""
+    """Ask until every server is ready. Raises Stopped, with those that are not, after SECONDS."""
     url = f"{issuer}/v1/ready"
     said = "no answer yet"
 

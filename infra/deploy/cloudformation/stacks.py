@@ -13,7 +13,7 @@ from infra.deploy.errors import Stopped
 
 BODY_BYTES = 51_200  # a longer template must be in S3
 CHANGE_SET_SECONDS = 300
-STACK_SECONDS = 5400  # databases and brokers take their time
+STACK_SECONDS = 5400  # databases and brokers need long
 EVERY = 5.0
 
 _NOTHING = ("didn't contain changes", "No updates are to be performed")
@@ -39,13 +39,13 @@ class Stack:
 
     @property
     def status(self) -> str:
-        """What CloudFormation says of the stack; empty if there is none."""
+        """The stack's status in CloudFormation; empty if there is no stack."""
         found = self._describe()
         return str(found["StackStatus"]) if found else ""
 
     @property
     def outputs(self) -> dict[str, str]:
-        """What the stack tells others; empty if there is none."""
+        """The stack's outputs; empty if there is no stack."""
         found = self._describe() or {}
         return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
 
@@ -56,7 +56,7 @@ class Stack:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """What the stack was last given; empty if there is none."""
+        """The parameters of the last update; empty if there is no stack."""
         found = self._describe() or {}
         return {
             each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])
@@ -70,7 +70,7 @@ class Stack:
         tags: Mapping[str, str],
         upload: Callable[[str, str], str] | None = None,
     ) -> str:
-        """Make the stack what the template says. Asks before it replaces or removes anything."""
+        """Create or update the stack. Asks before it replaces or removes a resource."""
         status = self._ready_to_change()
         change_set = self._propose(template, parameters, tags, upload, new=not status)
         if change_set is None:
@@ -84,12 +84,12 @@ class Stack:
         return "changed" if status else "created"
 
     def delete(self) -> str:
-        """Delete the stack, and wait for it. Fine if there is none."""
+        """Delete the stack and wait until it is deleted. Does nothing if there is no stack."""
         found = self._describe()
         if not found:
             return "not there"
         since = self._newest_event()
-        # By its id: CloudFormation still tells of a deleted stack by that, and not by its name.
+        # By its id: CloudFormation describes a deleted stack by its id only.
         self._api.delete_stack(StackName=found["StackId"])
         self._settle(since, None, stack=found["StackId"])
         return "deleted"
@@ -102,10 +102,10 @@ class Stack:
             )
 
     def _ready_to_change(self) -> str:
-        """The status of a stack that can be changed; empty where one must be created."""
+        """The status of a stack that can be changed; empty if it must be created."""
         status = self.status
         if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
-            self._console.progress(f"{self.name} is {status} since before: waiting for that")
+            self._console.progress(f"{self.name} is still {status}: waiting")
             self._aws.wait(
                 lambda: not self.status.endswith("_IN_PROGRESS"),
                 seconds=STACK_SECONDS,
@@ -114,7 +114,7 @@ class Stack:
             )
             status = self.status
         if status == "ROLLBACK_COMPLETE":
-            self._console.progress("the first try had failed: what is left of it goes away first")
+            self._console.progress("the first creation failed: deleting what it left")
             self.delete()
             return ""
         if status in _UNUSABLE:
@@ -134,11 +134,6 @@ class Stack:
         new: bool,
     ) -> dict[str, Any] | None:
         """A change set that is ready to be executed; None if there is nothing to change."""
-        body: dict[str, str] = {"TemplateBody": template.text}
-        if len(template.text.encode()) > BODY_BYTES:
-            if upload is None:
-                raise Stopped(f"{template.path.name} has more than {BODY_BYTES} bytes.")
-            body = {"TemplateURL": upload(template.path.name, template.text)}
         try:
             created = self._api.create_change_set(
                 StackName=self.name,
@@ -150,24 +145,13 @@ class Stack:
                 ],
                 Tags=[{"Key": name, "Value": value} for name, value in tags.items()],
                 Capabilities=template.capabilities,
-                **body,
+                **_body(template, upload),
             )
         except ClientError as error:
             if any(text in str(error) for text in _NOTHING):
                 return None
             raise
-        answer: dict[str, Any] = {}
-
-        def known() -> bool:
-            answer.update(self._change_set(created["Id"]))
-            return answer["Status"] in {"CREATE_COMPLETE", "FAILED"}
-
-        self._aws.wait(
-            known,
-            seconds=CHANGE_SET_SECONDS,
-            every=EVERY,
-            late=f"CloudFormation did not say what would change in {self.name}. Run this again.",
-        )
+        answer = self._proposed(created["Id"])
         if answer["Status"] == "CREATE_COMPLETE":
             return {"Id": created["Id"], **answer}
         self._api.delete_change_set(ChangeSetName=created["Id"], StackName=self.name)
@@ -175,6 +159,22 @@ class Stack:
         if any(text in reason for text in _NOTHING):
             return None
         raise Stopped(f"CloudFormation refuses {template.path.name}: {reason}")
+
+    def _proposed(self, change_set: str) -> dict[str, Any]:
+        """Wait until CloudFormation knows what a change set would do."""
+        answer: dict[str, Any] = {}
+
+        def known() -> bool:
+            answer.update(self._change_set(change_set))
+            return answer["Status"] in {"CREATE_COMPLETE", "FAILED"}
+
+        self._aws.wait(
+            known,
+            seconds=CHANGE_SET_SECONDS,
+            every=EVERY,
+            late=f"CloudFormation did not finish the change set of {self.name}. Run this again.",
+        )
+        return answer
 
     def _change_set(self, change_set: str) -> dict[str, Any]:
         pages: list[dict[str, Any]] = []
@@ -211,7 +211,7 @@ class Stack:
         if losing:
             for line in losing:
                 self._console.progress(line)
-            question = f"{self.name} loses these {len(losing)} resources and what is in them."
+            question = f"{self.name} loses these {len(losing)} resources and their data."
             self._console.confirm(question, word="replace")
 
     def _settle(self, since: str, total: int | None, stack: str = "") -> None:
@@ -286,3 +286,12 @@ class Stack:
                 return None
             raise
         return found[0] if found and found[0]["StackStatus"] != "DELETE_COMPLETE" else None
+
+
+def _body(template: Template, upload: Callable[[str, str], str] | None) -> dict[str, str]:
+    """The template itself, or its address in S3 if it is too long for a request."""
+    if len(template.text.encode()) <= BODY_BYTES:
+        return {"TemplateBody": template.text}
+    if upload is None:
+        raise Stopped(f"{template.path.name} has more than {BODY_BYTES} bytes.")
+    return {"TemplateURL": upload(template.path.name, template.text)}

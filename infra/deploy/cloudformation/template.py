@@ -1,4 +1,4 @@
-"""CloudFormation templates as far as the deploy must know them."""
+"""What the deploy must know of a CloudFormation template."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from infra.deploy.errors import Stopped
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads !Ref and its like as what they hold: nothing here evaluates them."""
+    """Reads `!Ref` and other functions as their plain values and does not evaluate them."""
 
 
 def _plain(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
@@ -57,12 +57,12 @@ class Template:
 
     @property
     def capabilities(self) -> list[str]:
-        """What CloudFormation wants to be allowed: roles with names, if there are roles."""
+        """The capabilities that CloudFormation requires: named roles, if there are roles."""
         roles = any(each.startswith("AWS::IAM::") for each in self.resources.values())
         return ["CAPABILITY_NAMED_IAM"] if roles else []
 
     def values(self, found: Mapping[str, str], chosen: Mapping[str, str]) -> dict[str, str]:
-        """The parameters to give: what other stacks told and the stage chose.
+        """The parameters to give: outputs of other stacks and choices of the stage.
 
         Raises Stopped for one that the template does not know, or needs and was not given.
         """

@@ -1,4 +1,4 @@
-"""`make deploy`: brings a stage up to date, step by step; each step may be repeated."""
+"""`make deploy`: updates a stage, step by step. Each step may be repeated."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from infra.package.staging import staged
 
 
 class Step(NamedTuple):
-    """A step of a deploy: what would be done, and what does it."""
+    """A step of a deploy: its name, its plan, and the function that does it."""
 
     name: str
     plan: Callable[[Place], Iterator[str]]
@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
 
 class Deploy:
-    """One run. What is under way elsewhere is kept out by a lock in the artifacts bucket."""
+    """One run. A lock in the artifacts bucket prevents two runs at once."""
 
     def __init__(
         self,
@@ -164,12 +164,12 @@ class Deploy:
         )
 
     def _migrate(self) -> str:
-        """With the new `maintain`, while the other functions are the old ones: they understand
-        what a migration adds, and the new ones rely on it."""
+        """Migrate with the new `maintain` while the other functions are old: old code works with
+        what a migration adds, and new code needs it."""
         project = self._place.project
         maintain = project.function("maintain")
         if not first.is_there(self._aws, maintain):
-            return "nothing serves yet: they follow the functions"
+            return "no function is there yet: they run after the functions"
         first.update(
             self._aws,
             maintain,

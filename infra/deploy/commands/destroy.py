@@ -1,4 +1,4 @@
-"""`make destroy`: takes a stage away, step by step; what is gone already is passed over."""
+"""`make destroy`: deletes a stage, step by step, and skips what is already deleted."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,7 +16,7 @@ from infra.deploy.place import Place
 from infra.deploy.state import EMPTY, Artifacts
 
 INTERFACE_SECONDS = 3600
-"""Lambda gives network interfaces back some twenty minutes after their last function has gone."""
+"""Lambda releases network interfaces about twenty minutes after the last function is deleted."""
 
 
 class Destroy:
@@ -36,7 +36,7 @@ class Destroy:
         with self._held:
             self._console.run(self.steps)
         if self._stays:
-            self._console.say("\n  Still there, and yours to delete:")
+            self._console.say("\n  Still there; delete them yourself:")
             for each in self._stays:
                 self._console.say(f"    {each}")
 
@@ -46,7 +46,10 @@ class Destroy:
         return [
             ("check", self._check),
             ("queue triggers", self._triggers),
-            ("alarms", self._place.stack("watch").delete),  # and what guards the API, while it is
+            (
+                "alarms",
+                self._place.stack("watch").delete,
+            ),  # with the WAF of the API, while the API exists
             ("domain names", CustomDomains(self._aws, self._place.stage.name).delete),
             ("functions", self._functions),
             ("log groups", self._log_groups),
@@ -62,7 +65,7 @@ class Destroy:
         protected = self._data.parameters.get("DeletionProtection") == "true"
         if protected or self._data.is_protected or self._network.is_protected:
             raise Stopped(
-                f"{stage} is protected. If it is really to go: DeletionProtection = false in "
+                f"{stage} is protected. To delete it anyway: set DeletionProtection = false in "
                 f"[{stage}.data] of infra/stages.toml, then make deploy STAGE={stage}, then this."
             )
         self._ask(outcome)
@@ -71,26 +74,26 @@ class Destroy:
             try:
                 self._held.enter_context(self._artifacts.locked())
             except ClientError as error:
-                if code_of(error) != "NoSuchBucket":  # an earlier run came further
+                if code_of(error) != "NoSuchBucket":  # an earlier run deleted it
                     raise
         return outcome
 
     def _ask(self, where: str) -> None:
-        """Everything that could be missed later, before anything is gone."""
+        """Ask about everything that will be lost, before anything is deleted."""
         name = self._place.stage.name
         self._console.confirm(
-            f"This deletes all of {name} in {where}: its addresses stop working for good.",
+            f"This deletes all of {name} in {where}: its addresses stop working forever.",
             word=f"destroy {name}",
         )
         if self._data.status:
             self._console.confirm(
-                f"{self._data.name}: the databases, the broker and the secrets go. PostgreSQL "
-                "leaves a final snapshot; keys, queued pushes and sessions are lost.",
+                f"{self._data.name}: the databases, the broker and the secrets are deleted. "
+                "PostgreSQL keeps a final snapshot; keys, queued pushes and sessions are lost.",
                 word="data",
             )
         if self._artifacts:
             self._console.confirm(
-                f"The deploy's own bucket {self._artifacts.bucket} goes, with all versions.",
+                f"The deploy's own bucket {self._artifacts.bucket} is deleted, with all versions.",
                 word="empty",
             )
 
@@ -105,7 +108,8 @@ class Destroy:
         return logs.delete(self._aws, [each.log_group for each in self._place.project.functions])
 
     def _interfaces(self) -> str:
-        """Wait for what Lambda still has in the VPC: groups and subnets cannot go before."""
+        """Wait until Lambda has released its interfaces in the VPC. Groups and subnets cannot be
+        deleted before."""
         vpc = self._network.outputs.get("VpcId")
         if not vpc:
             return "not there"
@@ -121,7 +125,9 @@ class Destroy:
                 if each.get("InterfaceType") == "lambda"
             ]
             if left:
-                self._console.progress(f"{len(left)} are still Lambda's; this takes its time")
+                self._console.progress(
+                    f"{len(left)} still belong to Lambda; this takes about 20 minutes"
+                )
             return not left
 
         self._aws.wait(
@@ -153,7 +159,7 @@ class Destroy:
         stays = []
         if bucket := data.get("MediaBucket"):
             stays.append(f"media: bucket {bucket}")
-            stays.append(f"archives of users' data, for a week: bucket {data['ExportsBucket']}")
+            stays.append(f"archives of users' data (a week): bucket {data['ExportsBucket']}")
             stays.append("final snapshots of databases: RDS console, Snapshots, Manual")
         if key := network.get("KeyArn"):
             stays.append(f"the key that reads all of that: {key}")

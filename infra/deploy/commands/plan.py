@@ -1,7 +1,7 @@
-"""`make deploy DRY_RUN=1`: what each step would do, told without credentials or network.
+"""`make deploy DRY_RUN=1`: what each step would do. Needs no credentials and no network.
 
-A function here for each step; `Deploy.steps` names it beside what does the step, so no step can be
-left out. Where only AWS knows a value, its name stands in brackets.
+There is one function for each step. `Deploy.steps` names it beside the function that does the
+step, so no step can be left out. A value that only AWS knows is shown as its name in brackets.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ from infra.deploy.place import SECRETS, UNRESERVED, Place, check_target
 
 
 class Planned(Place):
-    """A stage of which nothing is known but what this checkout says."""
+    """A stage, with only what this checkout says about it."""
 
     def __init__(self, place: Place) -> None:
         super().__init__(place.stage, place.console, place.aws, place.root)
@@ -38,7 +38,7 @@ class Planned(Place):
 
 
 def head(place: Place) -> Iterator[str]:
-    """Where to, and what the addresses will be."""
+    """The account and the region."""
     stage = place.stage
     yield f"Plan for {stage.name}: account {stage.account or '(not filled in yet)'}, {stage.region}"
     yield "Values in brackets are known during the deploy."
@@ -56,7 +56,7 @@ def check(place: Place) -> Iterator[str]:
 
 def network(place: Place) -> Iterator[str]:
     yield from _stack(place, "network")
-    yield "then keeps others out of the stage, by a lock in (ArtifactsBucket)"
+    yield "then locks the stage, by an object in (ArtifactsBucket)"
 
 
 def data(place: Place) -> Iterator[str]:
@@ -65,8 +65,8 @@ def data(place: Place) -> Iterator[str]:
 
 def secrets(place: Place) -> Iterator[str]:
     yield "makes keys for tokens if there are none, and publishes their public halves"
-    yield "stores the Firebase account if FCM is given; it must be there else"
-    yield "stores who administers RabbitMQ"
+    yield "stores the Firebase account if FCM is given; otherwise it must be stored already"
+    yield "stores RabbitMQ's administrator"
     for secret, settings in SECRETS.items():
         project = place.project
         readers = [each.key for each in project.functions if secret in project.secrets(each)]
@@ -100,7 +100,7 @@ def migrations(place: Place) -> Iterator[str]:
     yield f"updates {maintain.name} alone, which then applies what is missing"
     yield f"of {len(found)} SQL migrations{f', the last one {found[-1]}' if found else ''},"
     yield "of the indexes, of the queues, and of the accounts of functions"
-    yield "nothing on a first deploy: no function is there yet"
+    yield "not on a first deploy: no function is there yet"
 
 
 def functions(place: Place) -> Iterator[str]:
@@ -117,7 +117,7 @@ def functions(place: Place) -> Iterator[str]:
     for name, rate in _schedules():
         yield f"  {place.project.named(f'{name}-event')}: {rate}"
     yield f"layer {place.project.named('managed-layer')}, the same for all"
-    yield f"keeps code and layers of {KEPT} deploys for a rollback, and deletes those of older ones"
+    yield f"keeps code and layers of {KEPT} deploys for a rollback, and deletes older ones"
     yield from _policies(place)
 
 
@@ -129,7 +129,7 @@ def connect(place: Place) -> Iterator[str]:
     wanted = place.stage.domains
     for name, api in zip(wanted.names if wanted else (), place.api_ids, strict=False):
         yield f"{name} to {api}"
-    yield "deletes names that this stage made and has no more"
+    yield "deletes names that this stage made and no longer has"
 
 
 def throttles(place: Place) -> Iterator[str]:
@@ -154,16 +154,16 @@ def watch(place: Place) -> Iterator[str]:
     most = int(place.stage.watch.get("FloodRequests", template.get("Default", 0)))
     flood = f"refuses an address after {most} requests in five minutes" if most else "none"
     yield f"WAF: {flood}"
-    yield f"alarms go to {place.stage.alarm_email or 'nobody'}"
+    yield f"alarms go to {place.stage.alarm_email or 'no address'}"
 
 
 def ready(place: Place) -> Iterator[str]:
     url = f"{place.addresses['ISSUER']}/v1/ready"
-    yield f"asks {url} until all servers answer, for {readiness.SECONDS} s"
+    yield f"calls {url} until all servers answer, for {readiness.SECONDS} s at most"
 
 
 def canary(_: Place) -> Iterator[str]:
-    yield f"a push to nobody through {', '.join(PUSH_QUEUES)}; FCM only checks it"
+    yield f"a test record through {', '.join(PUSH_QUEUES)}; FCM only checks it"
 
 
 def retire(_: Place) -> Iterator[str]:

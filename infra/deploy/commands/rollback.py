@@ -1,4 +1,4 @@
-"""`make rollback`: puts back the functions of the deploy before. The schema stays."""
+"""`make rollback`: restores the functions of the deploy before. The schema stays."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,7 +12,7 @@ from infra.deploy.stages import GIVEN
 
 
 class Rollback:
-    """One run. A run that ended early is finished by the next one."""
+    """One run. If it ends early, the next run completes it."""
 
     def __init__(self, place: Place, ready: Callable[..., str] = readiness.wait) -> None:
         self._place = place
@@ -41,7 +41,7 @@ class Rollback:
         kept = releases.read()
         if kept and self._runs(kept[-1], releases):
             kept = kept[:-1]
-        # Otherwise a deploy or a rollback ended half way, and the newest one is to be finished.
+        # Otherwise a deploy or a rollback ended half way, and this run restores the newest release.
         if not kept:
             raise Stopped(
                 f"No deploy before this one is kept. Check out the commit that should run, and: "
@@ -51,7 +51,7 @@ class Rollback:
         codes = self._codes(target, releases)
         releases.write(kept)
         for name, version in target.functions.items():
-            self._place.console.progress(f"Putting back {name}")
+            self._place.console.progress(f"Restoring {name}")
             now = deployed.variables(self._aws, name)
             of_the_place = {k: v for k, v in now.items() if k in GIVEN}
             deployed.put(
@@ -73,7 +73,7 @@ class Rollback:
         return all(each.is_same(releases.running(name)) for name, each in release.functions.items())
 
     def _codes(self, release: Release, releases: Releases) -> dict[str, bytes]:
-        """The code of a release by digest. Raises Stopped if the release cannot be put back."""
+        """The code of a release by digest. Raises Stopped if the release cannot be restored."""
         again = f"Check out its commit, and: make deploy STAGE={self._place.stage.name}"
         if gone := [name for name in release.functions if not releases.running(name)]:
             raise Stopped(

@@ -1,4 +1,4 @@
-"""`make rotate-keys`: the next phase of giving access tokens a new key."""
+"""`make rotate-keys`: does the next phase of a change of the signing keys."""
 
 import time
 from collections.abc import Callable
@@ -11,9 +11,10 @@ from infra.deploy.vault import JWT, Vault
 
 
 class Rotate:
-    """One phase: the secret changes, then every function takes it.
+    """One phase: the secret changes, then every function reads it.
 
-    A run that ended between the two is finished first, and its time begins again then.
+    If a run ended between the two, the next run completes it first, and the waiting time starts
+    again.
     """
 
     def __init__(self, place: Place, clock: Callable[[], float] = time.time) -> None:

@@ -1,4 +1,4 @@
-"""Chalice, run on a packaged project as a process of its own."""
+"""Runs Chalice on a packaged project, in its own process."""
 
 import json
 import os
@@ -71,7 +71,7 @@ def deploy(
                 if line.startswith(_TOLD):
                     progress(line)
         except BaseException:
-            process.terminate()  # nobody may deploy on after we have let go of the stage
+            process.terminate()  # it must not continue after the lock is released
             process.wait(30)
             raise
     if process.returncode or not done:
@@ -80,13 +80,13 @@ def deploy(
 
 
 def deployed(folder: Path, stage: str) -> dict[str, Any]:
-    """Chalice's list of what it deployed, as it left it."""
+    """Chalice's list of what it deployed."""
     return dict(json.loads(_list(folder, stage).read_text()))
 
 
 def keep(folder: Path, stage: str, resources: dict[str, Any]) -> None:
-    """Give Chalice the list of what is deployed already, without the layer: Chalice would delete
-    the version that it knows, which a rollback needs."""
+    """Give Chalice the list of deployed resources, without the layer: Chalice would delete the
+    version that it knows, and a rollback needs it."""
     others = [e for e in resources["resources"] if e["resource_type"] != "lambda_layer"]
     _list(folder, stage).parent.mkdir(parents=True, exist_ok=True)
     _list(folder, stage).write_text(json.dumps({**resources, "resources": others}))

@@ -1,7 +1,7 @@
-"""What Chalice makes: brought up to date by it, taken away by us.
+"""What Chalice made: functions, schedules, roles, layers. Here they are changed alone, and deleted.
 
-`chalice delete` knows only what its last successful deploy listed, and fails for ever on what
-somebody deleted before; a teardown must be able to go on after both.
+`chalice delete` knows only the list of its last successful deploy, and always fails if a resource
+of the list is missing. Deleting a stage must work in both cases.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ _GONE = {"ResourceNotFoundException", "NoSuchEntity", "NotFoundException"}
 
 
 def delete(aws: Aws, project: Project, deployed: dict[str, Any]) -> str:
-    """Delete functions, schedules, roles, layers and APIs of the stage, as far as they exist."""
+    """Delete the functions, schedules, roles, layers and APIs of the stage that exist."""
     listed = deployed["resources"]
     functions = {each.name for each in project.functions}
     functions |= {each["lambda_arn"].split(":")[-1] for each in listed if "lambda_arn" in each}
@@ -54,7 +54,7 @@ def prune_layers(aws: Aws, project: Project, *, keep: Collection[str]) -> int:
 
 
 def layer_digest(aws: Aws, arn: str) -> str:
-    """Tells one content of a layer from another. Empty if this version is deleted."""
+    """The digest of a layer version. Empty if the version is deleted."""
     try:
         found = aws.client("lambda").get_layer_version_by_arn(Arn=arn)
     except ClientError as error:
@@ -73,7 +73,7 @@ def have_secrets(aws: Aws, project: Project, versions: Mapping[str, str]) -> boo
 
 
 def take_secrets(aws: Aws, project: Project, versions: Mapping[str, str]) -> None:
-    """Tell functions whose secrets changed, which gives them new containers; wait for that."""
+    """Change SECRETS_VERSION of functions whose secrets changed; they get new containers."""
     api = aws.client("lambda")
     for function in project.functions:
         now = variables(aws, function.name)
@@ -89,7 +89,7 @@ def take_secrets(aws: Aws, project: Project, versions: Mapping[str, str]) -> Non
 def put(
     aws: Aws, name: str, *, code: bytes, architectures: Sequence[str], **configuration: Any
 ) -> None:
-    """Give a function another configuration and other code; wait for that."""
+    """Change a function's configuration and code, and wait until both are active."""
     api = aws.client("lambda")
     updated = api.get_waiter("function_updated_v2")
     updated.wait(FunctionName=name)

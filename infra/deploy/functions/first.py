@@ -1,4 +1,4 @@
-"""The function `maintain`, brought up to date before all others: it migrates for them.
+"""Updates the function `maintain` before all others, because it migrates for them.
 
 Chalice deploys all functions at once, so new code would serve before its tables are there. This
 updates the one function as Chalice then updates all.
@@ -15,7 +15,7 @@ from infra.deploy.project import Function
 from infra.package.zips import Zips
 
 POLICY_SECONDS = 15.0
-"""How long a change of a role usually takes to be known everywhere."""
+"""How long AWS usually needs to apply a change of a role everywhere."""
 
 
 def is_there(aws: Aws, function: Function) -> bool:
@@ -41,7 +41,7 @@ def update(
     runtime: str,
     architecture: str,
 ) -> None:
-    """Give the function the new code, its dependencies, settings and rights; wait for that."""
+    """Update code, dependencies, settings and rights of the function, and wait for that."""
     _permit(aws, role, json.loads(policy))
     api = aws.client("lambda")
     published = api.publish_layer_version(

@@ -1,4 +1,4 @@
-"""The functions' log groups: made by us, so that they have an end and a key from the start."""
+"""The functions' log groups. The deploy makes them, with retention and key from the start."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +7,7 @@ from infra.deploy.aws import Aws
 
 
 def ensure(aws: Aws, groups: Iterable[str], *, days: int, key_arn: str) -> str:
-    """Have each group, with its retention and its key."""
+    """Make each group, and set its retention and its key."""
     api = aws.client("logs")
     names = list(groups)
     changed = 0
@@ -26,7 +26,7 @@ def ensure(aws: Aws, groups: Iterable[str], *, days: int, key_arn: str) -> str:
 
 
 def delete(aws: Aws, groups: Iterable[str]) -> str:
-    """Delete the groups that are there."""
+    """Delete the groups that exist."""
     api = aws.client("logs")
     doomed = [name for name in groups if _find(api, name) is not None]
     for name in doomed:

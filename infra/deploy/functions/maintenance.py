@@ -1,4 +1,4 @@
-"""The function inside the network that does what we cannot do from outside."""
+"""Invokes `maintain`: it runs in the VPC, and does what the deploy cannot do from outside."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def invoke(aws: Aws, function: str, payload: dict[str, Any]) -> dict[str, Any]:
         said = body.get("errorMessage") if isinstance(body, dict) else None
         raise Stopped(f"{task} failed: {said or 'no reason given'}. {_look(aws, function)}")
     if not isinstance(body, dict):
-        raise Stopped(f"{task} gave no answer that we know. {_look(aws, function)}")
+        raise Stopped(f"{task} gave an unknown answer. {_look(aws, function)}")
     return body
 
 

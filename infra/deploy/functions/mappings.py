@@ -7,13 +7,13 @@ from infra.deploy.aws import Aws
 
 BATCH = 100
 WINDOW_SECONDS = 1
-SETTLE_SECONDS = 600  # network interfaces are made for the first ones
+SETTLE_SECONDS = 600  # AWS makes network interfaces for the first mappings
 EVERY = 5.0
 _SETTLED = ("Enabled", "Disabled")
 
 
 class Mappings:
-    """The mappings of one function. All of them are ours: nobody else triggers it by a queue."""
+    """The mappings of one function. No other code makes mappings for it."""
 
     def __init__(self, aws: Aws, function: str, progress: Callable[[str], None]) -> None:
         self._aws = aws
@@ -61,7 +61,7 @@ class Mappings:
         return f"{len(missing)} made, {len(changed)} changed, {len(surplus)} removed"
 
     def problems(self) -> dict[str, str]:
-        """What AWS says of the last batch of each queue, where it was not all right.
+        """AWS's message about the last batch of each queue that had a problem.
 
         A mapping that cannot connect may read `Enabled` all the same.
         """
@@ -69,7 +69,7 @@ class Mappings:
         return {queue: said for queue, said in results.items() if said.startswith("PROBLEM")}
 
     def delete(self) -> str:
-        """Delete all, and wait until they are gone: they hold network interfaces."""
+        """Delete all, and wait until they are deleted, because they hold network interfaces."""
         self._settle()
         found = self._all()
         for each in found:
@@ -78,7 +78,7 @@ class Mappings:
         return f"{len(found)} deleted"
 
     def _settle(self) -> None:
-        """Wait until none is in the middle of something: AWS refuses to change it then."""
+        """Wait until no mapping is being changed: AWS refuses further changes until then."""
 
         def settled() -> bool:
             found = self._all()

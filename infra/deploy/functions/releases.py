@@ -1,7 +1,7 @@
-"""The last deploys of a stage: what `make rollback` needs to put one of them back.
+"""The last deploys of a stage: what `make rollback` needs to restore one.
 
 Kept in the artifacts bucket: the functions' code, and for each function its layer and the settings
-that belong to its code. What belongs to the place stays as it is: addresses and secrets.
+that belong to its code. Addresses and secrets belong to the stage and are not kept.
 """
 
 import base64
@@ -50,7 +50,7 @@ class Version(BaseModel):
         )
 
     def is_same(self, other: "Version | None") -> bool:
-        """Whether another one has the same code and layer, whatever its settings are."""
+        """Whether another one has the same code and layer; settings may differ."""
         return other is not None and (self.code, self.layers) == (other.code, other.layers)
 
 
@@ -115,8 +115,8 @@ class Releases:
         return self._artifacts.load(_key(digest))
 
     def _repeats(self, newest: Release, before: Release) -> bool:
-        """Whether a deploy changed nothing. One that is tried again must not push out of the list
-        the release that a rollback is to reach. Its layer has another number all the same."""
+        """Whether a deploy changed nothing. A repeated deploy must not push the release before it
+        out of the list. Its layer has a new number, so contents are compared."""
         if newest.functions.keys() != before.functions.keys():
             return False
         digests = {arn: deployed.layer_digest(self._aws, arn) for arn in before.layers}

@@ -1,7 +1,7 @@
-"""Answers on sockets: what `$default` returns goes back only through a route response.
+"""Answers on sockets: API Gateway sends the result of `$default` only if the route has a response.
 
-Chalice makes the routes again at each deploy, makes no route response, and deploys the API's stage
-only the first time.
+Chalice makes the routes again at each deploy, without a route response, and deploys the API's
+stage only the first time.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ DEFAULT = "$default"
 
 
 def ensure(aws: Aws, api_id: str) -> str:
-    """Have answers, and have the stage serve the routes as they are now."""
+    """Add the route response, and deploy the routes to the stage."""
     api = aws.client("apigatewayv2")
     routes = api.get_routes(ApiId=api_id, MaxResults="100")["Items"]
     route = next(each for each in routes if each["RouteKey"] == DEFAULT)

@@ -1,8 +1,8 @@
-"""The two APIs: there before Chalice fills them, so that functions and policies can name them.
+"""The two APIs. They are made before Chalice runs, so that functions and policies can name them.
 
-Chalice would make them itself, but only then could anybody know their ids, and it keeps none of
-them when it fails later on. So they are made empty, found again by a tag, and put into Chalice's
-list of what exists.
+Chalice would make them itself, but then their ids would be known too late, and Chalice loses them
+if it fails later. So they are made empty, found again by a tag, and added to Chalice's list of
+resources.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ class Apis:
         return self._aws.client("apigatewayv2")
 
     def ensure(self, deployed: dict[str, Any]) -> dict[str, Any]:
-        """Chalice's list with both APIs, which exist now."""
+        """Make the APIs that are missing; return Chalice's list with both."""
         known = {each["name"]: each for each in deployed["resources"]}
         rest = self._existing_rest(known.get(REST, {}).get("rest_api_id")) or self._new_rest()
         socket = self._existing_socket(known.get(WEBSOCKET, {}).get("websocket_api_id"))
@@ -58,12 +58,12 @@ class Apis:
         return known[REST]["rest_api_id"], known[WEBSOCKET]["websocket_api_id"]
 
     def http_url(self, api_id: str) -> str:
-        """Where HTTP requests go; also where events are posted to."""
+        """The address for HTTP requests; that of the WebSocket API is for posts to sockets."""
         where = f"execute-api.{self._aws.region}.{self._aws.domain}"
         return f"https://{api_id}.{where}/{API_STAGE}"
 
     def socket_url(self, api_id: str) -> str:
-        """Where sockets are opened."""
+        """The address where clients open sockets."""
         return self.http_url(api_id).replace("https://", "wss://", 1)
 
     def found(self, deployed: dict[str, Any]) -> tuple[list[str], list[str]]:

@@ -1,7 +1,7 @@
-"""Domain names of one's own for the two APIs, so that clients never see an API's id.
+"""Custom domain names for the two APIs, so that clients never see an API's id.
 
-The names are made, mapped to the APIs and deleted here. Their DNS records are not: the zone may be
-anywhere, so the deploy prints what a record must point to.
+The names are made, mapped to the APIs and deleted here. DNS records are not, because the zone may
+be anywhere: the deploy prints what each record must point to.
 """
 
 import socket
@@ -16,7 +16,7 @@ from infra.deploy.gateway.apis import API_STAGE, TAG
 from infra.deploy.stages import Domains
 
 PAUSE_SECONDS = 30.0
-"""API Gateway makes and deletes one domain name of an account in this time."""
+"""API Gateway makes or deletes one domain name per account in this time."""
 TRIES = 5
 
 
@@ -43,7 +43,7 @@ class CustomDomains:
         socket_id: str,
         known: Callable[[str], bool] = resolves,
     ) -> str:
-        """Have the wanted names, mapped already if the APIs serve something.
+        """Make the wanted names, and map them if both APIs have a stage already.
 
         Raises Stopped for a name that DNS does not know yet.
         """
@@ -75,7 +75,7 @@ class CustomDomains:
         return f"{sum(self._delete(name) for name in self._ours())} deleted"
 
     def _ensure(self, name: str, certificate: str) -> str:
-        """Answers what the name's DNS record must point to."""
+        """Make the name if needed; return the target of its DNS record."""
         wanted = {
             "CertificateArn": certificate,
             "EndpointType": "REGIONAL",
@@ -103,7 +103,7 @@ class CustomDomains:
         return str(now["ApiGatewayDomainName"])
 
     def _serve(self, rest_id: str, socket_id: str) -> bool:
-        """Whether both APIs have their stage: before the first deploy ends they have none."""
+        """Whether both APIs have their stage. They get it during the first deploy."""
         rest = self._aws.client("apigateway").get_stages(restApiId=rest_id)["item"]
         sockets = self._api.get_stages(ApiId=socket_id)["Items"]
         return bool(rest and sockets)

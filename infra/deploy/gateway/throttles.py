@@ -1,7 +1,7 @@
-"""How much one stage may take of what API Gateway gives the account.
+"""The stage's share of the account's request rate in API Gateway.
 
 Requests, frames and posts to sockets share one rate of the account, usually 10,000 a second.
-Without these limits anybody could use it up over an open route, and no frame would be posted.
+Without these limits anybody could use it up over an open route, and posts to sockets would fail.
 """
 
 from infra.deploy.aws import Aws
@@ -10,7 +10,7 @@ from infra.deploy.stages import Throttles
 
 
 def ensure(aws: Aws, rest_id: str, socket_id: str, wanted: Throttles) -> str:
-    """Have both APIs answer 429 beyond these rates."""
+    """Make both APIs answer 429 beyond these rates."""
     aws.client("apigateway").update_stage(
         restApiId=rest_id,
         stageName=API_STAGE,

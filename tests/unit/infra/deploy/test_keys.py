@@ -62,7 +62,7 @@ class TestAdvance:
     def test_no_key_signs_before_others_could_fetch_it(self) -> None:
         held = keys.advance(keys.new_keys(0), 1000, TOKEN).keys
 
-        with pytest.raises(Stopped, match="others fetch the new keys: go on in 1 minute"):
+        with pytest.raises(Stopped, match="other services fetch the new keys: continue in 1 minute"):
             keys.advance(held, 1000 + PUBLIC_SECONDS + keys.MARGIN_SECONDS - 1, TOKEN)
         keys.advance(held, 1000 + PUBLIC_SECONDS + keys.MARGIN_SECONDS, TOKEN)
 
@@ -70,7 +70,7 @@ class TestAdvance:
         held = keys.advance(keys.new_keys(0), 0, TOKEN).keys
         held = keys.advance(held, 2 * HOUR, TOKEN).keys
 
-        with pytest.raises(Stopped, match="Too early, tokens of the old keys run out"):
+        with pytest.raises(Stopped, match="Too early, tokens of the old keys expire"):
             keys.advance(held, 2 * HOUR + TOKEN + keys.MARGIN_SECONDS - 1, TOKEN)
         assert len(keys.advance(held, 2 * HOUR + TOKEN + keys.MARGIN_SECONDS, TOKEN).keys) == 2
 
