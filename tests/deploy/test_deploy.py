@@ -559,7 +559,7 @@ class TestDestroy:
             ["destroy dev"],
             ["destroy dev", "data", ""],
         ):
-            with pytest.raises(Stopped, match=r"Not confirmed|Nobody is there"):
+            with pytest.raises(Stopped, match=r"Not confirmed|Run it in a terminal"):
                 Operator(deployed, *answers).destroy()
         assert len(client("lambda").list_functions()["Functions"]) == len(FUNCTIONS)
 
