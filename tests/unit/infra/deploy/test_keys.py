@@ -62,7 +62,7 @@ class TestAdvance:
     def test_no_key_signs_before_others_could_fetch_it(self) -> None:
         held = keys.advance(keys.new_keys(0), 1000, TOKEN).keys
 
-        with pytest.raises(Stopped, match="other services fetch .* continue in 1 minute"):
+        with pytest.raises(Stopped, match=r"other services fetch .* continue in 1 minute"):
             keys.advance(held, 1000 + PUBLIC_SECONDS + keys.MARGIN_SECONDS - 1, TOKEN)
         keys.advance(held, 1000 + PUBLIC_SECONDS + keys.MARGIN_SECONDS, TOKEN)
 
