@@ -131,7 +131,7 @@ lock: develop ## pin the newest versions of all requirements, with hashes
 	$(COMPILE) -o local/servers/requirements.txt local/servers/requirements.in
 	$(COMPILE) --allow-unsafe -o tests/deploy/scanner/requirements.txt tests/deploy/scanner/requirements.in
 	$(COMPILE) -o tests/clients/requirements.txt tests/clients/requirements.in
-	sed -i '1i # Complete: `pip install --no-deps -r requirements.txt`. The README says why, under "Working on it".' \
+	sed -i '1i # Complete: `pip install --no-deps -r requirements.txt`. docs/operations.md says why, under "Plain pip and plain Chalice".' \
 		requirements.txt
 	sed -i '/^# WARNING/,$$d' requirements*.txt infra/requirements.txt local/requirements.txt \
 		local/servers/requirements.txt tests/deploy/scanner/requirements.txt \

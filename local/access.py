@@ -1,5 +1,4 @@
-"""Who may do what, made from the scopes that routes, actions, `$connect` and events name and that
-roles have.
+"""Who may do what, made from the scopes of routes, actions, `$connect`, events and roles.
 
 `python -m local.access` writes docs/access.md.
 """
@@ -19,7 +18,7 @@ PATH = Path(__file__).parent.parent / "docs" / "access.md"
 YES, NO, UNKNOWN, REFUSED = "yes", "no", "401 unauthorized", "403 forbidden"
 PROGRAMS = {"granted": frozenset(USER_SCOPES), "openid": frozenset({"openid"})}
 HELD = {**SCOPES, **PROGRAMS, "sign-in page": frozenset({SIGN_IN})}
-"""The scopes of everybody who has a session that stands."""
+"""The scopes of each kind of caller with a valid session."""
 CALLERS = ("anonymous", *HELD, "service", "signed out", "suspended")
 APP = app.app
 
@@ -27,25 +26,25 @@ _INTRODUCTION = """\
 # Access
 
 Who may use each route, open a socket, use each action and get each event, and how others are
-answered. `python -m local.access` makes this page from the scopes that these name and those that
-[roles](../chalicelib/scopes.py) have. A test compares it with the code. Other tests make every
-call and cause every event as each kind of caller.
+answered. `python -m local.access` makes this page from the scopes of routes, actions and events
+and the scopes of [roles](../chalicelib/scopes.py). A test compares it with the code. Other tests
+make every call and cause every event as each kind of caller.
 
-*granted* is a program with every scope that a user can grant. *openid* is a program that may only
-learn who the user is; a token that was narrowed when it was refreshed is treated in the same way.
-*sign-in page* is the session of the page that asks users whether they agree. *service* is a program
-in its own name, by client credentials.
+*granted* is an OAuth client with every scope that a user can grant. *openid* is an OAuth client
+that may only learn who the user is; a token that was narrowed at a refresh is treated in the same
+way. *sign-in page* is the session of the page that asks users for consent. *service* is an OAuth
+client that acts in its own name, by client credentials.
 
-These rules hold in addition to scopes:
+These rules apply in addition to scopes:
 
-- To users who are not in a chat, it does not exist: 404 `chat_not_found`. All chats are between two
-  people, who cannot leave them: so far there are no former members.
-- Moderators can suspend and restore only users without a role: else 403 `forbidden`.
-- Nobody can suspend themselves, and no admin can take their own admin role: 409 `not_yourself`. The
-  last admin cannot delete their account: 409 `last_admin`. So there is always an admin.
-- The caller must still have the role when the act commits, whatever the access token says.
-- A program may do what its user agreed to and may still do themselves.
-- Suspending a user, and taking a role, ends all of their sessions at once. Signing in to a
+- To users who are not in a chat, the chat does not exist: 404 `chat_not_found`. All chats are
+  between two people, who cannot leave them. So there are no former members yet.
+- Moderators can suspend and restore only users without a role; otherwise 403 `forbidden`.
+- Users cannot suspend themselves, and admins cannot take their own admin role: 409 `not_yourself`.
+  The last admin cannot delete the account: 409 `last_admin`. So there is always an admin.
+- Staff must still have the role when the act commits, whatever the access token contains.
+- An OAuth client may do what its user agreed to, and only while the user may do it too.
+- Suspending a user, or taking a role, ends all sessions of the user at once. Signing in to a
   suspended account is answered with 403 `account_suspended`, if the password is right.
 """
 
@@ -76,7 +75,7 @@ def _routes() -> Iterator[str]:
 def _connect() -> Iterator[str]:
     yield "## Opening a socket"
     yield ""
-    yield "By a ticket or by a bearer token alike. When the session ends, its sockets close."
+    yield "With a ticket or with a bearer token. When the session ends, its sockets are closed."
     yield ""
     yield from _header("route", "scope", *CALLERS)
     yield _row("$connect", CONNECT.scope)
@@ -85,7 +84,7 @@ def _connect() -> Iterator[str]:
 def _actions() -> Iterator[str]:
     yield "## Actions"
     yield ""
-    yield "A caller who may not open a socket gets that answer here, too."
+    yield "A caller who may not open a socket gets the same answer here."
     yield ""
     yield from _header("action", "scope", *CALLERS)
     for name, action in sorted(ACTIONS.items()):
@@ -96,8 +95,8 @@ def _events() -> Iterator[str]:
     yield "## Events"
     yield ""
     yield "A socket gets an event if it was opened with the event's scope; events about the socket"
-    yield "itself need none. Events of the account go to our own clients only. A program's socket"
-    yield "makes nobody online, and holds back no push."
+    yield "itself need no scope. Events of the account do not go to OAuth clients. The socket of an"
+    yield "OAuth client does not make its user online, and stops no push."
     yield ""
     yield from _header("event", "scope", *CALLERS)
     for name, kind in sorted(EVENTS.items()):

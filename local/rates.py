@@ -21,74 +21,73 @@ Made by `python -m local.rates` from [limits/table.py](../chalicelib/limits/tabl
 each action and `$connect` has a class there; a test compares the two. `RATE_LIMITS` changes single
 buckets of a stage, as JSON: `{"register": {"address": [100, 900]}}`.
 
-"100 / 5 s" is a token bucket: 100 at once, and an empty one is full again after 5 seconds. Each
-request takes one token of every bucket that its class has for the caller, or of none: a refusal
-writes nothing. The buckets are in Redis, and the round trip that checks the session also takes of
-them. Without an answer, requests are refused with 503. An address is an IPv4 address or an IPv6
-network (/64), as API Gateway saw it.
+"100 / 5 s" is a token bucket: it holds 100 tokens, and an empty bucket is full again after 5
+seconds. A request takes one token from each bucket that its class has for the caller. If one of
+them is empty, the request is refused, takes no token and writes nothing. The buckets are in Redis.
+One round trip checks the session and takes the tokens. If Redis does not answer, requests are
+refused with 503. An address is an IPv4 address or an IPv6 network (/64), as API Gateway saw it.
 
-A program has buckets of its own for each user who let it in. What it uses up does not count against
-the user's own clients or other programs.
+An OAuth client has its own buckets for each of its users. What it uses does not count against the
+user's own apps or other OAuth clients.
 
-No class of a route or an action with a session has a bucket of the address: a signed-in user never
-waits for what others at the same address have used up.
+No class of a route or an action with a session has a bucket of the address. So a signed-in user
+never waits because of other people at the same address.
 
-A class with a target counts by what a request is about: a chat, for each sender apart, so that
-nobody uses up what others need; or an account that somebody tries to sign in to.
+A class with a target counts by the object of a request. For messages it is a chat, counted apart
+for each sender, so that no sender uses up what others need. For sign-ins it is the account.
 """
 
 _ANSWERS = """\
 ## What a client sees
 
-- Beyond a limit: 429 `rate_limited`, or an error frame of that code, with `retry_after` in seconds;
-  over HTTP also `Retry-After`. The OAuth endpoints say `"error": "temporarily_unavailable"` as
-  well, and pages are answered with a page.
-- On answers to requests that were counted: `RateLimit-Policy` and `RateLimit` as
-  draft-ietf-httpapi-ratelimit-headers-10 (27 September 2025) has them. Each policy is called after
-  class and kind: `RateLimit-Policy: "send-user";q=400;w=40` is the bucket, and
-  `RateLimit: "send-user";r=399;t=1` what is left of it and when there is more. Sign-in,
-  registration and refresh show them with 429 only.
-- A socket whose frames are refused is warned by each refusal. When it has gone on beyond the class
-  `refused`, it is closed. It may connect again with a new ticket.
-- On a socket, the buckets of user, session and chat are the same as over HTTP, and all sockets of a
-  user share them. API Gateway does not say whose a frame is. So the first frame that a function
-  instance sees of a socket takes two round trips to Redis; all later ones take one.
-- A valid ticket or access token takes nothing of `connect-refused`. So other people at the same
-  address cannot keep anybody out. An invalid one is refused with 401 or 403, and with 429 when that
+- Beyond a limit: 429 `rate_limited`, or an error frame with that code. Both have `retry_after` in
+  seconds; HTTP also has `Retry-After`. The OAuth endpoints add `"error":
+  "temporarily_unavailable"`, and pages answer with a page.
+- Answers to counted requests have `RateLimit-Policy` and `RateLimit`, as in
+  draft-ietf-httpapi-ratelimit-headers-10 (27 September 2025). A policy is named after class and
+  kind: `RateLimit-Policy: "send-user";q=400;w=40` is the bucket, and `RateLimit:
+  "send-user";r=399;t=1` says how many tokens are left and when there are more. Sign-in,
+  registration and refresh have them only with 429.
+- Each refusal of a frame is a warning. If the socket continues beyond the class `refused`, it is
+  closed. It may connect again with a new ticket.
+- A socket uses the same buckets of user, session and chat as HTTP, and all sockets of a user share
+  them. API Gateway does not say which user sends a frame. So the first frame of a socket costs a
+  container two round trips to Redis; each later frame costs one.
+- A valid ticket or access token takes nothing from `connect-refused`. So other people at the same
+  address cannot lock anybody out. An invalid one is refused with 401 or 403, and with 429 if that
   bucket is empty.
 
-## Neighbours at an address
+## Other people at the same address
 
-Valid access and refresh tokens, programs with the right secret, valid codes, passkeys and ID
-tokens of Google have buckets of their own. No stranger at the same address can empty them. Only
-what turned out wrong is counted by address (`guess`, `refresh`, `passkey-answer`, `google`).
-Successes are counted by account (`sign-in`, `confirm`): only the right password, passkey or
-Google account takes of these. On the pages that programs send people to, signed-in users and
-browsers in which somebody has signed in before have buckets of their own (`page`), and the right
-password takes nothing there. [Decision 0033](decisions/0033-who-waits-behind-whom.md) has the
-whole table.
+Valid access and refresh tokens, clients with the right secret, valid codes, passkeys and ID tokens
+of Google have their own buckets. Strangers at the same address cannot empty them. Only wrong ones
+count by address (`guess`, `refresh`, `passkey-answer`, `google`). Successes count by account
+(`sign-in`, `confirm`): only the right password, passkey or Google account takes from these. On the
+OAuth pages, signed-in users, and browsers in which somebody has signed in before, have their own
+buckets (`page`), and the right password takes nothing. [Decision
+0033](decisions/0033-who-waits-behind-whom.md) has the whole table.
 
 ## Guessing at passwords without locking the owner out
 
-Guesses at an account use up what devices that it does not know may try: from one address, and from
-everywhere. From then on the right password is refused too, and that must not hit the
-owner. So a client sends `device_key` when it registers or signs in: a string of 22 characters or
-more that it made up at random and keeps. The account knows the keys of its last 20 devices for 180
-days. With a known key nothing counts but what this device itself did wrong: neither the guesses of
-others nor those from its own address keep it out. This is OWASP's device cookie without a cookie. A
-key opens nothing: a thief of it may guess ten times in 15 minutes, like anybody.
+Wrong passwords for an account use up what unknown devices may try: from one address, and from all
+addresses together. After that even the right password is refused from unknown devices. This must
+not happen to the owner. So a client sends `device_key` when it registers or signs in: a random
+string of 22 characters or more that it keeps. The account knows the keys of its last 20 devices
+for 180 days. For a known device, only its own wrong passwords count, and neither the guesses of
+others nor its address lock it out. This is OWASP's device cookie without a cookie. A key gives no
+access: a thief of the key may guess ten times in 15 minutes.
 
 An owner on a new device shares the buckets of strangers, which get a token every half a minute. To
-keep the bucket of all strangers together empty takes guesses from at least three addresses, without
-a pause. A new password
-set by a mailed link forgives what was counted, from everywhere and from the address that it is set
-from, right passwords too. Signed-in sessions are never touched by any of this.
+keep the bucket for all strangers empty, an attacker must guess without a pause from at least three
+addresses. If the owner sets a new password by a mailed link, the counts of the account and of the
+owner's address are reset. Limits of guesses never affect signed-in sessions.
 
-An account has two names. What is guessed at one of them counts for both, but the other name is then
-answered as if the password were wrong, after the same work, and an unknown account is answered
-alike: 429 would tell that two names are one person's, or that there is an account.
+An account has two names, the username and the verified address. Guesses at one name count for
+both. If the limit is reached by the other name, the answer is the same as for a wrong password,
+after the same work, and the same as for an unknown account. An answer of 429 would show that two
+names belong to one person, or that an account exists.
 
-If Redis loses its data, buckets are full again and devices unknown until their next sign-in.
+If Redis loses its data, buckets are full again, and devices are unknown until their next sign-in.
 """
 
 
@@ -117,8 +116,8 @@ def _bucket(bucket: Bucket | None) -> str:
 def _members() -> Iterator[str]:
     yield "## Routes and actions"
     yield ""
-    yield "All others are of class `default`, or `anonymous` without a session. Each frame also"
-    yield "takes a token of `frame`, which belongs to its socket alone."
+    yield "All others have the class `default`, or `anonymous` without a session. Each frame also"
+    yield "takes a token of `frame`, a bucket of the socket."
     yield ""
     yield "| class | |"
     yield "|---|---|"

@@ -1,1 +1,1 @@
-"""Brings a stage to AWS, and takes it away again."""
+"""Deploys a stage to AWS, and removes it."""

@@ -9,23 +9,24 @@ from typing import Any, get_args
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.scopes import Role
-from infra.deploy import maintenance, stages
+from infra.deploy import stages
 from infra.deploy.aws import told
+from infra.deploy.commands.deploy import Deploy
+from infra.deploy.commands.destroy import Destroy
+from infra.deploy.commands.rollback import Rollback
+from infra.deploy.commands.rotate import Rotate
 from infra.deploy.console import Console
-from infra.deploy.deploy import Deploy
-from infra.deploy.destroy import Destroy
 from infra.deploy.errors import Stopped
+from infra.deploy.functions import maintenance
 from infra.deploy.place import Place
-from infra.deploy.rollback import Rollback
-from infra.deploy.rotate import Rotate
 from infra.smoke import Smoke
 
-AGAIN = "Once the cause is gone, run the same command again: what is done stays done."
+AGAIN = "When the cause is fixed, run the same command again. It continues where it stopped."
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; a failure ends with a sentence that says what to do."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the lock has to be given back
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the lock is released
     given = _parser().parse_args(arguments)
     console = Console()
     try:
@@ -66,7 +67,7 @@ def _run(given: argparse.Namespace, console: Console) -> None:
 
 
 def redrive(place: Place, limit: int) -> None:
-    """Have pushes that were laid aside tried again."""
+    """Put dead pushes back into their queues."""
     place.check()
     order = {"task": "redrive", "limit": limit}
     answer = maintenance.invoke(place.aws, place.project.function("maintain").name, order)
@@ -74,7 +75,7 @@ def redrive(place: Place, limit: int) -> None:
 
 
 def grant(place: Place, username: str, role: str) -> None:
-    """Give a user a role, as the first admin gets theirs."""
+    """Give a user a role. The first admin is made like this."""
     place.check()
     order = {"task": "grant", "username": username, "role": role}
     answer = maintenance.invoke(place.aws, place.project.function("maintain").name, order)
@@ -89,7 +90,7 @@ def smoke(place: Place, push_token: str) -> None:
 
 
 def register(place: Place, client: dict[str, Any]) -> None:
-    """Register a program of others, and show its secret this once."""
+    """Register an OAuth client, and show its secret once."""
     place.check()
     order = {"task": "oauth-client", "client": client}
     answer = maintenance.invoke(place.aws, place.project.function("maintain").name, order)
@@ -100,8 +101,8 @@ def register(place: Place, client: dict[str, Any]) -> None:
 
 
 def let_consume(place: Place, name: str, events: list[str], *, remove: bool) -> None:
-    """Give a service an account to consume events with, all if none is named, and show its password
-    this once; or take it away."""
+    """Give a service an account that consumes these events (all if none is named), and show its
+    password once. With `remove`, delete the account and its queue."""
     place.check()
     order = {"task": "event-consumer", "consumer": name, "remove": remove}
     if events:

@@ -1,4 +1,4 @@
-"""The account that we work in: clients, and waiting for it."""
+"""AWS clients for the stage's account, and waiting for AWS."""
 
 import time
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class Aws:
 
     @cached_property
     def account(self) -> str:
-        """Whose credentials these are."""
+        """The account of the credentials."""
         return str(self.client("sts").get_caller_identity()["Account"])
 
     @property
@@ -78,7 +78,7 @@ def code_of(error: ClientError) -> str:
 
 
 def told(error: BotoCoreError | ClientError) -> str:
-    """What AWS, or the way to it, said; with what helps most often."""
+    """The error in a sentence, and the most frequent remedy."""
     if isinstance(error, ClientError):
         operation = getattr(error, "operation_name", "a call")
         message = error.response.get("Error", {}).get("Message", "")

@@ -9,7 +9,7 @@ from infra.deploy.errors import Stopped
 
 
 class Console:
-    """Prints what goes on, and asks before what cannot be undone."""
+    """Prints the progress, and asks before an act that cannot be undone."""
 
     def __init__(
         self,
@@ -27,13 +27,13 @@ class Console:
         print(text, file=self._stream, flush=True)
 
     def progress(self, text: str) -> None:
-        """Say how far a step is, once for each text."""
+        """Print the progress of a step, but not the same text twice in a row."""
         if text != self._said:
             self._said = text
             self.say(f"          {text}")
 
     def run(self, steps: "list[tuple[str, Callable[[], str]]]") -> None:
-        """Run steps in turn, each answering what it found or did. The first failure ends it."""
+        """Run steps in turn; each returns its result as text. The first failure ends the run."""
         for number, (name, step) in enumerate(steps, start=1):
             title = f"  [{number:2}/{len(steps)}] {name}"
             self._said = ""
@@ -50,10 +50,10 @@ class Console:
             self.say(f"{title}: {outcome}, {self._clock() - started:.0f} s")
 
     def confirm(self, question: str, *, word: str = "yes") -> None:
-        """Go on only if the operator types the word. Raises Stopped otherwise."""
+        """Continue only if the operator types the word. Raises Stopped otherwise."""
         try:
             answer = self._ask(f"{question}\n  Type {word!r} to go on: ")
         except EOFError:
-            raise Stopped("Nobody is there to answer. Run the command in a terminal.") from None
+            raise Stopped("This command asks a question. Run it in a terminal.") from None
         if answer.strip() != word:
             raise Stopped("Not confirmed: nothing of this was done.")

@@ -2,4 +2,4 @@
 
 
 class Stopped(Exception):
-    """A step cannot go on; the text says why, and what the operator can do."""
+    """A step cannot continue; the text says why, and what the operator can do."""

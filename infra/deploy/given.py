@@ -1,11 +1,11 @@
-"""What a deploy finds out about a stage and hands on: to stacks, policies and functions."""
+"""What a deploy learns about a stage and gives to stacks, policies and functions."""
 
-from infra.deploy.apis import REST_NAME
+from infra.deploy.gateway.apis import REST_NAME
 from infra.deploy.place import Place
 
 
 def parameters(place: Place, what: str, concurrency: str) -> dict[str, str]:
-    """Parameters of a stack that nobody chooses."""
+    """Parameters of a stack that no stage chooses."""
     of_stage = {"Stage": place.stage.name}
     if what == "network":
         return of_stage
@@ -25,7 +25,7 @@ def parameters(place: Place, what: str, concurrency: str) -> dict[str, str]:
 
 
 def blanks(place: Place) -> dict[str, str]:
-    """What is filled into the policies."""
+    """The values of the placeholders in policies."""
     sender = place.stage.settings.get("MAIL_FROM", "")
     return {
         **place.network,

@@ -1,4 +1,4 @@
-"""The keys that tokens are signed with: made here, rotated in three phases.
+"""The signing keys of tokens: made here, and rotated in three phases.
 
 A key set is what the setting JWT_KEYS holds: the first key of an algorithm signs, all of them
 verify. The times of the phases stand in the keys themselves, as members that RFC 7517 lets readers
@@ -17,7 +17,7 @@ from chalicelib.edge.headers import PUBLIC_SECONDS
 from infra.deploy.errors import Stopped
 
 MARGIN_SECONDS = 10 * 60
-"""For clocks that differ, and for functions to take the new keys."""
+"""For clocks that differ, and for functions to read the new keys."""
 
 ADDED, FIRST = "parley_added_at", "parley_first_at"
 
@@ -25,7 +25,7 @@ PUBLIC = {
     "EC": ("kty", "crv", "x", "y", "alg", "use", "kid"),
     "RSA": ("kty", "n", "e", "alg", "use", "kid"),
 }
-"""Members of a key that say nothing of its private half (RFC 7518, section 6)."""
+"""Members of a key that are public (RFC 7518, section 6)."""
 
 Key = dict[str, Any]
 
@@ -49,12 +49,12 @@ def new_keys(now: float) -> list[Key]:
 
 
 def completed(keys: list[Key], now: float) -> list[Key]:
-    """The same keys, and one of each kind that has none."""
+    """The same keys, and a new key of each kind that is missing."""
     return [*keys, *(key for key in new_keys(now) if not _kinds(keys)[key["kty"]])]
 
 
 def read(jwks: str) -> list[Key]:
-    """The keys of a set. Raises Stopped, which says nothing of them."""
+    """The keys of a set. Raises Stopped without showing them."""
     try:
         keys = json.loads(jwks)["keys"]
         if not keys or any(not {"kid", "kty", "d"} <= key.keys() for key in keys):
@@ -88,7 +88,7 @@ def advance(keys: list[Key], now: float, token_seconds: int) -> Rotation:
 
 
 def stamped(keys: list[Key], now: float) -> list[Key]:
-    """The same phase, beginning now: the functions had not taken it yet."""
+    """The same phase, starting now, because the functions had not read the keys yet."""
     return [key for group in _kinds(keys).values() for key in _stamped(group, now)]
 
 
@@ -98,20 +98,20 @@ def _advance(keys: list[Key], fresh: Key, now: float, token_seconds: int) -> Rot
         return Rotation(
             _stamped(keys, now) if by_hand else [*keys, fresh],
             "1 of 3: new keys are published, and sign nothing yet",
-            f"Others must fetch them before they sign: go on in {_minutes(_wait_added())}.",
+            f"Others must fetch them before they sign: continue in {_minutes(_wait_added())}.",
         )
     if len(keys) > 2:
-        raise Stopped("JWT_KEYS has more than two keys of a kind: that is no state of a rotation.")
+        raise Stopped("JWT_KEYS has more than two keys of a kind: a rotation never has that.")
     first, second = keys
     if FIRST not in first or second.get(ADDED, 0) >= first[FIRST]:
-        _insist(second.get(ADDED, now), _wait_added(), now, "others fetch the new keys")
+        _insist(second.get(ADDED, now), _wait_added(), now, "other services fetch the new keys")
         return Rotation(
             [{**second, FIRST: int(now)}, first],
             "2 of 3: the new keys sign, the old ones still verify",
-            f"Tokens of the old ones must end: go on in {_minutes(_wait_first(token_seconds))}.",
+            f"Old tokens must expire: continue in {_minutes(_wait_first(token_seconds))}.",
         )
-    _insist(first[FIRST], _wait_first(token_seconds), now, "tokens of the old keys run out")
-    return Rotation([first], "3 of 3: the old keys are gone", "The rotation is complete.")
+    _insist(first[FIRST], _wait_first(token_seconds), now, "tokens of the old keys expire")
+    return Rotation([first], "3 of 3: the old keys are removed", "The rotation is complete.")
 
 
 def _stamped(keys: list[Key], now: float) -> list[Key]:
@@ -133,7 +133,7 @@ def _wait_first(token_seconds: int) -> int:
 def _insist(since: float, seconds: int, now: float, while_: str) -> None:
     left = since + seconds - now
     if left > 0:
-        raise Stopped(f"Too early, {while_}: go on in {_minutes(left)}.")
+        raise Stopped(f"Too early, {while_}: continue in {_minutes(left)}.")
 
 
 def _minutes(seconds: float) -> str:

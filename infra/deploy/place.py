@@ -6,12 +6,12 @@ from pathlib import Path
 
 import boto3
 
-from infra.deploy.apis import TAG, Apis
 from infra.deploy.aws import Aws
+from infra.deploy.cloudformation.stacks import Stack
 from infra.deploy.console import Console
 from infra.deploy.errors import Stopped
+from infra.deploy.gateway.apis import TAG, Apis
 from infra.deploy.project import ROOT, Function, Project
-from infra.deploy.stacks import Stack
 from infra.deploy.stages import Stage
 from infra.deploy.state import Artifacts
 from infra.deploy.vault import Vault, digest
@@ -27,8 +27,8 @@ SECRETS = {
     "AdminSecretArn": ("POSTGRES_ADMIN_URL",),
     "BrokerAdminSecretArn": ("BROKER_ADMIN",),
 }
-"""What functions read settings from: outputs of the data stack, and the settings in each. Which
-function reads which of them is what its policy allows."""
+"""The secrets that functions read: outputs of the data stack, and the settings in each. A function
+reads those that its policy allows."""
 
 
 class Place:
@@ -49,24 +49,24 @@ class Place:
         stage = self.stage
         if not stage.account:
             raise Stopped(
-                f"infra/stages.toml: {stage.name}.account is empty. Write down the account that "
-                "this stage belongs to: aws sts get-caller-identity --query Account"
+                f"infra/stages.toml: {stage.name}.account is empty. Write the account of "
+                "this stage there: aws sts get-caller-identity --query Account"
             )
         chosen = boto3.Session().region_name
         if chosen and chosen != stage.region:
             raise Stopped(
                 f"The environment or the profile names {chosen}, and {stage.name} is in "
-                f"{stage.region}. If that is meant: AWS_REGION={stage.region}"
+                f"{stage.region}. To use that region: AWS_REGION={stage.region}"
             )
         if self.aws.account != stage.account:
             raise Stopped(
                 f"These credentials belong to account {self.aws.account}, and {stage.name} to "
-                f"{stage.account}. Nothing was touched."
+                f"{stage.account}. Nothing was changed."
             )
         return f"account {stage.account}, {stage.region}"
 
     def stack(self, what: str) -> Stack:
-        """One of the stage's stacks; what holds something is protected as the databases are."""
+        """One of the stage's stacks. Stacks with data are protected if the databases are."""
         protected = what != "watch" and self.stage.is_protected
         return Stack(self.aws, self.console, self.project.named(what), protected=protected)
 
@@ -111,7 +111,7 @@ class Place:
 
     @property
     def secrets_versions(self) -> Mapping[str, str]:
-        """By function: changes whenever one of its secrets does."""
+        """For each function a text that changes when one of its secrets changes."""
         vault = Vault(self.aws)
         versions = {arn: vault.version(arn) for each in SECRETS if (arn := self.data[each])}
         return {
@@ -128,7 +128,7 @@ class Place:
 
 
 def check_target(stage: Stage, warn: Callable[[str], None]) -> None:
-    """Refuse a runtime that nothing can be packaged for, before anything is made for it."""
+    """Refuse a runtime that cannot be packaged for, before anything is made."""
     try:
         target = Target.of(stage.architecture, stage.python)
     except TargetRefused as problem:
@@ -139,10 +139,10 @@ def check_target(stage: Stage, warn: Callable[[str], None]) -> None:
 
 
 FEW = 50
-"""Below this, an account runs so few functions at once that requests are refused in daily use."""
+"""With less than this, an account refuses requests in daily use."""
 
 UNRESERVED = 100
-"""AWS keeps so much of an account's concurrency for functions without a share."""
+"""AWS keeps this much of an account's concurrency unreserved."""
 
 
 def concurrency(aws: Aws) -> int:
@@ -152,10 +152,10 @@ def concurrency(aws: Aws) -> int:
 
 
 def check_concurrency(place: Place) -> bool:
-    """Whether functions get the shares that .chalice/config.json reserves for them.
+    """Whether the account has the concurrency that .chalice/config.json reserves.
 
-    A protected stage that cannot have them is refused, before anything is half done. Another one
-    does without: it shares what the account has.
+    If it has not, a protected stage is refused before anything is changed. Another stage is
+    deployed without reservations.
     """
     reserved = sum(each.concurrency or 0 for each in place.project.functions)
     limit = concurrency(place.aws)

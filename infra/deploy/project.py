@@ -1,4 +1,4 @@
-"""What .chalice/ says of the functions, and its copy for one deploy with the blanks filled in."""
+"""The configuration of the functions in .chalice/, and its filled-in copy for one deploy."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ class Project:
         return [
             Function(
                 key=key,
-                # Chalice calls the function of the REST API after the stage alone.
+                # Chalice names the function of the REST API after the stage only.
                 name=self.named("" if key == "api_handler" else key),
                 memory=given["lambda_memory_size"],
                 timeout=given["lambda_timeout"],
@@ -64,7 +64,7 @@ class Project:
         return f"{APP}-{self.stage}-{what}" if what else f"{APP}-{self.stage}"
 
     def policy(self, function: Function) -> dict[str, Any]:
-        """A function's policy, with its blanks."""
+        """A function's policy, with its placeholders."""
         return dict(json.loads((self._folder / function.policy).read_text()))
 
     def secrets(self, function: Function) -> list[str]:
@@ -75,7 +75,7 @@ class Project:
         return [each.strip("${}") for each in statement["Resource"]]
 
     def filled_policy(self, function: Function, values: Mapping[str, str]) -> str:
-        """A function's policy without blanks. Raises Stopped where a value is missing."""
+        """A function's policy with values filled in. Raises Stopped if a value is missing."""
         text = Template((self._folder / function.policy).read_text())
         quoted = {name: json.dumps(value)[1:-1] for name, value in values.items()}
         try:

@@ -1,4 +1,4 @@
-"""Stages: what infra/stages.toml says of them, checked."""
+"""Stages: infra/stages.toml, validated."""
 
 import tomllib
 from pathlib import Path
@@ -28,7 +28,7 @@ GIVEN = frozenset(
         "SECRETS_VERSION", "SECRETS_URL",
     }
 )  # fmt: skip
-"""Settings whose values the deploy knows better."""
+"""Settings that the deploy sets; a stage cannot."""
 
 SECRET = frozenset(
     {
@@ -40,7 +40,7 @@ SECRET = frozenset(
 
 
 def _text(value: object) -> object:
-    """CloudFormation and Lambda know only text."""
+    """CloudFormation and Lambda accept only text."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else value
@@ -50,7 +50,7 @@ Text = Annotated[str, BeforeValidator(_text)]
 
 
 class Throttles(BaseModel):
-    """Requests and frames that the two APIs take: a second, and at once.
+    """Requests and frames that the two APIs accept: per second, and in a burst.
 
     Posts to sockets come out of the same 10,000 a second of the account: these must leave room.
     """
@@ -118,7 +118,7 @@ class Stage(BaseModel):
             if name in GIVEN or name.startswith("AWS_"):
                 raise ValueError(f"{name} is set by the deploy")
             if name != name.upper() or name.lower() not in Settings.model_fields:
-                raise ValueError(f"{name} is no setting; README.md lists them")
+                raise ValueError(f"{name} is no setting; docs/configuration.md lists them")
         try:
             Settings.model_validate({k.lower(): value for k, value in given.items() if value})
         except ValidationError as error:
@@ -137,12 +137,12 @@ class Stage(BaseModel):
 
     @property
     def is_protected(self) -> bool:
-        """Whether databases and stacks refuse to be deleted; as infra/data.yaml has it, they do."""
+        """Whether databases and stacks cannot be deleted; the default of infra/data.yaml is yes."""
         return self.data.get("DeletionProtection", "true") == "true"
 
     @property
     def access_token_seconds(self) -> int:
-        """How long the access tokens of this stage live."""
+        """The lifetime of this stage's access tokens, in seconds."""
         default = Settings.model_fields["access_token_seconds"].default
         return int(self.settings.get("ACCESS_TOKEN_SECONDS", default))
 

@@ -1,4 +1,4 @@
-"""What a deploy leaves for the next one, in the stage's artifacts bucket."""
+"""What a deploy keeps for the next one, in the stage's artifacts bucket."""
 
 import getpass
 import json
@@ -42,7 +42,7 @@ class Artifacts:
         return f"https://{self.bucket}.{where}/templates/{name}"
 
     def load(self, key: str) -> bytes:
-        """What is kept under a key; nothing if there is none."""
+        """The bytes under a key; empty if there are none."""
         try:
             body = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"]
         except ClientError as error:
@@ -52,16 +52,16 @@ class Artifacts:
         return bytes(body.read())
 
     def save(self, key: str, content: bytes) -> None:
-        """Keep something for other machines."""
+        """Store bytes under a key."""
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=content)
 
     def drop(self, key: str) -> None:
-        """Keep it no longer."""
+        """Delete the bytes under a key."""
         self._s3.delete_object(Bucket=self.bucket, Key=key)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep others out of the stage. Raises Stopped if somebody is in it."""
+        """Lock the stage. Raises Stopped if another run has locked it."""
         holder = {
             "who": f"{getpass.getuser()} on {socket.gethostname()}",
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -74,17 +74,17 @@ class Artifacts:
             other = json.loads(self._get(LOCK) or "{}")
             raise Stopped(
                 f"{other.get('who', 'Somebody')} works on this stage since {other.get('since')}. "
-                "If that is over, or was killed: "
+                "If that run has ended or was killed: "
                 f"aws s3 rm s3://{self.bucket}/{LOCK} --region {self._aws.region}"
             ) from None
         try:
             yield
         finally:
-            with suppress(self._s3.exceptions.NoSuchBucket):  # it may be what was deleted
+            with suppress(self._s3.exceptions.NoSuchBucket):  # this run may have deleted it
                 self._s3.delete_object(Bucket=self.bucket, Key=LOCK)
 
     def delete(self) -> str:
-        """Delete the bucket with everything in it, all versions too. Fine if it is gone."""
+        """Delete the bucket and all versions in it. Does nothing if there is no bucket."""
         try:
             count = self._empty()
             self._s3.delete_bucket(Bucket=self.bucket)

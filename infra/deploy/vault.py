@@ -25,7 +25,7 @@ class Vault:
         self._api = aws.client("secretsmanager")
 
     def read(self, arn: str) -> dict[str, Any]:
-        """What a secret holds; empty if it holds nothing yet."""
+        """The settings in a secret; empty if it has no value yet."""
         try:
             text = self._api.get_secret_value(SecretId=arn)["SecretString"]
         except ClientError as error:
@@ -45,7 +45,7 @@ class Vault:
         self._api.put_secret_value(SecretId=arn, SecretString=json.dumps(held))
 
     def fill_jwt(self, arn: str, public_arn: str, now: float) -> str:
-        """Put signing keys into the secret where there are none; publish what verifies them."""
+        """Put signing keys into the secret if there are none, and publish their public keys."""
         held = self.read(arn)
         given = keys.read(held[JWT]) if held.get(JWT) else []
         whole = keys.completed(given, now)
@@ -56,19 +56,19 @@ class Vault:
         return "JWT keys kept"
 
     def write_jwt(self, arn: str, public_arn: str, whole: list[keys.Key]) -> None:
-        """Keep a key set. Functions that only verify tokens get its public halves."""
+        """Store a key set. Functions that only verify tokens get its public keys."""
         self.write(arn, {**self.read(arn), JWT: keys.write(whole)})
         self.publish_jwt(public_arn, whole)
 
     def publish_jwt(self, public_arn: str, whole: list[keys.Key]) -> None:
-        """Finishes what an earlier run may have begun."""
+        """Store the public keys, if an earlier run did not."""
         held, halves = self.read(public_arn), keys.public(whole)
         if held.get(JWT_PUBLIC) != halves:
             self.write(public_arn, {**held, JWT_PUBLIC: halves})
 
     def fill_broker(self, arn: str, first_arn: str, url: str, generation: int) -> str:
-        """Say who administers the broker: at first the user that AWS made with it. A later
-        generation gets a new password, which `maintain` sets; until it has, both are kept."""
+        """Store the broker's administrator: at first the user that AWS made with the broker. A
+        later generation gets a new password, which `maintain` sets. Until then both are kept."""
         held = json.loads(self.read(arn).get(ADMIN) or "{}")
         if not held:
             first = self.read(first_arn)
@@ -82,7 +82,7 @@ class Vault:
         return "broker administrator stored"
 
     def settle_broker(self, arn: str) -> None:
-        """Forget the administrator's passwords of before: the broker has taken the last one."""
+        """Remove the administrator's old passwords: the broker has accepted the newest one."""
         held = json.loads(self.read(arn)[ADMIN])
         if len(held["passwords"]) > 1:
             self.write(arn, {ADMIN: json.dumps({**held, "passwords": held["passwords"][-1:]})})
@@ -105,19 +105,19 @@ class Vault:
         return "FCM credentials stored"
 
     def version(self, arn: str) -> str:
-        """Which version of a secret is read now."""
+        """The current version of a secret."""
         versions = self._api.describe_secret(SecretId=arn).get("VersionIdsToStages", {})
         current = (each for each in versions if "AWSCURRENT" in versions[each])
         return f"{arn} {next(current, '')}"
 
 
 def digest(versions: Sequence[str]) -> str:
-    """Changes whenever one of the secrets does: a new value makes new containers."""
+    """A text that changes when a secret changes, which makes new containers."""
     return hashlib.sha256("\n".join(versions).encode()).hexdigest()[:16]
 
 
 def service_account(path: Path) -> str:
-    """The text of a service account file. Raises Stopped if it is none; says nothing of it."""
+    """The text of a service account file. Raises Stopped, without its content, if it is not one."""
     try:
         account = json.loads(path.read_text())
     except OSError as error:

@@ -22,9 +22,9 @@ import pytest
 from botocore.exceptions import BotoCoreError
 
 from infra.deploy.aws import Aws
+from infra.deploy.commands.deploy import Deploy
+from infra.deploy.commands.destroy import Destroy
 from infra.deploy.console import Console
-from infra.deploy.deploy import Deploy
-from infra.deploy.destroy import Destroy
 from infra.deploy.place import SECRETS, Place
 from infra.deploy.project import ROOT, Project
 from infra.deploy.stages import Stage

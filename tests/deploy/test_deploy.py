@@ -14,9 +14,11 @@ from chalicelib.broker.pushes import PUSH_QUEUES
 from chalicelib.config import SettingsInvalid
 from chalicelib.identity import Identity
 from infra.deploy import __main__ as commands
-from infra.deploy import chalice, deploy, first, logs, maintenance, place
+from infra.deploy import place
+from infra.deploy.commands import deploy
+from infra.deploy.commands.rotate import Rotate
 from infra.deploy.errors import Stopped
-from infra.deploy.rotate import Rotate
+from infra.deploy.functions import chalice, first, logs, maintenance
 from infra.gateway import BINARY_TYPES, RESPONSES
 from tests.deploy.account import (
     ACCOUNT,
@@ -557,7 +559,7 @@ class TestDestroy:
             ["destroy dev"],
             ["destroy dev", "data", ""],
         ):
-            with pytest.raises(Stopped, match=r"Not confirmed|Nobody is there"):
+            with pytest.raises(Stopped, match=r"Not confirmed|Run it in a terminal"):
                 Operator(deployed, *answers).destroy()
         assert len(client("lambda").list_functions()["Functions"]) == len(FUNCTIONS)
 

@@ -1,4 +1,4 @@
-"""The README's lines for plain pip and plain Chalice work as they are printed (half a minute)."""
+"""The manual's lines for plain pip and plain Chalice work as they are printed (half a minute)."""
 
 import json
 import os
@@ -14,7 +14,9 @@ from infra.deploy.project import ROOT
 from infra.package.dependencies import pins
 
 (BLOCK,) = re.findall(
-    r"^```sh\n(export PIP_NO_DEPS.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.DOTALL
+    r"^```sh\n(export PIP_NO_DEPS.*?)^```$",
+    (ROOT / "docs/operations.md").read_text(),
+    re.M | re.DOTALL,
 )
 ENVIRONMENT, INSTALL, PACKAGE = (line.partition("#")[0].strip() for line in BLOCK.splitlines())
 
@@ -32,7 +34,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a line with the README's variables and this environment's programs."""
+    """Run a line with the manual's variables and this environment's programs."""
     programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return subprocess.run(

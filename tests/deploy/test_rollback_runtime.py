@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from bench.function import failure, message
-from infra.deploy.rollback import Rollback
+from infra.deploy.commands.rollback import Rollback
 from infra.package.bytecode import compile_beside
 from infra.package.staging import RECORD, code_digest, staged
 from infra.package.zips import Zips, build

@@ -1,0 +1,1 @@
+"""The two APIs in API Gateway: names, throttles, answers on sockets."""
