@@ -15,9 +15,9 @@ SERVE = $(PORTS) $(if $(SOCKET_PORT),--socket-port "$(SOCKET_PORT)") $(if $(DEV)
 
 .PHONY: run
 run: ## serve Parley at PORT, or 8000; DEV=1 to work on its code; Ctrl-C stops all of it
-	@$(PYTHON) local/bootstrap.py --check
+	@$(PYTHON) -m local.bootstrap --check
 	@$(PYTHON) -m local run --check $(SERVE)
-	@$(PYTHON) local/bootstrap.py
+	@$(PYTHON) -m local.bootstrap
 	@exec $(BIN)/python -m local run $(SERVE)
 
 .PHONY: demo
@@ -26,14 +26,14 @@ demo: setup ## fill two demo accounts and a chat into a Parley that runs already
 
 .PHONY: services
 services: ## start the servers alone, for `chalice local`; their addresses go to .local/services.env
-	@$(PYTHON) local/bootstrap.py --check
+	@$(PYTHON) -m local.bootstrap --check
 	@$(PYTHON) -m local services --check $(PORTS)
-	@$(PYTHON) local/bootstrap.py
+	@$(PYTHON) -m local.bootstrap
 	@exec $(BIN)/python -m local services $(PORTS)
 
 .PHONY: test
 test: ## install what is missing, then run every check and test; ONLY=g1 for tests with that in their names
-	@$(PYTHON) local/bootstrap.py --for tests
+	@$(PYTHON) -m local.bootstrap --for tests
 	@$(if $(ONLY),,$(MAKE) --no-print-directory lint)
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile $(if $(ONLY),-k "$(ONLY)") tests
 
@@ -139,17 +139,17 @@ lock: develop ## pin the newest versions of all requirements, with hashes
 
 .PHONY: setup develop
 setup:
-	@$(PYTHON) local/bootstrap.py
+	@$(PYTHON) -m local.bootstrap
 
 develop:
-	@$(PYTHON) local/bootstrap.py --for checks
+	@$(PYTHON) -m local.bootstrap --for checks
 
 CLOUD := .local/deploy-venv/bin/python -m infra.deploy
 
 .PHONY: cloud
 cloud:
 	@[ -n "$(STAGE)" ] || { echo "Which stage? For example: make $(MAKECMDGOALS) STAGE=dev"; exit 1; }
-	@$(PYTHON) local/bootstrap.py --for deploy
+	@$(PYTHON) -m local.bootstrap --for deploy
 
 .PHONY: lint
 lint:

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import psycopg
 
-from local import bootstrap
+from local.bootstrap import DEBIAN, debian
 from local.servers import guard
 
 HOST = "127.0.0.1"
@@ -115,7 +115,7 @@ class Peer:
     def running(self, users: int) -> Iterator["Peer"]:
         """Have it fetched, set up, started; stopped at the end."""
         for package in self.packages:
-            bootstrap.unpack_debian(package, "Leave out --against.")
+            debian.unpack(package, "Leave out --against.")
         self.folder.mkdir(parents=True)
         administration = self.database._replace(path="/postgres").geturl()
         with psycopg.connect(administration, autocommit=True) as connection:
@@ -219,7 +219,7 @@ class Ejabberd(Peer):
         return [erl, "-noinput", "+K", "true", "-mnesia", "dir", data, "-s", "ejabberd"]
 
     def environment(self) -> dict[str, str]:
-        places = [_place("usr/lib/erlang/lib"), bootstrap.DEBIAN / "usr/lib/erlang/lib"]
+        places = [_place("usr/lib/erlang/lib"), DEBIAN / "usr/lib/erlang/lib"]
         return {
             "LD_LIBRARY_PATH": str(_libraries()),
             "ERL_LIBS": ":".join(map(str, [*places, _libraries()])),
@@ -234,12 +234,12 @@ PEERS: dict[str, type[Peer]] = {"ejabberd": Ejabberd, "prosody": Prosody}
 
 def _place(path: str) -> Path:
     """Where Debian's file is: unpacked, or installed."""
-    unpacked = bootstrap.DEBIAN / path
+    unpacked = DEBIAN / path
     return unpacked if unpacked.exists() else Path("/") / path
 
 
 def _libraries() -> Path:
-    [folder] = (bootstrap.DEBIAN / "usr/lib").glob("*-linux-gnu")
+    [folder] = (DEBIAN / "usr/lib").glob("*-linux-gnu")
     return folder
 
 

@@ -76,7 +76,7 @@ def _push(sender: User, receiver: User, chat_id: str) -> dict[str, Any]:
     from chalicelib.broker.pushes import MessageUnread
     from chalicelib.ids import new_id
     from chalicelib.wire import now
-    from local import events
+    from local.functions import events
 
     unread = MessageUnread(
         message_id=new_id(),

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from local import demo
+from local.gateways.names import is_name
 from local.limits import Limits
-from local.names import is_name
 from local.options import LAST_PORT, ROOT, CloudFailed, Listeners, Options
 from local.state import AlreadyRunning, State
 

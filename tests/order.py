@@ -15,13 +15,13 @@ _FIRST = [
         r"e2e/web/",
         r"e2e/(?!web).*\[(\w+-)?mongo\b",
         # Long files. The longest come first, so that no worker ends long after the others.
-        r"local/test_cloud",
+        r"local/cloud/test_cloud",
         r"property/test_messages",
         r"faults/test_(?!lost_answers|slow_servers).*\[postgres\b",
         r"deploy/test_(package|runtime)",
         r"contract/test_old_code",
         r"deploy/test_deploy",
-        r"local/test_servers",
+        r"local/servers/test_servers",
         r"faults/test_slow_servers",
         r"faults/test_lost_answers",
         r"e2e/edge/test_schemathesis",
@@ -31,7 +31,7 @@ _FIRST = [
         r"e2e/test_bench",
         r"e2e/test_neighbours",
         r"e2e/edge/test_edges",
-        r"local/test_triggers",
+        r"local/functions/test_triggers",
     )
 ]
 """What a pattern matches shares servers, or packages, that take long to make: one worker runs all

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pika
 
-from local.bootstrap import HOMEBREW
+from local.bootstrap.machine import HOMEBREW
 from local.servers.embedded import (
     ANSWER_WITHIN,
     ROOT,

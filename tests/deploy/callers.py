@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from bench.function import Caller, message, rest
-from local import events
+from local.functions import events
 from tests.deploy.deployment import Deployment
 
 

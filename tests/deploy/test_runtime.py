@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from bench.function import Caller, failure, message
-from local import events
+from local.functions import events
 from local.servers.postgres import Postgres
 from tests.client import PASSWORD, User, register
 from tests.cloud import Cloud

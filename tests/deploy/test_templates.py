@@ -22,7 +22,8 @@ from chalicelib.broker.pushes import PUSH_QUEUES
 from chalicelib.config import Settings
 from infra.deploy import stages
 from infra.deploy.place import SECRETS
-from local import bootstrap
+from local.bootstrap import STATE
+from local.bootstrap.python import environment
 from tests.deploy.cloudformation import Template
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,9 +128,9 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def scanned(broken: Path) -> dict[str, Any]:
     """What checkov says. It has an environment of its own, since its pins contradict ours."""
-    bootstrap.STATE.mkdir(exist_ok=True)
-    bootstrap.environment(bootstrap.STATE / "scanner-venv", [SCANNER])
-    command = [str(bootstrap.STATE / "scanner-venv/bin/checkov"), "--framework", "cloudformation"]
+    STATE.mkdir(exist_ok=True)
+    environment(STATE / "scanner-venv", [SCANNER])
+    command = [str(STATE / "scanner-venv/bin/checkov"), "--framework", "cloudformation"]
     command += ["--skip-download", "--output", "json"]
     for path in (*(template.path for template in TEMPLATES), broken):
         command += ["--file", str(path)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from local.workers import WorkerPool
+from local.functions.pool import WorkerPool
 from tests.cloud import Cloud
 from tests.faults.conftest import warm
 from tests.faults.lossy import LossyProxy
@@ -84,8 +84,8 @@ class Clouds:
 
 def main() -> None:
     """The local cloud, whose workers use the proxies."""
-    from local import cloud
     from local.__main__ import main as run
+    from local.cloud import serving
 
     ports: dict[str, int] = json.loads(os.environ["PROXIES"])
 
@@ -93,7 +93,7 @@ def main() -> None:
         def __init__(self, *, environment: dict[str, str], **more: Any) -> None:
             super().__init__(environment=_through(ports, environment), **more)
 
-    vars(cloud)["WorkerPool"] = Pool
+    vars(serving)["WorkerPool"] = Pool
     run()
 
 

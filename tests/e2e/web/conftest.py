@@ -25,7 +25,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from local.web import WEB, esbuild
+from local.web.site import WEB, esbuild
 from tests.cloud import Cloud
 
 PASSWORD = "correct horse battery 42"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
-from local.web import WEB, Site, build
+from local.web.site import WEB, Site, build
 from tests.cloud import Cloud
 from tests.e2e.web.conftest import CHROMIUM, World, sign_in
 from tests.e2e.web.hosting import Host, hosting

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Playwright, Route, expect
 
-from local.web import WEB
+from local.web.site import WEB
 from tests.e2e.web.conftest import CHROMIUM, Person, World, sign_in
 
 FULL = """(() => {
