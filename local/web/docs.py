@@ -1,4 +1,4 @@
-"""The reference for people at /docs: built by a process of its own when it is first asked for."""
+"""The documentation at /docs: built by its own process on the first request."""
 
 import asyncio
 import base64
@@ -15,6 +15,7 @@ from aiohttp import web
 
 from chalicelib.edge.headers import PRIVATE
 from local.options import ROOT
+from local.web.etags import digest, is_known
 
 Page = Callable[[web.BaseRequest], Awaitable[web.Response | None]]
 
@@ -23,8 +24,10 @@ _EMPTY = hashlib.sha256(b"").digest()
 
 
 class Docs:
-    """Answers what is below /docs, and leaves other paths to `others`. With `dev` it is built again
-    after each change of the code and of docs/."""
+    """Answers /docs, and passes other paths to `others`.
+
+    With `dev` it builds the pages again after each change of the code or of docs/.
+    """
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class Docs:
         async with self._building:
             if not self._built or (self._dev and self._built != _last_change()):
                 await self._build()
-        return self._file(path.removeprefix(_PREFIX) or "index.html")
+        return self._file(request, path.removeprefix(_PREFIX) or "index.html")
 
     async def _build(self) -> None:
         now = _last_change()
@@ -71,15 +74,18 @@ class Docs:
             self._report(f"Pages of /docs could not be built:\n{said.decode(errors='replace')}")
         self._built = now
 
-    def _file(self, name: str) -> web.Response | None:
-        # The name is compared, and never opened: it may be anything.
+    def _file(self, request: web.BaseRequest, name: str) -> web.Response | None:
+        # The name may be anything, so it is compared and never opened.
         files = {one.relative_to(self._folder).as_posix(): one for one in _files(self._folder)}
         file = files.get(name)
         if file is None:
             return None
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         body = file.read_bytes()
-        headers = {**PRIVATE, "Cache-Control": "no-cache"}
+        etag = f'"{digest(body)}"'
+        headers = {**PRIVATE, "Cache-Control": "no-cache", "ETag": etag}
+        if is_known(request, etag):
+            return web.Response(status=304, headers=headers)
         if kind == "text/html":
             headers["Content-Security-Policy"] = policy(body.decode())
         is_text = kind.startswith("text/") or kind == "application/json"

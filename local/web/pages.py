@@ -1,5 +1,5 @@
-"""Pages beside the API: the web client, its configuration, and the pushes and mails that
-people would have got."""
+"""Pages beside the API: the web client, its configuration, and the pushes and mails that were
+sent."""
 
 import asyncio
 import re
@@ -11,6 +11,7 @@ from aiohttp import web
 from chalicelib.edge.headers import PRIVATE
 from local.stand_ins.mails import Mails
 from local.stand_ins.pushes import Pushes
+from local.web.etags import is_known
 from local.web.site import BuildFailed, File, WebClient
 
 
@@ -49,7 +50,7 @@ class Pages:
 
 
 def _sent(file: File, request: web.BaseRequest, common: dict[str, str]) -> web.Response:
-    """A file in a coding that the browser takes, or the news that it has it already."""
+    """A file in a coding that the browser takes, or 304 if the browser has the file already."""
     taken = request.headers.get("Accept-Encoding", "")
     coding, body = next(
         ((name, body) for name, body in file.encoded.items() if _takes(taken, name)),
@@ -59,18 +60,12 @@ def _sent(file: File, request: web.BaseRequest, common: dict[str, str]) -> web.R
     headers = {**common, "Cache-Control": file.cache_control, "ETag": etag}
     if file.encoded:
         headers["Vary"] = "Accept-Encoding"
-    if _has(request.headers.get("If-None-Match", ""), etag):
+    if is_known(request, etag):
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = file.kind
     if coding:
         headers["Content-Encoding"] = coding
     return web.Response(body=body, headers=headers)
-
-
-def _has(known: str, etag: str) -> bool:
-    """Whether `If-None-Match` names a body. Proxies that compress make a tag weak, and it still
-    names the same (RFC 9110, section 13.1.2)."""
-    return any(one.strip().removeprefix("W/") in ("*", etag) for one in known.split(","))
 
 
 def _takes(accepted: str, coding: str) -> bool:

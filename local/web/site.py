@@ -2,7 +2,6 @@
 which headers every file is sent."""
 
 import asyncio
-import base64
 import gzip
 import hashlib
 import json
@@ -20,6 +19,7 @@ import brotli
 
 from chalicelib.edge.headers import PRIVATE
 from local.options import ROOT
+from local.web.etags import digest
 
 WEB = ROOT / "web"
 _PACKAGES = ROOT / ".local/npm/web/node_modules"
@@ -79,7 +79,7 @@ class File:
     @cached_property
     def digest(self) -> str:
         """The SHA-256 of the body, in Base64."""
-        return _digest(self.body)
+        return digest(self.body)
 
     @cached_property
     def encoded(self) -> dict[str, bytes]:
@@ -211,11 +211,7 @@ def _drawn(folder: Path) -> str:
 
 
 def _hash(text: str) -> str:
-    return f" 'sha256-{_digest(text.encode())}'"
-
-
-def _digest(body: bytes) -> str:
-    return base64.b64encode(hashlib.sha256(body).digest()).decode()
+    return f" 'sha256-{digest(text.encode())}'"
 
 
 @dataclass

@@ -36,8 +36,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ask, Path, list[st
         report=reports.append,
     )
 
-    def ask(path: str, method: str = "GET") -> Any:
-        return asyncio.run(pages(make_mocked_request(method, path)))
+    def ask(path: str, method: str = "GET", **headers: str) -> Any:
+        return asyncio.run(pages(make_mocked_request(method, path, headers)))
 
     ask("/docs/")
     return ask, folder, reports
@@ -153,3 +153,22 @@ def test_the_command_is_make_docs() -> None:
 
     assert "-m local.reference build/docs" in makefile
     assert options.ROOT == ROOT
+
+
+def test_a_page_that_the_browser_has_is_not_sent_again(
+    served: tuple[Ask, Path, list[str]],
+) -> None:
+    ask, _, _ = served
+    tags = []
+    for page in ("/docs/", "/docs/openapi.json"):
+        first = ask(page)
+        assert first is not None
+        tags.append(first.headers["ETag"])
+        again = ask(page, **{"If-None-Match": tags[-1]})
+        assert again is not None
+        assert (first.status, again.status, again.body) == (200, 304, None)
+        assert again.headers["ETag"] == tags[-1]
+
+    other = ask("/docs/", **{"If-None-Match": tags[-1]})
+    assert other is not None
+    assert other.status == 200
