@@ -11,7 +11,7 @@ _FIRST = [
         r"faults/test_(?!lost_answers|slow_servers).*\[(\w+-)?mongo\b",
         r"deploy/test_rollback",
         r"contract/(?!test_(altered|pooled|old_code))",
-        r"e2e/web/(chat|test_)",
+        r"e2e/web/(audit|chat|test_)",
         r"e2e/web/",
         r"e2e/(?!web).*\[(\w+-)?mongo\b",
         # Long files. The longest come first, so that no worker ends long after the others.

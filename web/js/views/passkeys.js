@@ -47,20 +47,22 @@ export function passkeys({ api, onState }) {
       { class: "device" },
       h("div", { class: "device-names" }, h("strong", { dir: "auto" }, name), h("span", { class: "hint" }, facts(used, t("passkeys.added", { when: exactTime(passkey.created_at) })))),
       button(t("passkeys.rename"), t("passkeys.renameOf", { name }), () => item.replaceWith(rename(passkey))),
-      button(t("common.remove"), t("passkeys.removeOf", { name }), async ({ target }) => {
-        target.disabled = true;
-        try {
-          await api.delete(`/v1/auth/passkeys/${passkey.id}`);
-          item.remove();
-          count();
-          say(t("passkeys.removed", { name }));
-        } catch (error) {
-          turnOn(target, error);
-          say(told(error), true);
-        }
-      }),
+      button(t("common.remove"), t("passkeys.removeOf", { name }), ({ target }) => remove(passkey, item, target)),
     );
     return item;
+  }
+
+  async function remove({ id, name }, item, button) {
+    button.disabled = true;
+    try {
+      await api.delete(`/v1/auth/passkeys/${id}`);
+      item.remove();
+      count();
+      say(t("passkeys.removed", { name }));
+    } catch (error) {
+      turnOn(button, error);
+      say(told(error), true);
+    }
   }
 
   function rename(passkey) {
@@ -75,23 +77,29 @@ export function passkeys({ api, onState }) {
     return item;
   }
 
+  const onAdded = (passkey) => {
+    list.append(row(passkey));
+    count();
+  };
+  load();
+  return h("div", { class: "device-list passkeys" }, h("p", { class: "hint" }, t("passkeys.explained")), list, note, namedAddress() ? moved() : addForm(api, onAdded));
+}
+
+function addForm(api, onAdded) {
   const fields = {
     name: field(t("passkeys.newName"), { value: t("passkeys.mine"), most: 64 }),
     password: field(t("form.passwordAgain"), { type: "password", autocomplete: "current-password" }),
   };
-  const { node: adding } = proofForm(fields, {
+  const { node } = proofForm(fields, {
     submitLabel: t("passkeys.add"),
     busyLabel: t("passkeys.addBusy"),
     submitClass: "quiet",
     onSubmit: async ({ name, ...proof }) => {
       const { options } = await api.post("/v1/auth/passkeys/begin", proof);
       const credential = await make(options);
-      list.append(row(await api.post("/v1/auth/passkeys", { name, credential })));
-      count();
+      onAdded(await api.post("/v1/auth/passkeys", { name, credential }));
       return t("passkeys.addDone");
     },
   });
-
-  load();
-  return h("div", { class: "device-list passkeys" }, h("p", { class: "hint" }, t("passkeys.explained")), list, note, namedAddress() ? moved() : adding);
+  return node;
 }

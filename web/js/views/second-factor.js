@@ -1,6 +1,6 @@
 /** The second factor: set up and taken away in the settings. */
 
-import { copy } from "../clipboard.js";
+import { copyOrSelect } from "../clipboard.js";
 import { h, setText } from "../dom.js";
 import { told } from "../errors.js";
 import { t } from "../texts.js";
@@ -93,6 +93,6 @@ function drawing(uri) {
 function secretText(secret) {
   const shown = h("code", { class: "secret", dir: "ltr" }, secret.replace(/(.{4})(?=.)/g, "$1 "));
   const note = h("span", { class: "hint", role: "status" });
-  const onclick = async () => setText(note, (await copy(secret, shown)) ? t("secondFactor.copied") : t("secondFactor.cannotCopy"));
+  const onclick = async () => setText(note, (await copyOrSelect(secret, shown)) ? t("secondFactor.copied") : t("secondFactor.cannotCopy"));
   return h("div", { class: "secret-line" }, shown, h("button", { type: "button", class: "button quiet", "aria-label": t("secondFactor.copySecret"), onclick }, t("codes.copy")), note);
 }

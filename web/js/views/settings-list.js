@@ -16,8 +16,10 @@ export function settingsList({ messenger, signal, onChoose }) {
       h("ul", { "aria-labelledby": `settings-${id}` }, pages.map((page) => h("li", {}, rows.get(page).link))),
     ];
   });
-  const node = h("nav", { class: "settings-list", "aria-label": t("settings.pages") }, ...groups.flat());
+  const problem = h("p", { class: "form-message", role: "status" });
+  const node = h("nav", { class: "settings-list", "aria-label": t("settings.pages") }, problem, ...groups.flat());
   const asked = new Set();
+  const failed = new Map();
 
   function say(page, text) {
     setText(rows.get(page).state, text);
@@ -35,15 +37,25 @@ export function settingsList({ messenger, signal, onChoose }) {
     asked.add(page);
     try {
       say(page, stateOf(await messenger.api.get(path)));
+      failed.delete(page);
     } catch (error) {
       asked.delete(page);
-      say(page, told(error));
+      failed.set(page, told(error));
     }
+    showProblem();
   }
 
-  /** Marks the page that is shown. What `loaded` is about, that page asks the server itself. */
+  /** Each reason once, and not in each row. */
+  function showProblem() {
+    setText(problem, [...new Set(failed.values())].join(" "));
+    problem.classList.toggle("is-problem", failed.size > 0);
+  }
+
+  /** Marks the page `marked`. The page `loaded` asks the server itself. */
   function show(loaded, marked) {
     asked.add(loaded);
+    failed.delete(loaded);
+    showProblem();
     for (const [page, { link }] of rows) {
       if (page === marked) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");

@@ -136,6 +136,7 @@ def test_codes_that_cannot_be_copied_are_selected(world: World) -> None:
     page.goto(world.url)
     page.evaluate("""async () => {
         Object.defineProperty(navigator, "clipboard", { value: undefined });
+        document.execCommand = () => false;
         const { recoveryCodes } = await import("/js/views/recovery-codes.js");
         document.body.replaceChildren(recoveryCodes(["aaaa-bbbb", "cccc-dddd"]));
     }""")

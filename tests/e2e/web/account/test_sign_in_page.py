@@ -301,7 +301,7 @@ def test_a_program_is_asked_for_once_and_ended_in_the_settings(world: World, url
     section = settings(client, "Programs")
     expect(section.get_by_text("read your chats")).to_be_visible()
     section.get_by_role("button", name="End access of Board").click()
-    expect(section.get_by_text("Board has no access any more.")).to_be_visible()
+    expect(section.get_by_text("Board no longer has access.")).to_be_visible()
 
     page.goto(url)
     expect(page.get_by_role("heading", level=1)).to_have_text("Allow Board?")

@@ -6,6 +6,7 @@ from typing import Any
 from playwright.sync_api import Page, ViewportSize
 
 from local.bootstrap import STATE
+from tests.e2e.web.frames import two_frames
 
 _AXE = (STATE / "npm/clients/node_modules/axe-core/axe.min.js").read_text()
 _OURS = Path(__file__).with_name("axe.js").read_text()
@@ -34,10 +35,6 @@ _NARROW: dict[str, Any] = {
         *["label", "button-name", "link-name", "scrollable-region-focusable", "aria-hidden-focus"],
     ]
 }
-
-_TWO_FRAMES = (
-    "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-)
 
 
 class Auditor:
@@ -111,7 +108,7 @@ def _install(page: Page) -> None:
 def _resize(page: Page, size: ViewportSize) -> None:
     """Waits until the page has answered its new size: observers run with the next frame."""
     page.set_viewport_size(size)
-    page.evaluate(_TWO_FRAMES)
+    two_frames(page)
 
 
 def _noted(way: str, findings: list[str]) -> list[str]:

@@ -6,13 +6,13 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.e2e.web.conftest import PASSWORD, World, settings, sign_in, top_of, wait_for
+from tests.e2e.web.frames import two_frames
 
 BEGINNING = "This is where your chat begins."
-# The browser tells of the scrolling first, and of the new size after it.
-RESIZED = """async (area, height) => {
+# The browser reports the scrolling first, and the new size after it.
+RESIZED = """(area, height) => {
     area.parentElement.style.maxHeight = height;
     area.scrollTop -= 5;
-    await new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
 }"""
 
 
@@ -176,6 +176,7 @@ def test_the_end_stays_in_sight_when_the_window_changes_while_it_scrolls(world: 
     ada.open().talk_to(ben)
     for height in ("400px", "500px", "200px"):
         ada.page.locator(".scroll").evaluate(RESIZED, height)
+        two_frames(ada.page)
         expect(ada.message("message 29")).to_be_in_viewport(ratio=1)
         expect(ada.page.locator(".jump")).to_be_hidden()
 
