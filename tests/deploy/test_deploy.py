@@ -101,7 +101,7 @@ class OneDeploy:
 
 
 class TestDeploy(OneDeploy):
-    def test_makes_everything_that_the_configuration_says(
+    def test_makes_each_function_as_the_configuration_says(
         self, checkout: Checkout, output: str
     ) -> None:
         network = outputs("network")
@@ -134,6 +134,10 @@ class TestDeploy(OneDeploy):
             assert reserved.get("ReservedConcurrentExecutions") == function.concurrency, key
         assert configuration("maintain")["Handler"].endswith("maintain")
         assert configuration("notify")["Handler"] == "chalicelib.notify.worker.notify"
+
+    def test_makes_the_gateways_and_schedules(self, output: str) -> None:
+        rest, socket = rest_api(), socket_api()
+        where = f"{REGION}.amazonaws.com/api"
 
         assert routes() == routes_of_the_app()
         gateway = client("apigateway")
