@@ -55,7 +55,7 @@ def message(chat_id: str, client_id: str = "") -> dict[str, Any]:
 
 
 class Caller:
-    """A socket of somebody that exists for the functions alone: nothing can be posted to it."""
+    """A socket that exists for the functions only: nothing can be posted to it."""
 
     def __init__(self, connection_id: str) -> None:
         from local.functions.events import Socket
@@ -89,7 +89,7 @@ def failure(result: Any) -> str | None:
 
 @contextmanager
 def unheard() -> Iterator[None]:
-    """Lets functions print their metrics, to nobody: our own output is data."""
+    """Drops the metrics that functions print: our own output is data."""
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         yield
 

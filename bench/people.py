@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass
 class Person:
-    """Somebody with open sockets, and what has arrived on them."""
+    """A user with open sockets."""
 
     user: User
     links: list[Link] = field(default_factory=list)

@@ -58,7 +58,7 @@ def main() -> None:
 def install(purpose: str) -> None:
     """Run the steps that are not done yet, side by side."""
     if purpose == "deploy":
-        # Its own: it has to be of the Python that the functions will run on.
+        # Another environment: the deploy needs the Python that the functions run on.
         folder = STATE / "deploy-venv"
         announced("Python packages", lambda: environment(folder, PURPOSES[purpose]))
         return

@@ -12,7 +12,7 @@ from local.bootstrap.steps import TRIES, run, say
 
 
 def chromium() -> bool:
-    """Install a browser for the tests where we may; without it they are skipped."""
+    """Install a browser, if this user may. Without one, the browser tests are skipped."""
     whole = bool(shutil.which("chromium") and ctypes.util.find_library("atomic"))
     if whole and shutil.which("chromium-headless-shell"):
         return False
@@ -27,7 +27,7 @@ def chromium() -> bool:
     install = [*apt, "--yes", "--no-install-recommends", "install"]
     run([*apt, "update"], "read Debian's package lists", tries=TRIES)
     if not whole:
-        # Playwright's driver needs libatomic, and brings none.
+        # Playwright's driver needs libatomic and does not bring it.
         packages = ["chromium", "fonts-liberation", "libatomic1"]
         run([*install, *packages], "install Debian's chromium", tries=TRIES)
     try:

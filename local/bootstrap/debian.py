@@ -23,7 +23,7 @@ _apt_lock = threading.Lock()
 
 
 def rabbitmq() -> bool:
-    """Have a RabbitMQ: Debian's, installed or unpacked; True if it had to be fetched."""
+    """Fetch Debian's RabbitMQ if it is missing. Says whether it was."""
     erl = DEBIAN / "usr/lib/erlang/bin/erl"
     if Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists() or erl.exists():
         return False
@@ -37,7 +37,7 @@ def rabbitmq() -> bool:
 
 
 def pgbouncer() -> bool:
-    """Have a PgBouncer: Debian's, installed or unpacked; True if it had to be fetched."""
+    """Fetch Debian's PgBouncer if it is missing. Says whether it was."""
     if Path("/usr/sbin/pgbouncer").exists() or (DEBIAN / "usr/sbin/pgbouncer").exists():
         return False
     unpack("pgbouncer", "Install it: apt-get install pgbouncer")
@@ -45,7 +45,7 @@ def pgbouncer() -> bool:
 
 
 def libfaketime() -> bool:
-    """Have a libfaketime: Debian's, installed or unpacked; True if it had to be fetched."""
+    """Fetch Debian's libfaketime if it is missing. Says whether it was."""
     name = "lib/*/faketime/libfaketime.so.1"
     if any(list(root.glob(name)) for root in (Path("/usr"), DEBIAN / "usr")):
         return False
@@ -54,8 +54,8 @@ def libfaketime() -> bool:
 
 
 def mod_auth_openidc() -> bool:
-    """Have Apache and its OpenID Connect module: Debian's, installed or unpacked; True if they had
-    to be fetched."""
+    """Fetch Debian's Apache and its OpenID Connect module if they are missing. Says whether they
+    were."""
     module = "lib/apache2/modules/mod_auth_openidc.so"
     if any((root / module).exists() for root in (Path("/usr"), DEBIAN / "usr")):
         return False
@@ -65,7 +65,7 @@ def mod_auth_openidc() -> bool:
 
 
 def unpack(package: str, otherwise: str) -> None:
-    """Unpack a package, and what it needs that is not installed, into our own folder."""
+    """Unpack a package, and the missing packages that it needs, into our own folder."""
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
         raise SetupFailed(f"{package} is missing, and this is not a Debian machine. {otherwise}")
     with _apt_lock:
@@ -96,7 +96,7 @@ def unpack(package: str, otherwise: str) -> None:
 
 
 def relocate_erlang(unpacked: Path) -> None:
-    """Erlang's launcher names the folder it was built for: put ours."""
+    """Change the folder that Erlang's launcher names to ours."""
     for launcher in ("bin/erl", "erts-*/bin/erl"):
         for script in unpacked.glob(f"usr/lib/erlang/{launcher}"):
             text = script.read_text().replace(

@@ -15,7 +15,7 @@ HOMEBREW = [Path("/opt/homebrew"), Path("/usr/local")]
 
 
 def require_supported_machine(purpose: str) -> None:
-    """Refuse at once what would only fail later."""
+    """Raise SetupFailed where a later step would fail."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         raise SetupFailed(
             f"Parley needs Python 3.11, 3.12 or 3.13, and {sys.executable} is "

@@ -13,8 +13,10 @@ NPM = STATE / "npm"
 
 
 def node_packages(name: str) -> bool:
-    """Have what a folder's `package-lock.json` pins in a folder of `.local/npm`, by the npm that
-    came from PyPI; True if it had to be fetched."""
+    """Install what a folder's `package-lock.json` pins into a folder of `.local/npm`.
+
+    Uses the npm that comes from PyPI. Says whether it had to install.
+    """
     source, folder = ROOT / name, NPM / Path(name).name
     stamp = folder / stamp_name("package-lock.json")
     if read(stamp) == digest(source / "package-lock.json"):

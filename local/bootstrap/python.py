@@ -16,7 +16,7 @@ from local.bootstrap.steps import TRIES, run
 
 
 def environment(folder: Path, requirement_files: list[str]) -> bool:
-    """Make a virtual environment hold exactly the pinned files; True if it had to work."""
+    """Install the pinned files into a virtual environment. Says whether it had to."""
     stamp = f"{folder} {sys.version}"
     if read(folder / ".made-with") != stamp:
         shutil.rmtree(folder, ignore_errors=True)
@@ -45,7 +45,7 @@ def environment(folder: Path, requirement_files: list[str]) -> bool:
 
 
 def pip_wheel() -> str:
-    """The pip that Python ships; Debian ships it apart, so it may have to be fetched."""
+    """The pip that Python ships. Debian has it in its own package, which may have to be fetched."""
     spec = importlib.util.find_spec("ensurepip")
     places = [str(DEBIAN / "usr/share/python-wheels"), "/usr/share/python-wheels"]
     if spec and spec.origin:

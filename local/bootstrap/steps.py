@@ -17,7 +17,7 @@ STILL_EVERY = 15
 
 
 def announced(name: str, step: Callable[[], bool]) -> None:
-    """Run a step; say when it starts, that it goes on, and how long it took."""
+    """Run a step. Say when it starts, that it goes on, and how long it took."""
     started = time.monotonic()
     done = threading.Event()
 
@@ -25,7 +25,7 @@ def announced(name: str, step: Callable[[], bool]) -> None:
         return f"{time.monotonic() - started:.0f} s"
 
     def reassure() -> None:
-        # A step that finds its work done is over by then and stays silent.
+        # A step with nothing to do ends before that, and says nothing.
         wait = 1.0
         while not done.wait(wait):
             say(f"installing {name}" + (f": {seconds()}" if wait > 1 else " ..."))
@@ -73,5 +73,5 @@ def run(command: list[str], purpose: str, *, tries: int = 1, cwd: Path = ROOT) -
     last = "\n".join(f"    {line}" for line in output.strip().splitlines()[-8:])
     raise SetupFailed(
         f"Could not {purpose}\n{last}\n"
-        f"All of it is in {LOG}. Once the cause is gone, run the same command again."
+        f"The whole output is in {LOG}. Remove the cause, then run the same command again."
     )

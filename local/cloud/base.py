@@ -30,7 +30,7 @@ _APPLY_SCHEMA = (
 
 @dataclass(frozen=True)
 class Base:
-    """What is there before the event loop runs."""
+    """What runs before the event loop starts."""
 
     console: Console
     state: State
@@ -106,7 +106,7 @@ def _raise_file_limit() -> None:
 
 
 def _apply_schema(options: Options, environment: dict[str, str]) -> None:
-    """Bring tables, indexes and queues up to date, in a process of its own as on AWS."""
+    """Bring tables, indexes and queues up to date, in another process as on AWS."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", _APPLY_SCHEMA],

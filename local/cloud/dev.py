@@ -1,4 +1,4 @@
-"""For those who work on the app: changed code counts at once, and a debugger has the terminal."""
+"""For work on the app: changed code runs at once, and a debugger has the terminal."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ _Marks = dict[str, tuple[int, int, int]]
 
 
 class Code:
-    """The app's files, as they were when somebody last looked."""
+    """The app's files, as they were at the last look."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,7 +35,7 @@ class Code:
             path for path in now.keys() | before.keys() if now.get(path) != before.get(path)
         ]
         for path in different:
-            # Python takes bytecode for current if second and size of its source are the same.
+            # Python keeps bytecode if the source has the same size and the same second.
             if path.endswith(".py"):
                 Path(cache_from_source(path)).unlink(missing_ok=True)
         return bool(different)
@@ -56,7 +56,7 @@ class Code:
         for folder, folders, names in os.walk(self._folder / "chalicelib", followlinks=True):
             folders[:] = [name for name in folders if name != "__pycache__"]
             for name in names:
-                if not name.startswith(".") and not name.endswith("~"):  # an editor's own
+                if not name.startswith(".") and not name.endswith("~"):  # a file of an editor
                     yield os.path.join(folder, name)
 
 
@@ -77,11 +77,11 @@ class DevPool(WorkerPool):
         self._broken = False
 
     def look(self) -> None:
-        """Take the code that is there now."""
+        """Use the code as it is now."""
         if not self._code.changed():
             return
         self.version += 1
-        self.report("The code changed: functions start again.")
+        self.report("The code changed. The functions start again.")
         self._stale |= self._workers
         for worker in [each for each in self._workers if each.job is None]:
             self._end(worker)
@@ -153,5 +153,5 @@ class DevHttpGateway(HttpGateway):
         except CloudFailed:
             return  # the terminal has the reason; the request's own answer says that it failed
         if (app.schedules, app.queues) != (self._app.schedules, self._app.queues):
-            self._report("Schedules or queues changed: start Parley again for them to count.")
+            self._report("Schedules or queues changed. Start Parley again to use them.")
         self._app, self._router, self._version = app, Router(app.routes), version

@@ -14,7 +14,7 @@ from local.sigv4 import Verifier
 
 
 class Services:
-    """What `chalice local` needs beside it."""
+    """Serves what `chalice local` needs."""
 
     def __init__(self, options: Options, base: Base) -> None:
         self._options = options

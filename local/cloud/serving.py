@@ -159,7 +159,7 @@ class Cloud:
             self._console.step("demo accounts are ready")
 
     async def _watch_servers(self, pool: WorkerPool) -> NoReturn:
-        """Keep the servers' process ids current: one that died was started again."""
+        """Keep the servers' process ids current: a server that dies is started again."""
         known = self._base.servers.pids()
         while True:
             await asyncio.sleep(LOOK_EVERY)
@@ -168,7 +168,7 @@ class Cloud:
                 self._publish(pool)
 
     def _publish(self, pool: WorkerPool) -> None:
-        """Keep run.json current, from the moment that everything is ready."""
+        """Write run.json, once everything is ready."""
         if not self._published:
             return
         base = self._base
@@ -195,6 +195,6 @@ class Cloud:
             for account in demo.ACCOUNTS:
                 say(f"    {account.username:5} {account.password}")
         if self._options.dev:
-            say("\n  Changed code counts at once. What functions print comes here, and so does the")
-            say("  prompt of breakpoint(). New schedules, queues and migrations need a new start.")
+            say("\n  Changed code runs at once. What functions print appears here, and so does the")
+            say("  prompt of breakpoint(). For new schedules, queues and migrations, start again.")
         say("\n  Ctrl-C stops everything.\n")

@@ -1,5 +1,7 @@
-"""Notices that the terminal was closed, which not every shell or tool passes on; and leaves it as
-it was."""
+"""Notices when the terminal is closed, and leaves the terminal as it was.
+
+Not every shell or tool tells its programs that the terminal was closed.
+"""
 
 import contextlib
 import os
@@ -12,7 +14,7 @@ from collections.abc import Iterator
 
 
 def hang_up_with_it() -> None:
-    """Send ourselves SIGHUP once the terminal that we were started in is closed."""
+    """Send this process SIGHUP once its terminal is closed."""
     terminals = [stream.fileno() for stream in (sys.stdin, sys.stdout) if stream.isatty()]
     if terminals:
         threading.Thread(target=_wait, args=(terminals[0],), daemon=True).start()
@@ -20,7 +22,7 @@ def hang_up_with_it() -> None:
 
 @contextlib.contextmanager
 def restored() -> Iterator[None]:
-    """Leave the terminal as it was: a debugger that is killed at its prompt does not."""
+    """Restore the terminal. A debugger that is killed at its prompt leaves it changed."""
     terminal = sys.stdin.fileno() if sys.stdin.isatty() else None
     before = termios.tcgetattr(terminal) if terminal is not None else None
     try:
@@ -35,6 +37,6 @@ def restored() -> Iterator[None]:
 
 def _wait(terminal: int) -> None:
     poll = select.poll()
-    poll.register(terminal, 0)  # a hang-up is always told
+    poll.register(terminal, 0)  # a hang-up is always reported
     poll.poll()
     os.kill(os.getpid(), signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""What the workers print: kept in a file of bounded size, errors told on the console."""
+"""Keeps what the workers print in a file of bounded size, and reports errors on the console."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ class WorkerLog(asyncio.Protocol):
         if not line.startswith(b"{"):
             self._last.append(line)
             return
-        # Cheap test first: nearly all records are of no interest here.
+        # The cheap test first: nearly all records are not errors.
         if b'"error"' not in line.lower() and b'"critical"' not in line.lower():
             return
         try:

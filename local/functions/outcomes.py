@@ -1,4 +1,4 @@
-"""What comes of an event: a result or a failure."""
+"""Outcomes of events: a result or a failure."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,14 +15,14 @@ class Failure(StrEnum):
     ERROR = "the handler raised"
     CRASHED = "the worker died"
     OVERRAN = "the function's timeout passed"
-    WAITED = "nobody waits for the answer any more"
+    WAITED = "the caller stopped waiting"
     TOO_LARGE = "the event is too large"
     TOO_MANY = "too many events wait"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an event: a result, or a failure."""
+    """The result of an event, or its failure."""
 
     result: Any = None
     failure: Failure | None = None
@@ -55,5 +55,5 @@ class Job:
             try:
                 done(outcome)
             except Exception as error:
-                # A caller's bug must not cost the worker that brings the answer.
+                # A bug of the caller must not stop the worker that brings the answer.
                 self.report(f"{self.function.name}: {type(error).__name__}: {error}")

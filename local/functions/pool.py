@@ -25,11 +25,11 @@ _HEADER = struct.Struct("!I")
 
 
 class AppBroken(Exception):
-    """The app cannot be imported; says where to read why."""
+    """The app cannot be imported. The text says where to read why."""
 
 
 class Worker(asyncio.Protocol):
-    """One worker process and the event that it has in hand."""
+    """One worker process and the event that it handles."""
 
     def __init__(self, pool: "WorkerPool", process: subprocess.Popen[bytes]) -> None:
         self.process = process
@@ -72,7 +72,7 @@ class Worker(asyncio.Protocol):
             return
         job = self._put_down()
         self.ready = True
-        # The worker gets its next event before anyone looks at this answer.
+        # The worker gets its next event before the caller gets this answer.
         self._pool.idle(self)
         if job is None:
             return
@@ -104,7 +104,7 @@ class Worker(asyncio.Protocol):
         self._pool.lost(self, job)
 
     def close(self) -> None:
-        """Let an idle worker leave by itself."""
+        """Let an idle worker end by itself."""
         if self._transport is not None:
             self._transport.close()
 
@@ -113,7 +113,7 @@ class WorkerPool:
     """Runs events on worker processes. Every event ends with exactly one outcome."""
 
     flags: tuple[str, ...] = ()
-    """What a worker is told beside its channel."""
+    """Options for the worker process."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class WorkerPool:
 
     @property
     def pids(self) -> list[int]:
-        """Process ids of the workers that live now."""
+        """Process ids of the workers that run now."""
         return sorted(worker.process.pid for worker in self._workers)
 
     async def start(self, workers: int) -> None:
@@ -209,7 +209,7 @@ class WorkerPool:
             await asyncio.sleep(0.01)
 
     def idle(self, worker: Worker) -> None:
-        """A worker is free: give it the event that waits longest."""
+        """A worker is free: give it the oldest event that waits."""
         while self._waiting:
             job = self._waiting.popleft()
             if job.done is not None:
@@ -220,7 +220,7 @@ class WorkerPool:
             self._started.set_result(None)
 
     def lost(self, worker: Worker, job: Job | None) -> None:
-        """A worker has gone: tell its caller, reap it, replace it."""
+        """A worker has ended: tell its caller, and replace it."""
         self._workers.discard(worker)
         if worker in self._idle:
             self._idle.remove(worker)
@@ -246,7 +246,7 @@ class WorkerPool:
         return not self._started.done()
 
     def replace(self, lost: Worker) -> None:
-        """Have another worker in place of one that has gone."""
+        """Start another worker in place of one that ended."""
         if lost.ready:
             self._retry_seconds = 0.1
             self.spawn_soon(0.0)
@@ -256,7 +256,7 @@ class WorkerPool:
         self.spawn_soon(self._retry_seconds)
 
     def limit(self, function: Function) -> float | None:
-        """How long a function may take, in seconds; None for as long as it wants."""
+        """How long a function may take, in seconds. None: as long as it needs."""
         return function.timeout
 
     def streams(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 API_TIMEOUT = 29.0
-"""API Gateway waits this long for an answer, so longer makes no sense there."""
+"""API Gateway waits this long for an answer. A longer timeout makes no sense there."""
 
 DEFAULT_TIMEOUT = 60.0
 """Chalice's default for all other functions."""

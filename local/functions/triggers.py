@@ -60,7 +60,7 @@ class Triggers:
         ]
 
     def start(self) -> None:
-        """Begin to consume, and go on until stopped, however often the broker goes away."""
+        """Begin to consume, and go on until stopped, also when the broker was away."""
         for consumer in self._consumers:
             consumer.start()
 
@@ -109,7 +109,7 @@ class _Consumer(threading.Thread):
             try:
                 self._connect_and_consume()
             except (AMQPError, OSError):
-                pass  # the broker, or the queue, is away: tried again for ever
+                pass  # the broker or the queue is away: try again
             except Exception as error:
                 self._say(f"{self.name}: {type(error).__name__}: {error}")
             if time.monotonic() - started > _LONGEST_PAUSE:
@@ -148,7 +148,7 @@ class _Consumer(threading.Thread):
                 return
             if not self._arrived:
                 # When its queue is deleted, the broker cancels a consumer, but not if the queue is
-                # declared again at once: it then holds what comes for one that never gets it.
+                # declared again at once. The new queue would fill, and nobody would consume it.
                 if self._cancelled or time.monotonic() > quiet_until:
                     return
                 continue
@@ -161,7 +161,7 @@ class _Consumer(threading.Thread):
                 channel.basic_ack(messages[-1].tag, multiple=True)
                 pause = _FIRST_PAUSE
             else:
-                # All that is with us: what did not fit in the batch must not overtake it.
+                # All messages that we hold: the rest must not overtake the batch.
                 self._arrived.clear()
                 channel.basic_nack(0, multiple=True, requeue=True)
                 self._stopping.wait(pause)
@@ -183,7 +183,7 @@ class _Consumer(threading.Thread):
         return batch
 
     def _hand_over(self, connection: BlockingConnection, messages: list[_Message]) -> bool | None:
-        """Whether the function took the batch; None if we are stopped before we know."""
+        """Whether the function took the batch. None if we are stopped before the answer."""
         event = events.rmq(self._queue, [_to_event(message) for message in messages])
         data = json.dumps(event).encode()
         invocation = asyncio.run_coroutine_threadsafe(

@@ -1,7 +1,7 @@
 """A Lambda worker: imports the app once, then handles one event at a time, as Lambda does.
 
-Started by `local.workers` as a script, with the app's folder as its import path; it takes nothing
-from the rest of `local`, so that it carries no more than a Lambda would.
+`local.functions.pool` starts it as a script, with the app's folder as its import path. It imports
+nothing else of `local`, so that it loads no more than a Lambda would.
 """
 
 import ctypes
@@ -156,15 +156,15 @@ def _receive(channel: socket.socket) -> bytes | None:
 
 
 def show_more() -> None:
-    """For those who work on the app: print whole tracebacks, and let them use `breakpoint()`."""
-    import logging  # here, as below: other workers carry no more than they need
+    """For work on the app: print whole tracebacks, and let `breakpoint()` work."""
+    import logging  # imported here: other workers do not need it
 
     make = logging.getLogRecordFactory()
 
     def record(*given: Any, **more: Any) -> Any:
         made = make(*given, **more)
         if made.exc_info and made.exc_info[0] is not None:
-            # What the app logs leaves the message of an exception out: it may quote secrets.
+            # The app does not log messages of exceptions, which may quote secrets.
             traceback.print_exception(*made.exc_info)
         return made
 
@@ -177,7 +177,7 @@ def _debug(*_: Any, header: str | None = None) -> None:
     import pdb
 
     if (deadline := sys.modules.get("chalicelib.deadline")) is not None:
-        deadline.end()  # else the time of this event would run out at the prompt
+        deadline.end()  # the time of this event must not run out at the prompt
     debugger = pdb.Pdb()
     if header is not None:
         debugger.message(header)
@@ -201,7 +201,7 @@ def main(descriptor: int, parent: int, folder: str, *flags: str) -> None:
         else:
             answer = _run(handlers, message)
         channel.sendall(_encode(answer))
-        # Only now: what was printed must not delay the answer.
+        # Flushed after the answer, so that it does not delay it.
         sys.stdout.flush()
 
 

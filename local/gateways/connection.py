@@ -216,7 +216,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, code: int, reason: str) -> None:
         """Close for a frame that is not allowed."""
-        self._deaf = True  # also to what came in the same packet
+        self._deaf = True  # also for frames in the same packet
         self._close_reason = reason
         self._protocol.fail(code, reason)
 
@@ -224,16 +224,16 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether the client can still be sent to, as far as anyone here knows."""
+        """Whether frames can be sent to the client, as far as the gateway knows."""
         return self._accepted and self._protocol.state is State.OPEN
 
     @property
     def waiting_bytes(self) -> int:
-        """What the client has not taken yet, beyond what the kernel holds."""
+        """Bytes that wait for the client here. The kernel may hold more."""
         return self._transport.get_write_buffer_size()
 
     def has_room(self, size: int) -> bool:
-        """Whether so many bytes more may wait for the client."""
+        """Whether `size` more bytes may wait for the client."""
         return self.waiting_bytes + size <= self._limits.outgoing
 
     def send(self, data: bytes) -> bool:
@@ -258,7 +258,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         self._deaf = True
-        self._inbox.clear()  # as these would be refused, however many they are
+        self._inbox.clear()  # a closing connection answers no more frames
         self._close_reason = reason
         try:
             self._protocol.send_close(code, reason)

@@ -32,7 +32,7 @@ _HOP_BY_HOP = frozenset({"connection", "content-length", "keep-alive", "transfer
 
 
 class _Refused(Exception):
-    """The gateway answers itself."""
+    """The gateway refuses a request itself."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.code)
@@ -152,7 +152,7 @@ def _forwarded(request: web.BaseRequest) -> list[tuple[str, str]]:
 
 
 def _text(value: bytes) -> str:
-    """A header's value. An event is JSON, so it holds characters, whatever was sent."""
+    """A header's value as text: an event is JSON, and JSON holds no bytes."""
     try:
         return value.decode()
     except UnicodeDecodeError:

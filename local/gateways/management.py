@@ -1,6 +1,6 @@
 """The @connections management API: post to, look at and close WebSocket connections.
 
-Every event of the app passes here, hence a lean protocol of its own instead of a web framework.
+Every event of the app passes here. So it has a small protocol of its own, and no web framework.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class Sockets(Protocol):
 
 
 class NoConnections:
-    """For a cloud without sockets: everybody is gone."""
+    """For a cloud without sockets: every connection is gone."""
 
     def post(self, connection_id: str, data: bytes) -> Posted:
         return "gone"

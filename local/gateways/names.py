@@ -15,8 +15,8 @@ _HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?", re.ASCII 
 class Names:
     """Those of this machine, and `more` from `--allow-host`.
 
-    Any port will do in a request: the way here may be a tunnel, and the name is what a stranger
-    cannot choose. `page_port` is where our own pages come from.
+    A request may name any port, since it may come through a tunnel. A stranger can choose the
+    port, but not the name. `page_port` is the port of our own pages.
     """
 
     page_port: int = 0

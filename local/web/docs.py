@@ -84,10 +84,10 @@ class Docs:
         body = file.read_bytes()
         etag = f'"{digest(body)}"'
         headers = {**PRIVATE, "Cache-Control": "no-cache", "ETag": etag}
-        if is_known(request, etag):
-            return web.Response(status=304, headers=headers)
         if kind == "text/html":
             headers["Content-Security-Policy"] = policy(body.decode())
+        if is_known(request, etag):  # The browser takes the headers, also those of a 304.
+            return web.Response(status=304, headers=headers)
         is_text = kind.startswith("text/") or kind == "application/json"
         return web.Response(
             body=body, content_type=kind, charset="utf-8" if is_text else None, headers=headers
@@ -103,7 +103,7 @@ def _last_change() -> int:
     latest = 0
     for folder in (ROOT / "chalicelib", ROOT / "docs", ROOT / "local"):
         for path in _files(folder):
-            # An editor's own may be gone already.
+            # A file of an editor may already be deleted.
             with suppress(FileNotFoundError):
                 if path.suffix != ".pyc":
                     latest = max(latest, path.stat().st_mtime_ns)
@@ -111,8 +111,11 @@ def _last_change() -> int:
 
 
 def policy(page: str) -> str:
-    """The Content-Security-Policy of a page. Its scripts are files beside it. Its styles are
-    allowed by their hashes. Redoc fills an empty one, and sets style attributes."""
+    """The Content-Security-Policy of a page.
+
+    Scripts are files of this site. Styles are allowed by their hashes. Redoc fills an empty style
+    element, and sets style attributes.
+    """
     digests = [hashlib.sha256(one.encode()).digest() for one in _styles(page)]
     hashes = " ".join(f"'sha256-{base64.b64encode(one).decode()}'" for one in (_EMPTY, *digests))
     redoc = (

@@ -1,5 +1,7 @@
-"""Builds the web client: bundles scripts and styles, names them by what is in them, and says with
-which headers every file is sent."""
+"""Builds the web client: bundles scripts and styles, and names them by a hash of their contents.
+
+Says with which headers each file is sent.
+"""
 
 import asyncio
 import gzip
@@ -52,11 +54,11 @@ _POLICY = (
     "trusted-types parley-worker"
 )
 FOREVER = "public, max-age=31536000, immutable"
-"""For files whose names have a hash of what is in them."""
+"""For files with a hash of their contents in the name."""
 
 
 class BuildFailed(Exception):
-    """The bundler refused the sources; the text says why."""
+    """The bundler refused the sources. The text says why."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,17 @@ class Site:
         return {
             **{name: value for name, value in PRIVATE.items() if name != "Cache-Control"},
             "Content-Security-Policy": f"{self.policy}; frame-ancestors 'none'",
-            # A name in somebody's message is looked up when its link is followed, not before.
+            # A browser must not look up the names in messages before somebody follows the link.
             "X-DNS-Prefetch-Control": "off",
         }
 
 
 def build(folder: Path, *, dev: bool = False, worker: bool = True) -> Site:
-    """Bundle the client in `folder`. With `dev`, readable and with a source map. Without `worker`,
-    browsers forget the service worker that they have of it."""
+    """Bundle the client in `folder`. Raises BuildFailed.
+
+    With `dev`, the bundle is readable and has a source map. Without `worker`, browsers remove the
+    service worker that they have.
+    """
     with tempfile.TemporaryDirectory() as made:
         outputs = _bundle(folder, Path(made), ["js/main.js", "css/main.css"], dev=dev)
         files = [
@@ -180,15 +185,15 @@ def _page(folder: Path, outputs: dict[str, Any]) -> tuple[str, str]:
 
 
 def _preloads(main: dict[str, Any]) -> str:
-    """Has the browser ask at once for what the script will import, and not a round trip later."""
+    """Links that have the browser load what the script imports, one round trip earlier."""
     needed = [one["path"] for one in main["imports"] if one["kind"] == "import-statement"]
     link = '  <link rel="modulepreload" href="{}">\n'
     return "".join(link.format(f"{_ASSETS}/{Path(path).name}") for path in needed)
 
 
 def _worker(folder: Path, files: list[File] | None) -> File:
-    """The service worker, which knows by their digests what every page needs, and keeps the other
-    files once they are used. Without files, one that takes itself away."""
+    """The service worker. It knows the files that each page needs by their digests, and keeps other
+    files after their first use. Without files, a worker that removes itself."""
     shell = None
     if files is not None:
         # Some servers redirect from index.html to its folder. A worker cannot keep a redirect.
@@ -216,7 +221,7 @@ def _hash(text: str) -> str:
 
 @dataclass
 class WebClient:
-    """The client as it is served: built once it is asked for, and with `dev` after each change."""
+    """The client as it is served: built on the first request, and with `dev` after each change."""
 
     folder: Path
     dev: bool = False
@@ -230,7 +235,7 @@ class WebClient:
             marks = dict(_marks(self.folder)) if self.dev else self._marks
             if self._site is None or marks != self._marks:
                 self._site = await asyncio.to_thread(
-                    # A worker would show a developer the files that it has kept.
+                    # A worker would show a developer old files.
                     build,
                     self.folder,
                     dev=self.dev,
@@ -245,12 +250,12 @@ def _marks(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
         try:
             about = path.stat()
         except FileNotFoundError:
-            continue  # An editor's own, and gone already.
+            continue  # A file of an editor, already deleted.
         yield str(path), (about.st_mtime_ns, about.st_size)
 
 
 def write(site: Site, folder: Path) -> None:
-    """Write the files, and beside each its compressed forms for servers that send those."""
+    """Write the files, and their compressed forms for servers that send those."""
     for file in site.files.values():
         path = folder / file.name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -120,9 +120,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         *["--workers", "1", "--messages", "mongo", "--schedule-seconds", "0"],
         RATE_LIMITS=WIDE,
     )
-    cloud.start()
-    yield cloud
-    cloud.stop()
+    with cloud:
+        yield cloud
 
 
 Start = Callable[..., Deployment]

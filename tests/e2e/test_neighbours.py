@@ -27,12 +27,8 @@ SMALL = {
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     state = tmp_path_factory.mktemp("neighbours")
-    cloud = Cloud(state, "--messages", "postgres", RATE_LIMITS=json.dumps(SMALL))
-    cloud.start()
-    try:
+    with Cloud(state, "--messages", "postgres", RATE_LIMITS=json.dumps(SMALL)) as cloud:
         yield cloud
-    finally:
-        cloud.stop()
 
 
 class Neighbour:

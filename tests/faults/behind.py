@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from local.functions.pool import WorkerPool
@@ -42,7 +42,7 @@ class CloudBehindProxies(Cloud):
         ports = {SETTINGS[name]: proxy.port for name, proxy in self.proxies.items()}
         super().__init__(state, *options, PROXIES=json.dumps(ports), **environment)
 
-    def start(self) -> "CloudBehindProxies":
+    def start(self) -> Self:
         super().start()
         for name, proxy in self.proxies.items():
             proxy.lead_to(self.about["environment"][SETTINGS[name]])
@@ -75,8 +75,14 @@ class Clouds:
             asyncio.run(warm(self._cloud))
         return self._cloud
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def stop(self) -> None:
-        """End the one that runs."""
+        """Stop the cloud that runs."""
         if self._cloud is not None:
             self._cloud.stop()
             self._cloud = None

@@ -4,6 +4,7 @@ import asyncio
 import random
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,19 +43,16 @@ class Place(NamedTuple):
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     state: Path = tmp_path_factory.mktemp("redis")
-    servers = start_all(state, ["redis"], print, on_failure=lambda: None)
-    proxy = LossyProxy(servers["redis"].url)
+    folder: Path = tmp_path_factory.mktemp("cloud")
     options = ["--messages", "mongo", "--schedule-seconds", "1", "--workers", "3"]
-    cloud = Cloud(tmp_path_factory.mktemp("cloud"), *options, REDIS_URL=proxy.url, RATE_LIMITS=WIDE)
-    direct = redis.Redis.from_url(servers["redis"].url, decode_responses=True)
-    try:
-        yield Place(cloud.start(), proxy, direct)
-    finally:
-        cloud.stop()
-        direct.close()
-        proxy.close()
-        servers.stop()
-        shutil.rmtree(state)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, state)
+        servers = stack.enter_context(start_all(state, ["redis"], print, on_failure=lambda: None))
+        url = servers["redis"].url
+        proxy = stack.enter_context(closing(LossyProxy(url)))
+        direct = stack.enter_context(closing(redis.Redis.from_url(url, decode_responses=True)))
+        cloud = Cloud(folder, *options, REDIS_URL=proxy.url, RATE_LIMITS=WIDE)
+        yield Place(stack.enter_context(cloud), proxy, direct)
 
 
 class People:

@@ -33,12 +33,8 @@ JSON = {"Content-Type": "application/json"}
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     state = tmp_path_factory.mktemp("edges")
-    cloud = Cloud(state, "--messages", "postgres", RATE_LIMITS=WIDE, CORS_ORIGINS=OURS)
-    cloud.start()
-    try:
+    with Cloud(state, "--messages", "postgres", RATE_LIMITS=WIDE, CORS_ORIGINS=OURS) as cloud:
         yield cloud
-    finally:
-        cloud.stop()
 
 
 @pytest.fixture(scope="module")

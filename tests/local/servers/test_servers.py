@@ -362,9 +362,8 @@ class TestTheMessageStore:
 
 @pytest.fixture(scope="module")
 def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    servers = start_all(tmp_path_factory.mktemp("strangers"), ALL, print, given={})
-    yield servers
-    servers.stop()
+    with start_all(tmp_path_factory.mktemp("strangers"), ALL, print, given={}) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")

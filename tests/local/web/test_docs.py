@@ -168,6 +168,8 @@ def test_a_page_that_the_browser_has_is_not_sent_again(
         assert again is not None
         assert (first.status, again.status, again.body) == (200, 304, None)
         assert again.headers["ETag"] == tags[-1]
+        policy_of_both = {one.headers["Content-Security-Policy"] for one in (first, again)}
+        assert len(policy_of_both) == 1
 
     other = ask("/docs/", **{"If-None-Match": tags[-1]})
     assert other is not None
