@@ -551,7 +551,7 @@ class TestRefusal:
 
 
 class TestDestroy:
-    def test_takes_everything_away_once_told_so_and_can_be_repeated(
+    def test_destroys_everything_after_the_confirmation_and_can_be_repeated(
         self, deployed: Checkout
     ) -> None:
         for answers in (

@@ -158,7 +158,7 @@ def test_a_name_of_somebody_else_is_refused(checkout: Checkout) -> None:
     assert mapped("ws.example.org") == []
 
 
-def test_destroy_takes_the_names_away_before_the_apis(named: Checkout) -> None:
+def test_destroy_removes_the_names_before_the_apis(named: Checkout) -> None:
     client("apigatewayv2").create_domain_name(DomainName="else.example.org")
 
     Operator(named, "destroy dev", "data", "empty").destroy()

@@ -172,7 +172,7 @@ def test_code_layer_and_settings_go_back_and_addresses_and_secrets_stay(
         assert variables["EXPORTS_BUCKET"] == "some-exports"
 
 
-def test_goes_back_twice_and_then_says_that_no_more_is_kept(after: After) -> None:
+def test_goes_back_twice_and_then_says_that_no_older_release_is_kept(after: After) -> None:
     checkout, made = after(3)
 
     rollback(checkout)
@@ -244,7 +244,7 @@ def test_after_a_migration_that_failed_maintain_goes_back_too(
     assert running() == first
 
 
-def test_a_deploy_that_is_tried_again_does_not_push_out_the_one_to_go_back_to(
+def test_a_deploy_that_is_retried_keeps_the_release_to_go_back_to(
     after: After,
 ) -> None:
     checkout, (good, _) = after(2)

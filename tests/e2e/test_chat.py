@@ -120,7 +120,7 @@ def test_g1_a_socket_that_swallows_a_message_leads_to_a_push(run: Run) -> None:
     run(scenario)
 
 
-def test_g6_who_acknowledged_is_not_pushed_to(run: Run) -> None:
+def test_g6_a_member_who_acknowledged_gets_no_push(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         token = await with_phone(people, bo)
@@ -171,7 +171,7 @@ def test_g2_a_race_of_the_same_message_stores_one(run: Run) -> None:
     run(scenario)
 
 
-def test_g3_both_see_one_order_however_they_write(run: Run) -> None:
+def test_g3_both_see_the_same_order(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         async with ana.socket() as a, bo.socket() as b:

@@ -267,7 +267,7 @@ def test_g1_g6_a_message_that_comes_during_connect_is_not_lost_and_not_pushed(
     run(place, scenario)
 
 
-def test_g1_a_socket_that_redis_evicted_from_its_users_list_finds_out(place: Place) -> None:
+def test_g1_a_socket_that_redis_evicted_from_its_users_list_is_closed(place: Place) -> None:
     async def scenario(people: People) -> None:
         place.direct.delete(_sockets(people.ana.id))
 
@@ -278,7 +278,7 @@ def test_g1_a_socket_that_redis_evicted_from_its_users_list_finds_out(place: Pla
     run(place, scenario)
 
 
-def test_g1_so_does_one_that_never_pings_within_a_minute(place: Place) -> None:
+def test_g1_a_socket_that_never_pings_is_closed_within_a_minute(place: Place) -> None:
     async def scenario(people: People) -> None:
         place.direct.delete(_sockets(people.ana.id))
         for key in place.direct.keys(_connection("*")):

@@ -133,7 +133,7 @@ DRIPPED = {
 
 @pytest.mark.parametrize("server", ["redis", "postgres"])
 @pytest.mark.parametrize("what", DRIPPED)
-def test_g9_a_server_that_drips_holds_nobody_up(
+def test_g9_a_server_that_answers_byte_by_byte_delays_nobody(
     what: str, server: str, net: Net, run: Callable[[Scenario], None]
 ) -> None:
     route, body, status = DRIPPED[what]

@@ -416,7 +416,9 @@ def test_a_phone_that_changed_hands_is_pushed_to_for_its_new_owner_alone(run: Ru
     run(scenario)
 
 
-def test_who_knows_the_token_of_another_neither_silences_nor_reads_their_pushes(run: Run) -> None:
+def test_knowing_the_push_token_of_another_user_neither_stops_nor_shows_their_pushes(
+    run: Run,
+) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         eve = await people.new("eve")

@@ -135,7 +135,7 @@ def test_g7_a_frame_over_the_limit_ends_the_socket(run: Run) -> None:
     run(scenario)
 
 
-def test_g4_a_foreign_chat_is_as_unknown_as_none(run: Run) -> None:
+def test_g4_a_chat_of_others_looks_like_an_unknown_chat(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         await ana.send(chat, "secret")

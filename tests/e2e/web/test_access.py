@@ -117,7 +117,7 @@ def test_a_form_that_failed_keeps_the_focus(world: World) -> None:
     expect(send).to_be_focused()
 
 
-def test_messages_are_announced_once_and_ones_own_are_not(world: World) -> None:
+def test_messages_are_announced_once_and_own_messages_are_not(world: World) -> None:
     ada, ben, chat = world.pair()
     ada.open().talk_to(ben)
     ada.write("my own")

@@ -239,7 +239,7 @@ class TestCode:
         "name",
         ["README.md", "chalicelib/.a.py.swp", "chalicelib/a.py~", "chalicelib/__pycache__/a.pyc"],
     )
-    def test_did_not_change_by_what_is_no_code(self, folder: Path, name: str) -> None:
+    def test_did_not_change_by_other_files(self, folder: Path, name: str) -> None:
         code = Code(folder)
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("x")

@@ -139,7 +139,7 @@ class TestCrashes:
         # What nobody waits for any more is not run at all.
         assert stack.invoke(SHOW, {}, wait=None).failure is None
 
-    def test_stopping_takes_nobody_hostage(self, make_stack: MakeStack) -> None:
+    def test_stopping_does_not_wait_for_slow_functions(self, make_stack: MakeStack) -> None:
         stack = make_stack(workers=2)
         pids = stack.pool.pids
         stack.run(_submit(stack, json.dumps(frame("spin-60")).encode()))
@@ -263,7 +263,7 @@ class TestConfiguration:
         )
 
 
-def test_a_bug_of_a_caller_costs_no_worker(make_stack: MakeStack) -> None:
+def test_a_bug_of_a_caller_ends_no_worker(make_stack: MakeStack) -> None:
     stack = make_stack(workers=1)
     before = stack.pool.pids
 

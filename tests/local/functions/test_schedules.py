@@ -80,7 +80,7 @@ def test_no_run_starts_before_the_one_before_has_ended(stack: Stack) -> None:
     assert marks[:6] == ["slow-started", "slow-ended"] * 3
 
 
-def test_a_failing_run_is_reported_and_the_next_one_comes(stack: Stack) -> None:
+def test_a_failed_run_is_reported_and_the_next_one_starts(stack: Stack) -> None:
     with running(stack, every=0.05, function=Function("app.failing_schedule", "failing")):
         eventually(lambda: len([r for r in stack.reports if "schedule tidy failed" in r]) >= 2)
 

@@ -230,7 +230,7 @@ def test_a_queue_that_is_deleted_and_declared_again_is_consumed_again(
         eventually(lambda: batches(stack, broker) == [["before"], ["after"]])
 
 
-def test_a_queue_with_nothing_in_it_is_consumed_for_ever(
+def test_an_empty_queue_is_consumed_for_ever(
     stack: Stack, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_RENEWED_EVERY", 0.3)

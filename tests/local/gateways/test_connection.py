@@ -45,7 +45,7 @@ def disconnects(stack: Stack, connection_id: str) -> list[dict[str, Any]]:
 
 
 class TestConnect:
-    def test_tells_the_function_who_comes(self, stack: Stack) -> None:
+    def test_passes_the_handshake_to_the_function(self, stack: Stack) -> None:
         with stack.connect("?ticket=a%20b&x=1&x=2", additional_headers={"X-Seen": "yes"}) as client:
             connection_id = stack.connection_id(client)
 
@@ -119,14 +119,16 @@ class TestConnect:
         with stack.connect("?ticket=protocol", subprotocols=["other", "sample"]) as client:
             assert client.subprotocol == "sample"
 
-    def test_cuts_off_who_never_finishes_the_handshake(self, make_stack: MakeStack) -> None:
+    def test_closes_a_connection_that_never_finishes_the_handshake(
+        self, make_stack: MakeStack
+    ) -> None:
         stack = make_stack(limits=Limits(handshake=0.2), workers=1)
 
         with socket.create_connection(("127.0.0.1", stack.socket_port), 5) as raw:
             raw.sendall(b"GET /api HTTP/1.1\r\n")
             assert raw.recv(100) == b""
 
-    def test_tells_of_the_end_of_who_left_while_being_let_in(self, stack: Stack) -> None:
+    def test_reports_a_client_that_leaves_during_connect(self, stack: Stack) -> None:
         before = len(stack.records("disconnect"))
         with stack.connect_raw("?ticket=sleep-0.3"):
             time.sleep(0.1)
@@ -380,7 +382,7 @@ class TestLimits:
 
 
 class TestDisconnect:
-    def test_tells_of_a_clean_close(self, stack: Stack) -> None:
+    def test_reports_a_clean_close(self, stack: Stack) -> None:
         with stack.connect() as client:
             connection_id = stack.connection_id(client)
             client.close(1000, "bye")
@@ -391,7 +393,7 @@ class TestDisconnect:
         assert context["disconnectStatusCode"] == 1000
         assert context["disconnectReason"] == "bye"
 
-    def test_tells_of_a_broken_connection(self, stack: Stack) -> None:
+    def test_reports_a_broken_connection(self, stack: Stack) -> None:
         client = stack.connect()
         connection_id = stack.connection_id(client)
         linger = struct.pack("ii", 1, 0)

@@ -45,7 +45,7 @@ class TestHttp:
         assert "--allow-host" in answer.json()["detail"]
         assert len(stack.marks("http")) == before
 
-    def test_is_not_served_under_no_name_or_two(self, stack: Stack) -> None:
+    def test_is_refused_without_a_name_and_with_two(self, stack: Stack) -> None:
         for hosts in ([], ["localhost", "evil.example"], ["localhost", "localhost"]):
             connection = http.client.HTTPConnection("127.0.0.1", stack.http_port, timeout=5)
             connection.putrequest("GET", "/config.json", skip_host=True)

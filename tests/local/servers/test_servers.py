@@ -132,7 +132,7 @@ class TestWhenTheParentDies:
         eventually(lambda: gone(processes), STOPS_WITHIN)
 
     @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-    def test_it_matters_not_how(
+    def test_every_signal_ends_the_servers_too(
         self, in_a_parent: Callable[..., subprocess.Popen[str]], ending: signal.Signals
     ) -> None:
         parent = in_a_parent("postgres", "redis")
@@ -505,7 +505,7 @@ class TestDataWithoutPasswords:
     """Of an older checkout, or whose keys somebody deleted."""
 
     @pytest.mark.parametrize("how", ["older", "keys deleted"])
-    def test_are_set_aside_with_a_word(
+    def test_is_set_aside_and_reported(
         self, start: Start, tmp_path: Path, reports: list[str], how: str
     ) -> None:
         if how == "older":
@@ -523,7 +523,7 @@ class TestDataWithoutPasswords:
         assert str(place) in told
         assert (place / "postgres/cluster/PG_VERSION").exists()
 
-    def test_are_no_matter_where_they_have_them(
+    def test_is_not_set_aside_where_it_has_passwords(
         self, start: Start, tmp_path: Path, reports: list[str]
     ) -> None:
         servers = start("postgres", "redis")

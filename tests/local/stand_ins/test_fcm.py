@@ -92,7 +92,7 @@ class TestToken:
         with pytest.raises(RefreshError, match="invalid_grant"):
             google_.sign_in(info)
 
-    def test_is_refused_to_nonsense(self, google_: Google) -> None:
+    def test_is_refused_to_malformed_credentials(self, google_: Google) -> None:
         assert httpx.post(f"{google_.url}/token", content=b"\xff").status_code == 400
         form = {"grant_type": "password", "assertion": "x"}
         assert httpx.post(f"{google_.url}/token", data=form).status_code == 400

@@ -37,7 +37,7 @@ def test_other_devices_and_other_keys_replace_nothing() -> None:
     assert [push["count"] for push in pushes.after(0)] == [1] * 5
 
 
-def test_a_replaced_one_is_new_again() -> None:
+def test_a_replaced_notification_is_the_newest() -> None:
     pushes = Pushes()
     pushes.add({"token": "t", "android": {"collapse_key": "m1"}})
     other = pushes.add({"token": "t"})

@@ -141,7 +141,7 @@ class TestWebClient:
         assert after != before
         assert '"changed"' in client.get(after).text
 
-    def test_does_not_mind_a_link_to_nothing(self, client: httpx.Client, stack: Stack) -> None:
+    def test_ignores_a_broken_link(self, client: httpx.Client, stack: Stack) -> None:
         link = stack.folder / "web" / ".#main.js"  # As an editor notes who edits a file.
         link.symlink_to("somebody@somewhere")
 

@@ -236,7 +236,7 @@ def test_somebody_new_makes_an_account_and_goes_on(world: World, url: str) -> No
     allow(page)
 
 
-def test_who_forgot_the_password_sets_a_new_one_and_goes_on(world: World, url: str) -> None:
+def test_a_forgotten_password_is_reset_and_the_sign_in_goes_on(world: World, url: str) -> None:
     ada = world.person("Ada")
     page = world.new_page(java_script_enabled=False)
     page.goto(url)

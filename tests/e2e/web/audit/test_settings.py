@@ -50,7 +50,7 @@ def test_another_address_that_waits(world: World, auditor: Auditor) -> None:
     auditor.look(page)
 
 
-def test_ones_own_data(world: World, auditor: Auditor) -> None:
+def test_own_data(world: World, auditor: Auditor) -> None:
     page = world.person("Ada").open().page
     section = settings(page, "Your data")
     for button in ("Export my data", "Get a link"):

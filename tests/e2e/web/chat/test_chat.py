@@ -129,7 +129,7 @@ def test_typing_is_shown_and_ends(world: World) -> None:
     expect(presence).to_have_text(re.compile("last seen"), timeout=4_000)
 
 
-def test_presence_tells_who_is_here_and_when_they_were(world: World) -> None:
+def test_presence_says_who_is_online_and_when_others_were_last_seen(world: World) -> None:
     ada, ben, _ = world.pair()
     ada.open().talk_to(ben)
     presence = ada.page.locator(".presence")
@@ -153,7 +153,7 @@ def test_last_seen_moves_on_by_itself(world: World) -> None:
     expect(presence).to_have_text(re.compile("last seen [23] min ago"))
 
 
-def test_who_scrolls_up_just_as_something_changes_is_not_taken_back(world: World) -> None:
+def test_scrolling_up_while_something_changes_does_not_jump_back(world: World) -> None:
     ada, ben, chat = world.pair()
     for number in range(40):
         ada.post(chat, f"message {number}")  # her own are not new, so the page opens at the end
