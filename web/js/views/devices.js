@@ -1,4 +1,4 @@
-/** Where one is signed in, and the way to end that elsewhere. */
+/** The devices that are signed in, each with a button to sign it out. */
 
 import { nameOfDevice } from "../device.js";
 import { h } from "../dom.js";

@@ -1,4 +1,4 @@
-/** What can be done with a message. The list grows by an entry in `actionsOf`. */
+/** What can be done with a message. `actionsOf` has the list. */
 
 import { copy } from "../clipboard.js";
 import { announce, h } from "../dom.js";
@@ -50,7 +50,7 @@ function facts(row, chat, store) {
   ]);
 }
 
-/** How far one of our messages got. The server keeps how far, and not when. */
+/** How far one of our messages got. The server does not keep when. */
 function fate(row, chat, name) {
   if (row.state === "failed") return [[t("messageMenu.state"), t("messageMenu.failed", { reason: row.error ?? "" })]];
   if (row.seq === Infinity) return [[t("messageMenu.state"), t("messageMenu.waiting")]];

@@ -1,4 +1,4 @@
-/** Whether somebody is here. */
+/** Whether the partner of a chat is here. */
 
 import { lastSeen } from "../format.js";
 import { t } from "../texts.js";

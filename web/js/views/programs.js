@@ -1,4 +1,4 @@
-/** The programs that one has let in, what each may do, and the way to end that. */
+/** The programs that the user allowed, what each may do, and a button to end its access. */
 
 import { h } from "../dom.js";
 import { told } from "../errors.js";

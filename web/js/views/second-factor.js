@@ -1,4 +1,4 @@
-/** The second factor: set up and taken away in the settings. */
+/** The second factor: set up and turned off in the settings. */
 
 import { copyOrSelect } from "../clipboard.js";
 import { h, setText } from "../dom.js";
@@ -83,7 +83,7 @@ export function secondFactor({ api, onState }) {
   return node;
 }
 
-/** The secret for a camera. Only who sets a second factor up loads what draws it. */
+/** The secret for a camera. The module that draws it is loaded only here. */
 function drawing(uri) {
   const node = h("div", {});
   import("../qr.js").then(({ qrCode }) => node.append(qrCode(uri, t("secondFactor.drawing"))), () => node.remove());

@@ -25,12 +25,12 @@ export function settingsList({ messenger, signal, onChoose }) {
     setText(rows.get(page).state, text);
   }
 
-  /** What the profile says, and what this browser keeps. */
+  /** The states from the profile and from this browser. */
   function render() {
     for (const [page, { state }] of Object.entries(PAGES)) if (state) say(page, state(messenger.session.user));
   }
 
-  /** Asks the server, once unless that failed. */
+  /** Asks the server once, and again if that failed. */
   async function ask(page) {
     const { path, stateOf } = PAGES[page];
     if (!path || asked.has(page)) return;
