@@ -21,7 +21,7 @@ _FIRST = [
         r"deploy/test_(package|runtime)",
         r"contract/test_old_code",
         r"deploy/test_deploy",
-        r"local/servers/test_servers",
+        r"local/servers/",
         r"faults/test_slow_servers",
         r"faults/test_lost_answers",
         r"e2e/edge/test_schemathesis",
