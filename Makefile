@@ -58,7 +58,7 @@ docs: develop ## build the documents that come from the code, and their pages in
 
 .PHONY: lint-infra
 lint-infra: develop
-	@$(BIN)/pytest -q tests/deploy/test_templates.py
+	@$(BIN)/pytest -q tests/deploy/templates
 
 .PHONY: bench
 bench: setup ## measure, and print the figures as a table and as JSON

@@ -8,7 +8,7 @@ import pytest
 from tests.client import Refused
 from tests.cloud import Cloud
 from tests.e2e.conftest import People, Run, serve
-from tests.e2e.test_chat import pushes_for, with_phone
+from tests.e2e.phones import pushes_for, with_phone
 
 
 @pytest.fixture(scope="module")
