@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, PHONE, World, settings
+from tests.e2e.web.world import PASSWORD, PHONE, World, settings
 
 SEEN = """() => {
     const node = document.activeElement;

@@ -6,7 +6,7 @@ import secrets
 import pyotp
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in, wait_for
+from tests.e2e.web.world import PASSWORD, Person, World, settings, sign_in, wait_for
 
 
 def mailed(world: World, page: Page, address: str) -> str:

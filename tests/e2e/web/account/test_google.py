@@ -4,7 +4,7 @@ import secrets
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, World, settings, sign_in
+from tests.e2e.web.world import PASSWORD, World, settings, sign_in
 
 
 def at_google(page: Page, email: str) -> None:

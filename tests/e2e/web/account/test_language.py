@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in, top_of
+from tests.e2e.web.world import PASSWORD, Person, World, settings, sign_in, top_of
 
 NARROW = {"width": 360, "height": 740}
 SIGN_IN = "تسجيل الدخول"

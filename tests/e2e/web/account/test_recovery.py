@@ -4,7 +4,7 @@ import time
 
 from playwright.sync_api import expect
 
-from tests.e2e.web.conftest import PASSWORD, World, sign_in
+from tests.e2e.web.world import PASSWORD, World, sign_in
 
 NEW = "another horse battery 43"
 

@@ -11,7 +11,7 @@ import zxingcpp
 from playwright.sync_api import Locator, expect
 
 from tests.e2e.web.account.test_passkeys import add, opened
-from tests.e2e.web.conftest import PASSWORD, PHONE, World, settings, sign_in
+from tests.e2e.web.world import PASSWORD, PHONE, World, settings, sign_in
 
 
 def read(picture: Locator) -> Sequence[str]:

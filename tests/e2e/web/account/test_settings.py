@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Dialog, Locator, Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, PHONE, World, settings, wait_for
+from tests.e2e.web.world import PASSWORD, PHONE, World, settings, wait_for
 
 PAGES = [
     *["Profile", "Account & e-mail", "Password", "Second factor", "Passkeys", "Google"],

@@ -14,9 +14,9 @@ from tests.cloud import Cloud
 from tests.e2e.oauth.oauth import Program, asking, registered
 from tests.e2e.web.account.test_google import at_google
 from tests.e2e.web.account.test_passkeys import add, authenticator, leave, opened
-from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in
 from tests.e2e.web.framing import Framing, framing
 from tests.e2e.web.shell.test_storage import BLOCKED, FULL, MISSING
+from tests.e2e.web.world import PASSWORD, Person, World, settings, sign_in
 
 
 @pytest.fixture

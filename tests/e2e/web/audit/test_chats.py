@@ -7,8 +7,8 @@ from playwright.sync_api import Route, expect
 
 from tests.e2e.web.audit.axe import Auditor
 from tests.e2e.web.chat.test_notifications import watched
-from tests.e2e.web.conftest import PASSWORD, World, sign_in
 from tests.e2e.web.shell.test_storage import BLOCKED
+from tests.e2e.web.world import PASSWORD, World, sign_in
 
 FOREVER = "window.later = setTimeout; window.setTimeout = () => 0"
 NOT_FOREVER = "window.setTimeout = window.later; null"

@@ -6,8 +6,8 @@ from tests.cloud import Cloud
 from tests.e2e.oauth.oauth import asking, registered
 from tests.e2e.web.account.test_sign_in_page import by_password, with_second_factor
 from tests.e2e.web.audit.axe import Auditor
-from tests.e2e.web.conftest import World, settings
 from tests.e2e.web.framing import framing
+from tests.e2e.web.world import World, settings
 
 
 def test_the_pages_of_the_provider(world: World, cloud: Cloud, auditor: Auditor) -> None:

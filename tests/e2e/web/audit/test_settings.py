@@ -6,7 +6,7 @@ import pyotp
 from playwright.sync_api import expect
 
 from tests.e2e.web.audit.axe import Auditor
-from tests.e2e.web.conftest import PASSWORD, World, settings
+from tests.e2e.web.world import PASSWORD, World, settings
 
 
 def test_every_page_of_the_settings(world: World, auditor: Auditor) -> None:

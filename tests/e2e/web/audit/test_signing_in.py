@@ -9,7 +9,7 @@ from tests.e2e.web.account.test_google import at_google
 from tests.e2e.web.account.test_passkeys import add, authenticator, named
 from tests.e2e.web.account.test_sign_in_page import with_second_factor
 from tests.e2e.web.audit.axe import Auditor
-from tests.e2e.web.conftest import World, settings, sign_in
+from tests.e2e.web.world import World, settings, sign_in
 
 NEW_WORKERS = """for (const worker of ["the first", "a newer one"]) {
     navigator.serviceWorker.dispatchEvent(new Event("controllerchange"));

@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.e2e.web.conftest import PASSWORD, World, settings, sign_in, top_of, wait_for
 from tests.e2e.web.frames import two_frames
+from tests.e2e.web.world import PASSWORD, World, settings, sign_in, top_of, wait_for
 
 BEGINNING = "This is where your chat begins."
 # The browser reports the scrolling first, and the new size after it.

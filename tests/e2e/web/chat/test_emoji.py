@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.e2e.web.conftest import PHONE, World, wait_for
+from tests.e2e.web.world import PHONE, World, wait_for
 
 
 def opened(page: Page, *, on_phone: bool = False) -> Locator:

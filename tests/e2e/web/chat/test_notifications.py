@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.web.chat.test_tabs import open_everywhere
-from tests.e2e.web.conftest import World, settings, wait_for
+from tests.e2e.web.world import World, settings, wait_for
 
 BROWSER = """(() => {
     // What a browser would show is in `notices`. After `look(false)`, nobody looks at the page.

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Route, expect
 
-from tests.e2e.web.conftest import World
+from tests.e2e.web.world import World
 
 ELSEWHERE = "https://pictures.example"
 

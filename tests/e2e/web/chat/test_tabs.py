@@ -5,7 +5,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.e2e.web.conftest import Person, World, settings, sign_in, wait_for
+from tests.e2e.web.world import Person, World, settings, sign_in, wait_for
 
 
 def open_everywhere(world: World, person: Person, context: BrowserContext) -> Page:

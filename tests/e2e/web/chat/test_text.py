@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web.conftest import World, settings, sign_in
+from tests.e2e.web.world import World, settings, sign_in
 
 HALF = "\\ud83d"
 """Half of an emoji, as JavaScript writes it: no text of any language has it alone."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.web.conftest import PASSWORD, World
+from tests.e2e.web.world import PASSWORD, World
 
 CHANGED = {"current_password": PASSWORD, "new_password": f"{PASSWORD}!"}
 
