@@ -1,4 +1,4 @@
-"""Measures Parley on a local cloud of its own: `python -m bench`, or `make bench`."""
+"""Measures Parley on its own local cloud: `python -m bench`, or `make bench`."""
 
 import argparse
 import json

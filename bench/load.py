@@ -1,4 +1,4 @@
-"""The load generator, a process of its own: takes jobs as lines of JSON, answers with such lines.
+"""The load generator, in its own process: takes jobs as lines of JSON, answers with such lines.
 
     {"job": "pairs", "pairs": 10, "under_way": 1, "warm_up": 1, "seconds": 5, "acknowledge": false}
     {"job": "devices", "devices": 5, "messages": 40}

@@ -188,7 +188,7 @@ def _peer(plan: Plan, name: str, folder: Path, about: dict[str, Any]) -> list[di
 
 
 def _round_trips(about: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """In a process of its own, which imports the app with its calls led through the taps."""
+    """In another process, which imports the app with its calls led through the taps."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.trips"],
         cwd=ROOT,

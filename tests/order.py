@@ -1,4 +1,4 @@
-"""In what order tests run, and which of them one worker of xdist runs in a row."""
+"""In which order tests run, and which tests one worker of xdist runs together."""
 
 import re
 

@@ -101,7 +101,7 @@ def stage(**changes: Any) -> Stage:
 
 @contextmanager
 def serve(log: Path) -> Iterator[str]:
-    """A moto server, as a process of its own; answers its address."""
+    """Starts a moto server in its own process. Returns its address."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port, number = listening.getsockname()[1], listening.fileno()
         with log.open("w") as output:

@@ -91,7 +91,7 @@ class Deployment:
         return signed_in
 
     def connect(self, caller: events.Caller, ticket: str) -> int:
-        """The status that a socket with this ticket is let in with, or refused."""
+        """The status of a socket that connects with this ticket."""
         status: int = self.function("websocket_connect").invoke(caller.connect(ticket))[
             "statusCode"
         ]

@@ -86,7 +86,7 @@ def run(container: Unpacked, code: str) -> str:
 
 
 class Function:
-    """A function in a container of its own. `stop` ends it."""
+    """A function in its own container. `stop` ends it."""
 
     def __init__(
         self,

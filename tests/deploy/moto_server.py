@@ -7,7 +7,7 @@ outputs of stacks that a change set made, the protection of stacks, triggers by 
 their ARN, account settings, and zips to load down; and it runs no functions. Each of these is taken
 over here, and nothing else.
 
-A copy of the account is a fork of this process, with an address of its own. It ends with the first.
+A copy of the account is a fork of this process, with its own address. It ends with the first.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""A stage with domain names of its own, in moto's account."""
+"""A stage with its own domain names, in moto's account."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -20,7 +20,7 @@ START_SECONDS = 120.0
 
 
 class Process:
-    """`python -m local` with a state folder of its own."""
+    """`python -m local` with its own state folder."""
 
     def __init__(self, state: Path, servers: Servers, *arguments: str) -> None:
         self.state = state

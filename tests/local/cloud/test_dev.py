@@ -48,7 +48,7 @@ def log() -> Any:
 
 
 class Terminal:
-    """A cloud for developers, on a terminal of its own."""
+    """A cloud with `--dev`, on its own terminal."""
 
     def __init__(self, folder: Path, amqp_url: str) -> None:
         self.app = folder / "app"

@@ -1,4 +1,4 @@
-"""A second factor in the web client: set up, asked for, taken away."""
+"""A second factor in the web client: set up, asked for, turned off."""
 
 import base64
 import time
