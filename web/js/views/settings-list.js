@@ -9,15 +9,8 @@ import { GROUPS, PAGES } from "./settings-pages.js";
 /** {node, show(loaded, marked), say(page, text), focus(page)}. `signal` ends it. */
 export function settingsList({ messenger, signal, onChoose }) {
   const rows = new Map(Object.keys(PAGES).map((page) => [page, row(page, onChoose)]));
-  const groups = Object.entries(GROUPS).map(([id, label]) => {
-    const pages = Object.keys(PAGES).filter((page) => PAGES[page].group === id);
-    return [
-      h("p", { class: "settings-group", id: `settings-${id}` }, t(label)),
-      h("ul", { "aria-labelledby": `settings-${id}` }, pages.map((page) => h("li", {}, rows.get(page).link))),
-    ];
-  });
   const problem = h("p", { class: "form-message", role: "status" });
-  const node = h("nav", { class: "settings-list", "aria-label": t("settings.pages") }, problem, ...groups.flat());
+  const node = h("nav", { class: "settings-list", "aria-label": t("settings.pages") }, problem, groupsOf(rows));
   const asked = new Set();
   const failed = new Map();
 
@@ -67,6 +60,17 @@ export function settingsList({ messenger, signal, onChoose }) {
   render();
   signal.addEventListener("abort", messenger.store.subscribe(render));
   return { node, show, say, focus: (page) => rows.get(page).link.focus() };
+}
+
+/** The rows under the headings of their groups. */
+function groupsOf(rows) {
+  return Object.entries(GROUPS).map(([id, label]) => {
+    const pages = Object.keys(PAGES).filter((page) => PAGES[page].group === id);
+    return [
+      h("p", { class: "settings-group", id: `settings-${id}` }, t(label)),
+      h("ul", { "aria-labelledby": `settings-${id}` }, pages.map((page) => h("li", {}, rows.get(page).link))),
+    ];
+  }).flat();
 }
 
 function row(page, onChoose) {
