@@ -14,7 +14,7 @@ from chalicelib.identity import Identity
 from infra.deploy import __main__ as commands
 from infra.deploy import chalice, deploy
 from infra.gateway import BINARY_TYPES, RESPONSES
-from tests.deploy.account import (
+from tests.deploy.aws.account import (
     ACCOUNT,
     FIRST_USER,
     FUNCTIONS,
@@ -29,7 +29,7 @@ from tests.deploy.account import (
     socket_api,
     stage,
 )
-from tests.deploy.stage import CHANGED, OneDeploy, answering_routes, mappings
+from tests.deploy.aws.stage import CHANGED, OneDeploy, answering_routes, mappings
 from tests.unit.settings import settings, settings_without
 
 BROKER = f"arn:aws:mq:{REGION}:{ACCOUNT}:broker:parley:b-1"

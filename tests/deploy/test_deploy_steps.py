@@ -8,7 +8,7 @@ import pytest
 
 from infra.deploy import deploy, first, maintenance, place
 from infra.deploy.errors import Stopped
-from tests.deploy.account import (
+from tests.deploy.aws.account import (
     FIRST_USER,
     FUNCTIONS,
     Checkout,
@@ -19,7 +19,7 @@ from tests.deploy.account import (
     socket_api,
     stage,
 )
-from tests.deploy.stage import CHANGED, answering_routes, fail
+from tests.deploy.aws.stage import CHANGED, answering_routes, fail
 
 
 class TestOrder:

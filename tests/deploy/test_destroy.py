@@ -4,14 +4,14 @@ import pytest
 
 from infra.deploy import logs
 from infra.deploy.errors import Stopped
-from tests.deploy.account import (
+from tests.deploy.aws.account import (
     FUNCTIONS,
     Checkout,
     Operator,
     client,
     stage,
 )
-from tests.deploy.stage import fail, mappings
+from tests.deploy.aws.stage import fail, mappings
 
 
 class TestDestroy:

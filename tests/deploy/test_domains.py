@@ -8,7 +8,7 @@ import pytest
 
 from infra.deploy.domains import CustomDomains
 from infra.deploy.errors import Stopped
-from tests.deploy.account import (
+from tests.deploy.aws.account import (
     ACCOUNT,
     REGION,
     Checkout,

@@ -19,7 +19,7 @@ from infra.package import NotInstalled, TargetRefused, dependencies, sizes, stag
 from infra.package.targets import MACHINES, Target
 from infra.package.zips import Outdated
 from tests.deploy.conftest import Package, package
-from tests.deploy.function import HERE, VERSION, Unpacked, run
+from tests.deploy.runtime.function import HERE, VERSION, Unpacked, run
 
 REQUIREMENTS = staging.ROOT / "requirements.txt"
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}

@@ -12,7 +12,7 @@ from infra.deploy import functions, maintenance
 from infra.deploy.errors import Stopped
 from infra.deploy.releases import KEPT, Releases
 from infra.deploy.rollback import Rollback
-from tests.deploy.account import (
+from tests.deploy.aws.account import (
     FUNCTIONS,
     PROJECT,
     Checkout,

@@ -6,14 +6,14 @@ import pytest
 
 from infra.deploy.errors import Stopped
 from infra.deploy.rotate import Rotate
-from tests.deploy.account import (
+from tests.deploy.aws.account import (
     FUNCTIONS,
     Checkout,
     Operator,
     client,
     configuration,
 )
-from tests.deploy.stage import OneDeploy
+from tests.deploy.aws.stage import OneDeploy
 
 
 class TestRotateKeys(OneDeploy):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.cloudformation import Template
+from tests.deploy.aws.cloudformation import Template
 
 ROOT = Path(__file__).resolve().parents[3]
 NETWORK, DATA, WATCH = TEMPLATES = [Template(name) for name in ("network", "data", "watch")]

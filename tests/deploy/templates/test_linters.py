@@ -12,7 +12,7 @@ import pytest
 from infra.deploy.place import SECRETS
 from local.bootstrap import STATE
 from local.bootstrap.python import environment
-from tests.deploy.cloudformation import Template
+from tests.deploy.aws.cloudformation import Template
 from tests.deploy.templates.stacks import (
     DATA,
     GIVEN,

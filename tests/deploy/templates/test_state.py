@@ -4,7 +4,7 @@ from itertools import chain
 from typing import Any
 
 from infra.deploy import stages
-from tests.deploy.cloudformation import Template
+from tests.deploy.aws.cloudformation import Template
 from tests.deploy.templates.stacks import (
     DATA,
     GIVEN,

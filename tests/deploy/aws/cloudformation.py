@@ -7,7 +7,7 @@ from typing import Any
 
 from cfnlint.decode import cfn_yaml
 
-INFRA = Path(__file__).resolve().parents[2] / "infra"
+INFRA = Path(__file__).resolve().parents[3] / "infra"
 REGION = "us-east-1"
 ACCOUNT = "111122223333"
 LISTS = ("CommaDelimitedList", "List<")

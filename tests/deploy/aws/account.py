@@ -106,7 +106,7 @@ def serve(log: Path) -> Iterator[str]:
         port, number = listening.getsockname()[1], listening.fileno()
         with log.open("w") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.deploy.moto_server", str(number)],
+                [sys.executable, "-m", "tests.deploy.aws.moto_server", str(number)],
                 cwd=ROOT,
                 pass_fds=[number],
                 stdout=output,

@@ -10,7 +10,7 @@ from infra.deploy.place import SECRETS
 from infra.deploy.project import Project
 from infra.deploy.stages import SECRET
 from tests.client import PASSWORD
-from tests.deploy.function import Function, Unpacked
+from tests.deploy.runtime.function import Function, Unpacked
 
 
 class Answer(NamedTuple):

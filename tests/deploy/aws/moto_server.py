@@ -1,5 +1,5 @@
 """A moto server that takes what Chalice and the deploy send, and whose account can be copied:
-`python -m tests.deploy.moto_server` with the number of an open socket to listen at.
+`python -m tests.deploy.aws.moto_server` with the number of an open socket to listen at.
 
 Stock moto fails at Swagger 2.0 documents, their missing description, integrations without an
 address, deployments, stages and route responses of WebSocket APIs, domain names of REST APIs,

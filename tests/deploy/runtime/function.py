@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from infra.package.zips import Zips
-from tests.deploy.runtime_api import RuntimeApi
+from tests.deploy.runtime.runtime_api import RuntimeApi
 
 START_SECONDS = 60.0
 INVOKE_SECONDS = 60.0

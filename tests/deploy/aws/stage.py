@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infra.deploy.errors import Stopped
-from tests.deploy.account import (
+from tests.deploy.aws.account import (
     Checkout,
     client,
     socket_api,

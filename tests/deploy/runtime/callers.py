@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.function import Caller, message, rest
 from local.functions import events
-from tests.deploy.deployment import Deployment
+from tests.deploy.runtime.deployment import Deployment
 
 
 class Ana:
