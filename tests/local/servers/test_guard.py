@@ -3,55 +3,18 @@
 import json
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 
-from local.options import ROOT
 from local.servers.postgres import Postgres
 from tests.local.servers.conftest import ALL, Start
 from tests.local.stack import eventually
 
 STOPS_WITHIN = 30.0
-
-PARENT = """
-import sys, time
-from pathlib import Path
-from local.servers import start_all
-
-servers = start_all(Path(sys.argv[1]), sys.argv[2:], lambda line: None, given={})
-print("ready", flush=True)
-time.sleep(300)
-"""
-
-
-@pytest.fixture
-def in_a_parent(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts servers on the test's state folder in a process that can be killed."""
-    parents = []
-
-    def run(*wanted: str) -> subprocess.Popen[str]:
-        parent = subprocess.Popen(
-            [sys.executable, "-c", PARENT, str(tmp_path), *wanted],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        parents.append(parent)
-        assert parent.stdout
-        assert parent.stdout.readline() == "ready\n"
-        return parent
-
-    yield run
-    for parent in parents:
-        parent.kill()
-        parent.wait()
-        if parent.stdout:
-            parent.stdout.close()
 
 
 def tree(parent: subprocess.Popen[str]) -> list[psutil.Process]:
