@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import report
 from bench.measuring import LABELS, QUICK, Plan, measure
-from bench.peers import PEERS
+from bench.peers.servers import PEERS
 
 
 def _some_of(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:

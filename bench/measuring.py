@@ -18,7 +18,7 @@ import psutil
 
 from bench import starts
 from bench.generator import SECONDS, Generator, progress
-from bench.peers import PEERS
+from bench.peers.servers import PEERS
 from chalicelib.limits.table import TABLE
 from tests.cloud import ROOT, Cloud
 
@@ -171,7 +171,7 @@ def _peer(plan: Plan, name: str, folder: Path, about: dict[str, Any]) -> list[di
     progress(f"{name}")
     with peer.running(users=2 * max(pairs for pairs, _ in loads)):
         trees = {name: peer.pid, "postgres": about["servers"]["postgres"]}
-        with Generator("bench.xmpp", str(peer.port), processes={}, trees=trees) as generator:
+        with Generator("bench.peers.xmpp", str(peer.port), processes={}, trees=trees) as generator:
             for pairs, under_way in loads:
                 progress(f"  pairs: {pairs}, under way in each: {under_way}")
                 before = peer.archived()

@@ -30,6 +30,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--check", action="store_true", help="only say whether it could start")
         command.add_argument("--messages", choices=["mongo", "postgres"], default="mongo")
         command.add_argument("--app", type=Path, default=ROOT, help="folder with another app.py")
+    _add_options_of_run(run)
+    return parser
+
+
+def _add_options_of_run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--socket-port",
         type=_port,
@@ -66,7 +71,6 @@ def _parser() -> argparse.ArgumentParser:
         run.add_argument(
             f"--{name}-seconds", type=float, default=default, metavar="S", help=meaning
         )
-    return parser
 
 
 def _port(text: str) -> int:

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 import aiohttp
 
 from bench import function
-from bench.tap import Taps
+from bench.trips.tap import Taps
 from tests.client import User, register
 
 WARM_UP = 12  # psycopg prepares a statement at its sixth use

@@ -12,7 +12,7 @@ from xml.parsers import expat
 import uvloop
 
 from bench.load import ARRIVAL_SECONDS, TEXT, say
-from bench.peers import DOMAIN, HOST, PASSWORD
+from bench.peers.servers import DOMAIN, HOST, PASSWORD
 from bench.samples import percentiles
 
 OPEN_SECONDS = 30.0
