@@ -178,6 +178,7 @@ def test_the_address_names_the_page(world: World, options: dict[str, Any]) -> No
         expect(page.locator(".talk h2")).to_have_text(ben.name)
 
     page.goto(f"{world.url}/#settings=devices")
+    expect(heading(page, "Devices")).to_be_focused()
     page.reload()
     expect(heading(page, "Devices")).to_be_focused()
     page.go_back()
