@@ -2,43 +2,43 @@
 BIN := .venv/bin
 PYTHON ?= python3
 CODE := app.py chalicelib infra local bench tests
-# The tests start hundreds of Python processes: without bytecode, each compiles all that it imports.
+# The tests start hundreds of Python processes. Without bytecode, each would compile all its imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# What `python -m local` is told by the variables of make.
+# Options of `python -m local`, from the variables of make.
 PORTS = $(if $(PORT),--http-port "$(PORT)")
 SERVE = $(PORTS) $(if $(SOCKET_PORT),--socket-port "$(SOCKET_PORT)") $(if $(DEV),--dev)
 
 .PHONY: run
-run: ## serve Parley at PORT, or 8000; DEV=1 to work on its code; Ctrl-C stops all of it
-	@$(PYTHON) local/bootstrap.py --check
+run: ## serve Parley at PORT, or 8000; DEV=1 to work on its code; Ctrl-C stops it
+	@$(PYTHON) -m local.bootstrap --check
 	@$(PYTHON) -m local run --check $(SERVE)
-	@$(PYTHON) local/bootstrap.py
+	@$(PYTHON) -m local.bootstrap
 	@exec $(BIN)/python -m local run $(SERVE)
 
 .PHONY: demo
-demo: setup ## fill two demo accounts and a chat into a Parley that runs already
+demo: setup ## add two demo accounts and a chat to the Parley that runs
 	@exec $(BIN)/python -m local demo
 
 .PHONY: services
-services: ## start the servers alone, for `chalice local`; their addresses go to .local/services.env
-	@$(PYTHON) local/bootstrap.py --check
+services: ## start only the servers, for `chalice local`; it writes their addresses to .local/services.env
+	@$(PYTHON) -m local.bootstrap --check
 	@$(PYTHON) -m local services --check $(PORTS)
-	@$(PYTHON) local/bootstrap.py
+	@$(PYTHON) -m local.bootstrap
 	@exec $(BIN)/python -m local services $(PORTS)
 
 .PHONY: test
-test: ## install what is missing, then run every check and test; ONLY=g1 for tests with that in their names
-	@$(PYTHON) local/bootstrap.py --for tests
+test: ## install what is missing, then run every check and test; ONLY=g1 runs tests with g1 in the name
+	@$(PYTHON) -m local.bootstrap --for tests
 	@$(if $(ONLY),,$(MAKE) --no-print-directory lint)
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile $(if $(ONLY),-k "$(ONLY)") tests
 
 .PHONY: soak
-soak: develop ## chat for MINUTES while servers die and freeze; nothing may be lost
+soak: develop ## chat for MINUTES while servers die and freeze, and look for lost messages
 	@MINUTES="$(MINUTES)" $(BIN)/pytest -q -s tests/faults/soak.py
 
 .PHONY: check
@@ -46,38 +46,38 @@ check: develop lint ## format, lint, types, import rules and unit tests
 	@$(BIN)/pytest -q tests/unit
 
 .PHONY: format
-format: develop ## put the code into the form that `make check` asks for
+format: develop ## format the code as `make check` wants it
 	@$(BIN)/ruff format $(CODE)
 	@$(BIN)/ruff check --fix $(CODE)
 
 .PHONY: docs
-docs: develop ## make the documents that come from the code, and their pages in build/docs
+docs: develop ## build the documents that come from the code, and their pages in build/docs
 	@$(BIN)/python -m local.access
 	@$(BIN)/python -m local.rates
 	@$(BIN)/python -m local.reference build/docs $(if $(API),--server "$(API)") $(if $(SOCKET),--socket "$(SOCKET)")
 
 .PHONY: lint-infra
 lint-infra: develop
-	@$(BIN)/pytest -q tests/deploy/test_templates.py
+	@$(BIN)/pytest -q tests/deploy/templates
 
 .PHONY: bench
 bench: setup ## measure, and print the figures as a table and as JSON
 	@exec $(BIN)/python -m bench $(ARGS)
 
 .PHONY: deploy
-deploy: cloud ## bring STAGE to AWS; DRY_RUN=1 only says what would be done
+deploy: cloud ## deploy STAGE to AWS; DRY_RUN=1 only says what it would do
 	@exec $(CLOUD) deploy --stage "$(STAGE)" $(if $(DRY_RUN),--dry-run) $(if $(FCM),--fcm "$(FCM)")
 
 .PHONY: rollback
-rollback: cloud ## put back the functions of STAGE as the deploy before left them
+rollback: cloud ## put back the functions of STAGE as they were before the last deploy
 	@exec $(CLOUD) rollback --stage "$(STAGE)"
 
 .PHONY: destroy
-destroy: cloud ## take STAGE away from AWS
+destroy: cloud ## remove STAGE from AWS
 	@exec $(CLOUD) destroy --stage "$(STAGE)"
 
 .PHONY: redrive
-redrive: cloud ## try the dead pushes of STAGE again, LIMIT of them at most
+redrive: cloud ## retry dead-lettered pushes of STAGE, at most LIMIT
 	@exec $(CLOUD) redrive --stage "$(STAGE)" $(if $(LIMIT),--limit "$(LIMIT)")
 
 .PHONY: grant
@@ -85,35 +85,35 @@ grant: cloud ## give USERNAME of STAGE a ROLE: moderator or admin
 	@exec $(CLOUD) grant --stage "$(STAGE)" --username "$(USERNAME)" --role "$(ROLE)"
 
 .PHONY: oauth-client
-oauth-client: cloud ## register a program of others with STAGE: NAME, SCOPES, REDIRECT_URIS, PUBLIC=1
+oauth-client: cloud ## register an OAuth client with STAGE: NAME, SCOPES, REDIRECT_URIS, PUBLIC=1
 	@exec $(CLOUD) oauth-client --stage "$(STAGE)" --name "$(NAME)" --scopes "$(SCOPES)" \
 		--redirect-uris "$(REDIRECT_URIS)" \
 		--post-logout-redirect-uris "$(POST_LOGOUT_REDIRECT_URIS)" $(if $(PUBLIC),--public) \
 		$(if $(OPTIONAL_PKCE),--optional-pkce) $(if $(CLAIMS_IN_ID_TOKEN),--claims-in-id-token)
 
 .PHONY: event-consumer
-event-consumer: cloud ## let a service NAME consume EVENTS of STAGE, or all; REMOVE=1 to let it no longer
+event-consumer: cloud ## let the service NAME consume EVENTS of STAGE, or all; REMOVE=1 ends that
 	@exec $(CLOUD) event-consumer --stage "$(STAGE)" --name "$(NAME)" --events "$(EVENTS)" $(if $(REMOVE),--remove)
 
 .PHONY: smoke
-smoke: cloud ## have two people chat on STAGE from outside; PUSH_TOKEN of a device to look at
+smoke: cloud ## test STAGE from outside with two users; PUSH_TOKEN also sends a push to a device
 	@exec $(CLOUD) smoke --stage "$(STAGE)" $(if $(PUSH_TOKEN),--push-token "$(PUSH_TOKEN)")
 
 .PHONY: rotate-keys
-rotate-keys: cloud ## go one phase on in giving access tokens of STAGE a new key
+rotate-keys: cloud ## do the next phase of giving access tokens of STAGE a new key
 	@exec $(CLOUD) rotate-keys --stage "$(STAGE)"
 
 .PHONY: web
-web: setup ## build the web client into build/web, and say how to serve it; WORKER=0 takes its worker away
+web: setup ## build the web client into build/web, and say how to serve it; WORKER=0 removes its service worker
 	@rm -rf build/web
 	@$(BIN)/python -m local.web build/web $(if $(filter 0,$(WORKER)),--no-worker)
 
 .PHONY: package
-package: develop ## build what would be deployed, and print its sizes
+package: develop ## build what `make deploy` would deploy, and print its sizes
 	@$(BIN)/python -m infra.package $(ARGS)
 
 .PHONY: clean
-clean: ## forget all local data, environments and caches
+clean: ## delete all local data, environments and caches
 	@[ ! -e .local/servers.lock ] || flock --nonblock .local/servers.lock true \
 		|| { echo "Parley is running here: stop it first."; exit 1; }
 	rm -rf .local .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -139,17 +139,17 @@ lock: develop ## pin the newest versions of all requirements, with hashes
 
 .PHONY: setup develop
 setup:
-	@$(PYTHON) local/bootstrap.py
+	@$(PYTHON) -m local.bootstrap
 
 develop:
-	@$(PYTHON) local/bootstrap.py --for checks
+	@$(PYTHON) -m local.bootstrap --for checks
 
 CLOUD := .local/deploy-venv/bin/python -m infra.deploy
 
 .PHONY: cloud
 cloud:
 	@[ -n "$(STAGE)" ] || { echo "Which stage? For example: make $(MAKECMDGOALS) STAGE=dev"; exit 1; }
-	@$(PYTHON) local/bootstrap.py --for deploy
+	@$(PYTHON) -m local.bootstrap --for deploy
 
 .PHONY: lint
 lint:
@@ -161,9 +161,9 @@ lint:
 COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header \
 	--no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-# What firebase-admin asks for and its messaging module never imports; then what asynchronous
-# HTTP, RSA without cryptography, building extensions, yoyo's command and those parts of Authlib
-# would need that sign and encrypt.
+# Requirements that we never import: of firebase-admin, except its messaging module; then of
+# asynchronous HTTP, RSA without cryptography, building extensions, yoyo's command, and the parts of
+# Authlib that sign and encrypt.
 UNUSED := cachecontrol google-api-core google-cloud-core google-cloud-firestore \
 	google-cloud-storage google-crc32c google-resumable-media googleapis-common-protos \
 	grpcio grpcio-status msgpack opentelemetry-api proto-plus protobuf \

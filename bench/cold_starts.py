@@ -17,9 +17,9 @@ from bench.function import failure
 from bench.samples import median_ms
 from infra.package import stage, zips
 from tests.cloud import Cloud
-from tests.deploy.callers import Ana, typical_events
-from tests.deploy.deployment import Deployment
-from tests.deploy.function import HERE, VERSION, Function, Unpacked, unpack
+from tests.deploy.runtime.callers import Ana, typical_events
+from tests.deploy.runtime.deployment import Deployment
+from tests.deploy.runtime.function import HERE, VERSION, Function, Unpacked, unpack
 
 NOTHING = "json.dumps"  # the runtime client has loaded it anyway
 

@@ -17,7 +17,7 @@ from typing import Any
 
 def context() -> Any:
     """What Lambda hands a handler beside the event."""
-    from local.worker import Context
+    from local.functions.worker import Context
 
     return Context({"function": "bench", "id": "bench", "memory": "128", "timeout": 29})
 
@@ -30,7 +30,7 @@ def resolve(handler: str) -> Any:
 
 def rest(route: str, token: str, body: Any = None, resource: str = "") -> dict[str, Any]:
     """The event of "METHOD /path"; `resource` is the route's template where it has parameters."""
-    from local import events
+    from local.functions import events
 
     method, path = route.split(" ")
     names = [part[1:-1] if part.startswith("{") else "" for part in resource.split("/")]
@@ -55,10 +55,10 @@ def message(chat_id: str, client_id: str = "") -> dict[str, Any]:
 
 
 class Caller:
-    """A socket of somebody that exists for the functions alone: nothing can be posted to it."""
+    """A socket that exists for the functions only: nothing can be posted to it."""
 
     def __init__(self, connection_id: str) -> None:
-        from local.events import Socket
+        from local.functions.events import Socket
 
         self._socket = Socket(connection_id, "127.0.0.1")
 
@@ -69,7 +69,7 @@ class Caller:
 
     def frame(self, action: str, data: Mapping[str, Any]) -> dict[str, Any]:
         """The event of $default with one frame."""
-        from local.events import new_request_id
+        from local.functions.events import new_request_id
 
         text = json.dumps({"id": "1", "action": action, "data": data})
         event: dict[str, Any] = json.loads(self._socket.message(text, new_request_id()))
@@ -89,7 +89,7 @@ def failure(result: Any) -> str | None:
 
 @contextmanager
 def unheard() -> Iterator[None]:
-    """Lets functions print their metrics, to nobody: our own output is data."""
+    """Drops the metrics that functions print: our own output is data."""
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         yield
 

@@ -1,4 +1,4 @@
-"""The load generator, a process of its own: takes jobs as lines of JSON, answers with such lines.
+"""The load generator, in its own process: takes jobs as lines of JSON, answers with such lines.
 
     {"job": "pairs", "pairs": 10, "under_way": 1, "warm_up": 1, "seconds": 5, "acknowledge": false}
     {"job": "devices", "devices": 5, "messages": 40}
@@ -11,23 +11,20 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import count
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import uvloop
 
 from bench.link import Link, Refused
+from bench.people import AT_ONCE, Lane, People, each
 from bench.samples import percentiles
-from tests.client import User, register
 
 ARRIVAL_SECONDS = 20.0
-AT_ONCE = 8  # sign-ups, connects and look-ups under way while nothing is measured
-SESSION_SOCKETS = 8
-T = TypeVar("T")
 
 TEXT = "The quick brown fox jumps over the lazy dog, twice a day."
 
@@ -35,25 +32,6 @@ TEXT = "The quick brown fox jumps over the lazy dog, twice a day."
 def say(event: str, **more: Any) -> None:
     """One line to the process that started this one."""
     print(json.dumps({"event": event, **more}), flush=True)
-
-
-@dataclass
-class Person:
-    """Somebody with open sockets, and what has arrived on them."""
-
-    user: User
-    links: list[Link] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class Lane:
-    """A chat in which one sends and the other receives, one message under way at a time."""
-
-    sender: Person
-    receiver: Person
-    chat_id: str
-    rev: int = 0
-    """How far the chat was when the job began."""
 
 
 @dataclass
@@ -83,13 +61,10 @@ class Tally:
 
 
 class Load:
-    """All people and sockets of the load, kept from one job to the next."""
+    """Does one job after another with the same people."""
 
     def __init__(self, http_url: str, http: aiohttp.ClientSession) -> None:
-        self._url = http_url
-        self._http = http
-        self._people: list[Person] = []
-        self._chats: dict[tuple[int, int], str] = {}
+        self._people = People(http_url, http, self._came)
         self._awaited: dict[str, Awaited] = {}
         self._runs = count(1)
         self._tally = Tally()
@@ -104,7 +79,7 @@ class Load:
         """Closed loops: each of `pairs` senders has one message under way in each of `under_way`
         chats, and sends the next when the last was answered and has arrived."""
         say("progress", text="signing up and connecting")
-        lanes = await self._lanes(pairs, under_way)
+        lanes = await self._people.lanes(pairs, under_way)
         self._acknowledge = acknowledge
         tally = self._tally = Tally()
         ends = perf_counter() + warm_up + seconds
@@ -141,8 +116,8 @@ class Load:
     async def devices(self, *, devices: int, messages: int) -> dict[str, Any]:
         """One message at a time to a user with that many open sockets."""
         say("progress", text=f"connecting {devices} devices")
-        [lane] = await self._lanes(1, 1)
-        await self._connect_devices(lane.receiver, devices)
+        [lane] = await self._people.lanes(1, 1)
+        await self._people.connect_devices(lane.receiver, devices)
         self._acknowledge = False
         tally = self._tally = Tally(started_at=perf_counter())
         run = next(self._runs)
@@ -163,47 +138,6 @@ class Load:
             link.close()
         del lane.receiver.links[1:]
         return result
-
-    # -- people, chats and sockets
-
-    async def _lanes(self, pairs: int, under_way: int) -> list[Lane]:
-        """Senders and receivers in a ring: sender i writes to receivers i, i+1, … ."""
-        missing = max(0, 2 * max(pairs, under_way) - len(self._people))
-        await _each(self._sign_up, range(missing))
-        senders, receivers = self._people[::2], self._people[1::2]
-        ring = max(pairs, under_way)
-        wanted = [
-            (sender, (sender + place) % ring)
-            for sender in range(pairs)
-            for place in range(under_way)
-        ]
-        lanes = [Lane(senders[a], receivers[b], self._chats.get((a, b), "")) for a, b in wanted]
-        await _each(self._open_chat, lanes)
-        for (a, b), lane in zip(wanted, lanes, strict=True):
-            self._chats[a, b] = lane.chat_id
-        return lanes
-
-    async def _sign_up(self, _: int) -> None:
-        person = Person(await register(self._url, self._http, "load"))
-        person.links.append(await self._connect(person.user))
-        self._people.append(person)
-
-    async def _connect(self, user: User) -> Link:
-        ticket = await user.ok("POST /v1/socket-tickets")
-        return await Link.open(f"{ticket['url']}?ticket={ticket['ticket']}", self._came)
-
-    async def _connect_devices(self, person: Person, devices: int) -> None:
-        session = person.user
-        while len(person.links) < devices:
-            if len(person.links) % SESSION_SOCKETS == 0:
-                session = await session.sign_in()
-            person.links.append(await self._connect(session))
-
-    async def _open_chat(self, lane: Lane) -> None:
-        if not lane.chat_id:
-            lane.chat_id = await lane.sender.user.talk_with(lane.receiver.user)
-        chat = await lane.sender.user.ok(f"GET /v1/chats/{lane.chat_id}")
-        lane.rev = chat["last_rev"]
 
     # -- messages
 
@@ -288,7 +222,7 @@ class Load:
         async def look_up(lane: Lane) -> None:
             stored.update([client_id async for client_id in self._stored(lane)])
 
-        await _each(look_up, lanes)
+        await each(look_up, lanes)
         sent = set().union(*self._tally.sent.values()) if self._tally.sent else set()
         arrived = self._tally.arrived
         return {
@@ -309,19 +243,6 @@ class Load:
             for item in page["items"]:
                 yield item["client_id"]
             since, more = page["rev"], page["more"]
-
-
-async def _each(call: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:
-    """Await all, a few at a time."""
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def one(item: T) -> None:
-        async with gate:
-            await call(item)
-
-    async with asyncio.TaskGroup() as group:
-        for item in items:
-            group.create_task(one(item))
 
 
 async def main(http_url: str) -> None:

@@ -57,7 +57,7 @@ def set_up_again() -> float:
     """Seconds that the set-up of `make run` takes when there is nothing left to do."""
     started = time.monotonic()
     subprocess.run(
-        [sys.executable, "local/bootstrap.py"],
+        [sys.executable, "-m", "local.bootstrap"],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,

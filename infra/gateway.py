@@ -1,5 +1,5 @@
-"""What we add to Chalice's definition of the REST API: how bodies reach the function, and how the
-gateway answers where no function does. The local gateway keeps to the same."""
+"""What we add to Chalice's definition of the REST API: how bodies reach the function, and the
+answers of the gateway itself. The local gateway does the same."""
 
 import json
 from http import HTTPStatus
@@ -47,7 +47,7 @@ class Refusal(NamedTuple):
         }
 
     def headers(self, request_id: str, issuer: str) -> dict[str, str]:
-        """The headers. Every origin may read them: they hold nothing of anybody's."""
+        """The headers. Every origin may read them: they hold no personal data."""
         told = {
             **headers.common(issuer),
             **headers.cors(["*"], ""),

@@ -28,7 +28,7 @@ TEXTS = LARGE_BYTES // len(TEXT) + 5
 
 
 class Failed(Stopped):
-    """A step did not go as it must; the text says which answer came instead."""
+    """A step failed. The text says which answer came instead."""
 
 
 class Socket:
@@ -64,7 +64,7 @@ class Socket:
         return self._until(wanted, f"the event {name}")["data"]
 
     def cut(self) -> None:
-        """Hang up without a goodbye, as a phone does that lost its network."""
+        """Hang up without a close frame, like a phone that lost its network."""
         self._connection.socket.close()
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class Smoke:
         self._sockets: list[Socket] = []
 
     def run(self) -> None:
-        """Do all steps, and delete both accounts whatever happens. Raises Failed."""
+        """Do all steps. Delete both accounts in any case. Raises Failed."""
         try:
             self._console.run(
                 [

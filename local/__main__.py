@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from local import demo
+from local.gateways.names import is_name
 from local.limits import Limits
-from local.names import is_name
 from local.options import LAST_PORT, ROOT, CloudFailed, Listeners, Options
 from local.state import AlreadyRunning, State
 
@@ -20,22 +20,31 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="serve Parley on this machine until Ctrl-C")
     services = commands.add_parser("services", help="serve what `chalice local` needs")
     filled = commands.add_parser("demo", help="fill two demo accounts and a chat")
-    shown = commands.add_parser("environment", help="print that of the running cloud, for a shell")
+    shown = commands.add_parser(
+        "environment", help="print the environment of the running cloud, for a shell"
+    )
     for command in (run, services, filled, shown):
         command.add_argument("--state", type=Path, default=ROOT / ".local", metavar="FOLDER")
     for command in (run, services):
-        command.add_argument("--http-port", type=_port, default=8000, help="0 for any free one")
+        command.add_argument("--http-port", type=_port, default=8000, help="0 for any free port")
         command.add_argument("--check", action="store_true", help="only say whether it could start")
         command.add_argument("--messages", choices=["mongo", "postgres"], default="mongo")
         command.add_argument("--app", type=Path, default=ROOT, help="folder with another app.py")
+    _add_options_of_run(run)
+    return parser
+
+
+def _add_options_of_run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
-        "--socket-port", type=_port, help="by default the one after the HTTP port; 0 for any"
+        "--socket-port",
+        type=_port,
+        help="by default the port after the HTTP port; 0 for any free port",
     )
-    run.add_argument("--workers", type=_positive, metavar="N", help="by default one a core")
+    run.add_argument("--workers", type=_positive, metavar="N", help="by default one for each core")
     run.add_argument(
         "--dev",
         action="store_true",
-        help="one worker on this terminal, for breakpoints; changed code counts at once",
+        help="one worker on this terminal, for breakpoints; changed code runs at once",
     )
     run.add_argument("--demo", action=argparse.BooleanOptionalAction, default=True)
     run.add_argument("--web", type=Path, default=ROOT / "web", help="folder of the web client")
@@ -45,24 +54,23 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help="serve under this name too, to pages of it too; for each name once",
+        help="also serve under this name, and to its pages; repeat for each name",
     )
     run.add_argument(
         "--schedule-seconds",
         type=float,
         metavar="S",
-        help="run every schedule at this rate; 0 for never",
+        help="run each schedule every S seconds; 0: never",
     )
     for name, meaning in (
-        ("idle", "close sockets on which nothing was sent for this long"),
-        ("lifetime", "close sockets that are this old"),
-        ("integration", "give up on an answer of a function after this long"),
+        ("idle", "close sockets that were idle for this long"),
+        ("lifetime", "close sockets after this long"),
+        ("integration", "wait this long for the answer of a function"),
     ):
         default = getattr(Limits, name)
         run.add_argument(
             f"--{name}-seconds", type=float, default=default, metavar="S", help=meaning
         )
-    return parser
 
 
 def _port(text: str) -> int:
@@ -140,7 +148,7 @@ def _check(options: Options) -> None:
 
 
 def main() -> None:
-    """Run one command; exits with 1 and a sentence where that fails."""
+    """Run one command; exits with 1 and a sentence if it fails."""
     given = _parser().parse_args()
     try:
         if given.command == "demo":
@@ -150,7 +158,7 @@ def main() -> None:
         elif given.check:
             _check(_options(given))
         else:
-            from local import cloud  # the others need nothing that is installed
+            from local import cloud  # the other commands run on a bare Python
 
             start = cloud.run if given.command == "run" else cloud.services
             start(_options(given))

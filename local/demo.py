@@ -10,7 +10,7 @@ TIMEOUT = 30.0
 
 
 class DemoFailed(Exception):
-    """The API refused something; says what."""
+    """The API refused a request. The text says which."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def fill(base: str) -> None:
             token = tokens[author.username]
             # A fixed client_id: a message that is already there is not sent twice.
             message = {"client_id": f"demo-{number}", "content": {"kind": "text", "text": text}}
-            if said:  # nobody answers what they have not read
+            if said:  # who answers a message has read it
                 _call(base, "POST", f"{path}/read", {"seq": said}, token)
             said = _call(base, "POST", f"{path}/messages", message, token)["seq"]
     finally:

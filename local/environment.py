@@ -2,13 +2,13 @@
 
 import os
 
-from local.events import REGION, STAGE
-from local.fcm import Fcm
-from local.google import CLIENT_ID
+from local.functions.events import REGION, STAGE
 from local.keys import Keys
 from local.options import Listeners, page, url
 from local.servers import Servers
-from local.ses import SENDER, Ses
+from local.stand_ins.fcm import Fcm
+from local.stand_ins.google import CLIENT_ID
+from local.stand_ins.ses import SENDER, Ses
 
 BUCKET = "parley-exports"
 

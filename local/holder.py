@@ -1,4 +1,4 @@
-"""Finds who listens on a port, by Linux' `/proc`. Standard library only."""
+"""Finds the program that listens on a port, by Linux' `/proc`. Uses the standard library only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LISTENS = "0A"
 def holder(port: int) -> str | None:
     """The program that listens on a TCP port: its name, process id and folder.
 
-    None where the system does not say: another user's program, or no Linux.
+    None where the system does not say: it is not Linux, or the program is another user's.
     """
     wanted = {f"socket:[{inode}]" for inode in _inodes(port)}
     for process in Path("/proc").glob("[0-9]*") if wanted else ():

@@ -86,7 +86,7 @@ def aws(folder: Path) -> AwsKeys:
 
 
 def password(folder: Path, owner: str) -> str:
-    """What somebody signs in to one of the servers with; fit for a URL and for a file."""
+    """What somebody signs in to one of the servers with; safe in a URL and in a file."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return _kept(folder / f"{owner}-password", lambda: secrets.token_urlsafe(24))
 
@@ -105,7 +105,7 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
     except FileNotFoundError:
         pass
     value = make()
-    # Whole or not at all: an interrupted first run must not leave half a key.
+    # An interrupted first run must not leave half a key.
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -1,4 +1,4 @@
-"""API Gateway's limits. Adjustable, so that tests need not wait."""
+"""API Gateway's limits. Tests lower them, so that they need not wait."""
 
 from dataclasses import dataclass
 

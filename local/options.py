@@ -1,4 +1,4 @@
-"""What the command line says, and the ports that it names."""
+"""What the command line chose, and its ports."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ LAST_PORT = 65535
 
 
 class CloudFailed(Exception):
-    """The local cloud cannot start; the message is for the person who started it."""
+    """The local cloud cannot start. The message is for the person who started it."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     allow_hosts: frozenset[str] = frozenset()
     dev: bool = False
-    """One worker that has the terminal, takes changed code at once and is never too slow."""
+    """One worker that has the terminal, runs changed code at once and has no time limit."""
     app: Path = ROOT
     web: Path = ROOT / "web"
 
 
 @dataclass(frozen=True)
 class Listeners:
-    """Bound before anything is started, so that a port in use is reported at once."""
+    """The ports, bound before anything starts, so that a port in use is reported at once."""
 
     http: socket
     sockets: socket
@@ -53,7 +53,7 @@ class Listeners:
 
     @classmethod
     def bind(cls, options: Options) -> "Listeners":
-        """Raises CloudFailed where a port is taken that was asked for."""
+        """Raises CloudFailed if a chosen port is in use."""
         http = _bind(options.http_port, "PORT", "--http-port")
         try:
             sockets = _bind_for_sockets(http, options)
@@ -70,12 +70,12 @@ class Listeners:
         )
 
     def close_public(self) -> None:
-        """Give the ports back that clients know."""
+        """Close the ports that clients use."""
         self.http.close()
         self.sockets.close()
 
     def close(self) -> None:
-        """Give all ports back."""
+        """Close all ports."""
         private = (self.management, self.fcm, self.ses, self.google)
         for listener in (self.http, self.sockets, *private):
             listener.close()
@@ -96,7 +96,7 @@ def _bind_for_sockets(http: socket, options: Options) -> socket:
 def _bind(port: int, variable: str = "", option: str = "") -> socket:
     try:
         if port and has_ipv6:
-            # Browsers look for `localhost` there first.
+            # Browsers try this address first for `localhost`.
             _listen(AF_INET6, "::1", port).close()
     except OSError as error:
         if error.errno == EADDRINUSE:

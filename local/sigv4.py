@@ -11,7 +11,7 @@ _SKEW_SECONDS = 300
 
 
 class SignatureRefused(Exception):
-    """The request is not signed, or not by us; the message says why."""
+    """The request is not signed with our keys. The message says why."""
 
 
 class Verifier:
@@ -29,7 +29,7 @@ class Verifier:
     def check(
         self, method: str, path: str, query: str, headers: dict[str, str], body: bytes
     ) -> None:
-        """Raise SignatureRefused unless the request is signed with our keys, just now.
+        """Raise SignatureRefused unless the request was signed with our keys a moment ago.
 
         Header names are in lower case; the path is as it was sent.
         """

@@ -1,4 +1,4 @@
-"""The state folder: one cloud at a time uses it, and others read there where it can be reached."""
+"""The state folder. One cloud at a time uses it. Others read there where to reach it."""
 
 import fcntl
 import json
@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from local.options import page
 
 LOOKED_WITHIN = 0.05
-"""Another process that looks whether the folder is in use holds the lock for less, in seconds."""
+"""Seconds. A process that only looks holds the lock for less."""
 
 
 class AlreadyRunning(Exception):
@@ -28,7 +28,7 @@ class State:
         self._lock: TextIO | None = None
 
     def claim(self) -> None:
-        """Take the folder for this process. Raises AlreadyRunning."""
+        """Lock the folder for this process. Raises AlreadyRunning."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = (self.folder / "lock").open("a+")
         for last in (False, False, True):
@@ -47,7 +47,7 @@ class State:
         self.run_file.unlink(missing_ok=True)
 
     def write(self, path: Path, text: str) -> None:
-        """Put a file there that only we can read, whole or not at all."""
+        """Write a file that only this user can read. Nobody sees half of it."""
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -55,7 +55,7 @@ class State:
         partial.replace(path)
 
     def publish(self, description: dict[str, Any]) -> None:
-        """Tell others where the cloud can be reached."""
+        """Tell others where to reach the cloud."""
         self.write(self.run_file, json.dumps(description, indent=2))
 
     def running(self) -> dict[str, Any] | None:
@@ -67,12 +67,12 @@ class State:
         return description if self._claimed() else None
 
     def require_unclaimed(self) -> None:
-        """Raises AlreadyRunning where a process uses the folder."""
+        """Raises AlreadyRunning if another process uses the folder."""
         if self._claimed():
             raise AlreadyRunning(self._already_running())
 
     def _claimed(self) -> bool:
-        # A process id alone says little: after a kill it may have become another program's.
+        # A process id alone is not enough: after a kill another program may have it.
         try:
             with (self.folder / "lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -88,11 +88,11 @@ class State:
         where = page(running["http_url"]) + "/" if running else "no address yet"
         return (
             f"Parley already runs here (process {pid}, {where}). Stop it first: Ctrl-C in its "
-            f"terminal, or kill {pid}. A second one beside it needs a folder of its own: --state."
+            f"terminal, or kill {pid}. To run a second one, give it another folder: --state."
         )
 
     def release(self) -> None:
-        """Give the folder back."""
+        """Unlock the folder."""
         self.run_file.unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()

@@ -1,4 +1,4 @@
-"""A local cloud in a process of its own, as `make run` starts it; for tests and benchmarks."""
+"""A local cloud in its own process, as `make run` starts it. For tests and benchmarks."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0
@@ -32,7 +32,7 @@ class CloudDied(Exception):
 
 
 class Cloud:
-    """Start it with `start`; `stop` leaves nothing running."""
+    """Runs for as long as a `with` block, or from `start` to `stop`. Leaves nothing running."""
 
     command: tuple[str, ...] = (sys.executable, "-m", "local")
 
@@ -42,7 +42,13 @@ class Cloud:
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "Cloud":
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> Self:
         """Wait until it serves. Raises CloudDied with the end of what it printed."""
         self.state.mkdir(parents=True, exist_ok=True)
         with (self.state / "cloud.log").open("ab") as log:

@@ -1,4 +1,4 @@
-"""In what order tests run, and which of them one worker of xdist runs in a row."""
+"""In which order tests run, and which tests one worker of xdist runs together."""
 
 import re
 
@@ -11,17 +11,17 @@ _FIRST = [
         r"faults/test_(?!lost_answers|slow_servers).*\[(\w+-)?mongo\b",
         r"deploy/test_rollback",
         r"contract/(?!test_(altered|pooled|old_code))",
-        r"e2e/web/(chat|test_)",
+        r"e2e/web/(audit|chat|test_)",
         r"e2e/web/",
         r"e2e/(?!web).*\[(\w+-)?mongo\b",
         # Long files. The longest come first, so that no worker ends long after the others.
-        r"local/test_cloud",
+        r"local/cloud/test_(cloud|services|start)",
         r"property/test_messages",
         r"faults/test_(?!lost_answers|slow_servers).*\[postgres\b",
         r"deploy/test_(package|runtime)",
         r"contract/test_old_code",
-        r"deploy/test_deploy",
-        r"local/test_servers",
+        r"deploy/test_(deploy|destroy|rotate_keys)",
+        r"local/servers/",
         r"faults/test_slow_servers",
         r"faults/test_lost_answers",
         r"e2e/edge/test_schemathesis",
@@ -31,7 +31,7 @@ _FIRST = [
         r"e2e/test_bench",
         r"e2e/test_neighbours",
         r"e2e/edge/test_edges",
-        r"local/test_triggers",
+        r"local/functions/test_triggers",
     )
 ]
 """What a pattern matches shares servers, or packages, that take long to make: one worker runs all

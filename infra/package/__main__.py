@@ -1,4 +1,4 @@
-"""`make package`: stages and zips what would be deployed, and says what it weighs."""
+"""`make package`: stages and zips what would be deployed, and prints its size."""
 
 import argparse
 import sys

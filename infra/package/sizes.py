@@ -1,4 +1,4 @@
-"""What a package weighs, by dependency and against Lambda's limits."""
+"""The size of a package, by dependency and against Lambda's limits."""
 
 import zipfile
 from collections import Counter

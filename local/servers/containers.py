@@ -4,10 +4,10 @@ import hashlib
 import http.client
 import os
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
+from local.servers.answers import NoAnswer, wait_for_answer
 from local.servers.data import generation
 from local.servers.embedded import READY_WITHIN, Embedded, Report, ServerUnavailable
 from local.servers.ports import HOST, remembered_port
@@ -16,7 +16,7 @@ PING_WITHIN = 2.0
 
 
 def engine_answers() -> bool:
-    """Whether an engine is there: an installed client says nothing about that."""
+    """Whether a Docker engine answers. An installed client alone is not enough."""
     named = os.environ.get("DOCKER_HOST", "")
     places = [
         named.removeprefix("unix://"),
@@ -55,7 +55,7 @@ class Container:
         self._state = state
         self._port = remembered_port(state / "ports.json", kind.name, report)
         checkout = hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:8]
-        # What a volume holds knows the passwords of its time.
+        # The data in a volume has the passwords of its generation.
         self._volume = f"parley-{checkout}-{generation(state)}-{kind.folder}"
         self._container: Any = None
 
@@ -72,25 +72,24 @@ class Container:
         if (command := self._kind.image_command(self._state)) is not None:
             container.with_command(command)
         container.with_volume_mapping(self._volume, self._kind.image_data, "rw")
-        # A node finds its data by its host's name.
+        # RabbitMQ finds its data by the name of its host.
         container.with_kwargs(hostname=self._kind.folder)
         published: dict[str, Any] = container.ports
         published[f"{self._kind.image_port}/tcp"] = (HOST, self._port)
         self._container = container
         container.start()
-        deadline = time.monotonic() + READY_WITHIN
-        while True:
-            try:
-                self._kind.check_new(self._port, self._state)
-                break
-            except Exception as error:
-                if time.monotonic() > deadline:
-                    output = b"\n".join(container.get_logs()).decode(errors="replace")
-                    raise ServerUnavailable(
-                        f"{self.name} in Docker does not answer ({error}). Its log says:\n"
-                        + "\n".join(output.splitlines()[-15:])
-                    ) from error
-            time.sleep(0.1)
+        try:
+            wait_for_answer(
+                lambda: self._kind.check_new(self._port, self._state),
+                within=READY_WITHIN,
+                pause=0.1,
+            )
+        except NoAnswer as silence:
+            output = b"\n".join(container.get_logs()).decode(errors="replace")
+            raise ServerUnavailable(
+                f"{self.name} in Docker does not answer ({silence}). Its log says:\n"
+                + "\n".join(output.splitlines()[-15:])
+            ) from silence.reason
         self._kind.complete(self._port, self._state)
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Data that were made with other passwords than today's are set aside."""
+"""Sets data aside that was made with other passwords than the current ones."""
 
 import secrets
 from collections.abc import Iterable
@@ -15,8 +15,10 @@ def generation(state: Path) -> str:
 
 
 def set_aside(state: Path, folders: Iterable[str], report: Report) -> None:
-    """Move data away that our passwords do not open: from before there were any, or from before
-    the keys were deleted."""
+    """Move data away that our passwords do not open.
+
+    It is older than the passwords, or the keys were deleted since.
+    """
     mark = state / "keys" / _NAME
     if mark.exists():
         return

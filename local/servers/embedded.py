@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from local import keys
 from local.options import CloudFailed
+from local.servers.answers import NoAnswer, wait_for_answer
 from local.servers.ports import claim, remembered_port, taken_by
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +71,7 @@ class Embedded:
 
     @classmethod
     def check_new(cls, port: int, state: Path) -> None:
-        """The same before `complete` has made what the URL names."""
+        """Like `check`, for a server on which `complete` has not run yet."""
         cls.check(cls.url_at(port, state))
 
     @classmethod
@@ -81,12 +81,12 @@ class Embedded:
 
     @classmethod
     def image_command(cls, state: Path) -> str | None:
-        """What to run in Docker, where it is not what the image would run."""
+        """The command in Docker. None: the default of the image."""
         return None
 
     @classmethod
     def secrets(cls, state: Path) -> Mapping[str, str]:
-        """What this kind of server needs in its environment to know who may use it."""
+        """Environment variables with the accounts that may use the server."""
         return {}
 
     def command(self) -> list[str]:
@@ -115,7 +115,7 @@ class Embedded:
 
     @property
     def crashed(self) -> bool:
-        """Whether it ended without being told to."""
+        """Whether it ended by itself."""
         return self._should_run and (self._process is None or not self._process.running)
 
     def choose_port(self, name: str) -> int:
@@ -124,7 +124,7 @@ class Embedded:
         return port
 
     def free_ports(self) -> None:
-        """Let others choose its ports: it is not started again."""
+        """Let other programs use its ports. It is not started again."""
         for claimed in self._claims:
             claimed.close()
 
@@ -152,7 +152,7 @@ class Embedded:
             raise
 
     def stop(self) -> None:
-        """Stop it in order; after a while, by force. Harmless if it does not run."""
+        """Stop it; kill it if it does not end. Does nothing if it does not run."""
         self._should_run = False
         with self._busy:
             if self._process:
@@ -193,15 +193,7 @@ class Embedded:
         return "\n".join(f"    {line}" for line in shown) or "    (it wrote no log)"
 
     def _wait_until_ready(self, process: "Guarded") -> None:
-        deadline = time.monotonic() + READY_WITHIN
-        while True:
-            try:
-                self.check_new(self.port, self.state)
-            except Exception as error:
-                # What "not yet" looks like differs with each driver.
-                reason = error
-            else:
-                return
+        def give_up() -> None:
             if not self._should_run:
                 raise ServerUnavailable(f"{self.name} was stopped while it started.")
             if not process.running:
@@ -209,16 +201,23 @@ class Embedded:
                     f"{self.name} ended while it started ({process.ending}). Its log says:\n"
                     f"{self.log_tail()}"
                 )
-            if time.monotonic() > deadline:
-                raise ServerUnavailable(
-                    f"{self.name} does not answer after {READY_WITHIN:.0f} s ({reason}). "
-                    f"Its log says:\n{self.log_tail()}"
-                )
-            time.sleep(0.05)
+
+        try:
+            wait_for_answer(
+                lambda: self.check_new(self.port, self.state),
+                within=READY_WITHIN,
+                pause=0.05,
+                give_up=give_up,
+            )
+        except NoAnswer as silence:
+            raise ServerUnavailable(
+                f"{self.name} does not answer after {READY_WITHIN:.0f} s ({silence}). "
+                f"Its log says:\n{self.log_tail()}"
+            ) from silence.reason
 
 
 class Guarded:
-    """A process under guard: it ends when we stop it, and when we end in any way."""
+    """A process under guard: it ends when we stop it, or when this process ends."""
 
     def __init__(
         self,
@@ -239,7 +238,7 @@ class Guarded:
                 stderr=output,
                 env=environment,
                 cwd=folder,
-                start_new_session=True,  # Ctrl-C in a terminal is for us; we stop the servers
+                start_new_session=True,  # Ctrl-C in a terminal must not reach the servers
                 pass_fds=[held_lock],  # the state is in use until the last guard has ended
                 text=True,
             )

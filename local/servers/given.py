@@ -1,14 +1,13 @@
-"""A server whose URL was given: not ours to start or to stop."""
+"""A server whose URL was given. The local cloud neither starts nor stops it."""
 
-import time
-
+from local.servers.answers import NoAnswer, wait_for_answer
 from local.servers.embedded import Embedded, ServerUnavailable, without_password
 
 ANSWERS_WITHIN = 10.0
 
 
 class Given:
-    """Looks like the others, and only checks that somebody answers."""
+    """Like the other servers, but `start` only checks that the server answers."""
 
     pid = None
 
@@ -20,19 +19,14 @@ class Given:
 
     def start(self) -> None:
         """Return when it answers. Raises ServerUnavailable."""
-        deadline = time.monotonic() + ANSWERS_WITHIN
-        while True:
-            try:
-                self._check(self.url)
-                return
-            except Exception as error:
-                if time.monotonic() > deadline:
-                    place = without_password(self.url)
-                    raise ServerUnavailable(
-                        f"{self.name} does not answer at {place}, which {self.variable} names "
-                        f"({type(error).__name__}). Start it, or unset {self.variable}."
-                    ) from error
-            time.sleep(0.2)
+        try:
+            wait_for_answer(lambda: self._check(self.url), within=ANSWERS_WITHIN, pause=0.2)
+        except NoAnswer as silence:
+            place = without_password(self.url)
+            raise ServerUnavailable(
+                f"{self.name} does not answer at {place}, which {self.variable} names "
+                f"({type(silence.reason).__name__}). Start it, or unset {self.variable}."
+            ) from silence.reason
 
     def stop(self) -> None:
         """Leave it running."""

@@ -1,4 +1,4 @@
-"""All servers together: each given, in Docker or embedded; watched, and stopped as one."""
+"""All servers together: given, in Docker or embedded. Started, watched and stopped as one."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import psutil
 
@@ -42,7 +42,7 @@ class StateInUse(CloudFailed):
 
 
 class Server(Protocol):
-    """What all three ways of having a server have in common."""
+    """A server: given, in Docker or embedded."""
 
     @property
     def name(self) -> str: ...
@@ -99,6 +99,12 @@ class Servers:
         self._lock = _hold(self._state / "servers.lock", report)
         set_aside(self._state, [kind.folder for kind in KINDS.values()], report)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def __getitem__(self, name: str) -> Server:
         return self._servers[name]
 
@@ -111,7 +117,7 @@ class Servers:
         return urls
 
     def pids(self) -> dict[str, int]:
-        """The server processes that are ours and run now."""
+        """Process ids of the embedded servers that run now."""
         return {name: pid for name, server in self._servers.items() if (pid := server.pid)}
 
     def start(self, names: list[str], given: Mapping[str, str]) -> None:
@@ -136,7 +142,7 @@ class Servers:
                 for future in as_completed(starting):
                     future.result()
             except BaseException:
-                self._stop_all()  # so that nobody goes on waiting for the others
+                self._stop_all()  # so that no start waits for the others
                 raise
         for server in self._servers.values():
             if isinstance(server, Embedded):
@@ -145,7 +151,7 @@ class Servers:
                 watcher.start()
 
     def stop(self) -> None:
-        """Stop all that is ours and give the state folder back. Harmless if done before."""
+        """Stop all that we started, and unlock the state folder. Can be called again."""
         self._stop_all()
         for server in self._servers.values():
             if isinstance(server, Embedded):
@@ -168,7 +174,7 @@ class Servers:
             future.result()
 
     def _watch(self, server: Embedded) -> None:
-        """Start a server again when it dies, unless that happens again and again."""
+        """Start a server again when it dies, but not too often."""
         deaths: deque[float] = deque(maxlen=RESTARTS_A_MINUTE)
         while not self._stopping.wait(LOOK_EVERY):
             if not server.crashed:

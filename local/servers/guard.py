@@ -46,7 +46,7 @@ def main(parent: int, stop_signal: int, grace: float, command: list[str]) -> int
 
 
 def wait() -> int | None:
-    """The signal that came, if one did within a while."""
+    """The next signal, or None after a while."""
     if sys.platform == "linux":
         woken = signal.sigtimedwait(WAKE, LOOK_EVERY)
         return woken.si_signo if woken is not None else None
@@ -64,7 +64,7 @@ def spawn(command: list[str]) -> int:
     if _LINUX:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, WAKE)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and a child inherits that
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it; a child must not
     try:
         os.execvp(command[0], command)  # noqa: S606
     except OSError as error:

@@ -30,7 +30,7 @@ storage = Storage(files)
 storage.add_user("admin", user, account)
 storage.close()
 """
-"""The server has users made over a connection that needs none. Ours is there before it listens."""
+"""The server lets anybody make the first user. So ours is made before it listens."""
 
 
 class Mongo(Embedded):
@@ -61,7 +61,7 @@ class Mongo(Embedded):
             client.admin.command("ping")
 
     def prepare(self) -> None:
-        (self.data / "secantusd.toml").touch()  # else it looks for one of the user's
+        (self.data / "secantusd.toml").touch()  # or it would read the user's own file
         mark = self.data / "has-user"
         if mark.exists():
             return

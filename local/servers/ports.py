@@ -19,7 +19,7 @@ TRIES = 200
 
 
 def remembered_port(file: Path, name: str, report: Callable[[str], None]) -> int:
-    """The port this name had last time, or a new one if it had none or somebody took it."""
+    """The port of this name from last time. A new one if there is none, or it is in use."""
     ports: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
     port = ports.get(name)
     if port and (user := taken_by(port)):
@@ -32,7 +32,7 @@ def remembered_port(file: Path, name: str, report: Callable[[str], None]) -> int
 
 
 def free_port(avoid: Iterable[int] = ()) -> int:
-    """A port that nobody listens on and nobody has claimed."""
+    """A free port."""
     avoided = set(avoid)
     for port in random.sample(RANGE, TRIES):
         if port not in avoided and not _bound(port):

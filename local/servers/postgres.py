@@ -25,7 +25,7 @@ class Postgres(Embedded):
     name = "PostgreSQL"
     folder = "postgres"
     variable = "POSTGRES_URL"
-    stop_signal = signal.SIGINT  # ends sessions and stops; SIGTERM would wait for them
+    stop_signal = signal.SIGINT  # ends sessions and stops; SIGTERM would wait for the sessions
     image = "postgres:18"
     image_port = 5432
     image_data = "/var/lib/postgresql"
@@ -41,7 +41,7 @@ class Postgres(Embedded):
 
     @classmethod
     def administration(cls, port: int, state: Path) -> str:
-        """The URL of the superuser, which the app is not."""
+        """The URL of the superuser. The app has another account."""
         password = keys.password(state / "keys", _SUPERUSERS)
         return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/postgres"
 
@@ -97,7 +97,7 @@ class Postgres(Embedded):
         ) as connection:
             known = "SELECT 1 FROM pg_roles WHERE rolname = %s"
             if not connection.execute(known, [ROLE]).fetchone():
-                # Tests make databases of their own.
+                # Tests create databases.
                 made = sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}")
                 password = sql.Literal(cls.password(state))
                 connection.execute(made.format(sql.Identifier(ROLE), password))

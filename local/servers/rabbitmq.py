@@ -1,4 +1,4 @@
-"""RabbitMQ, and the port mapper that Erlang wants beside it."""
+"""RabbitMQ, and the port mapper that Erlang needs."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pika
 
-from local.bootstrap import HOMEBREW
+from local.bootstrap.machine import HOMEBREW
 from local.servers.embedded import (
     ANSWER_WITHIN,
     ROOT,
@@ -66,7 +66,7 @@ class RabbitMQ(Embedded):
         parameters = pika.URLParameters(url)
         parameters.socket_timeout = ANSWER_WITHIN
         parameters.stack_timeout = parameters.blocked_connection_timeout = ANSWER_WITHIN
-        # pika logs each failure: ask in its stead whether anybody listens.
+        # pika logs each failure, so first look whether anybody listens.
         socket.create_connection((parameters.host, parameters.port), ANSWER_WITHIN).close()
         logging.getLogger("pika").setLevel(logging.CRITICAL)
         pika.BlockingConnection(parameters).close()
@@ -107,7 +107,7 @@ class RabbitMQ(Embedded):
         _install(self.data / "installation", self.plugins)
         if self._mapper and self._mapper.running:
             return
-        # Left to itself, the server would start one that stays for ever.
+        # The server would start its own, which never ends.
         mapper = str(next(iter(sorted(_erlang().glob("erts-*/bin/epmd"))), "epmd"))
         port = str(self._mapper_port)
         self._mapper = self.spawn([mapper, "-address", "127.0.0.1", "-port", port])
@@ -144,10 +144,10 @@ def _definitions(password: str) -> dict[str, Any]:
 
 
 def _install(folder: Path, plugins: Iterable[str]) -> None:
-    """Make a folder that RabbitMQ takes for its installation, with no other plugins than these.
+    """Make an installation folder for RabbitMQ with only these plugins.
 
     Erlang looks for each of a thousand modules in the folder of each plugin that is there.
-    Without those that we do not use, RabbitMQ starts with two thirds of the work.
+    Without the unused plugins, RabbitMQ needs a third less work to start.
     """
     whole = program("rabbitmq-server").resolve().parents[1]
     shutil.rmtree(folder, ignore_errors=True)
@@ -159,7 +159,7 @@ def _install(folder: Path, plugins: Iterable[str]) -> None:
 
 
 def _libraries(folder: Path, names: Iterable[str]) -> set[Path]:
-    """These libraries of a folder, and all that they need of it."""
+    """These libraries of a folder, and the libraries that they need."""
     found: dict[str, Path] = {}
     wanted = list(names)
     while wanted:

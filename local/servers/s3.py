@@ -24,7 +24,7 @@ _PAIR = 'cert = "{file}"\nkey = "{file}"\n'
 class S3(Embedded):
     name = "S3"
     folder = "s3"
-    # Told in another way, its parts wait 15 s for each other. What it acknowledged is written.
+    # With another signal its parts wait 15 s for each other. Acknowledged data is on disk.
     stop_signal = signal.SIGKILL
     variable = "EXPORTS_URL"
     image = "chrislusf/seaweedfs:4.48"
@@ -46,7 +46,7 @@ class S3(Embedded):
 
     @classmethod
     def image_command(cls, state: Path) -> str | None:
-        # Its other parts are for itself: they stay on the container's own loopback.
+        # Only S3 itself uses its other parts: they stay on the container's loopback.
         return " ".join(["server", "-dir=/data", *_COMMON, "-s3.ip.bind=0.0.0.0"])
 
     @staticmethod
@@ -76,7 +76,7 @@ class S3(Embedded):
         ports = [f"-s3.port={self.port}"]
         ports += [f"-{name}={port}" for name, port in self._ports_of_parts.items()]
         small = ["-master.volumeSizeLimitMB=64", "-volume.max=0", "-master.telemetry=false"]
-        # It elects itself again at each start, and else waits for others first.
+        # Start as leader, so that a restart takes 3 s.
         alone = ["-master.electionTimeout=1s", "-master.heartbeatInterval=200ms"]
         return [*server, *ports, *small, *alone, *_COMMON]
 

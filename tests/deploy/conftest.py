@@ -19,9 +19,9 @@ from infra.package import TargetRefused, stage, zips
 from infra.package.zips import Zips
 from local.servers.postgres import Postgres
 from tests.cloud import WIDE, Cloud
-from tests.deploy.account import Checkout, Operator, copied, serve, signed_in
-from tests.deploy.deployment import Deployment
-from tests.deploy.function import HERE, VERSION, Unpacked, unpack
+from tests.deploy.aws.account import Checkout, Operator, copied, serve, signed_in
+from tests.deploy.runtime.deployment import Deployment
+from tests.deploy.runtime.function import HERE, VERSION, Unpacked, unpack
 
 
 class Package(NamedTuple):
@@ -120,9 +120,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         *["--workers", "1", "--messages", "mongo", "--schedule-seconds", "0"],
         RATE_LIMITS=WIDE,
     )
-    cloud.start()
-    yield cloud
-    cloud.stop()
+    with cloud:
+        yield cloud
 
 
 Start = Callable[..., Deployment]

@@ -1,11 +1,9 @@
-"""Deploy, deploy again, destroy: against moto, through the very Chalice that deploys to AWS."""
+"""What a deploy makes, and what the next one changes."""
 
 import json
 import re
 import shutil
 import sys
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -14,13 +12,9 @@ from chalicelib.broker.pushes import PUSH_QUEUES
 from chalicelib.config import SettingsInvalid
 from chalicelib.identity import Identity
 from infra.deploy import __main__ as commands
-from infra.deploy import place
-from infra.deploy.commands import deploy
-from infra.deploy.commands.rotate import Rotate
-from infra.deploy.errors import Stopped
-from infra.deploy.functions import chalice, first, logs, maintenance
+from infra.deploy import chalice, deploy
 from infra.gateway import BINARY_TYPES, RESPONSES
-from tests.deploy.account import (
+from tests.deploy.aws.account import (
     ACCOUNT,
     FIRST_USER,
     FUNCTIONS,
@@ -35,11 +29,10 @@ from tests.deploy.account import (
     socket_api,
     stage,
 )
-from tests.deploy.conftest import Deployed
+from tests.deploy.aws.stage import CHANGED, OneDeploy, answering_routes, mappings
 from tests.unit.settings import settings, settings_without
 
 BROKER = f"arn:aws:mq:{REGION}:{ACCOUNT}:broker:parley:b-1"
-CHANGED = '@app.route("/v1/changed")\ndef changed(): ...\n'
 
 
 def outputs(stack: str) -> dict[str, str]:
@@ -63,47 +56,13 @@ def routes_of_the_app() -> set[tuple[str, str]]:
     return {(method, path) for path, methods in app.routes.items() for method in methods}
 
 
-def answering_routes() -> list[str]:
-    """The routes that can answer in what the socket's stage serves."""
-    api = client("apigatewayv2")
-    (found,) = api.get_stages(ApiId=socket_api())["Items"]
-    assert found["StageName"] == "api"
-    deployment = api.get_deployment(ApiId=socket_api(), DeploymentId=found["DeploymentId"])
-    return str(deployment["DeploymentStatusMessage"]).split(",")
-
-
 def own_secrets(checkout: Checkout, key: str) -> list[str]:
     """The ARNs of the secrets that a function reads its settings from."""
     return [checkout.secrets[each] for each in PROJECT.secrets(FUNCTIONS[key])]
 
 
-def fail(*_: Any, **__: Any) -> str:
-    raise Stopped("enough")
-
-
-def mappings() -> list[dict[str, Any]]:
-    return list(client("lambda").list_event_source_mappings()["EventSourceMappings"])
-
-
-class OneDeploy:
-    """Tests that only read, or change secrets alone: one copy is enough for them."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def checkout(
-        cls, first_deploy: Deployed, tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[Checkout]:
-        with first_deploy.checkout.entered(tmp_path_factory.mktemp("checkout")) as own:
-            yield own
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def output(cls, first_deploy: Deployed) -> str:
-        return first_deploy.output
-
-
 class TestDeploy(OneDeploy):
-    def test_makes_everything_that_the_configuration_says(
+    def test_makes_each_function_as_the_configuration_says(
         self, checkout: Checkout, output: str
     ) -> None:
         network = outputs("network")
@@ -136,6 +95,10 @@ class TestDeploy(OneDeploy):
             assert reserved.get("ReservedConcurrentExecutions") == function.concurrency, key
         assert configuration("maintain")["Handler"].endswith("maintain")
         assert configuration("notify")["Handler"] == "chalicelib.notify.worker.notify"
+
+    def test_makes_the_gateways_and_schedules(self, output: str) -> None:
+        rest, socket = rest_api(), socket_api()
+        where = f"{REGION}.amazonaws.com/api"
 
         assert routes() == routes_of_the_app()
         gateway = client("apigateway")
@@ -349,324 +312,6 @@ class TestDeployAgain:
         assert before == (rest_api(), socket_api())
         layers = client("lambda").list_layer_versions(LayerName="parley-dev-managed-layer")
         assert len(layers["LayerVersions"]) == 1  # nothing changed: it took the first one's place
-
-
-class TestOrder:
-    """New code serves only when what it relies on is there."""
-
-    def test_migrates_with_the_new_maintain_before_any_other_function_is_new(
-        self, deployed: Checkout, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        before = {key: configuration(key) for key in FUNCTIONS}
-        deployed.routes = CHANGED
-        seen: list[dict[str, Any]] = []
-        invoke = maintenance.invoke
-
-        def look(aws: Any, function: str, order: dict[str, Any]) -> dict[str, Any]:
-            seen.append({"order": order["task"], **{k: configuration(k) for k in FUNCTIONS}})
-            return invoke(aws, function, order)
-
-        monkeypatch.setattr(maintenance, "invoke", look)
-        operator = Operator(deployed, stage=stage(settings={"LOG_LEVEL": "INFO"}))
-        output = operator.deploy(fcm=None)
-
-        assert [each["order"] for each in seen] == ["migrate", "canary", "retire"]
-        for key in FUNCTIONS:
-            assert (seen[0][key]["CodeSha256"] == before[key]["CodeSha256"]) == (key != "maintain")
-            told = seen[0][key]["Environment"]["Variables"]["LOG_LEVEL"]
-            assert told == ("INFO" if key == "maintain" else "DEBUG")
-            assert seen[1][key]["CodeSha256"] == seen[0]["maintain"]["CodeSha256"]
-        assert seen[0]["maintain"]["Layers"] != before["maintain"]["Layers"]
-        assert "] first migrations: done before" in output
-        assert "] old accounts: parley_app_1" in output
-
-    def test_a_migration_that_fails_leaves_the_functions_as_they_were(
-        self, deployed: Checkout, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        before = {k: configuration(k)["CodeSha256"] for k in FUNCTIONS if k != "maintain"}
-        deployed.routes = CHANGED
-        monkeypatch.setattr(maintenance, "invoke", fail)
-
-        with pytest.raises(Stopped, match="enough"):
-            Operator(deployed).deploy(fcm=None)
-
-        assert before == {k: configuration(k)["CodeSha256"] for k in before}
-
-    def test_maintain_may_read_what_is_new_before_it_is_called(self, deployed: Checkout) -> None:
-        role = "parley-dev-maintain"
-        older = {"Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": "*"}
-        client("iam").put_role_policy(
-            RoleName=role,
-            PolicyName=role,
-            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [older]}),
-        )
-        operator = Operator(deployed)
-        pauses: list[float] = []
-        operator.place.aws.pause = pauses.append
-
-        operator.deploy(fcm=None)
-
-        policy = client("iam").get_role_policy(RoleName=role, PolicyName=role)["PolicyDocument"]
-        assert deployed.secrets["AdminSecretArn"] in json.dumps(policy)
-        assert first.POLICY_SECONDS in pauses
-
-
-class TestPasswords:
-    def test_a_new_generation_is_kept_beside_the_old_one_until_the_broker_has_taken_it(
-        self, deployed: Checkout, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def passwords() -> list[str]:
-            held = client("secretsmanager").get_secret_value(
-                SecretId=deployed.secrets["BrokerAdminSecretArn"]
-            )
-            administrator = json.loads(json.loads(held["SecretString"])["BROKER_ADMIN"])
-            return list(administrator["passwords"])
-
-        newer = stage(data={"DeletionProtection": "false", "PasswordGeneration": 2})
-        with monkeypatch.context() as patch:
-            patch.setattr(maintenance, "invoke", fail)
-            for _ in range(2):  # the second time makes no third password
-                with pytest.raises(Stopped, match="enough"):
-                    Operator(deployed, stage=newer).deploy(fcm=None)
-        old, new = passwords()
-        output = Operator(deployed, stage=newer).deploy(fcm=None)
-
-        assert old == FIRST_USER["password"]
-        assert passwords() == [new]
-        assert new not in output
-
-
-class TestAccountsWithFewFunctions:
-    def test_a_stage_for_trying_out_does_without_reservations_and_says_so(
-        self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        for module in (place, deploy):
-            monkeypatch.setattr(module, "concurrency", lambda _: 10)
-
-        output = Operator(checkout).deploy()
-
-        assert "This account runs only 10 functions at once. Ask for more" in output
-        assert "dev reserves none of the 10" in output
-        for function in FUNCTIONS.values():
-            found = client("lambda").get_function_concurrency(FunctionName=function.name)
-            assert "ReservedConcurrentExecutions" not in found
-
-
-class TestFailure:
-    @pytest.mark.parametrize("code", ["sys.exit('no such role')", "print('no such role')"])
-    def test_ends_at_the_step_and_says_what_was_not_done(
-        self, checkout: Checkout, code: str
-    ) -> None:
-        operator = Operator(checkout)
-
-        with pytest.raises(Stopped, match="no such role"):
-            operator.deploy(command=[sys.executable, "-c", f"import sys; {code}"])
-
-        output = operator.output.getvalue()
-        assert "] functions: failed" in output
-        assert (
-            "not done: socket answers, domain mappings, throttles, first migrations, queue triggers"
-            in output
-        )
-
-    def test_goes_on_after_chalice_died_with_functions_made_and_nothing_written_down(
-        self, checkout: Checkout
-    ) -> None:
-        dies = (
-            "from chalice.awsclient import TypedAWSClient as C\n"
-            "def die(*_, **__): raise SystemExit('killed')\n"
-            "C.create_websocket_integration = die\n"
-            "from chalice.cli import main; main()"
-        )
-        with pytest.raises(Stopped, match="killed"):
-            Operator(checkout).deploy(command=[sys.executable, "-c", dies])
-        before = (rest_api(), socket_api())
-        assert configuration("notify")
-
-        Operator(checkout).deploy()
-
-        assert before == (rest_api(), socket_api())
-        assert answering_routes() == ["$default"]
-        layers = client("lambda").list_layer_versions(LayerName="parley-dev-managed-layer")
-        assert len(layers["LayerVersions"]) == 1
-
-    def test_without_fcm_credentials_it_says_how_to_give_them(self, checkout: Checkout) -> None:
-        with pytest.raises(Stopped, match=r"make deploy STAGE=dev FCM=path/to/it\.json"):
-            Operator(checkout).deploy(fcm=None)
-
-    def test_somebody_else_at_work_is_left_alone(self, checkout: Checkout) -> None:
-        def meanwhile(*_: Any, **__: Any) -> None:
-            with pytest.raises(Stopped, match=r"works on this stage since .*\n?.*aws s3 rm"):
-                Operator(checkout).deploy()
-            fail()
-
-        with pytest.raises(Stopped, match="enough"):
-            Operator(checkout).deploy(package=meanwhile)
-        with pytest.raises(Stopped, match=r"none\.json cannot be read"):
-            Operator(checkout).deploy(fcm=checkout.root / "none.json")
-
-
-class TestRefusal:
-    @pytest.mark.parametrize(
-        ("changes", "environment", "reason"),
-        [
-            ({"account": "210987654321"}, {}, "belong to account 123456789012, and dev to 2109"),
-            ({"account": ""}, {}, "dev.account is empty"),
-            (
-                {},
-                {"AWS_DEFAULT_REGION": "us-east-1"},
-                "names us-east-1, and dev is in eu-central-1",
-            ),
-            ({"python": "3.11"}, {}, "Take python3.12 or python3.13, or the architecture x86_64"),
-        ],
-    )
-    def test_touches_nothing_that_is_not_the_stage(
-        self,
-        checkout: Checkout,
-        monkeypatch: pytest.MonkeyPatch,
-        changes: dict[str, str],
-        environment: dict[str, str],
-        reason: str,
-    ) -> None:
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-
-        with pytest.raises(Stopped, match=reason):
-            Operator(checkout, stage=stage(**changes)).deploy()
-
-        assert client("cloudformation").describe_stacks()["Stacks"] == []
-        assert client("apigateway").get_rest_apis()["items"] == []
-
-    def test_more_concurrency_than_the_account_has(
-        self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(place, "concurrency", lambda _: 100)
-
-        with pytest.raises(Stopped, match="this account has 100"):
-            Operator(checkout, stage=stage(data={})).deploy()
-
-        assert client("cloudformation").describe_stacks()["Stacks"] == []
-
-
-class TestDestroy:
-    def test_takes_everything_away_once_told_so_and_can_be_repeated(
-        self, deployed: Checkout
-    ) -> None:
-        for answers in (
-            ["yes"],
-            ["destroy prod"],
-            [],
-            ["destroy dev"],
-            ["destroy dev", "data", ""],
-        ):
-            with pytest.raises(Stopped, match=r"Not confirmed|Run it in a terminal"):
-                Operator(deployed, *answers).destroy()
-        assert len(client("lambda").list_functions()["Functions"]) == len(FUNCTIONS)
-
-        output = Operator(deployed, "destroy dev", "data", "empty").destroy()
-
-        assert client("lambda").list_functions()["Functions"] == []
-        assert client("lambda").list_layers()["Layers"] == []
-        assert mappings() == []
-        assert client("iam").list_roles()["Roles"] == []
-        assert client("events").list_rules()["Rules"] == []
-        assert client("apigateway").get_rest_apis()["items"] == []
-        assert client("apigatewayv2").get_apis()["Items"] == []
-        assert client("logs").describe_log_groups()["logGroups"] == []
-        assert client("cloudformation").describe_stacks()["Stacks"] == []
-        assert client("s3").list_buckets()["Buckets"] == []
-        assert "bucket some-media" in output
-        assert "arn:aws:kms:" in output
-        assert "data: not there" in Operator(deployed, "destroy dev").destroy()
-
-    def test_protection_comes_off_first_and_a_run_goes_on_where_one_ended(
-        self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        Operator(checkout, stage=stage(data={})).deploy()
-        with pytest.raises(Stopped, match=r"DeletionProtection = false in \[dev\.data\]"):
-            Operator(checkout, "destroy dev", "data", "empty").destroy()
-        Operator(checkout).deploy()
-
-        with monkeypatch.context() as patch:
-            patch.setattr(logs, "delete", fail)
-            with pytest.raises(Stopped, match="enough"):
-                Operator(checkout, "destroy dev", "data", "empty").destroy()
-        assert client("lambda").list_functions()["Functions"] == []
-        Operator(checkout, "destroy dev", "data", "empty").destroy()
-
-        assert client("cloudformation").describe_stacks()["Stacks"] == []
-
-
-class TestRotateKeys(OneDeploy):
-    def test_three_phases_give_every_function_the_new_key(
-        self, checkout: Checkout, output: str
-    ) -> None:
-        now = 2_000_000_000.0
-
-        def kids() -> list[str]:
-            held = client("secretsmanager").get_secret_value(
-                SecretId=checkout.secrets["JwtSecretArn"]
-            )
-            keys = json.loads(json.loads(held["SecretString"])["JWT_KEYS"])["keys"]
-            return [each["kid"] for each in keys]
-
-        def rotate(later: float) -> str:
-            nonlocal now
-            now += later
-            operator = Operator(checkout)
-            Rotate(operator.place, clock=lambda: now).run()
-            return operator.output.getvalue()
-
-        def versions() -> dict[str, str]:
-            """Of the functions that sign or verify tokens."""
-            return {
-                key: configuration(key)["Environment"]["Variables"]["SECRETS_VERSION"]
-                for key in ("api_handler", "websocket_connect", "notify")
-            }
-
-        old = kids()
-        assert len(old) == 2
-        first = versions()
-        assert "1 of 3" in rotate(0)
-        assert len(kids()) == 4
-        assert kids()[::2] == old
-        second = versions()
-        assert {key for key in first if first[key] != second[key]} == {
-            "api_handler",
-            "websocket_connect",
-        }
-        with pytest.raises(Stopped, match="Too early"):
-            rotate(60)
-        assert "2 of 3" in rotate(2 * 3600)
-        assert kids()[1::2] == old
-        with pytest.raises(Stopped, match="Too early"):
-            rotate(15 * 60)
-        assert "3 of 3" in rotate(3600)
-        assert len(kids()) == 2
-        assert not {*old} & {*kids()}
-        public = client("secretsmanager").get_secret_value(
-            SecretId=checkout.secrets["JwtPublicSecretArn"]
-        )
-        published = json.loads(json.loads(public["SecretString"])["JWT_PUBLIC_KEYS"])["keys"]
-        assert [each["kid"] for each in published] == kids()
-
-    def test_a_phase_that_a_function_did_not_take_is_finished_first(
-        self, checkout: Checkout, output: str
-    ) -> None:
-        Rotate(Operator(checkout).place, clock=lambda: 3_000_000_000.0).run()
-        api = client("lambda")
-        variables = configuration("websocket_connect")["Environment"]["Variables"]
-        api.update_function_configuration(
-            FunctionName=FUNCTIONS["websocket_connect"].name,
-            Environment={"Variables": {**variables, "SECRETS_VERSION": "old"}},
-        )
-
-        operator = Operator(checkout)
-        Rotate(operator.place, clock=lambda: 3_000_100_000.0).run()
-
-        assert "the phase before is finished" in operator.output.getvalue()
-        with pytest.raises(Stopped, match="Too early"):
-            Rotate(Operator(checkout).place, clock=lambda: 3_000_100_060.0).run()
 
 
 def test_chalice_is_run_from_the_package() -> None:

@@ -1,4 +1,4 @@
-"""A stage with domain names of its own, in moto's account."""
+"""A stage with its own domain names, in moto's account."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from infra.deploy.domains import CustomDomains
 from infra.deploy.errors import Stopped
-from infra.deploy.gateway.domains import CustomDomains
-from tests.deploy.account import (
+from tests.deploy.aws.account import (
     ACCOUNT,
     REGION,
     Checkout,
@@ -129,7 +129,7 @@ def test_a_stage_in_use_keeps_its_addresses_until_dns_knows_the_names(
     def look(*_: Any, **__: Any) -> None:
         raise Stopped("looked")
 
-    monkeypatch.setattr("infra.deploy.functions.logs.ensure", look)
+    monkeypatch.setattr("infra.deploy.logs.ensure", look)
     with pytest.raises(Stopped, match="looked"):
         Operator(deployed, stage=with_names()).deploy(fcm=None)
     assert mapped("api.example.org") == [(rest_api(), "api")]  # before any function names it
@@ -158,7 +158,7 @@ def test_a_name_of_somebody_else_is_refused(checkout: Checkout) -> None:
     assert mapped("ws.example.org") == []
 
 
-def test_destroy_takes_the_names_away_before_the_apis(named: Checkout) -> None:
+def test_destroy_removes_the_names_before_the_apis(named: Checkout) -> None:
     client("apigatewayv2").create_domain_name(DomainName="else.example.org")
 
     Operator(named, "destroy dev", "data", "empty").destroy()

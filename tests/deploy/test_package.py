@@ -19,7 +19,7 @@ from infra.package import NotInstalled, TargetRefused, dependencies, sizes, stag
 from infra.package.targets import MACHINES, Target
 from infra.package.zips import Outdated
 from tests.deploy.conftest import Package, package
-from tests.deploy.function import HERE, VERSION, Unpacked, run
+from tests.deploy.runtime.function import HERE, VERSION, Unpacked, run
 
 REQUIREMENTS = staging.ROOT / "requirements.txt"
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}
@@ -107,7 +107,7 @@ def test_all_of_the_app_can_be_imported_from_it_alone(container: Unpacked) -> No
     assert not [file for file, _ in files if not file.startswith((*ours, *standard))]
 
 
-def test_nothing_of_it_is_compiled_at_a_start(container: Unpacked) -> None:
+def test_no_start_compiles_any_of_it(container: Unpacked) -> None:
     files = json.loads(run(container, IMPORT_ALL))
 
     ours = [pair for pair in files if pair[0].startswith((str(container.task), str(container.opt)))]

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from infra.deploy.commands.rollback import Rollback
+from infra.deploy import functions, maintenance
 from infra.deploy.errors import Stopped
-from infra.deploy.functions import deployed, maintenance
-from infra.deploy.functions.releases import KEPT, Releases
-from tests.deploy.account import (
+from infra.deploy.releases import KEPT, Releases
+from infra.deploy.rollback import Rollback
+from tests.deploy.aws.account import (
     FUNCTIONS,
     PROJECT,
     Checkout,
@@ -172,7 +172,7 @@ def test_code_layer_and_settings_go_back_and_addresses_and_secrets_stay(
         assert variables["EXPORTS_BUCKET"] == "some-exports"
 
 
-def test_goes_back_twice_and_then_says_that_no_more_is_kept(after: After) -> None:
+def test_goes_back_twice_and_then_says_that_no_older_release_is_kept(after: After) -> None:
     checkout, made = after(3)
 
     rollback(checkout)
@@ -193,7 +193,7 @@ def test_a_rollback_that_ended_early_is_finished_by_the_next(
     after: After, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkout, made = after(3)
-    put, count = deployed.put, 0
+    put, count = functions.put, 0
 
     def dies(*args: Any, **given: Any) -> None:
         nonlocal count
@@ -203,7 +203,7 @@ def test_a_rollback_that_ended_early_is_finished_by_the_next(
         put(*args, **given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(deployed, "put", dies)
+        patch.setattr(functions, "put", dies)
         with pytest.raises(Stopped, match="enough"):
             rollback(checkout)
 
@@ -244,7 +244,7 @@ def test_after_a_migration_that_failed_maintain_goes_back_too(
     assert running() == first
 
 
-def test_a_deploy_that_is_tried_again_does_not_push_out_the_one_to_go_back_to(
+def test_a_deploy_that_is_retried_keeps_the_release_to_go_back_to(
     after: After,
 ) -> None:
     checkout, (good, _) = after(2)

@@ -18,7 +18,7 @@ from infra.package.bytecode import compile_beside
 from infra.package.staging import RECORD, code_digest, staged
 from infra.package.zips import Zips, build
 from tests.client import PASSWORD
-from tests.deploy.account import (
+from tests.deploy.aws.account import (
     FUNCTIONS,
     Checkout,
     Operator,
@@ -28,9 +28,9 @@ from tests.deploy.account import (
     signed_in,
     stage,
 )
-from tests.deploy.callers import Ana, typical_events
 from tests.deploy.conftest import Package, Start
-from tests.deploy.function import HANDLERS, HERE, Unpacked, unpack
+from tests.deploy.runtime.callers import Ana, typical_events
+from tests.deploy.runtime.function import HANDLERS, HERE, Unpacked, unpack
 
 ROUTE = """
 

@@ -17,14 +17,14 @@ import psycopg
 import pytest
 
 from bench.function import Caller, failure, message
-from local import events
+from local.functions import events
 from local.servers.postgres import Postgres
 from tests.client import PASSWORD, User, register
 from tests.cloud import Cloud
-from tests.deploy.callers import Ana, batch, typical_events
 from tests.deploy.conftest import Start
-from tests.deploy.deployment import Deployment, own
-from tests.deploy.runtime_api import FunctionFailed
+from tests.deploy.runtime.callers import Ana, batch, typical_events
+from tests.deploy.runtime.deployment import Deployment, own
+from tests.deploy.runtime.runtime_api import FunctionFailed
 from tests.unit.auth.passkeys.authenticator import Authenticator
 
 PATIENCE = 60.0

@@ -37,9 +37,8 @@ def serve(state: Path, messages: str) -> Iterator[Cloud]:
         ARGON2_TIME_COST="1",
         ARGON2_MEMORY_KIB="8",
     )
-    cloud.start()
-    yield cloud
-    cloud.stop()
+    with cloud:
+        yield cloud
 
 
 class People:

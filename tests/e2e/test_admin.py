@@ -70,7 +70,7 @@ def test_g5_a_role_that_was_taken_is_gone_from_every_token(run: Run) -> None:
     run(scenario)
 
 
-def test_an_admin_remains_whatever_admins_do(run: Run) -> None:
+def test_the_last_admin_stays_an_admin(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo = await asyncio.gather(people.staff("admin"), people.staff("admin"))
         for route in (f"DELETE {USERS}/{ana.id}/roles/admin", f"POST {USERS}/{ana.id}/suspend"):

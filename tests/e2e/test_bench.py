@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.__main__ import SETTINGS
+from bench.measuring import SETTINGS
 from tests.cloud import ROOT, Cloud
 
 SENDS = {

@@ -122,33 +122,8 @@ def test_nothing_is_left_of_a_deleted_account_but_what_the_page_says(run: Run) -
     async def scenario(people: People) -> None:
         mark = secrets.token_hex(6)
         ana, marks = await someone(people, mark)
-        bo = await people.new("bo")
-        chat = await ana.chat_with(bo)
-        assert (await bo.ok(f"GET /v1/users?ids={ana.id}"))["items"]  # and so it is cached
-        await ana.send(chat, f"text {mark}")
-        factor = await ana.ok("POST /v1/auth/second-factor", PROOF)
-        code = {"code": pyotp.TOTP(factor["secret"]).now()}
-        made = await ana.ok("POST /v1/auth/second-factor/confirm", code)
-        codes = iter(made["recovery_codes"])
-
-        def proof_of_both() -> dict[str, str]:
-            return {**PROOF, "second_factor": next(codes)}
-
-        marks["second factor"] = factor["secret"]
-        given = await proof(people, f"google-{mark}@firm.example")
-        await ana.ok("PUT /v1/users/me/google", {**proof_of_both(), **given})
-        claims = jwt.decode(given["id_token"], options={"verify_signature": False})
-        marks["google account"] = claims["sub"]
-        await add(ana, device(people), f"Key of {mark}", second_factor=next(codes))
-        marks["passkey"] = f"Key of {mark}"
-        async with ana.socket() as socket:
-            await socket.ask("ping")
-        reset = {"email": marks["address"]}
-        await people.anonymous.ok("POST /v1/auth/password/reset-request", reset)
-        await ana.ok("POST /v1/users/me/export", proof_of_both())
-        await ready(ana)
-        link = await ana.ok("POST /v1/users/me/export/link", proof_of_both())
-        at_s3 = await leads_to(people, link["url"])
+        codes = await leave_traces(people, ana, mark, marks)
+        at_s3 = await archived(people, ana, codes)
         marks["archive"] = at_s3.partition("exports/")[2].partition(".zip")[0]
         seen = {**marks, "last seen": _last_seen(ana.id)}
         before = {what for what, _ in await asyncio.to_thread(found, people.cloud, seen)}
@@ -156,7 +131,7 @@ def test_nothing_is_left_of_a_deleted_account_but_what_the_page_says(run: Run) -
         name = {"name": marks["name"]}
         assert ("name", "redis profile") in await asyncio.to_thread(found, people.cloud, name)
 
-        await ana.ok("POST /v1/users/me/delete", proof_of_both())
+        await ana.ok("POST /v1/users/me/delete", proof_of_both(codes))
         await people.told(ana, "- The account was deleted")
         async with asyncio.timeout(30):
             while (await fetched(people, at_s3))[0] != 404:
@@ -173,6 +148,44 @@ def test_nothing_is_left_of_a_deleted_account_but_what_the_page_says(run: Run) -
         assert (await people.anonymous.call("POST /v1/auth/register", again)).status == 201
 
     run(scenario)
+
+
+async def leave_traces(
+    people: People, ana: User, mark: str, marks: dict[str, str]
+) -> Iterator[str]:
+    """Have a user leave a trace in each place. Adds to `marks`; returns the recovery codes."""
+    bo = await people.new("bo")
+    chat = await ana.chat_with(bo)
+    assert (await bo.ok(f"GET /v1/users?ids={ana.id}"))["items"]  # and so it is cached
+    await ana.send(chat, f"text {mark}")
+    factor = await ana.ok("POST /v1/auth/second-factor", PROOF)
+    code = {"code": pyotp.TOTP(factor["secret"]).now()}
+    made = await ana.ok("POST /v1/auth/second-factor/confirm", code)
+    codes: Iterator[str] = iter(made["recovery_codes"])
+    marks["second factor"] = factor["secret"]
+    given = await proof(people, f"google-{mark}@firm.example")
+    await ana.ok("PUT /v1/users/me/google", {**proof_of_both(codes), **given})
+    claims = jwt.decode(given["id_token"], options={"verify_signature": False})
+    marks["google account"] = claims["sub"]
+    await add(ana, device(people), f"Key of {mark}", second_factor=next(codes))
+    marks["passkey"] = f"Key of {mark}"
+    async with ana.socket() as socket:
+        await socket.ask("ping")
+    reset = {"email": marks["address"]}
+    await people.anonymous.ok("POST /v1/auth/password/reset-request", reset)
+    return codes
+
+
+async def archived(people: People, ana: User, codes: Iterator[str]) -> str:
+    """Have an archive made. Returns its address at S3."""
+    await ana.ok("POST /v1/users/me/export", proof_of_both(codes))
+    await ready(ana)
+    link = await ana.ok("POST /v1/users/me/export/link", proof_of_both(codes))
+    return await leads_to(people, link["url"])
+
+
+def proof_of_both(codes: Iterator[str]) -> dict[str, str]:
+    return {**PROOF, "second_factor": next(codes)}
 
 
 def _in_postgres(cloud: Cloud) -> bool:

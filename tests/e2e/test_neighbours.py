@@ -27,12 +27,8 @@ SMALL = {
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     state = tmp_path_factory.mktemp("neighbours")
-    cloud = Cloud(state, "--messages", "postgres", RATE_LIMITS=json.dumps(SMALL))
-    cloud.start()
-    try:
+    with Cloud(state, "--messages", "postgres", RATE_LIMITS=json.dumps(SMALL)) as cloud:
         yield cloud
-    finally:
-        cloud.stop()
 
 
 class Neighbour:
@@ -115,7 +111,7 @@ def use_up_pages(ana: Neighbour, program: Program) -> None:
     assert pages[-1].status == 429
 
 
-def test_a_program_that_may_nothing_keeps_its_user_from_nothing(cloud: Cloud) -> None:
+def test_a_program_without_scopes_limits_its_user_not(cloud: Cloud) -> None:
     cy, program = Neighbour(cloud), registered(cloud)
     browser = Browser(cy.url)
     page = browser.visit(asking(cy.url, program, scope="openid"))
@@ -130,7 +126,7 @@ def test_a_program_that_may_nothing_keeps_its_user_from_nothing(cloud: Cloud) ->
     assert own.status_code == 400  # it has no body
 
 
-def test_strangers_at_an_address_use_up_nothing_that_right_requests_need(
+def test_strangers_at_an_address_do_not_use_up_the_limits_of_others(
     cloud: Cloud, ana: Neighbour, program: Program
 ) -> None:
     public = registered(cloud, confidential=False)
@@ -156,9 +152,7 @@ def test_strangers_at_an_address_use_up_nothing_that_right_requests_need(
         assert answer.status_code == 200
 
 
-def test_a_program_that_gets_everything_wrong_is_in_nobodys_way(
-    cloud: Cloud, ana: Neighbour
-) -> None:
+def test_a_program_with_bad_requests_slows_nobody(cloud: Cloud, ana: Neighbour) -> None:
     noisy = registered(cloud)
     for _ in range(101):
         form = {"grant_type": "refresh_token", "refresh_token": f"{made_up()}.{'0' * 64}"}

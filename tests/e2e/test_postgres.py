@@ -8,7 +8,7 @@ import pytest
 from tests.client import Refused
 from tests.cloud import Cloud
 from tests.e2e.conftest import People, Run, serve
-from tests.e2e.test_chat import pushes_for, with_phone
+from tests.e2e.phones import pushes_for, with_phone
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_g2_a_resend_returns_the_message_stored_first(run: Run) -> None:
     run(scenario)
 
 
-def test_g1_who_is_absent_is_pushed_to(run: Run) -> None:
+def test_g1_an_absent_member_gets_a_push(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana, bo, chat = await people.pair()
         token = await with_phone(people, bo)

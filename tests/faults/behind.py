@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from local.workers import WorkerPool
+from local.functions.pool import WorkerPool
 from tests.cloud import Cloud
 from tests.faults.conftest import warm
 from tests.faults.lossy import LossyProxy
@@ -42,7 +42,7 @@ class CloudBehindProxies(Cloud):
         ports = {SETTINGS[name]: proxy.port for name, proxy in self.proxies.items()}
         super().__init__(state, *options, PROXIES=json.dumps(ports), **environment)
 
-    def start(self) -> "CloudBehindProxies":
+    def start(self) -> Self:
         super().start()
         for name, proxy in self.proxies.items():
             proxy.lead_to(self.about["environment"][SETTINGS[name]])
@@ -75,8 +75,14 @@ class Clouds:
             asyncio.run(warm(self._cloud))
         return self._cloud
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def stop(self) -> None:
-        """End the one that runs."""
+        """Stop the cloud that runs."""
         if self._cloud is not None:
             self._cloud.stop()
             self._cloud = None
@@ -84,8 +90,8 @@ class Clouds:
 
 def main() -> None:
     """The local cloud, whose workers use the proxies."""
-    from local import cloud
     from local.__main__ import main as run
+    from local.cloud import serving
 
     ports: dict[str, int] = json.loads(os.environ["PROXIES"])
 
@@ -93,7 +99,7 @@ def main() -> None:
         def __init__(self, *, environment: dict[str, str], **more: Any) -> None:
             super().__init__(environment=_through(ports, environment), **more)
 
-    vars(cloud)["WorkerPool"] = Pool
+    vars(serving)["WorkerPool"] = Pool
     run()
 
 

@@ -58,12 +58,9 @@ def cloud(
         SOCKETS_PER_SESSION=str(SOCKETS_PER_SESSION),
         RATE_LIMITS=json.dumps({**json.loads(WIDE), **UNHINDERED}),
     )
-    cloud.start()
-    try:
+    with cloud:
         asyncio.run(warm(cloud))
         yield cloud
-    finally:
-        cloud.stop()
 
 
 async def warm(cloud: Cloud) -> None:

@@ -29,7 +29,7 @@ MOST = 20_000
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small disk of its own."""
+    """A small disk for the test."""
     if os.geteuid() != 0:
         pytest.skip("Only root may mount a small disk to fill.")
     command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(tmp_path)]

@@ -34,7 +34,7 @@ BOUND = REQUEST_SECONDS + 5  # a busy machine
 
 @pytest.fixture(scope="module")
 def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clouds]:
-    clouds = Clouds(
+    with Clouds(
         tmp_path_factory.mktemp,
         *["--schedule-seconds", "1", "--workers", str(WORKERS)],
         PENDING_AFTER_SECONDS="2",
@@ -42,9 +42,8 @@ def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clouds]:
         PUSH_RETRY_SECONDS="1,2,5,15",
         SOCKETS_PER_SESSION="100",
         RATE_LIMITS=json.dumps({**json.loads(WIDE), **UNHINDERED}),
-    )
-    yield clouds
-    clouds.stop()
+    ) as clouds:
+        yield clouds
 
 
 CASES = [

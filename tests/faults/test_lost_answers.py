@@ -4,6 +4,7 @@ import asyncio
 import random
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,19 +43,16 @@ class Place(NamedTuple):
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     state: Path = tmp_path_factory.mktemp("redis")
-    servers = start_all(state, ["redis"], print, on_failure=lambda: None)
-    proxy = LossyProxy(servers["redis"].url)
+    folder: Path = tmp_path_factory.mktemp("cloud")
     options = ["--messages", "mongo", "--schedule-seconds", "1", "--workers", "3"]
-    cloud = Cloud(tmp_path_factory.mktemp("cloud"), *options, REDIS_URL=proxy.url, RATE_LIMITS=WIDE)
-    direct = redis.Redis.from_url(servers["redis"].url, decode_responses=True)
-    try:
-        yield Place(cloud.start(), proxy, direct)
-    finally:
-        cloud.stop()
-        direct.close()
-        proxy.close()
-        servers.stop()
-        shutil.rmtree(state)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, state)
+        servers = stack.enter_context(start_all(state, ["redis"], print, on_failure=lambda: None))
+        url = servers["redis"].url
+        proxy = stack.enter_context(closing(LossyProxy(url)))
+        direct = stack.enter_context(closing(redis.Redis.from_url(url, decode_responses=True)))
+        cloud = Cloud(folder, *options, REDIS_URL=proxy.url, RATE_LIMITS=WIDE)
+        yield Place(stack.enter_context(cloud), proxy, direct)
 
 
 class People:
@@ -269,7 +267,7 @@ def test_g1_g6_a_message_that_comes_during_connect_is_not_lost_and_not_pushed(
     run(place, scenario)
 
 
-def test_g1_a_socket_that_redis_evicted_from_its_users_list_finds_out(place: Place) -> None:
+def test_g1_a_socket_that_redis_evicted_from_its_users_list_is_closed(place: Place) -> None:
     async def scenario(people: People) -> None:
         place.direct.delete(_sockets(people.ana.id))
 
@@ -280,7 +278,7 @@ def test_g1_a_socket_that_redis_evicted_from_its_users_list_finds_out(place: Pla
     run(place, scenario)
 
 
-def test_g1_so_does_one_that_never_pings_within_a_minute(place: Place) -> None:
+def test_g1_a_socket_that_never_pings_is_closed_within_a_minute(place: Place) -> None:
     async def scenario(people: People) -> None:
         place.direct.delete(_sockets(people.ana.id))
         for key in place.direct.keys(_connection("*")):

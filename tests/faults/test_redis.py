@@ -67,7 +67,7 @@ def test_g5_what_was_revoked_stays_revoked_when_redis_loses_everything(
     run(scenario)
 
 
-def test_g5_nothing_is_let_in_after_a_logout_while_redis_comes_and_goes(
+def test_g5_nothing_is_accepted_after_a_logout_while_redis_restarts(
     run: Run, trouble: Trouble
 ) -> None:
     """Requests with the token race with the logout, and with Redis's death before or after it."""
@@ -108,7 +108,7 @@ def test_g5_nothing_is_let_in_after_a_logout_while_redis_comes_and_goes(
     run(scenario)
 
 
-def test_g1_sockets_that_redis_has_forgotten_find_out_and_come_back(
+def test_g1_sockets_that_redis_lost_are_closed_and_connect_again(
     run: Run, trouble: Trouble
 ) -> None:
     async def scenario(crowd: Crowd) -> None:

@@ -43,10 +43,11 @@ class Net:
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
     state = tmp_path_factory.mktemp("servers")
-    servers = start_all(state, ["postgres", "redis"], print, on_failure=lambda: None)
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, state)
-        stack.callback(servers.stop)
+        servers = stack.enter_context(
+            start_all(state, ["postgres", "redis"], print, on_failure=lambda: None)
+        )
         postgres, redis = (_before(servers[kind].url, stack) for kind in ("postgres", "redis"))
         cloud = Cloud(
             tmp_path_factory.mktemp("cloud"),
@@ -55,9 +56,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
             REDIS_URL=_through(servers["redis"].url, redis),
             RATE_LIMITS=WIDE,
         )
-        cloud.start()
-        stack.callback(cloud.stop)
-        yield Net(cloud, postgres, redis)
+        yield Net(stack.enter_context(cloud), postgres, redis)
 
 
 @pytest.fixture
@@ -134,7 +133,7 @@ DRIPPED = {
 
 @pytest.mark.parametrize("server", ["redis", "postgres"])
 @pytest.mark.parametrize("what", DRIPPED)
-def test_g9_a_server_that_drips_holds_nobody_up(
+def test_g9_a_server_that_answers_byte_by_byte_delays_nobody(
     what: str, server: str, net: Net, run: Callable[[Scenario], None]
 ) -> None:
     route, body, status = DRIPPED[what]

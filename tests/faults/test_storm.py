@@ -62,7 +62,7 @@ async def forgotten(socket: Socket) -> None:
 
 
 async def came(socket: Socket, message_id: str) -> None:
-    """Wait until a socket has been told of a message."""
+    """Wait until a socket has received a message."""
     await socket.event("message.new", lambda message: message["id"] == message_id)
 
 

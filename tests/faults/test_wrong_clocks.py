@@ -40,11 +40,8 @@ def cloud(
         DELIVERED_WITHIN_SECONDS="2",
         RATE_LIMITS=json.dumps({**json.loads(WIDE), **conftest.UNHINDERED}),
     )
-    cloud.start()
-    try:
+    with cloud:
         yield cloud
-    finally:
-        cloud.stop()
 
 
 @pytest.fixture(params=["ahead", "behind", "both"])

@@ -14,7 +14,7 @@ LIBRARY = "faketime/libfaketime.so.1"
 # for the time. Monotonic clocks stay right, as they do where a clock is set.
 _PYTHON = """#!/bin/sh
 case "$*" in
-*local/worker.py*)
+*local/functions/worker.py*)
     cp "{folder}/new" "{folder}/$$"
     export LD_PRELOAD="{library}" FAKETIME_TIMESTAMP_FILE="{folder}/$$"
     export FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1

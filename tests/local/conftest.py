@@ -22,9 +22,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """RabbitMQ, which takes longest to start."""
-    started = start_all(tmp_path_factory.mktemp("rabbitmq"), ["rabbitmq"], print)
-    yield started
-    started.stop()
+    with start_all(tmp_path_factory.mktemp("rabbitmq"), ["rabbitmq"], print) as started:
+        yield started
 
 
 @pytest.fixture

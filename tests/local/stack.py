@@ -20,19 +20,19 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from websockets.sync.client import ClientConnection, connect
 
-from local.functions import Function, Registered, registered
-from local.http_gateway import HttpGateway
+from local.functions.logs import WorkerLog
+from local.functions.pool import WorkerPool
+from local.functions.registered import Function, Registered, registered
+from local.gateways.http import HttpGateway
+from local.gateways.management import ManagementApi
+from local.gateways.names import Names
+from local.gateways.sockets import SocketGateway
 from local.limits import Limits
-from local.logs import WorkerLog
-from local.mails import Mails
-from local.management import ManagementApi
-from local.names import Names
-from local.pages import Pages
-from local.pushes import Pushes
 from local.sigv4 import Verifier
-from local.socket_gateway import SocketGateway
-from local.web import WEB, WebClient
-from local.workers import WorkerPool
+from local.stand_ins.mails import Mails
+from local.stand_ins.pushes import Pushes
+from local.web.pages import Pages
+from local.web.site import WEB, WebClient
 
 T = TypeVar("T")
 SAMPLE_APP = Path(__file__).parent / "sample_app"

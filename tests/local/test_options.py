@@ -67,8 +67,8 @@ def test_make_asks_before_it_installs(target: str) -> None:
         given += ' --socket-port "8500" --dev'
 
     assert lines == [
-        "python3 local/bootstrap.py --check",
+        "python3 -m local.bootstrap --check",
         f"python3 -m local {target} --check {given}",
-        "python3 local/bootstrap.py",
+        "python3 -m local.bootstrap",
         f"exec .venv/bin/python -m local {target} {given}",
     ]

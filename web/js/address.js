@@ -6,7 +6,7 @@ export function named(name) {
   return new URLSearchParams(location.hash.slice(1)).get(name);
 }
 
-/** The address with another value of `name`; null takes it away. */
+/** The address with another value of `name`; null removes it. */
 export function addressWith(name, value) {
   const names = new URLSearchParams(location.hash.slice(1));
   if (value === null) names.delete(name);

@@ -10,7 +10,7 @@ import { pause } from "./timing.js";
 const TIMEOUT = 20_000;
 const LONGEST_WAIT = 5000;
 const MOST_TRIES = 3;
-const NEWS_TAKE = 100; // Between tabs, milliseconds, with room to spare.
+const NEWS_TAKE = 100; // Milliseconds, between tabs, with room to spare.
 
 async function fetchJson(base, method, path, { body, token } = {}) {
   const headers = { Accept: "application/json" };
@@ -124,7 +124,7 @@ export class Api {
       } catch (error) {
         // After a wrong password or code in a form, the session is still good.
         if (error.status !== 401 || PROOF_CODES.has(error.code)) throw error;
-        // Another tab may have left tokens that have run out, too.
+        // The tokens that another tab left may have expired, too.
         if (tries === MOST_TRIES) {
           this.#end();
           throw error;
@@ -150,7 +150,7 @@ export class Api {
     try {
       tokens = await fetchJson(session.api, "POST", "/v1/auth/refresh", { body: { refresh_token: session.refresh_token } });
     } catch (error) {
-      if (!error.transient && error.code) this.#end(); // Our server said so, and no gateway before it.
+      if (!error.transient && error.code) this.#end(); // Our server said this, not a gateway before it.
       throw error;
     }
     session.renew(tokens);

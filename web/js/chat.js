@@ -49,16 +49,16 @@ export class Chat {
     if (!(this.loadFrom > Date.now())) this.loadError = null;
   }
 
-  /** Forgets all but the newest message: there is too much between to fetch it all. */
+  /** Forgets all but the newest message: there are too many between to fetch. */
   restart(snapshot) {
     this.#start(snapshot.last_message);
     this.apply(snapshot);
   }
 
-  /** Takes one message in; says whether it was news. */
+  /** Takes one message in. Says whether it was new. */
   merge(message) {
     this.#advance(message.rev);
-    if (message.seq < this.floor) return false; // History will bring it as it is by then.
+    if (message.seq < this.floor) return false; // History will bring it in its newest version.
     return this.#place(message);
   }
 

@@ -34,7 +34,7 @@ export function browserOf(userAgent) {
 
 /** What this browser calls itself when it signs in. */
 export function deviceName() {
-  const name = browserOf(navigator.userAgent).replace(/[\u2068\u2069]/g, ""); // A name hides nothing.
+  const name = browserOf(navigator.userAgent).replace(/[\u2068\u2069]/g, ""); // A name must be readable.
   // An iPad says that it is a Mac, but no Mac has a touch screen.
   const told = (navigator.maxTouchPoints > 1 ? name.replace("macOS", "iPad") : name) || t("devices.browser");
   return told.replace(/[\u2066-\u2069]/gu, ""); // Isolates are for showing it: no server takes them in a name.

@@ -1,4 +1,4 @@
-/** What somebody began to write: kept for each user and chat, also after the session is lost. */
+/** Drafts: unsent text, kept for each user and chat, also after the session is lost. */
 
 import { browser, onChange } from "./storage.js";
 import { cut } from "./text.js";
@@ -34,7 +34,7 @@ export class Drafts {
     return this.#known.size;
   }
 
-  /** Keeps a text; one without anything to read is removed. */
+  /** Keeps a text. Removes the draft if the text is blank. */
   set(chatId, text) {
     if (text === this.of(chatId)) return;
     const key = this.#prefix + chatId;
@@ -48,7 +48,7 @@ export class Drafts {
     this.#onChange(chatId);
   }
 
-  /** Removes all of this user's. */
+  /** Removes all drafts of this user. */
   clear() {
     for (const key of browser.keys(this.#prefix)) browser.remove(key);
     this.#known.clear();
@@ -74,7 +74,7 @@ export class Drafts {
   }
 }
 
-/** Of all users of this browser: nobody else would do it for those who do not come back. */
+/** Removes old drafts of all users of this browser, also of those who do not come back. */
 function removeOld() {
   for (const key of browser.keys(PREFIX)) {
     const draft = browser.read(key);

@@ -5,9 +5,9 @@ import { browser } from "./storage.js";
 
 const MOST_RECENT = 32;
 const MOST_FOUND = 120;
-const COMPONENTS = 2; // The group of parts such as skin tones, which are nothing by themselves.
+const COMPONENTS = 2; // The group of parts, such as skin tones, which are no emoji by themselves.
 const SKIN = /1F3F[B-F]/gu;
-/** The five skin tones of Unicode (UTS 51), after none. */
+/** No skin tone, and the five skin tones of Unicode (UTS 51). */
 export const TONES = ["", "1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF"];
 
 /** Groups in the order of Unicode, by their number. */

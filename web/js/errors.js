@@ -17,7 +17,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Nobody answered in time. */
+/** The server did not answer in time. */
 export class Silence extends ApiError {
   isSilence = true;
 
@@ -26,7 +26,7 @@ export class Silence extends ApiError {
   }
 }
 
-/** The socket went away before the answer came: nobody knows whether it was done. */
+/** The socket closed before the answer came: it may be done or not. */
 export class ConnectionLost extends ApiError {
   constructor() {
     super(t("net.lost"));
@@ -52,7 +52,7 @@ export function waitOf(header, now = Date.now()) {
   return wait > 0 ? Math.min(wait, MOST_WAIT) : null;
 }
 
-/** What is said of a wait that has no length. */
+/** What to say when the server names no time to wait. */
 const WAITS = new Map([["unavailable", "net.trouble"], ["rate_limited", "net.tooMuch"]]);
 const TRANSIENT_CODES = new Set(["unavailable", "rate_limited", "internal", "unauthorized"]);
 
@@ -103,7 +103,7 @@ function sentenceOf({ kind, message, min, max }) {
   return has(key, count) ? t(key, { count }) : message;
 }
 
-/** What to tell somebody of anything that was thrown, where no field of it is shown. */
+/** What to tell the user about any error, where its fields are not shown. */
 export function told(error) {
   const isOurs = error instanceof ApiError || error.constructor === Error;
   const [ofField] = Object.values(error.fields ?? {});
@@ -112,7 +112,7 @@ export function told(error) {
 
 function sentence(problem, status, retryAfter) {
   const said = problem.detail ?? problem.message;
-  // What has no code was not said by our server, but by a gateway before it.
+  // An error without a code comes from a gateway before our server.
   const key = `error.${problem.code}`;
   const isWait = WAITS.has(problem.code);
   if (isWait && !retryAfter) return t(WAITS.get(problem.code));

@@ -1,5 +1,5 @@
-/** Keeps the focus in sight: what has it may be removed, hidden, or switched off for a moment, and a
- * browser then gives it to nobody. */
+/** Keeps the focus on the page. An element with the focus may be removed, hidden or disabled, and the
+ * browser then focuses nothing. */
 
 /** Whether a keyboard jumps up on the screen when a field has the focus. */
 export const onScreenKeys = matchMedia("(pointer: coarse) and (hover: none)");
@@ -15,7 +15,7 @@ function firstIn(place) {
   return [place, ...place.querySelectorAll(FOCUSABLE)].find((node) => node.matches(FOCUSABLE) && isShown(node));
 }
 
-/** The next thing in the place that `last` was taken from, or else the first one around it. */
+/** The next element in the place that `last` was removed from, else the first one around it. */
 function nextTo({ target, nextSibling, previousSibling }) {
   for (const near of [nextSibling, previousSibling]) {
     const found = near?.isConnected && firstIn(near);
@@ -28,7 +28,7 @@ function nextTo({ target, nextSibling, previousSibling }) {
   return null;
 }
 
-/** The next thing on the page. */
+/** The next element on the page. */
 function after(node) {
   const all = [...document.querySelectorAll(FOCUSABLE)].filter(isShown);
   const follows = (one) => node.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING;
@@ -54,7 +54,7 @@ function move(node) {
 /** Begins to watch. */
 export function keepFocus() {
   document.addEventListener("focusin", ({ target }) => (last = target));
-  // Somebody clicked beside everything; what has the focus was neither removed, hidden nor off.
+  // A click beside everything: the element was neither removed, hidden nor disabled.
   document.addEventListener("focusout", ({ target }) => setTimeout(() => {
     const isOwn = document.activeElement === document.body && document.hasFocus();
     if (isOwn && target === last && target.isConnected && !target.disabled && isShown(target)) last = null;

@@ -37,7 +37,7 @@ export function takeGoogleAnswer() {
   history.replaceState(null, "", location.pathname + location.search);
   const asked = tab.read(KEY);
   tab.remove(KEY);
-  // A token that this tab did not ask for may be somebody else's.
+  // A token that this tab did not ask for may be of another user.
   if (!asked || asked.state !== given.get("state") || !given.has("id_token")) return null;
   const { purpose, everywhere } = asked;
   return { purpose, everywhere, proof: { id_token: given.get("id_token"), nonce: asked.nonce } };

@@ -5,7 +5,9 @@ import { browser, onChange } from "./storage.js";
 import { speak } from "./texts.js";
 
 const KEY = "parley.language";
+const LOOK_EVERY = 1000;
 const listeners = new Set();
+let isHeld = () => false;
 let turn = 0;
 
 /** The tag of a language, or "browser". */
@@ -28,9 +30,23 @@ export async function chooseLanguage(tag) {
 
 /** Shows the language that is wanted, now and when another tab changes it. Without its texts, English. */
 export async function startLanguage() {
-  const orEnglish = () => show().catch(() => use(ENGLISH, ENGLISH.texts));
-  onChange(KEY, orEnglish);
-  await orEnglish();
+  onChange(KEY, showWhenFree);
+  await showOrEnglish();
+}
+
+/** While `held()` is true, a change in another tab waits. Returns a function that ends this. */
+export function holdLanguage(held) {
+  isHeld = held;
+  return () => (isHeld = () => false);
+}
+
+function showWhenFree() {
+  if (isHeld()) setTimeout(showWhenFree, LOOK_EVERY);
+  else showOrEnglish();
+}
+
+function showOrEnglish() {
+  return show().catch(() => use(ENGLISH, ENGLISH.texts));
 }
 
 /** Calls `listener` when another language is shown; answers the way to stop it. */

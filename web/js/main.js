@@ -73,7 +73,7 @@ function enter(config, session, link = null) {
     else begin(reason);
   };
   session.onEnded = leave;
-  // Somebody signed in for all tabs, so this session is nobody's any more.
+  // A user signed in for all tabs, so this session is not needed any more.
   session.onReplaced = (next) => {
     api.post("/v1/auth/logout").catch(() => null);
     leave("", next);

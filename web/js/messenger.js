@@ -139,7 +139,7 @@ export class Messenger {
     }
   }
 
-  /** Says that someone sees the newest messages of this chat, or (null) of none. */
+  /** Says that the user sees the newest messages of this chat. null: of no chat. */
   setVisible(chatId) {
     this.#visible = chatId;
     if (chatId) this.#receipts.check();
@@ -162,7 +162,7 @@ export class Messenger {
   #sendTyping(chat_id, typing) {
     if (Date.now() < this.#typingFrom) return;
     const held = (error) => (this.#typingFrom = Date.now() + (error.retryAfter ?? 0));
-    this.#socket.request("chat.typing", { chat_id, typing }).catch(held); // Nobody will miss it.
+    this.#socket.request("chat.typing", { chat_id, typing }).catch(held); // The others can do without it.
   }
 
   async #onSocket(state) {

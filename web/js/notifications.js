@@ -16,7 +16,7 @@ export function notificationState() {
   return Notification.permission === "granted" && browser.read(KEY) === "on" ? "on" : "off";
 }
 
-/** Whether the user has said yes or no, so that nobody asks again. */
+/** Whether the user has decided, so that the page does not ask again. */
 export function notificationsAreDecided() {
   return browser.read(KEY) !== null;
 }
@@ -32,7 +32,7 @@ export function turnOffNotifications() {
   browser.write(KEY, "off");
 }
 
-/** Whether somebody looks at this page. */
+/** Whether the user looks at this page. */
 export function isLookedAt() {
   return document.visibilityState === "visible" && document.hasFocus();
 }
@@ -75,7 +75,7 @@ export class Notifier {
     await this.#show(chat.id, { title, body, isDue: () => chat.readSeq < message.seq });
   }
 
-  /** Something changed: takes away what was read, and tells in one sum what came during a pause. */
+  /** Something changed: removes what was read, and sums up in one notification what came during a pause. */
   update() {
     const { status, store, everOnline } = this.#messenger;
     for (const chatId of [...this.#shown.keys()]) {

@@ -65,7 +65,7 @@ export class Outbox {
     this.#changed();
   }
 
-  /** The message was seen stored, by whatever way that news came. */
+  /** The message is stored: an answer, an event or a page of history said so. */
   settle(clientId) {
     if (!this.#find(clientId)) return;
     this.#entries = this.#entries.filter((entry) => entry.client_id !== clientId);

@@ -5,7 +5,7 @@ import { encode } from "uqr";
 const SVG = "http://www.w3.org/2000/svg";
 const QUIET = 4; // How many squares around it have to stay light (ISO/IEC 18004).
 
-/** A drawing of `text`. `label` says what it is, to those who do not see it. */
+/** A drawing of `text`. `label` says what it is, for screen readers. */
 export function qrCode(text, label) {
   const { data } = encode(text, { ecc: "M", border: QUIET });
   const path = document.createElementNS(SVG, "path");

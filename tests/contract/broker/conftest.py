@@ -8,6 +8,9 @@ import pytest
 from chalicelib.broker import publisher as module
 from chalicelib.broker.publisher import Broker
 from chalicelib.broker.topology import declare
+from chalicelib.broker.users import BrokerUsers
+from local.servers.rabbitmq import program
+from tests.contract.broker.managed import Managed, Server
 from tests.contract.broker.queues import Queues, address_of, through
 from tests.proxy import Proxy
 
@@ -43,3 +46,30 @@ def behind(amqp_url: str, queues: Queues, proxy: Proxy) -> Iterator[Broker]:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SECONDS", 1.5)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A RabbitMQ of its own. Skips where it has no management plugin."""
+    state = tmp_path_factory.mktemp("managed")
+    with (state / "lock").open("w") as lock:
+        managed = Managed(state, print, lock=lock.fileno())
+        system = program("rabbitmq-server").parents[4]
+        if not list(system.glob("usr/lib/rabbitmq/lib/*/plugins/rabbitmq_management-*")):
+            pytest.skip("RabbitMQ has no management plugin on this machine")
+        managed.start()
+        yield Server(managed)
+        managed.stop()
+
+
+@pytest.fixture
+def users(server: Server) -> BrokerUsers:
+    return BrokerUsers(server.administered(server.admin[1]))
+
+
+@pytest.fixture
+def url(server: Server, users: BrokerUsers) -> str:
+    """Where functions are let in."""
+    url = server.user(1)
+    users.ensure(url)
+    return url

@@ -16,10 +16,10 @@ from chalicelib.config import Settings
 from chalicelib.drivers import http
 from chalicelib.mail.models import Letter
 from chalicelib.mail.ses import MailRefused, Ses
-from local.mails import Mails
 from local.options import _bind, url
-from local.ses import Ses as StandIn
 from local.sigv4 import Verifier
+from local.stand_ins.mails import Mails
+from local.stand_ins.ses import Ses as StandIn
 from tests.contract.drivers.test_http import serving
 from tests.unit.settings import settings
 

@@ -19,9 +19,9 @@ from chalicelib.messages.content import TextContent
 from chalicelib.notify import fcm as module
 from chalicelib.notify.fcm import AT_ONCE, Fcm
 from chalicelib.notify.models import NewPush, Notice, Outcome, Push
-from local.fcm import Fcm as StandIn
 from local.keys import ServiceAccount
-from local.pushes import Pushes
+from local.stand_ins.fcm import Fcm as StandIn
+from local.stand_ins.pushes import Pushes
 from tests.proxy import Proxy
 
 SENDER, CHAT = new_id(), new_id()

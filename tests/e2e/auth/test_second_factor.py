@@ -55,7 +55,7 @@ def test_a_recovery_code_takes_the_place_of_the_app_once(run: Run) -> None:
     run(scenario)
 
 
-def test_a_reset_of_the_password_does_not_go_around_it(run: Run) -> None:
+def test_a_password_reset_still_asks_for_the_second_factor(run: Run) -> None:
     async def scenario(people: People) -> None:
         ana = await people.new("ana")
         (link,) = await people.mailed(ana)

@@ -1,81 +1,14 @@
 """The OpenAPI and AsyncAPI documents say what is really accepted and answered."""
 
-import asyncio
-import re
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
-import aiohttp
-import jsonschema
-import pyotp
 import pytest
 from openapi_spec_validator import validate
 
-from tests.client import PASSWORD, Answer, Api, Refused, Socket, User, first_closed
-from tests.e2e.auth.test_google import proof
-from tests.e2e.auth.test_passkeys import device
+from tests.client import PASSWORD, Refused, Socket, User, first_closed
 from tests.e2e.conftest import People, Run
-from tests.e2e.oauth.oauth import CALLBACK, GOODBYE, VERIFIER, Program, asking
-
-
-def hidden(page: Answer) -> dict[str, str]:
-    """What is hidden in a page's form."""
-    return dict(re.findall('<input type="hidden" name="(.*?)" value="(.*?)">', page.body))
-
-
-def valid(instance: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:
-    """Raises unless an instance is of a schema that refers into a document."""
-    whole = {**schema, "components": document["components"]}
-    checker = jsonschema.Draft202012Validator
-    jsonschema.validate(instance, whole, cls=checker, format_checker=checker.FORMAT_CHECKER)
-
-
-class Documented:
-    """Makes requests and holds each, and its answer, to the document."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self.document = document
-        self.seen: set[tuple[str, str, str]] = set()
-
-    async def call(
-        self, api: Api, route: str, body: Any = None, form: Any = None, **path: str
-    ) -> Answer:
-        method, template = route.split(" ")
-        template, _, query = template.partition("?")
-        operation = self.document["paths"][template][method.lower()]
-        if body is not None:
-            content = operation["requestBody"]["content"]["application/json"]
-            valid(body, content["schema"], self.document)
-        sent = template.format(**path) + (f"?{query}" if query else "")
-        more: dict[str, Any] = {"allow_redirects": False}
-        if form is not None:
-            more["data"] = form
-        known_query = {one["name"] for one in operation["parameters"] if one["in"] == "query"}
-        assert {name for name, _ in parse_qsl(query)} <= known_query
-        answer = await api.call(f"{method} {sent}", body, **more)
-        if form is not None:
-            self.hold_form(operation["requestBody"], form, refused=answer.status >= 400)
-        responses = operation["responses"]
-        status = str(answer.status)
-        response = responses[status]
-        self.seen.add((method, template, status))
-        if "content" in response:
-            content = response["content"][answer.headers["content-type"]]
-            schema = content["schema"]
-            if schema != {"type": "object"}:
-                schema = {**schema, "unevaluatedProperties": False}  # none that is not described
-            valid(answer.body, schema, self.document)
-        else:
-            assert answer.body == ""
-        return answer
-
-    def hold_form(self, body: dict[str, Any], form: dict[str, str], *, refused: bool) -> None:
-        """What was taken has only fields that are documented, and all that are required."""
-        reference = body["content"]["application/x-www-form-urlencoded"]["schema"]["$ref"]
-        schema = self.document["components"]["schemas"][reference.rpartition("/")[2]]
-        assert set(form) <= set(schema["properties"])
-        if not refused:
-            valid(form, schema, self.document)
+from tests.e2e.edge import document_routes as routes
+from tests.e2e.edge.documented import Documented, valid
 
 
 def test_every_route_answers_as_the_document_says(run: Run) -> None:
@@ -85,17 +18,17 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
         api = Documented(document)
         ana, bo, cy = [await people.new(name) for name in ("ana", "bo", "cy")]
         desk = await ana.sign_in()
-        await account_routes(people, api, cy)
-        await admin_routes(api, await people.staff("admin"), cy)
-        await oauth_routes(people, api, await people.staff("admin"), cy)
-        await user_routes(api, ana, bo)
-        await mail_routes(people, api, await people.new("di"))
-        await second_factor_routes(api, await people.new("ed"))
-        await export_routes(api, await people.new("fay"))
-        await passkey_routes(people, api, await people.new("flo"))
-        await google_routes(people, api, await people.new("gus"))
-        await chat_routes(api, ana, bo)
-        await session_routes(api, ana, desk)
+        await routes.account_routes(people, api, cy)
+        await routes.admin_routes(api, await people.staff("admin"), cy)
+        await routes.oauth_routes(people, api, await people.staff("admin"), cy)
+        await routes.user_routes(api, ana, bo)
+        await routes.mail_routes(people, api, await people.new("di"))
+        await routes.second_factor_routes(api, await people.new("ed"))
+        await routes.export_routes(api, await people.new("fay"))
+        await routes.passkey_routes(people, api, await people.new("flo"))
+        await routes.google_routes(people, api, await people.new("gus"))
+        await routes.chat_routes(api, ana, bo)
+        await routes.session_routes(api, ana, desk)
         await api.call(bo, "POST /v1/users/me/delete", {"password": PASSWORD})
 
         documented = {
@@ -106,220 +39,6 @@ def test_every_route_answers_as_the_document_says(run: Run) -> None:
             if status != "503" and not response["description"].startswith("A problem")
         }
         assert documented <= api.seen
-
-    async def account_routes(people: People, api: Documented, cy: User) -> None:
-        for route in (
-            "GET /v1/health",
-            "GET /v1/ready",
-            "GET /v1/openapi.json",
-            "GET /v1/asyncapi.json",
-            "GET /v1/errors",
-        ):
-            await api.call(people.anonymous, route)
-        for path, operations in api.document["paths"].items():
-            if "head" in operations:
-                await api.call(people.anonymous, f"HEAD {path}")
-        await api.call(people.anonymous, "GET /.well-known/jwks.json")
-        account = {
-            "email": f"{cy.username}2@example.org",
-            "username": f"{cy.username[:25]}_2",
-            "password": PASSWORD,
-            "display_name": "Documented",
-        }
-        made = await api.call(people.anonymous, "POST /v1/auth/register", account)
-        again = await api.call(people.anonymous, "POST /v1/auth/register", account)
-        assert again.status == 409
-        login = {"login": account["username"], "password": PASSWORD}
-        await api.call(people.anonymous, "POST /v1/auth/login", login)
-        token = {"refresh_token": made.body["refresh_token"]}
-        await api.call(people.anonymous, "POST /v1/auth/refresh", token)
-        assert (await api.call(people.anonymous, "GET /v1/users/me")).status == 401
-
-    async def mail_routes(people: People, api: Documented, ana: User) -> None:
-        await api.call(ana, "POST /v1/auth/email/verify-request")
-        await api.call(ana, "POST /v1/auth/email/verify", {"token": "x"})
-        token = {"token": (await people.mailed(ana))[0]}
-        await api.call(ana, "POST /v1/auth/email/verify", token)
-        wanted = {"email": f"{ana.username}@example.net", "password": PASSWORD}
-        await api.call(ana, "POST /v1/users/me/email", wanted)
-        assert (await api.call(ana, "GET /v1/users/me")).body["pending_email"] == wanted["email"]
-        email = {"email": ana.signed_in["user"]["email"]}
-        await api.call(people.anonymous, "POST /v1/auth/password/reset-request", email)
-        reset = {"token": (await people.mailed(ana, 2))[0], "new_password": PASSWORD}
-        await api.call(people.anonymous, "POST /v1/auth/password/reset", reset)
-
-    async def export_routes(api: Documented, ana: User) -> None:
-        route, password = "/v1/users/me/export", {"password": PASSWORD}
-        await api.call(ana, f"POST {route}", password)
-        async with asyncio.timeout(30):
-            while (await api.call(ana, f"GET {route}")).body["status"] == "waiting":
-                await asyncio.sleep(0.2)
-        link = (await api.call(ana, f"POST {route}/link", password)).body["url"]
-        await api.call(ana, f"GET /v1/export?{link.partition('?')[2]}")
-
-    async def second_factor_routes(api: Documented, ana: User) -> None:
-        route, password = "/v1/auth/second-factor", {"password": PASSWORD}
-        secret = (await api.call(ana, f"POST {route}", password)).body["secret"]
-        code = {"code": pyotp.TOTP(secret).now()}
-        codes = (await api.call(ana, f"POST {route}/confirm", code)).body["recovery_codes"]
-        await api.call(ana, f"POST {route}/recovery-codes", password)
-        both = {**password, "second_factor": codes[0].replace("-", "")}
-        codes = (await api.call(ana, f"POST {route}/recovery-codes", both)).body["recovery_codes"]
-        await api.call(ana, f"GET {route}")
-        both["second_factor"] = codes[0].replace("-", "")
-        await api.call(ana, f"POST {route}/disable", both)
-
-    async def passkey_routes(people: People, api: Documented, ana: User) -> None:
-        route, login, key = "/v1/auth/passkeys", "/v1/auth/login/passkey", device(people)
-        begun = await api.call(ana, f"POST {route}/begin", {"password": PASSWORD})
-        new = {"name": "Laptop", "credential": key.make(begun.body["options"])}
-        at = {"passkey_id": (await api.call(ana, f"POST {route}", new)).body["id"]}
-        await api.call(ana, f"GET {route}")
-        await api.call(ana, f"PATCH {route}/{{passkey_id}}", {"name": "Phone"}, **at)
-        begun = await api.call(people.anonymous, f"POST {login}/begin")
-        answer = {"credential": key.answer(begun.body["options"])}
-        await api.call(people.anonymous, f"POST {login}", answer)
-        await api.call(ana, f"DELETE {route}/{{passkey_id}}", **at)
-
-    async def google_routes(people: People, api: Documented, ana: User) -> None:
-        route, link = "/v1/auth/google", "/v1/users/me/google"
-        await api.call(people.anonymous, f"GET {route}")
-        given = await proof(people, f"{ana.username}@firm.example")
-        await api.call(ana, f"PUT {link}", {**given, "password": PASSWORD})
-        await api.call(ana, f"GET {link}")
-        given = await proof(people, f"{ana.username}@firm.example")
-        await api.call(people.anonymous, f"POST {route}", given)
-        await api.call(ana, f"DELETE {link}")
-
-    async def admin_routes(api: Documented, admin: User, cy: User) -> None:
-        user = "/v1/admin/users/{user_id}"
-        await api.call(admin, f"GET /v1/admin/users?username={cy.username}&limit=1")
-        await api.call(admin, f"GET {user}", user_id=cy.id)
-        await api.call(admin, f"POST {user}/suspend", {"reason": "Spam"}, user_id=cy.id)
-        await api.call(admin, f"POST {user}/restore", user_id=cy.id)
-        await api.call(admin, f"DELETE {user}/sessions", user_id=cy.id)
-        role = f"{user}/roles/{{role}}"
-        await api.call(admin, f"PUT {role}", user_id=cy.id, role="moderator")
-        await api.call(admin, f"DELETE {role}", user_id=cy.id, role="moderator")
-        await api.call(admin, "GET /v1/admin/audit?limit=1")
-
-    async def oauth_routes(people: People, api: Documented, admin: User, cy: User) -> None:
-        nobody = people.anonymous
-        for name in (
-            "openid-configuration",
-            "oauth-authorization-server",
-            "oauth-protected-resource",
-        ):
-            await api.call(nobody, f"GET /.well-known/{name}")
-        clients = "/v1/admin/oauth-clients"
-        new = {
-            "name": "Documented",
-            "redirect_uris": [CALLBACK],
-            "post_logout_redirect_uris": [GOODBYE],
-            "scopes": ["openid", "tokens.introspect", "push.send", "users.validate"],
-            "confidential": True,
-        }
-        made = (await api.call(admin, f"POST {clients}", new)).body
-        program = Program(made["client_id"], made["client_secret"])
-        await api.call(admin, f"GET {clients}?limit=1")
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
-            await consent_routes(api, Api(nobody.url, http), program, await cy.sign_in())
-        own = {"client_id": program.id, "client_secret": program.secret}
-        own["grant_type"] = "client_credentials"
-        token = (await api.call(nobody, "POST /oauth2/token", form=own)).body["access_token"]
-        service = Api(nobody.url, nobody.http, token)
-        push = {"user_ids": [cy.id], "title": "Your order", "body": "It is on its way"}
-        await api.call(service, "POST /v1/push", push)
-        await api.call(service, "POST /v1/users/validate", {"user_ids": [cy.id]})
-        shown = {"client_id": program.id, "client_secret": program.secret}
-        for path in ("introspect", "revoke"):
-            route = f"POST /oauth2/{path}"
-            await api.call(nobody, route, form={**shown, "token": token})
-            await api.call(nobody, route, form=shown)
-            await api.call(nobody, route, form={"token": token})
-        await api.call(nobody, "POST /oauth2/token", form={**own, "grant_type": "password"})
-        wrong = {**own, "client_secret": "wrong"}
-        await api.call(nobody, "POST /oauth2/token", form=wrong)
-        one = f"{clients}/{{client_id}}"
-        await api.call(admin, f"PATCH {one}", {"name": "Documented 2"}, client_id=program.id)
-        await api.call(admin, f"POST {one}/secret", client_id=program.id)
-        await api.call(admin, f"DELETE {one}/former-secret", client_id=program.id)
-        await api.call(admin, f"DELETE {one}", client_id=program.id)
-
-    async def consent_routes(api: Documented, nobody: Api, program: Program, cy: User) -> None:
-        def query(**changes: str | None) -> str:
-            return asking("", program, scope="openid", **changes).removeprefix("/oauth2/authorize")
-
-        page = await api.call(nobody, f"GET /oauth2/authorize{query()}")
-        await api.call(nobody, f"GET /oauth2/authorize{query(prompt='none')}")
-        await api.call(nobody, "GET /oauth2/authorize")
-        await api.call(nobody, "GET /oauth2/google")
-        await api.call(nobody, "POST /oauth2/authorize", form={"do": "allow"})
-        ask = {**hidden(page), "do": "sign_in", "login": cy.username, "password": PASSWORD}
-        page = await api.call(nobody, f"POST /oauth2/authorize{query()}", form=ask)
-        allow = {**hidden(page), "do": "allow"}
-        back = await api.call(nobody, f"POST /oauth2/authorize{query()}", form=allow)
-        code = parse_qs(urlsplit(back.headers["location"]).query)["code"][0]
-        traded = {
-            "client_id": program.id,
-            "client_secret": program.secret,
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": CALLBACK,
-            "code_verifier": VERIFIER,
-        }
-        tokens = (await api.call(nobody, "POST /oauth2/token", form=traded)).body
-        granted = Api(nobody.url, nobody.http, tokens["access_token"])
-        await api.call(granted, "GET /oauth2/userinfo")
-        await api.call(granted, "POST /oauth2/userinfo")
-        await api.call(cy, "GET /v1/auth/programs")
-        page = await api.call(nobody, "GET /oauth2/logout")
-        gone = f"?id_token_hint={tokens['id_token']}&post_logout_redirect_uri={quote(GOODBYE)}"
-        await api.call(nobody, f"GET /oauth2/logout{gone}")
-        await api.call(nobody, f"POST /oauth2/logout{gone}", form={})
-        await api.call(nobody, "POST /oauth2/logout", form={})
-        await api.call(nobody, "POST /oauth2/logout", form={"seal": "x"})
-        twice = "?client_id=a&client_id=b"
-        await api.call(nobody, f"GET /oauth2/logout{twice}")
-        for path in ("logout", "authorize"):
-            await api.call(nobody, f"POST /oauth2/{path}{twice}", form={})
-        await api.call(cy, "DELETE /v1/auth/programs/{client_id}", client_id=program.id)
-
-    async def user_routes(api: Documented, ana: User, bo: User) -> None:
-        await api.call(ana, "GET /v1/users/me")
-        await api.call(ana, "PATCH /v1/users/me", {"about": "Here", "display_name": "Ana"})
-        await api.call(ana, "GET /v1/users/{user_id}", user_id=bo.id)
-        await api.call(ana, f"GET /v1/users?username={bo.username}")
-        device = {"token": f"documented-{ana.id}", "platform": "ios"}
-        route = "/v1/users/me/push-tokens/{device_id}"
-        await api.call(ana, f"PUT {route}", device, device_id="phone")
-        await api.call(ana, f"DELETE {route}", device_id="phone")
-        await api.call(ana, "POST /v1/socket-tickets")
-
-    async def chat_routes(api: Documented, ana: User, bo: User) -> None:
-        new = {"kind": "direct", "user_id": bo.id}
-        chat = (await api.call(ana, "POST /v1/chats", new)).body["id"]
-        await api.call(ana, "POST /v1/chats", new)
-        await api.call(ana, "GET /v1/chats/{chat_id}", chat_id=chat)
-        draft = {"client_id": "x", "content": {"kind": "text", "text": "hi"}}
-        for _ in range(2):
-            await api.call(ana, "POST /v1/chats/{chat_id}/messages", draft, chat_id=chat)
-        await api.call(bo, "GET /v1/chats?limit=10")
-        await api.call(bo, "GET /v1/chats/{chat_id}/messages?limit=1&before=9", chat_id=chat)
-        await api.call(bo, "GET /v1/chats/{chat_id}/changes?since=0", chat_id=chat)
-        await api.call(bo, "POST /v1/chats/{chat_id}/delivered", {"seq": 1}, chat_id=chat)
-        await api.call(bo, "POST /v1/chats/{chat_id}/read", {"seq": 1}, chat_id=chat)
-        await api.call(bo, "POST /v1/sync", {"chats": {chat: 0}})
-
-    async def session_routes(api: Documented, ana: User, desk: User) -> None:
-        sessions = (await api.call(ana, "GET /v1/auth/sessions")).body["items"]
-        assert len(sessions) == 2
-        other = desk.signed_in["session_id"]
-        await api.call(ana, "DELETE /v1/auth/sessions/{session_id}", session_id=other)
-        await api.call(ana, "DELETE /v1/auth/sessions")
-        change = {"current_password": PASSWORD, "new_password": PASSWORD + "!"}
-        await api.call(ana, "POST /v1/auth/password", change)
-        await api.call(ana, "POST /v1/auth/logout")
 
     run(scenario)
 
@@ -384,15 +103,16 @@ def test_every_frame_is_as_the_document_says(run: Run) -> None:
             limited = {"rate_limited.event"}  # no limit holds here
             assert {n for n in declared if n.endswith(".event")} == came | limited
 
-    async def farewells(ana: User, bo: User) -> list[dict[str, Any]]:
-        """The events that sockets get before they are closed."""
-        ended = await (await ana.sign_in()).connect()
-        await ana.ok("DELETE /v1/auth/sessions")
-        many = [await bo.connect() for _ in range(9)]
-        await ended.closed()
-        surplus = await first_closed(many)
-        for socket in many:
-            await socket.close()
-        return [*ended.events, *surplus.events]
-
     run(scenario)
+
+
+async def farewells(ana: User, bo: User) -> list[dict[str, Any]]:
+    """The events that sockets get before they are closed."""
+    ended = await (await ana.sign_in()).connect()
+    await ana.ok("DELETE /v1/auth/sessions")
+    many = [await bo.connect() for _ in range(9)]
+    await ended.closed()
+    surplus = await first_closed(many)
+    for socket in many:
+        await socket.close()
+    return [*ended.events, *surplus.events]

@@ -61,12 +61,8 @@ class Known:
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
     state = tmp_path_factory.mktemp("fuzzed")
-    cloud = Cloud(state, "--messages", "postgres", RATE_LIMITS=UNLIMITED)
-    cloud.start()
-    try:
+    with Cloud(state, "--messages", "postgres", RATE_LIMITS=UNLIMITED) as cloud:
         yield asyncio.run(prepared(cloud))
-    finally:
-        cloud.stop()
 
 
 async def prepared(cloud: Cloud) -> Known:

@@ -12,7 +12,7 @@ from chalicelib.limits.table import TABLE
 from tests.client import SECONDS, Api, Refused, Socket, User
 from tests.e2e.conftest import People, Run
 from tests.e2e.oauth.oauth import Browser, Program, granted, post, registered
-from tests.e2e.test_chat import pushes_for, with_phone
+from tests.e2e.phones import pushes_for, with_phone
 
 
 async def grant(people: People, user: User, scope: str) -> tuple[Program, dict[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 from tests.client import PASSWORD, Api
 from tests.e2e.conftest import People, Run
 from tests.e2e.oauth.oauth import Program, post, registered
-from tests.e2e.test_chat import pushes_for
+from tests.e2e.phones import pushes_for
 
 NOBODY = "00000000-0000-7000-8000-0000000000ff"
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-from local.web import Site
+from local.web.site import Site
 
 
 class Host(ThreadingHTTPServer):

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, PHONE, World, settings
+from tests.e2e.web.world import PASSWORD, PHONE, World, settings
 
 SEEN = """() => {
     const node = document.activeElement;
@@ -117,7 +117,7 @@ def test_a_form_that_failed_keeps_the_focus(world: World) -> None:
     expect(send).to_be_focused()
 
 
-def test_messages_are_announced_once_and_ones_own_are_not(world: World) -> None:
+def test_messages_are_announced_once_and_own_messages_are_not(world: World) -> None:
     ada, ben, chat = world.pair()
     ada.open().talk_to(ben)
     ada.write("my own")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from local import bootstrap
+from local.bootstrap import SetupFailed
+from local.bootstrap.machine import docker_answers, require_supported_machine
 
 Machine = tuple[str, bool, bool]
 LINUX, BARE_MAC = ("linux", False, False), ("darwin", False, False)
@@ -24,7 +25,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.Fix
         (tmp_path / "brew/opt/rabbitmq/sbin").mkdir(parents=True)
         (tmp_path / "brew/opt/rabbitmq/sbin/rabbitmq-server").touch()
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin" if docker else str(programs))
-    monkeypatch.setattr(bootstrap, "HOMEBREW", [tmp_path / "brew"])
+    monkeypatch.setattr("local.bootstrap.machine.HOMEBREW", [tmp_path / "brew"])
     monkeypatch.setattr("sys.platform", platform)
     return str(platform)
 
@@ -39,7 +40,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.Fix
 def test_goes_on_where_the_servers_can_run(
     machine: str, purpose: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bootstrap.require_supported_machine(purpose)
+    require_supported_machine(purpose)
 
     warned = "Nobody has tried Parley on macOS yet." in capsys.readouterr().out
     assert warned == (machine == "darwin" and purpose != "deploy")
@@ -47,9 +48,9 @@ def test_goes_on_where_the_servers_can_run(
 
 @pytest.mark.parametrize("machine", [BARE_MAC], ids=["bare"], indirect=True)
 def test_says_what_a_mac_needs(machine: str) -> None:
-    with pytest.raises(bootstrap.SetupFailed, match="Start Docker, or run: brew install rabbitmq"):
-        bootstrap.require_supported_machine("run")
-    bootstrap.require_supported_machine("deploy")
+    with pytest.raises(SetupFailed, match="Start Docker, or run: brew install rabbitmq"):
+        require_supported_machine("run")
+    require_supported_machine("deploy")
 
 
 @pytest.mark.parametrize(
@@ -59,14 +60,14 @@ def test_says_what_a_mac_needs(machine: str) -> None:
     indirect=True,
 )
 def test_refuses_other_systems(machine: str) -> None:
-    with pytest.raises(bootstrap.SetupFailed, match="on Linux only"):
-        bootstrap.require_supported_machine("run")
+    with pytest.raises(SetupFailed, match="on Linux only"):
+        require_supported_machine("run")
 
 
 @pytest.mark.parametrize("machine", [MAC_WITH_DOCKER], ids=["docker"], indirect=True)
 def test_refuses_the_tests_on_a_mac(machine: str) -> None:
-    with pytest.raises(bootstrap.SetupFailed, match="on Linux only"):
-        bootstrap.require_supported_machine("tests")
+    with pytest.raises(SetupFailed, match="on Linux only"):
+        require_supported_machine("tests")
 
 
 def test_a_docker_without_an_engine_does_not_answer(
@@ -76,4 +77,4 @@ def test_a_docker_without_an_engine_does_not_answer(
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
-    assert not bootstrap.docker_answers()
+    assert not docker_answers()

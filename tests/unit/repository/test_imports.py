@@ -10,7 +10,7 @@ import pytest
 
 import app as application
 from local import keys
-from local.worker import describe
+from local.functions.worker import describe
 from tests.unit.settings import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -1,24 +1,24 @@
-/** The page of someone who is signed in: chats on the left, one conversation beside them. */
+/** The page of a user who is signed in: the chats, and one conversation beside them. */
 
 import { named } from "../address.js";
 import { announce, h } from "../dom.js";
 import { onScreenKeys } from "../focus.js";
 import { handleOf } from "../format.js";
 import { icon } from "../icons.js";
-import { onLanguage } from "../language.js";
+import { holdLanguage, onLanguage } from "../language.js";
 import { isLookedAt, Notifier } from "../notifications.js";
 import { list, t } from "../texts.js";
 import { nameView } from "../title.js";
 import { showUnread } from "../unread.js";
 import { avatar, showAvatar } from "./avatar.js";
-import { chatList } from "./chat-list.js";
-import { conversation } from "./conversation.js";
-import { finder } from "./finder.js";
+import { ChatList } from "./chat-list.js";
+import { Conversation } from "./conversation.js";
+import { Finder } from "./finder.js";
 import { drawAgain } from "./language.js";
 import { forgetLayers, goBack, step } from "./layers.js";
 import { notificationOffer } from "./notifications.js";
-import { phonePanel } from "./phone.js";
-import { settings } from "./settings.js";
+import { PhonePanel } from "./phone.js";
+import { Settings } from "./settings.js";
 import { signInNotice } from "./sign-in-notice.js";
 import { statusLine } from "./status.js";
 import { storageNotice } from "./storage-notice.js";
@@ -26,181 +26,220 @@ import { verificationLine } from "./verification.js";
 
 const CLOCK_EVERY = 20_000;
 
-/** Shows the page in `root`; answers the way to take it away. `leave(reason)` ends the session. */
+/** Shows the page in `root`. Returns a function that takes it away. `leave(reason)` ends the session. */
 export function showApp(root, options) {
-  let hide = draw(root, options);
+  let app = new App(root, options);
   const stop = onLanguage(() => {
     drawAgain(() => {
-      const place = hide();
-      hide = draw(root, options, place);
+      const place = app.hide();
+      app = new App(root, options, place);
     });
   });
   return () => {
     stop();
-    hide();
+    app.hide();
     history.replaceState(null, "", location.pathname + location.search);
   };
 }
 
-/** Answers the way to take it away, which answers the `place` to go on at. */
-function draw(root, { config, messenger, leave }, place = null) {
-  const { store, session, api } = messenger;
-  const gone = new AbortController();
-  const on = (target, type, listener) => target.addEventListener(type, listener, { signal: gone.signal });
+class App {
+  #messenger;
+  #leave;
+  #node;
+  #gone = new AbortController();
+  #stops = []; // What ends with the page.
+  #preferences;
+  #chats;
+  #find;
+  #talk;
+  #status;
+  #verification;
+  #newSignIn;
+  #offer = notificationOffer();
+  #notifier;
+  #phone;
+  #me = { face: avatar("small"), name: h("strong", { dir: "auto" }), handle: h("span", { class: "handle", dir: "ltr" }) };
+
+  constructor(root, { config, messenger, leave }, place = null) {
+    this.#messenger = messenger;
+    this.#leave = leave;
+    const onOpen = (chatId) => this.#open(chatId);
+    this.#preferences = new Settings({ messenger, leave });
+    this.#chats = new ChatList({ messenger, onOpen });
+    this.#find = new Finder({ messenger, onFilter: (text) => this.#chats.filter(text), onOpen, onDown: () => this.#chats.focus() });
+    this.#talk = new Conversation({ messenger, onClose: () => this.#close() });
+    this.#status = statusLine({ messenger });
+    this.#verification = verificationLine({ messenger });
+    this.#newSignIn = signInNotice({ onLook: () => this.#preferences.open("devices") });
+    this.#notifier = new Notifier({ messenger, open: onOpen });
+    this.#phone = config.local ? new PhonePanel({ messenger, onOpen }) : null;
+    this.#node = this.#page();
+    this.#listen();
+    const hasSignedIn = Boolean(root.querySelector(".sign-in"));
+    root.replaceChildren(this.#node);
+    this.#followAddress();
+    this.#talk.goOn(place);
+    if (hasSignedIn) (onScreenKeys.matches ? this.#node.querySelector("h1") : this.#find).focus();
+  }
+
+  /** Takes the page away. Returns the place to go on at. */
+  hide() {
+    const { place } = this.#talk;
+    this.#gone.abort();
+    this.#preferences.drop();
+    forgetLayers();
+    for (const stop of this.#stops) stop();
+    showUnread(0);
+    this.#talk.show(null);
+    document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());
+    return place;
+  }
+
+  #page() {
+    const notKept = storageNotice();
+    this.#stops.push(() => notKept.stop());
+    const skip = (event) => {
+      event.preventDefault();
+      this.#talk.focus();
+    };
+    return h(
+      "div",
+      { class: "app", "data-pane": "list" },
+      h(
+        "header",
+        { class: "top" },
+        h("h1", { class: "visually-hidden", tabindex: -1 }, "Parley"),
+        h("a", { class: "skip", href: "#conversation", onclick: skip }, t("page.skip")),
+      ),
+      h("main", { class: "main" }, h(
+        "section",
+        { class: "sidebar", "aria-label": t("chats.sidebar") },
+        this.#bar(),
+        notKept.node,
+        this.#newSignIn.node,
+        this.#verification.node,
+        this.#offer.node,
+        this.#find.node,
+        this.#chats.node,
+        this.#status.node,
+      ), this.#talk.node),
+      this.#phone?.node ?? null,
+    );
+  }
+
+  #bar() {
+    const { face, name, handle } = this.#me;
+    const openSettings = () => this.#preferences.open();
+    return h(
+      "div",
+      { class: "bar" },
+      h("button", { type: "button", class: "me", title: t("chats.settings"), onclick: openSettings }, face, h("span", { class: "me-names" }, name, handle)),
+      this.#phone ? toolButton("phone", t("chats.phone"), () => this.#phone.toggle(), { "aria-pressed": "false" }, this.#phone) : null,
+      toolButton("settings", t("chats.settings"), openSettings),
+      toolButton("leave", t("chats.signOut"), () => this.#signOut()),
+    );
+  }
+
+  #listen() {
+    const messenger = this.#messenger;
+    const on = (target, type, listener) => target.addEventListener(type, listener, { signal: this.#gone.signal });
+    messenger.onSignedIn = (session) => this.#newSignIn.show(session);
+    messenger.onProblem = (text) => this.#verification.say(text);
+    messenger.onMessage = (chat, message) => this.#take(chat, message);
+    messenger.onSend = () => this.#offer.consider();
+    on(window, "hashchange", () => this.#followAddress());
+    on(window, "popstate", () => this.#followAddress());
+    on(window, "keydown", (event) => this.#key(event));
+    on(window, "beforeunload", (event) => (messenger.outbox.isLostWithPage || this.#preferences.isUnsaved()) && event.preventDefault());
+    this.#talk.listen(on);
+    this.#phone?.listen(on);
+    const clock = setInterval(() => messenger.store.changed(), CLOCK_EVERY); // Times such as "2 min ago" move on.
+    this.#stops.push(
+      // The address may name a chat that only the first load brings.
+      messenger.store.subscribe(() => (this.#talk.chatId === openChatId() ? this.#render() : this.#follow())),
+      holdLanguage(() => this.#preferences.isUnsaved()),
+      () => clearInterval(clock),
+      () => this.#status.stop(),
+      () => this.#notifier.stop(),
+      () => this.#phone?.stop(),
+    );
+  }
 
   // "Back" leads from any chat to the list, not to the chat that was open before.
-  const open = (chatId) => preferences.close() && step(() => {
-    const address = `#chat=${chatId}`;
-    if (openChatId()) history.replaceState(history.state, "", address);
-    else history.pushState({ ...history.state, fromList: true }, "", address);
-    follow();
-  });
-  const preferences = settings({ messenger, leave });
-  const chats = chatList({ messenger, onOpen: open });
-  const find = finder({ messenger, onFilter: (text) => chats.filter(text), onOpen: open, onDown: () => chats.focus() });
-  const talk = conversation({ messenger, onClose: () => close() });
-  const status = statusLine({ messenger });
-  const verification = verificationLine({ messenger });
-  const notKept = storageNotice();
-  const newSignIn = signInNotice({ onLook: () => preferences.open("devices") });
-  const offer = notificationOffer();
-  const notifier = new Notifier({ messenger, open });
-  const phone = config.local ? phonePanel({ messenger, onOpen: open }) : null;
-  const face = avatar("small");
-  const name = h("strong", { dir: "auto" });
-  const handle = h("span", { class: "handle", dir: "ltr" });
+  #open(chatId) {
+    return this.#preferences.close() && step(() => {
+      const address = `#chat=${chatId}`;
+      if (openChatId()) history.replaceState(history.state, "", address);
+      else history.pushState({ ...history.state, fromList: true }, "", address);
+      this.#follow();
+    });
+  }
 
-  const close = () => step(() => {
-    if (history.state?.fromList) goBack();
-    else {
-      history.replaceState(null, "", location.pathname + location.search);
-      follow();
-    }
-  });
-  const signOut = async () => {
+  #close() {
+    step(() => {
+      if (history.state?.fromList) goBack();
+      else {
+        history.replaceState(null, "", location.pathname + location.search);
+        this.#follow();
+      }
+    });
+  }
+
+  async #signOut() {
+    const messenger = this.#messenger;
     if (!mayLose(messenger)) return;
-    app.inert = true; // Nothing is begun any more.
+    this.#node.inert = true; // The user can begin nothing more.
     messenger.stop();
     messenger.outbox.clear();
     messenger.drafts.clear();
     const reason = t("signOut.done");
-    session.end(reason); // First, or other tabs hear from the server that some device signed them out.
+    messenger.session.end(reason); // First, or other tabs hear from the server that some device signed them out.
     // Signing out must work here even if the server cannot be reached.
-    await api.post("/v1/auth/logout").catch(() => null);
-    leave(reason);
-  };
-
-  const app = h(
-    "div",
-    { class: "app", "data-pane": "list" },
-    h(
-      "header",
-      { class: "top" },
-      h("h1", { class: "visually-hidden", tabindex: -1 }, "Parley"),
-      h("a", { class: "skip", href: "#conversation", onclick: skip }, t("page.skip")),
-    ),
-    h("main", { class: "main" }, h(
-      "section",
-      { class: "sidebar", "aria-label": t("chats.sidebar") },
-      h(
-        "div",
-        { class: "bar" },
-        h("button", { type: "button", class: "me", title: t("chats.settings"), onclick: () => preferences.open() }, face, h("span", { class: "me-names" }, name, handle)),
-        phone ? toolButton("phone", t("chats.phone"), () => phone.toggle(), { "aria-pressed": "false" }, phone) : null,
-        toolButton("settings", t("chats.settings"), () => preferences.open()),
-        toolButton("leave", t("chats.signOut"), signOut),
-      ),
-      notKept.node,
-      newSignIn.node,
-      verification.node,
-      offer.node,
-      find.node,
-      chats.node,
-      status.node,
-    ), talk.node),
-    phone?.node ?? null,
-  );
-
-  function skip(event) {
-    event.preventDefault();
-    talk.focus();
+    await messenger.api.post("/v1/auth/logout").catch(() => null);
+    this.#leave(reason);
   }
 
-  function followAddress() {
-    follow();
-    preferences.follow();
+  #followAddress() {
+    this.#follow();
+    this.#preferences.follow();
   }
 
-  function follow() {
-    const before = talk.chatId;
-    const chat = store.chats.get(openChatId());
-    app.dataset.pane = chat ? "chat" : "list";
-    chats.select(chat?.id ?? null);
-    talk.show(chat ?? null);
-    render();
-    if (before && !chat) chats.focus(before);
+  #follow() {
+    const before = this.#talk.chatId;
+    const chat = this.#messenger.store.chats.get(openChatId()) ?? null;
+    this.#node.dataset.pane = chat ? "chat" : "list";
+    this.#chats.select(chat?.id ?? null);
+    this.#talk.show(chat);
+    this.#render();
+    if (before && !chat) this.#chats.focus(before);
   }
 
-  function render() {
-    const { user } = session;
-    showAvatar(face, user.id, user.display_name);
-    name.textContent = user.display_name;
-    handle.textContent = handleOf(user.username);
+  #render() {
+    const { session, store } = this.#messenger;
+    const { face, name, handle } = this.#me;
+    showAvatar(face, session.user.id, session.user.display_name);
+    name.textContent = session.user.display_name;
+    handle.textContent = handleOf(session.user.username);
     showUnread(store.unread);
-    nameView(store.people.has(talk.partnerId) ? store.nameOf(talk.partnerId) : "");
-    notifier.update();
-    chats.render();
-    find.render();
-    talk.render();
-    status.render();
-    verification.render();
+    nameView(store.people.has(this.#talk.partnerId) ? store.nameOf(this.#talk.partnerId) : "");
+    this.#notifier.update();
+    for (const part of [this.#chats, this.#find, this.#talk, this.#status, this.#verification]) part.render();
   }
 
-  messenger.onSignedIn = (session) => newSignIn.show(session);
-  messenger.onProblem = (text) => verification.say(text);
-  messenger.onMessage = (chat, message) => {
-    announce(t("chats.announced", { name: store.titleOf(chat), text: message.content?.text ?? t("chats.aMessage") }));
-    notifier.take(chat, message);
-    if (!isLookedAt()) offer.consider();
-  };
-  messenger.onSend = () => offer.consider();
-  // The address may name a chat that only the first load brings.
-  const unsubscribe = store.subscribe(() => (talk.chatId === openChatId() ? render() : follow()));
-  on(window, "hashchange", followAddress);
-  on(window, "popstate", followAddress);
-  on(window, "keydown", (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
-    if (talk.chatId) close();
-  });
-  on(window, "beforeunload", (event) => (messenger.outbox.isLostWithPage || preferences.isUnsaved()) && event.preventDefault());
-  const clock = setInterval(() => store.changed(), CLOCK_EVERY); // Times such as "2 min ago" move on.
-  talk.listen(on);
-  phone?.listen(on);
-  const hasSignedIn = Boolean(root.querySelector(".sign-in"));
-  root.replaceChildren(app);
-  followAddress();
-  talk.goOn(place);
-  if (hasSignedIn) (onScreenKeys.matches ? app.querySelector("h1") : find).focus();
+  #take(chat, message) {
+    const name = this.#messenger.store.titleOf(chat);
+    announce(t("chats.announced", { name, text: message.content?.text ?? t("chats.aMessage") }));
+    this.#notifier.take(chat, message);
+    if (!isLookedAt()) this.#offer.consider();
+  }
 
-  return () => {
-    const { place } = talk;
-    gone.abort();
-    preferences.drop();
-    forgetLayers();
-    unsubscribe();
-    clearInterval(clock);
-    notKept.stop();
-    status.stop();
-    notifier.stop();
-    showUnread(0);
-    phone?.stop();
-    talk.show(null);
-    document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());
-    return place;
-  };
+  #key(event) {
+    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    if (this.#talk.chatId) this.#close();
+  }
 }
 
-/** Signing out removes what was not sent from this browser; so the user is asked once more. */
+/** Signing out removes unsent messages and drafts from this browser, so it asks first. */
 function mayLose({ outbox, drafts }) {
   const lost = [];
   if (outbox.count) lost.push(t("signOut.unsent", { count: outbox.count }));

@@ -1,4 +1,4 @@
-/** One's own data: an archive is asked for, made in the background, and fetched with the password. */
+/** The user's own data: an archive is requested, made in the background, and fetched with the password. */
 
 import { h } from "../dom.js";
 import { told } from "../errors.js";

@@ -1,11 +1,10 @@
-/** Where one is signed in, and the way to end that elsewhere. */
+/** The devices that are signed in, each with a button to sign it out. */
 
 import { nameOfDevice } from "../device.js";
 import { h } from "../dom.js";
-import { told } from "../errors.js";
 import { exactTime, facts, shortTime } from "../format.js";
 import { t } from "../texts.js";
-import { turnOn } from "./held.js";
+import { outcomeLine } from "./outcome.js";
 
 const SHOWN_AT_ONCE = 50;
 
@@ -16,7 +15,7 @@ export function stateOfDevices({ items, next }) {
 /** The list, which loads itself. */
 export function devices({ api, onState }) {
   const list = h("ul", { class: "devices", "aria-label": t("settings.devices") });
-  const note = h("p", { class: "form-message", role: "status" }, t("common.loading"));
+  const { node: note, attempt } = outcomeLine();
   const more = h("button", { type: "button", class: "link", hidden: true, onclick: () => attempt(more, load) }, t("devices.more"));
   const others = h("button", { type: "button", class: "button quiet", hidden: true, onclick: () => attempt(others, endOthers) }, t("devices.endOthers"));
   let next = null;
@@ -60,24 +59,6 @@ export function devices({ api, onState }) {
     const button = h("button", { type: "button", class: "button quiet", "aria-label": t("devices.endOf", { name }), onclick: () => attempt(button, end) }, t("devices.end"));
     if (!session.current) item.append(button);
     return item;
-  }
-
-  async function attempt(button, act) {
-    button.disabled = true;
-    let problem = null;
-    say("", false);
-    try {
-      say((await act()) ?? "", false);
-    } catch (error) {
-      problem = error;
-      say(told(error), true);
-    }
-    turnOn(button, problem);
-  }
-
-  function say(text, isProblem) {
-    note.textContent = text;
-    note.classList.toggle("is-problem", isProblem);
   }
 
   attempt(more, load);

@@ -1,4 +1,4 @@
-/** Form fields with a label, a hint and a place for what is wrong with them. */
+/** Form fields with a label, a hint and a place for an error. */
 
 import { h, setText } from "../dom.js";
 import { told } from "../errors.js";

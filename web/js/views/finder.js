@@ -9,9 +9,10 @@ import { t } from "../texts.js";
 
 const MOST = 32;
 
-export function finder({ messenger, onFilter, onOpen, onDown }) {
-  const { store } = messenger;
-  const input = h("input", {
+export class Finder {
+  #messenger;
+  #on;
+  #input = h("input", {
     type: "search",
     id: "find",
     dir: "auto",
@@ -22,69 +23,89 @@ export function finder({ messenger, onFilter, onOpen, onDown }) {
     autocapitalize: "none",
     spellcheck: "false",
   });
-  const label = h("span", {});
-  const start = h("button", { type: "submit", class: "start-chat", hidden: true }, icon("add"), label);
-  const problem = h("p", { id: "find-problem", class: "find-problem", role: "status" });
-  const node = h("form", { class: "finder", role: "search" }, h("div", { class: "find-box" }, icon("search"), input), start, problem);
-  let busy = false;
-  let heldUntil = 0;
+  #label = h("span", {});
+  #start = h("button", { type: "submit", class: "start-chat", hidden: true }, icon("add"), this.#label);
+  #problem = h("p", { id: "find-problem", class: "find-problem", role: "status" });
+  #busy = false;
+  #heldUntil = 0;
 
-  const username = () => input.value.trim().replace(/^@/, "").toLowerCase();
-  const isKnown = () => [...store.people.values()].some((one) => one.username === username());
-
-  function render() {
-    start.hidden = !username() || lengthOf(username()) > MOST || (isKnown() && !busy);
-    setText(label, t(busy ? "chats.looking" : "chats.start", { username: handleOf(username()) }));
+  constructor({ messenger, onFilter, onOpen, onDown }) {
+    this.#messenger = messenger;
+    this.#on = { filter: onFilter, open: onOpen, down: onDown };
+    this.node = h("form", { class: "finder", role: "search" }, h("div", { class: "find-box" }, icon("search"), this.#input), this.#start, this.#problem);
+    this.#input.addEventListener("input", () => this.#changed());
+    this.#input.addEventListener("keydown", (event) => this.#key(event));
+    this.node.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
   }
 
-  function clear() {
-    input.value = "";
-    setText(problem, "");
-    onFilter("");
-    render();
+  focus() {
+    this.#input.focus();
   }
 
-  function knownChat() {
-    const person = [...store.people.values()].find((one) => one.username === username());
-    return person && store.sortedChats().find((chat) => chat.partnerId === person.id && person.id !== store.me);
+  render() {
+    const username = this.#username;
+    this.#start.hidden = !username || lengthOf(username) > MOST || (Boolean(this.#person) && !this.#busy);
+    setText(this.#label, t(this.#busy ? "chats.looking" : "chats.start", { username: handleOf(username) }));
   }
 
-  input.addEventListener("input", () => {
-    setText(problem, "");
-    onFilter(username());
-    render();
-  });
-  input.addEventListener("keydown", (event) => {
+  get #username() {
+    return this.#input.value.trim().replace(/^@/, "").toLowerCase();
+  }
+
+  get #person() {
+    return [...this.#messenger.store.people.values()].find((one) => one.username === this.#username);
+  }
+
+  #changed() {
+    setText(this.#problem, "");
+    this.#on.filter(this.#username);
+    this.render();
+  }
+
+  #clear() {
+    this.#input.value = "";
+    this.#changed();
+  }
+
+  #key(event) {
     if (event.key === "ArrowDown") {
       event.preventDefault();
-      onDown();
-    } else if (event.key === "Escape" && input.value) {
+      this.#on.down();
+    } else if (event.key === "Escape" && this.#input.value) {
       event.preventDefault();
-      clear();
+      this.#clear();
     }
-  });
-  node.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (busy || !username() || Date.now() < heldUntil) return;
-    const wanted = username();
+  }
+
+  async #submit() {
+    const wanted = this.#username;
+    if (this.#busy || !wanted || Date.now() < this.#heldUntil) return;
     if (lengthOf(wanted) > MOST) {
-      setText(problem, t("chats.usernameTooLong", { count: MOST }));
+      setText(this.#problem, t("chats.usernameTooLong", { count: MOST }));
       return;
     }
-    busy = true;
-    render();
+    this.#busy = true;
+    this.render();
     try {
-      const chat = knownChat() ?? (await messenger.startChat(wanted));
-      clear();
-      onOpen(chat.id);
+      const chat = this.#knownChat() ?? (await this.#messenger.startChat(wanted));
+      this.#clear();
+      this.#on.open(chat.id);
     } catch (error) {
-      heldUntil = Date.now() + (error.retryAfter ?? 0);
+      this.#heldUntil = Date.now() + (error.retryAfter ?? 0);
       const nobody = error.status === 404 || error.fields?.username;
-      setText(problem, nobody ? t("chats.nobody", { username: handleOf(wanted) }) : told(error));
+      setText(this.#problem, nobody ? t("chats.nobody", { username: handleOf(wanted) }) : told(error));
     } finally {
-      busy = false;
-      render();
+      this.#busy = false;
+      this.render();
     }
-  });
-  return { node, render, focus: () => input.focus() };
+  }
+
+  #knownChat() {
+    const { store } = this.#messenger;
+    const person = this.#person;
+    return person && store.sortedChats().find((chat) => chat.partnerId === person.id && person.id !== store.me);
+  }
 }

@@ -1,4 +1,4 @@
-/** The way out. */
+/** Deleting the account. */
 
 import { h } from "../dom.js";
 import { t } from "../texts.js";

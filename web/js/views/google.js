@@ -11,16 +11,16 @@ import { turnOn } from "./held.js";
 import { proofForm } from "./proof.js";
 import { secondStep } from "./second-step.js";
 
-/** A button, once the server says that it knows Google. */
+/** A button, once the server says that it supports Google. */
 export function googleButton(api, isEverywhere) {
   const node = h("div", { class: "google" });
   googleStart(api)
     .then((start) => node.append(toGoogle(t("google.continue"), start, () => ({ purpose: "sign-in", everywhere: isEverywhere() }))))
-    .catch(() => null); // Then there are other ways.
+    .catch(() => null); // The user can sign in by password.
   return node;
 }
 
-/** Signs in with what Google said, and asks for what else it takes. */
+/** Signs in with Google's token, and asks for a username or a code where needed. */
 export function googleStep(api, proof, { onSignedIn, onBack }) {
   const node = h("div", { class: "sign-in-ways" });
   const note = h("p", { class: "form-message", role: "status" }, t("signIn.busy"));

@@ -30,7 +30,7 @@ export function languageChoice() {
   return h("div", { class: "field" }, h("label", { for: ID }, t("language.label")), select, note);
 }
 
-/** Draws the page again by `draw`, and leaves somebody who chose a language where they were. */
+/** Draws the page again by `draw`, and keeps the focus of a user who chose a language. */
 export function drawAgain(draw) {
   draw();
   if (choosing) document.getElementById(ID)?.focus();

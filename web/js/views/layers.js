@@ -6,7 +6,7 @@ const waiting = [];
 let leaving = false;
 let count = 0;
 
-/** Takes a step in the history, once the steps before it are done: going back takes its time. */
+/** Takes a step in the history, after the steps before it: going back takes a moment. */
 export function step(act) {
   waiting.push(act);
   while (!leaving && waiting.length) waiting.shift()();

@@ -8,7 +8,7 @@ import { t } from "../texts.js";
 const LOOK_EVERY = 2000;
 const MOST_SHOWN = 20;
 
-/** A list that opens and then keeps itself current, as long as it is on the page. */
+/** A list that updates itself once it is open, as long as it is on the page. */
 export function mailbox() {
   const list = h("ol", { class: "mails", "aria-label": t("local.mailList") });
   const empty = h("p", { class: "hint" });

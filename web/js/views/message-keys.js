@@ -65,7 +65,7 @@ export class MessageKeys {
     this.#open(node, event.clientX || event.clientY ? { x: event.clientX, y: event.clientY } : undefined);
   }
 
-  // Not every browser says that a finger rests, by a "contextmenu".
+  // Not every browser sends "contextmenu" when a finger rests.
   #watchTouch() {
     let timer = null;
     let from = null;

@@ -1,5 +1,6 @@
-/** What can be done with a message. The list grows by an entry in `actionsOf`. */
+/** What can be done with a message. `actionsOf` has the list. */
 
+import { copy } from "../clipboard.js";
 import { announce, h } from "../dom.js";
 import { exactTime } from "../format.js";
 import { t } from "../texts.js";
@@ -14,31 +15,13 @@ export function openMessageMenu({ row, chat, store, at, find, goBack }) {
 }
 
 function actionsOf({ row, chat, store, find }) {
-  const copy = { icon: "copy", label: t("messageMenu.copy"), run: () => copyText(row.text) };
+  const copying = { icon: "copy", label: t("messageMenu.copy"), run: () => copyText(row.text) };
   const info = { icon: "info", label: t("messageMenu.info"), run: () => openInfo({ row, chat, store, find }) };
-  return row.text === null ? [info] : [copy, info];
+  return row.text === null ? [info] : [copying, info];
 }
 
 async function copyText(text) {
-  let isCopied = true;
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    isCopied = copyByField(text); // Not in a secure context, or not allowed.
-  }
-  notify(isCopied ? t("messageMenu.copied") : t("messageMenu.notCopied"));
-}
-
-function copyByField(text) {
-  const focused = document.activeElement;
-  const field = h("textarea", { class: "visually-hidden", readonly: true, tabindex: "-1", "aria-hidden": "true" });
-  field.value = text;
-  document.body.append(field);
-  field.select();
-  const isCopied = document.execCommand("copy");
-  field.remove();
-  focused?.focus({ preventScroll: true });
-  return isCopied;
+  notify(t((await copy(text)) ? "messageMenu.copied" : "messageMenu.notCopied"));
 }
 
 let notice;
@@ -67,7 +50,7 @@ function facts(row, chat, store) {
   ]);
 }
 
-/** How far one of our messages got. The server keeps how far, and not when. */
+/** How far one of our messages got. The server does not keep when. */
 function fate(row, chat, name) {
   if (row.state === "failed") return [[t("messageMenu.state"), t("messageMenu.failed", { reason: row.error ?? "" })]];
   if (row.seq === Infinity) return [[t("messageMenu.state"), t("messageMenu.waiting")]];

@@ -4,7 +4,7 @@ import { h, setText } from "../dom.js";
 import { notificationsAreDecided, notificationState, turnOffNotifications, turnOnNotifications } from "../notifications.js";
 import { t } from "../texts.js";
 
-/** A line that offers them: never when the page loads, but once it is known what they are good for. */
+/** A line that offers them: not when the page loads, but once the user sees what they are for. */
 export function notificationOffer() {
   const text = h("span", { role: "status" });
   const yes = h("button", { type: "button", class: "link", onclick: accept }, t("notify.turnOn"));

@@ -1,4 +1,4 @@
-/** How others see one. */
+/** The user's own profile, as others see it. */
 
 import { h } from "../dom.js";
 import { handleOf } from "../format.js";

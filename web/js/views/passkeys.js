@@ -6,7 +6,7 @@ import { exactTime, facts, shortTime } from "../format.js";
 import { make, namedAddress } from "../passkeys.js";
 import { t } from "../texts.js";
 import { field, form } from "./fields.js";
-import { turnOn } from "./held.js";
+import { outcomeLine } from "./outcome.js";
 import { moved } from "./passkey-button.js";
 import { proofForm } from "./proof.js";
 
@@ -17,11 +17,7 @@ export function stateOfPasskeys({ items }) {
 /** The part of the settings that loads itself. */
 export function passkeys({ api, onState }) {
   const list = h("ul", { class: "devices", "aria-label": t("settings.passkeys") });
-  const note = h("p", { class: "form-message", role: "status" }, t("common.loading"));
-  const say = (text, isProblem = false) => {
-    note.textContent = text;
-    note.classList.toggle("is-problem", isProblem);
-  };
+  const { node: note, say, attempt } = outcomeLine();
 
   async function load() {
     try {
@@ -42,23 +38,18 @@ export function passkeys({ api, onState }) {
     const used = passkey.last_used_at ? t("devices.used", { when: shortTime(passkey.last_used_at) }) : t("passkeys.notUsed");
     const { name } = passkey;
     const button = (label, labelOf, onclick) => h("button", { type: "button", class: "button quiet", "aria-label": labelOf, onclick }, label);
+    const remove = async () => {
+      await api.delete(`/v1/auth/passkeys/${passkey.id}`);
+      item.remove();
+      count();
+      return t("passkeys.removed", { name });
+    };
     const item = h(
       "li",
       { class: "device" },
       h("div", { class: "device-names" }, h("strong", { dir: "auto" }, name), h("span", { class: "hint" }, facts(used, t("passkeys.added", { when: exactTime(passkey.created_at) })))),
       button(t("passkeys.rename"), t("passkeys.renameOf", { name }), () => item.replaceWith(rename(passkey))),
-      button(t("common.remove"), t("passkeys.removeOf", { name }), async ({ target }) => {
-        target.disabled = true;
-        try {
-          await api.delete(`/v1/auth/passkeys/${passkey.id}`);
-          item.remove();
-          count();
-          say(t("passkeys.removed", { name }));
-        } catch (error) {
-          turnOn(target, error);
-          say(told(error), true);
-        }
-      }),
+      button(t("common.remove"), t("passkeys.removeOf", { name }), ({ target }) => attempt(target, remove)),
     );
     return item;
   }
@@ -75,23 +66,29 @@ export function passkeys({ api, onState }) {
     return item;
   }
 
+  const onAdded = (passkey) => {
+    list.append(row(passkey));
+    count();
+  };
+  load();
+  return h("div", { class: "device-list passkeys" }, h("p", { class: "hint" }, t("passkeys.explained")), list, note, namedAddress() ? moved() : addForm(api, onAdded));
+}
+
+function addForm(api, onAdded) {
   const fields = {
     name: field(t("passkeys.newName"), { value: t("passkeys.mine"), most: 64 }),
     password: field(t("form.passwordAgain"), { type: "password", autocomplete: "current-password" }),
   };
-  const { node: adding } = proofForm(fields, {
+  const { node } = proofForm(fields, {
     submitLabel: t("passkeys.add"),
     busyLabel: t("passkeys.addBusy"),
     submitClass: "quiet",
     onSubmit: async ({ name, ...proof }) => {
       const { options } = await api.post("/v1/auth/passkeys/begin", proof);
       const credential = await make(options);
-      list.append(row(await api.post("/v1/auth/passkeys", { name, credential })));
-      count();
+      onAdded(await api.post("/v1/auth/passkeys", { name, credential }));
       return t("passkeys.addDone");
     },
   });
-
-  load();
-  return h("div", { class: "device-list passkeys" }, h("p", { class: "hint" }, t("passkeys.explained")), list, note, namedAddress() ? moved() : adding);
+  return node;
 }

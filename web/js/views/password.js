@@ -1,4 +1,4 @@
-/** Another password. */
+/** Changing the password. */
 
 import { t } from "../texts.js";
 import { field } from "./fields.js";

@@ -1,13 +1,14 @@
-/** What there is to know of the person one chats with. */
+/** The profile of the partner of a chat. */
 
 import { h } from "../dom.js";
 import { exactDate, handleOf } from "../format.js";
 import { t } from "../texts.js";
 import { avatar, showAvatar } from "./avatar.js";
+import { presenceOf } from "./presence.js";
 import { factList, openSheet } from "./sheet.js";
 
-/** Opens the profile of the partner of a chat. `presenceOf(chat)`: whether they are here, in words. */
-export function openProfile({ store, chat, presenceOf }) {
+/** Opens the profile of the partner of a chat. */
+export function openProfile({ store, chat }) {
   const render = () => {
     const person = store.people.get(chat.partnerId);
     const name = store.titleOf(chat);
@@ -18,7 +19,7 @@ export function openProfile({ store, chat, presenceOf }) {
       { class: "profile" },
       face,
       h("strong", { dir: "auto" }, name),
-      person?.deleted ? h("p", { class: "hint" }, t("profile.deleted")) : h("p", { class: "hint" }, presenceOf(chat)),
+      person?.deleted ? h("p", { class: "hint" }, t("profile.deleted")) : h("p", { class: "hint" }, presenceOf(store, chat)),
       factList([
         [t("profile.username"), person?.username && handleOf(person.username)],
         [t("profile.about"), person?.about],

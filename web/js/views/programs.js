@@ -1,10 +1,10 @@
-/** The programs that one has let in, what each may do, and the way to end that. */
+/** The programs that the user allowed, what each may do, and a button to end its access. */
 
 import { h } from "../dom.js";
 import { told } from "../errors.js";
 import { exactTime, facts } from "../format.js";
 import { has, list, t } from "../texts.js";
-import { turnOn } from "./held.js";
+import { outcomeLine } from "./outcome.js";
 
 // The server may know more than this client.
 function said({ scope, text }) {
@@ -18,7 +18,7 @@ export function stateOfPrograms({ items }) {
 /** The list, which loads itself. */
 export function allowedPrograms({ api, onState }) {
   const programs = h("ul", { class: "devices", "aria-label": t("settings.programs") });
-  const note = h("p", { class: "form-message", role: "status" }, t("common.loading"));
+  const { node: note, say, attempt } = outcomeLine();
 
   async function load() {
     const { items } = await api.get("/v1/auth/programs");
@@ -50,23 +50,6 @@ export function allowedPrograms({ api, onState }) {
     return item;
   }
 
-  async function attempt(button, act) {
-    button.disabled = true;
-    let problem = null;
-    try {
-      say(await act(), false);
-    } catch (error) {
-      problem = error;
-      say(told(error), true);
-    }
-    turnOn(button, problem);
-  }
-
-  function say(text, isProblem) {
-    note.textContent = text;
-    note.classList.toggle("is-problem", isProblem);
-  }
-
-  load().then((text) => say(text, false), (error) => say(told(error), true));
+  load().then((text) => say(text), (error) => say(told(error), true));
   return h("div", { class: "device-list programs" }, programs, note);
 }

@@ -38,7 +38,7 @@ export function proofForm(fields, { onSubmit, ...options }) {
   return { node };
 }
 
-/** Asks for nothing but that. */
+/** Asks for the password only. */
 export function passwordForm(submitLabel, onSubmit) {
   const fields = { password: field(t("form.passwordAgain"), { type: "password", autocomplete: "current-password", required: true }) };
   return proofForm(fields, { submitLabel, busyLabel: t("common.checking"), submitClass: "quiet", onSubmit }).node;

@@ -1,6 +1,6 @@
 /** Recovery codes, and two ways to keep them. */
 
-import { copy } from "../clipboard.js";
+import { copyOrSelect } from "../clipboard.js";
 import { h, setText } from "../dom.js";
 import { t } from "../texts.js";
 
@@ -14,7 +14,7 @@ export function recoveryCodes(codes) {
   const list = h("ul", { class: "recovery-codes" }, codes.map((code) => h("li", {}, h("code", {}, code))));
 
   async function toClipboard() {
-    setText(note, (await copy(text, list)) ? t("codes.copied") : t("codes.cannotCopy"));
+    setText(note, (await copyOrSelect(text, list)) ? t("codes.copied") : t("codes.cannotCopy"));
   }
 
   function toFile() {

@@ -6,7 +6,7 @@ import { t } from "../texts.js";
 const GROUPED_WITHIN = 5 * 60_000;
 const CHARACTERS_A_LINE = 50;
 
-// Times that were read: reading thousands of them at each change would be slow.
+// Parsed times: parsing thousands of them at each change would be slow.
 const known = new Map();
 const MOST_KNOWN = 20_000;
 
@@ -20,7 +20,7 @@ function momentOf(iso) {
   return moment;
 }
 
-/** About how many pixels a row will take. */
+/** The height of a row in pixels, guessed. */
 export function guessedHeight(row) {
   if (row.kind === "divider") return 50;
   const lines = (row.text ?? "").split("\n").reduce((sum, line) => sum + Math.ceil((line.length + 8) / CHARACTERS_A_LINE), 0);
@@ -31,7 +31,7 @@ export function guessedHeight(row) {
 export function rowsOf(chat, unsent, newAfter) {
   const rows = [];
   let before = null;
-  // Where the news begins is known once everything since is loaded.
+  // It is known where new messages begin once all of them are loaded.
   let marked = newAfter === null || chat.floor > newAfter + 1;
   for (const entry of [...chat.messages.map((one) => fromMessage(chat, one)), ...unsent.map((one) => fromUnsent(chat, one))]) {
     const { day } = momentOf(entry.at);

@@ -1,4 +1,4 @@
-/** A scrolling area of rows that stays at its end while things arrive, and still while one reads back. */
+/** A scrolling area of rows. It stays at its end while messages arrive, and does not move while the user reads back. */
 
 import { VirtualRows } from "./virtual-rows.js";
 
@@ -53,7 +53,7 @@ export class Scroller {
     this.#draw();
   }
 
-  /** Other rows altogether follow, seen from their end. */
+  /** All rows are replaced, and shown from their end. */
   restart() {
     this.#rows.forgetSizes();
     this.#anchor = null;
@@ -108,7 +108,7 @@ export class Scroller {
     return this.#rows.at(this.#rows.startOf(index) + direction * this.area.clientHeight * 0.9);
   }
 
-  // A new size moves the end, too. Until #resized has answered it, the place says nothing.
+  // A new size moves the end, too. Until #resized has run, the place is not valid.
   get #isResized() {
     return this.area.clientWidth !== this.#width || this.area.clientHeight !== this.#height;
   }

@@ -1,6 +1,6 @@
-/** The second factor: set up and taken away in the settings. */
+/** The second factor: set up and turned off in the settings. */
 
-import { copy } from "../clipboard.js";
+import { copyOrSelect } from "../clipboard.js";
 import { h, setText } from "../dom.js";
 import { told } from "../errors.js";
 import { t } from "../texts.js";
@@ -83,7 +83,7 @@ export function secondFactor({ api, onState }) {
   return node;
 }
 
-/** The secret for a camera. Only who sets a second factor up loads what draws it. */
+/** The secret for a camera. The module that draws it is loaded only here. */
 function drawing(uri) {
   const node = h("div", {});
   import("../qr.js").then(({ qrCode }) => node.append(qrCode(uri, t("secondFactor.drawing"))), () => node.remove());
@@ -93,6 +93,6 @@ function drawing(uri) {
 function secretText(secret) {
   const shown = h("code", { class: "secret", dir: "ltr" }, secret.replace(/(.{4})(?=.)/g, "$1 "));
   const note = h("span", { class: "hint", role: "status" });
-  const onclick = async () => setText(note, (await copy(secret, shown)) ? t("secondFactor.copied") : t("secondFactor.cannotCopy"));
+  const onclick = async () => setText(note, (await copyOrSelect(secret, shown)) ? t("secondFactor.copied") : t("secondFactor.cannotCopy"));
   return h("div", { class: "secret-line" }, shown, h("button", { type: "button", class: "button quiet", "aria-label": t("secondFactor.copySecret"), onclick }, t("codes.copy")), note);
 }

@@ -9,41 +9,46 @@ import { GROUPS, PAGES } from "./settings-pages.js";
 /** {node, show(loaded, marked), say(page, text), focus(page)}. `signal` ends it. */
 export function settingsList({ messenger, signal, onChoose }) {
   const rows = new Map(Object.keys(PAGES).map((page) => [page, row(page, onChoose)]));
-  const groups = Object.entries(GROUPS).map(([id, label]) => {
-    const pages = Object.keys(PAGES).filter((page) => PAGES[page].group === id);
-    return [
-      h("p", { class: "settings-group", id: `settings-${id}` }, t(label)),
-      h("ul", { "aria-labelledby": `settings-${id}` }, pages.map((page) => h("li", {}, rows.get(page).link))),
-    ];
-  });
-  const node = h("nav", { class: "settings-list", "aria-label": t("settings.pages") }, ...groups.flat());
+  const problem = h("p", { class: "form-message", role: "status" });
+  const node = h("nav", { class: "settings-list", "aria-label": t("settings.pages") }, problem, groupsOf(rows));
   const asked = new Set();
+  const failed = new Map();
 
   function say(page, text) {
     setText(rows.get(page).state, text);
   }
 
-  /** What the profile says, and what this browser keeps. */
+  /** The states from the profile and from this browser. */
   function render() {
     for (const [page, { state }] of Object.entries(PAGES)) if (state) say(page, state(messenger.session.user));
   }
 
-  /** Asks the server, once unless that failed. */
+  /** Asks the server once, and again if that failed. */
   async function ask(page) {
     const { path, stateOf } = PAGES[page];
     if (!path || asked.has(page)) return;
     asked.add(page);
     try {
       say(page, stateOf(await messenger.api.get(path)));
+      failed.delete(page);
     } catch (error) {
       asked.delete(page);
-      say(page, told(error));
+      failed.set(page, told(error));
     }
+    showProblem();
   }
 
-  /** Marks the page that is shown. What `loaded` is about, that page asks the server itself. */
+  /** Each reason once, and not in each row. */
+  function showProblem() {
+    setText(problem, [...new Set(failed.values())].join(" "));
+    problem.classList.toggle("is-problem", failed.size > 0);
+  }
+
+  /** Marks the page `marked`. The page `loaded` asks the server itself. */
   function show(loaded, marked) {
     asked.add(loaded);
+    failed.delete(loaded);
+    showProblem();
     for (const [page, { link }] of rows) {
       if (page === marked) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
@@ -55,6 +60,17 @@ export function settingsList({ messenger, signal, onChoose }) {
   render();
   signal.addEventListener("abort", messenger.store.subscribe(render));
   return { node, show, say, focus: (page) => rows.get(page).link.focus() };
+}
+
+/** The rows under the headings of their groups. */
+function groupsOf(rows) {
+  return Object.entries(GROUPS).map(([id, label]) => {
+    const pages = Object.keys(PAGES).filter((page) => PAGES[page].group === id);
+    return [
+      h("p", { class: "settings-group", id: `settings-${id}` }, t(label)),
+      h("ul", { "aria-labelledby": `settings-${id}` }, pages.map((page) => h("li", {}, rows.get(page).link))),
+    ];
+  }).flat();
 }
 
 function row(page, onChoose) {

@@ -1,199 +1,103 @@
-/** The settings: a list of pages, and one of them beside it. On a phone, one of both at a time. */
+/** The settings in the history of the page: the address names the page that is shown, so that going back
+ * and reloading work. */
 
 import { addressWith, named } from "../address.js";
-import { h } from "../dom.js";
-import { icon } from "../icons.js";
-import { t } from "../texts.js";
 import { goBack, step } from "./layers.js";
-import { settingsList } from "./settings-list.js";
-import { PAGES } from "./settings-pages.js";
-import { isUnsaved, mayLose } from "./unsaved.js";
+import { oneAtATime, SettingsDialog } from "./settings-dialog.js";
 
 const NAME = "settings";
-const FIRST = Object.keys(PAGES)[0];
-const ONE_AT_A_TIME = matchMedia("(max-width: 45rem)");
 
-/** {open(page), close(), follow(), drop(), isUnsaved()}. The address names the page that is shown, so that going
- * back and reloading work. `leave(reason)` is called when the account is gone. */
-export function settings({ messenger, leave }) {
-  let dialog = null;
-  let place = null; // Where the history is while the dialog is open.
+export class Settings {
+  #messenger;
+  #leave;
+  #dialog = null;
+  #place = null; // Where the history is while the dialog is open.
 
-  function open(page = "") {
+  /** `leave(reason)` is called when the account is gone. */
+  constructor({ messenger, leave }) {
+    this.#messenger = messenger;
+    this.#leave = leave;
+  }
+
+  open(page = "") {
     step(() => {
       history.pushState({ ...history.state, fromList: false, settings: 1 }, "", addressWith(NAME, page));
-      follow();
+      this.follow();
     });
   }
 
-  /** False: they stay open, because somebody does not want to lose what they typed. */
-  function close() {
-    if (!dialog) return true;
-    if (!dialog.isLeft()) return false;
-    remove();
+  /** Returns false if they stay open: the user does not want to lose what they typed. */
+  close() {
+    if (!this.#dialog) return true;
+    if (!this.#dialog.isLeft()) return false;
+    this.#remove();
     step(() => goBack(history.state.settings));
     return true;
   }
 
   /** Shows what the address says. */
-  function follow() {
+  follow() {
     const page = named(NAME);
-    if (page === null ? !dialog : dialog && place.address === location.href) return;
+    const dialog = this.#dialog;
+    if (page === null ? !dialog : dialog && this.#place.address === location.href) return;
     if (page === null ? !dialog.isLeft() : dialog && !dialog.isLeftFor(page)) {
-      history.pushState(place.state, "", place.address);
+      history.pushState(this.#place.state, "", this.#place.address);
       return;
     }
     if (page === null) {
-      remove();
+      this.#remove();
       return;
     }
     if (!history.state?.settings) enter(page);
-    place = { state: history.state, address: location.href };
-    dialog ??= settingsDialog({ messenger, leave, close, go, toList });
-    dialog.show(page);
+    this.#place = { state: history.state, address: location.href };
+    this.#dialog ??= this.#made();
+    this.#dialog.show(page);
   }
 
-  /** Somebody came by a link: going back closes the settings then, too. */
-  function enter(page) {
-    history.replaceState(null, "", addressWith(NAME, null));
-    history.pushState({ settings: 1 }, "", addressWith(NAME, page));
+  /** Takes them away, and leaves the address as it is. */
+  drop() {
+    this.#dialog?.remove();
   }
 
-  function go(page) {
+  isUnsaved() {
+    return Boolean(this.#dialog?.isUnsaved());
+  }
+
+  #made() {
+    return new SettingsDialog({
+      messenger: this.#messenger,
+      leave: this.#leave,
+      close: () => this.close(),
+      go: (page) => this.#go(page),
+      toList: () => this.#toList(),
+    });
+  }
+
+  #go(page) {
     step(() => {
       const address = addressWith(NAME, page);
-      const isNext = ONE_AT_A_TIME.matches && !named(NAME);
+      const isNext = oneAtATime.matches && !named(NAME);
       if (isNext) history.pushState({ ...history.state, settings: history.state.settings + 1 }, "", address);
       else history.replaceState(history.state, "", address);
-      follow();
+      this.follow();
     });
   }
 
-  function toList() {
+  #toList() {
     step(() => {
       if (history.state.settings > 1) goBack();
-      else go("");
+      else this.#go("");
     });
   }
 
-  function remove() {
-    dialog.remove();
-    dialog = null;
+  #remove() {
+    this.#dialog.remove();
+    this.#dialog = null;
   }
-
-  return { open, close, follow, drop: () => dialog?.remove(), isUnsaved: () => Boolean(dialog?.isUnsaved()) };
 }
 
-function settingsDialog({ messenger, leave, close, go, toList }) {
-  const gone = new AbortController();
-  const list = settingsList({ messenger, signal: gone.signal, onChoose: choose });
-  const pane = h("div", { class: "settings-pane" });
-  const back = h("button", { type: "button", class: "tool settings-back", "aria-label": t("common.back"), onclick: toList }, icon("back"));
-  const node = h(
-    "dialog",
-    { class: "settings", "aria-labelledby": "settings-title" },
-    h(
-      "header",
-      { class: "bar" },
-      back,
-      h("h2", { id: "settings-title" }, t("settings.title")),
-      h("button", { type: "button", class: "tool", "aria-label": t("common.close"), onclick: close }, icon("close")),
-    ),
-    h("div", { class: "settings-body" }, list.node, pane),
-  );
-  let current = null;
-  let left = null;
-  let wasOnline = messenger.status === "online";
-
-  const isLeft = () => mayLose(pane);
-  const known = (page) => (Object.hasOwn(PAGES, page) ? page : "");
-
-  function choose(page) {
-    if (page === node.dataset.page) {
-      focus(page);
-      return;
-    }
-    if (page !== current && !isLeft()) return;
-    if (page !== current) empty();
-    go(page);
-  }
-
-  function show(asked) {
-    const before = node.dataset.page;
-    render(known(asked));
-    focus(known(asked) || before);
-  }
-
-  function render(page) {
-    const isListAlone = ONE_AT_A_TIME.matches && !page;
-    if (isListAlone && !isUnsaved(pane)) empty();
-    const content = page || current || (isListAlone ? null : FIRST);
-    if (content !== current) fill(content);
-    node.dataset.page = page;
-    list.show(content, isListAlone ? null : content);
-  }
-
-  /** On a page that was entered, or on the line of the one that was left. */
-  function focus(page) {
-    if (node.dataset.page) pane.querySelector("h3").focus();
-    else list.focus(page || FIRST);
-  }
-
-  /** With a connection again, what could not be loaded is asked for once more. */
-  function reconnected() {
-    const before = wasOnline;
-    wasOnline = messenger.status === "online";
-    if (before || !wasOnline) return;
-    list.show(current, node.dataset.page || !ONE_AT_A_TIME.matches ? current : null);
-    if (!pane.querySelector(".is-problem") || isUnsaved(pane)) return;
-    const hadFocus = pane.contains(document.activeElement);
-    fill(current);
-    if (hadFocus) focus(current);
-  }
-
-  function empty() {
-    left?.abort();
-    pane.replaceChildren();
-    current = null;
-  }
-
-  function fill(page) {
-    empty();
-    left = new AbortController();
-    current = page;
-    const { key, content } = PAGES[page];
-    const context = { messenger, api: messenger.api, leave, signal: left.signal, onState: (text) => list.say(page, text) };
-    const title = h("h3", { id: "settings-page", tabindex: "-1" }, t(key));
-    pane.append(h("section", { "aria-labelledby": "settings-page" }, title, content(context)));
-  }
-
-  function escape(event) {
-    event.preventDefault();
-    if (ONE_AT_A_TIME.matches && node.dataset.page) toList();
-    else close();
-  }
-
-  function remove() {
-    gone.abort();
-    left?.abort();
-    node.close();
-    node.remove();
-  }
-
-  // The browser does not let a page refuse every "cancel", but every key.
-  node.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && escape(event));
-  node.addEventListener("cancel", (event) => event.target === node && escape(event));
-  node.addEventListener("close", () => node.isConnected && !gone.signal.aborted && !close() && node.showModal());
-  node.addEventListener("click", (event) => event.target === node && close());
-  ONE_AT_A_TIME.addEventListener("change", () => render(node.dataset.page), { signal: gone.signal });
-  gone.signal.addEventListener("abort", messenger.store.subscribe(reconnected));
-  document.body.append(node);
-  node.showModal();
-  return {
-    show,
-    remove,
-    isLeft,
-    isLeftFor: (page) => [current, ""].includes(known(page)) || isLeft(),
-    isUnsaved: () => isUnsaved(pane),
-  };
+/** The user came by a link: going back closes the settings then, too. */
+function enter(page) {
+  history.replaceState(null, "", addressWith(NAME, null));
+  history.pushState({ settings: 1 }, "", addressWith(NAME, page));
 }

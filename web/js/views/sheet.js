@@ -1,4 +1,4 @@
-/** A small dialog over the page, which says something. */
+/** A small dialog with information. */
 
 import { h } from "../dom.js";
 import { icon } from "../icons.js";

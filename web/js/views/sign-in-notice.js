@@ -1,4 +1,4 @@
-/** A line that tells of a sign-in to the same account on another device. */
+/** A line that reports a sign-in to the same account on another device. */
 
 import { nameOfDevice } from "../device.js";
 import { h, setText } from "../dom.js";

@@ -1,9 +1,9 @@
-/** A quiet line that says when the connection is not what it should be. */
+/** A line that says when there is no connection. */
 
 import { announce, h, setText } from "../dom.js";
 import { t } from "../texts.js";
 
-// A connection that is back sooner was not missed.
+// A connection that is back sooner needs no line.
 const WORTH_SAYING = 1500;
 
 /** {node, render, stop}. */

@@ -1,13 +1,13 @@
-/** What somebody typed, or was shown for once, and would lose by leaving. */
+/** What the user typed, or sees only once, and would lose by leaving. */
 
 import { t } from "../texts.js";
 
-/** Whether `node` has such. `data-unsaved` on an element inside is a question to ask for it. */
+/** Whether `node` has such content. `data-unsaved` on an element inside is the question to ask. */
 export function isUnsaved(node) {
   return Boolean(node.querySelector("[data-unsaved]")) || [...node.querySelectorAll("input:not([type=checkbox]), textarea")].some(isTyped);
 }
 
-/** Whether `node` can be taken away: nothing is lost with it, or its user agrees. */
+/** Whether `node` can be removed: nothing is lost with it, or the user agrees. */
 export function mayLose(node) {
   const question = node.querySelector("[data-unsaved]")?.dataset.unsaved ?? t("settings.leaveQuestion");
   return !isUnsaved(node) || confirm(question);
@@ -21,7 +21,7 @@ export function saved(inputs) {
   }
 }
 
-// What the browser filled in by itself was typed by nobody.
+// The browser filled it in, not the user.
 function isTyped(input) {
   return input.value !== input.defaultValue && !input.matches(":autofill");
 }

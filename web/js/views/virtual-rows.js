@@ -47,7 +47,7 @@ export class VirtualRows {
     this.#layOut();
   }
 
-  /** Every height has to be taken once more, since the width or the type changed. */
+  /** Each height has to be measured again, since the width or the font changed. */
   forgetSizes() {
     this.#sizes.clear();
     this.#layOut();
@@ -102,7 +102,7 @@ export class VirtualRows {
     const { length } = this.rows;
     this.from = Math.min(this.at(top), Math.max(0, length - 1));
     this.to = Math.min(length, this.at(bottom) + 1);
-    // What is being selected stays, with all between: else the selection would break.
+    // Selected rows stay in the page, with all rows between them, so that the selection does not break.
     const ends = this.#selected();
     const from = Math.min(this.from, ...ends);
     const to = Math.max(this.to, ...ends.map((one) => one + 1));

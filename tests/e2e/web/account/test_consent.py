@@ -7,8 +7,8 @@ from playwright.sync_api import Page, expect
 
 from tests.cloud import Cloud
 from tests.e2e.oauth.oauth import asking, registered
-from tests.e2e.web.conftest import PASSWORD, World
 from tests.e2e.web.framing import Framing, framing
+from tests.e2e.web.world import PASSWORD, World
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import secrets
 import pyotp
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in, wait_for
+from tests.e2e.web.world import PASSWORD, Person, World, settings, sign_in, wait_for
 
 
 def mailed(world: World, page: Page, address: str) -> str:
@@ -90,8 +90,8 @@ def test_a_change_is_asked_for_again_and_given_up(world: World) -> None:
     again.get_by_role("button", name="Send the link again").click()
     expect(again.get_by_text(f"A new link is on its way to {new}")).to_be_visible()
 
-    section.get_by_text("You do not want it any more?").click()
-    cancel = section.locator("details", has_text="You do not want it any more?")
+    section.get_by_text("Changed your mind?").click()
+    cancel = section.locator("details", has_text="Changed your mind?")
     cancel.get_by_label("Password, to be sure").fill(PASSWORD)
     cancel.get_by_role("button", name="Cancel the change").click()
     cancel.get_by_label("Code").fill(codes[2])

@@ -4,7 +4,7 @@ import secrets
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, World, settings, sign_in
+from tests.e2e.web.world import PASSWORD, World, settings, sign_in
 
 
 def at_google(page: Page, email: str) -> None:
@@ -51,7 +51,7 @@ def test_an_account_is_linked_and_unlinked_in_the_settings(world: World) -> None
     expect(section.get_by_role("button", name="Link Google")).to_be_visible()
 
 
-def test_a_token_that_this_tab_did_not_ask_for_is_nobodys(world: World) -> None:
+def test_a_token_that_this_tab_did_not_ask_for_signs_nobody_in(world: World) -> None:
     page = world.new_page()
     page.goto(f"{world.url}/#id_token=a.b.c&state=made-up")
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in, top_of
+from tests.e2e.web.world import PASSWORD, Person, World, settings, sign_in, top_of
 
 NARROW = {"width": 360, "height": 740}
 SIGN_IN = "تسجيل الدخول"
@@ -223,3 +223,20 @@ def test_with_no_place_to_keep_it_the_choice_lasts_as_long_as_the_page(world: Wo
 
     expect_language(page, "ar", "rtl")
     expect(page.get_by_role("heading", name=SETTINGS)).to_be_visible()
+
+
+def test_text_that_is_not_saved_stays_when_another_tab_changes_the_language(world: World) -> None:
+    page = world.person("Ada Okafor").open().page
+    section = settings(page, "Profile")
+    section.get_by_label("About you").fill("Not saved yet")
+    tab = world.new_page(page.context)
+    tab.goto(world.url)
+    choose(tab, "العربية")
+    expect_language(tab, "ar", "rtl")
+    page.wait_for_timeout(1500)
+
+    expect(section.get_by_label("About you")).to_have_value("Not saved yet")
+    expect_language(page, "en", "ltr")
+    section.get_by_role("button", name="Save").click()
+    expect_language(page, "ar", "rtl")
+    expect(page.get_by_label("نبذة عنك")).to_have_value("Not saved yet")

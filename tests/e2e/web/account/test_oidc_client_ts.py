@@ -17,7 +17,7 @@ from local.bootstrap import STATE
 from tests.cloud import ROOT, Cloud
 from tests.e2e.oauth.oauth import call, registered
 from tests.e2e.oauth.sites import changed
-from tests.e2e.web.conftest import PASSWORD, Person, World
+from tests.e2e.web.world import PASSWORD, Person, World
 
 LIBRARY = STATE / "npm/clients/node_modules/oidc-client-ts/dist/browser/oidc-client-ts.min.js"
 

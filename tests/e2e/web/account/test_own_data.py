@@ -5,7 +5,7 @@ from zipfile import ZipFile
 
 from playwright.sync_api import expect
 
-from tests.e2e.web.conftest import PASSWORD, World, settings
+from tests.e2e.web.world import PASSWORD, World, settings
 
 
 def test_an_archive_is_asked_for_and_downloaded(world: World, tmp_path: Path) -> None:

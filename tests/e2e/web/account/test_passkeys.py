@@ -6,7 +6,7 @@ from typing import Any
 import pyotp
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in
+from tests.e2e.web.world import PASSWORD, Person, World, settings, sign_in
 
 
 def named(world: World) -> str:

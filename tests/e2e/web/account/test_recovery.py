@@ -4,7 +4,7 @@ import time
 
 from playwright.sync_api import expect
 
-from tests.e2e.web.conftest import PASSWORD, World, sign_in
+from tests.e2e.web.world import PASSWORD, World, sign_in
 
 NEW = "another horse battery 43"
 
@@ -69,7 +69,7 @@ def test_a_line_asks_for_verification_until_the_link_is_followed(world: World) -
     expect(line).to_be_hidden()
 
 
-def test_the_line_stays_away_once_it_was_put_away(world: World) -> None:
+def test_the_line_stays_hidden_after_later_was_chosen(world: World) -> None:
     ada, ben, _ = world.pair()
     ada.open()
     line = ada.page.locator(".verification")

@@ -1,4 +1,4 @@
-"""A second factor in the web client: set up, asked for, taken away."""
+"""A second factor in the web client: set up, asked for, turned off."""
 
 import base64
 import time
@@ -11,7 +11,7 @@ import zxingcpp
 from playwright.sync_api import Locator, expect
 
 from tests.e2e.web.account.test_passkeys import add, opened
-from tests.e2e.web.conftest import PASSWORD, PHONE, World, settings, sign_in
+from tests.e2e.web.world import PASSWORD, PHONE, World, settings, sign_in
 
 
 def read(picture: Locator) -> Sequence[str]:
@@ -136,6 +136,7 @@ def test_codes_that_cannot_be_copied_are_selected(world: World) -> None:
     page.goto(world.url)
     page.evaluate("""async () => {
         Object.defineProperty(navigator, "clipboard", { value: undefined });
+        document.execCommand = () => false;
         const { recoveryCodes } = await import("/js/views/recovery-codes.js");
         document.body.replaceChildren(recoveryCodes(["aaaa-bbbb", "cccc-dddd"]));
     }""")

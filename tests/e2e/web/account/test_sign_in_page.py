@@ -14,9 +14,9 @@ from tests.cloud import Cloud
 from tests.e2e.oauth.oauth import Program, asking, registered
 from tests.e2e.web.account.test_google import at_google
 from tests.e2e.web.account.test_passkeys import add, authenticator, leave, opened
-from tests.e2e.web.conftest import PASSWORD, Person, World, settings, sign_in
 from tests.e2e.web.framing import Framing, framing
 from tests.e2e.web.shell.test_storage import BLOCKED, FULL, MISSING
+from tests.e2e.web.world import PASSWORD, Person, World, settings, sign_in
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_somebody_new_makes_an_account_and_goes_on(world: World, url: str) -> No
     allow(page)
 
 
-def test_who_forgot_the_password_sets_a_new_one_and_goes_on(world: World, url: str) -> None:
+def test_a_forgotten_password_is_reset_and_the_sign_in_goes_on(world: World, url: str) -> None:
     ada = world.person("Ada")
     page = world.new_page(java_script_enabled=False)
     page.goto(url)
@@ -301,7 +301,7 @@ def test_a_program_is_asked_for_once_and_ended_in_the_settings(world: World, url
     section = settings(client, "Programs")
     expect(section.get_by_text("read your chats")).to_be_visible()
     section.get_by_role("button", name="End access of Board").click()
-    expect(section.get_by_text("Board has no access any more.")).to_be_visible()
+    expect(section.get_by_text("Board no longer has access.")).to_be_visible()
 
     page.goto(url)
     expect(page.get_by_role("heading", level=1)).to_have_text("Allow Board?")

@@ -5,14 +5,14 @@ import re
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.e2e.web.conftest import PASSWORD, World, settings, sign_in, top_of, wait_for
+from tests.e2e.web.frames import two_frames
+from tests.e2e.web.world import PASSWORD, World, settings, sign_in, top_of, wait_for
 
 BEGINNING = "This is where your chat begins."
-# The browser tells of the scrolling first, and of the new size after it.
-RESIZED = """async (area, height) => {
+# The browser reports the scrolling first, and the new size after it.
+RESIZED = """(area, height) => {
     area.parentElement.style.maxHeight = height;
     area.scrollTop -= 5;
-    await new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
 }"""
 
 
@@ -129,7 +129,7 @@ def test_typing_is_shown_and_ends(world: World) -> None:
     expect(presence).to_have_text(re.compile("last seen"), timeout=4_000)
 
 
-def test_presence_tells_who_is_here_and_when_they_were(world: World) -> None:
+def test_presence_says_who_is_online_and_when_others_were_last_seen(world: World) -> None:
     ada, ben, _ = world.pair()
     ada.open().talk_to(ben)
     presence = ada.page.locator(".presence")
@@ -153,7 +153,7 @@ def test_last_seen_moves_on_by_itself(world: World) -> None:
     expect(presence).to_have_text(re.compile("last seen [23] min ago"))
 
 
-def test_who_scrolls_up_just_as_something_changes_is_not_taken_back(world: World) -> None:
+def test_scrolling_up_while_something_changes_does_not_jump_back(world: World) -> None:
     ada, ben, chat = world.pair()
     for number in range(40):
         ada.post(chat, f"message {number}")  # her own are not new, so the page opens at the end
@@ -176,6 +176,7 @@ def test_the_end_stays_in_sight_when_the_window_changes_while_it_scrolls(world: 
     ada.open().talk_to(ben)
     for height in ("400px", "500px", "200px"):
         ada.page.locator(".scroll").evaluate(RESIZED, height)
+        two_frames(ada.page)
         expect(ada.message("message 29")).to_be_in_viewport(ratio=1)
         expect(ada.page.locator(".jump")).to_be_hidden()
 

@@ -5,7 +5,7 @@ import re
 
 from playwright.sync_api import Dialog, Page, expect
 
-from tests.e2e.web.conftest import Person, World, sign_in
+from tests.e2e.web.world import Person, World, sign_in
 
 DAY = 86_400_000
 

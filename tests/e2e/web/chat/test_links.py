@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web.conftest import World
+from tests.e2e.web.world import World
 
 WIKI = "https://en.wikipedia.org/wiki/Parley_(disambiguation)"
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import CDPSession, Locator, Page, Route, expect
 
-from tests.e2e.web.conftest import Person, Wire, World, sign_in, top_of, wait_for
+from tests.e2e.web.wire import Wire
+from tests.e2e.web.world import Person, World, sign_in, top_of, wait_for
 
 MESSAGES = 3000
 CHATS = 1000

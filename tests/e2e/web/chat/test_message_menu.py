@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web.conftest import PHONE, Person, World
+from tests.e2e.web.world import PHONE, Person, World
 
 
 def options(page: Page) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.web.chat.test_tabs import open_everywhere
-from tests.e2e.web.conftest import World, settings, wait_for
+from tests.e2e.web.world import World, settings, wait_for
 
 BROWSER = """(() => {
     // What a browser would show is in `notices`. After `look(false)`, nobody looks at the page.
@@ -132,7 +132,7 @@ def test_who_wrote_and_what_is_shown_until_it_is_read(world: World) -> None:
     expect_notices(page)
 
 
-def test_what_a_message_says_is_left_out_where_pushes_leave_it_out(world: World) -> None:
+def test_notifications_leave_the_text_out_where_pushes_do(world: World) -> None:
     ada, ben, chat = world.pair()
     ada.api("PATCH", "/v1/users/me", {"push_previews": False})
     page = ada.open(watched(world, permission="granted")).page
@@ -170,7 +170,7 @@ def test_one_tab_tells_and_only_while_nobody_looks_at_any(world: World) -> None:
     expect_notices(second, (ben.name, "after the first tab"))
 
 
-def test_what_came_during_a_pause_is_one_notification(world: World) -> None:
+def test_messages_during_a_pause_are_one_notification(world: World) -> None:
     ada, ben, chat = world.pair()
     page = ada.open(watched(world)).page
     turn_on(page)

@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Route, expect
 
-from tests.e2e.web.conftest import World
+from tests.e2e.web.world import World
 
 ELSEWHERE = "https://pictures.example"
 
 
-def test_nothing_is_loaded_from_elsewhere_whatever_a_stranger_is_and_writes(world: World) -> None:
+def test_names_and_texts_of_strangers_load_nothing_from_elsewhere(world: World) -> None:
     ada, ben, chat = world.strangers()
 
     def with_picture(route: Route) -> None:
@@ -58,7 +58,7 @@ def test_the_browser_refuses_a_picture_from_elsewhere(world: World) -> None:
     world.problems.clear()  # the browser tells of what it refused
 
 
-def test_who_has_not_answered_is_not_seen_and_a_fourth_message_is_refused(world: World) -> None:
+def test_before_an_answer_presence_is_hidden_and_a_fourth_message_is_refused(world: World) -> None:
     ada, ben, _ = world.strangers()
     ben.open().talk_to(ada)
     ada.open().talk_to(ben)

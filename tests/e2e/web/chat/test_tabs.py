@@ -5,7 +5,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.e2e.web.conftest import Person, World, settings, sign_in, wait_for
+from tests.e2e.web.world import Person, World, settings, sign_in, wait_for
 
 
 def open_everywhere(world: World, person: Person, context: BrowserContext) -> Page:
@@ -174,7 +174,7 @@ def test_a_failed_refresh_of_a_sick_server_ends_nothing(world: World) -> None:
     expect(page.locator(".chat-row")).to_contain_text(ben.name, timeout=40_000)
 
 
-def test_somebody_else_who_signs_in_for_all_tabs_takes_them_over(world: World) -> None:
+def test_signing_in_for_all_tabs_switches_all_tabs_to_that_user(world: World) -> None:
     """Two tabs at the sign-in page that do not hear of each other in time."""
     ada, ben, _ = world.pair()
     context = world.new_context()

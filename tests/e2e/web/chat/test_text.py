@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web.conftest import World, settings, sign_in
+from tests.e2e.web.world import World, settings, sign_in
 
 HALF = "\\ud83d"
 """Half of an emoji, as JavaScript writes it: no text of any language has it alone."""
@@ -133,7 +133,7 @@ def test_no_file_cuts_text_by_code_units(world: World) -> None:
         assert not re.search(r"maxlength|\.substr|charAt\(|charCodeAt", source), name
 
 
-def test_marks_in_a_heap_stay_in_their_bubble(world: World) -> None:
+def test_many_combining_marks_stay_in_their_bubble(world: World) -> None:
     ada, ben, chat = world.pair()
     heap = "Z" + "\u0335\u0310\u0301" * 60
     ben.post(chat, "above")

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.e2e.web.conftest import PHONE, World
+from tests.e2e.web.world import PHONE, World
 
 
 def test_back_closes_the_settings_and_stays_in_the_chat(world: World) -> None:

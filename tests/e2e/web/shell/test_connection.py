@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Error, expect
 
-from tests.e2e.web.conftest import World, wait_for
+from tests.e2e.web.world import World, wait_for
 
 
 def test_a_dropped_connection_comes_back_and_catches_up(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.cloud import Cloud
-from tests.e2e.web.axe import Auditor
+from tests.e2e.web.audit.axe import Auditor
 
 PAGES = ("", "quickstart.html", "errors.html", "openapi.html", "asyncapi.html")
 

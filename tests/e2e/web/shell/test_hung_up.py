@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.web.conftest import PASSWORD, World
+from tests.e2e.web.world import PASSWORD, World
 
 CHANGED = {"current_password": PASSWORD, "new_password": f"{PASSWORD}!"}
 
@@ -60,7 +60,7 @@ def test_a_page_that_was_too_fast_waits_as_told(world: World) -> None:
     assert ada.wire.opened == opened + 1
 
 
-def test_a_page_that_gave_way_comes_back_when_somebody_asks(world: World) -> None:
+def test_a_page_that_gave_up_its_connection_connects_again_on_request(world: World) -> None:
     ada = world.person("Ada").open(own_clock=True)
     opened = ada.wire.opened
 

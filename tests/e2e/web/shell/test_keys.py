@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.web.conftest import PASSWORD, World, settings
+from tests.e2e.web.world import PASSWORD, World, settings
 
 SAYS_SO = {"isComposing": True, "keyCode": 13}
 BY_CODE = {"isComposing": False, "keyCode": 229}  # Safari, after the word has ended

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.web.conftest import PASSWORD, PHONE, World, settings, sign_in
+from tests.e2e.web.world import PASSWORD, PHONE, World, settings, sign_in
 
 
 def test_a_wrong_password_is_shown_as_a_sentence(world: World) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
-from local.web import WEB, Site, build
+from local.web.site import WEB, Site, build
 from tests.cloud import Cloud
-from tests.e2e.web.conftest import CHROMIUM, World, sign_in
+from tests.e2e.web.conftest import CHROMIUM
 from tests.e2e.web.hosting import Host, hosting
+from tests.e2e.web.world import World, sign_in
 
 SLOW = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
 """400 kbit/s and 400 ms."""

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Playwright, Route, expect
 
-from local.web import WEB
-from tests.e2e.web.conftest import CHROMIUM, Person, World, sign_in
+from local.web.site import WEB
+from tests.e2e.web.conftest import CHROMIUM
+from tests.e2e.web.world import Person, World, sign_in
 
 FULL = """(() => {
     const full = () => { throw new DOMException("Quota exceeded.", "QuotaExceededError") };

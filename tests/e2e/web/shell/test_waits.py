@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
-from tests.e2e.web.conftest import PASSWORD, World, settings, sign_in, wait_for
+from tests.e2e.web.world import PASSWORD, World, settings, sign_in, wait_for
 
 TOO_MANY = {"code": "rate_limited", "detail": "Too many requests. Try again in 90 seconds."}
 

@@ -1,0 +1,1 @@
+"""Round trips on the wire."""

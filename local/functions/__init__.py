@@ -1,0 +1,1 @@
+"""Runs the app's Lambda functions, and calls them as AWS does."""

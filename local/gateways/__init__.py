@@ -1,0 +1,1 @@
+"""What API Gateway does: HTTP, sockets, and the management API for sockets."""

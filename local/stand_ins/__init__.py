@@ -1,0 +1,1 @@
+"""Stand in for services outside: FCM, SES and Google."""

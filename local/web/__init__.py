@@ -1,0 +1,1 @@
+"""Builds and serves the web client and the documents."""
