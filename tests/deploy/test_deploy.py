@@ -12,7 +12,8 @@ from chalicelib.broker.pushes import PUSH_QUEUES
 from chalicelib.config import SettingsInvalid
 from chalicelib.identity import Identity
 from infra.deploy import __main__ as commands
-from infra.deploy import chalice, deploy
+from infra.deploy.commands import deploy
+from infra.deploy.functions import chalice
 from infra.gateway import BINARY_TYPES, RESPONSES
 from tests.deploy.aws.account import (
     ACCOUNT,

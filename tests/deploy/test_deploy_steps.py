@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from infra.deploy import deploy, first, maintenance, place
+from infra.deploy import place
+from infra.deploy.commands import deploy
 from infra.deploy.errors import Stopped
+from infra.deploy.functions import first, maintenance
 from tests.deploy.aws.account import (
     FIRST_USER,
     FUNCTIONS,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from infra.deploy import logs
 from infra.deploy.errors import Stopped
+from infra.deploy.functions import logs
 from tests.deploy.aws.account import (
     FUNCTIONS,
     Checkout,
@@ -25,7 +25,7 @@ class TestDestroy:
             ["destroy dev"],
             ["destroy dev", "data", ""],
         ):
-            with pytest.raises(Stopped, match=r"Not confirmed|Nobody is there"):
+            with pytest.raises(Stopped, match=r"Not confirmed|Run it in a terminal"):
                 Operator(deployed, *answers).destroy()
         assert len(client("lambda").list_functions()["Functions"]) == len(FUNCTIONS)
 

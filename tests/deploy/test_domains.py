@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.deploy.domains import CustomDomains
 from infra.deploy.errors import Stopped
+from infra.deploy.gateway.domains import CustomDomains
 from tests.deploy.aws.account import (
     ACCOUNT,
     REGION,
@@ -129,7 +129,7 @@ def test_a_stage_in_use_keeps_its_addresses_until_dns_knows_the_names(
     def look(*_: Any, **__: Any) -> None:
         raise Stopped("looked")
 
-    monkeypatch.setattr("infra.deploy.logs.ensure", look)
+    monkeypatch.setattr("infra.deploy.functions.logs.ensure", look)
     with pytest.raises(Stopped, match="looked"):
         Operator(deployed, stage=with_names()).deploy(fcm=None)
     assert mapped("api.example.org") == [(rest_api(), "api")]  # before any function names it

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from infra.deploy import functions, maintenance
+from infra.deploy.commands.rollback import Rollback
 from infra.deploy.errors import Stopped
-from infra.deploy.releases import KEPT, Releases
-from infra.deploy.rollback import Rollback
+from infra.deploy.functions import deployed, maintenance
+from infra.deploy.functions.releases import KEPT, Releases
 from tests.deploy.aws.account import (
     FUNCTIONS,
     PROJECT,
@@ -193,7 +193,7 @@ def test_a_rollback_that_ended_early_is_finished_by_the_next(
     after: After, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkout, made = after(3)
-    put, count = functions.put, 0
+    put, count = deployed.put, 0
 
     def dies(*args: Any, **given: Any) -> None:
         nonlocal count
@@ -203,7 +203,7 @@ def test_a_rollback_that_ended_early_is_finished_by_the_next(
         put(*args, **given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(functions, "put", dies)
+        patch.setattr(deployed, "put", dies)
         with pytest.raises(Stopped, match="enough"):
             rollback(checkout)
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from infra.deploy.commands.rotate import Rotate
 from infra.deploy.errors import Stopped
-from infra.deploy.rotate import Rotate
 from tests.deploy.aws.account import (
     FUNCTIONS,
     Checkout,

@@ -52,15 +52,15 @@ def test_services_keep_what_chalice_local_needs(start: Start) -> None:
     assert not (services.state / "services.env").exists()
 
 
-def test_chalice_local_serves_http_as_the_readme_says(start: Start) -> None:
-    """The line of the README, with the state folder and the port of this test."""
+def test_chalice_local_serves_http_as_the_guide_says(start: Start) -> None:
+    """The line of CONTRIBUTING, with the state folder and the port of this test."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     services = start("--http-port", str(port), command="services", app=ROOT)
     eventually(lambda: "Ctrl-C stops" in services.output, START_SECONDS)
     url = f"http://127.0.0.1:{port}"
-    (line,) = re.findall(r"in another terminal: (.*)", (ROOT / "README.md").read_text())
-    # What this test does not read from the README it reads from the terminal.
+    (line,) = re.findall(r"in another terminal: (.*)", (ROOT / "CONTRIBUTING.md").read_text())
+    # What this test does not read from CONTRIBUTING it reads from the terminal.
     assert f"local --no-autoreload --port {port}" in services.output
     command = line.replace(".local/services.env", str(services.state / "services.env"))
     chalice = subprocess.Popen(
