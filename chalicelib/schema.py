@@ -21,6 +21,7 @@ from chalicelib.broker.users import BrokerUsers
 from chalicelib.config import Settings, SettingsInvalid
 from chalicelib.drivers.postgres import SESSION
 from chalicelib.errors import Unavailable
+from chalicelib.errors.counted import unavailable
 from chalicelib.messages.models import UNANSWERED
 from chalicelib.messages.store import StoreUnfit
 from chalicelib.messages.store.mongo.fitness import require_fit
@@ -132,12 +133,12 @@ def _alone(url: str) -> Iterator[psycopg.Connection[Any]]:
     try:
         opened = psycopg.connect(url, connect_timeout=3, prepare_threshold=None)
     except psycopg.OperationalError as error:
-        raise Unavailable("postgres") from error
+        raise unavailable("postgres") from error
     with opened as connection:
         connection.execute(_UNHURRIED)
         while not _locked(connection):
             if time.monotonic() > deadline:
-                raise Unavailable("postgres")
+                raise unavailable("postgres")
             time.sleep(0.2)
         yield connection
 

@@ -20,7 +20,7 @@ from psycopg.types.string import TextLoader
 
 from chalicelib import deadline
 from chalicelib.clock import Now
-from chalicelib.errors import Unavailable
+from chalicelib.errors.counted import unavailable
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class _Cursor(psycopg.Cursor[T]):
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         if deadline.passed():
-            raise Unavailable("postgres")
+            raise unavailable("postgres")
         try:
             return super().execute(query, params, **options)
         except psycopg.Error as error:
@@ -186,7 +186,7 @@ class Postgres:
     @contextmanager
     def _live(self) -> Iterator[_Connection]:
         if deadline.passed():
-            raise Unavailable("postgres")
+            raise unavailable("postgres")
         self._turn.acquire()
         try:
             if self._connection is not None and not self._alive(self._connection):
@@ -203,12 +203,12 @@ class Postgres:
             psycopg.errors.ReadOnlySqlTransaction,  # a former primary, after a failover
         ) as error:
             self.close()
-            raise Unavailable("postgres") from error
+            raise unavailable("postgres") from error
         except psycopg.errors.FeatureNotSupported as error:
             if not _outdated(error):
                 raise
             self.close()  # in a transaction, which only the client can repeat
-            raise Unavailable("postgres") from error
+            raise unavailable("postgres") from error
         finally:
             self._used_at = time.time()
             if not self._transactions:

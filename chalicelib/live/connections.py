@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import redis
 
-from chalicelib import metrics
 from chalicelib.config import Settings
 from chalicelib.drivers.redis import Call, Scripts, guarded
-from chalicelib.errors import RateLimited, Unauthorized
+from chalicelib.errors import Unauthorized
+from chalicelib.errors.counted import rate_limited
 from chalicelib.identity import Identity
 from chalicelib.limits.admission import admitting
 from chalicelib.limits.buckets import judge, of_caller
@@ -116,8 +116,7 @@ class Connections:
         state, taken = (answers[0][0], answers[0][1:]) if answers else (None, [])
         if state != "0":
             if float(wait) > 0:
-                metrics.count("RateLimited")
-                raise RateLimited(math.ceil(float(wait)))
+                raise rate_limited(math.ceil(float(wait)))
             judge([(own, taken)])
         return Caller(
             user_id=user_id,
