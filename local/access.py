@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import app  # so that every route, action and event is known
-from chalicelib.edge.rest import ENDPOINTS
+from chalicelib.edge.endpoints import ENDPOINTS
 from chalicelib.edge.ws import ACTIONS, CONNECT
 from chalicelib.live.events import EVENTS, Kind
 from chalicelib.oauth.registration import SERVICE_SCOPES, USER_SCOPES

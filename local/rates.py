@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import app  # so that every route and action is known
-from chalicelib.edge.rest import ENDPOINTS
+from chalicelib.edge.endpoints import ENDPOINTS
 from chalicelib.edge.ws import ACTIONS, CONNECT
 from chalicelib.limits.table import KINDS, TABLE, Bucket
 

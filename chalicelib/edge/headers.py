@@ -1,6 +1,7 @@
 """Headers of every answer: what browsers may do with it, and which origins may read it."""
 
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 
 PRIVATE = {
     "Cache-Control": "no-store",
@@ -55,6 +56,16 @@ def common(issuer: str) -> dict[str, str]:
     if not issuer.startswith("https://"):
         return PRIVATE
     return {**PRIVATE, "Strict-Transport-Security": f"max-age={TWO_YEARS}"}
+
+
+def of_problem(status: int, retry_after: int | None, issuer: str) -> dict[str, str]:
+    """The headers of an error. `retry_after` is in seconds."""
+    told = {**common(issuer), "Content-Type": "application/problem+json"}
+    if status == HTTPStatus.UNAUTHORIZED:
+        told["WWW-Authenticate"] = bearer(issuer)
+    if retry_after is not None:
+        told["Retry-After"] = str(retry_after)
+    return told
 
 
 def cors(origins: Sequence[str], origin: str) -> dict[str, str]:

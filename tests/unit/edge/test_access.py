@@ -1,6 +1,6 @@
 """The page of who may do what is what the code declares."""
 
-from chalicelib.edge.rest import ENDPOINTS
+from chalicelib.edge.endpoints import ENDPOINTS
 from chalicelib.edge.ws import ACTIONS, CONNECT
 from chalicelib.live.events import EVENTS
 from chalicelib.oauth.registration import INTROSPECT, SERVICE_SCOPES, USER_SCOPES

@@ -6,7 +6,7 @@ import pytest
 
 import app  # noqa: F401  so that every route and action is known
 from chalicelib.config import SettingsInvalid
-from chalicelib.edge.rest import ENDPOINTS
+from chalicelib.edge.endpoints import ENDPOINTS
 from chalicelib.edge.ws import ACTIONS, CONNECT
 from chalicelib.errors import RateLimited
 from chalicelib.limits.buckets import Held, held, judge, network, sizes
