@@ -10,7 +10,8 @@ from typing import Any
 
 import app  # so that every route, action and event is known
 from chalicelib.edge.endpoints import ENDPOINTS
-from chalicelib.edge.ws import ACTIONS, CONNECT
+from chalicelib.edge.frames import ACTIONS
+from chalicelib.edge.ws import CONNECT
 from chalicelib.live.events import EVENTS, Kind
 from chalicelib.oauth.registration import SERVICE_SCOPES, USER_SCOPES
 from chalicelib.scopes import SCOPES, SIGN_IN

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import app  # so that every route and action is known
 from chalicelib.edge.endpoints import ENDPOINTS
-from chalicelib.edge.ws import ACTIONS, CONNECT
+from chalicelib.edge.frames import ACTIONS
+from chalicelib.edge.ws import CONNECT
 from chalicelib.limits.table import KINDS, TABLE, Bucket
 
 PATH = Path(__file__).parent.parent / "docs" / "rate-limits.md"

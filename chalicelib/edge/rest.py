@@ -1,42 +1,19 @@
-"""REST views: `endpoint` registers a view. For each request it admits the caller, reads the input,
-calls the view, and turns errors into answers."""
+"""REST views: `endpoint` registers a view, and `Call` handles each request to it."""
 
 import functools
-import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any, get_type_hints
 
 from chalice import Blueprint, Response
-from pydantic_core import to_json
 
-from chalicelib.deps import deps
-from chalicelib.edge import endpoints, headers
-from chalicelib.edge.cors import allowed_origins
+from chalicelib.edge import endpoints
+from chalicelib.edge.call import Call
 from chalicelib.edge.endpoints import Answer as Answer
 from chalicelib.edge.endpoints import Endpoint, Readers
 from chalicelib.edge.endpoints import Reply as Reply
 from chalicelib.edge.invocation import invocation
-from chalicelib.edge.problems import issuer, problem, usual_headers
-from chalicelib.edge.requests import (
-    body_of,
-    brings_token,
-    client_of,
-    path_value,
-    query_of,
-    sent_by,
-)
-from chalicelib.errors import (
-    AppError,
-    RateLimited,
-    ScopeMissing,
-    Unauthorized,
-    UnsupportedMediaType,
-)
+from chalicelib.errors import AppError
 from chalicelib.ids import new_id
-from chalicelib.limits.table import TABLE, Quota, Use, fields_of
-
-log = logging.getLogger(__name__)
 
 View = Callable[..., Any]
 
@@ -91,132 +68,8 @@ def _serve(bp: Blueprint, one: Endpoint) -> None:
         request = bp.current_request
         request_id = request.context.get("requestId") or new_id()
         with invocation(request.lambda_context, request_id):
-            return _Call(one, request, request_id, parameters).answer()
+            return Call(one, request, request_id, parameters).answer()
 
     methods = ["GET", "HEAD"] if one.open else [one.method]
     named = endpoints.by_name(answer, one.path_parameters)
     bp.route(one.path, methods=methods, content_types=[], name=one.view.__name__)(named)
-
-
-class _Call:
-    """One request to an endpoint."""
-
-    def __init__(
-        self, one: Endpoint, request: Any, request_id: str, parameters: dict[str, str]
-    ) -> None:
-        self._endpoint = one
-        self._request = request
-        self._id = request_id
-        self._parameters = parameters
-        self._authorization: str = request.headers.get("authorization", "")
-        self._quotas: Sequence[Quota] = ()
-
-    def answer(self) -> Response:
-        """What the view answers, or why it does not. Raises nothing."""
-        one = self._endpoint
-        try:
-            response = self._answered(one.view(**self._admit(), **self._read()))
-        except RateLimited as error:
-            response = self._refused(error)
-            response.headers.update(error.fields)
-            self._quotas = ()
-        except AppError as error:
-            response = self._refused(error)
-        except Exception:
-            log.exception("request failed", extra={"route": f"{one.method} {one.path}"})
-            response = self._refused(AppError())
-        response.headers.update(fields_of(self._quotas))
-        if one.page is None:
-            response.headers.update(self._cors())
-        return response
-
-    def _admit(self) -> dict[str, Any]:
-        """Find out who calls, if the view asks for it, and count the call. The caller as an
-        argument of the view, with `sent` where that may hold the access token."""
-        one, found = self._endpoint, dict[str, Any]()
-        use = Use(
-            limit=one.limit,
-            address=client_of(self._request).address,
-            target=self._parameters.get("chat_id", "").lower(),
-        )
-        if one.scope is None:
-            if TABLE[one.limit].address and not TABLE[one.limit].inside:
-                self._quotas = deps.throttle.anonymous(use)
-            return found
-        unread: UnsupportedMediaType | None = None
-        if "sent" in one.hints:
-            try:
-                found["sent"] = sent_by(self._request)
-                self._authorization = found["sent"].token
-            except UnsupportedMediaType as error:  # the header may hold a token
-                unread = error
-        name = "program" if "program" in one.hints else "identity"
-        admits = deps.programs if name == "program" else deps.auth
-        found[name], self._quotas = admits.admit(self._authorization, use)
-        if one.scope not in found[name].scopes:
-            raise ScopeMissing(one.scope)
-        if unread is not None:
-            raise unread
-        return found
-
-    def _read(self) -> dict[str, Any]:
-        """The other arguments of the view."""
-        one, request = self._endpoint, self._request
-        found = {
-            name: path_value(adapter, self._parameters[name])
-            for name, adapter in one.adapters.items()
-        }
-        if "query" in one.hints:
-            found["query"] = query_of(one.hints["query"], request)
-        if "body" in one.hints:
-            found["body"] = body_of(one.hints["body"], request)
-        if "sent" in one.hints and one.scope is None:
-            found["sent"] = sent_by(request)
-        if "client" in one.hints:
-            found["client"] = client_of(request)
-        return found
-
-    def _answered(self, result: Any) -> Response:
-        response = answered(result, self._endpoint.statuses[0], self._id)
-        if self._endpoint.public:
-            response.headers["Cache-Control"] = f"public, max-age={headers.PUBLIC_SECONDS}"
-        return response
-
-    def _refused(self, error: AppError) -> Response:
-        one = self._endpoint
-        response = problem(error, self._id, one.told(error) if one.told else {})
-        if isinstance(error, ScopeMissing):
-            challenge = headers.bearer(issuer(), "insufficient_scope", error.scope)
-            response.headers["WWW-Authenticate"] = challenge
-        elif one.scope and type(error) is Unauthorized and brings_token(self._authorization):
-            response.headers["WWW-Authenticate"] = headers.bearer(issuer(), "invalid_token")
-        if one.told is not None:
-            response.headers["Content-Type"] = "application/json"
-        if one.page is not None:
-            shown = one.page(str(error))
-            response.body = shown.body
-            response.headers.update(shown.headers)
-        return response
-
-    def _cors(self) -> dict[str, str]:
-        origin = self._request.headers.get("origin", "")
-        settings = vars(deps).get("settings")  # None if they cannot be read
-        with suppress(AppError):  # without these headers a browser keeps the answer to itself
-            origins = allowed_origins(self._endpoint.readers, settings, origin)
-            return headers.cors(origins, origin)
-        return {}
-
-
-def answered(result: Any, status: int, request_id: str) -> Response:
-    """What a view returned, as a response."""
-    if isinstance(result, Answer):
-        body = result.body if isinstance(result.body, str) else to_json(result.body).decode()
-        sent = {**usual_headers(request_id), **result.headers}
-        if result.cookies:
-            sent["Set-Cookie"] = list(result.cookies)
-        return Response(body, status_code=result.status, headers=sent)
-    if isinstance(result, Reply):
-        result, status = result.body, result.status
-    if result is None:
-        return Response("", status_code=204, headers=usual_headers(request_id))
-    return Response(to_json(result).decode(), status_code=status, headers=usual_headers(request_id))

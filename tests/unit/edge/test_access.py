@@ -1,7 +1,8 @@
 """The page of who may do what is what the code declares."""
 
 from chalicelib.edge.endpoints import ENDPOINTS
-from chalicelib.edge.ws import ACTIONS, CONNECT
+from chalicelib.edge.frames import ACTIONS
+from chalicelib.edge.ws import CONNECT
 from chalicelib.live.events import EVENTS
 from chalicelib.oauth.registration import INTROSPECT, SERVICE_SCOPES, USER_SCOPES
 from chalicelib.scopes import IDENTITY, SCOPES

@@ -9,7 +9,8 @@ import app as application
 from chalicelib.auth.sessions.models import Jwks
 from chalicelib.config import SettingsInvalid
 from chalicelib.deps import deps
-from chalicelib.edge import headers, rest
+from chalicelib.edge import headers
+from chalicelib.edge.call import answered as answered_with
 from chalicelib.edge.endpoints import ENDPOINTS
 from chalicelib.edge.forms import FORM
 from chalicelib.errors import Unauthorized, Unavailable
@@ -108,7 +109,7 @@ class TestSecurity:
     def test_one_without_a_body_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         given(monkeypatch)
 
-        answered = rest.answered(None, 204, "r1").headers
+        answered = answered_with(None, 204, "r1").headers
 
         assert headers.PRIVATE.items() <= answered.items()
 

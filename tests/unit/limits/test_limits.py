@@ -7,7 +7,8 @@ import pytest
 import app  # noqa: F401  so that every route and action is known
 from chalicelib.config import SettingsInvalid
 from chalicelib.edge.endpoints import ENDPOINTS
-from chalicelib.edge.ws import ACTIONS, CONNECT
+from chalicelib.edge.frames import ACTIONS
+from chalicelib.edge.ws import CONNECT
 from chalicelib.errors import RateLimited
 from chalicelib.limits.buckets import Held, held, judge, network, sizes
 from chalicelib.limits.table import TABLE, Bucket, Quota, fields_of, table
