@@ -47,6 +47,6 @@ class MessagesDeps(AuthDeps):
             self.settings,
             connections=self.connections,
             gateway=self.gateway,
-            store=self.later(MessagesDeps.message_store),
-            auth=self.later(MessagesDeps.auth),
+            acquainted=lambda user_id, others: self.message_store.acquainted(user_id, others),
+            still_valid=self.auth.still_valid,
         )

@@ -6,6 +6,7 @@ from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 from pydantic import Field
 from pydantic_core import to_json
 
+from chalicelib.identity import Identity
 from chalicelib.wire import Model
 
 M = TypeVar("M", bound=Model)
@@ -32,6 +33,17 @@ class Socket(NamedTuple):
         """How Redis keeps it among its user's: "<connection> <session>,<client>,<scope>,…"."""
         grant = [self.session_id, self.client_id or "", *sorted(self.scopes)]
         return f"{self.connection_id} {','.join(grant).rstrip(',')}"
+
+    @classmethod
+    def of(cls, identity: Identity, connection_id: str | None = None) -> Self:
+        """The socket that somebody calls on, or the one of this id that they open."""
+        return cls(
+            identity.user_id,
+            connection_id or identity.connection_id or "",
+            identity.session_id,
+            identity.client_id,
+            identity.scopes,
+        )
 
     @classmethod
     def read(cls, user_id: str, entry: str, *, young: bool = False) -> Self:
