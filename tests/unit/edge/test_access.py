@@ -6,7 +6,7 @@ from chalicelib.edge.ws import CONNECT
 from chalicelib.live.events import EVENTS
 from chalicelib.oauth.registration import INTROSPECT, SERVICE_SCOPES, USER_SCOPES
 from chalicelib.scopes import IDENTITY, SCOPES
-from local import access
+from docs.generators import access
 
 
 def test_the_committed_page_is_current() -> None:

@@ -12,7 +12,7 @@ from chalicelib.edge.ws import CONNECT
 from chalicelib.errors import RateLimited
 from chalicelib.limits.buckets import Held, held, judge, network, sizes
 from chalicelib.limits.table import TABLE, Bucket, Quota, fields_of, table
-from local import rates
+from docs.generators import rates
 from tests.unit.settings import settings
 
 SECOND = 1_000_000

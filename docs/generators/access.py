@@ -1,7 +1,7 @@
 """Who may do what, made from the scopes that routes, actions, `$connect` and events name and that
 roles have.
 
-`python -m local.access` writes docs/access.md.
+`python -m docs.generators.access` writes docs/access.md.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from chalicelib.live.events import EVENTS, Kind
 from chalicelib.oauth.registration import SERVICE_SCOPES, USER_SCOPES
 from chalicelib.scopes import SCOPES, SIGN_IN
 
-PATH = Path(__file__).parent.parent / "docs" / "access.md"
+PATH = Path(__file__).parent.parent / "access.md"
 YES, NO, UNKNOWN, REFUSED = "yes", "no", "401 unauthorized", "403 forbidden"
 PROGRAMS = {"granted": frozenset(USER_SCOPES), "openid": frozenset({"openid"})}
 HELD = {**SCOPES, **PROGRAMS, "sign-in page": frozenset({SIGN_IN})}
@@ -28,9 +28,9 @@ _INTRODUCTION = """\
 # Access
 
 Who may use each route, open a socket, use each action and get each event, and how others are
-answered. `python -m local.access` makes this page from the scopes that these name and those that
-[roles](../chalicelib/scopes.py) have. A test compares it with the code. Other tests make every
-call and cause every event as each kind of caller.
+answered. `python -m docs.generators.access` makes this page from the scopes that these name and
+those that [roles](../chalicelib/scopes.py) have. A test compares it with the code. Other tests make
+every call and cause every event as each kind of caller.
 
 *granted* is a program with every scope that a user can grant. *openid* is a program that may only
 learn who the user is; a token that was narrowed when it was refreshed is treated in the same way.

@@ -1,6 +1,6 @@
 """The table of rates for people to read, with the routes and actions of each class.
 
-`python -m local.rates` writes docs/rate-limits.md.
+`python -m docs.generators.rates` writes docs/rate-limits.md.
 """
 
 from collections.abc import Iterator
@@ -12,15 +12,16 @@ from chalicelib.edge.frames import ACTIONS
 from chalicelib.edge.ws import CONNECT
 from chalicelib.limits.table import KINDS, TABLE, Bucket
 
-PATH = Path(__file__).parent.parent / "docs" / "rate-limits.md"
+PATH = Path(__file__).parent.parent / "rate-limits.md"
 APP = app.app
 
 _INTRODUCTION = """\
 # Rate limits
 
-Made by `python -m local.rates` from [limits/table.py](../chalicelib/limits/table.py). Each route,
-each action and `$connect` has a class there; a test compares the two. `RATE_LIMITS` changes single
-buckets of a stage, as JSON: `{"register": {"address": [100, 900]}}`.
+`python -m docs.generators.rates` makes this page from
+[limits/table.py](../chalicelib/limits/table.py). Each route, each action and `$connect` has a class
+there; a test compares the two. `RATE_LIMITS` changes single buckets of a stage, as JSON:
+`{"register": {"address": [100, 900]}}`.
 
 "100 / 5 s" is a token bucket: 100 at once, and an empty one is full again after 5 seconds. Each
 request takes one token of every bucket that its class has for the caller, or of none: a refusal
