@@ -23,7 +23,6 @@ from chalicelib.drivers.postgres import SESSION
 from chalicelib.errors import Unavailable
 from chalicelib.errors.counted import unavailable
 from chalicelib.messages.models import UNANSWERED
-from chalicelib.messages.store import StoreUnfit
 from chalicelib.messages.store.mongo.fitness import require_fit
 from chalicelib.messages.store.mongo.messages import MongoMessages
 
@@ -151,7 +150,7 @@ def _locked(connection: psycopg.Connection[Any]) -> bool:
 if __name__ == "__main__":
     try:
         apply(Settings.load())
-    except (SettingsInvalid, StoreUnfit) as error:
+    except SettingsInvalid as error:
         sys.exit(str(error))
     except Unavailable as error:
         sys.exit(f"No answer in time from: {error.dependency}")
