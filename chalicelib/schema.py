@@ -19,7 +19,7 @@ from chalicelib import roles
 from chalicelib.broker import topology
 from chalicelib.broker.users import BrokerUsers
 from chalicelib.config import Settings, SettingsInvalid
-from chalicelib.drivers.postgres import SESSION
+from chalicelib.drivers.postgres_connection import SESSION
 from chalicelib.errors import Unavailable
 from chalicelib.errors.counted import unavailable
 from chalicelib.messages.models import UNANSWERED

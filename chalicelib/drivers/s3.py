@@ -5,7 +5,8 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import IO
 
-from chalicelib.drivers.http import Answer, KeptConnections, Upload
+from chalicelib.drivers.http import KeptConnections
+from chalicelib.drivers.http_connection import Answer, Upload
 from chalicelib.drivers.sigv4 import Signer
 from chalicelib.errors import Unavailable
 from chalicelib.errors.counted import unavailable

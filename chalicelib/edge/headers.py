@@ -52,7 +52,7 @@ def bearer(issuer: str, error: str = "", scope: str = "") -> str:
 
 
 def common(issuer: str) -> dict[str, str]:
-    """PRIVATE, and with HTTPS that browsers are to insist on it (RFC 6797)."""
+    """PRIVATE. With HTTPS, browsers must use HTTPS from then on (RFC 6797)."""
     if not issuer.startswith("https://"):
         return PRIVATE
     return {**PRIVATE, "Strict-Transport-Security": f"max-age={TWO_YEARS}"}
@@ -84,7 +84,7 @@ def cors(origins: Sequence[str], origin: str) -> dict[str, str]:
 
 
 def preflight(origins: Sequence[str], origin: str, methods: Iterable[str]) -> dict[str, str]:
-    """The same for the question that a browser asks first."""
+    """Answers a preflight: a browser asks what a page may send."""
     allowed = cors(origins, origin)
     if "Access-Control-Allow-Origin" not in allowed:
         return allowed

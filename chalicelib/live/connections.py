@@ -1,8 +1,7 @@
-"""Who has which sockets open, who owes an acknowledgement, who watches whose presence.
+"""Which sockets are open, and who sends the frames that come on them.
 
-Everything here expires or is rebuilt when clients reconnect. A user's keys share a hash tag, so
-each of the scripts stays on one slot of a Redis Cluster. All times are by the clock of Redis: those
-of functions may differ by minutes.
+Everything that is kept here expires, or is written again when clients reconnect. All times are by
+the clock of Redis: the clocks of functions may differ by minutes.
 """
 
 import json
@@ -54,8 +53,8 @@ class Connections(Acknowledgements, Watching):
         self._callers: dict[str, tuple[str, str, str]] = {}
 
     def open(self, identity: Identity, connection_id: str) -> list[Socket]:
-        """Record a socket; answers the user's others, oldest first. Sockets of programs are kept
-        apart: these make nobody online, and hold back no push."""
+        """Record a socket. Answers the other sockets of the user, oldest first. Sockets of programs
+        are kept apart: a user with no others is offline, and gets pushes."""
         socket = Socket.of(identity, connection_id)
         who = {
             "user_id": identity.user_id,
@@ -112,8 +111,9 @@ class Connections(Acknowledgements, Watching):
         )
 
     def refused(self, connection_id: str) -> bool:
-        """Count a frame that a limit refused. Answers whether there have been too many, and the
-        caller has to close the socket: one frame is answered so, the next one after a while."""
+        """Count a frame that a limit refused. Answers whether the caller has to close the socket,
+        because there have been too many. Of the frames that follow, one in CLOSING_SECONDS gets
+        this answer."""
         bucket = self._settings.limits["refused"].buckets["socket"]
         sizes = [bucket.interval, bucket.size, CLOSING_SECONDS]
         return bool(self._scripts.run(Call(lua.REFUSE, [keys.connection(connection_id)], sizes)))
@@ -124,9 +124,9 @@ class Connections(Acknowledgements, Watching):
         self._callers[connection_id] = caller
 
     def renew(self, identity: Identity) -> list[str] | None:
-        """Note that the user was seen now, and keep the socket's record. Answers whom to watch
-        again, if that is due. None: the socket was dropped, or Redis lost it from its user's list,
-        so that no event reaches it."""
+        """Note that the user was seen now, and keep the socket's record. Answers the users to watch
+        again, if that is due. None: the socket was dropped, or Redis lost it from the list of its
+        user. Then no event reaches it."""
         socket = Socket.of(identity)
         kept: list[str | int] = [socket.entry, LIFETIME, YOUNG_SECONDS, SEEN_SECONDS]
         record = [keys.connection(socket.connection_id)]
@@ -141,8 +141,8 @@ class Connections(Acknowledgements, Watching):
         return json.loads(found[0]) if found[0] else []
 
     def forget(self, connection_id: str) -> tuple[str, datetime | None] | None:
-        """Drop a socket that closed: (its user, when they left if they left with it), None if
-        unknown."""
+        """Drop a socket that closed. Answers its user, and the time if it was the user's last one;
+        None if the socket is unknown."""
         with guarded():
             found: list[Any] = self._redis.hmget(
                 keys.connection(connection_id), ["user_id", "session_id", "client_id", "scopes"]
@@ -155,8 +155,8 @@ class Connections(Acknowledgements, Watching):
         return user_id, left.get(user_id)
 
     def drop(self, sockets: Collection[Socket]) -> dict[str, datetime]:
-        """Drop sockets that are gone or revoked: their next frame is refused. Answers whose last
-        ones they were, and when they left."""
+        """Drop sockets that are closed or revoked: their next frame is refused. Answers the users
+        whose last sockets these were, with the time."""
         return self.expel("", sockets, [])[0]
 
     def expel(

@@ -90,13 +90,13 @@ class Gateway(Posts):
         self._send(self._connections.of(user_ids, delivered=delivered), event, skip)
 
     def tell_presence(self, changes: Mapping[str, datetime | None]) -> None:
-        """Tell those who watch these users when each left, or (None) that each came; best
+        """Tell the watchers of these users when each left, or (None) that each came. Best
         effort."""
         self._tell_presence(changes, _deadline())
 
     def hang_up(self, sockets: Collection[Socket], why: Event) -> None:
-        """Tell sockets why they close, and close them; best effort. One that cannot be told in time
-        is closed untold."""
+        """Tell sockets why they close, and close them. Best effort: a socket that cannot be told in
+        time is closed all the same."""
         told_by, closed_by = time.monotonic() + within(TELL_SECONDS), _deadline()
 
         def end(socket: Socket) -> None:

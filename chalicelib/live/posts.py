@@ -10,7 +10,8 @@ from urllib.parse import quote, urlsplit
 
 from chalicelib import metrics
 from chalicelib.config import Settings
-from chalicelib.drivers.http import Answer, KeptConnections
+from chalicelib.drivers.http import KeptConnections
+from chalicelib.drivers.http_connection import Answer
 
 log = logging.getLogger(__name__)
 

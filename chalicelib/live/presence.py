@@ -1,4 +1,4 @@
-"""Sockets come and go: who is online, and who sees that."""
+"""Sockets open and close: who is online, and who may see it."""
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -36,7 +36,7 @@ class Presence:
         self._still_valid = still_valid
 
     def connected(self, identity: Identity, connection_id: str) -> None:
-        """Record a socket. Raises Unauthorized when its session was revoked meanwhile."""
+        """Record a socket. Raises Unauthorized if its session was revoked in the meantime."""
         try:
             others = self._connections.open(identity, connection_id)
             # A revoke that ran before the record was written cannot have deleted it: look again.
