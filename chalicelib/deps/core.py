@@ -26,7 +26,8 @@ class CoreDeps:
         call builds it.
 
         Pass this where a part is not needed for every event. Then an event that does not use the
-        part does not load its SDK. A fake that a test puts into `vars(deps)` is found, too.
+        part does not load its SDK. A fake that a test puts into `vars(deps)` is found, too. Where
+        only one method of the part is needed, pass a lambda that calls the method.
         """
         found = cast(cached_property[T], made)
         return lambda: found.__get__(self)
