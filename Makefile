@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PYTHON ?= python3
-CODE := app.py chalicelib infra local bench tests
+CODE := app.py chalicelib infra local bench tests docs
 # The tests start hundreds of Python processes. Without bytecode, each would compile all its imports.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -52,9 +52,9 @@ format: develop ## format the code as `make check` wants it
 
 .PHONY: docs
 docs: develop ## build the documents that come from the code, and their pages in build/docs
-	@$(BIN)/python -m local.access
-	@$(BIN)/python -m local.rates
-	@$(BIN)/python -m local.reference build/docs $(if $(API),--server "$(API)") $(if $(SOCKET),--socket "$(SOCKET)")
+	@$(BIN)/python -m docs.generators.access
+	@$(BIN)/python -m docs.generators.rates
+	@$(BIN)/python -m docs.generators.reference build/docs $(if $(API),--server "$(API)") $(if $(SOCKET),--socket "$(SOCKET)")
 
 .PHONY: lint-infra
 lint-infra: develop

@@ -11,7 +11,7 @@ from chalicelib.auth import routes as auth_routes
 from chalicelib.auth.google import routes as google_routes
 from chalicelib.auth.passkeys import routes as passkey_routes
 from chalicelib.auth.sessions import jobs as auth_jobs
-from chalicelib.edge import meta, rest, ws
+from chalicelib.edge import cors, frames, meta, ws
 from chalicelib.exports import jobs as exports_jobs
 from chalicelib.exports import routes as exports_routes
 from chalicelib.mail import jobs as mail_jobs
@@ -53,9 +53,9 @@ for module in (
     maintenance,
 ):
     app.register_blueprint(module.bp)
-app.register_blueprint(rest.preflights())
+app.register_blueprint(cors.preflights())
 
-ws.add_actions(messages_actions.ACTIONS)
+frames.add_actions(messages_actions.ACTIONS)
 
 
 @app.on_ws_connect()

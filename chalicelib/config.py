@@ -22,7 +22,8 @@ from chalicelib.limits.table import Changes, Limit, table
 
 
 class SettingsInvalid(Exception):
-    """Settings are missing or malformed; says which, never their values."""
+    """Settings are missing or malformed, or name a server that cannot do what it has to. Says
+    which, never their values."""
 
 
 class NotGiven(SecretStr):

@@ -17,7 +17,6 @@ from chalicelib.domain_events.models import TYPES, ConsumerName
 from chalicelib.edge.invocation import InvocationFailed, invocation
 from chalicelib.edge.readiness import readiness
 from chalicelib.errors import Unavailable, UserNotFound
-from chalicelib.messages.store import StoreUnfit
 from chalicelib.oauth.clients.registration import NewClient
 from chalicelib.scopes import Role
 from chalicelib.text.sentences import problems, wrong
@@ -84,7 +83,7 @@ def maintain(event: Any, context: Any) -> dict[str, Any]:
                 ": ".join(filter(None, (one["field"], one["message"]))) for one in problems(error)
             )
             raise MaintenanceFailed(f"This is not a task: {found}") from None
-        except (SettingsInvalid, StoreUnfit, UserNotFound) as error:
+        except (SettingsInvalid, UserNotFound) as error:
             raise MaintenanceFailed(str(error)) from None
         except Unavailable as error:
             raise MaintenanceFailed(f"No answer in time from: {error.dependency}") from None

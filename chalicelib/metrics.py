@@ -25,13 +25,14 @@ Name = Literal[
     "RateLimited",
 ]
 """MessagesStored: new messages. LeftPending: sends whose delivery was left to the job.
-PostsThrottled: frames that API Gateway refused with 429, also when tried again. OutboxAge: of the
+PostsThrottled: frames that API Gateway refused with 429, after all tries. OutboxAge: the age of the
 oldest message that a run of the job found, 0 if there was none. EventsAge: the same for events for
 other services. Redelivered: messages that the job delivered. OverduePushed: messages pushed because
-a socket swallowed them. PushesSent: to devices, taken by FCM. PushesRetried, PushesBuried: records
-put off, and laid aside. TokensForgotten: devices that FCM no longer knows. MailsSent: mails that
-SES took. MailsGivenUp: those it never did. ExportsMade, ExportsGivenUp: archives of what is held
-about a user. RateLimited: requests and frames that were refused for their rate."""
+a socket did not acknowledge them. PushesSent: to devices, accepted by FCM. PushesRetried,
+PushesBuried: records that are tried again later, and those that became dead letters.
+TokensForgotten: devices that FCM no longer knows. MailsSent: mails that SES accepted. MailsGivenUp:
+mails that it never accepted. ExportsMade, ExportsGivenUp: archives of a user's data. RateLimited:
+requests and frames that a limit refused."""
 
 _SECONDS = {"OutboxAge", "EventsAge"}
 _UNAVAILABLE = "DependencyUnavailable"
@@ -49,7 +50,7 @@ def count(name: Name, value: float = 1) -> None:
 
 
 def unavailable(dependency: str) -> None:
-    """Note that a server behind us did not answer."""
+    """Note that a server behind the API did not answer."""
     _missed.append(dependency)
 
 

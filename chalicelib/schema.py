@@ -19,10 +19,10 @@ from chalicelib import roles
 from chalicelib.broker import topology
 from chalicelib.broker.users import BrokerUsers
 from chalicelib.config import Settings, SettingsInvalid
-from chalicelib.drivers.postgres import SESSION
+from chalicelib.drivers.postgres_connection import SESSION
 from chalicelib.errors import Unavailable
+from chalicelib.errors.counted import unavailable
 from chalicelib.messages.models import UNANSWERED
-from chalicelib.messages.store import StoreUnfit
 from chalicelib.messages.store.mongo.fitness import require_fit
 from chalicelib.messages.store.mongo.messages import MongoMessages
 
@@ -132,12 +132,12 @@ def _alone(url: str) -> Iterator[psycopg.Connection[Any]]:
     try:
         opened = psycopg.connect(url, connect_timeout=3, prepare_threshold=None)
     except psycopg.OperationalError as error:
-        raise Unavailable("postgres") from error
+        raise unavailable("postgres") from error
     with opened as connection:
         connection.execute(_UNHURRIED)
         while not _locked(connection):
             if time.monotonic() > deadline:
-                raise Unavailable("postgres")
+                raise unavailable("postgres")
             time.sleep(0.2)
         yield connection
 
@@ -150,7 +150,7 @@ def _locked(connection: psycopg.Connection[Any]) -> bool:
 if __name__ == "__main__":
     try:
         apply(Settings.load())
-    except (SettingsInvalid, StoreUnfit) as error:
+    except SettingsInvalid as error:
         sys.exit(str(error))
     except Unavailable as error:
         sys.exit(f"No answer in time from: {error.dependency}")

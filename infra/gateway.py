@@ -2,7 +2,6 @@
 answers of the gateway itself. The local gateway does the same."""
 
 import json
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from chalicelib.edge import headers
@@ -17,7 +16,7 @@ from chalicelib.errors import (
     Unavailable,
     UnknownRoute,
     UnsupportedMediaType,
-    link,
+    document,
 )
 
 BINARY_TYPES = ["*/*"]
@@ -36,29 +35,15 @@ class Refusal(NamedTuple):
     def document(self, request_id: str, issuer: str) -> dict[str, Any]:
         """The body."""
         wait = {} if self.retry_after is None else {"retry_after": self.retry_after}
-        return {
-            "type": link(self.code, issuer),
-            "title": self.code.replace("_", " ").capitalize(),
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-            **wait,
-            "request_id": request_id,
-        }
+        return document(self.code, self.status, self.detail, wait, request_id, issuer)
 
     def headers(self, request_id: str, issuer: str) -> dict[str, str]:
-        """The headers. Every origin may read them: they hold no personal data."""
-        told = {
-            **headers.common(issuer),
+        """The headers. Every origin may read them: they hold nothing of anybody's."""
+        return {
+            **headers.of_problem(self.status, self.retry_after, issuer),
             **headers.cors(["*"], ""),
-            "Content-Type": "application/problem+json",
             "x-request-id": request_id,
         }
-        if self.status == HTTPStatus.UNAUTHORIZED:
-            told["WWW-Authenticate"] = headers.bearer(issuer)
-        if self.retry_after is not None:
-            told["Retry-After"] = str(self.retry_after)
-        return told
 
 
 def _as(error: type[AppError], status: int = 0, detail: str = "", **more: int) -> Refusal:

@@ -13,7 +13,8 @@ from chalicelib.broker.topology import DEAD, EVENTS, RETRY, RETRY_SECONDS
 from chalicelib.domain_events.models import TYPES
 from chalicelib.domain_events.outbox import Outbox, Waiting
 from chalicelib.drivers.amqp import Outgoing
-from chalicelib.errors import NotAnswered, Unavailable
+from chalicelib.errors import NotAnswered
+from chalicelib.errors.counted import unavailable
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import (
     ChangePage,
@@ -237,7 +238,7 @@ class FakeMessageStore(MessageStore):
     def _called(self, method: str) -> threading.Lock:
         self.calls.append(method)
         if method in self.fail_on:
-            raise Unavailable("fake")
+            raise unavailable("fake")
         return self._lock
 
     def _find(self, chat_id: str, member: str) -> _FakeChat | None:
@@ -285,7 +286,7 @@ class FakeBroker(Broker):
 
     def ping(self) -> None:
         if self.sick:
-            raise Unavailable("rabbitmq")
+            raise unavailable("rabbitmq")
 
     def _send(self, messages: list[Outgoing]) -> None:
         if messages:
@@ -330,7 +331,7 @@ class FakeOutbox(Outbox):
 
     def claim(self, limit: int) -> list[Waiting]:
         if self.sick:
-            raise Unavailable("postgres")
+            raise unavailable("postgres")
         return self.waiting[:limit]
 
     def remove(self, ids: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ from chalicelib.errors import (
     Unavailable,
     UserNotFound,
 )
+from chalicelib.errors.counted import unavailable
 from chalicelib.identity import Identity, Source
 from chalicelib.ids import new_id
 from chalicelib.users.models import Profile
@@ -219,7 +220,7 @@ class Accounts:
             )
             if ended is not None:
                 return self._auth.close(identity.user_id, ended, "password_changed")
-        raise Unavailable("postgres")
+        raise unavailable("postgres")
 
     def delete(self, identity: Identity, proof: PasswordProof) -> None:
         """Delete the account and end its sessions. Messages stay, as from a deleted user;
@@ -245,7 +246,7 @@ class Accounts:
                 finally:  # only the answer may be lost, and then a repeat is refused
                     self._forget_presence(identity.user_id)
                 return
-        raise Unavailable("postgres")
+        raise unavailable("postgres")
 
     def confirm(self, identity: Identity, proof: PasswordProof) -> None:
         """Raises InvalidCredentials unless it is the caller's password, RateLimited, and what
@@ -265,7 +266,7 @@ class Accounts:
                 asked = True
             if act(found.hash):
                 return
-        raise Unavailable("postgres")
+        raise unavailable("postgres")
 
     def recognise(self, user: Profile, device_key: str | None) -> None:
         """Know a device that has signed in, by both names of the account: until it is verified,

@@ -16,6 +16,7 @@ from chalicelib.broker.topology import DEAD, EVENTS, RETRY, RETRY_SECONDS, decla
 from chalicelib.deadline import within
 from chalicelib.drivers.amqp import SECONDS, Incoming, Link, Outgoing, TopologyMissing, cause_of
 from chalicelib.errors import Unavailable
+from chalicelib.errors.counted import unavailable
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Broker:
         Raises Unavailable also if the queue of a service refuses one."""
         prepared = self.prepare(events)
         if prepared.messages and not self._finish(prepared, [], SECONDS):
-            raise Unavailable("rabbitmq")
+            raise unavailable("rabbitmq")
 
     def prepare(self, events: Iterable[CloudEvent]) -> Begun:
         """Events for other services that `finish` sends, in one write with its pushes."""
@@ -177,7 +178,7 @@ class Broker:
             return Redriven(moved, link.size(DEAD, time.monotonic() + SECONDS))
         except (AMQPError, OSError) as error:
             log.warning("redrive broke off", extra={"moved": moved, "cause": cause_of(error)})
-            raise Unavailable("rabbitmq") from error
+            raise unavailable("rabbitmq") from error
         finally:
             link.close()
 
@@ -215,7 +216,7 @@ class Broker:
 
     def _ask(self, ask: "Callable[[Link, float], None]", seconds: float = SECONDS) -> None:
         if _within(REST_SECONDS, self._rests_since):
-            raise Unavailable("rabbitmq")
+            raise unavailable("rabbitmq")
         started = time.monotonic()
         deadline = started + within(seconds)
         try:
@@ -233,7 +234,7 @@ class Broker:
             if time.monotonic() - started > SLOW_SECONDS:
                 self._rests_since = time.time()
             log.warning("rabbitmq cannot be used", extra={"cause": cause_of(error)})
-            raise Unavailable("rabbitmq") from error
+            raise unavailable("rabbitmq") from error
 
     def _ask_any(self, ask: "Callable[[Link, float], None]", deadline: float) -> None:
         if self._link is not None and not self._link.is_stale:

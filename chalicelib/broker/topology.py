@@ -9,7 +9,7 @@ from pika.exceptions import AMQPError
 
 from chalicelib.broker.pushes import PUSH_QUEUES
 from chalicelib.drivers.amqp import Link, cause_of
-from chalicelib.errors import Unavailable
+from chalicelib.errors.counted import unavailable
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def call(url: str, calls: Iterable[Declaration]) -> None:
         _call_all(url, calls, time.monotonic() + DECLARE_SECONDS)
     except (AMQPError, OSError) as error:
         log.warning("rabbitmq refused the topology", extra={"cause": cause_of(error)})
-        raise Unavailable("rabbitmq") from error
+        raise unavailable("rabbitmq") from error
 
 
 def topology() -> Iterator[Declaration]:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from chalicelib.config import SettingsInvalid
 from chalicelib.drivers.http import KeptConnections
-from chalicelib.errors import Unavailable
+from chalicelib.errors.counted import unavailable
 from chalicelib.logins import is_login, login
 
 log = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ class BrokerUsers:
             if self._send(http, password, "GET", "whoami")[0] == 200:
                 return password
         log.warning("rabbitmq refuses its administrator")
-        raise Unavailable("rabbitmq management")
+        raise unavailable("rabbitmq management")
 
     def _ask(
         self,
@@ -138,7 +138,7 @@ class BrokerUsers:
         status, answer = self._send(http, password, method, path, body)
         if not 200 <= status < 300 and not (may_be_missing and status == 404):
             log.warning("rabbitmq refuses", extra={"status": status, "cause": f"{method} {path}"})
-            raise Unavailable("rabbitmq management")
+            raise unavailable("rabbitmq management")
         return answer
 
     def _send(
@@ -154,7 +154,7 @@ class BrokerUsers:
         try:
             return http.ask(method, f"/api/{path}", headers, text)
         except OSError as error:
-            raise Unavailable("rabbitmq management") from error
+            raise unavailable("rabbitmq management") from error
 
 
 def _name(amqp_url: str) -> str:

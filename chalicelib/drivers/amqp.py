@@ -1,14 +1,12 @@
 """A connection to RabbitMQ that publishes with confirms and never waits without end."""
 
-import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from pika import BasicProperties, SelectConnection, URLParameters
+from pika import BasicProperties, URLParameters
 from pika.adapters.select_connection import IOLoop
-from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
 from pika.channel import Channel
 from pika.exceptions import (
     AMQPError,
@@ -16,15 +14,12 @@ from pika.exceptions import (
     ChannelClosedByClient,
     ConnectionClosedByClient,
 )
-from pika.heartbeat import HeartbeatChecker
 from pika.spec import Basic
+
+from chalicelib.drivers.amqp_connection import HEARTBEAT_SECONDS, Connection, Sockets
 
 SECONDS = 3.5
 """What one call may take in all, connecting included."""
-
-HEARTBEAT_SECONDS = 60
-"""RabbitMQ closes a connection on which nothing came for two to three times as long. Otherwise a
-function that is frozen or gone would hold it for ever (docs/decisions/0030)."""
 
 _NOT_FOUND = 404
 
@@ -63,57 +58,6 @@ class _Unroutable(Exception):
     """RabbitMQ has no queue for a message."""
 
 
-class _Silence(HeartbeatChecker):  # type: ignore[misc]
-    """Never checks between calls. pika's own check would see no traffic from the time when the
-    function was frozen, and give up a healthy connection."""
-
-    def _start_send_timer(self) -> None: ...
-
-    def _start_check_timer(self) -> None: ...
-
-
-class _Connection(SelectConnection):  # type: ignore[misc]
-    """A message leaves in one write, not in one for each of its frames; with `hold`, so do all
-    messages until `release`."""
-
-    _held: list[bytes] | None = None
-
-    def hold(self) -> None:
-        self._held = self._held or []
-
-    def release(self) -> None:
-        held, self._held = self._held, None
-        if held:
-            self._output_marshaled_frames(held)
-
-    def _create_heartbeat_checker(self) -> HeartbeatChecker:
-        return _Silence(self, HEARTBEAT_SECONDS)
-
-    def _output_marshaled_frames(self, marshaled_frames: Sequence[bytes]) -> None:
-        if self._held is None:
-            super()._output_marshaled_frames([b"".join(marshaled_frames)])
-        else:
-            self._held.extend(marshaled_frames)
-
-
-class _Sockets(SelectorIOServicesAdapter):  # type: ignore[misc]
-    """Keeps a handle on the socket, so that it can be closed without the broker's help."""
-
-    handle: socket.socket | None = None
-
-    def connect_socket(self, sock: socket.socket, resolved_addr: Any, on_done: Any) -> Any:
-        self.drop()
-        self.handle = sock.dup()
-        return super().connect_socket(sock, resolved_addr, on_done)
-
-    def drop(self) -> None:
-        if self.handle is not None:
-            with suppress(OSError):
-                self.handle.shutdown(socket.SHUT_RDWR)
-            self.handle.close()
-            self.handle = None
-
-
 class Link:
     """One connection with one confirming channel; every wait on it has a deadline.
 
@@ -128,8 +72,8 @@ class Link:
         self._parameters.socket_timeout = self._parameters.stack_timeout = SECONDS - 0.5
         self._loop = IOLoop()
         self._loop.activate_poller()
-        self._sockets = _Sockets(self._loop)
-        self._connection: _Connection | None = None
+        self._sockets = Sockets(self._loop)
+        self._connection: Connection | None = None
         self._channel: Channel | None = None
         self._failure: BaseException | None = None
         self._published = 0
@@ -145,7 +89,7 @@ class Link:
 
     def open(self, deadline: float) -> None:
         """Connect, open a channel and turn confirms on."""
-        connection = self._connection = _Connection(
+        connection = self._connection = Connection(
             self._parameters,
             on_open_error_callback=lambda _, error: self._fail(error),
             on_close_callback=lambda _, error: self._fail(error),

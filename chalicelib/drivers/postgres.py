@@ -1,6 +1,5 @@
 """One live connection to PostgreSQL: every wait has an end, a broken connection is replaced."""
 
-import logging
 import re
 import select
 import threading
@@ -10,83 +9,37 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Self, TypeVar, overload
 
 import psycopg
-from psycopg import postgres
-from psycopg.abc import PQGen
-from psycopg.adapt import Dumper
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import RowFactory, tuple_row
-from psycopg.types.string import TextLoader
 
 from chalicelib import deadline
-from chalicelib.clock import Now
-from chalicelib.errors import Unavailable
+from chalicelib.drivers.postgres_connection import (
+    SESSION,
+    WAIT_SECONDS,
+    Connection,
+    connect,
+    is_bounded,
+)
+from chalicelib.errors.counted import unavailable
 
-log = logging.getLogger(__name__)
-
-CONNECT_SECONDS = 3
-STATEMENT_SECONDS = 5
-# The server ends a slow statement first; this is for a server that has stopped answering.
-WAIT_SECONDS = 6.0
 PING_SECONDS = 2.0
 IDLE_SECONDS = 5
-
-SESSION = {
-    "timezone": "UTC",
-    "statement_timeout": f"{STATEMENT_SECONDS}s",
-    "lock_timeout": "4s",
-    "idle_in_transaction_session_timeout": f"{STATEMENT_SECONDS}s",
-    "client_connection_check_interval": "1s",
-    "tcp_keepalives_idle": "60",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
-    "tcp_user_timeout": "10000",
-}
-"""The server ends our sessions by these limits. So a function that vanishes, also in the middle of
-a transaction, holds no lock for longer than a request waits. See docs/decisions/0029."""
 
 _LOCAL = "; ".join(
     f"SET LOCAL {name} = '{SESSION[name]}'"
     for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 )
 
-# These find out that the network forgot a connection, before our own timeouts do.
-_TCP = {
-    "keepalives": 1,
-    "keepalives_idle": 30,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 5000,
-}
-
 _AT_REST = (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
 
 T = TypeVar("T")
-
-
-class _NowDumper(Dumper):
-    """PostgreSQL reads this word as the time when the transaction began."""
-
-    oid = postgres.types["timestamptz"].oid
-
-    def dump(self, obj: Now) -> bytes:
-        return b"now"
-
-
-class _Connection(psycopg.Connection[tuple[Any, ...]]):
-    """psycopg alone would wait for ever for a server that is frozen."""
-
-    wait_seconds = WAIT_SECONDS
-
-    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        return super().wait(gen, interval, timeout or deadline.within(self.wait_seconds))
 
 
 class _Cursor(psycopg.Cursor[T]):
     """Tries a statement once more over a new connection, where that can do no harm."""
 
     def __init__(
-        self, postgres: "Postgres", connection: _Connection, rows: RowFactory[T], *, again: bool
+        self, postgres: "Postgres", connection: Connection, rows: RowFactory[T], *, again: bool
     ) -> None:
         super().__init__(connection, row_factory=rows)
         self._postgres = postgres
@@ -94,7 +47,7 @@ class _Cursor(psycopg.Cursor[T]):
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         if deadline.passed():
-            raise Unavailable("postgres")
+            raise unavailable("postgres")
         try:
             return super().execute(query, params, **options)
         except psycopg.Error as error:
@@ -116,7 +69,7 @@ class Postgres:
     def __init__(self, url: str, *, pooled: bool = False) -> None:
         self._url = url
         self._pooled = pooled
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._turn = threading.RLock()
         self._kept = False  # since before the statement that is under way
         self._bounded = True  # by the server, whatever becomes of us
@@ -184,9 +137,9 @@ class Postgres:
         self._transactions -= 1
 
     @contextmanager
-    def _live(self) -> Iterator[_Connection]:
+    def _live(self) -> Iterator[Connection]:
         if deadline.passed():
-            raise Unavailable("postgres")
+            raise unavailable("postgres")
         self._turn.acquire()
         try:
             if self._connection is not None and not self._alive(self._connection):
@@ -195,7 +148,7 @@ class Postgres:
             if self._connection is None:
                 if self._transactions:
                     raise psycopg.OperationalError("a transaction ends with its connection")
-                self._connection = self._connect()
+                self._connection = self._connected()
             yield self._connection
         except (
             psycopg.OperationalError,
@@ -203,12 +156,12 @@ class Postgres:
             psycopg.errors.ReadOnlySqlTransaction,  # a former primary, after a failover
         ) as error:
             self.close()
-            raise Unavailable("postgres") from error
+            raise unavailable("postgres") from error
         except psycopg.errors.FeatureNotSupported as error:
             if not _outdated(error):
                 raise
             self.close()  # in a transaction, which only the client can repeat
-            raise Unavailable("postgres") from error
+            raise unavailable("postgres") from error
         finally:
             self._used_at = time.time()
             if not self._transactions:
@@ -221,7 +174,7 @@ class Postgres:
         if connection is not None and connection.pgconn.transaction_status not in _AT_REST:
             self.close()
 
-    def _replaced(self, error: psycopg.Error, again: bool) -> _Connection | None:
+    def _replaced(self, error: psycopg.Error, again: bool) -> Connection | None:
         """A new connection, if a statement that failed in this way may be tried again on it."""
         if self._transactions or not self._kept or deadline.passed():
             return None
@@ -233,10 +186,10 @@ class Postgres:
             return None
         self._kept = False
         self.close()
-        self._connection = self._connect()
+        self._connection = self._connected()
         return self._connection
 
-    def _alive(self, connection: _Connection) -> bool:
+    def _alive(self, connection: Connection) -> bool:
         if connection.closed:
             return False
         if self._transactions:
@@ -251,35 +204,11 @@ class Postgres:
             return False
         return True
 
-    def _connect(self) -> _Connection:
-        # Two seconds are the least that PostgreSQL's library knows.
-        seconds = max(2, int(deadline.within(CONNECT_SECONDS)))
-        given: dict[str, Any] = {**_TCP, "connect_timeout": seconds}
+    def _connected(self) -> Connection:
+        connection = connect(self._url, pooled=self._pooled)
         if self._pooled:
-            connection = _Connection.connect(
-                self._url, autocommit=True, prepare_threshold=None, **given
-            )
-        else:
-            options = conninfo_to_dict(self._url).get("options") or ""
-            held = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
-            connection = _Connection.connect(
-                self._url, autocommit=True, options=f"{options} {held}", **given
-            )
-        connection.adapters.register_loader("uuid", TextLoader)
-        connection.adapters.register_dumper(Now, _NowDumper)
-        if self._pooled:
-            self._bounded = _is_bounded(connection)
+            self._bounded = is_bounded(connection)
         return connection
-
-
-def _is_bounded(connection: _Connection) -> bool:
-    """Whether the role has its settings. Without them each transaction sets its limits itself, at
-    the cost of one more round trip."""
-    row = connection.execute("SELECT current_setting('statement_timeout')").fetchone()
-    if row is not None and row[0] != "0":
-        return True
-    log.warning("the role in PostgreSQL has no limits: run the task migrate")
-    return False
 
 
 def _outdated(error: psycopg.Error) -> bool:

@@ -15,7 +15,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from chalicelib import deadline
-from chalicelib.errors import Unavailable
+from chalicelib.errors.counted import unavailable
 
 SECONDS = 1.0
 """For a connection, and for what is asked over it in one round trip, answers included."""
@@ -144,11 +144,11 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except OUTAGES as error:
-        raise Unavailable("redis") from error
+        raise unavailable("redis") from error
     except exceptions.ResponseError as error:
         if not _begins(error, REFUSALS):
             raise
-        raise Unavailable("redis") from error
+        raise unavailable("redis") from error
 
 
 class Call(NamedTuple):

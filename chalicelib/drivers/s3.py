@@ -5,9 +5,11 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import IO
 
-from chalicelib.drivers.http import Answer, KeptConnections, Upload
+from chalicelib.drivers.http import KeptConnections
+from chalicelib.drivers.http_connection import Answer, Upload
 from chalicelib.drivers.sigv4 import Signer
 from chalicelib.errors import Unavailable
+from chalicelib.errors.counted import unavailable
 
 WAIT_SECONDS = 10.0
 """For the server to take some more, and for its whole answer."""
@@ -65,7 +67,7 @@ class Bucket:
         if self._signer.corrected(answer.date, ahead) and answer.status == 403:
             answer = self._try(method, key, body, headers)
         if not 200 <= answer.status < 300 and (method, answer.status) != ("DELETE", 404):
-            raise Unavailable("s3")
+            raise unavailable("s3")
 
     def _try(
         self, method: str, key: str, body: bytes | Upload, headers: Mapping[str, str]
@@ -79,7 +81,7 @@ class Bucket:
                 method, path, {"host": self._host, **headers}, body, new=True
             )
         except OSError:
-            raise Unavailable("s3") from None  # the error may quote the URL
+            raise unavailable("s3") from None  # the error may quote the URL
         finally:
             self._http.close()
 

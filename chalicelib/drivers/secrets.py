@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from chalicelib.drivers.http import KeptConnections
 from chalicelib.drivers.sigv4 import Signer
-from chalicelib.errors import Unavailable
+from chalicelib.errors.counted import unavailable
 
 TRIES = 2
 PAUSE_SECONDS = 0.1
@@ -69,7 +69,7 @@ def _ask(body: bytes, url: str, signer: Signer) -> bytes:
                 raise SecretsUnreadable(f"Secrets Manager refuses: {reason or status}")
     finally:
         client.close()
-    raise Unavailable("secrets")
+    raise unavailable("secrets")
 
 
 def _reason(text: bytes) -> str:

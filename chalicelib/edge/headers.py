@@ -1,6 +1,7 @@
 """Headers of every answer: what browsers may do with it, and which origins may read it."""
 
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 
 PRIVATE = {
     "Cache-Control": "no-store",
@@ -51,10 +52,20 @@ def bearer(issuer: str, error: str = "", scope: str = "") -> str:
 
 
 def common(issuer: str) -> dict[str, str]:
-    """PRIVATE, and with HTTPS that browsers are to insist on it (RFC 6797)."""
+    """PRIVATE. With HTTPS, browsers must use HTTPS from then on (RFC 6797)."""
     if not issuer.startswith("https://"):
         return PRIVATE
     return {**PRIVATE, "Strict-Transport-Security": f"max-age={TWO_YEARS}"}
+
+
+def of_problem(status: int, retry_after: int | None, issuer: str) -> dict[str, str]:
+    """The headers of an error. `retry_after` is in seconds."""
+    told = {**common(issuer), "Content-Type": "application/problem+json"}
+    if status == HTTPStatus.UNAUTHORIZED:
+        told["WWW-Authenticate"] = bearer(issuer)
+    if retry_after is not None:
+        told["Retry-After"] = str(retry_after)
+    return told
 
 
 def cors(origins: Sequence[str], origin: str) -> dict[str, str]:
@@ -73,7 +84,7 @@ def cors(origins: Sequence[str], origin: str) -> dict[str, str]:
 
 
 def preflight(origins: Sequence[str], origin: str, methods: Iterable[str]) -> dict[str, str]:
-    """The same for the question that a browser asks first."""
+    """Answers a preflight: a browser asks what a page may send."""
     allowed = cors(origins, origin)
     if "Access-Control-Allow-Origin" not in allowed:
         return allowed

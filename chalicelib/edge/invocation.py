@@ -1,5 +1,5 @@
-"""Around each event: the log knows whose lines these are, what was counted is printed, and a
-failure says nothing that is secret."""
+"""Around each event: log lines have its ids, its metrics are printed, and a failure exposes no
+secret."""
 
 import logging
 import math
@@ -21,9 +21,8 @@ class InvocationFailed(Exception):
 
 @contextmanager
 def invocation(context: Any, request_id: str | None = None) -> Iterator[None]:
-    """Everything a function does for one event happens inside. `request_id` is API Gateway's,
-    where there is one, and has to be answered in time; else it is Lambda's. Raises
-    InvocationFailed alone."""
+    """Handle one event inside. With the `request_id` of API Gateway, the answer has to come in
+    time; without it, Lambda's id is used. Raises only InvocationFailed."""
     deadline.begin(_seconds(context, deadline.REQUEST_SECONDS if request_id else math.inf))
     logs.enter(
         request_id=request_id or getattr(context, "aws_request_id", None),

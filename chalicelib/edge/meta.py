@@ -1,4 +1,4 @@
-"""What the service says of itself: alive, ready, the documents of its API, and its errors."""
+"""Routes about the service itself: alive, ready, the documents of its API, and its errors."""
 
 import functools
 import time
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def kept(seconds: float) -> Callable[[Callable[[], T]], Callable[[], T]]:
-    """Have a function give its last answer again for so many seconds."""
+    """Have a function repeat its last answer for so many seconds."""
 
     def keep(ask: Callable[[], T]) -> Callable[[], T]:
         last: tuple[float, T] | None = None

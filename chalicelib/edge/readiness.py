@@ -1,4 +1,4 @@
-"""Whether the servers behind us answer."""
+"""Whether the servers behind the API answer."""
 
 import time
 from collections.abc import Callable

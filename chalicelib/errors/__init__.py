@@ -22,7 +22,7 @@ from chalicelib.errors.accounts import (
     UsernameRequired,
     UsernameTaken,
 )
-from chalicelib.errors.base import AppError, link
+from chalicelib.errors.base import AppError, document, link
 from chalicelib.errors.general import (
     BadRequest,
     Forbidden,
@@ -89,5 +89,6 @@ __all__ = [
     "UsernameRequired",
     "UsernameTaken",
     "ValidationFailed",
+    "document",
     "link",
 ]

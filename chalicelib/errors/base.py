@@ -1,5 +1,6 @@
 """The base of every error a client can see, and where each is explained."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 PATH = "/v1/errors"
@@ -25,6 +26,21 @@ class AppError(Exception):
     def to_wire(self) -> dict[str, Any]:
         """The error as a socket answer carries it: {code, message, ...details}."""
         return {"code": self.code, "message": str(self), **self.details}
+
+
+def document(
+    code: str, status: int, detail: str, members: Mapping[str, Any], request_id: str, issuer: str
+) -> dict[str, Any]:
+    """The body of a problem (RFC 9457). `members`: those that only some errors have."""
+    return {
+        "type": link(code, issuer),
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **members,
+        "request_id": request_id,
+    }
 
 
 def link(code: str, issuer: str) -> str:

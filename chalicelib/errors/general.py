@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from chalicelib import metrics
 from chalicelib.errors.base import AppError
 from chalicelib.text.sentences import wait
 
@@ -127,7 +126,6 @@ class RateLimited(AppError):
         self.fields = fields
 
 
-# Counted here, because this is the one place that all who find it out pass through.
 class Unavailable(AppError):
     """A server behind the API did not answer in time. With status 504, the whole function did not:
     the request may still have been carried out.
@@ -146,7 +144,6 @@ class Unavailable(AppError):
             retry_after=retry_after,
         )
         self.dependency = dependency
-        metrics.unavailable(dependency)
 
 
 class UnknownRoute(AppError):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from chalicelib import metrics
 from chalicelib.auth.models import PasswordProof
 from chalicelib.clock import NOW
-from chalicelib.errors import ExportNotFound, RateLimited, Unavailable, UserNotFound
+from chalicelib.errors import ExportNotFound, Unavailable, UserNotFound
+from chalicelib.errors.counted import rate_limited, unavailable
 from chalicelib.exports.archive import NotWritten
 from chalicelib.exports.models import EVERY, KEPT, LEASE, LINK, OPEN, Export, ExportLink, Task
 from chalicelib.identity import Identity
@@ -71,7 +72,7 @@ class Exports:
         Unavailable also where the stage has no bucket.
         """
         if not self._bucket.is_there:
-            raise Unavailable("s3")
+            raise unavailable("s3")
         self._confirm(identity, proof)
         key = f"exports/{secrets.token_urlsafe(32)}.zip"
         export = self._store.request(identity.user_id, new_id(), key, NOW)
@@ -79,7 +80,7 @@ class Exports:
             raise UserNotFound()
         if export.status == "ready":
             wait = export.created_at + EVERY - self._clock()
-            raise RateLimited(math.ceil(wait.total_seconds()))
+            raise rate_limited(math.ceil(wait.total_seconds()))
         return export
 
     def latest(self, identity: Identity) -> Export:

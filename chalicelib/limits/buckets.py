@@ -10,9 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from chalicelib import metrics
 from chalicelib.drivers.redis import Call
-from chalicelib.errors import RateLimited
+from chalicelib.errors.counted import rate_limited
 from chalicelib.limits.table import Bucket, Limit, Quota, Use, fields_of
 
 _LEVELS = """
@@ -131,8 +130,7 @@ def judge(taken: Sequence[tuple[Sequence[Held], Sequence[int]]]) -> list[Quota]:
         for one, until_full in zip(buckets, answer[1:], strict=True)
     ]
     if any(waits):
-        metrics.count("RateLimited")
-        raise RateLimited(math.ceil(max(waits) / 1_000_000), fields_of(quotas))
+        raise rate_limited(math.ceil(max(waits) / 1_000_000), fields_of(quotas))
     return quotas
 
 

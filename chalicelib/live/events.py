@@ -1,4 +1,4 @@
-"""What sockets are sent unasked, and which sockets may get it: the one table of events."""
+"""The table of events: what the server sends to sockets by itself, and which may get it."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
@@ -6,6 +6,7 @@ from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 from pydantic import Field
 from pydantic_core import to_json
 
+from chalicelib.identity import Identity
 from chalicelib.wire import Model
 
 M = TypeVar("M", bound=Model)
@@ -32,6 +33,17 @@ class Socket(NamedTuple):
         """How Redis keeps it among its user's: "<connection> <session>,<client>,<scope>,…"."""
         grant = [self.session_id, self.client_id or "", *sorted(self.scopes)]
         return f"{self.connection_id} {','.join(grant).rstrip(',')}"
+
+    @classmethod
+    def of(cls, identity: Identity, connection_id: str | None = None) -> Self:
+        """The socket that somebody calls on, or the one of this id that they open."""
+        return cls(
+            identity.user_id,
+            connection_id or identity.connection_id or "",
+            identity.session_id,
+            identity.client_id,
+            identity.scopes,
+        )
 
     @classmethod
     def read(cls, user_id: str, entry: str, *, young: bool = False) -> Self:
@@ -65,7 +77,8 @@ class Kind(Generic[M]):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event to be sent. There is none that is not in the table."""
+    """An event to send. Raises ValueError unless it is in the table, and TypeError for the data of
+    another event."""
 
     kind: Kind[Any]
     data: Model
@@ -86,7 +99,7 @@ EVENTS: dict[str, Kind[Any]] = {}
 def declare(
     name: str, model: type[M], *, scope: str | None, first_party: bool = False, tag: str = ""
 ) -> Kind[M]:
-    """Add a row to the table. Refuses a name that is taken."""
+    """Add a row to the table. Raises ValueError for a name that is taken."""
     if name in EVENTS:
         raise ValueError(f"event defined twice: {name}")
     kind = Kind(name, model, scope, first_party, tag)

@@ -1,41 +1,29 @@
-"""Frames to sockets: signed posts to API Gateway's @connections over kept connections."""
+"""Which sockets get an event, and which are closed."""
 
 import logging
-import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, urlsplit
 
-from chalicelib import metrics
 from chalicelib.config import Settings
 from chalicelib.deadline import within
-from chalicelib.drivers.http import Answer, KeptConnections
 from chalicelib.drivers.redis import Call
 from chalicelib.errors import Unavailable
 from chalicelib.live.events import UNKNOWN, EndedBy, Event, Socket, ended
 from chalicelib.live.models import PRESENCE, Owed, UserPresence
+from chalicelib.live.posts import CLOSED, Posts
 
 if TYPE_CHECKING:
     from chalicelib.live.connections import Connections
 
 log = logging.getLogger(__name__)
 
-PARALLEL = 16
 POSTS_SECONDS = 6.0
 """What all posts of an event may take, but for opening a connection. So a send is answered within
 API Gateway's 29 seconds, however many sockets hang."""
 TELL_SECONDS = 1.0
 """What it may take to tell sockets why they close, before they are closed all the same."""
-NOT_ASKED = 504
-BACKOFF_SECONDS = (0.1, 0.2, 0.4, 0.8)
-"""Waits between tries that are answered 429, at most: a random part of each is waited."""
-FULL_SECONDS = 30.0
-"""How long posts to a socket are tried only once, after all tries got 429."""
-MOST_FULL = 1000
 
 
 class Delivery(NamedTuple):
@@ -46,18 +34,12 @@ class Delivery(NamedTuple):
     failed: bool
 
 
-class Gateway:
-    """Sends events to the sockets that may get them, and closes sockets.
-
-    The boto3 client would do the same at many times the CPU (docs/decisions).
-    """
+class Gateway(Posts):
+    """Sends events to the sockets that may get them, and closes sockets."""
 
     def __init__(self, settings: Settings, *, connections: "Connections") -> None:
+        super().__init__(settings)
         self._connections = connections
-        self._path = urlsplit(settings.ws_endpoint_url).path.rstrip("/") + "/@connections/"
-        self._http = KeptConnections(settings.ws_endpoint_url)
-        self._signer = settings.signer("execute-api")
-        self._full: dict[str, float] = {}
 
     def deliver(
         self,
@@ -108,13 +90,13 @@ class Gateway:
         self._send(self._connections.of(user_ids, delivered=delivered), event, skip)
 
     def tell_presence(self, changes: Mapping[str, datetime | None]) -> None:
-        """Tell those who watch these users when each left, or (None) that each came; best
+        """Tell the watchers of these users when each left, or (None) that each came. Best
         effort."""
         self._tell_presence(changes, _deadline())
 
     def hang_up(self, sockets: Collection[Socket], why: Event) -> None:
-        """Tell sockets why they close, and close them; best effort. One that cannot be told in time
-        is closed untold."""
+        """Tell sockets why they close, and close them. Best effort: a socket that cannot be told in
+        time is closed all the same."""
         told_by, closed_by = time.monotonic() + within(TELL_SECONDS), _deadline()
 
         def end(socket: Socket) -> None:
@@ -184,7 +166,7 @@ class Gateway:
         # One that is young has not got its answer to $connect yet. What it misses now it gets by
         # the sync that it begins with, and owes an acknowledgement of.
         gone = {s for s, status in statuses.items() if status == 410 and not s.young}
-        failed = {s for s, status in statuses.items() if status not in _CLOSED}
+        failed = {s for s, status in statuses.items() if status not in CLOSED}
         if close_full:
             gone |= self._close_full([s for s in failed if statuses[s] == 429], ends)
         if gone:
@@ -195,7 +177,7 @@ class Gateway:
         """The sockets that could be closed: none while the rate of the account is used up."""
         ids = [socket.connection_id for socket in sockets]
         statuses = self._each(ids, "DELETE", b"", ends)
-        return {s for s, status in zip(sockets, statuses, strict=True) if status in _CLOSED}
+        return {s for s, status in zip(sockets, statuses, strict=True) if status in CLOSED}
 
     def _tell_presence(self, changes: Mapping[str, datetime | None], ends: float) -> None:
         if not changes:
@@ -217,94 +199,6 @@ class Gateway:
         ids = [socket.connection_id for socket in targets]
         statuses = self._each(ids, "POST", event.to_wire(), ends, patient=patient)
         return dict(zip(targets, statuses, strict=True))
-
-    def _each(
-        self,
-        connection_ids: Iterable[str],
-        method: str,
-        body: bytes,
-        ends: float,
-        *,
-        patient: bool = False,
-    ) -> list[int]:
-        """The status of each. `patient`: a post that is answered 429 is tried again."""
-        ids = list(connection_ids)
-        if len(ids) < 2:
-            return [self._call(method, one, body, ends, patient) for one in ids]
-
-        def call(one: str) -> int:
-            return self._call(method, one, body, ends, patient)
-
-        statuses = list(self._threads.map(call, ids))
-        if late := statuses.count(NOT_ASKED):
-            log.warning("sockets not asked in time", extra={"count": late, "method": method})
-        return statuses
-
-    @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(PARALLEL, thread_name_prefix="gateway")
-
-    def _call(
-        self, method: str, connection_id: str, body: bytes, ends: float, patient: bool
-    ) -> int:
-        """The status, 200 for any success; 503 when nobody answered, also the second time.
-
-        429 says that the account's rate is used up, or that the client reads nothing: API Gateway
-        does not say which. So it is worth some tries, but not for every event to that socket.
-        """
-        waits = list(BACKOFF_SECONDS) if patient and not self._is_full(connection_id) else []
-        status = self._try(method, connection_id, body, ends)
-        if status >= 500 and status != NOT_ASKED:
-            time.sleep(0.05)
-            status = self._try(method, connection_id, body, ends, new=True)
-        while status == 429 and waits:
-            wait = random.uniform(0, waits.pop(0))  # noqa: S311, no secret
-            if time.monotonic() + wait > ends:
-                break
-            time.sleep(wait)
-            status = self._try(method, connection_id, body, ends)
-        if status == 429:
-            metrics.count("PostsThrottled")
-        if patient:
-            self._note(connection_id, full=status == 429)
-        if status not in (*_CLOSED, NOT_ASKED):
-            log.warning("socket not reached", extra={"status": status, "method": method})
-        return status
-
-    def _try(
-        self, method: str, connection_id: str, body: bytes, ends: float, *, new: bool = False
-    ) -> int:
-        if time.monotonic() > ends:
-            return NOT_ASKED
-        path = self._path + quote(connection_id, safe="")
-        try:
-            ahead = self._signer.ahead
-            answer = self._ask(method, path, body, ends, new=new)
-            if answer.status == 403 and self._signer.corrected(answer.date, ahead):
-                answer = self._ask(method, path, body, ends)
-        except OSError:
-            return 503
-        return 200 if answer.status < 300 else answer.status
-
-    def _ask(
-        self, method: str, path: str, body: bytes, ends: float, *, new: bool = False
-    ) -> Answer:
-        headers = self._signer.headers(method, self._http.host, path, body)
-        return self._http.exchange(method, path, headers, body, new=new, ends=ends)
-
-    def _is_full(self, connection_id: str) -> bool:
-        return time.monotonic() < self._full.get(connection_id, 0)
-
-    def _note(self, connection_id: str, *, full: bool) -> None:
-        if not full:
-            self._full.pop(connection_id, None)
-        elif not self._is_full(connection_id):
-            if len(self._full) >= MOST_FULL:
-                self._full.clear()
-            self._full[connection_id] = time.monotonic() + FULL_SECONDS
-
-
-_CLOSED = (200, 410)
 
 
 def _deadline() -> float:

@@ -1,21 +1,18 @@
-"""Sockets come and go: who is online, and who sees that."""
+"""Sockets open and close: who is online, and who may see it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from chalicelib.config import Settings
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.identity import Identity
-from chalicelib.live.connections import socket_of
-from chalicelib.live.events import SURPLUS, UNKNOWN, ended
+from chalicelib.live.events import SURPLUS, UNKNOWN, Socket, ended
 from chalicelib.live.models import PresenceList, UserPresence
 
 if TYPE_CHECKING:
-    from chalicelib.auth.sessions.service import Auth
     from chalicelib.live.connections import Connections
     from chalicelib.live.gateway import Gateway
-    from chalicelib.messages.store import MessageStore
 
 
 class Presence:
@@ -27,21 +24,23 @@ class Presence:
         *,
         connections: "Connections",
         gateway: "Gateway",
-        store: "Callable[[], MessageStore]",
-        auth: "Callable[[], Auth]",
+        acquainted: Callable[[str, Collection[str]], Collection[str]],
+        still_valid: Callable[[Identity], bool],
     ) -> None:
+        """`acquainted`: those of some users who have an answered chat with a user. `still_valid`:
+        whether a session still stands; it may raise Unavailable."""
         self._sockets_per_session = settings.sockets_per_session
         self._connections = connections
         self._gateway = gateway
-        self._store = store
-        self._auth = auth
+        self._acquainted = acquainted
+        self._still_valid = still_valid
 
     def connected(self, identity: Identity, connection_id: str) -> None:
-        """Record a socket. Raises Unauthorized when its session was revoked meanwhile."""
+        """Record a socket. Raises Unauthorized if its session was revoked in the meantime."""
         try:
             others = self._connections.open(identity, connection_id)
             # A revoke that ran before the record was written cannot have deleted it: look again.
-            if not self._auth().still_valid(identity):
+            if not self._still_valid(identity):
                 raise Unauthorized()
             same = [socket for socket in others if socket.session_id == identity.session_id]
             surplus = same[: max(0, len(same) + 1 - self._sockets_per_session)]
@@ -68,7 +67,7 @@ class Presence:
 
         Leaves out users with whom the watcher has no chat in which both have written.
         """
-        known = self._store().acquainted(watcher.user_id, user_ids) if user_ids else set()
+        known = self._acquainted(watcher.user_id, user_ids) if user_ids else ()
         visible = [user_id for user_id in dict.fromkeys(user_ids) if user_id in known]
         found = self._connections.watch(watcher, visible)
         return PresenceList(
@@ -86,7 +85,7 @@ class Presence:
         """
         watching = self._connections.renew(pinger)
         if watching is None:
-            self._gateway.dismiss([socket_of(pinger)], UNKNOWN)
+            self._gateway.dismiss([Socket.of(pinger)], UNKNOWN)
             raise Unauthorized()
         if watching:
             self.watch(pinger, watching)
@@ -97,7 +96,7 @@ class Presence:
 
         A revoke may have died, or Redis not have answered, before it dropped the session's sockets.
         """
-        if not self._auth().still_valid(caller):
-            self._gateway.dismiss([socket_of(caller)], ended("revoked"))
+        if not self._still_valid(caller):
+            self._gateway.dismiss([Socket.of(caller)], ended("revoked"))
             raise Unauthorized()
         self.ping(caller)

@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 from chalicelib import metrics
 from chalicelib.config import Settings
-from chalicelib.drivers.http import Answer, KeptConnections
+from chalicelib.drivers.http import KeptConnections
+from chalicelib.drivers.http_connection import Answer
 from chalicelib.mail.models import Letter
 
 _PATH = "/v2/email/outbound-emails"

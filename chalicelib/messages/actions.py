@@ -1,7 +1,7 @@
 """What a frame can ask for. Each action has a REST twin where a client without sockets needs it."""
 
 from chalicelib.deps import deps
-from chalicelib.edge.ws import Action
+from chalicelib.edge.frames import Action
 from chalicelib.identity import Identity
 from chalicelib.live.models import PresenceList
 from chalicelib.messages.models import (

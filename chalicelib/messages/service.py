@@ -13,6 +13,7 @@ from chalicelib import metrics
 from chalicelib.config import Settings
 from chalicelib.deadline import within
 from chalicelib.errors import AppError, ChatNotFound, Unavailable, ValidationFailed
+from chalicelib.errors.counted import unavailable
 from chalicelib.identity import Identity
 from chalicelib.ids import direct_chat_id
 from chalicelib.live.models import Owed
@@ -159,7 +160,7 @@ class Messages:
             published = self._publisher.finish(message, absent - pushed, begun)
         try:
             if left:
-                raise Unavailable("gateway")
+                raise unavailable("gateway")
             self._store.settle(message, published=published)
         except Unavailable:
             self._connections.note_pushed([message.id], absent)

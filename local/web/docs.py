@@ -63,7 +63,7 @@ class Docs:
     async def _build(self) -> None:
         now = _last_change()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "local.reference", str(self._folder)),
+            *(sys.executable, "-m", "docs.generators.reference", str(self._folder)),
             *self._addresses,
             cwd=ROOT,
             stdin=asyncio.subprocess.DEVNULL,

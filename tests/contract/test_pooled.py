@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from chalicelib import schema
-from chalicelib.drivers import postgres as module
 from chalicelib.drivers.postgres import Postgres
+from chalicelib.drivers.postgres_connection import SESSION
 from tests.contract.again import run_again
 from tests.contract.pooler import POOLED, pooler
 
@@ -100,7 +100,7 @@ def test_g9_without_settings_of_the_role_a_transaction_is_bounded_by_its_own(
     with postgres.transaction(), postgres.cursor() as cursor:
         for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
             cursor.execute("SELECT current_setting(%s)", [name])
-            assert cursor.fetchone() == (module.SESSION[name],)
+            assert cursor.fetchone() == (SESSION[name],)
     assert "run the task migrate" in caplog.text
     for _ in range(10):
         with postgres.cursor() as cursor:
@@ -116,7 +116,7 @@ def test_g9_the_settings_of_the_role_hold_without_more(
     with pooler(postgres_url, tmp_path) as url:
         postgres = Postgres(url, pooled=True)
         with postgres.cursor() as cursor:
-            for name, value in module.SESSION.items():
+            for name, value in SESSION.items():
                 cursor.execute("SELECT current_setting(%s)", [name])
                 assert cursor.fetchone() == (value,)
         postgres.close()

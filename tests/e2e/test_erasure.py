@@ -14,7 +14,7 @@ import pymongo
 import pyotp
 import redis
 
-from chalicelib.live.connections import _last_seen
+from chalicelib.live.keys import last_seen
 from tests.client import PASSWORD, User
 from tests.cloud import Cloud
 from tests.e2e.auth.test_google import proof
@@ -125,7 +125,7 @@ def test_nothing_is_left_of_a_deleted_account_but_what_the_page_says(run: Run) -
         codes = await leave_traces(people, ana, mark, marks)
         at_s3 = await archived(people, ana, codes)
         marks["archive"] = at_s3.partition("exports/")[2].partition(".zip")[0]
-        seen = {**marks, "last seen": _last_seen(ana.id)}
+        seen = {**marks, "last seen": last_seen(ana.id)}
         before = {what for what, _ in await asyncio.to_thread(found, people.cloud, seen)}
         assert before == set(seen), "the test would look for what was never there"
         name = {"name": marks["name"]}

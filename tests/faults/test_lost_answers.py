@@ -16,7 +16,7 @@ import websockets
 
 from chalicelib.auth.sessions import revocation
 from chalicelib.drivers.redis import _digest
-from chalicelib.live.connections import _connection, _last_seen, _sockets
+from chalicelib.live import keys
 from local.servers import start_all
 from tests.client import PASSWORD, Refused, Socket, User, register
 from tests.cloud import WIDE, Cloud
@@ -165,9 +165,9 @@ def test_g5_a_sign_out_whose_answer_from_redis_is_lost_leaves_no_socket_signed_i
         assert not await is_let_in(people.busy)
         await people.quiet.closed()
         assert (await people.tablet.call("GET /v1/users/me")).status == 401
-        assert not place.direct.exists(_sockets(people.ana.id))
+        assert not place.direct.exists(keys.sockets(people.ana.id))
         if act is delete_account:
-            assert not place.direct.exists(_last_seen(people.ana.id))
+            assert not place.direct.exists(keys.last_seen(people.ana.id))
 
     run(place, scenario)
 
@@ -237,7 +237,7 @@ def test_g1_g6_a_message_that_comes_during_connect_is_not_lost_and_not_pushed(
             # Nothing else waits, so that the message is sent long before $connect gives up.
             await connection.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
             connecting = asyncio.create_task(bo.open(ticket))
-            await crowd.until(lambda: bool(place.direct.exists(_sockets(bo.id))))
+            await crowd.until(lambda: bool(place.direct.exists(keys.sockets(bo.id))))
             message = await people.ana.send(chat, "are you there?")
             if connecting.done():
                 await asyncio.gather(connecting, return_exceptions=True)
@@ -252,7 +252,7 @@ def test_g1_g6_a_message_that_comes_during_connect_is_not_lost_and_not_pushed(
         await socket.ask("chat.delivered", {"chat_id": chat, "seq": later["seq"]})
         await socket.close()
 
-        await crowd.until(lambda: not place.direct.exists(_sockets(bo.id)))
+        await crowd.until(lambda: not place.direct.exists(keys.sockets(bo.id)))
         last = await people.ana.send(chat, "bye")
         await crowd.until_shown(bo, [last["id"]])
         assert await crowd.shown(bo) == [last["id"]]
@@ -269,7 +269,7 @@ def test_g1_g6_a_message_that_comes_during_connect_is_not_lost_and_not_pushed(
 
 def test_g1_a_socket_that_redis_evicted_from_its_users_list_is_closed(place: Place) -> None:
     async def scenario(people: People) -> None:
-        place.direct.delete(_sockets(people.ana.id))
+        place.direct.delete(keys.sockets(people.ana.id))
 
         for socket in (people.busy, people.quiet):
             assert not await is_let_in(socket, "ping", {})
@@ -280,8 +280,8 @@ def test_g1_a_socket_that_redis_evicted_from_its_users_list_is_closed(place: Pla
 
 def test_g1_a_socket_that_never_pings_is_closed_within_a_minute(place: Place) -> None:
     async def scenario(people: People) -> None:
-        place.direct.delete(_sockets(people.ana.id))
-        for key in place.direct.keys(_connection("*")):
+        place.direct.delete(keys.sockets(people.ana.id))
+        for key in place.direct.keys(keys.connection("*")):
             place.direct.hincrby(key, "checked_at", -60)  # the minute is over
 
         assert not await is_let_in(people.busy)

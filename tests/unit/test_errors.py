@@ -13,7 +13,7 @@ import pytest
 import app as application
 from chalicelib import errors
 from chalicelib.deps import deps
-from chalicelib.edge import rest
+from chalicelib.edge.problems import problem
 from chalicelib.errors import AppError, base, page
 from chalicelib.errors.catalogue import catalogue, entry
 from chalicelib.errors.protocol import OAUTH
@@ -99,7 +99,7 @@ def test_the_type_of_a_problem_is_its_entry(
     if issuer:
         monkeypatch.setitem(vars(deps), "settings", settings(issuer=issuer))
 
-    assert json.loads(rest.problem(errors.UserNotFound(), "r1").body)["type"] == expected
+    assert json.loads(problem(errors.UserNotFound(), "r1").body)["type"] == expected
 
 
 def test_every_error_of_oauth_that_the_provider_knows_has_an_entry() -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib import metrics
-from chalicelib.errors import Unavailable
 from tests.unit.embedded import Point, points
 
 DEV = (("Stage", "dev"),)
@@ -45,10 +44,10 @@ def test_an_age_of_zero_is_written() -> None:
     assert points(line) == [Point("OutboxAge", 0, "Seconds", DEV)]
 
 
-def test_a_dependency_that_is_away_is_counted_wherever_it_is_found_out() -> None:
+def test_a_server_that_does_not_answer_is_counted() -> None:
     metrics.count("MessagesStored")
-    Unavailable("redis")
-    Unavailable("redis")
+    metrics.unavailable("redis")
+    metrics.unavailable("redis")
 
     (line,) = metrics.lines("dev")
 
@@ -61,7 +60,7 @@ def test_a_dependency_that_is_away_is_counted_wherever_it_is_found_out() -> None
 
 def test_each_further_dependency_takes_a_line() -> None:
     for dependency in ("redis", "postgres", "redis"):
-        Unavailable(dependency)
+        metrics.unavailable(dependency)
 
     found = [points(line) for line in metrics.lines("dev")]
 
@@ -74,7 +73,7 @@ def test_each_further_dependency_takes_a_line() -> None:
 
 def test_an_invocation_that_was_cut_off_leaves_nothing_to_the_next() -> None:
     metrics.count("MessagesStored")
-    Unavailable("redis")
+    metrics.unavailable("redis")
 
     metrics.begin()
 

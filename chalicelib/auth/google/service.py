@@ -19,10 +19,10 @@ from chalicelib.errors import (
     GoogleTaken,
     IdTokenInvalid,
     LinkRequired,
-    Unavailable,
     UsernameRequired,
     UsernameTaken,
 )
+from chalicelib.errors.counted import unavailable
 from chalicelib.identity import Identity, Source
 from chalicelib.ids import new_id
 from chalicelib.text.characters import cut
@@ -97,7 +97,7 @@ class Google:
             if signed_in is not None:
                 return signed_in
             self._uses.give_back(given.id_token)
-        raise Unavailable("postgres")
+        raise unavailable("postgres")
 
     def link(self, identity: Identity, proof: GoogleProof) -> None:
         """Link a Google account to the caller's account. The caller gets a mail about it.

@@ -10,7 +10,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from chalicelib.clock import SKEW
-from chalicelib.errors import IdTokenInvalid, Unavailable
+from chalicelib.errors import IdTokenInvalid
+from chalicelib.errors.counted import unavailable
 from chalicelib.text.addresses import canonical
 
 ISSUER = "https://accounts.google.com"
@@ -63,12 +64,12 @@ class GoogleKeys:
         if self._clock() < self._good_until and (kid in self._keys or not self._may_ask):
             return self._keys.get(kid)
         if not self._may_ask:
-            raise Unavailable("google", retry_after=ASK_AGAIN)
+            raise unavailable("google", retry_after=ASK_AGAIN)
         self._ask_from = self._clock() + ASK_AGAIN
         try:
             self._keys = _keys(*self._fetch())
         except (OSError, ValueError):
-            raise Unavailable("google", retry_after=ASK_AGAIN) from None
+            raise unavailable("google", retry_after=ASK_AGAIN) from None
         self._good_until = self._clock() + KEEP
         return self._keys.get(kid)
 

@@ -21,6 +21,7 @@ from chalicelib.auth.sessions.refresh import PURPOSE, RefreshToken, RefreshToken
 from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable
+from chalicelib.errors.counted import unavailable
 from chalicelib.identity import Identity, Source
 from chalicelib.ids import new_id
 from chalicelib.limits.table import Quota, Use
@@ -282,7 +283,7 @@ class Auth:
                 self._throttle().refresh(session.id)
             if (successor := self._successor(session, token)) is not None:
                 return self.tokens(session, successor, only)
-        raise Unavailable("postgres")
+        raise unavailable("postgres")
 
     def sessions(self, identity: Identity, query: SessionQuery) -> SessionPage:
         """The caller's sessions that stand, newest first."""

@@ -7,7 +7,8 @@ from typing import Any
 from chalicelib.broker.topology import EVENTS as EXCHANGE
 from chalicelib.domain_events.models import TYPES
 from chalicelib.edge.asyncapi.messages import title_of
-from chalicelib.edge.ws import ACTIONS, CONNECT, SUBPROTOCOL
+from chalicelib.edge.frames import ACTIONS
+from chalicelib.edge.ws import CONNECT, SUBPROTOCOL
 from chalicelib.live.events import EVENTS, Kind
 
 _SOCKET = {"$ref": "#/channels/socket"}

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from chalicelib.broker.cloud_events import CONTENT_TYPE, CloudEvent, Data
 from chalicelib.domain_events.models import TYPES
 from chalicelib.edge.asyncapi.naming import named, pascal
+from chalicelib.edge.frames import ACTIONS, Action
 from chalicelib.edge.openapi.examples import example_of
 from chalicelib.edge.openapi.problems import FieldError, codes
 from chalicelib.edge.openapi.schemas import Generator, Mode, schemas_of
-from chalicelib.edge.ws import ACTIONS, Action
 from chalicelib.live.events import EVENTS
 from chalicelib.wire import Model
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from chalicelib.edge.endpoints import ENDPOINTS
 from chalicelib.edge.openapi.operations import Operations, head_of, used_by
 from chalicelib.edge.openapi.problems import MODELS, FieldError, Problem
 from chalicelib.edge.openapi.schemas import Mode, schemas_of
 from chalicelib.edge.openapi.tags import TAGS
-from chalicelib.edge.rest import ENDPOINTS
 
 __all__ = ["FieldError", "Problem", "document"]
 

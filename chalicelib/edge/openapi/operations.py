@@ -8,11 +8,11 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel, create_model
 from typing_extensions import is_typeddict
 
+from chalicelib.edge.endpoints import Endpoint, Reply
 from chalicelib.edge.forms import FORM, Takes
 from chalicelib.edge.openapi.examples import example_of
 from chalicelib.edge.openapi.problems import example_for, models_for
 from chalicelib.edge.openapi.schemas import Mode, schema_of
-from chalicelib.edge.rest import Endpoint, Reply
 from chalicelib.errors import (
     AppError,
     BadRequest,

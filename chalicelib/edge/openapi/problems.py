@@ -11,6 +11,7 @@ from chalicelib.errors import (
     SecondFactorRequired,
     Unavailable,
     ValidationFailed,
+    document,
     link,
 )
 from chalicelib.wire import Model
@@ -167,12 +168,4 @@ def models_for(errors: list[type[AppError]], *, oauth: bool) -> list[type[Proble
 def example_for(error: type[AppError]) -> dict[str, Any]:
     """A problem as it is answered."""
     _, more = _MORE.get(error.code, (Problem, {}))
-    return {
-        "type": link(error.code, _SERVER),
-        "title": error.code.replace("_", " ").capitalize(),
-        "status": error.status,
-        "detail": error.message,
-        "code": error.code,
-        **more,
-        "request_id": REQUEST_ID,
-    }
+    return document(error.code, error.status, error.message, more, REQUEST_ID, _SERVER)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from chalicelib.config import SettingsInvalid
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import ChangePage, Chat, Cursors, Message, NewMessage, Stored
 
@@ -17,7 +18,7 @@ UNREAD_WINDOW = 1000
 """`unread_count` looks at no more than this many of a chat's newest revs."""
 
 
-class StoreUnfit(Exception):
+class StoreUnfit(SettingsInvalid):
     """The server lacks what the store needs; says what, in a sentence for operators."""
 
 

@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from chalicelib.admin.models import Action
 from chalicelib.clock import NOW
-from chalicelib.errors import NoSecret, NotFound, Unavailable, ValidationFailed
+from chalicelib.errors import NoSecret, NotFound, ValidationFailed
+from chalicelib.errors.counted import unavailable
 from chalicelib.identity import Identity, Source
 from chalicelib.ids import new_id
 from chalicelib.oauth.clients.models import OAuthClient, digest
@@ -122,7 +123,7 @@ class Clients:
             if not self._store.delete(client_id, NOW):
                 raise NotFound()
         if not self._auth.end_grants(client_id) or not self._forget_consents(client_id):
-            raise Unavailable("postgres")
+            raise unavailable("postgres")
 
     @contextmanager
     def _act(

@@ -15,6 +15,7 @@ from chalicelib.broker.publisher import Broker
 from chalicelib.broker.pushes import MessageUnread
 from chalicelib.broker.topology import declare
 from chalicelib.drivers import amqp
+from chalicelib.drivers.amqp_connection import HEARTBEAT_SECONDS
 from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
 from tests.contract.broker.queues import (
@@ -103,7 +104,7 @@ class TestASickBroker:
     ) -> None:
         behind.publish(unread(user_of(0)))
         proxy.forget()
-        later = time.time() + 2 * amqp.HEARTBEAT_SECONDS + 1
+        later = time.time() + 2 * HEARTBEAT_SECONDS + 1
         monkeypatch.setattr(time, "time", lambda: later)
 
         before = time.monotonic()

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from chalicelib import deadline
-from chalicelib.drivers import http
-from chalicelib.drivers.http import IDLE_SECONDS, KeptConnections, Upload
+from chalicelib.drivers import http, http_connection
+from chalicelib.drivers.http import IDLE_SECONDS, KeptConnections
+from chalicelib.drivers.http_connection import Upload
 from local.keys import new_certificate
 from tests.proxy import Proxy
 
@@ -440,7 +441,7 @@ def _refused_after(call: Callable[[], object]) -> float:
 
 
 def test_g9_an_answer_without_an_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_ANSWER", 100)
+    monkeypatch.setattr(http_connection, "MAX_ANSWER", 100)
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 
     def answer(connection: socket.socket, request: bytes) -> None:

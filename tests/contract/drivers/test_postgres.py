@@ -22,6 +22,7 @@ from psycopg.rows import dict_row
 from chalicelib import deadline, schema
 from chalicelib.drivers import postgres as module
 from chalicelib.drivers.postgres import Postgres
+from chalicelib.drivers.postgres_connection import SESSION, Connection
 from chalicelib.errors import Unavailable
 from tests.proxy import Proxy
 
@@ -281,7 +282,7 @@ class TestAgain:
 
     @pytest.fixture(autouse=True)
     def hurry(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module._Connection, "wait_seconds", 0.5)
+        monkeypatch.setattr(Connection, "wait_seconds", 0.5)
 
     def test_g9_what_reads_is_asked_again(self, far: Postgres, forgetful: Proxy) -> None:
         pid = backend(far)
@@ -467,7 +468,7 @@ class TestDeadline:
 class TestSession:
     def test_is_held_by_the_server(self, postgres: Postgres) -> None:
         with postgres.cursor() as cursor:
-            for name, value in module.SESSION.items():
+            for name, value in SESSION.items():
                 cursor.execute("SELECT current_setting(%s)", [name])
                 assert cursor.fetchone() == (value,)
 

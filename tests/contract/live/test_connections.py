@@ -16,10 +16,11 @@ from chalicelib.errors import RateLimited, Unauthorized, Unavailable
 from chalicelib.identity import Identity
 from chalicelib.ids import direct_chat_id
 from chalicelib.limits.table import Use
-from chalicelib.live.connections import LIFETIME, Connections
-from chalicelib.live.connections import _shard as shard_of
+from chalicelib.live.connections import Connections
 from chalicelib.live.events import Socket
+from chalicelib.live.keys import shard as shard_of
 from chalicelib.live.models import Owed
+from chalicelib.live.registry import LIFETIME
 from chalicelib.messages.service import Messages
 from chalicelib.wire import now
 from tests.contract.accounts import RoundTrips, Slots

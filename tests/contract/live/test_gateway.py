@@ -22,11 +22,13 @@ from chalicelib.drivers import http
 from chalicelib.drivers.redis import connect
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.identity import Identity
-from chalicelib.live.connections import YOUNG_SECONDS, Connections, _sockets
-from chalicelib.live.connections import _shard as shard_of
+from chalicelib.live import keys
+from chalicelib.live.connections import Connections
 from chalicelib.live.events import UNKNOWN, EndedBy, Socket, ended
-from chalicelib.live.gateway import BACKOFF_SECONDS, Gateway
+from chalicelib.live.gateway import Gateway
 from chalicelib.live.models import Owed
+from chalicelib.live.posts import BACKOFF_SECONDS
+from chalicelib.live.registry import YOUNG_SECONDS
 from chalicelib.wire import now
 from local.sigv4 import SignatureRefused, Verifier
 from tests.contract.accounts import RoundTrips
@@ -234,7 +236,7 @@ def test_a_user_with_only_a_program_connected_is_unreached_and_owes_nothing(
 def test_a_user_with_only_an_earlier_versions_socket_is_unreached_and_owes_nothing(
     gateway: Gateway, connections: Connections, management: Management
 ) -> None:
-    connections._redis.zadd(f"conns:{{{shard_of('bo')}}}:bo", {"old s1": time.time() + 900})
+    connections._redis.zadd(f"conns:{{{keys.shard('bo')}}}:bo", {"old s1": time.time() + 900})
 
     delivery = deliver(gateway, "bo")
     time.sleep(1.1)
@@ -425,7 +427,7 @@ def test_a_socket_that_has_pinged_is_not_young_any_more(
 def test_nor_is_one_that_was_opened_a_while_ago(gateway: Gateway, connections: Connections) -> None:
     young(connections, "bo", "gone1")
     [socket] = connections.of(["bo"])
-    connections._redis.zincrby(_sockets("bo"), -YOUNG_SECONDS, socket.entry)
+    connections._redis.zincrby(keys.sockets("bo"), -YOUNG_SECONDS, socket.entry)
 
     assert deliver(gateway, "bo") == ({"bo"}, False)
 

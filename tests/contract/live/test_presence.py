@@ -11,7 +11,8 @@ from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.drivers.redis import connect
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.identity import Identity
-from chalicelib.live.connections import Connections, _connection, _sockets
+from chalicelib.live import keys
+from chalicelib.live.connections import Connections
 from chalicelib.live.presence import Presence
 from chalicelib.messages.models import TYPING, UserTyping
 from tests.contract.posts import EVENT, Posts
@@ -66,8 +67,8 @@ def presence(connections: Connections, gateway: Posts, sessions: Any, chats: Any
         settings(sockets_per_session=2),
         connections=connections,
         gateway=gateway,
-        store=lambda: chats,
-        auth=lambda: sessions,
+        acquainted=chats.acquainted,
+        still_valid=sessions.still_valid,
     )
 
 
@@ -282,7 +283,7 @@ def test_g1_a_socket_that_redis_lost_from_its_list_is_refused_and_closed(
     presence.connected(bo, "b1")
     caller = connections.admit("b1")
     look(presence, caller)
-    connections._redis.delete(_sockets(bo.user_id))
+    connections._redis.delete(keys.sockets(bo.user_id))
 
     with pytest.raises(Unauthorized):
         look(presence, caller)
@@ -295,7 +296,7 @@ def test_g1_a_socket_that_redis_lost_from_its_list_is_refused_and_closed(
 
 def age(connections: Connections, connection_id: str, field: str, *, seconds: int) -> None:
     """Backdate a time in a socket's record."""
-    connections._redis.hincrby(_connection(connection_id), field, -seconds)
+    connections._redis.hincrby(keys.connection(connection_id), field, -seconds)
 
 
 def test_g5_a_session_revoked_while_connecting_gets_no_socket(

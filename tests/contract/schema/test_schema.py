@@ -13,7 +13,8 @@ import pytest
 
 from chalicelib import schema
 from chalicelib.broker.publisher import Broker
-from chalicelib.drivers.postgres import SESSION, Postgres
+from chalicelib.drivers.postgres import Postgres
+from chalicelib.drivers.postgres_connection import SESSION
 from chalicelib.errors import Unavailable
 from chalicelib.messages.store.mongo.messages import MongoMessages
 from chalicelib.messages.store.postgres.messages import PostgresMessages

@@ -8,7 +8,7 @@ import websockets
 
 from chalicelib.live.events import EVENTS
 from chalicelib.oauth.scopes import SERVICE_SCOPES, USER_SCOPES
-from local import access
+from docs.generators import access
 from tests.client import PASSWORD, SECONDS, Api, Refused, Socket, User
 from tests.e2e.conftest import People, Run
 from tests.e2e.oauth.oauth import Browser, asking, post, registered, trade

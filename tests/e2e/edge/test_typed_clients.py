@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from docs.generators.reference import REDOCLY
 from local.bootstrap import STATE
 from local.node import NODE
-from local.reference import REDOCLY
 from tests.cloud import ROOT, Cloud
 
 TOOLS = STATE / "npm/tools/node_modules"

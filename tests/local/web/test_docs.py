@@ -13,7 +13,8 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from chalicelib.messages.actions import ACTIONS
-from local import options, reference
+from docs.generators import reference
+from local import options
 from local.web.docs import Docs, policy
 from tests.cloud import ROOT
 
@@ -151,7 +152,7 @@ def test_a_document_that_cannot_be_rendered_is_reported(tmp_path: Path) -> None:
 def test_the_command_is_make_docs() -> None:
     makefile = (ROOT / "Makefile").read_text()
 
-    assert "-m local.reference build/docs" in makefile
+    assert "-m docs.generators.reference build/docs" in makefile
     assert options.ROOT == ROOT
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from chalice import Chalice
 
-from chalicelib.edge.rest import ENDPOINTS
+from chalicelib.edge.endpoints import ENDPOINTS
 from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from tests.unit.auth.fakes import auth_settings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.drivers.http import LONGEST_WAIT, Answer
+from chalicelib.drivers.http_connection import LONGEST_WAIT, Answer
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 

@@ -1,11 +1,12 @@
 """The page of who may do what is what the code declares."""
 
-from chalicelib.edge.rest import ENDPOINTS
-from chalicelib.edge.ws import ACTIONS, CONNECT
+from chalicelib.edge.endpoints import ENDPOINTS
+from chalicelib.edge.frames import ACTIONS
+from chalicelib.edge.ws import CONNECT
 from chalicelib.live.events import EVENTS
 from chalicelib.oauth.scopes import INTROSPECT, SERVICE_SCOPES, USER_SCOPES
 from chalicelib.scopes import IDENTITY, SCOPES
-from local import access
+from docs.generators import access
 
 
 def test_the_committed_page_is_current() -> None:

@@ -11,7 +11,8 @@ from chalicelib.deps import deps
 from chalicelib.domain_events.models import TYPES
 from chalicelib.edge.asyncapi import TAGS, document
 from chalicelib.edge.asyncapi.naming import named
-from chalicelib.edge.ws import ACTIONS, SUBPROTOCOL
+from chalicelib.edge.frames import ACTIONS
+from chalicelib.edge.ws import SUBPROTOCOL
 from chalicelib.live.events import EVENTS
 from tests.unit.edge.test_rest import call
 from tests.unit.settings import settings

@@ -9,7 +9,7 @@ from chalice.local import LocalGateway
 
 import app as application
 from chalicelib.deps import deps
-from chalicelib.edge.rest import ENDPOINTS, Endpoint
+from chalicelib.edge.endpoints import ENDPOINTS, Endpoint
 from chalicelib.identity import Identity, Program
 from chalicelib.limits.table import Quota, Use
 from tests.unit.settings import settings

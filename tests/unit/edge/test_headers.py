@@ -9,7 +9,9 @@ import app as application
 from chalicelib.auth.sessions.models import Jwks
 from chalicelib.config import SettingsInvalid
 from chalicelib.deps import deps
-from chalicelib.edge import headers, rest
+from chalicelib.edge import headers
+from chalicelib.edge.call import answered as answered_with
+from chalicelib.edge.endpoints import ENDPOINTS
 from chalicelib.edge.forms import FORM
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.limits.table import Use
@@ -107,7 +109,7 @@ class TestSecurity:
     def test_one_without_a_body_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         given(monkeypatch)
 
-        answered = rest._answer(None, 204, "r1").headers
+        answered = answered_with(None, 204, "r1").headers
 
         assert headers.PRIVATE.items() <= answered.items()
 
@@ -171,12 +173,12 @@ class TestOrigins:
     def test_every_path_but_pages_answers_preflights(self) -> None:
         asked = {path for path, methods in application.app.routes.items() if "OPTIONS" in methods}
 
-        assert asked == {one.path for one in rest.ENDPOINTS if not one.page}
+        assert asked == {one.path for one in ENDPOINTS if not one.page}
 
     @pytest.mark.parametrize(
         "route",
         [
-            *(f"{one.method} {one.path}" for one in rest.ENDPOINTS if one.open and not one.page),
+            *(f"{one.method} {one.path}" for one in ENDPOINTS if one.open and not one.page),
             "GET /oauth2/userinfo",
             "POST /oauth2/userinfo",
         ],
@@ -260,7 +262,7 @@ class TestOrigins:
     ) -> None:
         monkeypatch.setitem(vars(deps), "program_origins", FakeOrigins(down=True))
 
-        named = {one.path for one in rest.ENDPOINTS if one.readers == "programs"}
+        named = {one.path for one in ENDPOINTS if one.readers == "programs"}
         sent = {"origin": "https://program.example", "access-control-request-method": "GET"}
         _, preflight, _ = call(app, "OPTIONS /v1/users/me", token=None, headers=sent)
 

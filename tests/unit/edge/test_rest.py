@@ -7,7 +7,7 @@ import pytest
 from chalice import Blueprint, Chalice
 
 from chalicelib.deps import deps
-from chalicelib.edge import rest
+from chalicelib.edge import endpoints, rest
 from chalicelib.edge.forms import FORM
 from chalicelib.edge.headers import bearer
 from chalicelib.edge.requests import MAX_BODY
@@ -68,7 +68,7 @@ def app(monkeypatch: pytest.MonkeyPatch, called: list[Any]) -> Chalice:
     monkeypatch.setitem(vars(deps), "auth", FakeAuth())
     monkeypatch.setitem(vars(deps), "settings", settings())
     monkeypatch.setitem(vars(deps), "throttle", FakeThrottle())
-    monkeypatch.setattr(rest, "ENDPOINTS", [])
+    monkeypatch.setattr(endpoints, "ENDPOINTS", [])
     bp = Blueprint(__name__)
 
     @rest.endpoint(bp, "POST /chats/{chat_id}", scope="chats.read", status=201)

@@ -9,7 +9,7 @@ import pytest
 from chalice.app import WebsocketEvent
 
 from chalicelib.deps import deps
-from chalicelib.edge import ws
+from chalicelib.edge import frames, ws
 from chalicelib.errors import AppError, ChatNotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.identity import Identity
 from chalicelib.limits.table import Use
@@ -132,12 +132,12 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> FakeConnections:
     monkeypatch.setitem(vars(deps), "gateway", FakeGateway())
     monkeypatch.setitem(vars(deps), "presence", FakePresence())
     monkeypatch.setitem(vars(deps), "throttle", FakeThrottle())
-    monkeypatch.setattr(ws, "ACTIONS", {})
-    ws.add_actions(
+    monkeypatch.setattr(frames, "ACTIONS", {})
+    frames.add_actions(
         {
-            "see": ws.Action(see, scope="chats"),
-            "nothing": ws.Action(nothing, scope="chats"),
-            "admin": ws.Action(see, scope="admin"),
+            "see": frames.Action(see, scope="chats"),
+            "nothing": frames.Action(nothing, scope="chats"),
+            "admin": frames.Action(see, scope="admin"),
         }
     )
     return connections
@@ -309,8 +309,10 @@ class TestLimits:
     def test_a_frame_is_counted_for_what_it_asks(
         self, connections: FakeConnections, body: Any, use: Use
     ) -> None:
-        watch = ws.Action(see, scope="chats", limit="watch", counts="ids")
-        ws.add_actions({"post": ws.Action(see, scope="chats", limit="send"), "watch": watch})
+        watch = frames.Action(see, scope="chats", limit="watch", counts="ids")
+        frames.add_actions(
+            {"post": frames.Action(see, scope="chats", limit="send"), "watch": watch}
+        )
 
         answer(body)
 
@@ -425,4 +427,4 @@ class TestConnect:
 
 def test_an_action_is_defined_once(connections: FakeConnections) -> None:
     with pytest.raises(ValueError, match="see"):
-        ws.add_actions({"see": ws.Action(see, scope="x")})
+        frames.add_actions({"see": frames.Action(see, scope="x")})

@@ -10,7 +10,8 @@ from chalice.deploy.swagger import CFNSwaggerGenerator, SwaggerGenerator
 
 import app as application
 from chalicelib.deps import deps
-from chalicelib.edge import rest
+from chalicelib.edge.endpoints import ENDPOINTS
+from chalicelib.edge.problems import problem
 from chalicelib.errors import Unauthorized, Unavailable
 from infra import gateway
 from tests.unit.settings import settings
@@ -36,7 +37,7 @@ def test_every_body_reaches_the_function_as_it_was_sent(defined: dict[str, Any])
 
 def test_what_chalice_defines_stays(defined: dict[str, Any]) -> None:
     assert defined["paths"].keys() == application.app.routes.keys()
-    open_paths = {one.path for one in rest.ENDPOINTS if one.open}
+    open_paths = {one.path for one in ENDPOINTS if one.open}
     assert {path for path, found in defined["paths"].items() if "head" in found} == open_paths
     for path in open_paths:
         integrations = [
@@ -86,7 +87,7 @@ def test_its_form_is_that_of_our_own_problems(monkeypatch: pytest.MonkeyPatch) -
         (Unavailable("x"), gateway.LATE._replace(status=503, detail=str(Unavailable("x")))),
     )
     for error, refusal in pairs:
-        ours = rest.problem(error, "r1")
+        ours = problem(error, "r1")
         theirs = refusal.headers("r1", ISSUER)
 
         assert json.loads(ours.body) == refusal.document("r1", ISSUER)

@@ -6,12 +6,13 @@ import pytest
 
 import app  # noqa: F401  so that every route and action is known
 from chalicelib.config import SettingsInvalid
-from chalicelib.edge.rest import ENDPOINTS
-from chalicelib.edge.ws import ACTIONS, CONNECT
+from chalicelib.edge.endpoints import ENDPOINTS
+from chalicelib.edge.frames import ACTIONS
+from chalicelib.edge.ws import CONNECT
 from chalicelib.errors import RateLimited
 from chalicelib.limits.buckets import Held, held, judge, network, sizes
 from chalicelib.limits.table import TABLE, Bucket, Quota, fields_of, table
-from local import rates
+from docs.generators import rates
 from tests.unit.settings import settings
 
 SECOND = 1_000_000

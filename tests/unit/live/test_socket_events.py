@@ -48,7 +48,8 @@ def test_the_gateway_posts_in_one_place_and_only_events() -> None:
     """The words of a frame are made by Event alone, and one function of the gateway posts."""
     posting = [
         function.name
-        for function in ast.walk(ast.parse((ROOT / "live/gateway.py").read_text()))
+        for path in (ROOT / "live").rglob("*.py")
+        for function in ast.walk(ast.parse(path.read_text()))
         if isinstance(function, ast.FunctionDef)
         and any(isinstance(n, ast.Constant) and n.value == "POST" for n in ast.walk(function))
     ]

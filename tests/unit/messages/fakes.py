@@ -9,7 +9,8 @@ from pydantic_core import from_json
 from chalicelib.broker.cloud_events import CloudEvent
 from chalicelib.broker.publisher import Broker
 from chalicelib.broker.pushes import MessageUnread
-from chalicelib.errors import Unavailable, UserNotFound
+from chalicelib.errors import UserNotFound
+from chalicelib.errors.counted import unavailable
 from chalicelib.live.connections import Connections
 from chalicelib.live.events import Event
 from chalicelib.live.gateway import Delivery, Gateway
@@ -53,7 +54,7 @@ class FakeGateway(Gateway):
         delivered: Owed | None = None,
     ) -> None:
         if self.sick:
-            raise Unavailable("redis")
+            raise unavailable("redis")
         self.skipped.append(skip)
         self.sent += [(u, from_json(event.to_wire())) for u in user_ids if u in self.online]
         if delivered:
@@ -71,7 +72,7 @@ class FakeBroker(Broker):
 
     def publish_all(self, pushes: Iterable[MessageUnread]) -> None:
         if self.sick:
-            raise Unavailable("rabbitmq")
+            raise unavailable("rabbitmq")
         self.published += pushes
 
     def prepare(self, events: Iterable[CloudEvent]) -> Any:
@@ -89,7 +90,7 @@ class FakeBroker(Broker):
 
     def publish_events(self, events: Iterable[CloudEvent]) -> None:
         if not self.finish(list(events), ()):
-            raise Unavailable("rabbitmq")
+            raise unavailable("rabbitmq")
 
 
 class FakeUsers:

@@ -15,6 +15,7 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError, Writ
 from chalicelib.deadline import passed, within
 from chalicelib.domain_events.models import ChatCreated
 from chalicelib.errors import Unavailable
+from chalicelib.errors.counted import unavailable
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import Chat, Cursors, Member, Message, NewMessage, Receipt
 from chalicelib.messages.store import UNREAD_WINDOW
@@ -69,7 +70,7 @@ class Documents:
                 or error.has_error_label("RetryableWriteError")
             ):
                 self.well = False
-                raise Unavailable("messages") from error
+                raise unavailable("messages") from error
             raise
         finally:
             self._used_at = time.time()
@@ -249,7 +250,7 @@ def insert_new(collection: MongoCollection[Document], documents: list[Document])
     except BulkWriteError as error:
         details = error.details
         if details["writeConcernErrors"]:  # a failover: it may not stay
-            raise Unavailable("mongo") from None  # the error quotes the documents
+            raise unavailable("mongo") from None  # the error quotes the documents
         if any(one["code"] != DUPLICATE_KEY for one in details["writeErrors"]):
             raise
 

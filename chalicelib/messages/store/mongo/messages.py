@@ -13,7 +13,8 @@ from typing import ClassVar
 from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from chalicelib.errors import NotAnswered, Unavailable
+from chalicelib.errors import NotAnswered
+from chalicelib.errors.counted import unavailable
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import (
     ChangePage,
@@ -141,7 +142,7 @@ class MongoMessages(MessageStore):
                 if first is None:
                     # Its place is another's: the server went back on a counter it had confirmed.
                     # The job takes it out of the outbox; sent again, it gets another place.
-                    raise Unavailable("messages") from None
+                    raise unavailable("messages") from None
                 if (first["_id"], first["seq"]) != (new.id, message.seq):
                     # A resend, or our own second try, of what is settled.
                     self._db.chats.update_one({"_id": new.chat_id}, take_out(new.id))
@@ -434,7 +435,7 @@ class MongoMessages(MessageStore):
         first = self._db.messages.find_one(sent_as(new))
         waits = any((one["sender_id"], one["client_id"]) == same for one in outbox)
         if first is None and (waits or len(outbox) >= OUTBOX_LIMIT):
-            raise Unavailable("messages")
+            raise unavailable("messages")
         if first is None:
             self._db.look_who_wrote([chat], unanswered)
             if not self._db.chats.find_one(

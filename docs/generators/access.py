@@ -1,6 +1,6 @@
 """Who may do what, made from the scopes of routes, actions, `$connect`, events and roles.
 
-`python -m local.access` writes docs/access.md.
+`python -m docs.generators.access` writes docs/access.md.
 """
 
 from collections.abc import Iterator
@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import app  # so that every route, action and event is known
-from chalicelib.edge.rest import ENDPOINTS
-from chalicelib.edge.ws import ACTIONS, CONNECT
+from chalicelib.edge.endpoints import ENDPOINTS
+from chalicelib.edge.frames import ACTIONS
+from chalicelib.edge.ws import CONNECT
 from chalicelib.live.events import EVENTS, Kind
 from chalicelib.oauth.scopes import SERVICE_SCOPES, USER_SCOPES
 from chalicelib.scopes import SCOPES, SIGN_IN
 
-PATH = Path(__file__).parent.parent / "docs" / "access.md"
+PATH = Path(__file__).parent.parent / "access.md"
 YES, NO, UNKNOWN, REFUSED = "yes", "no", "401 unauthorized", "403 forbidden"
 PROGRAMS = {"granted": frozenset(USER_SCOPES), "openid": frozenset({"openid"})}
 HELD = {**SCOPES, **PROGRAMS, "sign-in page": frozenset({SIGN_IN})}
@@ -26,9 +27,9 @@ _INTRODUCTION = """\
 # Access
 
 Who may use each route, open a socket, use each action and get each event, and how others are
-answered. `python -m local.access` makes this page from the scopes of routes, actions and events
-and the scopes of [roles](../chalicelib/scopes.py). A test compares it with the code. Other tests
-make every call and cause every event as each kind of caller.
+answered. `python -m docs.generators.access` makes this page from the scopes of routes, actions and
+events, and the scopes of [roles](../chalicelib/scopes.py). A test compares it with the code. Other
+tests make every call and cause every event as each kind of caller.
 
 *granted* is an OAuth client with every scope that a user can grant. *openid* is an OAuth client
 that may only learn who the user is; a token that was narrowed at a refresh is treated in the same

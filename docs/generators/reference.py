@@ -1,7 +1,7 @@
 """Builds the reference for people, as static files: a page for each of both documents by Redocly,
 the errors page, and the pages of docs/.
 
-`python -m local.reference FOLDER` writes them.
+`python -m docs.generators.reference FOLDER` writes them.
 """
 
 import argparse
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.errors import page as errors_page
+from docs.generators.reference_pages import HEADER, index, markdown, message
 from local.node import NODE
-from local.reference_pages import HEADER, index, markdown, message
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 REDOCLY = ROOT / ".local/npm/reference/node_modules/@redocly/cli"
 _BUNDLE = "redoc.standalone.js"

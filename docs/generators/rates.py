@@ -1,25 +1,27 @@
 """The table of rates for people to read, with the routes and actions of each class.
 
-`python -m local.rates` writes docs/rate-limits.md.
+`python -m docs.generators.rates` writes docs/rate-limits.md.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import app  # so that every route and action is known
-from chalicelib.edge.rest import ENDPOINTS
-from chalicelib.edge.ws import ACTIONS, CONNECT
+from chalicelib.edge.endpoints import ENDPOINTS
+from chalicelib.edge.frames import ACTIONS
+from chalicelib.edge.ws import CONNECT
 from chalicelib.limits.table import KINDS, TABLE, Bucket
 
-PATH = Path(__file__).parent.parent / "docs" / "rate-limits.md"
+PATH = Path(__file__).parent.parent / "rate-limits.md"
 APP = app.app
 
 _INTRODUCTION = """\
 # Rate limits
 
-Made by `python -m local.rates` from [limits/table.py](../chalicelib/limits/table.py). Each route,
-each action and `$connect` has a class there; a test compares the two. `RATE_LIMITS` changes single
-buckets of a stage, as JSON: `{"register": {"address": [100, 900]}}`.
+`python -m docs.generators.rates` makes this page from
+[limits/table.py](../chalicelib/limits/table.py). Each route, each action and `$connect` has a class
+there; a test compares the two. `RATE_LIMITS` changes single buckets of a stage, as JSON:
+`{"register": {"address": [100, 900]}}`.
 
 "100 / 5 s" is a token bucket: it holds 100 tokens, and an empty bucket is full again after 5
 seconds. A request takes one token from each bucket that its class has for the caller. If one of

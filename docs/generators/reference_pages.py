@@ -95,12 +95,12 @@ def _anchor(heading: str) -> str:
 
 
 def _target(href: str, source: Path, docs: Path) -> str:
-    """Where a link leads here; nowhere if it is to code, which these pages do not have."""
+    """Where a link leads on these pages. They do not have code: a link to it leads nowhere."""
     parts = urlsplit(href)
     if parts.scheme or not parts.path:
         return href
     aim = (source.parent / parts.path).resolve()
-    if not aim.is_relative_to(docs):
+    if not aim.is_relative_to(docs) or aim.suffix == ".py":
         return ""
     found = aim / "README.md" if aim.is_dir() else aim
     if found.suffix == ".md":

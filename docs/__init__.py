@@ -1,0 +1,1 @@
+"""The documents. `generators` makes some of them from the code."""

@@ -1,0 +1,1 @@
+"""Makes documents from the code. None of this is packaged."""
