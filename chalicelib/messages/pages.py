@@ -10,19 +10,19 @@ from pydantic import Field, TypeAdapter, ValidationError
 from chalicelib.errors import ValidationFailed
 from chalicelib.messages.models import Chat, Message
 from chalicelib.text.sentences import problem
-from chalicelib.wire import NEXT, Id, Model
+from chalicelib.wire import NEXT, Id, Page
 
 _ID = TypeAdapter[str](Id)
 
 
-class ChatPage(Model):
+class ChatPage(Page[Chat, str]):
     """A page of chats."""
 
     items: list[Chat] = Field(description="Chats, newest activity first.")
     next: Annotated[str | None, NEXT, Field(examples=["MTc3MjM1NzQwMDAwMCAw"])]
 
 
-class MessagePage(Model):
+class MessagePage(Page[Message, str]):
     """A page of a chat's messages."""
 
     items: list[Message] = Field(description="Messages, newest first.")
@@ -31,19 +31,15 @@ class MessagePage(Model):
     )
 
 
-def page_of(found: list[Chat], limit: int) -> ChatPage:
-    """A page from up to limit + 1 chats found."""
-    items = found[:limit]
-    return ChatPage(items=items, next=_cursor(items[-1]) if len(found) > limit else None)
-
-
-def _cursor(chat: Chat) -> str:
+def cursor_after(chat: Chat) -> str:
+    """The cursor of the page of chats that begins after one."""
     milliseconds = round(chat.last_activity_at.timestamp() * 1000)
     return base64.urlsafe_b64encode(f"{milliseconds} {chat.id}".encode()).decode().rstrip("=")
 
 
-def after_cursor(cursor: str | None) -> tuple[datetime, str] | None:
-    """Where the page goes on. Raises ValidationFailed for a cursor that we did not give out."""
+def place_of(cursor: str | None) -> tuple[datetime, str] | None:
+    """After which (last_activity_at, id) a page begins. Raises ValidationFailed for a cursor that
+    no page had."""
     if cursor is None:
         return None
     try:

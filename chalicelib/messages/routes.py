@@ -20,7 +20,7 @@ from chalicelib.messages.models import (
     SyncRequest,
 )
 from chalicelib.messages.pages import ChatPage, MessagePage
-from chalicelib.messages.queries import HistoryPage, Page, Since
+from chalicelib.messages.queries import ChatQuery, HistoryQuery, Since
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)
@@ -47,7 +47,7 @@ def open_chat(identity: Identity, body: NewChat) -> Reply[Chat]:
 
 
 @endpoint(bp, "GET /v1/chats", tag="Chats", scope="chats.read")
-def list_chats(identity: Identity, query: Page) -> ChatPage:
+def list_chats(identity: Identity, query: ChatQuery) -> ChatPage:
     """List your chats.
 
     Newest activity first.
@@ -91,7 +91,7 @@ def send_message(chat_id: ChatId, identity: Identity, body: Draft) -> Reply[Mess
     errors=(ChatNotFound,),
     scope="chats.read",
 )
-def list_messages(chat_id: ChatId, identity: Identity, query: HistoryPage) -> MessagePage:
+def list_messages(chat_id: ChatId, identity: Identity, query: HistoryQuery) -> MessagePage:
     """List a chat's messages.
 
     Newest first. A page may hold fewer than `limit`; follow `next`.

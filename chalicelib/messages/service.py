@@ -32,9 +32,9 @@ from chalicelib.messages.models import (
     SyncAnswer,
     UserTyping,
 )
-from chalicelib.messages.pages import ChatPage, MessagePage, after_cursor, page_of
+from chalicelib.messages.pages import ChatPage, MessagePage, cursor_after, place_of
 from chalicelib.messages.publisher import Publisher
-from chalicelib.messages.queries import Page
+from chalicelib.messages.queries import ChatQuery
 from chalicelib.messages.store import NO_CHAT
 from chalicelib.text.sentences import problem
 from chalicelib.wire import now
@@ -102,11 +102,11 @@ class Messages:
     def chat(self, reader: Identity, chat_id: str) -> Chat:
         return _found(self._store.chat(chat_id, member=reader.user_id))
 
-    def chats(self, reader: Identity, page: Page) -> ChatPage:
+    def chats(self, reader: Identity, page: ChatQuery) -> ChatPage:
         """The reader's chats, newest activity first."""
-        before = after_cursor(page.cursor)
+        before = place_of(page.cursor)
         found = self._store.chats(reader.user_id, limit=page.limit + 1, before=before)
-        return page_of(found, page.limit)
+        return ChatPage.of(found, page.limit, cursor_after)
 
     def send(self, sender: Identity, chat_id: str, draft: Draft) -> tuple[Message, bool]:
         """Store a message and deliver it: (the message, whether it is new). Stored means sent.

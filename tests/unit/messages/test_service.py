@@ -24,7 +24,7 @@ from chalicelib.live.models import Owed
 from chalicelib.messages import service
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Chat, Draft, Message
-from chalicelib.messages.queries import Page
+from chalicelib.messages.queries import ChatQuery
 from chalicelib.messages.service import Messages
 from chalicelib.wire import now
 from tests.fakes import FakeMessageStore
@@ -487,14 +487,14 @@ class TestCatchUp:
     def test_a_cursor_from_nowhere_is_refused(self, messages: Messages) -> None:
         for cursor in ["x", "AAAA", "99999999999999999999 x", "LTEgeA"]:
             with pytest.raises(ValidationFailed):
-                messages.chats(ANA, Page(cursor=cursor))
+                messages.chats(ANA, ChatQuery(cursor=cursor))
 
     def test_pages_of_chats_follow_their_cursor(self, messages: Messages) -> None:
         for other in (BO_ID, CY_ID):
             messages.open_direct(ANA, other)
 
-        first = messages.chats(ANA, Page(limit=1))
-        second = messages.chats(ANA, Page(limit=1, cursor=first.next))
+        first = messages.chats(ANA, ChatQuery(limit=1))
+        second = messages.chats(ANA, ChatQuery(limit=1, cursor=first.next))
 
         assert first.next is not None
         assert second.next is None
