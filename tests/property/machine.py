@@ -16,7 +16,7 @@ from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Chat, Draft, Message
-from chalicelib.messages.queries import Page
+from chalicelib.messages.queries import ChatQuery
 from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
 from tests.property.client import Client, Key
@@ -179,7 +179,7 @@ class Chats(RuleBasedStateMachine):
     @rule(who=some, where=some, limit=st.integers(1, 4))
     def look(self, who: int, where: int, limit: int) -> None:
         client = self.client(who)
-        page = self.world.messages.chats(client.identity, Page())
+        page = self.world.messages.chats(client.identity, ChatQuery())
         for chat_id in self.chats_of(client):
             self.observe(client, chat_id, limit)
         self.check_list(client, page.items)
