@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.sessions.service import Auth
     from chalicelib.live.connections import Connections
     from chalicelib.live.gateway import Gateway
-    from chalicelib.messages.store import MessageStore
+    from chalicelib.messages.store.chats import Chats
 
 
 class Presence:
@@ -27,7 +27,7 @@ class Presence:
         *,
         connections: "Connections",
         gateway: "Gateway",
-        store: "Callable[[], MessageStore]",
+        store: "Callable[[], Chats]",
         auth: "Callable[[], Auth]",
     ) -> None:
         self._sockets_per_session = settings.sockets_per_session

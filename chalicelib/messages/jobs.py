@@ -26,8 +26,8 @@ def redeliver_pending(event: Any) -> None:
     """
     # Each is run even if one before it fails. The last that is entered is run first.
     with invocation(event.context), ExitStack() as jobs:
-        jobs.callback(deps.messages.redeliver_pending)
-        jobs.callback(_publish, deps.messages.publish_left)
+        jobs.callback(deps.redelivery.redeliver_pending)
+        jobs.callback(_publish, deps.publisher.publish_left)
         jobs.callback(_publish, deps.domain_events.publish_left)
         jobs.callback(_finish_revoked)
 
@@ -52,4 +52,4 @@ def _publish(publish_left: Callable[[], int]) -> None:
 def push_overdue(event: Any) -> None:
     """Push to members whose socket swallowed a message."""
     with invocation(event.context):
-        deps.messages.push_overdue()
+        deps.redelivery.push_overdue()

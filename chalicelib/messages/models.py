@@ -133,7 +133,7 @@ class NewMessage(Model):
 
 
 class Stored(NamedTuple):
-    """What `MessageStore.append` did: the message stored (first), and to whom it goes."""
+    """What `Timeline.append` did: the message stored (first), and to whom it goes."""
 
     message: Message
     member_ids: list[str]
@@ -158,9 +158,9 @@ class Receipt(Model):
     delivered_seq: DeliveredSeq
 
 
-class Cursors(NamedTuple):
-    """A receipt after an attempt to move it. Only `seen_by` may learn of it: everyone in the chat,
-    once it is answered, and nobody but its own member until then."""
+class ReceiptState(NamedTuple):
+    """A receipt after an attempt to move it. Only `seen_by` may see it: all members if the chat is
+    answered, else only its own member."""
 
     receipt: Receipt
     moved: bool

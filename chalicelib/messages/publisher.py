@@ -14,12 +14,12 @@ from chalicelib.config import Settings
 from chalicelib.errors import Unavailable
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import Chat, Message
-from chalicelib.messages.store import NO_CHAT
+from chalicelib.messages.store.outbox import NO_CHAT
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.broker.publisher import Begun, Broker
-    from chalicelib.messages.store import MessageStore
+    from chalicelib.messages.store.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +32,11 @@ class Publisher:
     """An event that cannot be published now stays in the store, for the job."""
 
     def __init__(
-        self, settings: Settings, *, store: "MessageStore", broker: "Callable[[], Broker]"
+        self, settings: Settings, *, outbox: "Outbox", broker: "Callable[[], Broker]"
     ) -> None:
         self._issuer = settings.issuer
         self._of_messages = settings.message_events
-        self._store = store
+        self._outbox = outbox
         self._broker = broker
         self._used = False
 
@@ -75,7 +75,7 @@ class Publisher:
         try:
             broker = self._broker()
             if broker.finish(broker.prepare([self._event(event)]), ()):
-                self._store.published([event])
+                self._outbox.published([event])
         except Unavailable as error:
             log.warning("event left to the job", extra={"dependency": error.dependency})
 
@@ -85,7 +85,7 @@ class Publisher:
         ends, published, last, age = time.monotonic() + JOB_SECONDS, 0, NO_CHAT, 0.0
         try:
             while time.monotonic() < ends:
-                waiting = self._store.unpublished(limit=BATCH, after=last)
+                waiting = self._outbox.unpublished(limit=BATCH, after=last)
                 if not waiting:
                     break
                 last = waiting[-1].id
@@ -105,7 +105,7 @@ class Publisher:
             except (KeyError, ValidationError):
                 log.error("event not understood", extra={"event_id": event.id, "type": event.type})
         self._broker().publish_events([cloud_event for _, cloud_event in known])
-        self._store.published([event for event, _ in known])
+        self._outbox.published([event for event, _ in known])
         return len(known)
 
     def _event(self, event: ChatEvent) -> CloudEvent:
