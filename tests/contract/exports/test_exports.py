@@ -19,12 +19,12 @@ from urllib.parse import parse_qs, urlsplit
 from zipfile import ZipFile
 
 import pytest
+import redis
 
 from chalicelib import schema
 from chalicelib.auth.store import AccountStore
 from chalicelib.config import Settings
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.drivers.redis import connect
 from chalicelib.drivers.s3 import Bucket
 from chalicelib.drivers.sigv4 import SKEW_SECONDS
 from chalicelib.errors import Unavailable
@@ -468,7 +468,7 @@ class TestLinks:
     def links(self, request: pytest.FixtureRequest) -> ExportLinks:
         if request.param == "fake":
             return FakeExportLinks()
-        return ExportLinks(connect(request.getfixturevalue("redis_url")))
+        return ExportLinks(request.getfixturevalue("client"))
 
     def test_say_whose_they_are_as_often_as_they_are_opened(self, links: ExportLinks) -> None:
         ana = Identity(user_id=new_id(), session_id=new_id(), scopes=frozenset())
@@ -479,9 +479,7 @@ class TestLinks:
         assert links.holder("unknown") is None
         assert links.issue(ana) != ticket
 
-    def test_end_by_themselves_and_redis_sees_no_ticket(self, redis_url: str) -> None:
-        client = connect(redis_url)
-        client.flushdb()
+    def test_end_by_themselves_and_redis_sees_no_ticket(self, client: redis.Redis) -> None:
         ana = Identity(user_id=new_id(), session_id=new_id())
 
         ticket = ExportLinks(client).issue(ana)

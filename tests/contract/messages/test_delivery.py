@@ -1,13 +1,12 @@
 """Messages to sockets that take nothing, minute after minute, on a real Redis."""
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+import redis
 
-from chalicelib.drivers.redis import connect
 from chalicelib.identity import Identity
 from chalicelib.live.connections import Connections
 from chalicelib.messages.content import TextContent
@@ -68,11 +67,8 @@ class World:
 
 
 @pytest.fixture
-def world(redis_url: str) -> Iterator[World]:
-    client = connect(redis_url)
-    client.flushdb()
-    yield World(Connections(client, settings(delivered_within_seconds=1)))
-    client.close()
+def world(client: redis.Redis) -> World:
+    return World(Connections(client, settings(delivered_within_seconds=1)))
 
 
 @pytest.mark.parametrize("status", [429, 500])
@@ -199,10 +195,8 @@ def test_g6_a_message_that_could_not_be_settled_is_not_pushed_again(world: World
 
 @pytest.mark.parametrize("minutes", [-5, 5], ids=["behind", "ahead"])
 def test_g1_what_is_pending_is_redelivered_in_time_whatever_clock_the_job_has(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch, minutes: int
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
-    client = connect(redis_url)
-    client.flushdb()
     world = World(Connections(client, settings()))
     world.messages = Messaging(
         settings(pending_after_seconds=30),
@@ -223,4 +217,3 @@ def test_g1_what_is_pending_is_redelivered_in_time_whatever_clock_the_job_has(
         half_a_minute = now() + timedelta(seconds=31)
         patch.setattr(world.store.timeline, "now", lambda: half_a_minute)
         assert world.messages.redelivery.redeliver_pending() == 1
-    client.close()

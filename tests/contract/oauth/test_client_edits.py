@@ -1,7 +1,7 @@
 """Changes of registered programs: PostgreSQL, and the stand-in for it, held to the same."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from chalicelib.ids import new_id
 from chalicelib.oauth.edit_store import EditStore
 from chalicelib.oauth.models import OAuthClient
 from chalicelib.oauth.store import ClientStore
-from tests.contract.accounts import connecting, either, migrated
+from tests.contract.accounts import migrated
 from tests.contract.programs import program
 from tests.faults.lossy import Loss, LossyProxy
 from tests.unit.oauth.fakes import FakeClientStore, FakeEditStore
@@ -60,16 +60,6 @@ def over(postgres: Postgres) -> Editing:
 def fakes() -> Editing:
     clients = FakeClientStore(lambda: NOW)
     return Editing(clients, FakeEditStore(clients))
-
-
-@pytest.fixture(params=["fake", "postgres"])
-def stores(request: pytest.FixtureRequest) -> Iterator[Editing]:
-    yield from either(request, fakes, over)
-
-
-@pytest.fixture
-def connect(postgres_url: str) -> Iterator[Callable[[], Editing]]:
-    yield from connecting(postgres_url, over)
 
 
 def test_what_an_admin_may_change_is_kept_and_nothing_else(stores: Editing) -> None:

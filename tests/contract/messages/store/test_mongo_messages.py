@@ -59,11 +59,6 @@ def other(mongo_store_url: str, mongo_at: MongoAt) -> MongoStore:
 
 
 @pytest.fixture
-def room(store: MongoStore) -> Room:
-    return Room(store)
-
-
-@pytest.fixture
 def database(mongo_store_url: str) -> Iterator[Database[dict[str, Any]]]:
     with MongoClient[dict[str, Any]](mongo_store_url) as client:
         yield client.get_default_database()
