@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from chalicelib.messages.publisher import Publisher
     from chalicelib.messages.store.outbox import Outbox
 
-# If a socket exists but cannot be reached for this long, its user counts as absent and is pushed
-# to.
+# A user whose socket exists but cannot be reached for this long counts as absent: a push goes out.
 GIVE_UP_ON_SOCKETS = timedelta(hours=1)
 
 

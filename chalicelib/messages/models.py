@@ -1,4 +1,4 @@
-"""Chats, memberships and messages, as services hand them around and clients see them."""
+"""Chats, memberships and messages: as verbs and stores pass them on, and as clients see them."""
 
 from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
@@ -23,7 +23,7 @@ from chalicelib.messages.queries import Since
 from chalicelib.wire import Id, Input, Model, Utc
 
 UNANSWERED = 3
-"""So many messages may be written to somebody who has written none."""
+"""How many messages a user may send in a chat before another member has written in it."""
 
 
 class Message(Model):
@@ -89,7 +89,7 @@ class Chat(Model):
     last_activity_at: Utc = Field(description="When its newest message was stored, or it was made.")
 
     def seen_by(self, member: str) -> "Chat":
-        """Without what the others share only once it is answered."""
+        """The chat without what the others share only if it is answered: their receipts."""
         if self.answered:
             return self
         nothing = {"read_seq": 0, "delivered_seq": 0}
@@ -107,7 +107,7 @@ class Draft(Input):
 
 
 class NewMessage(Model):
-    """A message before the store has given it its place, and the time by its own clock."""
+    """A message before the store gives it its place, and a time by the server's clock."""
 
     id: str
     chat_id: str
@@ -115,7 +115,7 @@ class NewMessage(Model):
     client_id: str
     content: Content
     created_at: Utc | None = None
-    """Only for a message from another time than now."""
+    """Only set for a message of another time than now."""
 
     @classmethod
     def of(cls, draft: Draft, *, chat_id: str, sender_id: str) -> "NewMessage":
@@ -128,16 +128,16 @@ class NewMessage(Model):
         )
 
     def at(self, rev: int, time: datetime | None = None) -> Message:
-        """The message in its place, stored at a time unless it has one."""
+        """The message in its place. It has `time` if it had none."""
         return Message(seq=rev, rev=rev, **{**dict(self), "created_at": self.created_at or time})
 
 
 class Stored(NamedTuple):
-    """What `Timeline.append` did: the message stored (first), and to whom it goes."""
+    """What `Timeline.append` did: the message, and the members whom it goes to."""
 
     message: Message
     member_ids: list[str]
-    created: bool  # False: a resend, `message` is the one stored first
+    created: bool  # False: a resend; `message` is the one that was stored first
     pending: bool  # its delivery is not settled
 
 

@@ -1,4 +1,4 @@
-"""Pages of chats and of history, and their cursors."""
+"""Pages of chats and of history, and the cursors of pages of chats."""
 
 import base64
 import binascii

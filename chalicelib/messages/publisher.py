@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 JOB_SECONDS = 8.0
-"""A run of the job begins no batch after this long: its function has more to do."""
+"""A run of the job begins no batch after so many seconds: its function has more to do."""
 
 
 class Publisher:
-    """An event that cannot be published now stays in the store, for the job."""
+    """An event that cannot be published now stays in the outbox. A job publishes it later."""
 
     def __init__(
         self, settings: Settings, *, outbox: "Outbox", broker: "Callable[[], Broker]"
@@ -41,16 +41,16 @@ class Publisher:
         self._used = False
 
     def begin(self, message: Message, absent: Collection[str]) -> "Begun | None":
-        """Send the event of a new message, and wait for nothing. None if that is left to `finish`:
-        if somebody is absent, so that it goes with the push, and in a new container, which would
-        have to load the driver and connect."""
+        """Send the event of a new message, without waiting for the confirm. None if `finish` is to
+        send it: with the push if a member is absent, and in a new container, which has yet to load
+        the driver and connect."""
         if not self._of_messages or not self._used or _unread(message, absent):
             return None
         return self._broker().begin([self._event(ChatEvent.of(message))])
 
     def finish(self, message: Message, absent: Collection[str], begun: "Begun | None") -> bool:
-        """Queue the pushes of a message. Answers whether its event is done: published or turned
-        off.
+        """Queue the pushes of a message. Answers whether its event is done: published, or turned
+        off by a setting.
 
         Raises Unavailable if there are pushes and they are not queued.
         """
@@ -69,7 +69,7 @@ class Publisher:
         self._push(_unread(message, absent))
 
     def opened(self, chat: Chat) -> None:
-        """Publish the event of a new chat. Never fails."""
+        """Publish the event of a new chat. If that fails, it is left to the job."""
         self._used = True
         event = ChatEvent.of(chat)
         try:
@@ -80,8 +80,8 @@ class Publisher:
             log.warning("event left to the job", extra={"dependency": error.dependency})
 
     def publish_left(self) -> int:
-        """Publish what waits in the store, in batches, until JOB_SECONDS are over. Answers how
-        many. Raises Unavailable."""
+        """Publish the events that wait in the outbox, in batches, until JOB_SECONDS are over.
+        Answers how many. Raises Unavailable."""
         ends, published, last, age = time.monotonic() + JOB_SECONDS, 0, NO_CHAT, 0.0
         try:
             while time.monotonic() < ends:
@@ -96,8 +96,8 @@ class Publisher:
         return published
 
     def _publish(self, waiting: Collection[ChatEvent]) -> int:
-        """Publish events, except those that a later version of the code wrote before it was rolled
-        back: they wait for that version."""
+        """Publish events. Those that a later version of the code wrote before it was rolled back
+        stay: they wait for that version."""
         known: list[tuple[ChatEvent, CloudEvent]] = []
         for event in waiting:
             try:

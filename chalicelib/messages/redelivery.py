@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 JOB_BATCH = 200
 PUSH_PAGE = 50
-# What is due for no longer than this has been tried twice at most.
+# A message that is due for no longer than this was tried twice at most.
 FRESH = timedelta(minutes=2)
 # Seconds after which a job begins nothing more. What it has begun ends well within its function's
 # minute.
@@ -61,9 +61,9 @@ class Redelivery:
         """Deliver messages that stayed pending because a send ended early. Answers how many.
 
         Tries each message once, until JOB_SECONDS are over or its function has LAST_SECONDS left.
-        The newest come first, then the others from a random place on. So many that fail slowly do
-        not keep it from the others. The socket that sent a message gets it too: clients
-        drop what they know.
+        The newest come first, then the others, from a random place on: so a run that many slow
+        failures fill up does not always miss the same messages. The socket that sent a message
+        gets it too: clients drop messages that they have.
         """
         seconds = within(JOB_SECONDS + LAST_SECONDS) - LAST_SECONDS
         ends, delivered = time.monotonic() + seconds, 0

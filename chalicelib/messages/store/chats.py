@@ -27,18 +27,18 @@ class Chats(Protocol):
         """
 
     def get(self, chat_id: str, *, member: str) -> Chat | None:
-        """A chat with the cursors that `member` may see, last message, and `member`'s unread
+        """A chat with the receipts that `member` may see, its last message, and `member`'s unread
         count."""
 
     def page(
         self, member: str, *, limit: int, before: tuple[datetime, str] | None = None
     ) -> list[Chat]:
-        """`member`'s chats, newest activity first, then by id descending; those that come after
-        `before` = (last_activity_at, id)."""
+        """`member`'s chats, newest activity first, then by id descending: those after `before` =
+        (last_activity_at, id)."""
 
     def news(self, member: str, known: Mapping[str, int], *, limit: int) -> list[Chat]:
-        """`member`'s chats whose last rev is above the one that is known of them (0 where none
-        is), newest activity first."""
+        """`member`'s chats whose last rev is above the one in `known` (0 for others), newest
+        activity first."""
 
     def acquainted(self, member: str, others: Collection[str]) -> set[str]:
         """Those of `others` with whom `member` is in an answered chat."""

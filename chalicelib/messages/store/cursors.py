@@ -16,8 +16,8 @@ class Cursors(Protocol):
         Reading is receiving: `read` moves both."""
 
     def of(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], ReceiptState]:
-        """The cursors of (chat_id, user_id) pairs; what is not found is left out.
+        """The receipts of (chat_id, user_id) pairs; pairs that are not found are left out.
         `moved` is False."""
 
     def observers(self, chat_id: str, *, member: str) -> list[str] | None:
-        """The others, who may see what `member` does; nobody until the chat is answered."""
+        """The other members who may see what `member` does: none until the chat is answered."""

@@ -24,12 +24,12 @@ class Outbox(Protocol):
         """
 
     def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
-        """Messages created before a time and not settled, oldest first; those that come after
-        `after`. None is `created`."""
+        """Messages created before a time and not settled, oldest first: those after `after`.
+        `created` is False."""
 
     def unpublished(self, *, limit: int, after: str = NO_CHAT) -> list[ChatEvent]:
-        """Events whose messages are delivered and chats made, in the order of their ids; those
-        after the id `after`."""
+        """Events to publish, of delivered messages and of new chats, ordered by id: those after the
+        id `after`."""
 
     def published(self, events: Collection[ChatEvent]) -> None:
-        """RabbitMQ has these events: they no longer wait. Safe to repeat."""
+        """RabbitMQ has these events: forget them. Safe to repeat."""

@@ -12,18 +12,18 @@ class Timeline(Protocol):
     def append(self, new: NewMessage, *, unanswered: int) -> Stored | None:
         """Check membership, take the next rev, store the message pending: all or nothing.
 
-        Raises NotAnswered where the sender has stored `unanswered` messages and nobody else has
-        written yet. The message's time is that of the server's clock.
+        Raises NotAnswered if the sender has stored `unanswered` messages and no other member has
+        written. The message's time is by the server's clock.
 
-        A (sender_id, client_id) known in this chat stores nothing and answers with the message
-        stored first. Once this returns, no reader can be told that it is complete past the
-        message's rev without being given the message. Revs grow; they may leave gaps.
+        If the chat has a message with this (sender_id, client_id), nothing is stored, and the
+        answer has that message. After this returns, a reader who is told that they have all changes
+        up to the message's rev has the message. Revs grow; they may leave gaps.
         """
 
     def history(
         self, chat_id: str, *, member: str, before: int | None, limit: int
     ) -> list[Message] | None:
-        """Messages with a seq below `before` (None: from the newest), newest first."""
+        """Messages with a seq below `before` (None: from the newest on), newest first."""
 
     def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> ChangePage | None:
         """Messages whose rev is above `since`, in the order of rev; complete up to the answer's
@@ -33,7 +33,7 @@ class Timeline(Protocol):
         self, chat_id: str, *, member: str, since: int, until: int, limit: int
     ) -> list[Message] | None:
         """Messages of others with a seq from `since` to `until` and after `member`'s
-        delivered_seq, oldest first, but those that were deleted."""
+        delivered_seq, oldest first, without deleted ones."""
 
     def now(self) -> datetime:
-        """The time by the server's clock, which gave the messages theirs."""
+        """The time by the server's clock, by which messages have their times."""

@@ -93,7 +93,7 @@ class MongoChats(Chats):
             return {one["_id"] for one in found}
 
     def _make(self, chat_id: str, members: tuple[str, str], at: datetime) -> bool:
-        """Memberships first: a chat that can be seen is whole."""
+        """Store memberships first, so that a chat that can be found has all of its members."""
         fresh = {"role": "member", "joined_rev": 0, "read_seq": 0, "delivered_seq": 0}
         insert_new(
             self._db.memberships,

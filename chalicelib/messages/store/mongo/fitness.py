@@ -1,4 +1,4 @@
-"""Whether a server can keep chats, found out before anybody's message depends on it."""
+"""Checks that a server can hold chats, before it holds any."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,10 +22,10 @@ NEEDS = (
 
 
 def require_fit(url: str) -> None:
-    """Play a chat through, on collections of its own that are dropped then.
+    """Play a chat through, in new collections that are dropped afterwards.
 
-    Raises StoreUnfit with a sentence for the operator, or Unavailable. Versions that a server
-    tells of itself are not asked for: servers that imitate MongoDB tell one as well.
+    Raises StoreUnfit with a sentence for the operator, or Unavailable. The version that a
+    server reports is not looked at: servers that imitate MongoDB report one too.
     """
     store = MongoStore(url, prefix=f"fitness_{new_id()}_")
     try:
@@ -43,11 +43,11 @@ def require_fit(url: str) -> None:
 
 
 def _differences(store: MongoStore) -> Iterator[str]:
-    """What the server does otherwise than MongoDB."""
+    """What the server does differently from MongoDB."""
     ana, bo, at = new_id(), new_id(), now()
     chat_id = direct_chat_id(ana, bo)
     store.chats.open_direct(chat_id, members=(ana, bo), at=at)
-    # In an expression, each of these would be something else than text.
+    # In an expression, each of these would not be plain text.
     draft = Draft(client_id="$last_rev", content=TextContent(kind="text", text="$$ROOT"))
     new = NewMessage.of(draft, chat_id=chat_id, sender_id=ana)
     sent = store.timeline.append(new, unanswered=1)

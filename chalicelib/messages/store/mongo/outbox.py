@@ -29,7 +29,7 @@ class MongoOutbox(Outbox):
         newer = {"$gt": [message.seq, {"$ifNull": ["$last.seq", 0]}]}
         with self._db.bounded():
             if not published:
-                # First: who dies in between leaves a message that is delivered once more.
+                # First: a function that dies in between leaves a message that is delivered again.
                 self._keep(ChatEvent.of(message))
             self._db.chats.update_one(
                 {"_id": message.chat_id, "outbox._id": message.id},
@@ -67,7 +67,7 @@ class MongoOutbox(Outbox):
             landed = self._db.landed(chat["outbox"] for chat in found)
             for chat in found:
                 if chat["outbox"]["_id"] not in landed:
-                    # A resend whose sender died before taking it back.
+                    # A resend whose function died before it took it back.
                     out = take_out(chat["outbox"]["_id"])
                     self._db.chats.update_one({"_id": chat["_id"]}, out)
         return [
@@ -110,7 +110,7 @@ class MongoOutbox(Outbox):
                 self._db.events.delete_many({"_id": {"$in": of_messages}})
 
     def _keep(self, event: ChatEvent) -> None:
-        """Have the event of a message wait."""
+        """Store the event of a message."""
         waiting = {"type": event.type, "data": event.data, "at": event.at}
         self._db.events.replace_one({"_id": event.id}, waiting, upsert=True)
 

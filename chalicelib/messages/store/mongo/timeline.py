@@ -18,7 +18,7 @@ from chalicelib.messages.store.mongo.unanswered import may_be_sent, note_writers
 from chalicelib.messages.store.timeline import Timeline
 
 OUTBOX_LIMIT = 200
-"""So many unsettled messages of 16 KB keep a chat far below MongoDB's 16 MB a document."""
+"""So many unsettled messages, of 16 KB each, keep a chat far below MongoDB's 16 MB a document."""
 
 
 class MongoTimeline(Timeline):
@@ -53,15 +53,15 @@ class MongoTimeline(Timeline):
             except DuplicateKeyError:
                 first = self._db.messages.find_one(sent_as(new))
                 if first is None:
-                    # Its place is another's: the server went back on a counter it had confirmed.
-                    # The job takes it out of the outbox; sent again, it gets another place.
+                    # Another message has its place: the server lost a counter that it confirmed.
+                    # The job takes it out of the outbox. A resend gets another place.
                     raise Unavailable("messages") from None
                 if (first["_id"], first["seq"]) != (new.id, message.seq):
-                    # A resend, or our own second try, of what is settled.
+                    # A resend, or our own second try, of a settled message.
                     self._db.chats.update_one({"_id": new.chat_id}, take_out(new.id))
                     ours = first["_id"] == new.id
                     return Stored(stored(first), chat["member_ids"], created=ours, pending=False)
-                # else a reader was faster than we are
+                # else a reader stored it first
             return Stored(message, chat["member_ids"], created=True, pending=True)
 
     @again
@@ -116,8 +116,8 @@ class MongoTimeline(Timeline):
             return time
 
     def _refused(self, new: NewMessage, unanswered: int) -> Stored | None:
-        """Why a chat took no message: a stranger, a resend, too much that nobody answered, or too
-        much that is not settled."""
+        """Why a chat took no message: the sender is no member, the message is a resend, too many
+        messages are not answered, or too many are not settled."""
         chat = self._db.chat(new.chat_id, new.sender_id)
         if chat is None:
             return None
@@ -159,8 +159,8 @@ class MongoTimeline(Timeline):
 
 
 def take_place(entry: Document) -> list[Document]:
-    """Take the next rev and put the message into the outbox, in one atomic update. What came
-    from people is a $literal: nothing in it is taken for an expression. `placed_at` is when."""
+    """Take the next rev and put the message into the outbox, in one atomic update. What clients
+    sent is a $literal, so that none of it is read as an expression. `placed_at` is the time."""
     # `$max` of both, so that a clock which went back does not move the chat down. In this order: a
     # server that cannot compare $$NOW takes the first.
     active = {"$max": ["$placed_at", "$last_activity_at"]}

@@ -22,13 +22,14 @@ ORDER BY created_at, chat_id, seq
 _ALL_PENDING = _PENDING.format("")
 _LATER_PENDING = _PENDING.format("AND (created_at, chat_id, seq) > (%(at)s, %(id)s, %(seq)s)")
 
-# Waits for no disk: a crash that forgets it has the message delivered once more, which is harmless.
+# It does not wait for the disk: if a crash undoes it, the message is delivered again, which is
+# harmless.
 _SETTLE = """
 WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
 DELETE FROM outbox USING unhurried WHERE chat_id = %(chat_id)s AND seq = %(seq)s
 """
 
-# The same, in one statement: a crash forgets both or none.
+# The same, and the event, in one statement: a crash undoes both or none.
 _SETTLE_UNPUBLISHED = f"""
 WITH settled AS ({_SETTLE} RETURNING seq)
 INSERT INTO chat_events (id, type, data, at)

@@ -19,7 +19,7 @@ WROTE = """(
     WHERE messages.chat_id = writer.chat_id AND messages.sender_id = writer.user_id LIMIT 1
 )"""
 
-# Whether two members of a chat have written. It is computed, so nothing has to be kept up to date.
+# Whether two members of a chat have written. It is computed, so no column must be kept up to date.
 ANSWERED = f"""(
     SELECT count(*) > 1 FROM memberships writer WHERE writer.chat_id = {{}}.{{}} AND {WROTE}
 )"""

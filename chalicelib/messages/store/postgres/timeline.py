@@ -19,8 +19,8 @@ from chalicelib.messages.store.postgres.rows import (
 )
 from chalicelib.messages.store.timeline import Timeline
 
-# An append that waits for another one sees the chat's new row, but the messages from before it.
-# So `free_until` is a rev: messages that came in between also use up what may be sent.
+# An append that waited for another one sees the chat's new row, but not the other's message. So
+# `free_until` is a rev: messages that were stored in between also count.
 _APPEND = f"""
 WITH members AS (
     SELECT array_agg(user_id) AS member_ids FROM memberships WHERE chat_id = %(chat_id)s
@@ -62,7 +62,7 @@ SELECT member_ids, place.last_rev AS place, present.time, {columns("old")},
 FROM members CROSS JOIN present LEFT JOIN place ON true LEFT JOIN old ON true
 """
 
-# At least one row for a member: so no messages differ from no such chat.
+# A member gets at least one row: so "no messages" differs from "no such chat".
 _IN_CHAT = f"""
 SELECT chats.last_rev AS chat_rev, {columns("found")}
 FROM memberships mine JOIN chats ON chats.id = mine.chat_id
@@ -96,9 +96,9 @@ class PostgresTimeline(Timeline):
         }
         try:
             rows = fetch(self._postgres, _APPEND, again=True, **values)
-        except UniqueViolation:  # the same client_id at the same time: now it is there to be read
+        except UniqueViolation:  # the same client_id at the same time: now it can be read
             rows = fetch(self._postgres, _APPEND, **values)
-        if rows and _refused(rows[0]):  # unless an answer, or the same message, has just come
+        if rows and _refused(rows[0]):  # perhaps an answer, or the same message, has just come
             rows = fetch(self._postgres, _APPEND, **values)
         if not rows:
             return None
@@ -144,5 +144,5 @@ class PostgresTimeline(Timeline):
 
 
 def _refused(row: Row) -> bool:
-    """Neither stored now nor before."""
+    """Whether the message was stored neither now nor before."""
     return row["place"] is None and row["id"] is None
