@@ -19,8 +19,7 @@ from chalicelib.messages.fields import (
     UpToRev,
     UserId,
 )
-from chalicelib.messages.queries import Since
-from chalicelib.wire import Id, Input, Model, Utc
+from chalicelib.wire import Id, Input, Model, PageSize, Utc
 
 UNANSWERED = 3
 """How many messages a user may send in a chat before another member has written in it."""
@@ -232,6 +231,13 @@ class Typing(Input):
 
     chat_id: Id = Field(description="The chat's id.")
     typing: bool = Field(description="Whether you type, or have stopped.")
+
+
+class Since(Input):
+    """Query of a chat's changes."""
+
+    since: Annotated[Rev, Field(description="Only what changed after this rev is answered.")]
+    limit: PageSize = 50
 
 
 class SinceIn(Since):

@@ -1,4 +1,4 @@
-"""Pages of chats and of history, and the cursors of pages of chats."""
+"""Pages of chats and of history: their queries, and the cursors of chats."""
 
 import base64
 import binascii
@@ -8,11 +8,30 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from chalicelib.errors import ValidationFailed
+from chalicelib.messages.fields import Rev
 from chalicelib.messages.models import Chat, Message
 from chalicelib.text.sentences import problem
-from chalicelib.wire import NEXT, Id, Page
+from chalicelib.wire import CURSOR, NEXT, Id, Input, Page, PageSize
 
 _ID = TypeAdapter[str](Id)
+
+
+class ChatQuery(Input):
+    """Query of a list."""
+
+    limit: PageSize = 50
+    cursor: Annotated[Annotated[str, Field(max_length=256)] | None, CURSOR] = None
+
+
+class HistoryQuery(Input):
+    """Query of a chat's history."""
+
+    before: Rev | None = Field(
+        None,
+        description="The `next` of the page before, or any `seq`: only older messages are "
+        "answered.",
+    )
+    limit: PageSize = 50
 
 
 class ChatPage(Page[Chat, str]):

@@ -6,10 +6,9 @@ from pydantic_core import to_json
 
 from chalicelib.errors import ChatNotFound
 from chalicelib.identity import Identity
-from chalicelib.messages.access import found
 from chalicelib.messages.models import ChangePage, Chat, ChatSync, Message, SyncAnswer
-from chalicelib.messages.pages import ChatPage, MessagePage, cursor_after, place_of
-from chalicelib.messages.queries import ChatQuery
+from chalicelib.messages.pages import ChatPage, ChatQuery, MessagePage, cursor_after, place_of
+from chalicelib.messages.store import found
 
 if TYPE_CHECKING:
     from chalicelib.messages.store.chats import Chats

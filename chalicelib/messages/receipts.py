@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from chalicelib.errors import Unavailable
 from chalicelib.identity import Identity
 from chalicelib.live.models import Owed
-from chalicelib.messages.access import found
 from chalicelib.messages.models import RECEIPT, TYPING, ReceiptState, UserTyping
+from chalicelib.messages.store import found
 
 if TYPE_CHECKING:
     from chalicelib.live.gateway import Gateway

@@ -16,11 +16,11 @@ from chalicelib.messages.models import (
     Message,
     NewChat,
     ReceiptUpdate,
+    Since,
     SyncAnswer,
     SyncRequest,
 )
-from chalicelib.messages.pages import ChatPage, MessagePage
-from chalicelib.messages.queries import ChatQuery, HistoryQuery, Since
+from chalicelib.messages.pages import ChatPage, ChatQuery, HistoryQuery, MessagePage
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib import metrics
 from chalicelib.identity import Identity
-from chalicelib.messages.access import found
 from chalicelib.messages.models import UNANSWERED, Draft, Message, NewMessage
+from chalicelib.messages.store import found
 
 if TYPE_CHECKING:
     from chalicelib.messages.delivery import Delivery

@@ -16,7 +16,7 @@ from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Chat, Draft, Message
-from chalicelib.messages.queries import ChatQuery
+from chalicelib.messages.pages import ChatQuery
 from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
 from tests.property.client import Client, Key

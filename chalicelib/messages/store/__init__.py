@@ -1,11 +1,14 @@
 """Where chats and messages are kept: four small interfaces, two implementations, one contract."""
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from chalicelib.errors import ChatNotFound
 from chalicelib.messages.store.chats import Chats
 from chalicelib.messages.store.cursors import Cursors
 from chalicelib.messages.store.outbox import Outbox
 from chalicelib.messages.store.timeline import Timeline
+
+T = TypeVar("T")
 
 
 class StoreUnfit(Exception):
@@ -26,3 +29,11 @@ class MessageStore(Protocol):
 
     def ping(self) -> None:
         """Raises Unavailable unless the server answers."""
+
+
+def found(result: T | None) -> T:
+    """What a part of a store found. Raises ChatNotFound for None: there is no such chat, or the
+    caller is not in it."""
+    if result is None:
+        raise ChatNotFound()
+    return result

@@ -19,7 +19,7 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.messages.models import Draft
-from chalicelib.messages.queries import ChatQuery
+from chalicelib.messages.pages import ChatQuery
 
 HELLO = '{"client_id": "c1", "content": {"kind": "text", "text": "é"}}'
 

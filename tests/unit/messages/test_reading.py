@@ -7,7 +7,7 @@ from chalicelib.errors import (
 )
 from chalicelib.identity import Identity
 from chalicelib.messages.models import Chat, Message
-from chalicelib.messages.queries import ChatQuery
+from chalicelib.messages.pages import ChatQuery
 from tests.fake_message_store import FakeMessageStore
 from tests.messaging import Messaging
 from tests.unit.messages.fakes import FakeUsers
