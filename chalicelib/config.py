@@ -18,7 +18,7 @@ from pydantic import (
 
 from chalicelib.drivers import secrets
 from chalicelib.drivers.sigv4 import Signer
-from chalicelib.limits.table import Changes, Limit, table
+from chalicelib.limits.table import Limit, Overrides, table
 
 
 class SettingsInvalid(Exception):
@@ -67,7 +67,7 @@ Delays = Annotated[
 ]
 
 
-def _changes(given: Changes) -> Changes:
+def _overrides(given: Overrides) -> Overrides:
     table(given)
     return given
 
@@ -75,7 +75,7 @@ def _changes(given: Changes) -> Changes:
 RateLimits = Annotated[
     dict[str, dict[str, tuple[Seconds, Seconds]]],
     BeforeValidator(lambda value: json.loads(value) if isinstance(value, str) else value),
-    AfterValidator(_changes),
+    AfterValidator(_overrides),
 ]
 
 
@@ -191,7 +191,7 @@ class Settings(BaseModel):
 
     @cached_property
     def limits(self) -> Mapping[str, Limit]:
-        """The table of rates, as `rate_limits` changes it."""
+        """The rate limits: the table, with the overrides of `rate_limits`."""
         return table(self.rate_limits)
 
     def signer(self, service: str) -> Signer:

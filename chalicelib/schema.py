@@ -24,7 +24,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.errors.counted import unavailable
 from chalicelib.messages.models import UNANSWERED
 from chalicelib.messages.store.mongo.fitness import require_fit
-from chalicelib.messages.store.mongo.messages import MongoMessages
+from chalicelib.messages.store.mongo.store import MongoStore
 
 MIGRATIONS = Path(str(files("infra") / "migrations"))  # on AWS it is in a layer
 LOCK = 0x7061726C6579  # any number that is ours alone: "parley"
@@ -47,9 +47,9 @@ def apply(settings: Settings) -> None:
     bound_role(accounts_url)
     if messages_url.startswith("mongodb"):
         require_fit(messages_url)
-        messages = MongoMessages(messages_url)
+        messages = MongoStore(messages_url)
         messages.create_indexes()
-        messages.look_who_wrote(UNANSWERED)
+        messages.note_all_writers(UNANSWERED)
         messages.close()
     elif messages_url != accounts_url:
         migrate(messages_url)

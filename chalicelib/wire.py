@@ -1,10 +1,10 @@
 """What comes in and goes out: strict models in, plain JSON out; and forms of browsers."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -111,8 +111,26 @@ Token = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$")]
 CURSOR = Field(description="The `next` of the page before; leave it out for the first page.")
 NEXT = Field(description="Send it as `cursor` for the next page; null on the last one.")
 
-Limit = Annotated[int, Field(ge=1, le=200, description="How many items to answer at most.")]
-"""How many items a list may answer with."""
+PageSize = Annotated[int, Field(ge=1, le=200, description="How many items to answer at most.")]
+"""How many items a page of a list may have."""
+
+Item = TypeVar("Item")
+Cursor = TypeVar("Cursor")
+
+
+class Page(Model, Generic[Item, Cursor]):
+    """A part of a list, and where the next part begins."""
+
+    items: list[Item]
+    next: Annotated[Cursor | None, NEXT]
+
+    @classmethod
+    def of(cls, found: Sequence[Item], limit: int, cursor: Callable[[Item], Cursor]) -> Self:
+        """A page of `limit` items at most, from up to `limit` + 1 that were found. If one was left
+        over, `next` is the cursor of the page's last item."""
+        items = list(found[:limit])
+        return cls(items=items, next=cursor(items[-1]) if len(found) > limit else None)
+
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -17,9 +17,10 @@ from chalicelib.wire import (
     VISIBLE,
     Id,
     Input,
-    Limit,
     Model,
     OurId,
+    Page,
+    PageSize,
     Utc,
 )
 
@@ -111,11 +112,11 @@ class AccountQuery(Input):
 
     username: Prefix = ""
     email: Annotated[Email, Field(description="The exact e-mail address, in any case.")] = ""
-    limit: Limit = 50
+    limit: PageSize = 50
     cursor: Annotated[Username | None, CURSOR] = None
 
 
-class AccountPage(Model):
+class AccountPage(Page[Account, str]):
     """Users by username."""
 
     items: list[Account] = Field(description="The users of this page.")
@@ -154,15 +155,14 @@ class AuditQuery(Input):
     )
     target: Id | None = Field(None, description="Only what was done to this user or OAuth client.")
     action: Action | None = Field(None, description="Only this action.")
-    limit: Limit = 50
+    limit: PageSize = 50
     cursor: Annotated[Annotated[int, Field(ge=1, lt=2**63)] | None, CURSOR] = None
 
 
-class AuditPage(Model):
+class AuditPage(Page[AuditEntry, int]):
     """What was done, newest first."""
 
     items: list[AuditEntry] = Field(description="The entries of this page.")
-    next: Annotated[int | None, NEXT]
 
 
 class Standing(NamedTuple):

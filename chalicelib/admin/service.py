@@ -61,9 +61,7 @@ class Admin:
     def search(self, query: AccountQuery) -> AccountPage:
         """Users by username, page by page."""
         found = self._store.accounts(query, now=NOW, limit=query.limit + 1)
-        items = found[: query.limit]
-        more = len(found) > query.limit
-        return AccountPage(items=items, next=items[-1].username if more else None)
+        return AccountPage.of(found, query.limit, lambda one: one.username)
 
     def view(self, user_id: str) -> Account:
         """A user as staff sees them."""
@@ -75,8 +73,7 @@ class Admin:
     def audit(self, query: AuditQuery) -> AuditPage:
         """What was done, newest first, page by page."""
         found = self._store.audit(query, limit=query.limit + 1)
-        items = found[: query.limit]
-        return AuditPage(items=items, next=items[-1].id if len(found) > query.limit else None)
+        return AuditPage.of(found, query.limit, lambda one: one.id)
 
     def suspend(self, identity: Identity, client: Source, user_id: str, reason: str) -> None:
         """End all sessions of a user, who can then not sign in. Raises NotYourself."""

@@ -7,7 +7,13 @@ from chalicelib.deps.auth import AuthDeps
 
 if TYPE_CHECKING:
     from chalicelib.live.presence import Presence
-    from chalicelib.messages.service import Messages
+    from chalicelib.messages.delivery import Delivery
+    from chalicelib.messages.opening import Opening
+    from chalicelib.messages.publisher import Publisher
+    from chalicelib.messages.reading import Reading
+    from chalicelib.messages.receipts import Receipts
+    from chalicelib.messages.redelivery import Redelivery
+    from chalicelib.messages.sending import Sending
     from chalicelib.messages.store import MessageStore
 
 
@@ -16,28 +22,75 @@ class MessagesDeps(AuthDeps):
     def message_store(self) -> "MessageStore":
         url = self.settings.messages_url.get_secret_value()
         if url.startswith("mongodb"):
-            from chalicelib.messages.store.mongo.messages import MongoMessages
+            from chalicelib.messages.store.mongo.store import MongoStore
 
-            return MongoMessages(url)
+            return MongoStore(url)
         from chalicelib.drivers.postgres import Postgres
-        from chalicelib.messages.store.postgres.messages import PostgresMessages
+        from chalicelib.messages.store.postgres.store import PostgresStore
 
         if url == self.settings.postgres_url.get_secret_value():
-            return PostgresMessages(self.postgres)
-        return PostgresMessages(Postgres(url, pooled=self.settings.postgres_pooled))
+            return PostgresStore(self.postgres)
+        return PostgresStore(Postgres(url, pooled=self.settings.postgres_pooled))
 
     @cached_property
-    def messages(self) -> "Messages":
-        from chalicelib.messages.service import Messages
+    def publisher(self) -> "Publisher":
+        from chalicelib.messages.publisher import Publisher
 
-        return Messages(
-            self.settings,
-            store=self.message_store,
-            connections=self.connections,
-            gateway=self.gateway,
-            broker=self.later(MessagesDeps.broker),
+        return Publisher(
+            self.settings, outbox=self.message_store.outbox, broker=self.later(MessagesDeps.broker)
+        )
+
+    @cached_property
+    def opening(self) -> "Opening":
+        from chalicelib.messages.opening import Opening
+
+        return Opening(
+            chats=self.message_store.chats,
+            publisher=self.publisher,
             users=self.later(MessagesDeps.users),
         )
+
+    @cached_property
+    def delivery(self) -> "Delivery":
+        from chalicelib.messages.delivery import Delivery
+
+        return Delivery(
+            outbox=self.message_store.outbox,
+            connections=self.connections,
+            gateway=self.gateway,
+            publisher=self.publisher,
+        )
+
+    @cached_property
+    def sending(self) -> "Sending":
+        from chalicelib.messages.sending import Sending
+
+        return Sending(timeline=self.message_store.timeline, delivery=self.delivery)
+
+    @cached_property
+    def redelivery(self) -> "Redelivery":
+        from chalicelib.messages.redelivery import Redelivery
+
+        return Redelivery(
+            self.settings,
+            timeline=self.message_store.timeline,
+            outbox=self.message_store.outbox,
+            connections=self.connections,
+            delivery=self.delivery,
+            publisher=self.publisher,
+        )
+
+    @cached_property
+    def reading(self) -> "Reading":
+        from chalicelib.messages.reading import Reading
+
+        return Reading(chats=self.message_store.chats, timeline=self.message_store.timeline)
+
+    @cached_property
+    def receipts(self) -> "Receipts":
+        from chalicelib.messages.receipts import Receipts
+
+        return Receipts(cursors=self.message_store.cursors, gateway=self.gateway)
 
     @cached_property
     def presence(self) -> "Presence":
@@ -47,6 +100,6 @@ class MessagesDeps(AuthDeps):
             self.settings,
             connections=self.connections,
             gateway=self.gateway,
-            acquainted=lambda user_id, others: self.message_store.acquainted(user_id, others),
+            acquainted=lambda user_id, others: self.message_store.chats.acquainted(user_id, others),
             still_valid=self.auth.still_valid,
         )

@@ -32,7 +32,7 @@ class NotifyDeps(ExportsDeps):
 
         return Notifier(
             users=self.users,
-            messages=self.messages,
+            receipts=self.receipts,
             fcm=self.fcm,
             broker=self.broker,
             doorbell=Doorbell(self.redis),

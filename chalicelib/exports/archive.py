@@ -98,7 +98,7 @@ class Archive:
         top, so the top is read again."""
         since = None
         for _ in range(PASSES):
-            known, began = len(seen), self._messages.now() - SKEW
+            known, began = len(seen), self._messages.timeline.now() - SKEW
             for page in self._pages(user_id, since):
                 new = [chat for chat in page if chat.id not in seen]
                 seen.update(dict.fromkeys(chat.id for chat in new))
@@ -111,7 +111,7 @@ class Archive:
         """The chats that were active after a time, newest activity first."""
         before = None
         while True:
-            page = self._messages.chats(user_id, limit=PAGE, before=before)
+            page = self._messages.chats.page(user_id, limit=PAGE, before=before)
             yield [chat for chat in page if since is None or chat.last_activity_at >= since]
             if len(page) < PAGE or (since and page[-1].last_activity_at < since):
                 return
@@ -129,7 +129,9 @@ class Archive:
         for chat_id in chat_ids:
             before = None
             while True:
-                page = self._messages.history(chat_id, member=user_id, before=before, limit=PAGE)
+                page = self._messages.timeline.history(
+                    chat_id, member=user_id, before=before, limit=PAGE
+                )
                 yield from page or []
                 if page is None or len(page) < PAGE:
                     break

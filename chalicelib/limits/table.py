@@ -203,16 +203,17 @@ TABLE: Mapping[str, Limit] = {
 }
 """Chosen for people: somebody who types, scrolls and reconnects meets none of them."""
 
-Changes = Mapping[str, Mapping[str, tuple[int, int]]]
+Overrides = Mapping[str, Mapping[str, tuple[int, int]]]
+"""Buckets that replace some of the table: {class: {kind: (size, seconds)}}."""
 
 
-def table(changes: Changes) -> Mapping[str, Limit]:
-    """The table with some buckets replaced: {class: {kind: (size, seconds)}}.
+def table(overrides: Overrides) -> Mapping[str, Limit]:
+    """The table with some buckets replaced.
 
     Raises ValueError for a bucket that the table does not have.
     """
     changed = dict(TABLE)
-    for name, buckets in changes.items():
+    for name, buckets in overrides.items():
         for kind, bucket in buckets.items():
             if name not in TABLE or kind not in TABLE[name].buckets:
                 raise ValueError(f"there is no limit {name}.{kind}")

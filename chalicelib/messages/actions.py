@@ -20,33 +20,33 @@ from chalicelib.messages.models import (
 
 def send(identity: Identity, data: SendMessage) -> Message:
     """Store a message and deliver it; a resend answers with the message stored first."""
-    message, _ = deps.messages.send(identity, data.chat_id, data)
+    message, _ = deps.sending.send(identity, data.chat_id, data)
     return message
 
 
 def read(identity: Identity, data: ChatReceiptUpdate) -> None:
     """You have read everything up to `seq`."""
-    deps.messages.read(identity, data.chat_id, data.seq)
+    deps.receipts.read(identity, data.chat_id, data.seq)
 
 
 def delivered(identity: Identity, data: ChatReceiptUpdate) -> None:
     """This device has everything up to `seq`. Send it at once, or a push follows."""
-    deps.messages.delivered(identity, data.chat_id, data.seq)
+    deps.receipts.delivered(identity, data.chat_id, data.seq)
 
 
 def typing(identity: Identity, data: Typing) -> None:
     """Show the other members that you type, or stopped. Does nothing until the chat is answered."""
-    deps.messages.typing(identity, data.chat_id, data.typing)
+    deps.receipts.typing(identity, data.chat_id, data.typing)
 
 
 def changes(identity: Identity, data: SinceIn) -> ChangePage:
     """What happened in a chat after a rev, in its order; complete up to the answer's rev."""
-    return deps.messages.changes(identity, data.chat_id, since=data.since, limit=data.limit)
+    return deps.reading.changes(identity, data.chat_id, since=data.since, limit=data.limit)
 
 
 def sync(identity: Identity, data: SyncRequest) -> SyncAnswer:
     """Every chat that has news for you; repeat while `more`."""
-    return deps.messages.sync(identity, data.chats)
+    return deps.reading.sync(identity, data.chats)
 
 
 def watch(identity: Identity, data: Watch) -> PresenceList:

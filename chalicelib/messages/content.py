@@ -1,4 +1,4 @@
-"""What a message can hold: one class a kind."""
+"""What a message can hold: a class for each kind."""
 
 from typing import Annotated, Any, Literal
 
@@ -43,5 +43,5 @@ def _kept(value: Any) -> Any:
 
 
 StoredContent = Annotated[Content, BeforeValidator(_kept)]
-"""Content that was accepted once. It is not judged again: the rules for new texts may be stricter
-than those that it was stored under."""
+"""Content from a store. It is not validated again: the rules may be stricter now than when it was
+stored."""

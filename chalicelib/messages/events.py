@@ -10,8 +10,8 @@ from chalicelib.messages.models import Chat, Message
 
 
 class ChatEvent(NamedTuple):
-    """An event as a store keeps it. Its `id` is that of the new chat or message, so every function
-    that publishes it uses the same id."""
+    """An event as a store keeps it. Its `id` is the id of the new chat or message: every function
+    that publishes it uses the same one."""
 
     id: str
     type: str
@@ -34,7 +34,7 @@ class ChatEvent(NamedTuple):
 
     @classmethod
     def of_chat(cls, chat_id: str, member_ids: Sequence[str], at: datetime) -> "ChatEvent":
-        """The event of a new chat, for the store that makes it."""
+        """The event of a new chat, for the store that creates it."""
         data = {"chat_id": chat_id, "member_ids": sorted(member_ids)}
         return cls(chat_id, ChatCreated.type, data, at)
 

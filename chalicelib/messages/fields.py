@@ -16,7 +16,7 @@ Rev = Annotated[
         examples=[42],
     ),
 ]
-"""A place in a chat's order; JavaScript clients must be able to hold it exactly."""
+"""A place in a chat's order. It is small enough for a JavaScript number to hold it exactly."""
 
 
 def _one_case(value: str) -> str:
@@ -34,7 +34,7 @@ ClientId = Annotated[
     ),
     AfterValidator(_one_case),
 ]
-"""A client's own name for its message. A UUID is the same one in either case."""
+"""A client's own name for its message. A UUID in upper case equals the same one in lower case."""
 
 MessageId = Annotated[OurId, Field(description="The message's id.")]
 ChatId = Annotated[OurId, Field(description="The chat's id.")]

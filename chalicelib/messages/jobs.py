@@ -1,5 +1,5 @@
-"""What runs every minute: nothing that was stored stays undelivered, and nobody signed in who is
-signed out."""
+"""Jobs that run every minute: they deliver what is left, and close what revoked sessions left
+open."""
 
 import logging
 from collections.abc import Callable
@@ -20,14 +20,14 @@ bp = Blueprint(__name__)
 @bp.schedule(Rate(1, unit=Rate.MINUTES), name="redeliver_pending")
 def redeliver_pending(event: Any) -> None:
     """Close what revoked sessions left open, publish events that were left, and deliver messages
-    whose sender's invocation died before it had delivered them.
+    whose sender's function ended before it delivered them.
 
-    One function for all: they are short, and each function costs a container.
+    One function does all three: they are short, and each function needs a container.
     """
-    # Each is run even if one before it fails. The last that is entered is run first.
+    # Each runs even if the one before it fails. The last that is entered runs first.
     with invocation(event.context), ExitStack() as jobs:
-        jobs.callback(deps.messages.redeliver_pending)
-        jobs.callback(_publish, deps.messages.publish_left)
+        jobs.callback(deps.redelivery.redeliver_pending)
+        jobs.callback(_publish, deps.publisher.publish_left)
         jobs.callback(_publish, deps.domain_events.publish_left)
         jobs.callback(_finish_revoked)
 
@@ -50,6 +50,6 @@ def _publish(publish_left: Callable[[], int]) -> None:
 
 @bp.schedule(Rate(1, unit=Rate.MINUTES), name="push_overdue")
 def push_overdue(event: Any) -> None:
-    """Push to members whose socket swallowed a message."""
+    """Push to members whose socket took a message and did not acknowledge it."""
     with invocation(event.context):
-        deps.messages.push_overdue()
+        deps.redelivery.push_overdue()

@@ -1,4 +1,4 @@
-"""Chats, memberships and messages, as services hand them around and clients see them."""
+"""Chats, memberships and messages: as verbs and stores pass them on, and as clients see them."""
 
 from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
@@ -19,11 +19,10 @@ from chalicelib.messages.fields import (
     UpToRev,
     UserId,
 )
-from chalicelib.messages.queries import Since
-from chalicelib.wire import Id, Input, Model, Utc
+from chalicelib.wire import Id, Input, Model, PageSize, Utc
 
 UNANSWERED = 3
-"""So many messages may be written to somebody who has written none."""
+"""How many messages a user may send in a chat before another member has written in it."""
 
 
 class Message(Model):
@@ -89,7 +88,7 @@ class Chat(Model):
     last_activity_at: Utc = Field(description="When its newest message was stored, or it was made.")
 
     def seen_by(self, member: str) -> "Chat":
-        """Without what the others share only once it is answered."""
+        """The chat without what the others share only if it is answered: their receipts."""
         if self.answered:
             return self
         nothing = {"read_seq": 0, "delivered_seq": 0}
@@ -107,7 +106,7 @@ class Draft(Input):
 
 
 class NewMessage(Model):
-    """A message before the store has given it its place, and the time by its own clock."""
+    """A message before the store gives it its place, and a time by the server's clock."""
 
     id: str
     chat_id: str
@@ -115,7 +114,7 @@ class NewMessage(Model):
     client_id: str
     content: Content
     created_at: Utc | None = None
-    """Only for a message from another time than now."""
+    """Only set for a message of another time than now."""
 
     @classmethod
     def of(cls, draft: Draft, *, chat_id: str, sender_id: str) -> "NewMessage":
@@ -128,16 +127,16 @@ class NewMessage(Model):
         )
 
     def at(self, rev: int, time: datetime | None = None) -> Message:
-        """The message in its place, stored at a time unless it has one."""
+        """The message in its place. It has `time` if it had none."""
         return Message(seq=rev, rev=rev, **{**dict(self), "created_at": self.created_at or time})
 
 
 class Stored(NamedTuple):
-    """What `MessageStore.append` did: the message stored (first), and to whom it goes."""
+    """What `Timeline.append` did: the message, and the members whom it goes to."""
 
     message: Message
     member_ids: list[str]
-    created: bool  # False: a resend, `message` is the one stored first
+    created: bool  # False: a resend; `message` is the one that was stored first
     pending: bool  # its delivery is not settled
 
 
@@ -158,9 +157,9 @@ class Receipt(Model):
     delivered_seq: DeliveredSeq
 
 
-class Cursors(NamedTuple):
-    """A receipt after an attempt to move it. Only `seen_by` may learn of it: everyone in the chat,
-    once it is answered, and nobody but its own member until then."""
+class ReceiptState(NamedTuple):
+    """A receipt after an attempt to move it. Only `seen_by` may see it: all members if the chat is
+    answered, else only its own member."""
 
     receipt: Receipt
     moved: bool
@@ -232,6 +231,13 @@ class Typing(Input):
 
     chat_id: Id = Field(description="The chat's id.")
     typing: bool = Field(description="Whether you type, or have stopped.")
+
+
+class Since(Input):
+    """Query of a chat's changes."""
+
+    since: Annotated[Rev, Field(description="Only what changed after this rev is answered.")]
+    limit: PageSize = 50
 
 
 class SinceIn(Since):

@@ -1,4 +1,4 @@
-"""Pages of chats and of history, and their cursors."""
+"""Pages of chats and of history: their queries, and the cursors of chats."""
 
 import base64
 import binascii
@@ -8,21 +8,40 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from chalicelib.errors import ValidationFailed
+from chalicelib.messages.fields import Rev
 from chalicelib.messages.models import Chat, Message
 from chalicelib.text.sentences import problem
-from chalicelib.wire import NEXT, Id, Model
+from chalicelib.wire import CURSOR, NEXT, Id, Input, Page, PageSize
 
 _ID = TypeAdapter[str](Id)
 
 
-class ChatPage(Model):
+class ChatQuery(Input):
+    """Query of a list."""
+
+    limit: PageSize = 50
+    cursor: Annotated[Annotated[str, Field(max_length=256)] | None, CURSOR] = None
+
+
+class HistoryQuery(Input):
+    """Query of a chat's history."""
+
+    before: Rev | None = Field(
+        None,
+        description="The `next` of the page before, or any `seq`: only older messages are "
+        "answered.",
+    )
+    limit: PageSize = 50
+
+
+class ChatPage(Page[Chat, str]):
     """A page of chats."""
 
     items: list[Chat] = Field(description="Chats, newest activity first.")
     next: Annotated[str | None, NEXT, Field(examples=["MTc3MjM1NzQwMDAwMCAw"])]
 
 
-class MessagePage(Model):
+class MessagePage(Page[Message, str]):
     """A page of a chat's messages."""
 
     items: list[Message] = Field(description="Messages, newest first.")
@@ -31,19 +50,15 @@ class MessagePage(Model):
     )
 
 
-def page_of(found: list[Chat], limit: int) -> ChatPage:
-    """A page from up to limit + 1 chats found."""
-    items = found[:limit]
-    return ChatPage(items=items, next=_cursor(items[-1]) if len(found) > limit else None)
-
-
-def _cursor(chat: Chat) -> str:
+def cursor_after(chat: Chat) -> str:
+    """The cursor of the page of chats that begins after one."""
     milliseconds = round(chat.last_activity_at.timestamp() * 1000)
     return base64.urlsafe_b64encode(f"{milliseconds} {chat.id}".encode()).decode().rstrip("=")
 
 
-def after_cursor(cursor: str | None) -> tuple[datetime, str] | None:
-    """Where the page goes on. Raises ValidationFailed for a cursor that we did not give out."""
+def place_of(cursor: str | None) -> tuple[datetime, str] | None:
+    """After which (last_activity_at, id) a page begins. Raises ValidationFailed for a cursor that
+    no page had."""
     if cursor is None:
         return None
     try:

@@ -14,43 +14,43 @@ from chalicelib.config import Settings
 from chalicelib.errors import Unavailable
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import Chat, Message
-from chalicelib.messages.store import NO_CHAT
+from chalicelib.messages.store.outbox import NO_CHAT
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.broker.publisher import Begun, Broker
-    from chalicelib.messages.store import MessageStore
+    from chalicelib.messages.store.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
 JOB_SECONDS = 8.0
-"""A run of the job begins no batch after this long: its function has more to do."""
+"""A run of the job begins no batch after so many seconds: its function has more to do."""
 
 
 class Publisher:
-    """An event that cannot be published now stays in the store, for the job."""
+    """An event that cannot be published now stays in the outbox. A job publishes it later."""
 
     def __init__(
-        self, settings: Settings, *, store: "MessageStore", broker: "Callable[[], Broker]"
+        self, settings: Settings, *, outbox: "Outbox", broker: "Callable[[], Broker]"
     ) -> None:
         self._issuer = settings.issuer
         self._of_messages = settings.message_events
-        self._store = store
+        self._outbox = outbox
         self._broker = broker
         self._used = False
 
     def begin(self, message: Message, absent: Collection[str]) -> "Begun | None":
-        """Send the event of a new message, and wait for nothing. None if that is left to `finish`:
-        if somebody is absent, so that it goes with the push, and in a new container, which would
-        have to load the driver and connect."""
+        """Send the event of a new message, without waiting for the confirm. None if `finish` is to
+        send it: with the push if a member is absent, and in a new container, which has yet to load
+        the driver and connect."""
         if not self._of_messages or not self._used or _unread(message, absent):
             return None
         return self._broker().begin([self._event(ChatEvent.of(message))])
 
     def finish(self, message: Message, absent: Collection[str], begun: "Begun | None") -> bool:
-        """Queue the pushes of a message. Answers whether its event is done: published or turned
-        off.
+        """Queue the pushes of a message. Answers whether its event is done: published, or turned
+        off by a setting.
 
         Raises Unavailable if there are pushes and they are not queued.
         """
@@ -69,23 +69,23 @@ class Publisher:
         self._push(_unread(message, absent))
 
     def opened(self, chat: Chat) -> None:
-        """Publish the event of a new chat. Never fails."""
+        """Publish the event of a new chat. If that fails, it is left to the job."""
         self._used = True
         event = ChatEvent.of(chat)
         try:
             broker = self._broker()
             if broker.finish(broker.prepare([self._event(event)]), ()):
-                self._store.published([event])
+                self._outbox.published([event])
         except Unavailable as error:
             log.warning("event left to the job", extra={"dependency": error.dependency})
 
     def publish_left(self) -> int:
-        """Publish what waits in the store, in batches, until JOB_SECONDS are over. Answers how
-        many. Raises Unavailable."""
+        """Publish the events that wait in the outbox, in batches, until JOB_SECONDS are over.
+        Answers how many. Raises Unavailable."""
         ends, published, last, age = time.monotonic() + JOB_SECONDS, 0, NO_CHAT, 0.0
         try:
             while time.monotonic() < ends:
-                waiting = self._store.unpublished(limit=BATCH, after=last)
+                waiting = self._outbox.unpublished(limit=BATCH, after=last)
                 if not waiting:
                     break
                 last = waiting[-1].id
@@ -96,8 +96,8 @@ class Publisher:
         return published
 
     def _publish(self, waiting: Collection[ChatEvent]) -> int:
-        """Publish events, except those that a later version of the code wrote before it was rolled
-        back: they wait for that version."""
+        """Publish events. Those that a later version of the code wrote before it was rolled back
+        stay: they wait for that version."""
         known: list[tuple[ChatEvent, CloudEvent]] = []
         for event in waiting:
             try:
@@ -105,7 +105,7 @@ class Publisher:
             except (KeyError, ValidationError):
                 log.error("event not understood", extra={"event_id": event.id, "type": event.type})
         self._broker().publish_events([cloud_event for _, cloud_event in known])
-        self._store.published([event for event, _ in known])
+        self._outbox.published([event for event, _ in known])
         return len(known)
 
     def _event(self, event: ChatEvent) -> CloudEvent:

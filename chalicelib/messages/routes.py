@@ -16,11 +16,11 @@ from chalicelib.messages.models import (
     Message,
     NewChat,
     ReceiptUpdate,
+    Since,
     SyncAnswer,
     SyncRequest,
 )
-from chalicelib.messages.pages import ChatPage, MessagePage
-from chalicelib.messages.queries import HistoryPage, Page, Since
+from chalicelib.messages.pages import ChatPage, ChatQuery, HistoryQuery, MessagePage
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)
@@ -42,17 +42,17 @@ def open_chat(identity: Identity, body: NewChat) -> Reply[Chat]:
 
     201 if it is new, 200 with the chat that you have with this user already.
     """
-    chat, made = deps.messages.open_direct(identity, body.user_id)
+    chat, made = deps.opening.open_direct(identity, body.user_id)
     return Reply(chat, 201 if made else 200)
 
 
 @endpoint(bp, "GET /v1/chats", tag="Chats", scope="chats.read")
-def list_chats(identity: Identity, query: Page) -> ChatPage:
+def list_chats(identity: Identity, query: ChatQuery) -> ChatPage:
     """List your chats.
 
     Newest activity first.
     """
-    return deps.messages.chats(identity, query)
+    return deps.reading.chats(identity, query)
 
 
 @endpoint(bp, "GET /v1/chats/{chat_id}", tag="Chats", errors=(ChatNotFound,), scope="chats.read")
@@ -61,7 +61,7 @@ def get_chat(chat_id: ChatId, identity: Identity) -> Chat:
 
     With its members' receipts, its last message and your unread count.
     """
-    return deps.messages.chat(identity, chat_id)
+    return deps.reading.chat(identity, chat_id)
 
 
 @endpoint(
@@ -80,7 +80,7 @@ def send_message(chat_id: ChatId, identity: Identity, body: Draft) -> Reply[Mess
     that was stored first. To somebody who has not written in this chat yet, you can send three
     at most.
     """
-    message, new = deps.messages.send(identity, chat_id, body)
+    message, new = deps.sending.send(identity, chat_id, body)
     return Reply(message, 201 if new else 200)
 
 
@@ -91,12 +91,12 @@ def send_message(chat_id: ChatId, identity: Identity, body: Draft) -> Reply[Mess
     errors=(ChatNotFound,),
     scope="chats.read",
 )
-def list_messages(chat_id: ChatId, identity: Identity, query: HistoryPage) -> MessagePage:
+def list_messages(chat_id: ChatId, identity: Identity, query: HistoryQuery) -> MessagePage:
     """List a chat's messages.
 
     Newest first. A page may hold fewer than `limit`; follow `next`.
     """
-    return deps.messages.history(identity, chat_id, before=query.before, limit=query.limit)
+    return deps.reading.history(identity, chat_id, before=query.before, limit=query.limit)
 
 
 @endpoint(
@@ -112,7 +112,7 @@ def list_changes(chat_id: ChatId, identity: Identity, query: Since) -> ChangePag
     Messages created or changed after a rev, in the order of their `rev`; complete up to the
     `rev` of the answer.
     """
-    return deps.messages.changes(identity, chat_id, since=query.since, limit=query.limit)
+    return deps.reading.changes(identity, chat_id, since=query.since, limit=query.limit)
 
 
 @endpoint(
@@ -128,7 +128,7 @@ def read(chat_id: ChatId, identity: Identity, body: ReceiptUpdate) -> None:
 
     All of the chat up to `seq`. A smaller `seq` than before changes nothing.
     """
-    deps.messages.read(identity, chat_id, body.seq)
+    deps.receipts.read(identity, chat_id, body.seq)
 
 
 @endpoint(
@@ -144,7 +144,7 @@ def delivered(chat_id: ChatId, identity: Identity, body: ReceiptUpdate) -> None:
 
     All of the chat up to `seq`. A smaller `seq` than before changes nothing.
     """
-    deps.messages.delivered(identity, chat_id, body.seq)
+    deps.receipts.delivered(identity, chat_id, body.seq)
 
 
 @endpoint(bp, "POST /v1/sync", tag="Chats", scope="chats.read")
@@ -153,4 +153,4 @@ def sync(identity: Identity, body: SyncRequest) -> SyncAnswer:
 
     For a client that was away. Repeat it while `more` is true.
     """
-    return deps.messages.sync(identity, body.chats)
+    return deps.reading.sync(identity, body.chats)

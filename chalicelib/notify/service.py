@@ -16,7 +16,7 @@ from chalicelib.notify.strangers import Knock
 
 if TYPE_CHECKING:
     from chalicelib.broker.publisher import Broker
-    from chalicelib.messages.service import Messages
+    from chalicelib.messages.receipts import Receipts
     from chalicelib.notify.canary import Canaries
     from chalicelib.notify.fcm import Fcm
     from chalicelib.notify.strangers import Doorbell
@@ -56,14 +56,14 @@ class Notifier:
         self,
         *,
         users: "Users",
-        messages: "Messages",
+        receipts: "Receipts",
         fcm: "Fcm",
         broker: "Broker",
         doorbell: "Doorbell",
         canaries: "Callable[[], Canaries]",
     ) -> None:
         self._users = users
-        self._messages = messages
+        self._receipts = receipts
         self._fcm = fcm
         self._broker = broker
         self._doorbell = doorbell
@@ -129,14 +129,14 @@ class Notifier:
             for user_id in letter.event.user_ids
             if user_id in devices
         }
-        cursors = self._messages.cursors(pairs) if pairs else {}
+        receipts = self._receipts.of(pairs) if pairs else {}
         unread = [
-            (letter, user_id, cursor.answered)
+            (letter, user_id, state.answered)
             for letter in letters
             for user_id in letter.event.user_ids
-            # Users without cursors have left the chat, and must learn nothing (G4).
-            if (cursor := cursors.get((letter.event.chat_id, user_id))) is not None
-            and cursor.receipt.read_seq < letter.event.seq
+            # Users without a receipt have left the chat, and must learn nothing (G4).
+            if (state := receipts.get((letter.event.chat_id, user_id))) is not None
+            and state.receipt.read_seq < letter.event.seq
         ]
         quiet = self._too_many(
             [_knock(letter, user_id) for letter, user_id, answered in unread if not answered]

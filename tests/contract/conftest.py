@@ -16,7 +16,7 @@ import redis
 
 from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.drivers.redis import connect
+from chalicelib.drivers.redis import connect as connect_redis
 from chalicelib.users.store import UserStore
 from local.servers import start_all
 from local.servers.postgres import Postgres as Server
@@ -115,8 +115,8 @@ def amqp_url(start_server: Start) -> str:
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[redis.Redis]:
-    """Of a database of Redis that is empty."""
-    client = connect(redis_url)
+    """A client of an empty database of Redis."""
+    client = connect_redis(redis_url)
     client.flushdb()
     yield client
     client.close()
@@ -132,14 +132,17 @@ def fakes() -> Stores:
 
 
 @pytest.fixture(params=["fake", "postgres"])
-def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
-    """The stores of accounts and users, in memory and in PostgreSQL."""
-    yield from either(request, fakes, over)
+def stores(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The stores under test, in memory and in PostgreSQL: those that the functions `fakes` and
+    `over` of the test's module make, or else those of accounts and users."""
+    module = request.module
+    yield from either(request, getattr(module, "fakes", fakes), getattr(module, "over", over))
 
 
-@pytest.fixture(name="connect")
-def stores_of_each(postgres_url: str) -> Iterator[Callable[[], Stores]]:
-    yield from connecting(postgres_url, over)
+@pytest.fixture
+def connect(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[Callable[[], Any]]:
+    """Makes `stores` in PostgreSQL, each over a connection of its own."""
+    yield from connecting(postgres_url, getattr(request.module, "over", over))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Message, NewMessage
-from chalicelib.messages.store.postgres.messages import PostgresMessages
+from chalicelib.messages.store.postgres.store import PostgresStore
 from chalicelib.wire import now
 from local.servers import start_all
 from tests.faults.conftest import Run, on_one_store
@@ -46,10 +46,10 @@ def test_g1_postgres_without_disk_refuses_and_keeps_what_it_acknowledged(disk: P
         url = servers["postgres"].url
         schema.migrate(url)
         postgres = Postgres(url)
-        store = PostgresMessages(postgres)
+        store = PostgresStore(postgres)
         ana, bo = new_id(), new_id()
         chat_id = direct_chat_id(ana, bo)
-        store.open_direct(chat_id, members=(ana, bo), at=now())
+        store.chats.open_direct(chat_id, members=(ana, bo), at=now())
         fill(disk / "ballast")
 
         acknowledged = append_until_refused(store, chat_id, ana)
@@ -73,7 +73,7 @@ def fill(path: Path) -> None:
             return
 
 
-def append(store: PostgresMessages, chat_id: str, sender_id: str) -> Message | None:
+def append(store: PostgresStore, chat_id: str, sender_id: str) -> Message | None:
     new = NewMessage(
         id=new_id(),
         chat_id=chat_id,
@@ -82,11 +82,11 @@ def append(store: PostgresMessages, chat_id: str, sender_id: str) -> Message | N
         content=TextContent(kind="text", text=os.urandom(2000).hex()),
         created_at=now(),
     )
-    stored = store.append(new, unanswered=2**31)
+    stored = store.timeline.append(new, unanswered=2**31)
     return stored.message if stored else None
 
 
-def append_until_refused(store: PostgresMessages, chat_id: str, sender_id: str) -> list[Message]:
+def append_until_refused(store: PostgresStore, chat_id: str, sender_id: str) -> list[Message]:
     acknowledged: list[Message] = []
     for _ in range(MOST):
         try:
@@ -108,10 +108,10 @@ def until_it_answers(postgres: Postgres) -> None:
             time.sleep(0.2)
 
 
-def stored(store: PostgresMessages, chat_id: str, reader: str) -> list[Message]:
+def stored(store: PostgresStore, chat_id: str, reader: str) -> list[Message]:
     found, since, more = [], 0, True
     while more:
-        changes = store.changes(chat_id, member=reader, since=since, limit=200)
+        changes = store.timeline.changes(chat_id, member=reader, since=since, limit=200)
         assert changes is not None
         found += changes.items
         since, more = changes.rev, changes.more

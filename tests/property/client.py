@@ -81,14 +81,14 @@ class Client:
         chat_id, _, client_id = key
         self.unanswered[key] = text
         draft = Draft(client_id=client_id, content=TextContent(kind="text", text=text))
-        message, _ = self.world.messages.send(self.identity, chat_id, draft)
+        message, _ = self.world.messages.sending.send(self.identity, chat_id, draft)
         del self.unanswered[key]
         self.merge(chat_id, [message])
         return message
 
     def sync(self) -> bool:
         """One request; answers whether there is more."""
-        news = self.world.messages.sync(self.identity, dict(self.complete))
+        news = self.world.messages.reading.sync(self.identity, dict(self.complete))
         for item in news.items:
             self.merge(item.chat.id, item.changes, item.rev)
         more = news.more or any(item.more for item in news.items)
@@ -102,7 +102,7 @@ class Client:
 
     def catch_up(self, chat_id: str, limit: int) -> bool:
         """One request; answers whether there is more."""
-        changes = self.world.messages.changes(
+        changes = self.world.messages.reading.changes(
             self.identity, chat_id, since=self.complete.get(chat_id, 0), limit=limit
         )
         self.merge(chat_id, changes.items, changes.rev)

@@ -16,7 +16,7 @@ from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Chat, Draft, Message
-from chalicelib.messages.queries import Page
+from chalicelib.messages.pages import ChatQuery
 from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
 from tests.property.client import Client, Key
@@ -44,12 +44,12 @@ class Chats(RuleBasedStateMachine):
         sockets.lose()
         self.world = World(store, sockets, fate, users)
         self.store = store
-        self.world.messages.redeliver_pending()  # what another example left
+        self.world.messages.redelivery.redeliver_pending()  # what another example left
         self.clients = [Client(self.world, user, n) for user in users for n in (1, 2)]
         self.members: dict[str, tuple[str, str]] = {}
         for pair in combinations(users, 2):
             opener = Identity(user_id=pair[0], session_id="first")
-            chat, made = self.world.messages.open_direct(opener, pair[1])
+            chat, made = self.world.messages.opening.open_direct(opener, pair[1])
             assert made
             self.members[chat.id] = pair
         self.log: dict[str, list[Message]] = {chat_id: [] for chat_id in self.members}
@@ -132,7 +132,8 @@ class Chats(RuleBasedStateMachine):
         seq = max(0, client.complete.get(chat_id, 0) - (back or 0))
         if client.is_cut_off:
             return
-        move = self.world.messages.delivered if back is None else self.world.messages.read
+        receipts = self.world.messages.receipts
+        move = receipts.delivered if back is None else receipts.read
         self.tried(fault, lambda: move(client.identity, chat_id, seq))
         if back is not None:
             self.read[here] = max(self.read[here], seq)
@@ -158,10 +159,10 @@ class Chats(RuleBasedStateMachine):
     def job(self, overdue: bool, fault: Fault | None) -> None:
         if overdue:
             self.world.sockets.wait()
-            self.tried(fault, self.world.messages.push_overdue)
+            self.tried(fault, self.world.messages.redelivery.push_overdue)
         else:
-            self.tried(fault, self.world.messages.publish_left)
-            self.tried(fault, self.world.messages.redeliver_pending)
+            self.tried(fault, self.world.messages.publisher.publish_left)
+            self.tried(fault, self.world.messages.redelivery.redeliver_pending)
             if fault is None:
                 self.check_open_sockets()
 
@@ -179,7 +180,7 @@ class Chats(RuleBasedStateMachine):
     @rule(who=some, where=some, limit=st.integers(1, 4))
     def look(self, who: int, where: int, limit: int) -> None:
         client = self.client(who)
-        page = self.world.messages.chats(client.identity, Page())
+        page = self.world.messages.reading.chats(client.identity, ChatQuery())
         for chat_id in self.chats_of(client):
             self.observe(client, chat_id, limit)
         self.check_list(client, page.items)
@@ -205,13 +206,13 @@ class Chats(RuleBasedStateMachine):
         messages, identity = self.world.messages, client.identity
         draft = Draft(client_id="mine", content=TextContent(kind="text", text="let me in"))
         for ask in (
-            lambda: messages.send(identity, chat_id, draft),
-            lambda: messages.history(identity, chat_id, before=None, limit=1),
-            lambda: messages.changes(identity, chat_id, since=0, limit=1),
-            lambda: messages.delivered(identity, chat_id, 1),
-            lambda: messages.read(identity, chat_id, 1),
-            lambda: messages.typing(identity, chat_id, True),
-            lambda: messages.chat(identity, chat_id),
+            lambda: messages.sending.send(identity, chat_id, draft),
+            lambda: messages.reading.history(identity, chat_id, before=None, limit=1),
+            lambda: messages.reading.changes(identity, chat_id, since=0, limit=1),
+            lambda: messages.receipts.delivered(identity, chat_id, 1),
+            lambda: messages.receipts.read(identity, chat_id, 1),
+            lambda: messages.receipts.typing(identity, chat_id, True),
+            lambda: messages.reading.chat(identity, chat_id),
         ):
             with pytest.raises(ChatNotFound):
                 ask()
@@ -235,9 +236,9 @@ class Chats(RuleBasedStateMachine):
         for client in self.clients:
             for key, text in list(client.unanswered.items()):
                 self.say(client, key, text, None)
-        self.world.messages.redeliver_pending()
+        self.world.messages.redelivery.redeliver_pending()
         self.world.sockets.wait()
-        self.world.messages.push_overdue()
+        self.world.messages.redelivery.push_overdue()
         assert self.world.sockets.owing() == []
         self.check_open_sockets()
         for client in self.clients:
@@ -248,8 +249,8 @@ class Chats(RuleBasedStateMachine):
             client.sync_all()
             for chat_id in self.chats_of(client):
                 assert client.shown(chat_id) == self.log[chat_id]
-        assert self.world.messages.redeliver_pending() == 0
-        self.world.messages.publish_left()
+        assert self.world.messages.redelivery.redeliver_pending() == 0
+        self.world.messages.publisher.publish_left()
         self.check_pushes()
         self.check_events()
 
@@ -302,7 +303,7 @@ class Chats(RuleBasedStateMachine):
                 told[event.type].add(event.id)
         assert told["chat.created"] == set(self.members)
         assert told["message.created"] == {m.id for log in self.log.values() for m in log}
-        assert self.store.unpublished(limit=200) == []
+        assert self.store.outbox.unpublished(limit=200) == []
 
     # -- how
 
@@ -330,7 +331,9 @@ class Chats(RuleBasedStateMachine):
         if message is not None:
             assert self.acknowledged.setdefault(key, message) == message
             if fault is None:
-                unsettled = self.store.pending(before=now() + timedelta(minutes=1), limit=200)
+                unsettled = self.store.outbox.pending(
+                    before=now() + timedelta(minutes=1), limit=200
+                )
                 assert message.id not in [one.message.id for one in unsettled]
 
     def observe(self, client: Client, chat_id: str, limit: int = 100) -> None:
@@ -341,7 +344,9 @@ class Chats(RuleBasedStateMachine):
         newest_first: list[Message] = []
         before = None
         while True:
-            page = self.world.messages.history(client.identity, chat_id, before=before, limit=limit)
+            page = self.world.messages.reading.history(
+                client.identity, chat_id, before=before, limit=limit
+            )
             newest_first += page.items
             if page.next is None:
                 break

@@ -12,10 +12,10 @@ from hypothesis.stateful import run_state_machine_as_test
 from pymongo.collection import Collection
 
 from chalicelib.drivers.redis import connect as connect_redis
-from chalicelib.messages import service
+from chalicelib.messages import reading
 from chalicelib.messages.store import MessageStore
 from tests.contract.messages.store.room import Connect
-from tests.fakes import FakeMessageStore
+from tests.fake_message_store import FakeMessageStore
 from tests.property.machine import Chats
 from tests.property.world import Fate, Model, Sockets
 
@@ -53,8 +53,8 @@ def fate(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> F
         return insert(self, document, *arguments, **named)
 
     monkeypatch.setattr(Collection, "insert_one", insert_one)
-    monkeypatch.setattr(service, "ANSWER_BYTES", 3000)
-    monkeypatch.setattr(service, "SYNC_CHATS", 1)
+    monkeypatch.setattr(reading, "ANSWER_BYTES", 3000)
+    monkeypatch.setattr(reading, "SYNC_CHATS", 1)
     caplog.set_level(logging.CRITICAL)  # every fault is logged, which takes its time
     return fate
 

@@ -1,8 +1,9 @@
-"""What surrounds the messages service, in memory, and how each part of it may fail."""
+"""What surrounds the verbs of messages, in memory, and how each part of it may fail."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 import redis
@@ -16,8 +17,8 @@ from chalicelib.live.events import Socket
 from chalicelib.live.gateway import Gateway
 from chalicelib.live.models import Owed
 from chalicelib.messages.models import Message
-from chalicelib.messages.service import Messages
 from chalicelib.messages.store import MessageStore
+from tests.messaging import Messaging
 from tests.unit.messages.fakes import FakeBroker
 from tests.unit.settings import settings
 
@@ -257,7 +258,7 @@ class Everybody:
 
 
 class World:
-    """The messages service with its real code, among parts that do as fate wants."""
+    """The verbs of messages with their real code, among parts that do as fate wants."""
 
     def __init__(
         self, store: MessageStore, sockets: Sockets, fate: Fate, user_ids: Collection[str]
@@ -266,16 +267,18 @@ class World:
         self.store = store
         self.sockets = sockets
         self.broker = FakeBroker()
-        frail = cast(Connections, Frail(self.sockets, fate))
-        self.wires = Wires(frail, fate)
+        connections = cast(Connections, Frail(self.sockets, fate))
+        parts = ("chats", "timeline", "outbox", "cursors")
+        frail = SimpleNamespace(**{part: Frail(getattr(store, part), fate) for part in parts})
+        self.wires = Wires(connections, fate)
         self._users: Any = Everybody(user_ids)
         broker: Any = Frail(self.broker, fate)
         # What is pending is redelivered at once, however young it is.
         impatient = settings().model_copy(update={"pending_after_seconds": -60})
-        self.messages = Messages(
+        self.messages = Messaging(
             impatient,
-            store=cast(MessageStore, Frail(store, fate)),
-            connections=frail,
+            store=cast(MessageStore, frail),
+            connections=connections,
             gateway=self.wires,
             broker=lambda: broker,
             users=lambda: self._users,

@@ -20,7 +20,7 @@ from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.errors.counted import rate_limited, unavailable
 from chalicelib.limits.buckets import judge
 from chalicelib.live.connections import Connections
-from chalicelib.messages.store.mongo.messages import MongoMessages
+from chalicelib.messages.store.mongo.store import MongoStore
 from tests.unit.settings import ENVIRONMENT, settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def management() -> None:
 ASK: dict[str, tuple[str, Callable[[], object]]] = {
     "postgres": ("postgres", lambda: Postgres(ENVIRONMENT["POSTGRES_URL"]).ping()),
     "redis": ("redis", lambda: Connections(connect(ENVIRONMENT["REDIS_URL"]), settings()).ping()),
-    "mongo": ("messages", lambda: MongoMessages(ENVIRONMENT["MESSAGES_URL"]).ping()),
+    "mongo": ("messages", lambda: MongoStore(ENVIRONMENT["MESSAGES_URL"]).ping()),
     "rabbitmq": ("rabbitmq", lambda: Broker(ENVIRONMENT["AMQP_URL"], retry_seconds=[1]).ping()),
     "topology": ("rabbitmq", lambda: declare(ENVIRONMENT["AMQP_URL"])),
     "management": ("rabbitmq management", management),

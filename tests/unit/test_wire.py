@@ -12,7 +12,7 @@ from chalicelib.errors import AppError, BadRequest, ValidationFailed
 from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.models import Draft, Message, NewMessage
 from chalicelib.users.models import UserIds
-from chalicelib.wire import Id, now, parse
+from chalicelib.wire import Id, Page, now, parse
 
 MODES: tuple[Literal["validation"], Literal["serialization"]] = "validation", "serialization"
 
@@ -175,3 +175,16 @@ def test_every_error_has_a_code_of_its_own() -> None:
 
     assert len(codes) == len(set(codes))
     assert all(400 <= error.status < 600 for error in AppError.__subclasses__())
+
+
+class TestPage:
+    def test_names_the_next_page_if_one_more_was_found(self) -> None:
+        page = Page[str, int].of(["a", "bb", "ccc"], 2, len)
+
+        assert (page.items, page.next) == (["a", "bb"], 2)
+
+    @pytest.mark.parametrize("found", [[], ["a"], ["a", "bb"]])
+    def test_is_the_last_one_otherwise(self, found: list[str]) -> None:
+        page = Page[str, int].of(found, 2, len)
+
+        assert (page.items, page.next) == (found, None)

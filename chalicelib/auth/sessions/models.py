@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from chalicelib.users.models import Profile
-from chalicelib.wire import CURSOR, NEXT, Id, Input, Limit, Model, OurId, Utc
+from chalicelib.wire import CURSOR, Id, Input, Model, OurId, Page, PageSize, Utc
 
 SessionId = Annotated[OurId, Field(description="Names the session in the list of sessions.")]
 ShownDevice = Annotated[
@@ -70,15 +70,14 @@ class SessionInfo(Model):
 class SessionQuery(Input):
     """Query of the list of sessions."""
 
-    limit: Limit = 50
+    limit: PageSize = 50
     cursor: Annotated[Id | None, CURSOR] = None
 
 
-class SessionPage(Model):
+class SessionPage(Page[SessionInfo, OurId]):
     """Sessions, newest first."""
 
     items: list[SessionInfo] = Field(description="The sessions of this page.")
-    next: Annotated[OurId | None, NEXT]
 
 
 class SocketTicket(Model):

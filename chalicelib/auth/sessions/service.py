@@ -290,7 +290,7 @@ class Auth:
         found = self._store().sessions(
             identity.user_id, now=NOW, before=query.cursor, limit=query.limit + 1
         )
-        items = [
+        infos = [
             SessionInfo(
                 id=session.id,
                 device_name=session.device_name,
@@ -300,9 +300,9 @@ class Auth:
                 client_id=session.client_id,
                 current=session.id == identity.session_id,
             )
-            for session in found[: query.limit]
+            for session in found
         ]
-        return SessionPage(items=items, next=items[-1].id if len(found) > query.limit else None)
+        return SessionPage.of(infos, query.limit, lambda one: one.id)
 
     def end_granted(self, user_id: str, session_id: str, *, client_id: str) -> None:
         """End a session, if it was granted to a program. Safe to repeat."""

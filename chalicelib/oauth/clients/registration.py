@@ -10,7 +10,7 @@ from chalicelib.oauth.scopes import SERVICE_SCOPES, USER_SCOPES
 from chalicelib.scopes import OFFLINE
 from chalicelib.text.sentences import wrong
 from chalicelib.users.models import Name
-from chalicelib.wire import CURSOR, NEXT, Id, Input, Limit, Model, OurId, Utc
+from chalicelib.wire import CURSOR, Id, Input, Model, OurId, Page, PageSize, Utc
 
 
 def _scope(value: str) -> str:
@@ -187,12 +187,11 @@ class RegisteredClient(ClientInfo):
 class ClientQuery(Input):
     """Query of the list of programs."""
 
-    limit: Limit = 50
+    limit: PageSize = 50
     cursor: Annotated[Id | None, CURSOR] = None
 
 
-class ClientPage(Model):
+class ClientPage(Page[ClientInfo, OurId]):
     """Programs, newest first."""
 
     items: list[ClientInfo] = Field(description="The programs of this page.")
-    next: Annotated[OurId | None, NEXT]

@@ -68,9 +68,8 @@ class Clients:
     def list(self, query: ClientQuery) -> ClientPage:
         """Programs, newest first, page by page."""
         found = self._store.clients(before=query.cursor, limit=query.limit + 1)
-        items = [ClientInfo.of(one) for one in found[: query.limit]]
-        more = len(found) > query.limit
-        return ClientPage(items=items, next=items[-1].client_id if more else None)
+        infos = [ClientInfo.of(one) for one in found]
+        return ClientPage.of(infos, query.limit, lambda one: one.client_id)
 
     def update(
         self, identity: Identity, source: Source, client_id: str, changes: ClientChanges

@@ -1,7 +1,7 @@
 """Roles, suspensions and the audit log: PostgreSQL, and the stand-in for it, held to the same."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,8 +30,6 @@ from tests.contract.accounts import (
     MONTH,
     NOW,
     Stores,
-    connecting,
-    either,
     session_of,
     wait_until_blocked,
 )
@@ -98,16 +96,6 @@ def over(postgres: Postgres) -> Staffed:
 def fakes() -> Staffed:
     tables = Tables()
     return Staffed(FakeAccountStore(tables), FakeUserStore(tables), FakeAdminStore(tables))
-
-
-@pytest.fixture(params=["fake", "postgres"])
-def stores(request: pytest.FixtureRequest) -> Iterator[Staffed]:
-    yield from either(request, fakes, over)
-
-
-@pytest.fixture
-def connect(postgres_url: str) -> Iterator[Callable[[], Staffed]]:
-    yield from connecting(postgres_url, over)
 
 
 class TestAct:

@@ -2,12 +2,12 @@
 
 import secrets
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
+import redis
 
 from chalicelib.auth.google.store import GoogleStore
 from chalicelib.auth.google.uses import IdTokenUses
@@ -22,7 +22,7 @@ from chalicelib.errors import Unavailable, UsernameTaken
 from chalicelib.ids import new_id
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores, either, migrated, profile, session_of
+from tests.contract.accounts import NOW, Stores, migrated, profile, session_of
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
 from tests.unit.auth.google.fake_google import FakeGoogleStore, FakeUses
 from tests.unit.mail.fake_mail import FakeRecoveryStore
@@ -67,11 +67,6 @@ def fakes() -> Linked:
         FakeGoogleStore(tables),
         FakeRecoveryStore(tables),
     )
-
-
-@pytest.fixture(params=["fake", "postgres"])
-def stores(request: pytest.FixtureRequest) -> Iterator[Linked]:
-    yield from either(request, fakes, over)
 
 
 def subject() -> str:
@@ -189,7 +184,7 @@ def test_of_first_sign_ins_at_once_one_makes_an_account(postgres_url: str) -> No
 def uses(request: pytest.FixtureRequest) -> IdTokenUses:
     if request.param == "fake":
         return FakeUses()
-    return IdTokenUses(connect(request.getfixturevalue("redis_url")))
+    return IdTokenUses(request.getfixturevalue("client"))
 
 
 class TestUses:
@@ -202,8 +197,8 @@ class TestUses:
         uses.give_back(token)
         assert uses.use(token, until)
 
-    def test_are_kept_until_tokens_have_expired_as_digests(self, redis_url: str) -> None:
-        client, token = connect(redis_url), f"a.{secrets.token_hex(20)}.sig"
+    def test_are_kept_until_tokens_have_expired_as_digests(self, client: redis.Redis) -> None:
+        token = f"a.{secrets.token_hex(20)}.sig"
 
         IdTokenUses(client).use(token, int(time.time()) + 600)
 

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -17,11 +17,10 @@ from chalicelib.auth.recovery.store import RecoveryStore
 from chalicelib.auth.store import AccountStore
 from chalicelib.clock import SKEW
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.drivers.redis import connect
 from chalicelib.errors import PasskeyKnown, TooManyPasskeys, Unavailable, UserNotFound
 from chalicelib.ids import new_id
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores, connecting, either
+from tests.contract.accounts import NOW, Stores
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
 from tests.unit.auth.passkeys.fake_passkeys import FakeChallenges, FakePasskeyStore
 from tests.unit.mail.fake_mail import FakeRecoveryStore
@@ -62,16 +61,6 @@ def fakes() -> Keyed:
         FakePasskeyStore(tables),
         FakeRecoveryStore(tables),
     )
-
-
-@pytest.fixture(params=["fake", "postgres"])
-def stores(request: pytest.FixtureRequest) -> Iterator[Keyed]:
-    yield from either(request, fakes, over)
-
-
-@pytest.fixture
-def connected(postgres_url: str) -> Iterator[Callable[[], Keyed]]:
-    yield from connecting(postgres_url, over)
 
 
 class TestPasskeys:
@@ -156,9 +145,9 @@ class TestPasskeys:
             stores.passkeys.add(passkey, "Again", NOW)
 
     def test_of_two_answers_with_the_same_count_one_is_accepted(
-        self, connected: Callable[[], Keyed]
+        self, connect: Callable[[], Keyed]
     ) -> None:
-        one, two = connected(), connected()
+        one, two = connect(), connect()
         passkey = one.passkey(sign_count=5)
 
         with ThreadPoolExecutor(2) as pool:
@@ -166,8 +155,8 @@ class TestPasskeys:
 
         assert sorted(used) == [False, True]
 
-    def test_two_at_once_are_not_too_many(self, connected: Callable[[], Keyed]) -> None:
-        one, two = connected(), connected()
+    def test_two_at_once_are_not_too_many(self, connect: Callable[[], Keyed]) -> None:
+        one, two = connect(), connect()
         user_id = one.passkey().user_id
         for _ in range(MAX_PASSKEYS - 2):
             one.passkey(user_id)
@@ -194,7 +183,7 @@ class TestChallenges:
     def challenges(self, request: pytest.FixtureRequest) -> Challenges:
         if request.param == "fake":
             return FakeChallenges()
-        return made_with(connect(request.getfixturevalue("redis_url")))
+        return made_with(request.getfixturevalue("client"))
 
     def test_are_good_once(self, challenges: Challenges) -> None:
         challenge = challenges.issue("register", "ana")
@@ -214,8 +203,8 @@ class TestChallenges:
     ) -> None:
         assert not challenges.good(challenge, "sign_in")
 
-    def test_only_one_of_many_uses_one(self, redis_url: str) -> None:
-        of_redis = made_with(connect(redis_url))
+    def test_only_one_of_many_uses_one(self, client: redis.Redis) -> None:
+        of_redis = made_with(client)
         challenge = of_redis.issue("sign_in")
 
         with ThreadPoolExecutor(8) as pool:
@@ -223,9 +212,7 @@ class TestChallenges:
 
         assert used.count(True) == 1
 
-    def test_end_by_themselves(self, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        client = connect(redis_url)
-        client.flushdb()
+    def test_end_by_themselves(self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
         of_redis = made_with(client)
         challenge = of_redis.issue("sign_in")
         assert client.keys() == []  # for every caller, and for every repetition
@@ -237,15 +224,14 @@ class TestChallenges:
         monkeypatch.setattr(time, "time", lambda: later)
         assert not of_redis.good(challenge, "sign_in")
 
-    def test_are_recognised_with_each_key_that_is_still_in_use(self, redis_url: str) -> None:
-        client = connect(redis_url)
+    def test_are_recognised_with_each_key_that_is_still_in_use(self, client: redis.Redis) -> None:
         challenge = made_with(client).issue("sign_in")
 
         assert made_with(client, b"new", b"key").good(challenge, "sign_in")
         assert not made_with(client, b"new").good(challenge, "sign_in")
 
-    def test_are_not_to_be_changed(self, redis_url: str) -> None:
-        of_redis = made_with(connect(redis_url))
+    def test_are_not_to_be_changed(self, client: redis.Redis) -> None:
+        of_redis = made_with(client)
         challenge = of_redis.issue("sign_in")
 
         for place in range(len(challenge)):

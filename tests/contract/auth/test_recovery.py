@@ -2,7 +2,7 @@
 
 import random
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from chalicelib.mail.notices import NoticeStore
 from chalicelib.mail.store import MailStore
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import MONTH, NOW, Stores, connecting, either, migrated, session_of
+from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of
 from tests.faults.lossy import Loss, LossyProxy
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
 from tests.unit.mail.fake_mail import FakeMailStore, FakeNoticeStore, FakeRecoveryStore
@@ -99,16 +99,6 @@ def fakes() -> Mailing:
         FakeMailStore(tables),
         FakeNoticeStore(tables),
     )
-
-
-@pytest.fixture(params=["fake", "postgres"])
-def stores(request: pytest.FixtureRequest) -> Iterator[Mailing]:
-    yield from either(request, fakes, over)
-
-
-@pytest.fixture
-def connect(postgres_url: str) -> Iterator[Callable[[], Mailing]]:
-    yield from connecting(postgres_url, over)
 
 
 class TestRecipients:

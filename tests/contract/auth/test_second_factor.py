@@ -1,6 +1,6 @@
 """Second factors: PostgreSQL, and the stand-in for it, held to the same."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import Unavailable
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores, connecting, either
+from tests.contract.accounts import NOW, Stores
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
 from tests.unit.auth.second_factor.fake_second_factor import FakeSecondFactorStore
 
@@ -44,16 +44,6 @@ def over(postgres: Postgres) -> Guarded:
 def fakes() -> Guarded:
     tables = Tables()
     return Guarded(FakeAccountStore(tables), FakeUserStore(tables), FakeSecondFactorStore(tables))
-
-
-@pytest.fixture(params=["fake", "postgres"])
-def stores(request: pytest.FixtureRequest) -> Iterator[Guarded]:
-    yield from either(request, fakes, over)
-
-
-@pytest.fixture
-def connect(postgres_url: str) -> Iterator[Callable[[], Guarded]]:
-    yield from connecting(postgres_url, over)
 
 
 def kept(stores: Guarded, user_id: str) -> tuple[str, bool, int] | None:

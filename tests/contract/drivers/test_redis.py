@@ -27,9 +27,8 @@ FAIL = "return redis.error_reply('no')"
 
 
 @pytest.fixture
-def client(redis_url: str) -> redis.Redis:
-    client = connect(redis_url)
-    client.flushdb()
+def client(client: redis.Redis) -> redis.Redis:
+    """Of a server that knows no scripts."""
     client.script_flush()
     return client
 

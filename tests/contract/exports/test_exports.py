@@ -19,12 +19,12 @@ from urllib.parse import parse_qs, urlsplit
 from zipfile import ZipFile
 
 import pytest
+import redis
 
 from chalicelib import schema
 from chalicelib.auth.store import AccountStore
 from chalicelib.config import Settings
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.drivers.redis import connect
 from chalicelib.drivers.s3 import Bucket
 from chalicelib.drivers.sigv4 import SKEW_SECONDS
 from chalicelib.errors import Unavailable
@@ -38,8 +38,8 @@ from chalicelib.ids import new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import NewMessage
 from chalicelib.messages.store import MessageStore
-from chalicelib.messages.store.mongo.messages import MongoMessages
-from chalicelib.messages.store.postgres.messages import PostgresMessages
+from chalicelib.messages.store.mongo.store import MongoStore
+from chalicelib.messages.store.postgres.store import PostgresStore
 from chalicelib.oauth.clients.store import ClientStore
 from chalicelib.oauth.consents.store import ConsentStore
 from chalicelib.users.store import UserStore
@@ -223,7 +223,7 @@ class TestRaces:
 @pytest.fixture(params=["mongo", "postgres"])
 def messages(request: pytest.FixtureRequest) -> Iterator[MessageStore]:
     if request.param == "mongo":
-        store = MongoMessages(request.getfixturevalue("mongo_url"))
+        store = MongoStore(request.getfixturevalue("mongo_url"))
         store.create_indexes()
         yield store
         store.close()
@@ -231,7 +231,7 @@ def messages(request: pytest.FixtureRequest) -> Iterator[MessageStore]:
         url = request.getfixturevalue("postgres_url")
         schema.migrate(url)
         postgres = Postgres(url)
-        yield PostgresMessages(postgres)
+        yield PostgresStore(postgres)
         postgres.close()
 
 
@@ -240,7 +240,7 @@ def test_an_archive_holds_what_the_stores_hold(postgres_url: str, messages: Mess
     shelf = over(postgres)
     (ana, session), (bo, _) = shelf.account(), shelf.account(display_name="Bo")
     chat_id = new_id()
-    messages.open_direct(chat_id, members=(ana.id, bo.id), at=NOW)
+    messages.chats.open_direct(chat_id, members=(ana.id, bo.id), at=NOW)
     for number in range(450):
         sent = NewMessage(
             id=new_id(),
@@ -250,9 +250,9 @@ def test_an_archive_holds_what_the_stores_hold(postgres_url: str, messages: Mess
             content=TextContent(kind="text", text=f"number {number}"),
             created_at=NOW,
         )
-        found = messages.append(sent, unanswered=3)
+        found = messages.timeline.append(sent, unanswered=3)
         assert found is not None
-        messages.settle(found.message)
+        messages.outbox.settle(found.message)
     ClientStore(postgres).add(board := program(name="Board"))
     consents = ConsentStore(postgres)
     consents.remember(ana.id, board.id, ["openid"], session_id=session.id, now=NOW)
@@ -468,7 +468,7 @@ class TestLinks:
     def links(self, request: pytest.FixtureRequest) -> ExportLinks:
         if request.param == "fake":
             return FakeExportLinks()
-        return ExportLinks(connect(request.getfixturevalue("redis_url")))
+        return ExportLinks(request.getfixturevalue("client"))
 
     def test_say_whose_they_are_as_often_as_they_are_opened(self, links: ExportLinks) -> None:
         ana = Identity(user_id=new_id(), session_id=new_id(), scopes=frozenset())
@@ -479,9 +479,7 @@ class TestLinks:
         assert links.holder("unknown") is None
         assert links.issue(ana) != ticket
 
-    def test_end_by_themselves_and_redis_sees_no_ticket(self, redis_url: str) -> None:
-        client = connect(redis_url)
-        client.flushdb()
+    def test_end_by_themselves_and_redis_sees_no_ticket(self, client: redis.Redis) -> None:
         ana = Identity(user_id=new_id(), session_id=new_id())
 
         ticket = ExportLinks(client).issue(ana)

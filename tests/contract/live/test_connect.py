@@ -9,7 +9,7 @@ import redis
 from chalice.app import WebsocketEvent
 
 from chalicelib.deps import deps
-from chalicelib.drivers.redis import Scripts, connect
+from chalicelib.drivers.redis import Scripts
 from chalicelib.edge import ws
 from chalicelib.identity import Identity
 from chalicelib.scopes import SIGN_IN
@@ -23,9 +23,8 @@ WIRED = ("auth", "access_tokens", "connections", "gateway", "presence", "revocat
 
 
 @pytest.fixture
-def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
-    client = connect(redis_url)
-    client.flushdb()
+def client(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+    """What the functions use as their Redis."""
     limits = rates({"connect-refused.address": 4, "connect.user": 60, "connect.session": 60})
     with monkeypatch.context() as patch:
         for name in WIRED:
@@ -36,7 +35,6 @@ def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
         deps.revocation.confirm(ANA, "stands")
         Scripts(client).run_all(deps.revocation.tombstones(ANA, ["ended"]))
         yield client
-    client.close()
 
 
 def of(session_id: str, *scopes: str, client_id: str | None = None) -> Identity:

@@ -21,11 +21,11 @@ from chalicelib.live.events import Socket
 from chalicelib.live.keys import shard as shard_of
 from chalicelib.live.models import Owed
 from chalicelib.live.registry import LIFETIME
-from chalicelib.messages.service import Messages
 from chalicelib.wire import now
 from tests.contract.accounts import RoundTrips, Slots
 from tests.contract.messages.store.room import Room
-from tests.fakes import FakeMessageStore
+from tests.fake_message_store import FakeMessageStore
+from tests.messaging import Messaging
 from tests.unit.messages.fakes import FakeBroker
 from tests.unit.settings import settings
 
@@ -603,13 +603,13 @@ class TestOverdue:
             for _ in range(chats):
                 room = Room(store)
                 room.id = direct_chat_id(room.ana, user_id)
-                store.open_direct(room.id, members=(room.ana, user_id), at=now())
+                store.chats.open_direct(room.id, members=(room.ana, user_id), at=now())
                 message = room.say(room.ana)
                 connections.of_owing(
                     [user_id], chat_id=room.id, seq=message.seq, sender_id=room.ana
                 )
         time.sleep(1.1)
-        messages = Messages(
+        messages = Messaging(
             settings(),
             store=store,
             connections=connections,
@@ -618,7 +618,7 @@ class TestOverdue:
             users=nobody,
         )
 
-        assert messages.push_overdue() == 302
+        assert messages.redelivery.push_overdue() == 302
 
         pushed = [user_id for event in broker.published for user_id in event.user_ids]
         assert sorted(pushed) == sorted([greedy] * 301 + [modest])

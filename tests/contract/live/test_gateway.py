@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import redis
 from pydantic_core import from_json
 
 from chalicelib import deadline, metrics
 from chalicelib.auth.models import SIGNED_IN, NewSession
 from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.drivers import http
-from chalicelib.drivers.redis import connect
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.identity import Identity
 from chalicelib.live import keys
@@ -106,9 +106,7 @@ def management() -> Iterator[Management]:
 
 
 @pytest.fixture
-def connections(redis_url: str) -> Connections:
-    client = connect(redis_url)
-    client.flushdb()
+def connections(client: redis.Redis) -> Connections:
     return Connections(client, settings(delivered_within_seconds=1))
 
 

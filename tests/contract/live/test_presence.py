@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import redis
 
 from chalicelib.auth.sessions.revocation import Revocation
-from chalicelib.drivers.redis import connect
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.identity import Identity
 from chalicelib.live import keys
@@ -40,9 +40,7 @@ class FakeChats:
 
 
 @pytest.fixture
-def connections(redis_url: str) -> Connections:
-    client = connect(redis_url)
-    client.flushdb()
+def connections(client: redis.Redis) -> Connections:
     return Connections(client, settings())
 
 

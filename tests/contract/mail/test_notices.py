@@ -1,10 +1,8 @@
 """Each change of how an account is signed in to makes a notice: on PostgreSQL and on fakes."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import pytest
 
 from chalicelib.auth.google.store import GoogleStore
 from chalicelib.auth.passkeys.models import Passkey
@@ -17,7 +15,7 @@ from chalicelib.ids import new_id
 from chalicelib.mail.notices import NoticeStore
 from chalicelib.users.models import Profile
 from chalicelib.users.store import UserStore
-from tests.contract.accounts import MONTH, NOW, Stores, either
+from tests.contract.accounts import MONTH, NOW, Stores
 from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
 from tests.unit.auth.google.fake_google import FakeGoogleStore
 from tests.unit.auth.passkeys.fake_passkeys import FakePasskeyStore
@@ -77,11 +75,6 @@ def fakes() -> Told:
         FakeRecoveryStore(tables),
         FakeNoticeStore(tables),
     )
-
-
-@pytest.fixture(params=["fake", "postgres"])
-def stores(request: pytest.FixtureRequest) -> Iterator[Told]:
-    yield from either(request, fakes, over)
 
 
 def test_a_second_factor(stores: Told) -> None:

@@ -1,22 +1,21 @@
 """Messages to sockets that take nothing, minute after minute, on a real Redis."""
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+import redis
 
-from chalicelib.drivers.redis import connect
 from chalicelib.identity import Identity
 from chalicelib.live.connections import Connections
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Draft, Message
-from chalicelib.messages.service import Messages
 from chalicelib.wire import now
 from tests.contract.messages.store.room import Room
 from tests.contract.posts import Posts
-from tests.fakes import FakeMessageStore
+from tests.fake_message_store import FakeMessageStore
+from tests.messaging import Messaging
 from tests.unit.messages.fakes import FakeBroker
 from tests.unit.settings import settings
 
@@ -31,7 +30,7 @@ class World:
         self.room = Room(self.store)
         # What is pending is redelivered at once.
         impatient = settings().model_copy(update={"pending_after_seconds": -60})
-        self.messages = Messages(
+        self.messages = Messaging(
             impatient,
             store=self.store,
             connections=connections,
@@ -48,18 +47,18 @@ class World:
     def send(self) -> Message:
         sender = Identity(user_id=self.room.ana, session_id="s", connection_id="a1")
         draft = Draft(client_id="x", content=TextContent(kind="text", text="hi"))
-        return self.messages.send(sender, self.room.id, draft)[0]
+        return self.messages.sending.send(sender, self.room.id, draft)[0]
 
     def minutes(self, count: int) -> None:
         """What the jobs do meanwhile; an acknowledgement is overdue after a second here."""
         for _ in range(count):
             time.sleep(1.1)
-            self.messages.redeliver_pending()
-            self.messages.push_overdue()
+            self.messages.redelivery.redeliver_pending()
+            self.messages.redelivery.push_overdue()
 
     @property
     def pending(self) -> list[Message]:
-        stored = self.store.pending(before=now() + timedelta(minutes=1), limit=9)
+        stored = self.store.outbox.pending(before=now() + timedelta(minutes=1), limit=9)
         return [one.message for one in stored]
 
     @property
@@ -68,11 +67,8 @@ class World:
 
 
 @pytest.fixture
-def world(redis_url: str) -> Iterator[World]:
-    client = connect(redis_url)
-    client.flushdb()
-    yield World(Connections(client, settings(delivered_within_seconds=1)))
-    client.close()
+def world(client: redis.Redis) -> World:
+    return World(Connections(client, settings(delivered_within_seconds=1)))
 
 
 @pytest.mark.parametrize("status", [429, 500])
@@ -178,7 +174,7 @@ def test_g1_what_a_program_acknowledges_the_phone_still_owes(world: World) -> No
     world.open(world.room.bo, "p1", **PROGRAM)
 
     message = world.send()
-    world.messages.delivered(world.connections.admit("p1"), message.chat_id, message.seq)
+    world.messages.receipts.delivered(world.connections.admit("p1"), message.chat_id, message.seq)
     assert world.pushed == []
     world.minutes(1)
 
@@ -199,12 +195,10 @@ def test_g6_a_message_that_could_not_be_settled_is_not_pushed_again(world: World
 
 @pytest.mark.parametrize("minutes", [-5, 5], ids=["behind", "ahead"])
 def test_g1_what_is_pending_is_redelivered_in_time_whatever_clock_the_job_has(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch, minutes: int
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
-    client = connect(redis_url)
-    client.flushdb()
     world = World(Connections(client, settings()))
-    world.messages = Messages(
+    world.messages = Messaging(
         settings(pending_after_seconds=30),
         store=world.store,
         connections=world.connections,
@@ -217,10 +211,9 @@ def test_g1_what_is_pending_is_redelivered_in_time_whatever_clock_the_job_has(
     world.store.fail_on = set()
     with monkeypatch.context() as patch:
         wrong = now() + timedelta(minutes=minutes)
-        patch.setattr("chalicelib.messages.service.now", lambda: wrong)
-        assert world.messages.redeliver_pending() == 0
+        patch.setattr("chalicelib.messages.delivery.now", lambda: wrong)
+        assert world.messages.redelivery.redeliver_pending() == 0
 
         half_a_minute = now() + timedelta(seconds=31)
-        patch.setattr(world.store, "now", lambda: half_a_minute)
-        assert world.messages.redeliver_pending() == 1
-    client.close()
+        patch.setattr(world.store.timeline, "now", lambda: half_a_minute)
+        assert world.messages.redelivery.redeliver_pending() == 1

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import redis
 
 from chalicelib.drivers.redis import connect
 from chalicelib.errors import Unavailable
@@ -12,8 +13,8 @@ from tests.contract.accounts import RoundTrips
 
 
 @pytest.fixture
-def doorbell(redis_url: str) -> Doorbell:
-    return Doorbell(connect(redis_url))
+def doorbell(client: redis.Redis) -> Doorbell:
+    return Doorbell(client)
 
 
 def knocks(count: int, *, user_id: str = "", chat_id: str = "") -> list[Knock]:
@@ -43,8 +44,7 @@ def test_each_user_and_each_chat_is_counted_apart(doorbell: Doorbell) -> None:
     assert doorbell.too_many(knocks(3, chat_id=chat_id)) == set()
 
 
-def test_an_hour_later_it_may_ring_again(doorbell: Doorbell, redis_url: str) -> None:
-    client = connect(redis_url)
+def test_an_hour_later_it_may_ring_again(doorbell: Doorbell, client: redis.Redis) -> None:
     many = knocks(PUSHES)
     doorbell.too_many(many)
     key = _knocks(many[0])
@@ -67,10 +67,10 @@ def test_racers_ring_three_times_together(redis_url: str) -> None:
 
 
 def test_a_batch_is_one_round_trip(
-    doorbell: Doorbell, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    doorbell: Doorbell, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     doorbell.too_many(knocks(1))
-    trips = RoundTrips(connect(redis_url), monkeypatch)
+    trips = RoundTrips(client, monkeypatch)
 
     doorbell.too_many([one for _ in range(20) for one in knocks(2)])
     doorbell.too_many([])

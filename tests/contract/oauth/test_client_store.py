@@ -1,7 +1,7 @@
 """Changes of registered programs: the same tests for PostgreSQL and for its stand-in."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
 from chalicelib.oauth.clients.models import OAuthClient
 from chalicelib.oauth.clients.store import ClientStore
-from tests.contract.accounts import connecting, either, migrated
+from tests.contract.accounts import migrated
 from tests.contract.programs import program
 from tests.faults.lossy import Loss, LossyProxy
 from tests.unit.oauth.fakes import FakeClientStore
@@ -57,16 +57,6 @@ def over(postgres: Postgres) -> Editing:
 
 def fakes() -> Editing:
     return Editing(FakeClientStore(lambda: NOW))
-
-
-@pytest.fixture(params=["fake", "postgres"])
-def stores(request: pytest.FixtureRequest) -> Iterator[Editing]:
-    yield from either(request, fakes, over)
-
-
-@pytest.fixture
-def connect(postgres_url: str) -> Iterator[Callable[[], Editing]]:
-    yield from connecting(postgres_url, over)
 
 
 def test_an_update_changes_one_client_only(stores: Editing) -> None:

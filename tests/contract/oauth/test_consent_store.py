@@ -1,6 +1,5 @@
 """Consents: the same tests for PostgreSQL and for its stand-in."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -13,7 +12,7 @@ from chalicelib.drivers.postgres import Postgres
 from chalicelib.ids import new_id
 from chalicelib.oauth.consents.store import MAX_CONSENTS, Allowed
 from chalicelib.users.models import Profile
-from tests.contract.accounts import MONTH, NOW, either, migrated, session_of, wait_until_blocked
+from tests.contract.accounts import MONTH, NOW, migrated, session_of, wait_until_blocked
 from tests.contract.programs import ProgramStores, program
 
 
@@ -46,9 +45,7 @@ class Agreeing(ProgramStores):
         return drafted
 
 
-@pytest.fixture(params=["fake", "postgres"])
-def stores(request: pytest.FixtureRequest) -> Iterator[Agreeing]:
-    yield from either(request, Agreeing.fakes, Agreeing.over)
+fakes, over = Agreeing.fakes, Agreeing.over
 
 
 def test_scopes_add_up_for_each_user_and_program(stores: Agreeing) -> None:

@@ -1,7 +1,6 @@
 """Registered programs, their codes and sessions: the same tests for servers and stand-ins."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +18,7 @@ from chalicelib.ids import new_id
 from chalicelib.oauth.clients.models import OAuthClient
 from chalicelib.oauth.tokens.codes import CODE_SECONDS, REMEMBERED_SECONDS, Code, Codes
 from chalicelib.users.models import Profile
-from tests.contract.accounts import MONTH, NOW, either, migrated, session_of, wait_until_blocked
+from tests.contract.accounts import MONTH, NOW, migrated, session_of, wait_until_blocked
 from tests.contract.programs import ProgramStores, program
 from tests.unit.oauth.fakes import FakeCodes
 
@@ -56,9 +55,7 @@ class Granting(ProgramStores):
         return drafted if opened is not None else None
 
 
-@pytest.fixture(params=["fake", "postgres"])
-def stores(request: pytest.FixtureRequest) -> Iterator[Granting]:
-    yield from either(request, Granting.fakes, Granting.over)
+fakes, over = Granting.fakes, Granting.over
 
 
 class TestPrograms:
@@ -192,13 +189,6 @@ def test_a_session_of_a_program_is_not_opened_while_its_cause_ends(
 
 
 class TestCodes:
-    @pytest.fixture
-    def client(self, redis_url: str) -> Iterator[redis.Redis]:
-        client = connect(redis_url)
-        client.flushdb()
-        yield client
-        client.close()
-
     @pytest.fixture(params=["fake", "redis"])
     def codes(self, request: pytest.FixtureRequest) -> Codes:
         if request.param == "fake":

@@ -21,10 +21,10 @@ from chalicelib.broker.pushes import Failure
 from chalicelib.broker.topology import DEAD, declare
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.messages.store import StoreUnfit
-from chalicelib.messages.store.mongo import messages as mongo
-from chalicelib.messages.store.mongo.documents import Documents
+from chalicelib.messages.store.mongo import timeline
 from chalicelib.messages.store.mongo.fitness import require_fit
-from chalicelib.messages.store.mongo.messages import MongoMessages
+from chalicelib.messages.store.mongo.outbox import MongoOutbox
+from chalicelib.messages.store.mongo.store import MongoStore
 from tests.contract.accounts import profile, session_of
 from tests.contract.broker.queues import Queues
 from tests.contract.messages.store.room import Room
@@ -83,7 +83,7 @@ def test_two_processes_migrate_at_once(servers: dict[str, str]) -> None:
         applied = row.fetchone()
     assert applied is not None
     assert applied[0] == applied[1] == len(list((ROOT / "infra/migrations").glob("*.sql")))
-    messages = MongoMessages(servers["MESSAGES_URL"])
+    messages = MongoStore(servers["MESSAGES_URL"])
     room = Room(messages)
     said = room.say(room.ana)
     assert room.all() == [said]
@@ -188,7 +188,7 @@ class TestAServerThatCannotKeepChats:
     def test_is_unfit_if_it_refuses_an_update(
         self, mongo_url: str, monkeypatch: pytest.MonkeyPatch, update: Callable[..., object]
     ) -> None:
-        monkeypatch.setattr(mongo, "take_place", update)
+        monkeypatch.setattr(timeline, "take_place", update)
 
         with pytest.raises(StoreUnfit, match=r"MongoDB 4\.2 or newer.*error \d+"):
             require_fit(mongo_url)
@@ -202,7 +202,7 @@ class TestAServerThatCannotKeepChats:
             placed = {"$mergeObjects": [entry, place]}
             return [{"$set": rank}, {"$set": {"outbox": [placed]}}]
 
-        monkeypatch.setattr(mongo, "take_place", without_literals)
+        monkeypatch.setattr(timeline, "take_place", without_literals)
 
         with pytest.raises(StoreUnfit, match="wrong about: text"):
             require_fit(mongo_url)
@@ -210,7 +210,7 @@ class TestAServerThatCannotKeepChats:
     def test_is_unfit_if_it_settles_nothing(
         self, mongo_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(MongoMessages, "settle", lambda *_, **__: None)
+        monkeypatch.setattr(MongoOutbox, "settle", lambda *_, **__: None)
 
         with pytest.raises(StoreUnfit, match="settling"):
             require_fit(mongo_url)
@@ -218,7 +218,7 @@ class TestAServerThatCannotKeepChats:
     def test_is_refused_if_it_forgets_an_event(
         self, mongo_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(Documents, "keep", lambda *_: None)
+        monkeypatch.setattr(MongoOutbox, "_keep", lambda *_: None)
 
         with pytest.raises(StoreUnfit, match="events"):
             require_fit(mongo_url)

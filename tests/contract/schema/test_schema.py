@@ -16,8 +16,8 @@ from chalicelib.broker.publisher import Broker
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.postgres_connection import SESSION
 from chalicelib.errors import Unavailable
-from chalicelib.messages.store.mongo.messages import MongoMessages
-from chalicelib.messages.store.postgres.messages import PostgresMessages
+from chalicelib.messages.store.mongo.store import MongoStore
+from chalicelib.messages.store.postgres.store import PostgresStore
 from tests.contract.messages.store.room import Room
 from tests.unit.settings import ENVIRONMENT, settings
 
@@ -42,7 +42,7 @@ def test_may_be_done_again_and_by_several_at_once(
     schema.apply(given)
 
     Broker(amqp_url).ping()
-    messages = MongoMessages(mongo_url)
+    messages = MongoStore(mongo_url)
     room = Room(messages)
     said = room.say(room.ana)
     assert room.all() == [said]
@@ -60,7 +60,7 @@ def test_takes_messages_to_a_postgresql_of_their_own(
                 held = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
                 assert held == (value,)
     postgres = Postgres(second_url)
-    room = Room(PostgresMessages(postgres))
+    room = Room(PostgresStore(postgres))
     assert room.say(room.ana).rev == 1
     postgres.close()
 

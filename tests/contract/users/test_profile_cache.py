@@ -36,7 +36,7 @@ class TestEveryCache:
     def cache(self, request: pytest.FixtureRequest) -> ProfileCache:
         if request.param == "fake":
             return FakeProfileCache()
-        return ProfileCache(connect(request.getfixturevalue("redis_url")))
+        return ProfileCache(request.getfixturevalue("client"))
 
     def test_knows_what_was_kept_and_nothing_else(self, cache: ProfileCache) -> None:
         ana, bo = card(about='it\'s "quoted" 😀 7 held x'), card(username=None, deleted=True)
@@ -85,10 +85,6 @@ class TestEveryCache:
 
 
 class TestRedis:
-    @pytest.fixture
-    def client(self, redis_url: str) -> Any:
-        return connect(redis_url)
-
     def test_keeps_for_an_hour_and_holds_for_a_minute(self, client: Any) -> None:
         cache, ana = ProfileCache(client), card()
         cache.keep([ana])

@@ -24,15 +24,16 @@ from chalicelib.live.connections import Caller, Connections
 from chalicelib.live.models import Owed
 from chalicelib.messages.jobs import push_overdue, redeliver_pending
 from chalicelib.messages.models import Chat
-from chalicelib.messages.service import Messages
 from chalicelib.notify.models import Outcome
 from chalicelib.notify.worker import notify
 from chalicelib.wire import now
-from tests.fakes import FakeMessageStore, FakeOutbox
+from tests.fake_message_store import FakeMessageStore
+from tests.fakes import FakeOutbox
+from tests.messaging import Messaging
 from tests.unit.auth.sessions.test_jobs import EVENT as SCHEDULED
 from tests.unit.embedded import Point, points
 from tests.unit.messages.fakes import FakeBroker, FakeGateway, FakeUsers
-from tests.unit.messages.test_service import ANA_ID, BO_ID, draft
+from tests.unit.messages.people import ANA_ID, BO_ID, draft
 from tests.unit.notify import test_service as notifying
 from tests.unit.settings import ENVIRONMENT, settings
 
@@ -84,7 +85,7 @@ class World:
         self.connections = FakeConnections()
         self.outbox = FakeOutbox()
         users: Any = FakeUsers([ANA_ID, BO_ID])
-        self.messages = Messages(
+        self.messages = Messaging(
             settings(pending_after_seconds=1),
             store=self.store,
             connections=self.connections,
@@ -93,7 +94,7 @@ class World:
             users=lambda: users,
         )
         self.ana = self.connections.admit("")
-        self.chat: Chat = self.messages.open_direct(self.ana, BO_ID)[0]
+        self.chat: Chat = self.messages.opening.open_direct(self.ana, BO_ID)[0]
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +114,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     for name, value in {
         "settings": settings(stage="dev"),
-        "messages": world.messages,
+        "sending": world.messages.sending,
+        "publisher": world.messages.publisher,
+        "redelivery": world.messages.redelivery,
         "connections": world.connections,
         "auth": FakeAuth(),
         "domain_events": DomainEvents(settings(), outbox=world.outbox, broker=lambda: world.broker),
@@ -271,12 +274,12 @@ class TestASchedule:
         self, world: World, printed: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         world.broker.sick = True
-        world.messages.send(world.ana, world.chat.id, draft(TEXT))
+        world.messages.sending.send(world.ana, world.chat.id, draft(TEXT))
         world.broker.sick = False
         metrics.begin()
         later = now() + timedelta(minutes=1)
-        (left,) = world.store.pending(before=later, limit=9)
-        monkeypatch.setattr(world.store, "now", lambda: later)
+        (left,) = world.store.outbox.pending(before=later, limit=9)
+        monkeypatch.setattr(world.store.timeline, "now", lambda: later)
 
         redeliver_pending(SCHEDULED, CONTEXT)
 
@@ -288,7 +291,7 @@ class TestASchedule:
         assert TEXT not in out.text
 
     def test_counts_what_it_pushed(self, world: World, printed: Any) -> None:
-        world.messages.send(world.ana, world.chat.id, draft(TEXT))
+        world.messages.sending.send(world.ana, world.chat.id, draft(TEXT))
         world.connections.overdue = [Owed(BO_ID, world.chat.id, 1, since=1)]
         metrics.begin()
 
@@ -339,10 +342,10 @@ class TestASchedule:
         self, world: World, printed: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         world.broker.sick = True
-        world.messages.send(world.ana, world.chat.id, draft(TEXT))
+        world.messages.sending.send(world.ana, world.chat.id, draft(TEXT))
         printed()
         later = now() + timedelta(minutes=1)
-        monkeypatch.setattr(world.store, "now", lambda: later)
+        monkeypatch.setattr(world.store.timeline, "now", lambda: later)
 
         redeliver_pending(SCHEDULED, CONTEXT)
 
@@ -425,7 +428,7 @@ def test_g8_what_escapes_a_function_is_logged_and_raised_without_its_words(
     monkeypatch: pytest.MonkeyPatch, printed: Any, entry: str
 ) -> None:
     monkeypatch.setitem(vars(deps), "settings", settings())
-    for name in ("messages", "auth", "notifier", "presence", "connections"):
+    for name in ("publisher", "redelivery", "auth", "notifier", "presence", "connections"):
         monkeypatch.setitem(vars(deps), name, Broken())
     monkeypatch.setattr("chalicelib.edge.ws.to_json", lambda _: Broken().words)
 

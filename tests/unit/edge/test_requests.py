@@ -19,7 +19,7 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.messages.models import Draft
-from chalicelib.messages.queries import Page
+from chalicelib.messages.pages import ChatQuery
 
 HELLO = '{"client_id": "c1", "content": {"kind": "text", "text": "é"}}'
 
@@ -162,7 +162,7 @@ def test_no_body_at_all_gives_no_failure(kind: str) -> None:
 @pytest.mark.parametrize("query", [{"cursor": ["a\ufffd"]}, {"\ufffd": ["1"]}, {"x": ["\ud800"]}])
 def test_a_query_that_is_not_utf_8_is_refused(query: dict[str, list[str]]) -> None:
     with pytest.raises(ValidationFailed) as refused:
-        query_of(Page, request(query=query))
+        query_of(ChatQuery, request(query=query))
     assert refused.value.details["errors"] == [
         {
             "field": next(iter(query)),
@@ -176,7 +176,7 @@ def test_a_query_that_is_not_utf_8_is_refused(query: dict[str, list[str]]) -> No
 
 def test_a_name_in_a_query_that_no_answer_can_hold_is_not_repeated() -> None:
     with pytest.raises(ValidationFailed) as refused:
-        query_of(Page, request(query={"\ud800": ["1"]}))
+        query_of(ChatQuery, request(query={"\ud800": ["1"]}))
 
     assert json.dumps(refused.value.details).encode()
     assert refused.value.details["errors"][0]["field"] == ""

@@ -21,7 +21,7 @@ from chalicelib.errors import (
 from chalicelib.identity import Identity, Source
 from chalicelib.limits.table import Bucket, Quota, Use, fields_of
 from chalicelib.messages.models import Draft
-from chalicelib.messages.queries import HistoryPage
+from chalicelib.messages.pages import HistoryQuery
 from chalicelib.wire import Id, Sent
 from tests.unit.settings import settings
 
@@ -77,7 +77,7 @@ def app(monkeypatch: pytest.MonkeyPatch, called: list[Any]) -> Chalice:
         return body
 
     @rest.endpoint(bp, "GET /chats/{chat_id}", scope="chats.read")
-    def get(chat_id: Id, identity: Identity, query: HistoryPage) -> HistoryPage:
+    def get(chat_id: Id, identity: Identity, query: HistoryQuery) -> HistoryQuery:
         return query
 
     @rest.endpoint(bp, "GET /admin", scope="admin")

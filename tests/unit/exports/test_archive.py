@@ -15,7 +15,7 @@ from chalicelib.exports.archive import FILES, PAGE, Archive, NotWritten
 from chalicelib.ids import new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Chat, Message, NewMessage
-from tests.fakes import FakeMessageStore
+from tests.fake_message_store import FakeMessageStore, FakeTimeline
 from tests.unit.exports.fakes import FakeExportStore
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -34,7 +34,7 @@ class Shelf:
     def chat(self, *members: str) -> str:
         chat_id = new_id()
         first, second = members
-        self.messages.open_direct(chat_id, members=(first, second), at=self.at)
+        self.messages.chats.open_direct(chat_id, members=(first, second), at=self.at)
         return chat_id
 
     def send(self, chat_id: str, sender_id: str, text: str) -> None:
@@ -46,7 +46,7 @@ class Shelf:
             content=TextContent(kind="text", text=text),
             created_at=self.at,
         )
-        assert self.messages.append(new, unanswered=2**31) is not None
+        assert self.messages.timeline.append(new, unanswered=2**31) is not None
 
     def written(self, archive: Archive | None = None) -> dict[str, Any]:
         file = io.BytesIO()
@@ -104,7 +104,7 @@ def test_a_chat_that_becomes_active_meanwhile_is_in_it_once(
     for minutes in range(5):
         shelf.at = NOW + timedelta(minutes=10 * minutes)
         chats.append(shelf.chat(ANA, BO))
-    read = shelf.messages.chats
+    read = shelf.messages.chats.page
     calls = []
 
     def chats_while_somebody_writes(member: str, **page: Any) -> list[Chat]:
@@ -115,8 +115,8 @@ def test_a_chat_that_becomes_active_meanwhile_is_in_it_once(
             shelf.send(chats[0], BO, "psst")
         return found
 
-    monkeypatch.setattr(shelf.messages, "chats", chats_while_somebody_writes)
-    monkeypatch.setattr(shelf.messages, "now", lambda: shelf.at)
+    monkeypatch.setattr(shelf.messages.chats, "page", chats_while_somebody_writes)
+    monkeypatch.setattr(shelf.messages.timeline, "now", lambda: shelf.at)
     found = shelf.written()
 
     assert sorted(one["id"] for one in found["chats.json"]) == sorted(chats)
@@ -141,14 +141,12 @@ def test_of_a_deleted_user_nothing_is_written(shelf: Shelf) -> None:
         shelf.archive.write(ANA, io.BytesIO(), seconds=60)
 
 
-class Endless(FakeMessageStore):
-    """One chat of so many messages that they are made up as they are read."""
+class Endless(FakeTimeline):
+    """So many messages of one chat that they are made as they are read."""
 
     def __init__(self, count: int) -> None:
-        super().__init__()
         self.count = count
         self.chat_id = new_id()
-        self.open_direct(self.chat_id, members=(ANA, BO), at=NOW)
 
     def history(
         self, chat_id: str, *, member: str, before: int | None, limit: int
@@ -171,7 +169,10 @@ class Endless(FakeMessageStore):
 
 
 def test_tens_of_thousands_of_messages_take_no_more_memory_than_a_page(shelf: Shelf) -> None:
-    archive = Archive(store=shelf.store, messages=Endless(20_000))
+    timeline = Endless(20_000)
+    shelf.messages.timeline = timeline
+    shelf.messages.chats.open_direct(timeline.chat_id, members=(ANA, BO), at=NOW)
+    archive = Archive(store=shelf.store, messages=shelf.messages)
     with tempfile.TemporaryFile() as file:
         tracemalloc.start()
         archive.write(ANA, file, seconds=600)

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.broker.topology import topology
 from chalicelib.messages.store.mongo.documents import Documents
-from chalicelib.messages.store.mongo.messages import MongoMessages
+from chalicelib.messages.store.mongo.store import MongoStore
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "personal-data.md").read_text()
@@ -33,7 +33,7 @@ def test_every_collection_is_documented() -> None:
     collections = vars(Documents(Named())).values()  # type: ignore[arg-type]
 
     assert sorted(told("MongoDB")) == sorted(collections)
-    assert set(MongoMessages.INDEXES) <= set(told("MongoDB"))
+    assert set(MongoStore.INDEXES) <= set(told("MongoDB"))
 
 
 def test_every_kind_of_key_is_documented() -> None:

@@ -15,9 +15,9 @@ from chalicelib.messages import publisher
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import Chat, Draft, Message
-from chalicelib.messages.service import Messages
 from chalicelib.wire import now
-from tests.fakes import FakeMessageStore
+from tests.fake_message_store import FakeMessageStore
+from tests.messaging import Messaging
 from tests.unit.messages.fakes import FakeBroker, FakeGateway, FakeOwing, FakeUsers
 from tests.unit.settings import settings
 
@@ -33,7 +33,7 @@ class World:
         self.gateway = FakeGateway(online=[self.ana.user_id, self.bo.user_id])
         users: Any = FakeUsers([self.ana.user_id, self.bo.user_id])
         # What is pending is redelivered at once.
-        self.messages = Messages(
+        self.messages = Messaging(
             settings(**given).model_copy(update={"pending_after_seconds": -60}),
             store=self.store,
             connections=self.owing,
@@ -43,11 +43,11 @@ class World:
         )
 
     def open(self) -> Chat:
-        return self.messages.open_direct(self.ana, self.bo.user_id)[0]
+        return self.messages.opening.open_direct(self.ana, self.bo.user_id)[0]
 
     def send(self, client_id: str = "x") -> Message:
         draft = Draft(client_id=client_id, content=TextContent(kind="text", text="secret"))
-        return self.messages.send(self.ana, self.open().id, draft)[0]
+        return self.messages.sending.send(self.ana, self.open().id, draft)[0]
 
     @property
     def told(self) -> list[tuple[str, str]]:
@@ -56,11 +56,11 @@ class World:
 
     @property
     def left(self) -> list[str]:
-        return [event.id for event in self.store.unpublished(limit=99)]
+        return [event.id for event in self.store.outbox.unpublished(limit=99)]
 
     @property
     def pending(self) -> list[Message]:
-        return [one.message for one in self.store.pending(before=now() + A_DAY, limit=99)]
+        return [one.message for one in self.store.outbox.pending(before=now() + A_DAY, limit=99)]
 
 
 @pytest.fixture
@@ -87,10 +87,10 @@ def test_a_chat_is_made_though_rabbitmq_is_down_and_the_job_publishes_it() -> No
     chat = world.open()
     assert world.left == [chat.id]
     with pytest.raises(Unavailable):
-        world.messages.publish_left()
+        world.messages.publisher.publish_left()
 
     world.broker.sick = False
-    assert world.messages.publish_left() == 1
+    assert world.messages.publisher.publish_left() == 1
 
     assert (world.told, world.left) == ([("chat.created", chat.id)], [])
 
@@ -157,7 +157,7 @@ def test_a_containers_first_event_is_sent_after_the_posts_to_sockets(
     world: World, order: list[str]
 ) -> None:
     """Loading the driver and connecting would hold them up."""
-    world.messages._publisher._used = False
+    world.messages.publisher._used = False
 
     world.send()
 
@@ -183,12 +183,12 @@ def test_g1_a_message_that_sockets_have_is_not_delivered_again_for_its_event(wor
     assert (world.pending, world.left) == ([], [message.id])
     told_sockets = len(world.gateway.sent)
     for _ in range(3):
-        assert world.messages.redeliver_pending() == 0
+        assert world.messages.redelivery.redeliver_pending() == 0
         with pytest.raises(Unavailable):
-            world.messages.publish_left()
+            world.messages.publisher.publish_left()
     assert world.send() == message  # a resend
     world.broker.sick = False
-    assert world.messages.publish_left() == 1
+    assert world.messages.publisher.publish_left() == 1
 
     assert len(world.gateway.sent) == told_sockets
     assert (world.told, world.left) == ([("message.created", message.id)], [])
@@ -214,7 +214,7 @@ def test_g1_a_message_whose_push_is_not_queued_stays_pending_with_its_event(worl
     assert (world.pending, world.left) == ([message], [])
 
     world.broker.sick = False
-    assert world.messages.redeliver_pending() == 1
+    assert world.messages.redelivery.redeliver_pending() == 1
 
     assert [event.message_id for event in world.broker.published] == [message.id]
     assert (world.told, world.pending) == ([("message.created", message.id)], [])
@@ -226,11 +226,11 @@ def test_an_event_comes_twice_at_most_though_delivery_is_tried_again_each_minute
     world.gateway.failed = True
     message = world.send()
     for _ in range(5):
-        world.messages.redeliver_pending()
+        world.messages.redelivery.redeliver_pending()
     assert world.told == [("message.created", message.id)]
 
     world.gateway.failed = False
-    world.messages.redeliver_pending()
+    world.messages.redelivery.redeliver_pending()
 
     assert set(world.told) == {("message.created", message.id)}
     assert len(world.told) == 2
@@ -242,7 +242,7 @@ def test_an_event_of_what_could_not_be_settled_comes_again_with_its_id(world: Wo
     message = world.send()
     world.store.fail_on = set()
 
-    world.messages.redeliver_pending()
+    world.messages.redelivery.redeliver_pending()
 
     assert world.told == [("message.created", message.id)] * 2
 
@@ -277,7 +277,7 @@ class TestTheJob:
         world.broker.sick = True
         sent = [world.send(f"{number}") for number in range(3)]
         answer = Draft(client_id="a", content=TextContent(kind="text", text="yes"))
-        sent.append(world.messages.send(world.bo, sent[0].chat_id, answer)[0])
+        sent.append(world.messages.sending.send(world.bo, sent[0].chat_id, answer)[0])
         sent += [world.send(f"{number}") for number in range(3, 6)]
         world.broker.sick = False
         return sent
@@ -295,18 +295,18 @@ class TestTheJob:
     ) -> None:
         monkeypatch.setattr(publisher, "BATCH", 3)
 
-        assert world.messages.publish_left() == 7
+        assert world.messages.publisher.publish_left() == 7
 
         assert {event_id for _, event_id in world.told} == {message.id for message in left}
         assert world.left == []
-        assert world.messages.publish_left() == 0
+        assert world.messages.publisher.publish_left() == 0
 
     def test_ends_in_time(
         self, world: World, left: list[Message], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(publisher, "JOB_SECONDS", -1)
 
-        assert world.messages.publish_left() == 0
+        assert world.messages.publisher.publish_left() == 0
         assert len(world.left) == len(left)
 
     def test_tells_how_long_the_oldest_has_waited(
@@ -320,12 +320,12 @@ class TestTheJob:
         monkeypatch.setattr(publisher, "now", lambda: later)
         world.broker.sick = True
         with pytest.raises(Unavailable):
-            world.messages.publish_left()
+            world.messages.publisher.publish_left()
         assert 300 <= age() < 400
 
         world.broker.sick = False
-        world.messages.publish_left()
-        world.messages.publish_left()
+        world.messages.publisher.publish_left()
+        world.messages.publisher.publish_left()
         assert age() == 0
 
     def test_an_event_of_later_code_keeps_back_no_other(
@@ -335,10 +335,10 @@ class TestTheJob:
             ChatEvent(new_id(), "chat.renamed", {"chat_id": new_id()}, now()),
             ChatEvent(new_id(), "chat.created", {"chat": 1}, now()),
         ]
-        world.store._events |= {event.id: event for event in strange}
+        world.store.events |= {event.id: event for event in strange}
 
         with caplog.at_level(logging.ERROR):
-            assert world.messages.publish_left() == len(left)
+            assert world.messages.publisher.publish_left() == len(left)
 
         assert sorted(world.left) == sorted(event.id for event in strange)
         assert {record.message for record in caplog.records} == {"event not understood"}

@@ -10,8 +10,8 @@ import pytest
 from chalicelib.broker.pushes import Canary, MessageUnread
 from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
-from chalicelib.messages.models import Cursors, Receipt
-from chalicelib.messages.service import Messages
+from chalicelib.messages.models import Receipt, ReceiptState
+from chalicelib.messages.receipts import Receipts
 from chalicelib.notify.canary import Canaries
 from chalicelib.notify.models import Outcome, Record
 from chalicelib.notify.service import Notifier
@@ -56,7 +56,7 @@ class FakeUsers(Users):
             raise self.error
 
 
-class FakeMessages(Messages):
+class FakeReceipts(Receipts):
     """Knows how far each user has read, of those who are in the chat."""
 
     def __init__(self) -> None:
@@ -65,12 +65,12 @@ class FakeMessages(Messages):
         self.answered = True
         self.error: Exception | None = None
 
-    def cursors(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Cursors]:
+    def of(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], ReceiptState]:
         self.asked.append(set(pairs))
         if self.error:
             raise self.error
         return {
-            (chat_id, user_id): Cursors(
+            (chat_id, user_id): ReceiptState(
                 Receipt(chat_id=chat_id, user_id=user_id, read_seq=read_seq, delivered_seq=0),
                 moved=False,
                 answered=self.answered,
@@ -111,7 +111,7 @@ class World:
     def __init__(self) -> None:
         self.canaries = FakeCanaries()
         self.users = FakeUsers()
-        self.messages = FakeMessages()
+        self.receipts = FakeReceipts()
         self.fcm = FakeFcm()
         self.broker = FakeBroker()
         self.doorbell = FakeDoorbell()
@@ -120,7 +120,7 @@ class World:
     def with_users(self, users: Users) -> Notifier:
         return Notifier(
             users=users,
-            messages=self.messages,
+            receipts=self.receipts,
             fcm=self.fcm,
             broker=self.broker,
             canaries=lambda: self.canaries,
@@ -164,7 +164,7 @@ class TestStrangers:
     """Of a chat in which both have not written yet, few messages ring a phone."""
 
     def test_what_is_too_much_is_neither_pushed_nor_tried_again(self, world: World) -> None:
-        world.messages.answered = False
+        world.receipts.answered = False
         world.doorbell.let_in = {CY}
 
         event = unread(BO, CY)
@@ -182,7 +182,7 @@ class TestStrangers:
         assert world.doorbell.rung == [[]]
 
     def test_g1_pushes_that_cannot_be_counted_go_out(self, world: World) -> None:
-        world.messages.answered = False
+        world.receipts.answered = False
         world.doorbell.sick = True
 
         world.notify(record(BO))
@@ -237,21 +237,21 @@ class TestWhoIsPushedTo:
         world.notify(record(BO))
 
         assert world.fcm.calls == 0
-        assert world.messages.asked == []
+        assert world.receipts.asked == []
         assert world.broker.sent == []
 
     @pytest.mark.parametrize(("read_seq", "told"), [(6, ["token-bo"]), (7, []), (8, [])])
     def test_g6_not_to_a_user_who_has_read_it_meanwhile(
         self, world: World, read_seq: int, told: list[str]
     ) -> None:
-        world.messages.read_seq[BO] = read_seq
+        world.receipts.read_seq[BO] = read_seq
 
         world.notify(record(BO, seq=7))
 
         assert world.told == told
 
     def test_not_to_a_user_who_has_left_the_chat(self, world: World) -> None:
-        del world.messages.read_seq[BO]
+        del world.receipts.read_seq[BO]
 
         world.notify(record(BO, CY))
 
@@ -275,7 +275,7 @@ def test_a_batch_costs_one_call_each(world: World) -> None:
     world.notify(record(BO), record(CY), record(BO, CY))
 
     assert world.users.calls == ["push_targets", "forget_push_tokens"]
-    assert world.messages.asked == [{(CHAT, BO), (CHAT, CY)}]
+    assert world.receipts.asked == [{(CHAT, BO), (CHAT, CY)}]
     assert world.fcm.calls == 1
 
 
@@ -361,7 +361,7 @@ class TestFailures:
         assert world.broker.sent == []
         assert world.users.forgotten == []
 
-    @pytest.mark.parametrize("sick", ["users", "messages"])
+    @pytest.mark.parametrize("sick", ["users", "receipts"])
     @pytest.mark.parametrize("error", [Unavailable("x"), ZeroDivisionError()])
     def test_of_a_dependency_put_all_records_off(
         self, world: World, sick: str, error: Exception
@@ -437,7 +437,7 @@ def test_g8_no_text_name_or_token_is_logged(world: World, caplog: pytest.LogCapt
     world.fcm.outcomes = {"token-bo": Outcome("gone"), "token-cy": Outcome("invalid")}
     bad = json.dumps({**json.loads(record(BO).body), "unknown": SECRET}).encode()
     world.notify(record(BO, CY), Record(bad), Record(SECRET.encode()))
-    world.messages.error = ValueError(SECRET)
+    world.receipts.error = ValueError(SECRET)
     world.notify(record(BO))
 
     logged = "".join(

@@ -37,7 +37,7 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "a request for chats": (
         REDIS | MONGODB | {"jwt"},
-        "deps.auth.admit = lambda *_: (identity, []); deps.message_store.chats = nothing;"
+        "deps.auth.admit = lambda *_: (identity, []); deps.message_store.chats.page = nothing;"
         "deps.access_tokens",
         "request('/v1/chats')",
     ),
@@ -72,23 +72,23 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "a frame that sends": (
         REDIS | MONGODB | {"pika"},
-        "deps.connections.admit = caller; deps.message_store.append = store;"
-        "deps.message_store.settle = nothing; deps.gateway.deliver = delivery(set());"
+        "deps.connections.admit = caller; deps.message_store.timeline.append = store;"
+        "deps.message_store.outbox.settle = nothing; deps.gateway.deliver = delivery(set());"
         "deps.broker.finish = nothing",
         "app.ws_message(frame('message.send', SEND), None)",
     ),
     "a frame that sends to somebody absent": (
         REDIS | MONGODB | {"pika"},
-        "deps.connections.admit = caller; deps.message_store.append = store;"
-        "deps.message_store.settle = nothing; deps.gateway.deliver = delivery({B});"
+        "deps.connections.admit = caller; deps.message_store.timeline.append = store;"
+        "deps.message_store.outbox.settle = nothing; deps.gateway.deliver = delivery({B});"
         "deps.broker.finish = nothing",
         "app.ws_message(frame('message.send', SEND), None)",
     ),
     "redeliver_pending": (
         REDIS | MONGODB | {"psycopg"},
-        "deps.account_store.revoked_within = nothing; deps.message_store.pending = nothing;"
-        "deps.message_store.now = lambda: NOW;"
-        "deps.domain_events.publish_left = deps.messages.publish_left = lambda: 0",
+        "deps.account_store.revoked_within = nothing; deps.message_store.outbox.pending = nothing;"
+        "deps.message_store.timeline.now = lambda: NOW;"
+        "deps.domain_events.publish_left = deps.publisher.publish_left = lambda: 0",
         "chalicelib.messages.jobs.redeliver_pending(SCHEDULED, None)",
     ),
     "push_overdue": (

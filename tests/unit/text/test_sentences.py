@@ -12,8 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 import app
 from chalicelib.auth.models import Credentials, PasswordChange, Registration, SecondFactorCode
 from chalicelib.errors import RateLimited, Unavailable, ValidationFailed
-from chalicelib.messages.models import Draft, NewChat
-from chalicelib.messages.queries import Since
+from chalicelib.messages.models import Draft, NewChat, Since
 from chalicelib.notify.models import NewPush
 from chalicelib.text.sentences import ANYTHING_ELSE, OURS, SENTENCES, problems, wait
 from chalicelib.users.models import ProfileChanges, UsersQuery

@@ -1,4 +1,4 @@
-"""Whether a server can keep chats, found out before anybody's message depends on it."""
+"""Checks that a server can hold chats, before it holds any."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,7 +12,7 @@ from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Draft, NewMessage
 from chalicelib.messages.store import StoreUnfit
-from chalicelib.messages.store.mongo.messages import MongoMessages
+from chalicelib.messages.store.mongo.store import MongoStore
 from chalicelib.wire import now
 
 NEEDS = (
@@ -22,12 +22,12 @@ NEEDS = (
 
 
 def require_fit(url: str) -> None:
-    """Play a chat through, on collections of its own that are dropped then.
+    """Play a chat through, in new collections that are dropped afterwards.
 
-    Raises StoreUnfit with a sentence for the operator, or Unavailable. Versions that a server
-    tells of itself are not asked for: servers that imitate MongoDB tell one as well.
+    Raises StoreUnfit with a sentence for the operator, or Unavailable. The version that a
+    server reports is not looked at: servers that imitate MongoDB report one too.
     """
-    store = MongoMessages(url, prefix=f"fitness_{new_id()}_")
+    store = MongoStore(url, prefix=f"fitness_{new_id()}_")
     try:
         wrong = next(_differences(store), None)
     except ValidationError:
@@ -42,45 +42,48 @@ def require_fit(url: str) -> None:
         raise StoreUnfit(f"{NEEDS} (it is wrong about: {wrong}).")
 
 
-def _differences(store: MongoMessages) -> Iterator[str]:
-    """What the server does otherwise than MongoDB."""
+def _differences(store: MongoStore) -> Iterator[str]:
+    """What the server does differently from MongoDB."""
     ana, bo, at = new_id(), new_id(), now()
     chat_id = direct_chat_id(ana, bo)
-    store.open_direct(chat_id, members=(ana, bo), at=at)
-    # In an expression, each of these would be something else than text.
+    store.chats.open_direct(chat_id, members=(ana, bo), at=at)
+    # In an expression, each of these would not be plain text.
     draft = Draft(client_id="$last_rev", content=TextContent(kind="text", text="$$ROOT"))
     new = NewMessage.of(draft, chat_id=chat_id, sender_id=ana)
-    sent = store.append(new, unanswered=1)
+    sent = store.timeline.append(new, unanswered=1)
     if sent is None or sent.message != new.at(1, sent.message.created_at):
         yield "sending"
         return
     # As if the sender had died: the next one that reads the chat finds the message in the outbox.
     store._db.messages.delete_one({"_id": new.id})
-    if [one.message for one in store.pending(before=at + timedelta(hours=1), limit=9)] != [
+    if [one.message for one in store.outbox.pending(before=at + timedelta(hours=1), limit=9)] != [
         sent.message
     ]:
         yield "the outbox"
-    store.settle(sent.message, published=False)
-    if store.pending(before=at + timedelta(hours=1), limit=9):
+    store.outbox.settle(sent.message, published=False)
+    if store.outbox.pending(before=at + timedelta(hours=1), limit=9):
         yield "settling"
-    events = store.unpublished(limit=9)
-    store.published(events)
-    if {one.id for one in events} != {chat_id, sent.message.id} or store.unpublished(limit=9):
+    events = store.outbox.unpublished(limit=9)
+    store.outbox.published(events)
+    wanted = {chat_id, sent.message.id}
+    if {one.id for one in events} != wanted or store.outbox.unpublished(limit=9):
         yield "events"
-    changes = store.changes(chat_id, member=bo, since=0, limit=9)
+    changes = store.timeline.changes(chat_id, member=bo, since=0, limit=9)
     if changes is None or changes.items != [sent.message]:
         yield "catching up"
-    chats = store.chats(bo, limit=9)
+    chats = store.chats.page(bo, limit=9)
     if [(one.last_message, one.unread_count) for one in chats] != [(sent.message, 1)]:
         yield "listing"
-    moved = store.move_cursors(chat_id, member=bo, read=1)
+    moved = store.cursors.move(chat_id, member=bo, read=1)
     if moved is None or not moved.moved:
         yield "receipts"
     with suppress(NotAnswered):
-        store.append(new.model_copy(update={"id": new_id(), "client_id": "2"}), unanswered=1)
+        second = new.model_copy(update={"id": new_id(), "client_id": "2"})
+        store.timeline.append(second, unanswered=1)
         yield "what nobody answered"
-    if store.acquainted(ana, [bo]):
+    if store.chats.acquainted(ana, [bo]):
         yield "who does not know whom"
     answer = NewMessage.of(draft, chat_id=chat_id, sender_id=bo)
-    if store.append(answer, unanswered=1) is None or store.acquainted(ana, [bo, new_id()]) != {bo}:
+    answered = store.timeline.append(answer, unanswered=1)
+    if answered is None or store.chats.acquainted(ana, [bo, new_id()]) != {bo}:
         yield "who knows whom"

@@ -10,15 +10,15 @@ from pymongo import MongoClient
 from chalicelib import schema
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.messages.store import MessageStore
-from chalicelib.messages.store.mongo.messages import MongoMessages
-from chalicelib.messages.store.postgres.messages import PostgresMessages
+from chalicelib.messages.store.mongo.store import MongoStore
+from chalicelib.messages.store.postgres.store import PostgresStore
 from tests.contract.messages.store.room import Connect, Room
-from tests.fakes import FakeMessageStore
+from tests.fake_message_store import FakeMessageStore
 
 
 @pytest.fixture(scope="session")
 def mongo_store_url(mongo_url: str) -> str:
-    store = MongoMessages(mongo_url)
+    store = MongoStore(mongo_url)
     store.create_indexes()
     store.close()
     return mongo_url
@@ -31,7 +31,7 @@ def postgres_store_url(postgres_url: str) -> str:
 
 
 @pytest.fixture
-def mongo_at(mongo_store_url: str) -> Iterator[Callable[[str], MongoMessages]]:
+def mongo_at(mongo_store_url: str) -> Iterator[Callable[[str], MongoStore]]:
     """Stores on the MongoDB at a URL; the database is empty."""
     with MongoClient[dict[str, object]](mongo_store_url) as client:
         database = client.get_default_database()
@@ -39,8 +39,8 @@ def mongo_at(mongo_store_url: str) -> Iterator[Callable[[str], MongoMessages]]:
             database[name].delete_many({})
     with ExitStack() as stack:
 
-        def connect(url: str) -> MongoMessages:
-            store = MongoMessages(url)
+        def connect(url: str) -> MongoStore:
+            store = MongoStore(url)
             stack.callback(store.close)
             return store
 
@@ -48,16 +48,16 @@ def mongo_at(mongo_store_url: str) -> Iterator[Callable[[str], MongoMessages]]:
 
 
 @pytest.fixture
-def postgres_at(postgres_store_url: str) -> Iterator[Callable[[str], PostgresMessages]]:
+def postgres_at(postgres_store_url: str) -> Iterator[Callable[[str], PostgresStore]]:
     """Stores on the PostgreSQL at a URL; the tables are empty."""
     with psycopg.connect(postgres_store_url, autocommit=True) as connection:
         connection.execute("TRUNCATE chats, memberships, messages, outbox, chat_events")
     with ExitStack() as stack:
 
-        def connect(url: str) -> PostgresMessages:
+        def connect(url: str) -> PostgresStore:
             postgres = Postgres(url)
             stack.callback(postgres.close)
-            return PostgresMessages(postgres)
+            return PostgresStore(postgres)
 
         yield connect
 

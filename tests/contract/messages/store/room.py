@@ -31,7 +31,9 @@ class Room:
         self.store = store
         self.ana, self.bo, self.zoe = new_id(), new_id(), new_id()
         self.id = direct_chat_id(self.ana, self.bo)
-        self.chat, self.made = store.open_direct(self.id, members=(self.ana, self.bo), at=now())
+        self.chat, self.made = store.chats.open_direct(
+            self.id, members=(self.ana, self.bo), at=now()
+        )
 
     def new(
         self,
@@ -52,22 +54,23 @@ class Room:
 
     def append(self, new: NewMessage, store: MessageStore | None = None) -> Stored:
         """As between people who have both written: nothing limits what is sent."""
-        stored = (store or self.store).append(new, unanswered=2**31)
+        stored = (store or self.store).timeline.append(new, unanswered=2**31)
         assert stored is not None
         return stored
 
     def say(self, sender_id: str, text: str = "hello") -> Message:
         """Store a message and settle it."""
         message = self.append(self.new(sender_id, text)).message
-        self.store.settle(message)
+        self.store.outbox.settle(message)
         return message
 
     def all(self, store: MessageStore | None = None) -> list[Message]:
         """Every message there is, oldest first, through the history."""
+        timeline = (store or self.store).timeline
         found: list[Message] = []
         before = None
         while True:
-            page = (store or self.store).history(self.id, member=self.ana, before=before, limit=50)
+            page = timeline.history(self.id, member=self.ana, before=before, limit=50)
             assert page is not None
             if not page:
                 return found[::-1]

@@ -9,10 +9,11 @@ from chalicelib.errors import Unavailable
 from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Draft, Message, NewMessage, Stored
-from chalicelib.messages.store import NO_CHAT, MessageStore, Place
+from chalicelib.messages.store import MessageStore
+from chalicelib.messages.store.outbox import NO_CHAT, Place
 from chalicelib.wire import now
 from tests.contract.messages.store.room import TEXTS, Room
-from tests.fakes import FakeMessageStore
+from tests.fake_message_store import FakeMessageStore
 
 LATER = timedelta(minutes=1)
 
@@ -30,16 +31,16 @@ class TestOpenDirect:
         assert room.chat.last_message is None
         assert (room.chat.last_rev, room.chat.unread_count) == (0, 0)
         assert room.chat.last_activity_at == room.chat.created_at
-        assert room.store.chat(room.id, member=room.bo) == room.chat
+        assert room.store.chats.get(room.id, member=room.bo) == room.chat
 
     def test_answers_with_the_chat_that_exists_as_the_opener_sees_it(self, room: Room) -> None:
         message = room.say(room.ana)
-        room.store.move_cursors(room.id, member=room.ana, read=1)
+        room.store.cursors.move(room.id, member=room.ana, read=1)
 
-        chat, made = room.store.open_direct(room.id, members=(room.bo, room.ana), at=now())
+        chat, made = room.store.chats.open_direct(room.id, members=(room.bo, room.ana), at=now())
 
         assert not made
-        assert chat == room.store.chat(room.id, member=room.bo)
+        assert chat == room.store.chats.get(room.id, member=room.bo)
         assert (chat.last_message, chat.unread_count) == (message, 1)
         assert chat.created_at == room.chat.created_at
 
@@ -64,14 +65,14 @@ class TestAppend:
 
         assert stored.message.content.text == text
         assert room.all() == [stored.message]
-        [pending] = room.store.pending(before=now() + LATER, limit=9)
+        [pending] = room.store.outbox.pending(before=now() + LATER, limit=9)
         assert pending.message == stored.message
 
     @pytest.mark.parametrize("client_id", ["$x", "$$NOW", "a.b", "$ne", "'\"\\", "{}", "~" * 64])
     def test_takes_any_client_id(self, room: Room, client_id: str) -> None:
         first = room.append(room.new(room.ana, client_id=client_id))
         again = room.append(room.new(room.ana, client_id=client_id))
-        room.store.settle(first.message)
+        room.store.outbox.settle(first.message)
         settled = room.append(room.new(room.ana, client_id=client_id))
 
         assert [again.created, settled.created] == [False, False]
@@ -83,7 +84,7 @@ class TestAppend:
 
         stored = room.append(room.new(room.ana, at=at))
 
-        chat = room.store.chat(room.id, member=room.ana)
+        chat = room.store.chats.get(room.id, member=room.ana)
         assert chat is not None
         assert chat.last_activity_at == at
         assert chat.last_message == stored.message
@@ -93,22 +94,22 @@ class TestAppend:
         at = room.append(room.new(room.ana, at=now() + LATER)).message.created_at
         late = room.append(room.new(room.bo)).message
 
-        chat = room.store.chat(room.id, member=room.ana)
+        chat = room.store.chats.get(room.id, member=room.ana)
         assert chat is not None
         assert chat.last_activity_at == at
         assert chat.last_message == late
 
     def test_refuses_a_stranger_and_stores_nothing(self, room: Room) -> None:
-        assert room.store.append(room.new(room.zoe), unanswered=3) is None
+        assert room.store.timeline.append(room.new(room.zoe), unanswered=3) is None
 
         assert room.all() == []
-        assert room.store.chat(room.id, member=room.ana) == room.chat
-        assert room.store.pending(before=now() + LATER, limit=9) == []
+        assert room.store.chats.get(room.id, member=room.ana) == room.chat
+        assert room.store.outbox.pending(before=now() + LATER, limit=9) == []
 
     def test_refuses_an_unknown_chat(self, store: MessageStore, room: Room) -> None:
         new = room.new(room.ana).model_copy(update={"chat_id": new_id()})
 
-        assert store.append(new, unanswered=3) is None
+        assert store.timeline.append(new, unanswered=3) is None
 
 
 class TestResend:
@@ -123,15 +124,15 @@ class TestResend:
 
     def test_after_settling_answers_with_the_first_and_not_pending(self, room: Room) -> None:
         first = room.append(room.new(room.ana, "first", client_id="x"))
-        room.store.settle(first.message)
+        room.store.outbox.settle(first.message)
         newer = room.say(room.bo)
 
         again = room.append(room.new(room.ana, "changed", client_id="x"))
 
         assert again == Stored(first.message, again.member_ids, created=False, pending=False)
         assert room.all() == [first.message, newer]
-        assert room.store.pending(before=now() + LATER, limit=9) == []
-        chat = room.store.chat(room.id, member=room.ana)
+        assert room.store.outbox.pending(before=now() + LATER, limit=9) == []
+        chat = room.store.chats.get(room.id, member=room.ana)
         assert chat is not None
         assert chat.last_message == newer
 
@@ -142,22 +143,22 @@ class TestResend:
         over another connection, may have delivered the message."""
         new = room.new(room.ana)
         first = room.append(new).message
-        store.settle(first)
+        store.outbox.settle(first)
 
         again = room.append(new)
 
         assert (again.message, again.pending) == (first, False)
-        assert store.pending(before=now() + LATER, limit=9) == []
+        assert store.outbox.pending(before=now() + LATER, limit=9) == []
         assert room.say(room.bo) == room.all()[-1]
         assert len(room.all()) == 2
 
     def test_the_next_message_comes_after_it(self, room: Room) -> None:
-        room.store.settle(room.append(room.new(room.ana, client_id="x")).message)
+        room.store.outbox.settle(room.append(room.new(room.ana, client_id="x")).message)
         room.append(room.new(room.ana, client_id="x"))
 
         following = room.append(room.new(room.ana)).message
 
-        changes = room.store.changes(room.id, member=room.bo, since=1, limit=9)
+        changes = room.store.timeline.changes(room.id, member=room.bo, since=1, limit=9)
         assert changes is not None
         assert changes.items == [following]
         assert changes.rev == following.rev > 1
@@ -165,16 +166,18 @@ class TestResend:
     def test_of_many_hides_nothing_from_a_small_page(self, room: Room) -> None:
         """They may leave gaps in the order, which are no messages."""
         first = room.append(room.new(room.ana, client_id="x")).message
-        room.store.settle(first)
+        room.store.outbox.settle(first)
         for _ in range(9):
             room.append(room.new(room.ana, client_id="x"))
         last = room.say(room.bo)
 
-        changes = room.store.changes(room.id, member=room.bo, since=1, limit=1)
+        changes = room.store.timeline.changes(room.id, member=room.bo, since=1, limit=1)
         assert changes is not None
         assert (changes.items, changes.rev, changes.more) == ([last], last.rev, False)
         before = last.seq
-        assert room.store.history(room.id, member=room.bo, before=before, limit=1) == [first]
+        assert room.store.timeline.history(room.id, member=room.bo, before=before, limit=1) == [
+            first
+        ]
 
     def test_a_client_id_is_the_senders_own(self, room: Room) -> None:
         first = room.append(room.new(room.ana, client_id="x"))
@@ -186,7 +189,7 @@ class TestResend:
     def test_a_client_id_counts_in_its_chat_only(self, store: MessageStore, room: Room) -> None:
         room.append(room.new(room.ana, client_id="x"))
         second = direct_chat_id(room.ana, room.zoe)
-        store.open_direct(second, members=(room.ana, room.zoe), at=now())
+        store.chats.open_direct(second, members=(room.ana, room.zoe), at=now())
 
         new = room.new(room.ana, client_id="x").model_copy(update={"chat_id": second})
 
@@ -195,17 +198,17 @@ class TestResend:
     def test_a_stranger_cannot_fish_for_client_ids(self, room: Room) -> None:
         room.append(room.new(room.ana, client_id="x"))
 
-        assert room.store.append(room.new(room.zoe, client_id="x"), unanswered=3) is None
+        assert room.store.timeline.append(room.new(room.zoe, client_id="x"), unanswered=3) is None
 
 
 class TestSettle:
     def test_is_safe_to_repeat(self, room: Room) -> None:
         message = room.append(room.new(room.ana)).message
 
-        room.store.settle(message)
-        room.store.settle(message)
+        room.store.outbox.settle(message)
+        room.store.outbox.settle(message)
 
-        assert room.store.pending(before=now() + LATER, limit=9) == []
+        assert room.store.outbox.pending(before=now() + LATER, limit=9) == []
         assert room.all() == [message]
 
     def test_settles_one_message_only(self, room: Room) -> None:
@@ -213,29 +216,29 @@ class TestSettle:
         second = room.append(room.new(room.ana)).message
         third = room.append(room.new(room.bo)).message
 
-        room.store.settle(second)
+        room.store.outbox.settle(second)
 
-        pending = room.store.pending(before=now() + LATER, limit=9)
+        pending = room.store.outbox.pending(before=now() + LATER, limit=9)
         assert [one.message for one in pending] == [first, third]
 
     def test_in_any_order_leaves_the_newest_as_last_message(self, room: Room) -> None:
         first = room.append(room.new(room.ana)).message
         second = room.append(room.new(room.ana)).message
 
-        room.store.settle(second)
-        room.store.settle(first)
+        room.store.outbox.settle(second)
+        room.store.outbox.settle(first)
 
-        chat = room.store.chat(room.id, member=room.bo)
+        chat = room.store.chats.get(room.id, member=room.bo)
         assert chat is not None
         assert chat.last_message == second
 
     def test_of_what_does_not_exist_does_nothing(self, room: Room) -> None:
         message = room.append(room.new(room.ana)).message
 
-        room.store.settle(message.model_copy(update={"id": new_id(), "seq": 7, "rev": 7}))
-        room.store.settle(message.model_copy(update={"chat_id": new_id()}))
+        room.store.outbox.settle(message.model_copy(update={"id": new_id(), "seq": 7, "rev": 7}))
+        room.store.outbox.settle(message.model_copy(update={"chat_id": new_id()}))
 
-        [pending] = room.store.pending(before=now() + LATER, limit=9)
+        [pending] = room.store.outbox.pending(before=now() + LATER, limit=9)
         assert pending.message == message
 
 
@@ -252,7 +255,7 @@ class TestPending:
             for i in range(6)
         ]
 
-        found = store.pending(before=now(), limit=4)
+        found = store.outbox.pending(before=now(), limit=4)
 
         assert [one.message for one in found] == sent[:4]
         for one, room in zip(found, rooms * 2, strict=True):
@@ -272,7 +275,7 @@ class TestPending:
             for room in rooms
         ]
         found: list[Message] = []
-        while batch := store.pending(before=now(), limit=page, after=place(found)):
+        while batch := store.outbox.pending(before=now(), limit=page, after=place(found)):
             assert len(batch) <= page
             found += [one.message for one in batch]
 
@@ -282,7 +285,7 @@ class TestPending:
         start = now() - timedelta(hours=1)
         sent = [room.append(room.new(room.ana, at=start + n * LATER)).message for n in range(5)]
 
-        found = room.store.pending(
+        found = room.store.outbox.pending(
             before=start + 4 * LATER, after=(start + 2 * LATER, NO_CHAT, 0), limit=9
         )
 
@@ -293,14 +296,14 @@ class TestPending:
         old = room.append(room.new(room.ana, at=start - LATER)).message
         room.append(room.new(room.ana, at=start))
 
-        assert [one.message for one in room.store.pending(before=start, limit=9)] == [old]
+        assert [one.message for one in room.store.outbox.pending(before=start, limit=9)] == [old]
 
 
 @pytest.mark.parametrize("minutes", [-5, 5], ids=["behind", "ahead"])
 def test_g1_a_message_has_the_time_of_the_server_whatever_clock_the_function_has(
     room: Room, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
-    before = room.store.now()
+    before = room.store.timeline.now()
     wrong = time.time_ns() + minutes * 60 * 10**9
     monkeypatch.setattr(time, "time_ns", lambda: wrong)
     draft = Draft(client_id="x", content=TextContent(kind="text", text="hi"))
@@ -308,10 +311,12 @@ def test_g1_a_message_has_the_time_of_the_server_whatever_clock_the_function_has
     message = room.append(NewMessage.of(draft, chat_id=room.id, sender_id=room.ana)).message
 
     millisecond = timedelta(milliseconds=1)
-    assert before - millisecond <= message.created_at <= room.store.now() + millisecond
+    assert before - millisecond <= message.created_at <= room.store.timeline.now() + millisecond
     assert message.created_at.microsecond % 1000 == 0
-    assert [one.message for one in room.store.pending(before=now() + LATER, limit=9)] == [message]
-    chat = room.store.chat(room.id, member=room.bo)
+    assert [one.message for one in room.store.outbox.pending(before=now() + LATER, limit=9)] == [
+        message
+    ]
+    chat = room.store.chats.get(room.id, member=room.bo)
     assert chat is not None
     assert chat.last_message == message
     assert chat.last_activity_at == message.created_at
@@ -328,7 +333,7 @@ def test_the_fake_tells_what_was_called_and_fails_on_demand() -> None:
     store.fail_on.add("append")
 
     with pytest.raises(Unavailable):
-        store.append(room.new(room.ana), unanswered=3)
+        store.timeline.append(room.new(room.ana), unanswered=3)
     store.fail_on.clear()
     room.append(room.new(room.ana))
 

@@ -17,16 +17,16 @@ LATER = timedelta(minutes=1)
 @pytest.fixture
 def quiet(room: Room) -> Room:
     """A room whose own event is published."""
-    room.store.published(room.store.unpublished(limit=9))
+    room.store.outbox.published(room.store.outbox.unpublished(limit=9))
     return room
 
 
 class TestOfAChat:
     def test_waits_from_the_moment_there_is_the_chat(self, room: Room) -> None:
-        assert room.store.unpublished(limit=9) == [ChatEvent.of(room.chat)]
+        assert room.store.outbox.unpublished(limit=9) == [ChatEvent.of(room.chat)]
 
     def test_tells_who_is_in_it_and_nothing_else(self, room: Room) -> None:
-        [event] = room.store.unpublished(limit=9)
+        [event] = room.store.outbox.unpublished(limit=9)
 
         assert event.data == {"chat_id": room.id, "member_ids": sorted([room.ana, room.bo])}
         assert event.type == "chat.created"
@@ -34,15 +34,15 @@ class TestOfAChat:
 
     def test_comes_of_no_chat_that_was_there_before(self, quiet: Room) -> None:
         for members in ((quiet.ana, quiet.bo), (quiet.bo, quiet.ana)):
-            assert not quiet.store.open_direct(quiet.id, members=members, at=now())[1]
+            assert not quiet.store.chats.open_direct(quiet.id, members=members, at=now())[1]
 
-        assert quiet.store.unpublished(limit=9) == []
+        assert quiet.store.outbox.unpublished(limit=9) == []
 
     def test_stays_while_the_chat_is_used(self, room: Room) -> None:
         room.say(room.ana)
         room.say(room.bo)
 
-        assert room.store.unpublished(limit=9) == [ChatEvent.of(room.chat)]
+        assert room.store.outbox.unpublished(limit=9) == [ChatEvent.of(room.chat)]
 
     def test_is_one_however_many_open_the_chat(self, connect: Connect) -> None:
         ana, bo = new_id(), new_id()
@@ -50,31 +50,31 @@ class TestOfAChat:
 
         def open_it(number: int, store: MessageStore) -> bool:
             members = (ana, bo) if number % 2 else (bo, ana)
-            return store.open_direct(chat_id, members=members, at=now())[1]
+            return store.chats.open_direct(chat_id, members=members, at=now())[1]
 
         at_once(connect, open_it)
 
-        assert [event.id for event in connect().unpublished(limit=9)] == [chat_id]
+        assert [event.id for event in connect().outbox.unpublished(limit=9)] == [chat_id]
 
 
 class TestOfAMessage:
     def test_does_not_wait_here_before_the_message_is_delivered(self, quiet: Room) -> None:
         quiet.append(quiet.new(quiet.ana))
 
-        assert quiet.store.unpublished(limit=9) == []
+        assert quiet.store.outbox.unpublished(limit=9) == []
 
     def test_does_not_wait_where_it_was_published(self, quiet: Room) -> None:
         quiet.say(quiet.ana)
 
-        assert quiet.store.unpublished(limit=9) == []
+        assert quiet.store.outbox.unpublished(limit=9) == []
 
     def test_waits_where_the_delivery_alone_was_done(self, quiet: Room) -> None:
         message = quiet.append(quiet.new(quiet.ana, "secret")).message
 
-        quiet.store.settle(message, published=False)
+        quiet.store.outbox.settle(message, published=False)
 
-        assert quiet.store.pending(before=now() + LATER, limit=9) == []
-        [event] = quiet.store.unpublished(limit=9)
+        assert quiet.store.outbox.pending(before=now() + LATER, limit=9) == []
+        [event] = quiet.store.outbox.unpublished(limit=9)
         assert event == ChatEvent.of(message)
         assert event.id == message.id
         assert event.data == {
@@ -88,27 +88,27 @@ class TestOfAMessage:
     def test_waits_once_though_it_is_settled_twice(self, quiet: Room) -> None:
         message = quiet.append(quiet.new(quiet.ana)).message
         for _ in range(2):
-            quiet.store.settle(message, published=False)
+            quiet.store.outbox.settle(message, published=False)
 
-        assert [event.id for event in quiet.store.unpublished(limit=9)] == [message.id]
+        assert [event.id for event in quiet.store.outbox.unpublished(limit=9)] == [message.id]
 
     def test_a_resend_neither_delivers_again_nor_takes_it_back(self, quiet: Room) -> None:
         message = quiet.append(quiet.new(quiet.ana, client_id="x")).message
-        quiet.store.settle(message, published=False)
+        quiet.store.outbox.settle(message, published=False)
 
         again = quiet.append(quiet.new(quiet.ana, client_id="x"))
 
         assert (again.message, again.created, again.pending) == (message, False, False)
-        assert [event.id for event in quiet.store.unpublished(limit=9)] == [message.id]
+        assert [event.id for event in quiet.store.outbox.unpublished(limit=9)] == [message.id]
 
     def test_a_resend_has_none_of_its_own(self, quiet: Room) -> None:
         message = quiet.append(quiet.new(quiet.ana, client_id="x")).message
         quiet.append(quiet.new(quiet.ana, client_id="x"))
-        quiet.store.settle(message)
+        quiet.store.outbox.settle(message)
         quiet.append(quiet.new(quiet.ana, client_id="x"))
 
-        assert quiet.store.pending(before=now() + LATER, limit=9) == []
-        assert quiet.store.unpublished(limit=9) == []
+        assert quiet.store.outbox.pending(before=now() + LATER, limit=9) == []
+        assert quiet.store.outbox.unpublished(limit=9) == []
 
     def test_more_can_wait_than_a_chat_has_room_for_under_way(self, quiet: Room) -> None:
         """While RabbitMQ is away a lively chat goes on."""
@@ -116,10 +116,10 @@ class TestOfAMessage:
         for number in range(230):
             sender = quiet.ana if number % 2 else quiet.bo
             sent.append(quiet.append(quiet.new(sender)).message)
-            quiet.store.settle(sent[-1], published=False)
+            quiet.store.outbox.settle(sent[-1], published=False)
 
         assert quiet.all() == sent
-        assert len(quiet.store.unpublished(limit=999)) == 230
+        assert len(quiet.store.outbox.unpublished(limit=999)) == 230
 
 
 class TestPublished:
@@ -130,9 +130,11 @@ class TestPublished:
         rooms = [Room(store) for _ in range(3)]
         sent = [room.append(room.new(room.ana)).message for room in rooms for _ in range(2)]
         for message in sent:
-            store.settle(message, published=False)
+            store.outbox.settle(message, published=False)
         found: list[str] = []
-        while events := store.unpublished(limit=page, **({"after": found[-1]} if found else {})):
+        while events := store.outbox.unpublished(
+            limit=page, **({"after": found[-1]} if found else {})
+        ):
             assert len(events) <= page
             found += [event.id for event in events]
 
@@ -142,12 +144,12 @@ class TestPublished:
         rooms = [Room(store) for _ in range(2)]
         sent = [room.append(room.new(room.ana)).message for room in rooms]
         for message in sent:
-            store.settle(message, published=False)
+            store.outbox.settle(message, published=False)
 
         for _ in range(2):
-            store.published([ChatEvent.of(rooms[0].chat), ChatEvent.of(sent[1])])
+            store.outbox.published([ChatEvent.of(rooms[0].chat), ChatEvent.of(sent[1])])
 
-        left = [event.id for event in store.unpublished(limit=9)]
+        left = [event.id for event in store.outbox.unpublished(limit=9)]
         assert left == sorted([rooms[1].id, sent[0].id])
-        store.published([])
-        assert len(store.unpublished(limit=9)) == 2
+        store.outbox.published([])
+        assert len(store.outbox.unpublished(limit=9)) == 2

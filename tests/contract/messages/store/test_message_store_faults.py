@@ -13,6 +13,10 @@ from chalicelib.ids import new_id
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import Stored
 from chalicelib.messages.store import MessageStore
+from chalicelib.messages.store.chats import Chats
+from chalicelib.messages.store.cursors import Cursors
+from chalicelib.messages.store.outbox import Outbox
+from chalicelib.messages.store.timeline import Timeline
 from chalicelib.wire import now
 from tests.contract.messages.store.room import Room
 from tests.proxy import Proxy
@@ -21,23 +25,27 @@ BOUND = 12  # every wait of a call, one after the other, and a busy machine
 StoreAt = Callable[[str], MessageStore]
 
 CALLS: dict[str, Callable[[MessageStore, Room], object]] = {
-    "open_direct": lambda s, r: s.open_direct(r.id, members=(r.ana, r.bo), at=now()),
-    "append": lambda s, r: s.append(r.new(r.ana), unanswered=3),
-    "settle": lambda s, r: s.settle(r.new(r.ana).at(1)),
-    "pending": lambda s, r: s.pending(before=now(), limit=9),
-    "unpublished": lambda s, r: s.unpublished(limit=9),
-    "published": lambda s, r: s.published([ChatEvent.of(r.chat), ChatEvent.of(r.new(r.ana).at(1))]),
-    "chat": lambda s, r: s.chat(r.id, member=r.ana),
-    "chats": lambda s, r: s.chats(r.ana, limit=9),
-    "history": lambda s, r: s.history(r.id, member=r.ana, before=None, limit=9),
-    "changes": lambda s, r: s.changes(r.id, member=r.ana, since=0, limit=9),
-    "news": lambda s, r: s.news(r.ana, known={}, limit=9),
-    "move_cursors": lambda s, r: s.move_cursors(r.id, member=r.ana, read=1),
-    "observers": lambda s, r: s.observers(r.id, member=r.ana),
-    "acquainted": lambda s, r: s.acquainted(r.ana, [r.bo]),
-    "cursors": lambda s, r: s.cursors([(r.id, r.ana)]),
-    "undelivered": lambda s, r: s.undelivered(r.id, member=r.ana, since=1, until=9, limit=9),
-    "now": lambda s, r: s.now(),
+    "chats.open_direct": lambda s, r: s.chats.open_direct(r.id, members=(r.ana, r.bo), at=now()),
+    "timeline.append": lambda s, r: s.timeline.append(r.new(r.ana), unanswered=3),
+    "outbox.settle": lambda s, r: s.outbox.settle(r.new(r.ana).at(1)),
+    "outbox.pending": lambda s, r: s.outbox.pending(before=now(), limit=9),
+    "outbox.unpublished": lambda s, r: s.outbox.unpublished(limit=9),
+    "outbox.published": lambda s, r: s.outbox.published(
+        [ChatEvent.of(r.chat), ChatEvent.of(r.new(r.ana).at(1))]
+    ),
+    "chats.get": lambda s, r: s.chats.get(r.id, member=r.ana),
+    "chats.page": lambda s, r: s.chats.page(r.ana, limit=9),
+    "timeline.history": lambda s, r: s.timeline.history(r.id, member=r.ana, before=None, limit=9),
+    "timeline.changes": lambda s, r: s.timeline.changes(r.id, member=r.ana, since=0, limit=9),
+    "chats.news": lambda s, r: s.chats.news(r.ana, known={}, limit=9),
+    "cursors.move": lambda s, r: s.cursors.move(r.id, member=r.ana, read=1),
+    "cursors.observers": lambda s, r: s.cursors.observers(r.id, member=r.ana),
+    "chats.acquainted": lambda s, r: s.chats.acquainted(r.ana, [r.bo]),
+    "cursors.of": lambda s, r: s.cursors.of([(r.id, r.ana)]),
+    "timeline.undelivered": lambda s, r: s.timeline.undelivered(
+        r.id, member=r.ana, since=1, until=9, limit=9
+    ),
+    "timeline.now": lambda s, r: s.timeline.now(),
     "ping": lambda s, r: s.ping(),
 }
 
@@ -79,7 +87,11 @@ def room(url: str, store_at: StoreAt) -> Room:
 def test_every_method_knows_the_server_is_frozen(
     url: str, proxy: Proxy, store_at: StoreAt, room: Room
 ) -> None:
-    assert set(CALLS) == {name for name in vars(MessageStore) if not name.startswith("_")}
+    parts = {"chats": Chats, "timeline": Timeline, "outbox": Outbox, "cursors": Cursors}
+    methods = {f"{name}.{method}" for name, part in parts.items() for method in vars(part)} | {
+        *vars(MessageStore)
+    }
+    assert set(CALLS) == {name for name in methods if "._" not in name and name[0] != "_"}
     stores = {name: store_at(_at_port(url, proxy.port)) for name in CALLS}
     for store in stores.values():
         store.ping()
@@ -96,7 +108,7 @@ def test_a_first_call_knows_the_server_is_frozen(
 ) -> None:
     proxy.freeze()
 
-    assert _refused(CALLS["append"], far, room) < BOUND
+    assert _refused(CALLS["timeline.append"], far, room) < BOUND
 
 
 def test_a_first_call_knows_the_server_is_not_there(
@@ -104,7 +116,7 @@ def test_a_first_call_knows_the_server_is_not_there(
 ) -> None:
     store = store_at(_at_port(url, 1))
 
-    assert _refused(CALLS["append"], store, room) < BOUND
+    assert _refused(CALLS["timeline.append"], store, room) < BOUND
 
 
 def test_a_send_cut_off_by_a_freeze_is_stored_once_when_repeated(
@@ -115,7 +127,7 @@ def test_a_send_cut_off_by_a_freeze_is_stored_once_when_repeated(
     new = room.new(room.ana)
     proxy.freeze()
     with pytest.raises(Unavailable):
-        far.append(new, unanswered=3)
+        far.timeline.append(new, unanswered=3)
     proxy.thaw()
 
     again = _until_available(lambda: room.append(new.model_copy(update={"id": new_id()}), far))
@@ -141,7 +153,7 @@ def test_g9_a_silent_network_costs_no_send_and_nothing_that_reads(
 ) -> None:
     """It forgot the connection, and does not tell."""
     said = room.say(room.ana)
-    names = set(CALLS) - {"open_direct", "move_cursors"}
+    names = set(CALLS) - {"chats.open_direct", "cursors.move"}
     stores = {name: store_at(_at_port(url, proxy.port)) for name in names}
     for store in stores.values():
         store.ping()

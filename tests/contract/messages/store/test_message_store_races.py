@@ -40,7 +40,7 @@ def follow(store: MessageStore, room: Room, done: Callable[[], bool]) -> list[Me
         last_round = done()
         more = True
         while more:
-            changes = store.changes(room.id, member=room.bo, since=rev, limit=3)
+            changes = store.timeline.changes(room.id, member=room.bo, since=rev, limit=3)
             assert changes is not None
             assert changes.rev >= rev
             given += changes.items
@@ -55,7 +55,7 @@ def test_racers_open_one_chat(connect: Connect) -> None:
 
     def open_it(number: int, store: MessageStore) -> bool:
         members = (ana, bo) if number % 2 else (bo, ana)
-        chat, made = store.open_direct(chat_id, members=members, at=now())
+        chat, made = store.chats.open_direct(chat_id, members=members, at=now())
         assert {member.user_id for member in chat.members} == {ana, bo}
         assert len(chat.members) == 2
         return made
@@ -105,7 +105,7 @@ def test_who_is_told_that_it_is_complete_has_been_given_everything(
                 new = room.new(room.ana if number % 2 else room.bo)
                 message = room.append(new, store).message
                 if chance.random() < 0.8:
-                    store.settle(message)
+                    store.outbox.settle(message)
                 if chance.random() < 0.4:
                     again = room.append(new.model_copy(update={"id": new_id()}), store)
                     assert again.message == message
@@ -148,14 +148,14 @@ def test_one_resend_after_another_while_readers_and_the_job_interfere(
             answers[client_id] = stored.message.id
             match chance.randrange(4):
                 case 0:
-                    store.settle(stored.message)
+                    store.outbox.settle(stored.message)
                 case 1:
-                    store.changes(room.id, member=room.bo, since=0, limit=50)
+                    store.timeline.changes(room.id, member=room.bo, since=0, limit=50)
                 case 2:
-                    for one in store.pending(before=now() + timedelta(minutes=1), limit=50):
-                        store.settle(one.message)
+                    for one in store.outbox.pending(before=now() + timedelta(minutes=1), limit=50):
+                        store.outbox.settle(one.message)
                 case _:
-                    store.chat(room.id, member=room.bo)
+                    store.chats.get(room.id, member=room.bo)
         return answers
 
     answers = at_once(connect, work)
@@ -163,10 +163,10 @@ def test_one_resend_after_another_while_readers_and_the_job_interfere(
     stored = room.all()
     assert len(stored) == len(client_ids)
     assert answers == [{message.client_id: message.id for message in stored}] * THREADS
-    for one in room.store.pending(before=now() + timedelta(minutes=1), limit=50):
-        room.store.settle(one.message)
-    assert room.store.pending(before=now() + timedelta(minutes=1), limit=50) == []
-    chat = room.store.chat(room.id, member=room.bo)
+    for one in room.store.outbox.pending(before=now() + timedelta(minutes=1), limit=50):
+        room.store.outbox.settle(one.message)
+    assert room.store.outbox.pending(before=now() + timedelta(minutes=1), limit=50) == []
+    chat = room.store.chats.get(room.id, member=room.bo)
     assert chat is not None
     assert chat.last_message == stored[-1]
     assert chat.unread_count == len(stored)
@@ -177,11 +177,11 @@ def test_cursors_moved_at_once_end_at_the_furthest(connect: Connect, room: Room)
         room.say(room.bo)
 
     def move(number: int, store: MessageStore) -> int:
-        moved = store.move_cursors(room.id, member=room.ana, read=number + 1)
+        moved = store.cursors.move(room.id, member=room.ana, read=number + 1)
         assert moved is not None
         assert moved.receipt.read_seq >= number + 1 or not moved.moved
         return moved.receipt.read_seq
 
     assert max(at_once(connect, move)) == THREADS
     here = (room.id, room.ana)
-    assert room.store.cursors([here])[here].receipt.read_seq == THREADS
+    assert room.store.cursors.of([here])[here].receipt.read_seq == THREADS

@@ -16,13 +16,13 @@ from chalicelib.errors import Unavailable
 from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import NewMessage
-from chalicelib.messages.store.mongo import messages as mongo
-from chalicelib.messages.store.mongo.messages import MongoMessages
+from chalicelib.messages.store.mongo import timeline
+from chalicelib.messages.store.mongo.store import MongoStore
 from chalicelib.wire import now
 from tests.contract.messages.store.room import TEXTS, Room
 
 LATER = timedelta(minutes=1)
-MongoAt = Callable[[str], MongoMessages]
+MongoAt = Callable[[str], MongoStore]
 
 
 class Commands(monitoring.CommandListener):
@@ -48,19 +48,14 @@ monitoring.register(COMMANDS)
 
 
 @pytest.fixture
-def store(mongo_store_url: str, mongo_at: MongoAt) -> MongoMessages:
+def store(mongo_store_url: str, mongo_at: MongoAt) -> MongoStore:
     return mongo_at(mongo_store_url)
 
 
 @pytest.fixture
-def other(mongo_store_url: str, mongo_at: MongoAt) -> MongoMessages:
+def other(mongo_store_url: str, mongo_at: MongoAt) -> MongoStore:
     """The store of another process."""
     return mongo_at(mongo_store_url)
-
-
-@pytest.fixture
-def room(store: MongoMessages) -> Room:
-    return Room(store)
 
 
 @pytest.fixture
@@ -73,7 +68,7 @@ class Death(Exception):
     """Of the process that sends."""
 
 
-def dies_before_storing(store: MongoMessages, new: NewMessage) -> None:
+def dies_before_storing(store: MongoStore, new: NewMessage) -> None:
     """Its place is taken and it is in the outbox; then it dies."""
 
     def die(document: object) -> None:
@@ -82,11 +77,11 @@ def dies_before_storing(store: MongoMessages, new: NewMessage) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store._db.messages, "insert_one", die)
         with pytest.raises(Death):
-            store.append(new, unanswered=3)
+            store.timeline.append(new, unanswered=3)
 
 
 def test_a_send_whose_connection_breaks_in_the_middle_completes_itself(
-    room: Room, store: MongoMessages, other: MongoMessages
+    room: Room, store: MongoStore, other: MongoStore
 ) -> None:
     new = room.new(room.ana)
     insert, broken = store._db.messages.insert_one, ["once"]
@@ -98,7 +93,7 @@ def test_a_send_whose_connection_breaks_in_the_middle_completes_itself(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store._db.messages, "insert_one", insert_one)
-        sent = store.append(new, unanswered=3)
+        sent = store.timeline.append(new, unanswered=3)
 
     assert sent is not None
     assert (sent.created, sent.pending) == (True, True)
@@ -109,53 +104,51 @@ class TestASenderThatDied:
     """Between the outbox and the message. The next reader or sender completes its work."""
 
     @pytest.fixture
-    def left(self, room: Room, store: MongoMessages) -> NewMessage:
+    def left(self, room: Room, store: MongoStore) -> NewMessage:
         room.say(room.ana, "before")
         left = room.new(room.ana, "left behind")
         dies_before_storing(store, left)
         return left
 
-    def test_is_completed_by_changes(
-        self, room: Room, other: MongoMessages, left: NewMessage
-    ) -> None:
-        changes = other.changes(room.id, member=room.bo, since=1, limit=9)
+    def test_is_completed_by_changes(self, room: Room, other: MongoStore, left: NewMessage) -> None:
+        changes = other.timeline.changes(room.id, member=room.bo, since=1, limit=9)
 
         assert changes is not None
         assert (changes.items, changes.rev) == ([left.at(2)], 2)
 
-    def test_is_completed_by_history(
-        self, room: Room, other: MongoMessages, left: NewMessage
-    ) -> None:
-        assert other.history(room.id, member=room.bo, before=None, limit=1) == [left.at(2)]
+    def test_is_completed_by_history(self, room: Room, other: MongoStore, left: NewMessage) -> None:
+        assert other.timeline.history(room.id, member=room.bo, before=None, limit=1) == [left.at(2)]
 
     def test_is_completed_by_looking_at_the_chat(
-        self, room: Room, other: MongoMessages, left: NewMessage
+        self, room: Room, other: MongoStore, left: NewMessage
     ) -> None:
-        chat = other.chat(room.id, member=room.bo)
+        chat = other.chats.get(room.id, member=room.bo)
 
         assert chat is not None
         assert (chat.last_message, chat.unread_count) == (left.at(2), 2)
-        assert other.chats(room.bo, limit=9) == [chat]
+        assert other.chats.page(room.bo, limit=9) == [chat]
 
     def test_is_completed_by_asking_for_what_is_undelivered(
-        self, room: Room, other: MongoMessages, left: NewMessage
+        self, room: Room, other: MongoStore, left: NewMessage
     ) -> None:
-        assert other.undelivered(room.id, member=room.bo, since=2, until=2, limit=9) == [left.at(2)]
+        assert other.timeline.undelivered(room.id, member=room.bo, since=2, until=2, limit=9) == [
+            left.at(2)
+        ]
 
     def test_is_completed_by_the_job_and_settled(
-        self, room: Room, other: MongoMessages, left: NewMessage
+        self, room: Room, other: MongoStore, left: NewMessage
     ) -> None:
-        [pending] = other.pending(before=now() + LATER, limit=9)
-        other.settle(pending.message)
+        [pending] = other.outbox.pending(before=now() + LATER, limit=9)
+        other.outbox.settle(pending.message)
 
         assert pending.message == left.at(2)
-        assert other.pending(before=now() + LATER, limit=9) == []
-        chat = other.chat(room.id, member=room.bo)
+        assert other.outbox.pending(before=now() + LATER, limit=9) == []
+        chat = other.chats.get(room.id, member=room.bo)
         assert chat is not None
         assert chat.last_message == left.at(2)
 
     def test_is_completed_by_a_resend(
-        self, room: Room, other: MongoMessages, left: NewMessage
+        self, room: Room, other: MongoStore, left: NewMessage
     ) -> None:
         again = room.append(left.model_copy(update={"id": new_id()}), other)
 
@@ -163,26 +156,26 @@ class TestASenderThatDied:
         assert (again.created, again.pending) == (False, True)
 
     def test_is_completed_once_by_all_of_them(
-        self, room: Room, other: MongoMessages, left: NewMessage
+        self, room: Room, other: MongoStore, left: NewMessage
     ) -> None:
         for _ in range(2):
             room.append(left.model_copy(update={"id": new_id()}), other)
-            other.pending(before=now() + LATER, limit=9)
-            other.changes(room.id, member=room.bo, since=0, limit=9)
-            other.chats(room.bo, limit=9)
+            other.outbox.pending(before=now() + LATER, limit=9)
+            other.timeline.changes(room.id, member=room.bo, since=0, limit=9)
+            other.chats.page(room.bo, limit=9)
 
         assert [message.id for message in room.all()][1:] == [left.id]
         assert room.append(room.new(room.bo)).message.rev == 3
 
 
 def test_a_reader_may_store_a_message_before_its_sender_does(
-    room: Room, store: MongoMessages, other: MongoMessages, monkeypatch: pytest.MonkeyPatch
+    room: Room, store: MongoStore, other: MongoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert_one = store._db.messages.insert_one
 
     def late(document: dict[str, Any]) -> object:
-        for one in other.pending(before=now() + LATER, limit=9):
-            other.settle(one.message)
+        for one in other.outbox.pending(before=now() + LATER, limit=9):
+            other.outbox.settle(one.message)
         return insert_one(document)
 
     monkeypatch.setattr(store._db.messages, "insert_one", late)
@@ -199,7 +192,7 @@ def test_a_reader_may_store_a_message_before_its_sender_does(
     ("collection", "method"), [("events", "replace_one"), ("chats", "update_one")]
 )
 def test_who_dies_while_settling_leaves_the_message_to_be_delivered_again(
-    room: Room, store: MongoMessages, monkeypatch: pytest.MonkeyPatch, collection: str, method: str
+    room: Room, store: MongoStore, monkeypatch: pytest.MonkeyPatch, collection: str, method: str
 ) -> None:
     message = room.append(room.new(room.ana)).message
 
@@ -209,28 +202,28 @@ def test_who_dies_while_settling_leaves_the_message_to_be_delivered_again(
     with monkeypatch.context() as patch:
         patch.setattr(getattr(store._db, collection), method, die)
         with pytest.raises(Death):
-            store.settle(message, published=False)
+            store.outbox.settle(message, published=False)
 
-    [pending] = store.pending(before=now() + LATER, limit=9)
+    [pending] = store.outbox.pending(before=now() + LATER, limit=9)
     assert pending.message == message
-    store.settle(message, published=False)
-    assert ChatEvent.of(message) in store.unpublished(limit=9)
+    store.outbox.settle(message, published=False)
+    assert ChatEvent.of(message) in store.outbox.unpublished(limit=9)
 
 
 def test_a_chat_that_an_older_version_made_has_no_event_and_its_messages_have(
-    room: Room, store: MongoMessages, database: Database[dict[str, Any]]
+    room: Room, store: MongoStore, database: Database[dict[str, Any]]
 ) -> None:
     database.chats.update_one({"_id": room.id}, {"$unset": {"unpublished": ""}})
     message = room.append(room.new(room.ana)).message
 
-    store.settle(message, published=False)
+    store.outbox.settle(message, published=False)
 
-    assert store.unpublished(limit=9) == [ChatEvent.of(message)]
+    assert store.outbox.unpublished(limit=9) == [ChatEvent.of(message)]
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_what_is_in_an_outbox_is_kept_to_the_letter(
-    room: Room, store: MongoMessages, other: MongoMessages, text: str
+    room: Room, store: MongoStore, other: MongoStore, text: str
 ) -> None:
     left = room.new(room.ana, text, client_id="$$ROOT")
     dies_before_storing(store, left)
@@ -239,10 +232,10 @@ def test_what_is_in_an_outbox_is_kept_to_the_letter(
 
 
 def test_a_resend_leaves_nothing_in_the_outbox(
-    room: Room, store: MongoMessages, database: Database[dict[str, Any]]
+    room: Room, store: MongoStore, database: Database[dict[str, Any]]
 ) -> None:
     first = room.new(room.ana)
-    store.settle(room.append(first).message)
+    store.outbox.settle(room.append(first).message)
 
     room.append(first.model_copy(update={"id": new_id()}))
 
@@ -253,16 +246,16 @@ class TestAResendThatDied:
     """It has taken a place for a message that was stored and settled long before."""
 
     @pytest.fixture
-    def first(self, room: Room, store: MongoMessages) -> NewMessage:
+    def first(self, room: Room, store: MongoStore) -> NewMessage:
         first = room.new(room.ana)
-        store.settle(room.append(first).message)
+        store.outbox.settle(room.append(first).message)
         room.say(room.bo)
         dies_before_storing(store, first.model_copy(update={"id": new_id()}))
         return first
 
-    def test_shows_nothing_twice(self, room: Room, other: MongoMessages, first: NewMessage) -> None:
-        changes = other.changes(room.id, member=room.bo, since=0, limit=9)
-        chat = other.chat(room.id, member=room.bo)
+    def test_shows_nothing_twice(self, room: Room, other: MongoStore, first: NewMessage) -> None:
+        changes = other.timeline.changes(room.id, member=room.bo, since=0, limit=9)
+        chat = other.chats.get(room.id, member=room.bo)
 
         assert changes is not None
         assert [message.rev for message in changes.items] == [1, 2]
@@ -271,7 +264,7 @@ class TestAResendThatDied:
         assert chat.last_message == changes.items[1]
         assert len(room.all(other)) == 2
 
-    def test_can_be_repeated(self, room: Room, other: MongoMessages, first: NewMessage) -> None:
+    def test_can_be_repeated(self, room: Room, other: MongoStore, first: NewMessage) -> None:
         again = room.append(first.model_copy(update={"id": new_id()}), other)
 
         assert again.message == first.at(1)
@@ -280,30 +273,30 @@ class TestAResendThatDied:
     def test_is_forgotten_by_the_job(
         self,
         room: Room,
-        other: MongoMessages,
+        other: MongoStore,
         first: NewMessage,
         database: Database[dict[str, Any]],
     ) -> None:
-        assert other.pending(before=now() + LATER, limit=9) == []
+        assert other.outbox.pending(before=now() + LATER, limit=9) == []
 
         assert database.chats.find_one({"outbox": {"$exists": True}}) is None
 
 
 def test_a_chat_with_too_much_unsettled_takes_no_more_until_it_is(
-    room: Room, store: MongoMessages, monkeypatch: pytest.MonkeyPatch
+    room: Room, store: MongoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mongo, "OUTBOX_LIMIT", 5)
+    monkeypatch.setattr(timeline, "OUTBOX_LIMIT", 5)
     news = [room.new(room.ana) for _ in range(5)]
     stored = [room.append(new).message for new in news]
 
     with pytest.raises(Unavailable):
-        store.append(room.new(room.bo), unanswered=3)
+        store.timeline.append(room.new(room.bo), unanswered=3)
     assert room.append(news[0]).message == stored[0]
-    assert store.append(room.new(room.zoe), unanswered=3) is None
-    chat = store.chat(room.id, member=room.bo)
+    assert store.timeline.append(room.new(room.zoe), unanswered=3) is None
+    chat = store.chats.get(room.id, member=room.bo)
     assert chat is not None
     assert (chat.last_rev, chat.last_message) == (5, stored[-1])
-    store.settle(stored[0])
+    store.outbox.settle(stored[0])
     assert room.append(room.new(room.bo)).message.rev == 6
 
 
@@ -322,7 +315,7 @@ def test_g1_no_answer_rests_on_what_a_crash_would_take_back(room: Room) -> None:
 
 
 def test_g1_a_message_whose_place_is_taken_is_not_acknowledged_until_it_has_another(
-    room: Room, store: MongoMessages, database: Database[dict[str, Any]]
+    room: Room, store: MongoStore, database: Database[dict[str, Any]]
 ) -> None:
     """As after a server that confirmed a counter and then went back on it."""
     first = room.say(room.ana)
@@ -331,15 +324,15 @@ def test_g1_a_message_whose_place_is_taken_is_not_acknowledged_until_it_has_anot
 
     for _ in range(2):
         with pytest.raises(Unavailable):
-            store.append(new, unanswered=3)
-    assert store.pending(before=now() + LATER, limit=9) == []
+            store.timeline.append(new, unanswered=3)
+    assert store.outbox.pending(before=now() + LATER, limit=9) == []
 
     assert room.append(new).message == new.at(2)
     assert room.all() == [first, new.at(2)]
 
 
 def test_g8_g9_a_failover_while_a_reader_repairs_is_unavailable_and_quotes_nothing(
-    room: Room, store: MongoMessages, other: MongoMessages, monkeypatch: pytest.MonkeyPatch
+    room: Room, store: MongoStore, other: MongoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dies_before_storing(store, room.new(room.ana, "between us"))
 
@@ -369,7 +362,7 @@ class TestRoundTrips:
     def test_of_a_send_are_three_however_many_the_members(
         self,
         room: Room,
-        store: MongoMessages,
+        store: MongoStore,
         database: Database[dict[str, Any]],
         size: int,
     ) -> None:
@@ -380,49 +373,49 @@ class TestRoundTrips:
 
         stored = room.append(room.new(room.ana))
         appending = COMMANDS.sent[:]
-        store.settle(stored.message)
+        store.outbox.settle(stored.message)
 
         assert len(stored.member_ids) == size
         assert appending == ["findAndModify", "insert"]
         assert COMMANDS.sent == ["findAndModify", "insert", "update"]
 
-    def test_of_reading_are_few_however_many_the_chats(self, store: MongoMessages) -> None:
+    def test_of_reading_are_few_however_many_the_chats(self, store: MongoStore) -> None:
         ana = new_id()
         for _ in range(20):
             room = Room(store)
             room.id, room.ana = direct_chat_id(ana, room.bo), ana
-            store.open_direct(room.id, members=(ana, room.bo), at=now())
+            store.chats.open_direct(room.id, members=(ana, room.bo), at=now())
             room.say(room.bo)
         COMMANDS.sent.clear()
 
-        chats = store.chats(ana, limit=50)
+        chats = store.chats.page(ana, limit=50)
 
         assert len(chats) == 20
         assert COMMANDS.sent == ["find", "find", "find", "aggregate"]
 
     def test_of_catching_up_are_two_and_one_more_while_messages_are_under_way(
-        self, room: Room, store: MongoMessages
+        self, room: Room, store: MongoStore
     ) -> None:
         room.say(room.ana)
         COMMANDS.sent.clear()
-        store.changes(room.id, member=room.bo, since=0, limit=50)
-        store.history(room.id, member=room.bo, before=None, limit=50)
+        store.timeline.changes(room.id, member=room.bo, since=0, limit=50)
+        store.timeline.history(room.id, member=room.bo, before=None, limit=50)
 
         assert COMMANDS.sent == ["find"] * 4
 
         room.append(room.new(room.ana))
         COMMANDS.sent.clear()
-        store.changes(room.id, member=room.bo, since=0, limit=50)
+        store.timeline.changes(room.id, member=room.bo, since=0, limit=50)
 
         assert COMMANDS.sent == ["find"] * 3
 
 
-def test_a_forked_child_uses_the_store_of_its_parent(room: Room, store: MongoMessages) -> None:
+def test_a_forked_child_uses_the_store_of_its_parent(room: Room, store: MongoStore) -> None:
     child = os.fork()
     if child == 0:
         signal.alarm(30)
-        found = store.chat(room.id, member=room.ana) is not None
-        os._exit(0 if found and store.append(room.new(room.ana), unanswered=3) else 1)
+        found = store.chats.get(room.id, member=room.ana) is not None
+        os._exit(0 if found and store.timeline.append(room.new(room.ana), unanswered=3) else 1)
     _, status = os.waitpid(child, 0)
 
     assert os.waitstatus_to_exitcode(status) == 0
@@ -431,7 +424,7 @@ def test_a_forked_child_uses_the_store_of_its_parent(room: Room, store: MongoMes
 
 
 def test_indexes_are_made_once_and_are_what_the_queries_need(
-    store: MongoMessages, database: Database[dict[str, Any]]
+    store: MongoStore, database: Database[dict[str, Any]]
 ) -> None:
     store.create_indexes()
 

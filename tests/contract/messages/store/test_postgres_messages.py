@@ -9,15 +9,13 @@ import psycopg
 import pytest
 
 from chalicelib.ids import direct_chat_id, new_id
-from chalicelib.messages.store.postgres.messages import PostgresMessages
+from chalicelib.messages.store.postgres.store import PostgresStore
 from chalicelib.wire import now
 from tests.contract.messages.store.room import Room
 
 
 @pytest.fixture
-def store(
-    postgres_store_url: str, postgres_at: Callable[[str], PostgresMessages]
-) -> PostgresMessages:
+def store(postgres_store_url: str, postgres_at: Callable[[str], PostgresStore]) -> PostgresStore:
     store = postgres_at(postgres_store_url)
     store.ping()
     return store
@@ -25,7 +23,7 @@ def store(
 
 @pytest.mark.parametrize("size", [2, 1024])
 def test_a_send_is_two_statements_however_many_the_members(
-    store: PostgresMessages, postgres_store_url: str, statements: list[str], size: int
+    store: PostgresStore, postgres_store_url: str, statements: list[str], size: int
 ) -> None:
     room = Room(store)
     with psycopg.connect(postgres_store_url) as connection:
@@ -37,43 +35,43 @@ def test_a_send_is_two_statements_however_many_the_members(
     statements.clear()
 
     stored = room.append(room.new(room.ana))
-    store.settle(stored.message)
+    store.outbox.settle(stored.message)
 
     assert len(stored.member_ids) == size
     assert len(statements) == 2
 
 
 def test_a_send_whose_event_is_left_is_two_statements(
-    store: PostgresMessages, statements: list[str]
+    store: PostgresStore, statements: list[str]
 ) -> None:
     room = Room(store)
     statements.clear()
 
-    store.settle(room.append(room.new(room.ana)).message, published=False)
+    store.outbox.settle(room.append(room.new(room.ana)).message, published=False)
 
     assert len(statements) == 2
 
 
 def test_reading_is_one_statement_however_many_the_chats(
-    store: PostgresMessages, statements: list[str]
+    store: PostgresStore, statements: list[str]
 ) -> None:
     ana = new_id()
     room = Room(store)
     for _ in range(20):
         room.id, room.ana, room.bo = direct_chat_id(ana, bo := new_id()), ana, bo
-        store.open_direct(room.id, members=(ana, bo), at=now())
+        store.chats.open_direct(room.id, members=(ana, bo), at=now())
         room.say(bo)
     statements.clear()
 
-    assert len(store.chats(ana, limit=50)) == 20
+    assert len(store.chats.page(ana, limit=50)) == 20
     assert len(statements) == 1
     for read in (
-        lambda: store.chat(room.id, member=ana),
-        lambda: store.history(room.id, member=ana, before=None, limit=50),
-        lambda: store.changes(room.id, member=ana, since=0, limit=50),
-        lambda: store.undelivered(room.id, member=ana, since=1, until=9, limit=50),
-        lambda: store.move_cursors(room.id, member=ana, read=1),
-        lambda: store.cursors([(room.id, ana), (room.id, room.bo)]),
+        lambda: store.chats.get(room.id, member=ana),
+        lambda: store.timeline.history(room.id, member=ana, before=None, limit=50),
+        lambda: store.timeline.changes(room.id, member=ana, since=0, limit=50),
+        lambda: store.timeline.undelivered(room.id, member=ana, since=1, until=9, limit=50),
+        lambda: store.cursors.move(room.id, member=ana, read=1),
+        lambda: store.cursors.of([(room.id, ana), (room.id, room.bo)]),
     ):
         statements.clear()
         assert read()
@@ -81,9 +79,9 @@ def test_reading_is_one_statement_however_many_the_chats(
 
 
 def test_a_lost_race_gives_its_place_back(
-    store: PostgresMessages,
+    store: PostgresStore,
     postgres_store_url: str,
-    postgres_at: Callable[[str], PostgresMessages],
+    postgres_at: Callable[[str], PostgresStore],
 ) -> None:
     """Two resends have both seen that there is no such message yet when both come to store it."""
     room = Room(store)

@@ -1,0 +1,94 @@
+"""Reads chats and messages: lists of chats, history, changes, and sync."""
+
+from typing import TYPE_CHECKING
+
+from pydantic_core import to_json
+
+from chalicelib.errors import ChatNotFound
+from chalicelib.identity import Identity
+from chalicelib.messages.models import ChangePage, Chat, ChatSync, Message, SyncAnswer
+from chalicelib.messages.pages import ChatPage, ChatQuery, MessagePage, cursor_after, place_of
+from chalicelib.messages.store import found
+
+if TYPE_CHECKING:
+    from chalicelib.messages.store.chats import Chats
+    from chalicelib.messages.store.timeline import Timeline
+
+# A socket takes 128 KB at most, so no answer with messages is larger than this.
+ANSWER_BYTES = 100_000
+SYNC_CHATS = 20
+SYNC_MESSAGES = 50
+
+
+class Reading:
+    """Raises ChatNotFound if the caller is not in the chat, as if it did not exist (G4)."""
+
+    def __init__(self, *, chats: "Chats", timeline: "Timeline") -> None:
+        self._chats = chats
+        self._timeline = timeline
+
+    def chat(self, reader: Identity, chat_id: str) -> Chat:
+        """A chat as the reader sees it."""
+        return found(self._chats.get(chat_id, member=reader.user_id))
+
+    def chats(self, reader: Identity, query: ChatQuery) -> ChatPage:
+        """The reader's chats, newest activity first."""
+        before = place_of(query.cursor)
+        chats = self._chats.page(reader.user_id, limit=query.limit + 1, before=before)
+        return ChatPage.of(chats, query.limit, cursor_after)
+
+    def history(
+        self, reader: Identity, chat_id: str, *, before: int | None, limit: int
+    ) -> MessagePage:
+        """Messages below a seq, newest first."""
+        messages = found(
+            self._timeline.history(chat_id, member=reader.user_id, before=before, limit=limit + 1)
+        )
+        items = _fitting(messages[:limit], ANSWER_BYTES)
+        more = len(items) < len(messages)
+        return MessagePage(items=items, next=str(items[-1].seq) if more else None)
+
+    def changes(self, reader: Identity, chat_id: str, *, since: int, limit: int) -> ChangePage:
+        """What happened in a chat after a rev, complete up to the answer's rev."""
+        return self._changes(reader, chat_id, since, limit, ANSWER_BYTES)
+
+    def sync(self, reader: Identity, known: dict[str, int]) -> SyncAnswer:
+        """Every chat that has news for a client that knows `known`, as many as fit into an answer.
+
+        For a chat that the client does not know, it gets the newest messages; the rest is history.
+        """
+        items: list[ChatSync] = []
+        room = ANSWER_BYTES
+        news = self._chats.news(reader.user_id, known, limit=SYNC_CHATS + 1)
+        for chat in news[:SYNC_CHATS]:
+            if room < ANSWER_BYTES // 10:
+                return SyncAnswer(items=items, more=True)
+            since = known.get(chat.id, max(0, chat.last_rev - SYNC_MESSAGES))
+            try:
+                changes = self._changes(reader, chat.id, since, SYNC_MESSAGES, room)
+            except ChatNotFound:  # left meanwhile
+                continue
+            item = ChatSync(chat=chat, changes=changes.items, rev=changes.rev, more=changes.more)
+            room -= len(to_json(item))
+            items.append(item)
+        return SyncAnswer(items=items, more=len(news) > SYNC_CHATS)
+
+    def _changes(
+        self, reader: Identity, chat_id: str, since: int, limit: int, room: int
+    ) -> ChangePage:
+        changes = found(
+            self._timeline.changes(chat_id, member=reader.user_id, since=since, limit=limit)
+        )
+        fitting = _fitting(changes.items, room)
+        if len(fitting) == len(changes.items):
+            return changes
+        return ChangePage(items=fitting, rev=fitting[-1].rev, more=True)
+
+
+def _fitting(messages: list[Message], room: int) -> list[Message]:
+    """As many of the messages, from the first, as fit into `room` bytes; at least one."""
+    for count, message in enumerate(messages):
+        room -= len(to_json(message))
+        if room < 0 and count > 0:
+            return messages[:count]
+    return messages

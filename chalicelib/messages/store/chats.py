@@ -1,0 +1,44 @@
+"""The part of a store that holds chats and who is in them."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from chalicelib.messages.models import Chat
+
+UNREAD_WINDOW = 1000
+"""`unread_count` looks at no more than this many of a chat's newest revs."""
+
+
+class Chats(Protocol):
+    """Chats, as each of their members sees them.
+
+    A direct chat is answered once both members have written. Until then neither sees the other's
+    receipts, typing and presence.
+    """
+
+    def open_direct(
+        self, chat_id: str, *, members: tuple[str, str], at: datetime
+    ) -> tuple[Chat, bool]:
+        """Make the chat unless it exists: (chat as members[0] sees it, whether it was made).
+        The event of a new chat waits in the outbox.
+
+        Raises LookupError if a chat of this id has other members.
+        """
+
+    def get(self, chat_id: str, *, member: str) -> Chat | None:
+        """A chat with the receipts that `member` may see, its last message, and `member`'s unread
+        count."""
+
+    def page(
+        self, member: str, *, limit: int, before: tuple[datetime, str] | None = None
+    ) -> list[Chat]:
+        """`member`'s chats, newest activity first, then by id descending: those after `before` =
+        (last_activity_at, id)."""
+
+    def news(self, member: str, known: Mapping[str, int], *, limit: int) -> list[Chat]:
+        """`member`'s chats whose last rev is above the one in `known` (0 for others), newest
+        activity first."""
+
+    def acquainted(self, member: str, others: Collection[str]) -> set[str]:
+        """Those of `others` with whom `member` is in an answered chat."""

@@ -1,0 +1,39 @@
+"""The part of a store that holds the messages of a chat, in their order."""
+
+from datetime import datetime
+from typing import Protocol
+
+from chalicelib.messages.models import ChangePage, Message, NewMessage, Stored
+
+
+class Timeline(Protocol):
+    """The messages of each chat, in the order of their revs."""
+
+    def append(self, new: NewMessage, *, unanswered: int) -> Stored | None:
+        """Check membership, take the next rev, store the message pending: all or nothing.
+
+        Raises NotAnswered if the sender has stored `unanswered` messages and no other member has
+        written. The message's time is by the server's clock.
+
+        If the chat has a message with this (sender_id, client_id), nothing is stored, and the
+        answer has that message. After this returns, a reader who is told that they have all changes
+        up to the message's rev has the message. Revs grow; they may leave gaps.
+        """
+
+    def history(
+        self, chat_id: str, *, member: str, before: int | None, limit: int
+    ) -> list[Message] | None:
+        """Messages with a seq below `before` (None: from the newest on), newest first."""
+
+    def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> ChangePage | None:
+        """Messages whose rev is above `since`, in the order of rev; complete up to the answer's
+        rev."""
+
+    def undelivered(
+        self, chat_id: str, *, member: str, since: int, until: int, limit: int
+    ) -> list[Message] | None:
+        """Messages of others with a seq from `since` to `until` and after `member`'s
+        delivered_seq, oldest first, without deleted ones."""
+
+    def now(self) -> datetime:
+        """The time by the server's clock, by which messages have their times."""

@@ -1,0 +1,51 @@
+"""The verbs of chats and messages, put together as `deps` does it, over parts that a test gives."""
+
+from collections.abc import Callable
+
+from chalicelib.broker.publisher import Broker
+from chalicelib.config import Settings
+from chalicelib.live.connections import Connections
+from chalicelib.live.gateway import Gateway
+from chalicelib.messages.delivery import Delivery
+from chalicelib.messages.opening import Opening
+from chalicelib.messages.publisher import Publisher
+from chalicelib.messages.reading import Reading
+from chalicelib.messages.receipts import Receipts
+from chalicelib.messages.redelivery import Redelivery
+from chalicelib.messages.sending import Sending
+from chalicelib.messages.store import MessageStore
+from chalicelib.users.service import Users
+
+
+class Messaging:
+    """One object for each verb."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: MessageStore,
+        connections: Connections,
+        gateway: Gateway,
+        broker: Callable[[], Broker],
+        users: Callable[[], Users],
+    ) -> None:
+        self.publisher = Publisher(settings, outbox=store.outbox, broker=broker)
+        self.opening = Opening(chats=store.chats, publisher=self.publisher, users=users)
+        self.delivery = Delivery(
+            outbox=store.outbox,
+            connections=connections,
+            gateway=gateway,
+            publisher=self.publisher,
+        )
+        self.sending = Sending(timeline=store.timeline, delivery=self.delivery)
+        self.redelivery = Redelivery(
+            settings,
+            timeline=store.timeline,
+            outbox=store.outbox,
+            connections=connections,
+            delivery=self.delivery,
+            publisher=self.publisher,
+        )
+        self.reading = Reading(chats=store.chats, timeline=store.timeline)
+        self.receipts = Receipts(cursors=store.cursors, gateway=gateway)
