@@ -5,18 +5,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.auth.models import (
-    OURS,
-    Credentials,
-    PasswordChange,
-    PasswordProof,
-    Proof,
-    Registration,
-    Session,
-    Terms,
-)
-from chalicelib.auth.passkeys.models import Passkey, PasskeyAnswer, PasskeySignIn
-from chalicelib.auth.sessions.models import SignedIn
+from chalicelib.auth.models import Credentials, PasswordChange, PasswordProof, Proof, Registration
+from chalicelib.auth.passkey_answers import PasskeyAnswer
+from chalicelib.auth.passkeys.models import Passkey, PasskeySignIn
+from chalicelib.auth.sessions.models import OURS, Session, SignedIn, Terms
 from chalicelib.auth.sessions.refresh import RefreshToken
 from chalicelib.clock import NOW
 from chalicelib.errors import (

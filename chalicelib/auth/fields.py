@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from chalicelib.auth.passkeys.models import PasskeyAnswer
+from chalicelib.auth.passkey_answers import PasskeyAnswer
 from chalicelib.text.addresses import MAX_ADDRESS, canonical
 from chalicelib.text.sentences import said, wrong
 from chalicelib.users.models import Name

@@ -5,22 +5,17 @@ from typing import Annotated
 from chalice import Blueprint
 from pydantic import Field
 
-from chalicelib.auth.models import (
-    Credentials,
-    EmailProof,
-    PasswordChange,
-    PasswordProof,
-    PasswordReset,
+from chalicelib.auth.models import Credentials, PasswordChange, PasswordProof, Registration
+from chalicelib.auth.recovery.models import EmailProof, PasswordReset, ResetRequest
+from chalicelib.auth.second_factor.models import (
     RecoveryCodeList,
-    RefreshRequest,
-    Registration,
-    ResetRequest,
     SecondFactorCode,
     SecondFactorSetup,
     SecondFactorState,
 )
 from chalicelib.auth.sessions.models import (
     Jwks,
+    RefreshRequest,
     SessionPage,
     SessionQuery,
     SignedIn,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row, kwargs_row, scalar_row
 
-from chalicelib.auth.models import LATELY, Session
+from chalicelib.auth.sessions.models import LATELY, Session
 from chalicelib.clock import Time
 from chalicelib.domain_events.outbox import SESSIONS_REVOKED, of_user
 from chalicelib.domain_events.written import note

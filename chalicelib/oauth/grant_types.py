@@ -11,7 +11,7 @@ from authlib.oauth2.rfc6749.grants import (
     RefreshTokenGrant,
 )
 
-from chalicelib.auth.models import Terms
+from chalicelib.auth.sessions.models import Terms
 from chalicelib.errors import Unauthorized
 from chalicelib.identity import Identity
 from chalicelib.ids import new_id
@@ -20,7 +20,7 @@ from chalicelib.oauth.registration import SERVICE_SCOPES
 from chalicelib.oauth.tokens import ANY, SECRET
 
 if TYPE_CHECKING:
-    from chalicelib.auth.models import Session
+    from chalicelib.auth.sessions.models import Session
     from chalicelib.oauth.protocol import Approval, Party, Question, Server
 
 

@@ -5,7 +5,8 @@ from typing import Annotated
 from chalice import Blueprint
 from pydantic import Field
 
-from chalicelib.auth.models import EmailChange, PasswordProof
+from chalicelib.auth.models import PasswordProof
+from chalicelib.auth.recovery.models import EmailChange
 from chalicelib.deps import deps
 from chalicelib.edge.rest import endpoint
 from chalicelib.errors import WRONG_PROOF, LastAdmin, UserNotFound

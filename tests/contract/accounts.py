@@ -14,7 +14,7 @@ import redis
 from redis.crc import key_slot
 
 from chalicelib import schema
-from chalicelib.auth.models import Session
+from chalicelib.auth.sessions.models import Session
 from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import Call, Scripts

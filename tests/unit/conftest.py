@@ -13,11 +13,12 @@ from chalicelib.auth.accounts import Accounts
 from chalicelib.auth.google.models import GoogleStart
 from chalicelib.auth.google.service import Google
 from chalicelib.auth.google.tokens import GoogleKeys, GoogleTokens
-from chalicelib.auth.models import Credentials, PasswordProof, Registration, ResetRequest
+from chalicelib.auth.models import Credentials, PasswordProof, Registration
 from chalicelib.auth.passkeys.service import Passkeys
 from chalicelib.auth.passkeys.webauthn import RelyingParty
 from chalicelib.auth.passwords import Passwords
 from chalicelib.auth.recovery.email_changes import EmailChanges
+from chalicelib.auth.recovery.models import ResetRequest
 from chalicelib.auth.recovery.service import Recovery
 from chalicelib.auth.second_factor.service import SecondFactor
 from chalicelib.auth.sessions.models import SignedIn, Tokens

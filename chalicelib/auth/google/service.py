@@ -10,8 +10,7 @@ from unicodedata import normalize
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.auth.google.models import GoogleCredentials, GoogleLink, GoogleProof, GoogleStart
-from chalicelib.auth.models import OURS, Terms
-from chalicelib.auth.sessions.models import SignedIn
+from chalicelib.auth.sessions.models import OURS, SignedIn, Terms
 from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,

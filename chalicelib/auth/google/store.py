@@ -6,7 +6,7 @@ from typing import NamedTuple
 from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row, scalar_row
 
-from chalicelib.auth.models import Session
+from chalicelib.auth.sessions.models import Session
 from chalicelib.auth.store import AccountStore
 from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres

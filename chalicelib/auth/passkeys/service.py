@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from chalicelib.auth.models import OURS, PasswordProof, Terms
+from chalicelib.auth.models import PasswordProof
+from chalicelib.auth.passkey_answers import PasskeyAnswer
 from chalicelib.auth.passkeys.models import (
     NewPasskey,
     Passkey,
-    PasskeyAnswer,
     PasskeyInfo,
     PasskeyList,
     PasskeyName,
@@ -17,7 +17,7 @@ from chalicelib.auth.passkeys.models import (
     PasskeySignIn,
     Unacceptable,
 )
-from chalicelib.auth.sessions.models import SignedIn
+from chalicelib.auth.sessions.models import OURS, SignedIn, Terms
 from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,

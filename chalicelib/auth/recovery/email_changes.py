@@ -5,7 +5,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import EMAIL_CHANGED, EmailChange, EmailChanged
+from chalicelib.auth.recovery.models import EMAIL_CHANGED, EmailChange, EmailChanged
 from chalicelib.clock import NOW
 from chalicelib.errors import LinkInvalid, Unavailable
 from chalicelib.identity import Identity

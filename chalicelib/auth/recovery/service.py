@@ -8,9 +8,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import PasswordReset, ResetRequest
 from chalicelib.auth.recovery.email_changes import GOOD_FOR as GOOD_FOR_CHANGE
 from chalicelib.auth.recovery.email_changes import MARK
+from chalicelib.auth.recovery.models import PasswordReset, ResetRequest
 from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import LinkInvalid, RateLimited

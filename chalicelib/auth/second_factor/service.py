@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pyotp
 
-from chalicelib.auth.models import (
-    PasswordProof,
+from chalicelib.auth.models import PasswordProof
+from chalicelib.auth.second_factor.models import (
     RecoveryCodeList,
     SecondFactorCode,
     SecondFactorSetup,

@@ -8,13 +8,17 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import OURS, SIGNED_IN, NewSession, Session, Terms
 from chalicelib.auth.sessions.models import (
+    OURS,
+    SIGNED_IN,
     Jwks,
+    NewSession,
+    Session,
     SessionInfo,
     SessionPage,
     SessionQuery,
     SocketTicket,
+    Terms,
     Tokens,
 )
 from chalicelib.auth.sessions.refresh import PURPOSE, RefreshToken, RefreshTokens

@@ -13,7 +13,7 @@ import pytest
 from chalicelib.admin.models import AccountQuery, AuditQuery, Parties, Standing
 from chalicelib.admin.service import Admin
 from chalicelib.admin.store import AdminStore
-from chalicelib.auth.models import Session
+from chalicelib.auth.sessions.models import Session
 from chalicelib.auth.sessions.service import Auth
 from chalicelib.auth.sessions.tokens import AccessTokens
 from chalicelib.auth.store import AccountStore

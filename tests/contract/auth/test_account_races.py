@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from chalicelib.auth.models import Session
+from chalicelib.auth.sessions.models import Session
 from chalicelib.errors import AppError, UsernameTaken
 from tests.contract.accounts import (
     MONTH,

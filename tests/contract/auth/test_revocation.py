@@ -12,8 +12,7 @@ from contextlib import suppress
 import pytest
 import redis
 
-from chalicelib.auth.models import Session
-from chalicelib.auth.sessions.models import Tokens
+from chalicelib.auth.sessions.models import Session, Tokens
 from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.auth.sessions.service import Auth
 from chalicelib.auth.sessions.tickets import Tickets

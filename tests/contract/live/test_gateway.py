@@ -16,7 +16,7 @@ import pytest
 from pydantic_core import from_json
 
 from chalicelib import deadline, metrics
-from chalicelib.auth.models import SIGNED_IN, NewSession
+from chalicelib.auth.sessions.models import SIGNED_IN, NewSession
 from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.drivers import http
 from chalicelib.drivers.redis import connect

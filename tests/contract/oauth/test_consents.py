@@ -7,7 +7,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from chalicelib.auth.models import Session
+from chalicelib.auth.sessions.models import Session
 from chalicelib.auth.store import MAX_SESSIONS
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.ids import new_id

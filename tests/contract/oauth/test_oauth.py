@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import redis
 
-from chalicelib.auth.models import Session
+from chalicelib.auth.sessions.models import Session
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import connect
 from chalicelib.errors import Unavailable

@@ -19,8 +19,8 @@ from chalicelib.admin.models import (
     Standing,
 )
 from chalicelib.admin.store import AdminStore
-from chalicelib.auth.models import LATELY, Session
 from chalicelib.auth.passkeys.models import Passkey
+from chalicelib.auth.sessions.models import LATELY, Session
 from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
 from chalicelib.clock import Now, Time
 from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken

@@ -7,14 +7,9 @@ import pytest
 from argon2 import PasswordHasher
 from pydantic_core import from_json
 
-from chalicelib.auth.models import (
-    Credentials,
-    PasswordChange,
-    PasswordProof,
-    Registration,
-    SecondFactorCode,
-)
+from chalicelib.auth.models import Credentials, PasswordChange, PasswordProof, Registration
 from chalicelib.auth.passwords import Passwords
+from chalicelib.auth.second_factor.models import SecondFactorCode
 from chalicelib.auth.sessions.models import SessionQuery
 from chalicelib.auth.store import MAX_SESSIONS
 from chalicelib.errors import (

@@ -8,7 +8,8 @@ import pytest
 from chalice import Chalice
 
 from chalicelib import metrics
-from chalicelib.auth.models import PasswordChange, PasswordProof, SecondFactorCode
+from chalicelib.auth.models import PasswordChange, PasswordProof
+from chalicelib.auth.second_factor.models import SecondFactorCode
 from chalicelib.errors import Unavailable
 from chalicelib.identity import Source
 from chalicelib.mail import letters, service

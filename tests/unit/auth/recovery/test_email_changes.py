@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from chalice import Chalice
 
-from chalicelib.auth.models import EmailChange, PasswordChange, PasswordReset
+from chalicelib.auth.models import PasswordChange
 from chalicelib.auth.recovery.email_changes import MARK
+from chalicelib.auth.recovery.models import EmailChange, PasswordReset
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.errors import (
     InvalidCredentials,

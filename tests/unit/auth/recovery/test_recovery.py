@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from chalice import Chalice
 
-from chalicelib.auth.models import PasswordChange, PasswordReset
+from chalicelib.auth.models import PasswordChange
+from chalicelib.auth.recovery.models import PasswordReset
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.errors import (
     InvalidCredentials,

@@ -6,14 +6,11 @@ import pyotp
 import pytest
 from chalice import Chalice
 
-from chalicelib.auth.models import (
-    Credentials,
-    PasswordChange,
-    PasswordProof,
-    PasswordReset,
-    SecondFactorCode,
-)
-from chalicelib.auth.passkeys.models import NewPasskey, PasskeyAnswer
+from chalicelib.auth.models import Credentials, PasswordChange, PasswordProof
+from chalicelib.auth.passkey_answers import PasskeyAnswer
+from chalicelib.auth.passkeys.models import NewPasskey
+from chalicelib.auth.recovery.models import PasswordReset
+from chalicelib.auth.second_factor.models import SecondFactorCode
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.errors import (
     AccountSuspended,
