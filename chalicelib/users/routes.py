@@ -5,11 +5,9 @@ from typing import Annotated
 from chalice import Blueprint
 from pydantic import Field
 
-from chalicelib.auth.models import PasswordProof
-from chalicelib.auth.recovery.models import EmailChange
 from chalicelib.deps import deps
 from chalicelib.edge.rest import endpoint
-from chalicelib.errors import WRONG_PROOF, LastAdmin, UserNotFound
+from chalicelib.errors import UserNotFound
 from chalicelib.identity import Identity, Program
 from chalicelib.users.devices import DeviceId, PushToken
 from chalicelib.users.models import (
@@ -46,43 +44,6 @@ def update_me(identity: Identity, body: ProfileChanges) -> Profile:
     What you leave out stays.
     """
     return deps.users.update(identity.user_id, body)
-
-
-@endpoint(
-    bp,
-    "POST /v1/users/me/delete",
-    tag="Accounts",
-    errors=(*WRONG_PROOF, LastAdmin),
-    scope="account",
-    status=204,
-)
-def delete_me(identity: Identity, body: PasswordProof) -> None:
-    """Delete your account.
-
-    Your messages stay, as from a deleted user. This cannot be undone.
-    """
-    deps.accounts.delete(identity, body)
-
-
-@endpoint(
-    bp,
-    "POST /v1/users/me/email",
-    tag="Accounts",
-    errors=WRONG_PROOF,
-    scope="account",
-    limit="email",
-    status=204,
-)
-def change_email(identity: Identity, body: EmailChange) -> None:
-    """Ask for another e-mail address.
-
-    A link is mailed to it. It takes the place of yours when you send the token of the link to
-    `POST /v1/auth/email/verify`, within a day. Asking for the address that you have ends a
-    change that waits.
-
-    The answer is the same if another account has the address.
-    """
-    deps.email_changes.ask(identity, body)
 
 
 @endpoint(bp, "GET /v1/users/{user_id}", tag="Users", errors=(UserNotFound,), scope="users.read")
