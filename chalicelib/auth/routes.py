@@ -67,7 +67,7 @@ def change_password(identity: Identity, body: PasswordChange) -> None:
 
     All other sessions end.
     """
-    deps.accounts.change_password(identity, body)
+    deps.password_changes.change(identity, body)
 
 
 @endpoint(
@@ -83,4 +83,4 @@ def delete_me(identity: Identity, body: PasswordProof) -> None:
 
     Your messages stay, as from a deleted user. This cannot be undone.
     """
-    deps.accounts.delete(identity, body)
+    deps.deletion.delete(identity, body)

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
     from chalicelib.admin.service import Admin
     from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.confirmation import Confirmation
+    from chalicelib.auth.deletion import Deletion
     from chalicelib.auth.google.models import GoogleStart
     from chalicelib.auth.google.service import Google
     from chalicelib.auth.google.tokens import GoogleTokens
     from chalicelib.auth.passkeys.service import Passkeys
     from chalicelib.auth.passkeys.webauthn import RelyingParty
+    from chalicelib.auth.password_changes import PasswordChanges
     from chalicelib.auth.passwords import Passwords
     from chalicelib.auth.recovery.email_changes import EmailChanges
     from chalicelib.auth.recovery.email_store import EmailStore
@@ -167,10 +170,45 @@ class Deps:
             throttle=self.throttle,
             auth=self.auth,
             users=self.users,
-            second_factor=lambda: self.second_factor,
-            forget_presence=lambda user_id: self.connections.forget_user(user_id),
-            passkeys=lambda: self.passkeys,
+            confirmation=self.confirmation,
             names=self.reserved_names,
+        )
+
+    @cached_property
+    def confirmation(self) -> "Confirmation":
+        from chalicelib.auth.confirmation import Confirmation
+
+        return Confirmation(
+            store=self.account_store,
+            passwords=self.passwords,
+            throttle=self.throttle,
+            second_factor=lambda: self.second_factor,
+            passkeys=lambda: self.passkeys,
+        )
+
+    @cached_property
+    def password_changes(self) -> "PasswordChanges":
+        from chalicelib.auth.password_changes import PasswordChanges
+
+        return PasswordChanges(
+            store=self.account_store,
+            passwords=self.passwords,
+            confirmation=self.confirmation,
+            auth=self.auth,
+            users=self.users,
+        )
+
+    @cached_property
+    def deletion(self) -> "Deletion":
+        from chalicelib.auth.deletion import Deletion
+
+        return Deletion(
+            erase=self.account_store.erase,
+            throttle=self.throttle,
+            confirmation=self.confirmation,
+            auth=self.auth,
+            users=self.users,
+            forget_presence=lambda user_id: self.connections.forget_user(user_id),
         )
 
     @cached_property
@@ -182,7 +220,7 @@ class Deps:
             store=SecondFactorStore(self.postgres),
             throttle=self.throttle,
             users=self.users,
-            confirm=self.accounts.confirm,
+            confirm=self.confirmation.confirm,
         )
 
     @cached_property
@@ -196,6 +234,7 @@ class Deps:
             challenges=Challenges(self.redis, lambda: self.access_tokens.keys_for(KEYS_FOR)),
             relying_party=lambda: self.relying_party,
             accounts=self.accounts,
+            confirm=self.confirmation.confirm,
             throttle=self.throttle,
             users=self.users,
         )
@@ -212,6 +251,7 @@ class Deps:
             uses=IdTokenUses(self.redis),
             store=GoogleStore(self.postgres, self.account_store),
             accounts=self.accounts,
+            confirmation=self.confirmation,
             auth=self.auth,
             passwords=self.passwords,
             throttle=self.throttle,
@@ -283,7 +323,7 @@ class Deps:
 
         return EmailChanges(
             store=self.email_store,
-            accounts=self.accounts,
+            confirmation=self.confirmation,
             throttle=self.throttle,
             users=self.users,
             sockets=self.gateway,
@@ -312,7 +352,7 @@ class Deps:
             notices=self.notice_store,
             ses=Ses(self.settings),
             throttle=self.throttle,
-            recovery=self.recovery,
+            letters=self.recovery.letters,
         )
 
     @cached_property
@@ -488,7 +528,7 @@ class Deps:
                 self.settings.signer("s3"),
             ),
             archive=lambda: self.archive,
-            confirm=lambda *proof: self.accounts.confirm(*proof),
+            confirm=lambda *proof: self.confirmation.confirm(*proof),
             links=lambda: self.export_links,
             stands=lambda identity: self.auth.still_valid(identity),
             url=self.settings.issuer.rstrip("/") + LINK_PATH,

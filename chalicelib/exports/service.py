@@ -67,7 +67,7 @@ class Exports:
     def request(self, identity: Identity, proof: PasswordProof) -> Export:
         """Have an archive made. While one is, that one is answered.
 
-        Raises what `Accounts.confirm` does, RateLimited within a day of the last, UserNotFound,
+        Raises what `Confirmation.confirm` does, RateLimited within a day of the last, UserNotFound,
         Unavailable also where the stage has no bucket.
         """
         if not self._bucket.is_there:
@@ -87,7 +87,7 @@ class Exports:
         return self._latest(identity)[0]
 
     def link(self, identity: Identity, proof: PasswordProof) -> ExportLink:
-        """A new link to the caller's archive. Raises what `Accounts.confirm` does, and
+        """A new link to the caller's archive. Raises what `Confirmation.confirm` does, and
         ExportNotFound where none is ready."""
         self._confirm(identity, proof)
         self._ready(identity)

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ from chalicelib.mail.models import Due, Letter, Notice
 from chalicelib.mail.ses import MailRefused
 
 if TYPE_CHECKING:
-    from chalicelib.auth.recovery.service import Recovery
     from chalicelib.limits.guesses import Throttle
     from chalicelib.mail.notices import NoticeStore
     from chalicelib.mail.ses import Ses
@@ -34,7 +33,7 @@ BATCH = 20
 
 
 class Mails:
-    """The outbox says what a mail is about; `recovery` writes it when it is sent.
+    """The outbox says what a mail is about; `letters` writes it when it is sent.
 
     A notice beyond the limit waits and is never dropped. One mail then lists all that happened to
     the account. So nobody can hide a change from its owner by using up the limit.
@@ -48,14 +47,14 @@ class Mails:
         notices: "NoticeStore",
         ses: "Ses",
         throttle: "Throttle",
-        recovery: "Recovery",
+        letters: "Callable[[Due], Iterable[Letter]]",
     ) -> None:
         self._is_on = bool(settings.mail_from)
         self._store = store
         self._notices = notices
         self._ses = ses
         self._throttle = throttle
-        self._recovery = recovery
+        self._letters = letters
 
     def send_due(self) -> None:
         """Send what is due. One that fails holds up nothing else."""
@@ -74,7 +73,7 @@ class Mails:
             self._store.remove(mail)
 
     def _send_letters(self, mail: Due) -> None:
-        for letter in self._recovery.letters(mail):
+        for letter in self._letters(mail):
             self._post(letter)
 
     def _tell_due(self, ends: float) -> int:

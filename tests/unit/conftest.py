@@ -10,12 +10,15 @@ from chalice import Chalice
 from app import app as deployed
 from chalicelib.admin.service import Admin
 from chalicelib.auth.accounts import Accounts
+from chalicelib.auth.confirmation import Confirmation
+from chalicelib.auth.deletion import Deletion
 from chalicelib.auth.google.models import GoogleStart
 from chalicelib.auth.google.service import Google
 from chalicelib.auth.google.tokens import GoogleKeys, GoogleTokens
 from chalicelib.auth.models import Credentials, PasswordProof, Registration
 from chalicelib.auth.passkeys.service import Passkeys
 from chalicelib.auth.passkeys.webauthn import RelyingParty
+from chalicelib.auth.password_changes import PasswordChanges
 from chalicelib.auth.passwords import Passwords
 from chalicelib.auth.recovery.email_changes import EmailChanges
 from chalicelib.auth.recovery.models import ResetRequest
@@ -89,6 +92,9 @@ class World:
     users: Users
     auth: Auth
     accounts: Accounts
+    confirmation: Confirmation
+    password_changes: PasswordChanges
+    deletion: Deletion
     admin: Admin
     recovery: Recovery
     email_changes: EmailChanges
@@ -118,7 +124,7 @@ class World:
         return self.accounts.login(credentials, PHONE)
 
     def delete(self, identity: Identity, password: str = PASSWORD) -> None:
-        self.accounts.delete(identity, PasswordProof(password=password))
+        self.deletion.delete(identity, PasswordProof(password=password))
 
     def request_reset(self, email: str, client: Source = PHONE, **more: str) -> None:
         self.recovery.request_reset(ResetRequest(email=email, **more), client)
@@ -179,22 +185,38 @@ def make_world(given: Settings) -> World:
         throttle=lambda: throttle,
         sockets=lambda: sockets,
     )
+    confirmation = Confirmation(
+        store=store,
+        passwords=passwords,
+        throttle=throttle,
+        second_factor=lambda: second_factor,
+        passkeys=lambda: passkeys,
+    )
     accounts = Accounts(
         store=store,
         passwords=passwords,
         throttle=throttle,
         auth=auth,
         users=users,
-        second_factor=lambda: second_factor,
-        forget_presence=sockets.forgotten.append,
-        passkeys=lambda: passkeys,
+        confirmation=confirmation,
         names=names,
+    )
+    password_changes = PasswordChanges(
+        store=store, passwords=passwords, confirmation=confirmation, auth=auth, users=users
+    )
+    deletion = Deletion(
+        erase=store.erase,
+        throttle=throttle,
+        confirmation=confirmation,
+        auth=auth,
+        users=users,
+        forget_presence=sockets.forgotten.append,
     )
     second_factor = SecondFactor(
         store=FakeSecondFactorStore(tables),
         throttle=throttle,
         users=users,
-        confirm=accounts.confirm,
+        confirm=confirmation.confirm,
     )
     challenges = FakeChallenges()
     party = RelyingParty(given.passkey_rp_id, given.origins_of_passkeys)
@@ -203,6 +225,7 @@ def make_world(given: Settings) -> World:
         challenges=challenges,
         relying_party=lambda: party if given.passkey_origins else None,
         accounts=accounts,
+        confirm=confirmation.confirm,
         throttle=throttle,
         users=users,
     )
@@ -215,6 +238,7 @@ def make_world(given: Settings) -> World:
         uses=FakeUses(),
         store=FakeGoogleStore(tables),
         accounts=accounts,
+        confirmation=confirmation,
         auth=auth,
         passwords=passwords,
         throttle=throttle,
@@ -224,7 +248,7 @@ def make_world(given: Settings) -> World:
     mail_store, ses = FakeMailStore(tables), FakeSes()
     wanted = FakeEmailStore(tables)
     email_changes = EmailChanges(
-        store=wanted, accounts=accounts, throttle=throttle, users=users, sockets=sockets
+        store=wanted, confirmation=confirmation, throttle=throttle, users=users, sockets=sockets
     )
     recovery = Recovery(
         given,
@@ -243,7 +267,7 @@ def make_world(given: Settings) -> World:
         notices=FakeNoticeStore(tables),
         ses=ses,
         throttle=throttle,
-        recovery=recovery,
+        letters=recovery.letters,
     )
     return World(
         settings=given,
@@ -256,6 +280,9 @@ def make_world(given: Settings) -> World:
         users=users,
         auth=auth,
         accounts=accounts,
+        confirmation=confirmation,
+        password_changes=password_changes,
+        deletion=deletion,
         admin=admin,
         recovery=recovery,
         email_changes=email_changes,
@@ -290,6 +317,9 @@ def serve(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
         "settings",
         "auth",
         "accounts",
+        "confirmation",
+        "password_changes",
+        "deletion",
         "users",
         "admin",
         "recovery",

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 class Passkeys:
     """`relying_party` answers None where passkeys are off; it is asked when it is needed, since it
-    loads a library."""
+    loads a library. `confirm` is that of Confirmation."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Passkeys:
         challenges: "Challenges",
         relying_party: "Callable[[], RelyingParty | None]",
         accounts: "Accounts",
+        confirm: Callable[[Identity, PasswordProof], None],
         throttle: "Throttle",
         users: "Users",
     ) -> None:
@@ -60,13 +61,14 @@ class Passkeys:
         self._challenges = challenges
         self._relying_party = relying_party
         self._accounts = accounts
+        self._confirm = confirm
         self._throttle = throttle
         self._users = users
 
     def begin(self, identity: Identity, proof: PasswordProof) -> PasskeyOptions:
         """What to make a passkey with. Raises PasskeysOff, InvalidCredentials, RateLimited."""
         party = self._party()
-        self._accounts.confirm(identity, proof)
+        self._confirm(identity, proof)
         user = self._users.me(identity.user_id)
         options = party.creation(
             self._challenges.issue("register", identity.session_id),
@@ -132,7 +134,9 @@ class Passkeys:
             raise
         if found.suspended:
             raise AccountSuspended()
-        return self._accounts.open_by_passkey(found, client, given, terms)
+        return self._accounts.open_by_passkey(
+            found.user_id, found.id, client, given.device_name, given.device_key, terms
+        )
 
     def offer(self, user_id: str) -> dict[str, Any] | None:
         """A challenge for a user's passkeys, in place of a code; None if they have none."""

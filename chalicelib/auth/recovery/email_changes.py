@@ -11,7 +11,7 @@ from chalicelib.errors import LinkInvalid, Unavailable
 from chalicelib.identity import Identity
 
 if TYPE_CHECKING:
-    from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.confirmation import Confirmation
     from chalicelib.auth.recovery.email_store import EmailStore
     from chalicelib.limits.guesses import Throttle
     from chalicelib.live.gateway import Gateway
@@ -34,13 +34,13 @@ class EmailChanges:
         self,
         *,
         store: "EmailStore",
-        accounts: "Accounts",
+        confirmation: "Confirmation",
         throttle: "Throttle",
         users: "Users",
         sockets: "Gateway",
     ) -> None:
         self._store = store
-        self._accounts = accounts
+        self._confirmation = confirmation
         self._throttle = throttle
         self._users = users
         self._sockets = sockets
@@ -50,9 +50,10 @@ class EmailChanges:
         verified. Another change that waited ends. Safe to repeat.
 
         The answer is the same if another account has the address. Raises InvalidCredentials unless
-        it is the caller's password, what `Accounts.check_second_factor` raises, and RateLimited.
+        it is the caller's password, what `Confirmation.check_second_factor`
+        raises, and RateLimited.
         """
-        self._accounts.do_with(
+        self._confirmation.do_with(
             identity,
             change,
             lambda checked: self._store.ask(

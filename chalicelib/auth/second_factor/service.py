@@ -38,7 +38,7 @@ DRIFT = 1
 
 
 class SecondFactor:
-    """`confirm` is that of Accounts: it asks for the second factor, too, where one is on."""
+    """`confirm` is that of Confirmation: it asks for the second factor, too, where one is on."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class SecondFactor:
 
     def renew_codes(self, identity: Identity, proof: PasswordProof) -> RecoveryCodeList:
         """New recovery codes, shown only here; the old ones are void. Raises SecondFactorOff, and
-        what `Accounts.confirm` does."""
+        what `Confirmation.confirm` does."""
         self._confirm(identity, proof)
         codes = _codes()
         digests = [_digest(code) for code in codes]
@@ -119,7 +119,7 @@ class SecondFactor:
         return RecoveryCodeList(recovery_codes=codes)
 
     def disable(self, identity: Identity, proof: PasswordProof) -> None:
-        """Turn the second factor off. Safe to repeat. Raises what `Accounts.confirm` does."""
+        """Turn the second factor off. Safe to repeat. Raises what `Confirmation.confirm` does."""
         self._confirm(identity, proof)
         self._store.remove(identity.user_id, NOW)
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from chalicelib.auth.racing import repeat
 from chalicelib.auth.sessions.models import (
     OURS,
     SIGNED_IN,
@@ -275,7 +276,8 @@ class Auth:
     ) -> Tokens:
         if issued:
             self._throttle().refresh(token.session_id)
-        for _ in range(RACERS):
+
+        def attempt() -> Tokens | None:
             session = self._store().session(token.session_id)
             if session is None or not session.stands:
                 self._complete(session)
@@ -284,9 +286,10 @@ class Auth:
                 raise _sign_in_again()
             if not issued:
                 self._throttle().refresh(session.id)
-            if (successor := self._successor(session, token)) is not None:
-                return self.tokens(session, successor, only)
-        raise Unavailable("postgres")
+            successor = self._successor(session, token)
+            return self.tokens(session, successor, only) if successor else None
+
+        return repeat(RACERS, attempt)
 
     def sessions(self, identity: Identity, query: SessionQuery) -> SessionPage:
         """The caller's sessions that stand, newest first."""
@@ -329,13 +332,16 @@ class Auth:
 
     def revoke_others(self, identity: Identity, reason: EndedBy = "signed_out") -> None:
         """End all of the caller's sessions but the one that asks."""
-        ended = self._store().revoke_all(identity.user_id, but=identity.session_id, now=NOW)
-        self.close(identity.user_id, ended, reason)
+        self.close(identity.user_id, self.end_others(identity), reason)
 
     def revoke_program(self, identity: Identity, client_id: str) -> None:
         """End all that the caller granted to a program."""
         ended = self._store().revoke_program(identity.user_id, client_id, NOW)
         self.close(identity.user_id, ended, "signed_out")
+
+    def end_others(self, identity: Identity) -> list[str]:
+        """Like `revoke_others`, in PostgreSQL alone: `close` those that it answers."""
+        return self._store().revoke_all(identity.user_id, but=identity.session_id, now=NOW)
 
     def end_all(self, user_id: str) -> list[str]:
         """End all sessions of a user in PostgreSQL alone: `close` those it answers, once that has

@@ -356,7 +356,7 @@ class TestWhatEndsIt:
     def test_a_changed_password(self, world: World, ana: SignedIn) -> None:
         ask(world, ana)
         letter = letters(world)[NEW]
-        world.accounts.change_password(
+        world.password_changes.change(
             world.identity(ana),
             PasswordChange(current_password=PASSWORD, new_password="battery staple"),
         )

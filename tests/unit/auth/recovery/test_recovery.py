@@ -264,7 +264,7 @@ class TestReset:
         ana = world.verified()
         (token,) = ask(world)
         change = PasswordChange(current_password=PASSWORD, new_password=NEW)
-        world.accounts.change_password(world.identity(ana), change)
+        world.password_changes.change(world.identity(ana), change)
 
         with pytest.raises(LinkInvalid):
             reset(world, token, "another battery")
