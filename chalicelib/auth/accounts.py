@@ -1,7 +1,6 @@
 """Registering, and signing in: by a password, a passkey or a Google account."""
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import Credentials, Registration
@@ -166,8 +165,7 @@ class Accounts:
         self._auth.give_way(session.user_id, surplus)
         self._auth.announce(session)
         user = self._users.me(session.user_id)
-        session = replace(session, roles=self._store.roles(session.user_id))
-        return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
+        return SignedIn(user=user, **dict(self._auth.first_tokens(session, token)))
 
 
 def _suspended_since(now: "Credential | None", before: "Credential") -> bool:

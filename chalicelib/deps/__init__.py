@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.second_factor.service import SecondFactor
     from chalicelib.auth.sessions.revocation import Revocation
     from chalicelib.auth.sessions.service import Auth
+    from chalicelib.auth.sessions.store import SessionStore
     from chalicelib.auth.sessions.tokens import AccessTokens
     from chalicelib.auth.store import AccountStore
     from chalicelib.broker.publisher import Broker
@@ -61,6 +62,8 @@ if TYPE_CHECKING:
     from chalicelib.oauth.service import OAuth
     from chalicelib.oauth.signing_in import SigningIn
     from chalicelib.oauth.store import ClientStore, Codes
+    from chalicelib.personal_data import PersonalData
+    from chalicelib.users.device_service import Devices
     from chalicelib.users.names import ReservedNames
     from chalicelib.users.service import Users
 
@@ -137,7 +140,7 @@ class Deps:
             revocation=self.revocation,
             tickets=Tickets(self.redis, self.settings),
             tokens=lambda: self.access_tokens,
-            store=lambda: self.account_store,
+            store=lambda: self.session_store,
             throttle=lambda: self.throttle,
             sockets=lambda: self.gateway,
         )
@@ -152,7 +155,20 @@ class Deps:
     def account_store(self) -> "AccountStore":
         from chalicelib.auth.store import AccountStore
 
-        return AccountStore(self.postgres)
+        return AccountStore(self.postgres, self.session_store)
+
+    @cached_property
+    def session_store(self) -> "SessionStore":
+        from chalicelib.auth.sessions.store import SessionStore
+        from chalicelib.oauth import sql
+
+        return SessionStore(self.postgres, sql.OF_SESSIONS)
+
+    @cached_property
+    def personal_data(self) -> "PersonalData":
+        from chalicelib.personal_data import PersonalData
+
+        return PersonalData(self.postgres, end_sessions=self.session_store.revoke_all)
 
     @cached_property
     def throttle(self) -> "Throttle":
@@ -203,7 +219,7 @@ class Deps:
         from chalicelib.auth.deletion import Deletion
 
         return Deletion(
-            erase=self.account_store.erase,
+            erase=self.personal_data.erase,
             throttle=self.throttle,
             confirmation=self.confirmation,
             auth=self.auth,
@@ -301,7 +317,7 @@ class Deps:
 
         return Recovery(
             self.settings,
-            store=RecoveryStore(self.postgres, self.account_store),
+            store=RecoveryStore(self.postgres, self.session_store),
             mails=self.mail_store,
             throttle=self.throttle,
             passwords=lambda: self.passwords,
@@ -357,15 +373,24 @@ class Deps:
 
     @cached_property
     def users(self) -> "Users":
+        from chalicelib.auth.sql import pending_email
         from chalicelib.users.cache import ProfileCache
         from chalicelib.users.service import Users
         from chalicelib.users.store import UserStore
 
         return Users(
-            store=UserStore(self.postgres),
+            store=UserStore(self.postgres, pending_email),
             cache=ProfileCache(self.redis),
             names=lambda: self.reserved_names,
         )
+
+    @cached_property
+    def devices(self) -> "Devices":
+        from chalicelib.auth.sql import OF_DEVICES
+        from chalicelib.users.device_service import Devices
+        from chalicelib.users.device_store import DeviceStore
+
+        return Devices(store=DeviceStore(self.postgres, OF_DEVICES), users=self.users)
 
     @cached_property
     def reserved_names(self) -> "ReservedNames":
@@ -506,7 +531,7 @@ class Deps:
     def archive(self) -> "Archive":
         from chalicelib.exports.archive import Archive
 
-        return Archive(store=self.export_store, messages=self.message_store)
+        return Archive(data=self.personal_data, messages=self.message_store)
 
     @cached_property
     def export_links(self) -> "ExportLinks":
@@ -595,7 +620,7 @@ class Deps:
     def direct_push(self) -> "DirectPush":
         from chalicelib.notify.direct import DirectPush
 
-        return DirectPush(users=self.users, fcm=self.fcm)
+        return DirectPush(devices=self.devices, fcm=self.fcm)
 
     @cached_property
     def notifier(self) -> "Notifier":
@@ -603,7 +628,7 @@ class Deps:
         from chalicelib.notify.strangers import Doorbell
 
         return Notifier(
-            users=self.users,
+            devices=self.devices,
             messages=self.messages,
             fcm=self.fcm,
             broker=self.broker,

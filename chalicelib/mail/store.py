@@ -6,6 +6,7 @@ from psycopg.rows import args_row
 
 from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres
+from chalicelib.mail.enqueue import mail
 from chalicelib.mail.models import Due, Kind
 
 
@@ -18,11 +19,7 @@ class MailStore:
     def add(self, kind: Kind, subject: str, now: Time) -> None:
         """Have something mailed. If it waits already, its tries begin again; it is sent once."""
         with self._postgres.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO mails (kind, subject, due_at) VALUES (%s, %s, %s)"
-                " ON CONFLICT (kind, subject) DO UPDATE SET due_at = EXCLUDED.due_at, tries = 0",
-                [kind, subject, now],
-            )
+            mail(cursor, kind, subject, now)
 
     def claim(self, now: Time, *, delays: Sequence[int], limit: int) -> list[Due]:
         """What is due, oldest first. Each comes again after its next delay, in seconds, unless it

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from chalicelib.notify.canary import Canaries
     from chalicelib.notify.fcm import Fcm
     from chalicelib.notify.strangers import Doorbell
+    from chalicelib.users.device_service import Devices
     from chalicelib.users.devices import PushTarget
-    from chalicelib.users.service import Users
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +55,14 @@ class Notifier:
     def __init__(
         self,
         *,
-        users: "Users",
+        devices: "Devices",
         messages: "Messages",
         fcm: "Fcm",
         broker: "Broker",
         doorbell: "Doorbell",
         canaries: "Callable[[], Canaries]",
     ) -> None:
-        self._users = users
+        self._devices = devices
         self._messages = messages
         self._fcm = fcm
         self._broker = broker
@@ -112,14 +112,14 @@ class Notifier:
                 refused = {"message_id": each.push.message_id, "reason": outcome.reason}
                 log.error("FCM refuses a push", extra=refused)
         gone = {each.push.token for each, outcome in results if outcome.state == "gone"}
-        forget(gone, self._users)
+        forget(gone, self._devices)
         return _failures((each, outcome) for each, outcome in results if outcome.state == "retry")
 
     def _due(self, letters: list[Letter]) -> list[Due]:
         user_ids = {user_id for letter in letters for user_id in letter.event.user_ids}
         if not user_ids:
             return []
-        known = self._users.push_targets(user_ids, {letter.event.sender_id for letter in letters})
+        known = self._devices.push_targets(user_ids, {letter.event.sender_id for letter in letters})
         devices: dict[str, list[PushTarget]] = defaultdict(list)
         for target in known.targets:
             devices[target.user_id].append(target)
@@ -160,11 +160,11 @@ class Notifier:
         return quiet
 
 
-def forget(tokens: Collection[str], users: "Users") -> None:
+def forget(tokens: Collection[str], devices: "Devices") -> None:
     """Drop tokens that FCM says are dead; best effort."""
     if tokens:
         try:
-            users.forget_push_tokens(tokens)
+            devices.forget_push_tokens(tokens)
             metrics.count("TokensForgotten", len(tokens))
         except AppError as error:
             # The next push finds them dead again.

@@ -1,6 +1,7 @@
 """The devices of users, and where pushes reach them."""
 
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Annotated, Literal, LiteralString, NamedTuple
 
 from pydantic import Field
 
@@ -75,3 +76,12 @@ class PushTargets(NamedTuple):
 
     targets: list[PushTarget]
     names: dict[str, str]
+
+
+class SessionSql(NamedTuple):
+    """What statements about devices say of sessions. The feature that owns those hands it in."""
+
+    stands: Callable[[LiteralString], LiteralString]
+    """A condition: the session of an id stands at `now`."""
+    locked: LiteralString
+    """What stands after FROM to find and lock the session `session_id`, if it is not revoked."""

@@ -75,7 +75,7 @@ def set_push_token(identity: Identity, device_id: DeviceId, body: PushToken) -> 
 
     While this session lasts.
     """
-    deps.users.set_push_token(identity, device_id, body)
+    deps.devices.set_push_token(identity, device_id, body)
 
 
 @endpoint(
@@ -86,7 +86,7 @@ def drop_push_token(identity: Identity, device_id: DeviceId) -> None:
 
     It does nothing if there are none.
     """
-    deps.users.drop_push_token(identity, device_id)
+    deps.devices.drop_push_token(identity, device_id)
 
 
 @endpoint(bp, "POST /v1/users/validate", tag="Users", scope="users.validate")

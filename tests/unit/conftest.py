@@ -33,12 +33,16 @@ from chalicelib.identity import Identity, Source
 from chalicelib.mail.models import Letter
 from chalicelib.mail.service import Mails
 from chalicelib.scopes import Role
+from chalicelib.users.device_service import Devices
 from chalicelib.users.names import ReservedNames
 from chalicelib.users.service import Users
 from tests.unit.auth.fake_tables import (
     FakeAccountStore,
     FakeAdminStore,
+    FakeDeviceStore,
+    FakePersonalData,
     FakeProfileCache,
+    FakeSessionStore,
     FakeUserStore,
     Tables,
 )
@@ -90,6 +94,7 @@ class World:
     sockets: FakeSockets
     passwords: CountingPasswords
     users: Users
+    devices: Devices
     auth: Auth
     accounts: Accounts
     confirmation: Confirmation
@@ -174,14 +179,16 @@ def make_world(given: Settings) -> World:
     revocation, sockets, throttle = FakeRevocation(), FakeSockets(), FakeThrottle(given)
     passwords = CountingPasswords(given)
     store, tokens = FakeAccountStore(tables), AccessTokens(given)
+    sessions, data = FakeSessionStore(tables), FakePersonalData(tables)
     names = ReservedNames(given.brands)
     users = Users(store=FakeUserStore(tables), cache=FakeProfileCache(), names=lambda: names)
+    devices = Devices(store=FakeDeviceStore(tables), users=users)
     auth = Auth(
         given,
         revocation=revocation,
         tickets=FakeTickets(),
         tokens=lambda: tokens,
-        store=lambda: store,
+        store=lambda: sessions,
         throttle=lambda: throttle,
         sockets=lambda: sockets,
     )
@@ -205,7 +212,7 @@ def make_world(given: Settings) -> World:
         store=store, passwords=passwords, confirmation=confirmation, auth=auth, users=users
     )
     deletion = Deletion(
-        erase=store.erase,
+        erase=data.erase,
         throttle=throttle,
         confirmation=confirmation,
         auth=auth,
@@ -278,6 +285,7 @@ def make_world(given: Settings) -> World:
         sockets=sockets,
         passwords=passwords,
         users=users,
+        devices=devices,
         auth=auth,
         accounts=accounts,
         confirmation=confirmation,
@@ -321,6 +329,7 @@ def serve(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
         "password_changes",
         "deletion",
         "users",
+        "devices",
         "admin",
         "recovery",
         "email_changes",

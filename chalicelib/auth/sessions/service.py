@@ -34,9 +34,9 @@ from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.auth.sessions.revocation import Revocation
+    from chalicelib.auth.sessions.store import SessionStore
     from chalicelib.auth.sessions.tickets import Tickets
     from chalicelib.auth.sessions.tokens import AccessTokens
-    from chalicelib.auth.store import AccountStore
     from chalicelib.limits.guesses import Throttle
     from chalicelib.live.gateway import Gateway
 
@@ -73,7 +73,7 @@ class Auth:
         revocation: "Revocation",
         tickets: "Tickets",
         tokens: "Callable[[], AccessTokens]",
-        store: "Callable[[], AccountStore]",
+        store: "Callable[[], SessionStore]",
         throttle: "Callable[[], Throttle]",
         sockets: "Callable[[], Gateway]",
     ) -> None:
@@ -182,6 +182,11 @@ class Auth:
             expires_in=self._settings.access_token_seconds,
         )
 
+    def first_tokens(self, session: Session, token: RefreshToken) -> Tokens:
+        """The tokens of a session that was just stored, for the roles that its user has now."""
+        roles = self._store().roles(session.user_id)
+        return self.tokens(replace(session, roles=roles), token)
+
     def announce(self, session: Session) -> None:
         """Tell the user's open sockets of a sign-in; best effort."""
         data = NewSession(
@@ -206,8 +211,7 @@ class Auth:
         if surplus is None:
             raise Unauthorized()
         self.give_way(opener.user_id, surplus)
-        session = replace(session, roles=self._store().roles(opener.user_id))
-        return self.tokens(session, token)
+        return self.first_tokens(session, token)
 
     def session_behind(self, text: str) -> Session | None:
         """The session that a refresh token was issued for, also when the token is no longer good;

@@ -16,7 +16,6 @@ from chalicelib.admin.store import AdminStore
 from chalicelib.auth.sessions.models import Session
 from chalicelib.auth.sessions.service import Auth
 from chalicelib.auth.sessions.tokens import AccessTokens
-from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import AppError, Forbidden, LastAdmin
 from chalicelib.identity import Identity, Source
@@ -25,21 +24,20 @@ from chalicelib.scopes import SCOPES, Role
 from chalicelib.users.models import Profile
 from chalicelib.users.names import ReservedNames
 from chalicelib.users.service import Users
-from chalicelib.users.store import UserStore
 from tests.contract.accounts import (
     MONTH,
     NOW,
     Stores,
     connecting,
     either,
+    fake,
+    real,
     session_of,
     wait_until_blocked,
 )
 from tests.unit.auth.fake_tables import (
-    FakeAccountStore,
     FakeAdminStore,
     FakeProfileCache,
-    FakeUserStore,
     Tables,
 )
 from tests.unit.auth.fakes import (
@@ -83,7 +81,7 @@ class Staffed(Stores):
             revocation=FakeRevocation(),
             tickets=FakeTickets(),
             tokens=lambda: tokens,
-            store=lambda: self.accounts,
+            store=lambda: self.sessions,
             throttle=lambda: throttle,
             sockets=FakeSockets,
         )
@@ -92,12 +90,12 @@ class Staffed(Stores):
 
 
 def over(postgres: Postgres) -> Staffed:
-    return Staffed(AccountStore(postgres), UserStore(postgres), AdminStore(postgres))
+    return Staffed(*real(postgres), AdminStore(postgres))
 
 
 def fakes() -> Staffed:
     tables = Tables()
-    return Staffed(FakeAccountStore(tables), FakeUserStore(tables), FakeAdminStore(tables))
+    return Staffed(*fake(tables), FakeAdminStore(tables))
 
 
 @pytest.fixture(params=["fake", "postgres"])
@@ -124,7 +122,7 @@ class TestAct:
 
     def test_does_not_find_operators_strangers_and_the_deleted(self, stores: Staffed) -> None:
         ana = stores.holder()
-        stores.accounts.erase(ana.id, NOW, checked="hash")
+        stores.data.erase(ana.id, NOW, checked="hash")
 
         with stores.admin.act(None, new_id()) as parties:
             assert parties == Parties(None, None)
@@ -135,19 +133,19 @@ class TestAct:
 class TestRoles:
     def test_are_granted_and_taken(self, stores: Staffed) -> None:
         ana = stores.holder("moderator", "admin", "admin")
-        assert stores.accounts.roles(ana.id) == {"admin", "moderator"}
+        assert stores.sessions.roles(ana.id) == {"admin", "moderator"}
 
         with stores.admin.act(None, ana.id):
             for _ in range(2):
                 stores.admin.take(ana.id, "admin")
 
-        assert stores.accounts.roles(ana.id) == {"moderator"}
+        assert stores.sessions.roles(ana.id) == {"moderator"}
 
     def test_come_with_the_session(self, stores: Staffed) -> None:
         user, session = stores.account()
         stores.grant(user, "admin")
 
-        found = stores.accounts.session(session.id)
+        found = stores.sessions.session(session.id)
 
         assert found is not None
         assert found.roles == {"admin"}
@@ -156,9 +154,9 @@ class TestRoles:
         admin, _ = stores.holder("admin"), stores.holder("admin")
         stores.suspend(admin)
 
-        assert stores.accounts.erase(admin.id, NOW, checked="hash") is not None
+        assert stores.data.erase(admin.id, NOW, checked="hash") is not None
 
-        assert stores.accounts.roles(admin.id) == frozenset()
+        assert stores.sessions.roles(admin.id) == frozenset()
 
 
 class TestSuspend:
@@ -182,7 +180,7 @@ class TestSuspend:
         session = session_of(ana.id)
 
         assert stores.accounts.open_session(session, "hash", known=False) is None
-        assert stores.accounts.session(session.id) is None
+        assert stores.sessions.session(session.id) is None
         with stores.admin.act(None, ana.id):
             stores.admin.restore(ana.id)
         assert stores.accounts.open_session(session, "hash", known=False) == []
@@ -219,7 +217,7 @@ class TestAccounts:
         user, session = stores.account()
         stores.login(user)
         stores.login(user, expires_at=NOW)
-        stores.accounts.revoke(user.id, session.id, NOW)
+        stores.sessions.revoke(user.id, session.id, NOW)
 
         seen = stores.admin.account(user.id, NOW)
 
@@ -228,7 +226,7 @@ class TestAccounts:
 
     def test_that_were_deleted_are_not_found(self, stores: Staffed) -> None:
         ana = stores.holder()
-        stores.accounts.erase(ana.id, NOW, checked="hash")
+        stores.data.erase(ana.id, NOW, checked="hash")
 
         assert stores.admin.account(ana.id, NOW) is None
         assert self.names(stores, username=ana.username) == []
@@ -320,8 +318,8 @@ class TestRaces:
 
             assert sorted(map(str, outcomes)) == sorted(map(str, [None, Forbidden]))
             winner = outcomes.index(None)
-            assert pair[0].accounts.roles(admins[winner].id) == {"admin"}
-            assert pair[0].accounts.roles(admins[1 - winner].id) == frozenset()
+            assert pair[0].sessions.roles(admins[winner].id) == {"admin"}
+            assert pair[0].sessions.roles(admins[1 - winner].id) == frozenset()
 
     def test_the_last_two_admins_delete_their_accounts_and_one_of_them_stays(
         self, connect: Callable[[], Staffed], postgres_url: str
@@ -335,7 +333,7 @@ class TestRaces:
         def delete(n: int) -> type[Exception] | None:
             barrier.wait()
             try:
-                pair[n].accounts.erase(admins[n].id, NOW, checked="hash")
+                pair[n].data.erase(admins[n].id, NOW, checked="hash")
             except AppError as error:
                 return type(error)
             return None
@@ -346,7 +344,7 @@ class TestRaces:
         assert sorted(map(str, outcomes)) == sorted(map(str, [None, LastAdmin]))
         stays = admins[outcomes.index(LastAdmin)]
         assert pair[0].accounts.password_hash(stays.id) == "hash"
-        assert pair[0].accounts.roles(stays.id) == {"admin"}
+        assert pair[0].sessions.roles(stays.id) == {"admin"}
 
     @pytest.mark.parametrize("act", ["suspend", "take"])
     def test_g5_a_sign_in_that_ran_meanwhile_is_ended(
@@ -365,7 +363,7 @@ class TestRaces:
                 wait_until_blocked(watch, "users")
             done.result(10)
 
-        found = ours.accounts.session(late.id)
+        found = ours.sessions.session(late.id)
         assert found is not None
         assert found.revoked_at is not None
 
@@ -380,7 +378,7 @@ class TestRaces:
 
         def sign_in() -> tuple[list[str] | None, frozenset[str]]:
             opened = theirs.accounts.open_session(late, "hash", known=False)
-            return opened, theirs.accounts.roles(mod.id)
+            return opened, theirs.sessions.roles(mod.id)
 
         with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
             watch.autocommit = True
@@ -392,7 +390,7 @@ class TestRaces:
 
         if act == "suspend":
             assert opened is None
-            assert ours.accounts.session(late.id) is None
+            assert ours.sessions.session(late.id) is None
         else:
             assert opened == []
             assert roles == frozenset()
@@ -413,7 +411,7 @@ class TestRaces:
                 wait_until_blocked(watch, "sessions")
             done.result(10)
 
-        found = ours.accounts.session(session.id)
+        found = ours.sessions.session(session.id)
         assert found is not None
         assert found.revoked_at is not None
 
@@ -441,7 +439,7 @@ class TestRaces:
             stores.service().take(identity, DESK, whom.id, "moderator")
 
     def rotate(self, stores: Staffed, session: Session) -> bool:
-        return stores.accounts.rotate(
+        return stores.sessions.rotate(
             session,
             current=b"2",
             previous=session.current,

@@ -17,7 +17,6 @@ from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.auth.sessions.service import Auth
 from chalicelib.auth.sessions.tickets import Tickets
 from chalicelib.auth.sessions.tokens import AccessTokens
-from chalicelib.auth.store import AccountStore
 from chalicelib.config import Settings
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import Call, Scripts, connect
@@ -27,8 +26,7 @@ from chalicelib.ids import new_id
 from chalicelib.limits.guesses import Throttle
 from chalicelib.limits.table import Use
 from chalicelib.live.events import EndedBy
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import RoundTrips, Slots, Stores, migrated, profile
+from tests.contract.accounts import RoundTrips, Slots, Stores, migrated, profile, real
 from tests.unit.auth.fakes import (
     PHONE,
     FakeRevocation,
@@ -336,7 +334,7 @@ class World:
     """`Auth` on real servers, with an account whose sessions are opened as asked."""
 
     def __init__(self, given: Settings, client: redis.Redis, postgres: Postgres) -> None:
-        self.stores = Stores(AccountStore(postgres), UserStore(postgres))
+        self.stores = Stores(*real(postgres))
         self.sockets = Sockets(client)
         tokens, throttle = AccessTokens(given), Throttle(client, given.limits)
         self.auth = Auth(
@@ -344,7 +342,7 @@ class World:
             revocation=Revocation(client, given),
             tickets=Tickets(client, given),
             tokens=lambda: tokens,
-            store=lambda: self.stores.accounts,
+            store=lambda: self.stores.sessions,
             throttle=lambda: throttle,
             sockets=lambda: self.sockets,
         )
@@ -386,13 +384,13 @@ class TestG5OnRealServers:
         world = make()
         world.identity(world.first)
         asked: list[str] = []
-        real = world.stores.accounts.session
+        real = world.stores.sessions.session
 
         def counted(session_id: str) -> Session | None:
             asked.append(session_id)
             return real(session_id)
 
-        monkeypatch.setattr(world.stores.accounts, "session", counted)
+        monkeypatch.setattr(world.stores.sessions, "session", counted)
         trips = RoundTrips(client, monkeypatch)
         for _ in range(10):
             world.identity(world.first)
@@ -466,7 +464,7 @@ class TestG5OnRealServers:
         world = make()
         fresh = world.refresh(world.first.refresh_token)
 
-        row = world.stores.accounts.session(fresh.session_id)
+        row = world.stores.sessions.session(fresh.session_id)
         assert row is not None
         for text in (world.first.refresh_token, fresh.refresh_token):
             secret = bytes.fromhex(text.split(".")[1])

@@ -11,7 +11,7 @@ from chalicelib.auth.models import Credentials, PasswordChange, PasswordProof, R
 from chalicelib.auth.passwords import Passwords
 from chalicelib.auth.second_factor.models import SecondFactorCode
 from chalicelib.auth.sessions.models import SessionQuery
-from chalicelib.auth.store import MAX_SESSIONS
+from chalicelib.auth.sessions.store import MAX_SESSIONS
 from chalicelib.errors import (
     AppError,
     InvalidCredentials,
@@ -783,7 +783,7 @@ class TestChangePassword:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         identity = world.identity(world.register())
-        monkeypatch.setattr(world.auth._store(), "change_password", lambda *_, **__: None)
+        monkeypatch.setattr(world.accounts._store, "change_password", lambda *_, **__: None)
 
         with pytest.raises(Unavailable):
             world.password_changes.change(identity, self.change())
@@ -823,7 +823,7 @@ class TestDelete:
     def test_ends_every_session_and_push(self, world: World) -> None:
         ana, tablet = world.register(), world.login()
         identity = world.identity(ana)
-        world.users.set_push_token(identity, "d1", PushToken(token="t1", platform="ios"))
+        world.devices.set_push_token(identity, "d1", PushToken(token="t1", platform="ios"))
 
         world.delete(identity)
 

@@ -9,7 +9,7 @@ from chalicelib.mail.models import Due, Kind, Letter, Notice, Purpose
 from chalicelib.mail.notices import NoticeStore
 from chalicelib.mail.ses import MailRefused, Ses
 from chalicelib.mail.store import MailStore
-from tests.unit.auth.fake_tables import FakeAccountStore, Link, Tables, Told, User
+from tests.unit.auth.fake_tables import FakeSessionStore, Link, Tables, Told, User
 
 
 class FakeMailStore(MailStore):
@@ -42,7 +42,7 @@ class FakeMailStore(MailStore):
 class FakeRecoveryStore(RecoveryStore):
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._accounts = FakeAccountStore(tables)
+        self._fake = FakeSessionStore(tables)
 
     def recipient(self, user_id: str) -> Recipient | None:
         with self._tables:
@@ -143,7 +143,7 @@ class FakeRecoveryStore(RecoveryStore):
             self._tables.verify(user_id)
             self._tables.passwords[user_id] = password_hash
             self._tables.tell(user_id, "password_reset", now)
-            return self._accounts.revoke_all(user_id, but=None, now=now)
+            return self._fake.revoke_all(user_id, but=None, now=now)
 
     def purge(self, now: Time) -> int:
         now = self._tables.at(now)

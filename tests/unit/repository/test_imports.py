@@ -56,7 +56,7 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
         REDIS | FCM | {"jwt", "psycopg"},
         "program = Program(id=C, scopes=frozenset({'push.send'}));"
         "deps.programs.admit = lambda *_: (program, []);"
-        "deps.users.push_targets = targets; deps.access_tokens",
+        "deps.devices.push_targets = targets; deps.access_tokens",
         "request('/v1/push', 'POST', json.dumps({'user_ids': [A], 'title': 'x', 'body': 'x'}))",
     ),
     "a socket that opens": (
@@ -86,7 +86,7 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "redeliver_pending": (
         REDIS | MONGODB | {"psycopg"},
-        "deps.account_store.revoked_within = nothing; deps.message_store.pending = nothing;"
+        "deps.session_store.revoked_within = nothing; deps.message_store.pending = nothing;"
         "deps.message_store.now = lambda: NOW;"
         "deps.domain_events.publish_left = deps.messages.publish_left = lambda: 0",
         "chalicelib.messages.jobs.redeliver_pending(SCHEDULED, None)",
@@ -98,7 +98,7 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "purge_sessions": (
         REDIS | {"psycopg"},
-        "deps.account_store.purge_sessions = lambda *_: 0; deps.recovery.purge = lambda: 0;"
+        "deps.session_store.purge_sessions = lambda *_: 0; deps.recovery.purge = lambda: 0;"
         "deps.admin.forget_addresses = lambda: 0",
         "chalicelib.auth.sessions.jobs.purge_sessions(SCHEDULED, None)",
     ),
