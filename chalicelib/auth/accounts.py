@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.auth.models import Credentials, Registration
 from chalicelib.auth.sessions.models import OURS, Session, SignedIn, Terms
-from chalicelib.auth.sessions.refresh import RefreshToken
+from chalicelib.auth.sessions.refresh_tokens import RefreshToken
 from chalicelib.errors import (
     AccountSuspended,
     InvalidCredentials,
