@@ -36,7 +36,7 @@ _RIGHTS = (
 _OF_MIGRATIONS = ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock")
 
 
-def ensure(owner_url: str, url: str, rights: Iterable[LiteralString] = ()) -> None:
+def ensure(owner_url: str, url: str, rights: Iterable[LiteralString]) -> None:
     """Make the role that a URL names, with its rights, its settings and its password. `rights`:
     statements of features that narrow the rights to tables of theirs; {group} names the role.
 

@@ -1,6 +1,7 @@
 """Confirmation: a signed-in user proves once more who they are, by password and second factor."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -127,17 +128,16 @@ class Confirmation:
     def _check(self, identity: Identity, password: str, or_else: str | None) -> Match | None:
         """Which of both is the password; None if the account is deleted. Raises
         InvalidCredentials."""
-        self._throttle.password(identity.user_id)
-        password_hash = self._store.password_hash(identity.user_id)
-        if password_hash is None:
-            return None
+        read = cache(self._store.password_hash)
         # A repeated change finds its new password in force already, so that one is tried too. It
         # is one more guess at the password.
-        for number, one in enumerate(filter(None, dict.fromkeys([password, or_else]))):
-            if number:
-                self._throttle.password(identity.user_id)
-            if self._passwords.verify(password_hash, one):
-                self._throttle.password_right(identity.user_id)
+        for one in filter(None, dict.fromkeys([password, or_else])):
+            with suppress(InvalidCredentials), self._throttle.password(identity.user_id):
+                password_hash = read(identity.user_id)
+                if password_hash is None:
+                    return None
+                if not self._passwords.verify(password_hash, one):
+                    raise InvalidCredentials()
                 return Match(password_hash, one)
         raise InvalidCredentials(WRONG)
 

@@ -4,6 +4,7 @@ import functools
 import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -20,6 +21,7 @@ from chalicelib.auth.sql import OF_DEVICES, pending_email
 from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import Call, Scripts
+from chalicelib.errors import InvalidCredentials
 from chalicelib.ids import new_id
 from chalicelib.oauth.sql import OF_SESSIONS
 from chalicelib.personal_data import PersonalData
@@ -158,6 +160,12 @@ def session_of(user_id: str, **changes: Any) -> Session:
         "expires_at": NOW + MONTH,
     }
     return Session(**{**good, **changes})
+
+
+def wrong(count: Callable[[str], AbstractContextManager[None]], subject: str) -> None:
+    """Have a limit count a guess that turns out wrong."""
+    with suppress(InvalidCredentials), count(subject):
+        raise InvalidCredentials()
 
 
 class RoundTrips:

@@ -356,7 +356,7 @@ class TestPublishing:
         """A channel with a queue `events.tests` that gets all events about users."""
         topology.declare(amqp_url)
         consumers = EventConsumers(settings(amqp_url=amqp_url))
-        consumers.admit("tests", [one for one in TYPES if one.startswith(("user.", "session."))])
+        consumers.register("tests", [one for one in TYPES if one.startswith(("user.", "session."))])
         with closing(pika.BlockingConnection(pika.URLParameters(amqp_url))) as connection:
             channel = connection.channel()
             channel.queue_purge("events.tests")

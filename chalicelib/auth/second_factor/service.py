@@ -84,13 +84,16 @@ class SecondFactor:
         Raises ValidationFailed for a wrong code, SecondFactorOn, SecondFactorOff where none was
         set up, RateLimited.
         """
-        self._throttle.code(identity.user_id)
-        factor = self._store.factor(identity.user_id)
+        with self._throttle.code(identity.user_id):
+            return self._confirm_proposed(identity.user_id, given.code)
+
+    def _confirm_proposed(self, user_id: str, code: str) -> RecoveryCodeList:
+        factor = self._store.factor(user_id)
         if factor is None:
             raise SecondFactorOff()
         if factor.confirmed:
             raise SecondFactorOn()
-        step = _step(factor, given.code)
+        step = _step(factor, code)
         if step is None:
             raise ValidationFailed(
                 [
@@ -102,10 +105,9 @@ class SecondFactor:
                 ]
             )
         codes = _codes()
-        digests = [_digest(code) for code in codes]
-        if not self._store.confirm(identity.user_id, factor.secret, step, digests, NOW):
+        digests = [_digest(one) for one in codes]
+        if not self._store.confirm(user_id, factor.secret, step, digests, NOW):
             raise SecondFactorOn()  # another request was faster
-        self._throttle.code_right(identity.user_id)
         return RecoveryCodeList(recovery_codes=codes)
 
     def renew_codes(self, identity: Identity, proof: PasswordProof) -> RecoveryCodeList:
@@ -126,10 +128,9 @@ class SecondFactor:
     def check(self, user_id: str, code: str) -> None:
         """Use a code up, of the authenticator or for recovery; each is good once. Raises
         SecondFactorInvalid, RateLimited."""
-        self._throttle.code(user_id)
-        if not self._use(user_id, code):
-            raise SecondFactorInvalid()
-        self._throttle.code_right(user_id)
+        with self._throttle.code(user_id):
+            if not self._use(user_id, code):
+                raise SecondFactorInvalid()
 
     def _use(self, user_id: str, code: str) -> bool:
         if not _is_totp(code):

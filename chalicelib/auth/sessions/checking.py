@@ -29,7 +29,7 @@ class Checking(Ending):
         if scheme.lower() != "bearer":
             raise Unauthorized()
         identity = self._tokens().verify(token.strip())
-        known, quotas = self._revocation.admit(
+        known, quotas = self._revocation.check(
             identity.user_id, identity.session_id, use, identity.client_id
         )
         if not self._stands(identity, known):

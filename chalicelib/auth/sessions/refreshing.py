@@ -13,7 +13,7 @@ from chalicelib.auth.sessions.models import (
 from chalicelib.auth.sessions.opening import Opening
 from chalicelib.auth.sessions.refresh_tokens import RefreshToken
 from chalicelib.clock import NOW
-from chalicelib.errors import RateLimited, Unauthorized, Unavailable
+from chalicelib.errors import Unauthorized
 from chalicelib.identity import Source
 
 log = logging.getLogger(__name__)
@@ -41,14 +41,8 @@ class Refreshing(Opening):
         if issued:
             return self._trade(token, issued, client_id=None)
         # Only PostgreSQL can tell whether it is a token from before there were proofs.
-        self._throttle().refresh_from(client.address)
-        try:
-            tokens = self._trade(token, issued, client_id=None)
-        except (RateLimited, Unavailable):
-            self._throttle().refreshed_from(client.address)
-            raise
-        self._throttle().refreshed_from(client.address)
-        return tokens
+        with self._throttle().refresh_from(client.address):
+            return self._trade(token, issued, client_id=None)
 
     def trade(
         self, text: str, *, client_id: str | None, only: Collection[str] | None = None

@@ -27,7 +27,7 @@ return #KEYS
 _SLOWEST_REQUEST = 60
 
 
-class Admission(NamedTuple):
+class Checked(NamedTuple):
     """Whether a session stands (None: unknown), and what is left of its buckets."""
 
     stands: bool | None
@@ -42,16 +42,16 @@ class Revocation:
         self._settings = settings
         self._scripts = Scripts(client)
 
-    def admit(
+    def check(
         self, user_id: str, session_id: str, use: Use, client_id: str | None = None
-    ) -> Admission:
+    ) -> Checked:
         """Whether the session stands. Takes a token of each bucket of what it is about to do: one
         round trip. `client_id`: of a program that the user let in. Raises RateLimited."""
         own = of_caller(self._settings.limits, use, user_id, session_id, client_id)
         state, *answer = self._scripts.run(admitting(user_id, session_id, own))
         if state == "0":
-            return Admission(False, [])
-        return Admission(_STATES[state], judge([(own, answer)]))
+            return Checked(False, [])
+        return Checked(_STATES[state], judge([(own, answer)]))
 
     def stands(self, user_id: str, session_id: str) -> bool | None:
         """Whether the session stands; None: unknown."""

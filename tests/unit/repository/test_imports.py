@@ -48,8 +48,7 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "a program that asks for tokens": (
         REDIS | {"authlib", "jwt", "psycopg"},
-        "deps.throttle.anonymous = lambda _: [];"
-        "deps.throttle.refresh_from = deps.throttle.refreshed_from = nothing; deps.access_tokens",
+        "deps.throttle.anonymous = lambda _: [];deps.access_tokens",
         "request('/oauth2/token', 'POST', 'grant_type=none', FORM)",
     ),
     "a program that pushes": (
