@@ -33,6 +33,14 @@ SIGNED_IN = f"""
 values: the kind of device, and whether the account knows the device."""
 
 
+NEXT_TRY = """
+    tries = tries + 1, due_at = %(now)s + make_interval(secs =>
+        (%(delays)s::int[])[LEAST(tries + 1, cardinality(%(delays)s::int[]))])
+"""
+"""Part of an UPDATE that claims what is due: it comes again after its next delay, in seconds, or
+after the last one where no delay is left."""
+
+
 def mails(rows: LiteralString) -> LiteralString:
     """A statement, or part of one, that queues mails: `rows` are (kind, subject, due_at). One that
     waits already begins its tries again, and is sent once."""

@@ -29,7 +29,7 @@ NoticeKind = Literal[
 """Changes of an account that its user gets a mail about."""
 
 
-class Due(NamedTuple):
+class QueuedMail(NamedTuple):
     """A row of the outbox that was claimed. `subject` is what was typed for `reset`: an address,
     with a username after a space if one was given. Of every other kind it is a user's id."""
 

@@ -8,18 +8,18 @@ from psycopg.rows import args_row
 
 from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres
+from chalicelib.mail.enqueue import NEXT_TRY
 from chalicelib.mail.models import Notice
 
 if TYPE_CHECKING:
     pass
 
-_CLAIM = """
+_CLAIM = f"""
 WITH due AS (
     SELECT user_id, kind, address FROM notices WHERE due_at <= %(now)s
     ORDER BY due_at, user_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-UPDATE notices n SET tries = tries + 1, due_at = %(now)s + make_interval(secs =>
-    (%(delays)s::int[])[LEAST(tries + 1, cardinality(%(delays)s::int[]))])
+UPDATE notices n SET {NEXT_TRY}
 FROM due WHERE (n.user_id, n.kind, n.address) = (due.user_id, due.kind, due.address)
 RETURNING n.user_id, n.kind, n.address, n.username, n.detail, n.times, n.since, n.at, n.tries
 """

@@ -12,7 +12,7 @@ from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.mail import letters
-from chalicelib.mail.models import Due, Letter, Notice
+from chalicelib.mail.models import Letter, Notice, QueuedMail
 from chalicelib.mail.ses import MailRefused
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Mails:
         notices: "NoticeStore",
         ses: "Ses",
         throttle: "Throttle",
-        letters: "Callable[[Due], Iterable[Letter]]",
+        letters: "Callable[[QueuedMail], Iterable[Letter]]",
     ) -> None:
         self._is_on = bool(settings.mail_from)
         self._store = store
@@ -68,11 +68,11 @@ class Mails:
             if len(batch) < BATCH and told < BATCH:
                 return
 
-    def _send(self, mail: Due) -> None:
+    def _send(self, mail: QueuedMail) -> None:
         if self._went(mail.kind, mail.tries, lambda: self._send_letters(mail)):
             self._store.remove(mail)
 
-    def _send_letters(self, mail: Due) -> None:
+    def _send_letters(self, mail: QueuedMail) -> None:
         for letter in self._letters(mail):
             self._post(letter)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chalicelib import metrics
 from chalicelib.identity import Program
 from chalicelib.ids import new_id, push_tag
-from chalicelib.notify.models import NewPush, Notice, Outcome, PushOutcome, PushResult
+from chalicelib.notify.models import NewPush, Outcome, ProgramPush, PushOutcome, PushResult
 from chalicelib.notify.service import APP_NAME, forget
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ class DirectPush:
         """
         tag = push_tag(program.id, new.collapse_key) if new.collapse_key else new_id()
         targets = self._devices.push_targets(set(new.user_ids), set()).targets
-        outcomes = self._fcm.send([_notice(one, tag, new) for one in targets]) if targets else []
+        outcomes = (
+            self._fcm.send([_program_push(one, tag, new) for one in targets]) if targets else []
+        )
         states: Counter[str] = Counter(outcome.state for outcome in outcomes)
         log.info("pushed for a program", extra={"client_id": program.id, **states})
         metrics.count("PushesSent", states["sent"])
@@ -48,8 +50,8 @@ class DirectPush:
         return PushResult(items=[_told(user_id, found[user_id]) for user_id in new.user_ids])
 
 
-def _notice(device: "PushTarget", tag: str, new: NewPush) -> Notice:
-    return Notice(
+def _program_push(device: "PushTarget", tag: str, new: NewPush) -> ProgramPush:
+    return ProgramPush(
         token=device.token,
         tag=tag,
         title=new.title if device.previews else APP_NAME,

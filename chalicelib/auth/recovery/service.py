@@ -16,7 +16,7 @@ from chalicelib.config import Settings
 from chalicelib.errors import LinkInvalid, RateLimited
 from chalicelib.identity import Identity, Source
 from chalicelib.mail import letters
-from chalicelib.mail.models import Due, Kind, Letter, Purpose
+from chalicelib.mail.models import Kind, Letter, Purpose, QueuedMail
 
 if TYPE_CHECKING:
     from chalicelib.auth.passwords import Passwords
@@ -138,7 +138,7 @@ class Recovery:
         self._auth.close(found.user_id, ended, "password_changed")
         self._throttle.forgive(found.user_id, [user.username, user.email], client.address)
 
-    def letters(self, mail: Due) -> Iterator[Letter]:
+    def letters(self, mail: QueuedMail) -> Iterator[Letter]:
         """The letters of a row of the outbox; often none. The caller sends each one before it asks
         for the next: then its link counts as mailed."""
         if write := self._writers.get(mail.kind):

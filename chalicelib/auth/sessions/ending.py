@@ -15,6 +15,7 @@ from chalicelib.config import Settings
 from chalicelib.errors import NotFound, Unavailable
 from chalicelib.identity import Identity
 from chalicelib.live.events import EndedBy
+from chalicelib.wire import page_of
 
 if TYPE_CHECKING:
     from chalicelib.auth.sessions.revocation import Revocation
@@ -69,6 +70,7 @@ class Ending:
         found = self._store().sessions(
             identity.user_id, now=NOW, before=query.cursor, limit=query.limit + 1
         )
+        page, after = page_of(found, query.limit, lambda one: one.id)
         items = [
             SessionInfo(
                 id=session.id,
@@ -79,15 +81,16 @@ class Ending:
                 client_id=session.client_id,
                 current=session.id == identity.session_id,
             )
-            for session in found[: query.limit]
+            for session in page
         ]
-        return SessionPage(items=items, next=items[-1].id if len(found) > query.limit else None)
+        return SessionPage(items=items, next=after)
 
     def revoke(self, identity: Identity, session_id: str) -> None:
         """End one of the caller's sessions, and close its sockets. A program that it was granted
         to asks again. Raises NotFound.
 
-        Safe to repeat; a repeat completes what an outage cut short. So are the next three.
+        Safe to repeat; a repeat completes what an outage cut short. So are `logout`,
+        `revoke_others` and `revoke_program`.
         """
         if not self._store().revoke(identity.user_id, session_id, NOW, by_user=True):
             raise NotFound()

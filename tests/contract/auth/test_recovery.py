@@ -14,7 +14,7 @@ from chalicelib import schema
 from chalicelib.auth.recovery.store import MAX_CLAIMS, Recipient, RecoveryStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import Unavailable
-from chalicelib.mail.models import Due, Kind, Notice, Purpose
+from chalicelib.mail.models import Kind, Notice, Purpose, QueuedMail
 from chalicelib.mail.notices import NoticeStore
 from chalicelib.mail.store import MailStore
 from chalicelib.users.models import Profile
@@ -80,7 +80,7 @@ class Mailing(Stores):
         assert found is not None
         return found.email_verified
 
-    def claim(self, now: datetime, *subjects: str) -> list[Due]:
+    def claim(self, now: datetime, *subjects: str) -> list[QueuedMail]:
         """What is due of some subjects."""
         claimed = self.mails.claim(now, delays=[60, 600], limit=10_000)
         return [one for one in claimed if one.subject in subjects]

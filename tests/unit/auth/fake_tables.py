@@ -27,7 +27,7 @@ from chalicelib.clock import Now, Time
 from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken
 from chalicelib.ids import new_id
 from chalicelib.mail.letters import device
-from chalicelib.mail.models import Due, Kind, Notice, NoticeKind, Purpose
+from chalicelib.mail.models import Kind, Notice, NoticeKind, Purpose, QueuedMail
 from chalicelib.personal_data import PersonalData
 from chalicelib.scopes import Role
 from chalicelib.users.cache import ProfileCache
@@ -83,7 +83,7 @@ class Held:
 
 @dataclass
 class Waiting:
-    mail: Due
+    mail: QueuedMail
     due_at: datetime
 
 
@@ -143,7 +143,7 @@ class Tables:
     def mail(self, kind: Kind, subject: str, now: datetime) -> None:
         known = self.mails.get((kind, subject))
         number = known.mail.id if known else len(self.mails) + 1
-        self.mails[kind, subject] = Waiting(Due(number, kind, subject, 0), now)
+        self.mails[kind, subject] = Waiting(QueuedMail(number, kind, subject, 0), now)
 
     def forget_mails(self, user: Profile) -> None:
         for kind, subject in list(self.mails):
