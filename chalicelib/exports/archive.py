@@ -47,7 +47,7 @@ LEFT_OUT = [
 
 
 class NotWritten(Exception):
-    """Why there is no archive, in words that name nobody."""
+    """Why there is no archive. The text names no user."""
 
 
 class HoldsData(Protocol):
@@ -77,9 +77,9 @@ class Archive:
         self._max_bytes = max_bytes
 
     def write(self, user_id: str, file: IO[bytes], *, seconds: float) -> None:
-        """Write a user's archive. What others send meanwhile may be in it or not.
+        """Write a user's archive. Messages that arrive meanwhile may be missing.
 
-        Raises NotWritten where it takes too long, gets too large or nobody is there any more;
+        Raises NotWritten if it takes too long, gets too large, or the account was deleted;
         Unavailable.
         """
         ends = time.monotonic() + seconds

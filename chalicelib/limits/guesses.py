@@ -1,8 +1,8 @@
 """Limits on guessing: attempts take tokens before any password is hashed.
 
-A guesser must not lock the owner out. So a device that has signed in is known to the account by a
-key that it made up itself, and its attempts count apart from everybody else's: OWASP's device
-cookies, without the cookie.
+A guesser must not lock the owner out. So each device makes a random key, and an account remembers
+the keys of devices that have signed in. Attempts on these count separately. OWASP calls this device
+cookies; here the client sends the key itself.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -145,7 +145,7 @@ class Throttle:
         self._forget([one.devices for one in guesses])
 
     def forget_login(self, login: str) -> None:
-        """Forget all devices that are known under a name that an account gives up."""
+        """Forget all devices that are known under a former name of an account."""
         self._forget([self._logins(login, "", None).devices])
 
     @contextmanager

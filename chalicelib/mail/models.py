@@ -1,4 +1,4 @@
-"""What is to be mailed, and what a mail says."""
+"""Queued mails, notices, and the letters that are sent."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 Kind = Literal["verify", "reset", "export", "change"]
 
 Purpose = Literal["verify", "reset", "change"]
-"""What a link in a mail is good for. `change` verifies an address that is to be the account's."""
+"""What a link in a mail is good for. `change` verifies the new address that a user asked for."""
 
 NoticeKind = Literal[
     "signed_in",
@@ -56,7 +56,7 @@ class Notice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A mail of plain text. Nothing of it may be logged."""
+    """A mail of plain text. Never log any part of it."""
 
     to: str = field(repr=False)
     subject: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""Sends what waits in the outbox: at least once, a bounded number of times."""
+"""Sends the mails and notices in the outbox: at least once each. The number of tries is bounded."""
 
 import logging
 import time
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SECONDS = 40.0
-"""After this long no more mails are begun; the rest are for the next run."""
+"""After this time a run begins no more mails. The next run sends the rest."""
 
 DELAYS = (60, 300, 1200, 3600, 10800)
-"""Seconds from each failed try to the next. A mail that fails once more is given up."""
+"""Seconds from each failed try to the next. A mail that fails after the last one is given up."""
 
 BATCH = 20
 
@@ -57,7 +57,7 @@ class Mails:
         self._letters = letters
 
     def send_due(self) -> None:
-        """Send what is due. One that fails holds up nothing else."""
+        """Send what is due. A mail that fails does not delay the others."""
         ends = time.monotonic() + SECONDS
         while time.monotonic() < ends:
             batch = self._store.claim(NOW, delays=DELAYS, limit=BATCH)
@@ -107,7 +107,7 @@ class Mails:
         metrics.count("MailsSent")
 
     def _went(self, kind: str, tries: int, send: Callable[[], None]) -> bool:
-        """Whether a mail needs no further try: it was sent, or is given up."""
+        """Try to send. True: the mail was sent or is given up. False: try it again later."""
         try:
             if self._is_on:
                 send()

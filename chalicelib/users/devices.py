@@ -39,8 +39,8 @@ DeviceKey = Annotated[
         "in. Failed attempts of others do not lock out a device that sends its key.",
     ),
 ]
-"""What a device makes up at random, keeps, and sends whenever it signs in. An account knows the
-keys of devices that have, and nobody's guesses elsewhere keep these out."""
+"""Random text that a device makes once and sends with each sign-in. An account remembers the keys
+of devices that signed in. Guesses on other devices do not lock these out."""
 
 
 class PushToken(Input):
@@ -61,8 +61,8 @@ class PushToken(Input):
 
 
 class PushTarget(NamedTuple):
-    """A device to push to. `previews`: its user lets pushes show what a message says, and no other
-    user is pushed to under this token."""
+    """A device to push to. `previews`: its user allows pushes to show what a message says, and no
+    other user has the same token."""
 
     user_id: str
     device_id: str

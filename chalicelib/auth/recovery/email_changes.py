@@ -27,8 +27,8 @@ MARK = "change-"
 
 
 class EmailChanges:
-    """Until its mailbox has proven it, the new address is nothing but a wish: it signs nobody in,
-    gets no notice and no reset."""
+    """Until a link that was mailed to it is followed, the new address has no effect: it signs
+    nobody in, and gets no notices and no resets."""
 
     def __init__(
         self,

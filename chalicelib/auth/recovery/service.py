@@ -1,4 +1,4 @@
-"""What a mailbox proves: that an address is one's own, and that a forgotten password may be set."""
+"""Mailed links: they verify an address, or set a new password."""
 
 import hashlib
 import logging
@@ -41,12 +41,12 @@ _FORMS: dict[Purpose, tuple[str, str]] = {
     "reset": ("reset", ""),
     "change": ("verify", MARK),
 }
-"""What stands before the = of a link, and how its token begins."""
+"""Of each purpose: the text before the = of a link, and the beginning of its token."""
 
 
 FRESH = timedelta(minutes=10)
-"""How long an account gets no other link of a kind after one was mailed. The link is good
-for longer, so anybody who asks meanwhile has one that works."""
+"""For this time after a link was mailed, the account gets no other link for the same purpose. The
+link works for longer, so a user who asks again already has one that works."""
 
 
 class Recovery:

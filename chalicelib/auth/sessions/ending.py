@@ -110,7 +110,7 @@ class Ending:
         self.close(identity.user_id, ended, "signed_out")
 
     def end(self, user_id: str, session_id: str, reason: EndedBy = "revoked") -> None:
-        """End a session without asking who wants it. Safe to repeat, as `revoke` is."""
+        """End a session without a check of the caller. Safe to repeat, like `revoke`."""
         self._store().revoke(user_id, session_id, NOW)
         self.close(user_id, [session_id], reason)
 

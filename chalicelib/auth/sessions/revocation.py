@@ -1,7 +1,7 @@
-"""Which sessions stand: Redis's copy of what PostgreSQL knows, checked with the rate limits.
+"""Which sessions stand: a copy in Redis of what PostgreSQL knows, checked with the rate limits.
 
-A session's key is "1" (stands) or "0" (revoked); without a key nothing is known, and PostgreSQL
-must be asked. So losing what Redis holds never lets a revoked session in.
+A session's key is "1" (stands) or "0" (revoked); without a key, PostgreSQL must be
+asked. So a Redis that lost its data never lets a revoked session in.
 """
 
 from collections.abc import Collection
@@ -22,8 +22,8 @@ for i = 1, #KEYS do redis.call('SET', KEYS[i], '0', 'EX', ARGV[1]) end
 return #KEYS
 """
 
-# A rebuild must never overwrite a revocation that it raced with, however late it comes: a
-# tombstone outlives, besides every access token issued before it, the slowest request.
+# A request that read PostgreSQL before the revocation may write "1" late. So a tombstone lives
+# longer than every access token that was issued before it, and than the slowest request.
 _SLOWEST_REQUEST = 60
 
 
