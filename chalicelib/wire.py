@@ -1,7 +1,6 @@
 """JSON at the edges: strict models in, plain JSON out."""
 
 import unicodedata
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -114,15 +113,6 @@ Limit = Annotated[int, Field(ge=1, le=200, description="How many items to answer
 """How many items a list may answer with."""
 
 M = TypeVar("M", bound=BaseModel)
-T = TypeVar("T")
-C = TypeVar("C")
-
-
-def page_of(found: Sequence[T], size: int, cursor: Callable[[T], C]) -> tuple[list[T], C | None]:
-    """A page of at most `size` items, and the cursor of the next page: None on the last page. Look
-    for `size` + 1 items: the additional one says that there are more."""
-    items = list(found[:size])
-    return items, cursor(items[-1]) if len(found) > size else None
 
 
 def parse(model: type[M], text: str) -> M:

@@ -19,7 +19,6 @@ from chalicelib.clock import NOW
 from chalicelib.errors import Forbidden, NotYourself, UserNotFound
 from chalicelib.identity import Identity, Source
 from chalicelib.scopes import Role, scopes_of
-from chalicelib.wire import page_of
 
 if TYPE_CHECKING:
     from chalicelib.admin.store import AdminStore
@@ -62,8 +61,9 @@ class Admin:
     def search(self, query: AccountQuery) -> AccountPage:
         """Users by username, page by page."""
         found = self._store.accounts(query, now=NOW, limit=query.limit + 1)
-        items, after = page_of(found, query.limit, lambda one: one.username)
-        return AccountPage(items=items, next=after)
+        items = found[: query.limit]
+        more = len(found) > query.limit
+        return AccountPage(items=items, next=items[-1].username if more else None)
 
     def view(self, user_id: str) -> Account:
         """A user as staff sees them."""
@@ -75,8 +75,8 @@ class Admin:
     def audit(self, query: AuditQuery) -> AuditPage:
         """What was done, newest first, page by page."""
         found = self._store.audit(query, limit=query.limit + 1)
-        items, after = page_of(found, query.limit, lambda one: one.id)
-        return AuditPage(items=items, next=after)
+        items = found[: query.limit]
+        return AuditPage(items=items, next=items[-1].id if len(found) > query.limit else None)
 
     def suspend(self, identity: Identity, client: Source, user_id: str, reason: str) -> None:
         """End all sessions of a user, who can then not sign in. Raises NotYourself."""

@@ -15,7 +15,6 @@ from chalicelib.config import Settings
 from chalicelib.errors import NotFound, Unavailable
 from chalicelib.identity import Identity
 from chalicelib.live.events import EndedBy
-from chalicelib.wire import page_of
 
 if TYPE_CHECKING:
     from chalicelib.auth.sessions.revocation import Revocation
@@ -70,7 +69,6 @@ class Ending:
         found = self._store().sessions(
             identity.user_id, now=NOW, before=query.cursor, limit=query.limit + 1
         )
-        page, after = page_of(found, query.limit, lambda one: one.id)
         items = [
             SessionInfo(
                 id=session.id,
@@ -81,9 +79,9 @@ class Ending:
                 client_id=session.client_id,
                 current=session.id == identity.session_id,
             )
-            for session in page
+            for session in found[: query.limit]
         ]
-        return SessionPage(items=items, next=after)
+        return SessionPage(items=items, next=items[-1].id if len(found) > query.limit else None)
 
     def revoke(self, identity: Identity, session_id: str) -> None:
         """End one of the caller's sessions, and close its sockets. A program that it was granted
