@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.store import AccountStore, Credential
     from chalicelib.limits.guesses import Throttle
     from chalicelib.users.names import ReservedNames
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 
 class Accounts:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.confirmation import Confirmation, Match
     from chalicelib.auth.sessions.service import Auth
     from chalicelib.limits.guesses import Throttle
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 
 class Erases(Protocol):

@@ -9,7 +9,7 @@ from chalicelib.auth.fields import (
     Password,
     SecondFactor,
 )
-from chalicelib.users.devices import DeviceKey
+from chalicelib.users.device_models import DeviceKey
 from chalicelib.users.models import Name, Username
 from chalicelib.wire import Input
 

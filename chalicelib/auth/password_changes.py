@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.passwords import Passwords
     from chalicelib.auth.sessions.service import Auth
     from chalicelib.auth.store import AccountStore
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 
 class PasswordChanges:

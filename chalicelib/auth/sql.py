@@ -3,7 +3,7 @@ and handed in from below. The alias of a session is `s`."""
 
 from typing import LiteralString
 
-from chalicelib.users.devices import SessionSql
+from chalicelib.users.device_models import SessionSql
 
 SESSION = "sessions s"
 STANDS = "s.revoked_at IS NULL AND s.expires_at > %(now)s"

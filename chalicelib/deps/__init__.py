@@ -63,9 +63,9 @@ if TYPE_CHECKING:
     from chalicelib.oauth.signing_in import SigningIn
     from chalicelib.oauth.store import ClientStore, Codes
     from chalicelib.personal_data import PersonalData
-    from chalicelib.users.device_service import Devices
+    from chalicelib.users.devices import Devices
     from chalicelib.users.names import ReservedNames
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 
 class Deps:
@@ -375,8 +375,8 @@ class Deps:
     def users(self) -> "Users":
         from chalicelib.auth.sql import pending_email
         from chalicelib.users.cache import ProfileCache
-        from chalicelib.users.service import Users
-        from chalicelib.users.store import UserStore
+        from chalicelib.users.profile_store import UserStore
+        from chalicelib.users.profiles import Users
 
         return Users(
             store=UserStore(self.postgres, pending_email),
@@ -387,8 +387,8 @@ class Deps:
     @cached_property
     def devices(self) -> "Devices":
         from chalicelib.auth.sql import OF_DEVICES
-        from chalicelib.users.device_service import Devices
         from chalicelib.users.device_store import DeviceStore
+        from chalicelib.users.devices import Devices
 
         return Devices(store=DeviceStore(self.postgres, OF_DEVICES), users=self.users)
 

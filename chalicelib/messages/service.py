@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from chalicelib.live.connections import Connections
     from chalicelib.live.gateway import Gateway
     from chalicelib.messages.store import MessageStore
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 log = logging.getLogger(__name__)
 

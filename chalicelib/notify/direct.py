@@ -12,8 +12,8 @@ from chalicelib.notify.service import APP_NAME, forget
 
 if TYPE_CHECKING:
     from chalicelib.notify.fcm import Fcm
-    from chalicelib.users.device_service import Devices
-    from chalicelib.users.devices import PushTarget
+    from chalicelib.users.device_models import PushTarget
+    from chalicelib.users.devices import Devices
 
 log = logging.getLogger(__name__)
 

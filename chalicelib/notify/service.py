@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from chalicelib.notify.canary import Canaries
     from chalicelib.notify.fcm import Fcm
     from chalicelib.notify.strangers import Doorbell
-    from chalicelib.users.device_service import Devices
-    from chalicelib.users.devices import PushTarget
+    from chalicelib.users.device_models import PushTarget
+    from chalicelib.users.devices import Devices
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.oauth.consents import ConsentStore
     from chalicelib.oauth.service import OAuth
     from chalicelib.oauth.signing_in import SigningIn
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 _OTHER_ACCOUNT = "The application asked for another account. Sign in to that one, or cancel."
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.sessions.tokens import AccessTokens
     from chalicelib.limits.guesses import Throttle
     from chalicelib.oauth.store import Codes
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 
 @dataclass(frozen=True, kw_only=True)

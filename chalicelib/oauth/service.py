@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from chalicelib.limits.guesses import Throttle
     from chalicelib.oauth.edit_store import EditStore
     from chalicelib.oauth.store import ClientStore, Codes
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 NOTED_EVERY = timedelta(hours=1)
 """So that a program that asks all the time costs a write an hour."""

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.users.devices import MAX_DEVICES, PushTarget, PushToken, SessionSql
+from chalicelib.users.device_models import MAX_DEVICES, PushTarget, PushToken, SessionSql
 
 
 class DeviceStore:

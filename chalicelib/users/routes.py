@@ -9,7 +9,7 @@ from chalicelib.deps import deps
 from chalicelib.edge.rest import endpoint
 from chalicelib.errors import UserNotFound
 from chalicelib.identity import Identity, Program
-from chalicelib.users.devices import DeviceId, PushToken
+from chalicelib.users.device_models import DeviceId, PushToken
 from chalicelib.users.models import (
     Profile,
     ProfileChanges,

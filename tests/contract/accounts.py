@@ -27,7 +27,7 @@ from chalicelib.oauth.sql import OF_SESSIONS
 from chalicelib.personal_data import PersonalData
 from chalicelib.users.device_store import DeviceStore
 from chalicelib.users.models import Profile
-from chalicelib.users.store import UserStore
+from chalicelib.users.profile_store import UserStore
 from tests.unit.auth.fake_tables import (
     FakeAccountStore,
     FakeDeviceStore,

@@ -33,9 +33,9 @@ from chalicelib.identity import Identity, Source
 from chalicelib.mail.models import Letter
 from chalicelib.mail.service import Mails
 from chalicelib.scopes import Role
-from chalicelib.users.device_service import Devices
+from chalicelib.users.devices import Devices
 from chalicelib.users.names import ReservedNames
-from chalicelib.users.service import Users
+from chalicelib.users.profiles import Users
 from tests.unit.auth.fake_tables import (
     FakeAccountStore,
     FakeAdminStore,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field
 
 from chalicelib.auth.passkey_answers import PasskeyAnswer, PasskeyMade
-from chalicelib.users.devices import DeviceKey
+from chalicelib.users.device_models import DeviceKey
 from chalicelib.users.models import Name
 from chalicelib.wire import Input, Model, OurId, Utc
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.passkeys.store import PasskeyStore
     from chalicelib.auth.passkeys.webauthn import RelyingParty
     from chalicelib.limits.guesses import Throttle
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 log = logging.getLogger(__name__)
 

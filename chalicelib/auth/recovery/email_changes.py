@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.recovery.email_store import EmailStore
     from chalicelib.limits.guesses import Throttle
     from chalicelib.live.gateway import Gateway
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 log = logging.getLogger(__name__)
 

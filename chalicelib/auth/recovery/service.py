@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.sessions.service import Auth
     from chalicelib.limits.guesses import Throttle
     from chalicelib.mail.store import MailStore
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 log = logging.getLogger(__name__)
 

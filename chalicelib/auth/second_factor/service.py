@@ -29,7 +29,7 @@ from chalicelib.text.sentences import problem
 if TYPE_CHECKING:
     from chalicelib.auth.second_factor.store import Factor, SecondFactorStore
     from chalicelib.limits.guesses import Throttle
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 ISSUER = "Parley"
 CODES = 10

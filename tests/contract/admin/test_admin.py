@@ -23,7 +23,7 @@ from chalicelib.ids import new_id
 from chalicelib.scopes import SCOPES, Role
 from chalicelib.users.models import Profile
 from chalicelib.users.names import ReservedNames
-from chalicelib.users.service import Users
+from chalicelib.users.profiles import Users
 from tests.contract.accounts import (
     MONTH,
     NOW,

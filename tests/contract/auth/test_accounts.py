@@ -9,7 +9,7 @@ from chalicelib.auth.store import Credential
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import Unavailable, UsernameTaken
 from chalicelib.ids import new_id
-from chalicelib.users.devices import PushToken
+from chalicelib.users.device_models import PushToken
 from chalicelib.users.models import PublicProfile
 from tests.contract.accounts import NOW, Stores, profile, real, session_of
 

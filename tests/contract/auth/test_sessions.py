@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.auth.sessions.store import MAX_SESSIONS
 from chalicelib.ids import new_id
-from chalicelib.users.devices import PushToken
+from chalicelib.users.device_models import PushToken
 from tests.contract.accounts import MONTH, NOW, Stores, session_of
 
 

@@ -13,10 +13,10 @@ from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.ids import new_id
 from chalicelib.users import cache as cache_module
 from chalicelib.users.cache import HOLD_SECONDS, KEEP_SECONDS, SHAPE, ProfileCache, _profile
-from chalicelib.users.device_service import Devices
+from chalicelib.users.devices import Devices
 from chalicelib.users.models import Card, ProfileChanges
 from chalicelib.users.names import ReservedNames
-from chalicelib.users.service import Users
+from chalicelib.users.profiles import Users
 from tests.contract.accounts import NOW, RoundTrips, Slots, Stores, migrated, real
 from tests.unit.auth.fake_tables import FakeProfileCache
 

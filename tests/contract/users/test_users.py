@@ -9,7 +9,7 @@ import pytest
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
-from chalicelib.users.devices import MAX_DEVICES, PushTarget, PushToken
+from chalicelib.users.device_models import MAX_DEVICES, PushTarget, PushToken
 from chalicelib.users.models import Profile, PublicProfile
 from tests.contract.accounts import MONTH, NOW, Stores, migrated, real
 

@@ -31,10 +31,10 @@ from chalicelib.mail.models import Kind, Notice, NoticeKind, Purpose, QueuedMail
 from chalicelib.personal_data import PersonalData
 from chalicelib.scopes import Role
 from chalicelib.users.cache import ProfileCache
+from chalicelib.users.device_models import MAX_DEVICES, PushTarget, PushToken
 from chalicelib.users.device_store import DeviceStore
-from chalicelib.users.devices import MAX_DEVICES, PushTarget, PushToken
 from chalicelib.users.models import DELETED_NAME, Card, Profile
-from chalicelib.users.store import UserStore
+from chalicelib.users.profile_store import UserStore
 from chalicelib.wire import now
 
 

@@ -24,7 +24,7 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.identity import Source
-from chalicelib.users.devices import PushToken
+from chalicelib.users.device_models import PushToken
 from chalicelib.users.models import ProfileChanges
 from chalicelib.users.names import ReservedNames
 from tests.unit.auth.fakes import PHONE, auth_settings

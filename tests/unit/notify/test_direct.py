@@ -10,8 +10,8 @@ from chalicelib.identity import Program
 from chalicelib.ids import new_id
 from chalicelib.notify.direct import DirectPush
 from chalicelib.notify.models import NewPush, Outcome, PushOutcome
-from chalicelib.users.device_service import Devices
-from chalicelib.users.devices import PushTarget, PushTargets
+from chalicelib.users.device_models import PushTarget, PushTargets
+from chalicelib.users.devices import Devices
 from tests.fakes import FakeFcm
 
 ANA, BO, CY = (new_id() for _ in range(3))

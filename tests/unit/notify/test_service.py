@@ -16,8 +16,8 @@ from chalicelib.notify.canary import Canaries
 from chalicelib.notify.models import Outcome, Record
 from chalicelib.notify.service import Notifier
 from chalicelib.notify.strangers import Doorbell, Knock
-from chalicelib.users.device_service import Devices
-from chalicelib.users.devices import PushTarget, PushTargets
+from chalicelib.users.device_models import PushTarget, PushTargets
+from chalicelib.users.devices import Devices
 from chalicelib.wire import now
 from tests.fakes import FakeBroker, FakeFcm
 

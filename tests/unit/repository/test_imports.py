@@ -170,7 +170,7 @@ def redriven(_):
     return Redriven(0, 0)
 
 def targets(*_):
-    from chalicelib.users.devices import PushTargets
+    from chalicelib.users.device_models import PushTargets
     return PushTargets([], {})
 
 FORM = "application/x-www-form-urlencoded"

@@ -19,7 +19,7 @@ from chalicelib.users.models import (
 if TYPE_CHECKING:
     from chalicelib.users.cache import ProfileCache
     from chalicelib.users.names import ReservedNames
-    from chalicelib.users.store import UserStore
+    from chalicelib.users.profile_store import UserStore
 
 log = logging.getLogger(__name__)
 
