@@ -1,9 +1,24 @@
 """Parts of statements about sessions and roles, for other features: they are imported from above,
 and handed in from below. The alias of a session is `s`."""
 
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 from chalicelib.users.device_models import SessionSql
+
+
+class ProgramSql(NamedTuple):
+    """What statements about sessions say of programs. The feature that owns those tables hands it
+    in."""
+
+    joined: LiteralString
+    """Joins the program of an id, a value, and what the user of the session `o` allowed it."""
+    allowed: LiteralString
+    """A condition: the program still exists."""
+    forget_granted: LiteralString
+    """If `by_user`: forgets what the user allowed the program of the session `id`."""
+    forget_all: LiteralString
+    """Forgets all that a user, a value, allowed."""
+
 
 SESSION = "sessions s"
 STANDS = "s.revoked_at IS NULL AND s.expires_at > %(now)s"

@@ -318,7 +318,7 @@ class Deps:
         return Recovery(
             self.settings,
             store=RecoveryStore(self.postgres, self.session_store),
-            mails=self.mail_store,
+            queue=self.mail_store.add,
             throttle=self.throttle,
             passwords=lambda: self.passwords,
             auth=self.auth,

@@ -1,9 +1,8 @@
 """Parts of statements about programs and what users allowed them, for the store of sessions."""
 
 from chalicelib.auth import sql as auth
-from chalicelib.auth.sessions.store import ProgramSql
 
-OF_SESSIONS = ProgramSql(
+OF_SESSIONS = auth.ProgramSql(
     joined="JOIN oauth_clients k ON k.id = %s"
     " JOIN oauth_consents a ON a.client_id = k.id AND a.user_id = o.user_id",
     allowed="k.deleted_at IS NULL",

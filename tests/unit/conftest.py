@@ -260,7 +260,7 @@ def make_world(given: Settings) -> World:
     recovery = Recovery(
         given,
         store=FakeRecoveryStore(tables),
-        mails=mail_store,
+        queue=mail_store.add,
         throttle=throttle,
         passwords=lambda: passwords,
         auth=auth,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from chalicelib.auth.recovery.email_changes import GOOD_FOR as GOOD_FOR_CHANGE
 from chalicelib.auth.recovery.email_changes import MARK
 from chalicelib.auth.recovery.models import PasswordReset, ResetRequest
-from chalicelib.clock import NOW
+from chalicelib.clock import NOW, Time
 from chalicelib.config import Settings
 from chalicelib.errors import LinkInvalid, RateLimited
 from chalicelib.identity import Identity, Source
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from chalicelib.auth.recovery.store import Recipient, RecoveryStore
     from chalicelib.auth.sessions.service import Auth
     from chalicelib.limits.guesses import Throttle
-    from chalicelib.mail.store import MailStore
     from chalicelib.users.profiles import Users
 
 log = logging.getLogger(__name__)
@@ -53,7 +52,8 @@ class Recovery:
     """Asking for a mail costs the same for every address: one row, which a job reads later.
 
     A link holds 256 random bits. They are made when the mail is written, and only their digest is
-    kept. A newer link leaves the older ones good; while one is FRESH, there is no newer one.
+    kept. A newer link leaves the older ones good; while one is FRESH, there is no newer one. `queue` has
+    a mail sent: MailStore.add.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Recovery:
         settings: Settings,
         *,
         store: "RecoveryStore",
-        mails: "MailStore",
+        queue: Callable[[Kind, str, Time], None],
         throttle: "Throttle",
         passwords: "Callable[[], Passwords]",
         auth: "Auth",
@@ -71,7 +71,7 @@ class Recovery:
     ) -> None:
         self._page = (settings.web_url or settings.issuer).rstrip("/") + "/"
         self._store = store
-        self._mails = mails
+        self._queue = queue
         self._throttle = throttle
         self._passwords = passwords
         self._auth = auth
@@ -88,7 +88,7 @@ class Recovery:
     def request_verification(self, identity: Identity) -> None:
         """Have a link mailed to the caller's address, unless it is verified."""
         if not self._users.me(identity.user_id).email_verified:
-            self._mails.add("verify", identity.user_id, NOW)
+            self._queue("verify", identity.user_id, NOW)
 
     def verify(self, identity: Identity, token: str) -> None:
         """Note that the caller's address is theirs. A link to a new address makes that theirs. Safe
@@ -110,7 +110,7 @@ class Recovery:
         only by the address that the request comes from."""
         self._throttle.reset(client.address)
         subject = f"{asked.email} {asked.username}" if asked.username else asked.email
-        self._mails.add("reset", subject, NOW)
+        self._queue("reset", subject, NOW)
 
     def reset(self, reset: PasswordReset, client: Source) -> None:
         """Set a new password and end all sessions. A second factor stays what it was.

@@ -6,6 +6,7 @@ from typing import Any, LiteralString, NamedTuple
 from psycopg.rows import kwargs_row, scalar_row
 
 from chalicelib.auth.sessions.models import LATELY, Session
+from chalicelib.auth.sql import ProgramSql
 from chalicelib.clock import Time
 from chalicelib.domain_events.outbox import SESSIONS_REVOKED
 from chalicelib.domain_events.written import note
@@ -31,20 +32,6 @@ _OPEN = """
 
 OPEN = f"{_OPEN} VALUES ({_COLUMNS})"
 """Opens a session; `opening` has its values."""
-
-
-class ProgramSql(NamedTuple):
-    """What statements about sessions say of programs. The feature that owns those tables hands it
-    in."""
-
-    joined: LiteralString
-    """Joins the program of an id, a value, and what the user of the session `o` allowed it."""
-    allowed: LiteralString
-    """A condition: the program still exists."""
-    forget_granted: LiteralString
-    """If `by_user`: forgets what the user allowed the program of the session `id`."""
-    forget_all: LiteralString
-    """Forgets all that a user, a value, allowed."""
 
 
 class Proof(NamedTuple):
