@@ -52,8 +52,8 @@ class Recovery:
     """Asking for a mail costs the same for every address: one row, which a job reads later.
 
     A link holds 256 random bits. They are made when the mail is written, and only their digest is
-    kept. A newer link leaves the older ones good; while one is FRESH, there is no newer one. `queue`
-    has a mail sent: MailStore.add.
+    kept. A newer link leaves the older ones good; while one is FRESH, there is no newer one.
+    `queue` has a mail sent: MailStore.add.
     """
 
     def __init__(
