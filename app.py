@@ -10,7 +10,10 @@ from chalicelib.admin import routes as admin_routes
 from chalicelib.auth import routes as auth_routes
 from chalicelib.auth.google import routes as google_routes
 from chalicelib.auth.passkeys import routes as passkey_routes
-from chalicelib.auth.sessions import jobs as auth_jobs
+from chalicelib.auth.recovery import routes as recovery_routes
+from chalicelib.auth.second_factor import routes as second_factor_routes
+from chalicelib.auth.sessions import jobs as sessions_jobs
+from chalicelib.auth.sessions import routes as sessions_routes
 from chalicelib.edge import cors, frames, meta, ws
 from chalicelib.exports import jobs as exports_jobs
 from chalicelib.exports import routes as exports_routes
@@ -33,9 +36,12 @@ app.experimental_feature_flags.update(["WEBSOCKETS"])
 for module in (
     meta,
     auth_routes,
+    sessions_routes,
+    recovery_routes,
+    second_factor_routes,
     passkey_routes,
     google_routes,
-    auth_jobs,
+    sessions_jobs,
     users_routes,
     admin_routes,
     oauth_routes,

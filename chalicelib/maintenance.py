@@ -111,7 +111,7 @@ def _done(order: Order) -> dict[str, Any]:
         if order.remove:
             deps.event_consumers.remove(order.consumer)
             return {"removed": True}
-        return deps.event_consumers.admit(order.consumer, order.events).model_dump()
+        return deps.event_consumers.register(order.consumer, order.events).model_dump()
     return readiness().model_dump(mode="json", include={"dependencies"})
 
 

@@ -5,9 +5,9 @@ the rights. So a new generation can sign in before the functions take it, and th
 they have.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -32,15 +32,13 @@ _RIGHTS = (
     # A table that a migration makes can be used from its first moment on.
     "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
     " GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {group}",
-    # Rows are added to the audit log, and only their addresses are changed.
-    "REVOKE UPDATE, DELETE ON audit_log FROM {group}",
-    "GRANT UPDATE (address) ON audit_log TO {group}",
 )
 _OF_MIGRATIONS = ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock")
 
 
-def ensure(owner_url: str, url: str) -> None:
-    """Make the role that a URL names, with its rights, its settings and its password.
+def ensure(owner_url: str, url: str, rights: Iterable[LiteralString]) -> None:
+    """Make the role that a URL names, with its rights, its settings and its password. `rights`:
+    statements of features that narrow the rights to tables of theirs; {group} names the role.
 
     Safe to repeat. Raises Unavailable where PostgreSQL does not answer in time.
     """
@@ -55,7 +53,7 @@ def ensure(owner_url: str, url: str) -> None:
             "database": sql.Identifier(cursor.connection.info.dbname),
             "group": sql.Identifier(GROUP),
         }
-        for right in _RIGHTS:
+        for right in (*_RIGHTS, *rights):
             cursor.execute(sql.SQL(right).format(**names))
         for table in map(sql.Identifier, _OF_MIGRATIONS):
             cursor.execute(sql.SQL("REVOKE ALL ON {} FROM {group}").format(table, **names))

@@ -16,6 +16,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 
 from chalicelib import roles
+from chalicelib.admin.store import RIGHTS
 from chalicelib.broker import topology
 from chalicelib.broker.users import BrokerUsers
 from chalicelib.config import Settings, SettingsInvalid
@@ -41,7 +42,7 @@ def apply(settings: Settings) -> None:
     accounts_url = settings.postgres_url.get_secret_value()
     messages_url = settings.messages_url.get_secret_value()
     if owner := settings.postgres_admin_url:
-        migrate(owner.get_secret_value(), then=lambda url: roles.ensure(url, accounts_url))
+        migrate(owner.get_secret_value(), then=lambda url: roles.ensure(url, accounts_url, RIGHTS))
     else:
         migrate(accounts_url)
     bound_role(accounts_url)

@@ -1,4 +1,4 @@
-"""Roles, and what each may do: the one place that says so."""
+"""Roles and their scopes. This is the only place that defines them."""
 
 from collections.abc import Collection
 from typing import Literal

@@ -14,7 +14,7 @@ from chalicelib.messages.receipts import Receipts
 from chalicelib.messages.redelivery import Redelivery
 from chalicelib.messages.sending import Sending
 from chalicelib.messages.store import MessageStore
-from chalicelib.users.service import Users
+from chalicelib.users.profiles import Users
 
 
 class Messaging:

@@ -166,14 +166,14 @@ class AuditPage(Page[AuditEntry, int]):
 
 
 class Standing(NamedTuple):
-    """What counts of a user who acts or is acted upon."""
+    """The roles of a user who acts or is acted upon, and whether they are suspended."""
 
     roles: frozenset[str]
     suspended: bool
 
 
 class Parties(NamedTuple):
-    """Who acts and who is acted upon; None for one that is not a user, or not any more."""
+    """Who acts and who is acted upon; None for one who is not a user, or was deleted."""
 
     actor: Standing | None
     target: Standing | None

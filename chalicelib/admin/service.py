@@ -23,7 +23,7 @@ from chalicelib.scopes import Role, scopes_of
 if TYPE_CHECKING:
     from chalicelib.admin.store import AdminStore
     from chalicelib.auth.sessions.service import Auth
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 _GRANT: dict[Role, Action] = {"moderator": "moderator.grant", "admin": "admin.grant"}
 _TAKE: dict[Role, Action] = {"moderator": "moderator.take", "admin": "admin.take"}

@@ -16,17 +16,22 @@ from chalicelib.admin.models import (
     Parties,
     Standing,
 )
+from chalicelib.auth import sql as auth
 from chalicelib.clock import Time
-from chalicelib.domain_events.outbox import of_user
 from chalicelib.domain_events.written import note
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.scopes import ROLES_LOCK, Role
+from chalicelib.users import sql as users
 
-_ROLES = "ARRAY(SELECT role FROM user_roles r WHERE r.user_id = u.id ORDER BY role)"
+RIGHTS = (
+    "REVOKE UPDATE, DELETE ON audit_log FROM {group}",
+    "GRANT UPDATE (address) ON audit_log TO {group}",
+)
+"""Functions add to the audit log, and change nothing of it but the addresses."""
+
 _ACCOUNT = f"""
-    u.id, u.username, u.email, u.display_name, u.created_at, {_ROLES} AS roles,
-    (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.revoked_at IS NULL
-     AND s.expires_at > %(now)s) AS sessions,
+    u.id, u.username, u.email, u.display_name, u.created_at, {auth.ROLES} AS roles,
+    {auth.SESSIONS_COUNTED} AS sessions,
     u.suspended_at, u.suspension_reason
 """
 _AFTER_EVERY_NAME = "~"  # usernames are of a-z, 0-9 and _, which all come before it
@@ -47,8 +52,8 @@ class AdminStore:
             with self._postgres.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROLES_LOCK])
                 rows = cursor.execute(
-                    f"SELECT u.id, {_ROLES}, u.suspended_at IS NOT NULL FROM users u"
-                    " WHERE u.id = ANY(%s::uuid[]) AND u.deleted_at IS NULL"
+                    f"SELECT u.id, {auth.ROLES}, {users.SUSPENDED} FROM {users.ROW}"
+                    f" WHERE u.id = ANY(%s::uuid[]) AND {users.NOT_DELETED}"
                     " ORDER BY u.id FOR NO KEY UPDATE",
                     [[actor, target]],
                 ).fetchall()
@@ -60,15 +65,7 @@ class AdminStore:
         note()
         with self._postgres.cursor() as cursor:
             cursor.execute(
-                "WITH active AS ("
-                "  SELECT id FROM users WHERE id = %(id)s AND suspended_at IS NULL"
-                "), suspended AS ("
-                "  UPDATE users SET suspended_at = COALESCE(suspended_at, %(now)s),"
-                "  suspension_reason = %(reason)s, revision = revision + 1"
-                "  WHERE id = %(id)s RETURNING id, revision"
-                "), changed AS ("
-                "  SELECT s.id, s.revision FROM suspended s JOIN active a ON a.id = s.id"
-                f") {of_user('suspended')}",
+                users.SUSPEND,
                 {"id": user_id, "now": now, "reason": reason},
             )
 
@@ -76,27 +73,15 @@ class AdminStore:
         """Let a user in again."""
         note()
         with self._postgres.cursor() as cursor:
-            cursor.execute(
-                "WITH changed AS ("
-                "  UPDATE users SET suspended_at = NULL, suspension_reason = NULL,"
-                "  revision = revision + 1 WHERE id = %s AND suspended_at IS NOT NULL"
-                f"  RETURNING id, revision) {of_user('reinstated')}",
-                [user_id],
-            )
+            cursor.execute(users.RESTORE, [user_id])
 
     def grant(self, user_id: str, role: Role, now: Time) -> None:
         with self._postgres.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO user_roles (user_id, role, granted_at) VALUES (%s, %s, %s)"
-                " ON CONFLICT DO NOTHING",
-                [user_id, role, now],
-            )
+            cursor.execute(auth.GRANT_ROLE, [user_id, role, now])
 
     def take(self, user_id: str, role: Role) -> None:
         with self._postgres.cursor() as cursor:
-            cursor.execute(
-                "DELETE FROM user_roles WHERE user_id = %s AND role = %s", [user_id, role]
-            )
+            cursor.execute(auth.TAKE_ROLE, [user_id, role])
 
     def record(
         self, actor: str, action: Action, target: str, *, address: str | None, now: Time
@@ -124,13 +109,13 @@ class AdminStore:
         """A user as staff sees them, unless deleted."""
         with self._postgres.cursor(row_factory=class_row(Account)) as cursor:
             return cursor.execute(
-                f"SELECT {_ACCOUNT} FROM users u WHERE id = %(id)s AND deleted_at IS NULL",
+                f"SELECT {_ACCOUNT} FROM {users.ROW} WHERE u.id = %(id)s AND {users.NOT_DELETED}",
                 {"id": user_id, "now": now},
             ).fetchone()
 
     def accounts(self, query: AccountQuery, *, now: Time, limit: int) -> list[Account]:
         """Users by username, from the one after the cursor on."""
-        clauses = ["u.deleted_at IS NULL"]
+        clauses = [users.NOT_DELETED]
         if query.username:
             clauses.append('u.username COLLATE "C" >= %(prefix)s')
             clauses.append('u.username COLLATE "C" < %(end)s')
@@ -140,7 +125,7 @@ class AdminStore:
             clauses.append('u.username COLLATE "C" > %(cursor)s')
         with self._postgres.cursor(row_factory=class_row(Account)) as cursor:
             return cursor.execute(
-                f"SELECT {_ACCOUNT} FROM users u WHERE {' AND '.join(clauses)}"
+                f"SELECT {_ACCOUNT} FROM {users.ROW} WHERE {' AND '.join(clauses)}"
                 ' ORDER BY u.username COLLATE "C" LIMIT %(limit)s',
                 {
                     "now": now,

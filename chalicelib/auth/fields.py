@@ -1,11 +1,11 @@
-"""What people type, as it is read: logins, addresses, passwords, codes."""
+"""How logins, addresses, passwords and codes are read, however people type them."""
 
 import unicodedata
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from chalicelib.auth.passkeys.models import PasskeyAnswer
+from chalicelib.auth.passkey_answers import PasskeyAnswer
 from chalicelib.text.addresses import MAX_ADDRESS, canonical
 from chalicelib.text.sentences import said, wrong
 from chalicelib.users.models import Name
@@ -13,8 +13,8 @@ from chalicelib.wire import PRINTABLE, STRIPPED
 
 
 def canonical_login(typed: str) -> str:
-    """A username or an address in the one form in which it is stored. What is neither stays as it
-    is, and is nobody's."""
+    """A username or an address in the one form in which it is stored. Any other text stays as it
+    is, and matches no account."""
     text = typed.strip()
     if "@" not in text:  # letters of no alphabet but ours have a lower case in ASCII: U+212A is one
         return text.lower() if text.isascii() else text
@@ -43,7 +43,7 @@ Login = Annotated[
 
 
 def _opaque(value: Any) -> Any:
-    # Whatever keyboard typed it: the same letters must make the same password.
+    # The same letters must make the same password on every keyboard.
     if not isinstance(value, str):
         return value
     spaced = "".join(" " if unicodedata.category(char) == "Zs" else char for char in value)
@@ -119,7 +119,7 @@ def _code(value: Any) -> Any:
 
 
 MAX_TYPED = 64
-"""A code with all that people may put between its characters."""
+"""The longest text that is read as a code: people put spaces and dashes between its characters."""
 
 Code = Annotated[
     str,
@@ -134,7 +134,7 @@ Code = Annotated[
     ),
 ]
 """Six digits of an authenticator app, or a recovery code. Digits of any script count as 0-9;
-whatever is neither a letter nor a digit does not count."""
+all other characters are dropped."""
 
 SecondFactor = Annotated[
     Code | None,

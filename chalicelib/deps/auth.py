@@ -7,11 +7,14 @@ from chalicelib.deps.live import LiveDeps
 
 if TYPE_CHECKING:
     from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.confirmation import Confirmation
+    from chalicelib.auth.deletion import Deletion
     from chalicelib.auth.google.models import GoogleStart
     from chalicelib.auth.google.service import Google
     from chalicelib.auth.google.tokens import GoogleTokens
     from chalicelib.auth.passkeys.service import Passkeys
     from chalicelib.auth.passkeys.webauthn import RelyingParty
+    from chalicelib.auth.password_changes import PasswordChanges
     from chalicelib.auth.passwords import Passwords
     from chalicelib.auth.recovery.email_changes import EmailChanges
     from chalicelib.auth.recovery.email_store import EmailStore
@@ -19,9 +22,11 @@ if TYPE_CHECKING:
     from chalicelib.auth.second_factor.service import SecondFactor
     from chalicelib.auth.sessions.revocation import Revocation
     from chalicelib.auth.sessions.service import Auth
+    from chalicelib.auth.sessions.store import SessionStore
     from chalicelib.auth.sessions.tokens import AccessTokens
     from chalicelib.auth.store import AccountStore
     from chalicelib.mail.service import Mails
+    from chalicelib.personal_data import PersonalData
 
 
 class AuthDeps(LiveDeps):
@@ -41,7 +46,7 @@ class AuthDeps(LiveDeps):
             revocation=self.revocation,
             tickets=Tickets(self.redis, self.settings),
             tokens=self.later(AuthDeps.access_tokens),
-            store=self.later(AuthDeps.account_store),
+            store=self.later(AuthDeps.session_store),
             throttle=self.later(AuthDeps.throttle),
             sockets=self.later(AuthDeps.gateway),
         )
@@ -56,7 +61,20 @@ class AuthDeps(LiveDeps):
     def account_store(self) -> "AccountStore":
         from chalicelib.auth.store import AccountStore
 
-        return AccountStore(self.postgres)
+        return AccountStore(self.postgres, self.session_store)
+
+    @cached_property
+    def session_store(self) -> "SessionStore":
+        from chalicelib.auth.sessions.store import SessionStore
+        from chalicelib.oauth import sql
+
+        return SessionStore(self.postgres, sql.OF_SESSIONS)
+
+    @cached_property
+    def personal_data(self) -> "PersonalData":
+        from chalicelib.personal_data import PersonalData
+
+        return PersonalData(self.postgres, end_sessions=self.session_store.revoke_all)
 
     @cached_property
     def passwords(self) -> "Passwords":
@@ -74,10 +92,45 @@ class AuthDeps(LiveDeps):
             throttle=self.throttle,
             auth=self.auth,
             users=self.users,
-            second_factor=self.later(AuthDeps.second_factor),
-            forget_presence=self.connections.forget_user,
-            passkeys=self.later(AuthDeps.passkeys),
+            confirmation=self.confirmation,
             names=self.reserved_names,
+        )
+
+    @cached_property
+    def confirmation(self) -> "Confirmation":
+        from chalicelib.auth.confirmation import Confirmation
+
+        return Confirmation(
+            store=self.account_store,
+            passwords=self.passwords,
+            throttle=self.throttle,
+            second_factor=self.later(AuthDeps.second_factor),
+            passkeys=self.later(AuthDeps.passkeys),
+        )
+
+    @cached_property
+    def password_changes(self) -> "PasswordChanges":
+        from chalicelib.auth.password_changes import PasswordChanges
+
+        return PasswordChanges(
+            store=self.account_store,
+            passwords=self.passwords,
+            confirmation=self.confirmation,
+            auth=self.auth,
+            users=self.users,
+        )
+
+    @cached_property
+    def deletion(self) -> "Deletion":
+        from chalicelib.auth.deletion import Deletion
+
+        return Deletion(
+            erase=self.personal_data.erase,
+            throttle=self.throttle,
+            confirmation=self.confirmation,
+            auth=self.auth,
+            users=self.users,
+            forget_presence=self.connections.forget_user,
         )
 
     @cached_property
@@ -89,7 +142,7 @@ class AuthDeps(LiveDeps):
             store=SecondFactorStore(self.postgres),
             throttle=self.throttle,
             users=self.users,
-            confirm=self.accounts.confirm,
+            confirm=self.confirmation.confirm,
         )
 
     @cached_property
@@ -103,6 +156,7 @@ class AuthDeps(LiveDeps):
             challenges=Challenges(self.redis, self.later(AuthDeps.challenge_keys)),
             relying_party=self.later(AuthDeps.relying_party),
             accounts=self.accounts,
+            confirm=self.confirmation.confirm,
             throttle=self.throttle,
             users=self.users,
         )
@@ -134,6 +188,7 @@ class AuthDeps(LiveDeps):
             uses=IdTokenUses(self.redis),
             store=GoogleStore(self.postgres, self.account_store),
             accounts=self.accounts,
+            confirmation=self.confirmation,
             auth=self.auth,
             passwords=self.passwords,
             throttle=self.throttle,
@@ -168,8 +223,8 @@ class AuthDeps(LiveDeps):
 
         return Recovery(
             self.settings,
-            store=RecoveryStore(self.postgres, self.account_store),
-            mails=self.mail_store,
+            store=RecoveryStore(self.postgres, self.session_store),
+            queue=self.mail_store.add,
             throttle=self.throttle,
             passwords=self.later(AuthDeps.passwords),
             auth=self.auth,
@@ -190,7 +245,7 @@ class AuthDeps(LiveDeps):
 
         return EmailChanges(
             store=self.email_store,
-            accounts=self.accounts,
+            confirmation=self.confirmation,
             throttle=self.throttle,
             users=self.users,
             sockets=self.gateway,
@@ -207,5 +262,5 @@ class AuthDeps(LiveDeps):
             notices=self.notice_store,
             ses=Ses(self.settings),
             throttle=self.throttle,
-            recovery=self.recovery,
+            letters=self.recovery.letters,
         )

@@ -23,7 +23,7 @@ class ExportsDeps(OAuthDeps):
     def archive(self) -> "Archive":
         from chalicelib.exports.archive import Archive
 
-        return Archive(store=self.export_store, messages=self.message_store)
+        return Archive(data=self.personal_data, messages=self.message_store)
 
     @cached_property
     def export_links(self) -> "ExportLinks":
@@ -45,7 +45,7 @@ class ExportsDeps(OAuthDeps):
                 self.settings.signer("s3"),
             ),
             archive=self.later(ExportsDeps.archive),
-            confirm=lambda *proof: self.accounts.confirm(*proof),
+            confirm=lambda *proof: self.confirmation.confirm(*proof),
             links=self.later(ExportsDeps.export_links),
             stands=lambda identity: self.auth.still_valid(identity),
             url=self.settings.issuer.rstrip("/") + LINK_PATH,

@@ -23,7 +23,7 @@ class NotifyDeps(ExportsDeps):
     def direct_push(self) -> "DirectPush":
         from chalicelib.notify.direct import DirectPush
 
-        return DirectPush(users=self.users, fcm=self.fcm)
+        return DirectPush(devices=self.devices, fcm=self.fcm)
 
     @cached_property
     def notifier(self) -> "Notifier":
@@ -31,7 +31,7 @@ class NotifyDeps(ExportsDeps):
         from chalicelib.notify.strangers import Doorbell
 
         return Notifier(
-            users=self.users,
+            devices=self.devices,
             receipts=self.receipts,
             fcm=self.fcm,
             broker=self.broker,

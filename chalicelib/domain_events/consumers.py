@@ -35,7 +35,7 @@ class EventConsumers:
         admin = settings.broker_admin
         self._users = BrokerUsers(admin.get_secret_value()) if admin else None
 
-    def admit(self, name: str, types: Collection[str] = TYPES.keys()) -> ConsumerAccount:
+    def register(self, name: str, types: Collection[str] = TYPES.keys()) -> ConsumerAccount:
         """Make a consumer's queue and account. Events of these types come into the queue, and no
         others. An account that exists is made again: connections with its old password are closed.
 

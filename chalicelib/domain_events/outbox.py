@@ -1,4 +1,4 @@
-"""Events about users wait in PostgreSQL until RabbitMQ has them.
+"""Events about users wait in PostgreSQL until RabbitMQ has confirmed them.
 
 A store writes them in the statement that makes the change, so that there is no event without its
 change, and no change without its event.
@@ -44,7 +44,7 @@ def of_user(kind: LiteralString) -> LiteralString:
 
 
 class Waiting(NamedTuple):
-    """An event that is to be published."""
+    """An event that waits to be published."""
 
     id: str
     type: str

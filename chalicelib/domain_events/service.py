@@ -1,4 +1,4 @@
-"""Publishes the events about users and sessions: at least once each, in no order."""
+"""Publishes the events about users and sessions: at least once each, in any order."""
 
 import logging
 import time
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 JOB_SECONDS = 8.0
-"""A run of the job begins no batch after this long: its function has more to do."""
+"""After this time a run of the job begins no more batches: its function has other work."""
 
 REST_SECONDS = 30.0
 """For this long after a failure, requests leave their events to the job."""

@@ -1,9 +1,9 @@
 """Writes what is held about a user as a ZIP of JSON files, a page at a time."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from pydantic_core import to_json
@@ -11,9 +11,10 @@ from pydantic_core import to_json
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
-    from chalicelib.exports.store import ExportStore
     from chalicelib.messages.models import Chat, Message
     from chalicelib.messages.store import MessageStore
+
+Row = dict[str, Any]
 
 PAGE = 200
 PASSES = 5
@@ -46,7 +47,17 @@ LEFT_OUT = [
 
 
 class NotWritten(Exception):
-    """Why there is no archive, in words that name nobody."""
+    """Why there is no archive. The text names no user."""
+
+
+class HoldsData(Protocol):
+    """What an archive needs of PersonalData."""
+
+    def account(self, user_id: str) -> dict[str, list[Row]] | None: ...
+
+    def audit(self, user_id: str) -> Iterator[Row]: ...
+
+    def names(self, user_ids: Collection[str]) -> dict[str, Row]: ...
 
 
 class Archive:
@@ -55,24 +66,24 @@ class Archive:
     def __init__(
         self,
         *,
-        store: "ExportStore",
+        data: HoldsData,
         messages: "MessageStore",
         clock: Callable[[], datetime] = now,
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        self._store = store
+        self._data = data
         self._messages = messages
         self._clock = clock
         self._max_bytes = max_bytes
 
     def write(self, user_id: str, file: IO[bytes], *, seconds: float) -> None:
-        """Write a user's archive. What others send meanwhile may be in it or not.
+        """Write a user's archive. Messages that arrive meanwhile may be missing.
 
-        Raises NotWritten where it takes too long, gets too large or nobody is there any more;
+        Raises NotWritten if it takes too long, gets too large, or the account was deleted;
         Unavailable.
         """
         ends = time.monotonic() + seconds
-        account = self._store.account(user_id)
+        account = self._data.account(user_id)
         if account is None:
             raise NotWritten("the account was deleted")
         about = {"format": 1, "made_at": self._clock(), "files": FILES, "left_out": LEFT_OUT}
@@ -81,7 +92,7 @@ class Archive:
             archive.writestr("account.json", to_json(account, indent=2))
             chat_ids: dict[str, None] = {}
             for name, items in (
-                ("audit.json", self._store.audit(user_id)),
+                ("audit.json", self._data.audit(user_id)),
                 ("chats.json", self._chats(user_id, chat_ids)),
                 ("messages.json", self._all_messages(user_id, chat_ids)),
             ):
@@ -118,7 +129,7 @@ class Archive:
             before = (page[-1].last_activity_at, page[-1].id)
 
     def _described(self, chats: "list[Chat]") -> Iterator[dict[str, Any]]:
-        names = self._store.names({one.user_id for chat in chats for one in chat.members})
+        names = self._data.names({one.user_id for chat in chats for one in chat.members})
         for chat in chats:
             said = chat.model_dump(mode="json", exclude={"last_message", "unread_count"})
             for member in said["members"]:

@@ -1,4 +1,4 @@
-"""What users asked to have exported is made in the background, and deleted in time."""
+"""Makes the archives that users asked for, and deletes them when they expire."""
 
 from typing import Any
 
@@ -12,6 +12,6 @@ bp = Blueprint(__name__)
 
 @bp.schedule(Rate(1, unit=Rate.MINUTES), name="make_exports")
 def make_exports(event: Any) -> None:
-    """Make the archives that wait, and delete those that are over."""
+    """Make the archives that wait, and delete those that have expired."""
     with invocation(event.context):
         deps.exports.work()

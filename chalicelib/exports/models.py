@@ -11,10 +11,10 @@ EVERY = timedelta(days=1)
 """How long after asking for an export another one may be asked for."""
 
 KEPT = timedelta(days=7)
-"""How long an archive is there to be fetched. The bucket deletes by itself a day later."""
+"""How long an archive can be downloaded. The bucket deletes it a day later, if the job did not."""
 
 LEASE = timedelta(minutes=16)
-"""More than a function can run: who comes after this finds nobody at an archive."""
+"""Longer than a function can run: after this time no function still works on an archive."""
 
 LINK = timedelta(minutes=5)
 """How long a link to an archive can be opened."""
@@ -22,7 +22,7 @@ LINK = timedelta(minutes=5)
 LINK_PATH = "/v1/export"
 
 OPEN = timedelta(minutes=1)
-"""How long the bucket's own link works, once ours was opened: nobody can take that one back."""
+"""How long the bucket's own link works after ours was opened. That link cannot be revoked."""
 
 
 class Export(Model):

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SECONDS = 40.0
-"""After this long a run begins nothing more."""
+"""After this time a run begins no more archives."""
 
 WRITE_SECONDS = 600.0
-"""For writing one archive. With the upload and the above it is less than the function has."""
+"""For writing one archive. With SECONDS and the upload it is less than the function's timeout."""
 
 DELAYS = (60, 300, 1200, 3600)
-"""Seconds from each failed try to the next. An archive that fails once more is given up."""
+"""Seconds from each failed try to the next. An archive that fails after the last one is given
+up."""
 
 NAME = "parley-export.zip"
 
@@ -66,9 +67,9 @@ class Exports:
         self._clock = clock  # for times that are only shown
 
     def request(self, identity: Identity, proof: PasswordProof) -> Export:
-        """Have an archive made. While one is, that one is answered.
+        """Have an archive made. While one is being made, answers that one.
 
-        Raises what `Accounts.confirm` does, RateLimited within a day of the last, UserNotFound,
+        Raises what `Confirmation.confirm` does, RateLimited within a day of the last, UserNotFound,
         Unavailable also where the stage has no bucket.
         """
         if not self._bucket.is_there:
@@ -88,7 +89,7 @@ class Exports:
         return self._latest(identity)[0]
 
     def link(self, identity: Identity, proof: PasswordProof) -> ExportLink:
-        """A new link to the caller's archive. Raises what `Accounts.confirm` does, and
+        """A new link to the caller's archive. Raises what `Confirmation.confirm` does, and
         ExportNotFound where none is ready."""
         self._confirm(identity, proof)
         self._ready(identity)

@@ -1,18 +1,18 @@
 """Limits on guessing: attempts take tokens before any password is hashed.
 
-A guesser must not lock the owner out. So a device that has signed in is known to the account by a
-key that it made up itself, and its attempts count apart from everybody else's: OWASP's device
-cookies, without the cookie.
+A guesser must not lock the owner out. So each device makes a random key, and an account remembers
+the keys of devices that have signed in. Attempts on these count separately. OWASP calls this device
+cookies; here the client sends the key itself.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from chalicelib.drivers.redis import Call, Scripts, guarded
-from chalicelib.errors import RateLimited
+from chalicelib.errors import RateLimited, Unavailable
+from chalicelib.limits.attempts import LEARN_DEVICE, LOOK_AT_DEVICE, Attempt, Guess
 from chalicelib.limits.buckets import (
-    LOOK,
     Held,
     digest,
     giving,
@@ -31,55 +31,8 @@ if TYPE_CHECKING:
 KNOWN_DEVICES = 20
 KNOWN_SECONDS = 60 * 60 * 24 * 180
 
-# Looks at the device's bucket if the device is known, else at the others. KEYS: known devices, the
-# device's bucket, the others. ARGV: of the device's and the others see LOOK, then the device or ''.
-# Answers {1 if it is known, µs to wait, µs until each bucket is full}. Writes nothing.
-_LOOK = f"""
-local mark = ARGV[#ARGV]
-local known = mark ~= '' and redis.call('ZSCORE', KEYS[1], mark)
-local buckets, ARGV = {{KEYS[2]}}, ARGV
-if not known then buckets, ARGV = {{unpack(KEYS, 3)}}, {{unpack(ARGV, 3)}} end
-{LOOK}
-return {{known and 1 or 0, wait, unpack(full)}}
-"""
-
-# Knows a device from now on. KEYS: known devices. ARGV: the device, now, how many are known at
-# most, and for how many seconds.
-_LEARN = """
-redis.call('ZADD', KEYS[1], redis.call('TIME')[1], ARGV[1])
-redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[2] - 1)
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return 0
-"""
-
 Answer = Sequence[int]
 """Of a script that looks or takes: µs to wait, and µs until each bucket is full."""
-
-
-class Guess(NamedTuple):
-    """A try of a password: the keys of the login or account, all on one slot."""
-
-    devices: str
-    mark: str
-    of_device: list[Held]
-    of_strangers: list[Held]
-
-    def own(self, known: bool) -> list[Held]:
-        """The buckets that count it, on a device that is known or not."""
-        return self.of_device if known else self.of_strangers
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One try to sign in by a password. `by_name`: the buckets of the typed name and the address.
-    `taken`: those that it has taken a token of. `successes`: those that a success takes of."""
-
-    login: str
-    address: str
-    device_key: str | None
-    by_name: list[list[Held]] = field(default_factory=list)
-    taken: list[list[Held]] = field(default_factory=list)
-    successes: list[Held] = field(default_factory=list)
 
 
 class Throttle:
@@ -192,16 +145,17 @@ class Throttle:
         self._forget([one.devices for one in guesses])
 
     def forget_login(self, login: str) -> None:
-        """Forget all devices that are known under a name that an account gives up."""
+        """Forget all devices that are known under a former name of an account."""
         self._forget([self._logins(login, "", None).devices])
 
-    def password(self, user_id: str) -> None:
-        """Count a signed-in user's attempt at their password, right or wrong."""
+    @contextmanager
+    def password(self, user_id: str) -> Iterator[None]:
+        """Count a signed-in user's attempt at their password, which is checked inside. A right one
+        has the wrong ones forgotten."""
         confirmed = held(self._limit("confirm"), user_id, user="")
-        self._take([*self._passwords(user_id), *confirmed])
-
-    def password_right(self, user_id: str) -> None:
-        self._drop(self._passwords(user_id))
+        guesses = self._passwords(user_id)
+        with self._guess([*guesses, *confirmed], lambda: self._drop(guesses)):
+            yield
 
     def registration(self, address: str) -> None:
         self._take(self._addresses("register", address))
@@ -210,24 +164,25 @@ class Throttle:
         """Count a request for a reset, or a reset, by address; never by account."""
         self._take(self._addresses("reset", address))
 
-    def code(self, user_id: str) -> None:
-        """Count a code of a second factor: there are only a million of them."""
-        self._take(self._codes(user_id))
-
-    def code_right(self, user_id: str) -> None:
-        self._drop(self._codes(user_id))
+    @contextmanager
+    def code(self, user_id: str) -> Iterator[None]:
+        """Count a code of a second factor, which is checked inside: there are only a million of
+        them. A right one has the wrong ones forgotten."""
+        guesses = self._codes(user_id)
+        with self._guess(guesses, lambda: self._drop(guesses)):
+            yield
 
     def mail(self, kind: str, recipient: str) -> None:
         """Count a mail by kind and mailbox: no mailbox is flooded, and no kind blocks another."""
         self._take(held(self._limit("reset"), digest(f"{kind} {recipient}"), target=""))
 
-    def refresh_from(self, address: str) -> None:
-        """Count a refresh by address, before PostgreSQL is asked about a token without a proof."""
-        self._take(self._addresses("refresh", address))
-
-    def refreshed_from(self, address: str) -> None:
-        """Take `refresh_from` back: the token was right, or a server did not answer."""
-        self._give_back([self._addresses("refresh", address)])
+    @contextmanager
+    def refresh_from(self, address: str) -> Iterator[None]:
+        """Count a refresh by address, around asking PostgreSQL about a token without a proof. It
+        does not count if the token was right, or nobody could tell."""
+        guess = self._addresses("refresh", address)
+        with self._guess(guess, lambda: self._give_back([guess]), (RateLimited, Unavailable)):
+            yield
 
     def refresh(self, session_id: str) -> None:
         """Count a refresh with a token of this session."""
@@ -281,6 +236,23 @@ class Throttle:
     def _limit(self, name: str) -> tuple[str, Limit]:
         return name, self._limits[name]
 
+    @contextmanager
+    def _guess(
+        self,
+        buckets: list[Held],
+        take_back: Callable[[], None],
+        unknown: tuple[type[Exception], ...] = (),
+    ) -> Iterator[None]:
+        """Count what is tried inside, before its result is known. It stays counted if it raises
+        anything but `unknown`: then it was wrong."""
+        self._take(buckets)
+        try:
+            yield
+        except unknown:
+            take_back()
+            raise
+        take_back()
+
     def _take(self, buckets: list[Held]) -> list[Quota]:
         (answer,) = self._take_each([buckets])
         return judge([(buckets, answer)])
@@ -295,7 +267,7 @@ class Throttle:
         that changes nothing."""
         buckets = guess.of_device + guess.of_strangers
         keys = [guess.devices, *(one.key for one in buckets)]
-        look = Call(_LOOK, keys, [*sizes(buckets), guess.mark])
+        look = Call(LOOK_AT_DEVICE, keys, [*sizes(buckets), guess.mark])
         (known, *own), found = self._scripts.run_all([look, looking(others)])
         return bool(known), own, found
 
@@ -304,7 +276,9 @@ class Throttle:
 
     def _learn(self, guesses: Sequence[Guess]) -> None:
         kept = [KNOWN_DEVICES, KNOWN_SECONDS]
-        self._scripts.run_all([Call(_LEARN, [one.devices], [one.mark, *kept]) for one in guesses])
+        self._scripts.run_all(
+            [Call(LEARN_DEVICE, [one.devices], [one.mark, *kept]) for one in guesses]
+        )
 
     def _drop(self, buckets: Sequence[Held]) -> None:
         self._forget([one.key for one in buckets])

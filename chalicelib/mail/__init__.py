@@ -1,1 +1,1 @@
-"""Mail: what is to be sent, and how it leaves."""
+"""Mail: it is queued in PostgreSQL, and sent by a job."""

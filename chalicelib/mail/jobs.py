@@ -1,4 +1,4 @@
-"""What is to be mailed leaves within a minute."""
+"""Sends queued mail, once a minute."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
-"""What mails say. Of what a client chose, only usernames are quoted: a stranger may have made an
-account with this address, and must not send their own words through our mails."""
+"""The texts of mails. They quote usernames and nothing else that a client chose: a stranger may
+have registered with this address, and must not send their own words by our mails."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

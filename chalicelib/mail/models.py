@@ -1,4 +1,4 @@
-"""What is to be mailed, and what a mail says."""
+"""Queued mails, notices, and the letters that are sent."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 Kind = Literal["verify", "reset", "export", "change"]
 
 Purpose = Literal["verify", "reset", "change"]
-"""What a link in a mail is good for. `change` verifies an address that is to be the account's."""
+"""What a link in a mail is good for. `change` verifies the new address that a user asked for."""
 
 NoticeKind = Literal[
     "signed_in",
@@ -29,7 +29,7 @@ NoticeKind = Literal[
 """Changes of an account that its user gets a mail about."""
 
 
-class Due(NamedTuple):
+class QueuedMail(NamedTuple):
     """A row of the outbox that was claimed. `subject` is what was typed for `reset`: an address,
     with a username after a space if one was given. Of every other kind it is a user's id."""
 
@@ -56,7 +56,7 @@ class Notice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A mail of plain text. Nothing of it may be logged."""
+    """A mail of plain text. Never log any part of it."""
 
     to: str = field(repr=False)
     subject: str = field(repr=False)

@@ -2,52 +2,30 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psycopg.rows import args_row
 
 from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.mail.models import Notice, NoticeKind
+from chalicelib.mail.enqueue import NEXT_TRY
+from chalicelib.mail.models import Notice
 
 if TYPE_CHECKING:
-    from psycopg import Cursor
+    pass
 
-INTO = "INSERT INTO notices (user_id, kind, address, username, detail, since, at, due_at)"
-
-AGAIN = """
-    ON CONFLICT (user_id, kind, address) DO UPDATE
-    SET times = notices.times + 1, detail = EXCLUDED.detail, at = EXCLUDED.at,
-        due_at = EXCLUDED.due_at, tries = 0
-"""
-
-# An address that is not verified may be somebody else's: it gets no notice.
-_TELL = f"""
-    {INTO} SELECT id, %(kind)s, email, username, %(detail)s, %(now)s, %(now)s, %(now)s
-    FROM users WHERE id = %(user_id)s AND email_verified_at IS NOT NULL {AGAIN}
-"""
-
-_CLAIM = """
+_CLAIM = f"""
 WITH due AS (
     SELECT user_id, kind, address FROM notices WHERE due_at <= %(now)s
     ORDER BY due_at, user_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-UPDATE notices n SET tries = tries + 1, due_at = %(now)s + make_interval(secs =>
-    (%(delays)s::int[])[LEAST(tries + 1, cardinality(%(delays)s::int[]))])
+UPDATE notices n SET {NEXT_TRY}
 FROM due WHERE (n.user_id, n.kind, n.address) = (due.user_id, due.kind, due.address)
 RETURNING n.user_id, n.kind, n.address, n.username, n.detail, n.times, n.since, n.at, n.tries
 """
 
 # Unless it happened again since it was claimed.
 _CLAIMED = "user_id = %s AND kind = %s AND address = %s AND times = %s AND tries = %s"
-
-
-def tell(
-    cursor: "Cursor[Any]", user_id: str, kind: NoticeKind, now: Time, detail: str = ""
-) -> None:
-    """Queue a notice to a user, in the transaction of the change. Does nothing if their address is
-    not verified."""
-    cursor.execute(_TELL, {"user_id": user_id, "kind": kind, "now": now, "detail": detail})
 
 
 class NoticeStore:

@@ -1,9 +1,9 @@
-"""Sends what waits in the outbox: at least once, a bounded number of times."""
+"""Sends the mails and notices in the outbox: at least once each. The number of tries is bounded."""
 
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,10 @@ from chalicelib.clock import NOW
 from chalicelib.config import Settings
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.mail import letters
-from chalicelib.mail.models import Due, Letter, Notice
+from chalicelib.mail.models import Letter, Notice, QueuedMail
 from chalicelib.mail.ses import MailRefused
 
 if TYPE_CHECKING:
-    from chalicelib.auth.recovery.service import Recovery
     from chalicelib.limits.guesses import Throttle
     from chalicelib.mail.notices import NoticeStore
     from chalicelib.mail.ses import Ses
@@ -25,16 +24,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SECONDS = 40.0
-"""After this long no more mails are begun; the rest are for the next run."""
+"""After this time a run begins no more mails. The next run sends the rest."""
 
 DELAYS = (60, 300, 1200, 3600, 10800)
-"""Seconds from each failed try to the next. A mail that fails once more is given up."""
+"""Seconds from each failed try to the next. A mail that fails after the last one is given up."""
 
 BATCH = 20
 
 
 class Mails:
-    """The outbox says what a mail is about; `recovery` writes it when it is sent.
+    """The outbox says what a mail is about; `letters` writes it when it is sent.
 
     A notice beyond the limit waits and is never dropped. One mail then lists all that happened to
     the account. So nobody can hide a change from its owner by using up the limit.
@@ -48,17 +47,17 @@ class Mails:
         notices: "NoticeStore",
         ses: "Ses",
         throttle: "Throttle",
-        recovery: "Recovery",
+        letters: "Callable[[QueuedMail], Iterable[Letter]]",
     ) -> None:
         self._is_on = bool(settings.mail_from)
         self._store = store
         self._notices = notices
         self._ses = ses
         self._throttle = throttle
-        self._recovery = recovery
+        self._letters = letters
 
     def send_due(self) -> None:
-        """Send what is due. One that fails holds up nothing else."""
+        """Send what is due. A mail that fails does not delay the others."""
         ends = time.monotonic() + SECONDS
         while time.monotonic() < ends:
             batch = self._store.claim(NOW, delays=DELAYS, limit=BATCH)
@@ -69,12 +68,12 @@ class Mails:
             if len(batch) < BATCH and told < BATCH:
                 return
 
-    def _send(self, mail: Due) -> None:
+    def _send(self, mail: QueuedMail) -> None:
         if self._went(mail.kind, mail.tries, lambda: self._send_letters(mail)):
             self._store.remove(mail)
 
-    def _send_letters(self, mail: Due) -> None:
-        for letter in self._recovery.letters(mail):
+    def _send_letters(self, mail: QueuedMail) -> None:
+        for letter in self._letters(mail):
             self._post(letter)
 
     def _tell_due(self, ends: float) -> int:
@@ -108,7 +107,7 @@ class Mails:
         metrics.count("MailsSent")
 
     def _went(self, kind: str, tries: int, send: Callable[[], None]) -> bool:
-        """Whether a mail needs no further try: it was sent, or is given up."""
+        """Try to send. True: the mail was sent or is given up. False: try it again later."""
         try:
             if self._is_on:
                 send()

@@ -6,7 +6,8 @@ from psycopg.rows import args_row
 
 from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.mail.models import Due, Kind
+from chalicelib.mail.enqueue import NEXT_TRY, mail
+from chalicelib.mail.models import Kind, QueuedMail
 
 
 class MailStore:
@@ -18,19 +19,14 @@ class MailStore:
     def add(self, kind: Kind, subject: str, now: Time) -> None:
         """Have something mailed. If it waits already, its tries begin again; it is sent once."""
         with self._postgres.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO mails (kind, subject, due_at) VALUES (%s, %s, %s)"
-                " ON CONFLICT (kind, subject) DO UPDATE SET due_at = EXCLUDED.due_at, tries = 0",
-                [kind, subject, now],
-            )
+            mail(cursor, kind, subject, now)
 
-    def claim(self, now: Time, *, delays: Sequence[int], limit: int) -> list[Due]:
+    def claim(self, now: Time, *, delays: Sequence[int], limit: int) -> list[QueuedMail]:
         """What is due, oldest first. Each comes again after its next delay, in seconds, unless it
         is removed; with no delay left, after the last one."""
-        with self._postgres.cursor(row_factory=args_row(Due)) as cursor:
+        with self._postgres.cursor(row_factory=args_row(QueuedMail)) as cursor:
             return cursor.execute(
-                "UPDATE mails SET tries = tries + 1, due_at = %(now)s + make_interval(secs =>"
-                " (%(delays)s::int[])[LEAST(tries + 1, cardinality(%(delays)s::int[]))])"
+                f"UPDATE mails SET {NEXT_TRY}"
                 " WHERE id = ANY(ARRAY("
                 "  SELECT id FROM mails WHERE due_at <= %(now)s ORDER BY due_at, id"
                 "  LIMIT %(limit)s FOR UPDATE SKIP LOCKED"
@@ -38,7 +34,7 @@ class MailStore:
                 {"now": now, "delays": list(delays), "limit": limit},
             ).fetchall()
 
-    def remove(self, mail: Due) -> None:
+    def remove(self, mail: QueuedMail) -> None:
         """Forget a mail, unless it was asked for again since it was claimed."""
         with self._postgres.cursor(again=True) as cursor:
             cursor.execute("DELETE FROM mails WHERE id = %s AND tries = %s", [mail.id, mail.tries])

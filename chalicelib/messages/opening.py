@@ -13,7 +13,7 @@ from chalicelib.wire import now
 if TYPE_CHECKING:
     from chalicelib.messages.publisher import Publisher
     from chalicelib.messages.store.chats import Chats
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 
 class Opening:

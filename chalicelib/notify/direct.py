@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from chalicelib import metrics
 from chalicelib.identity import Program
 from chalicelib.ids import new_id, push_tag
-from chalicelib.notify.models import NewPush, Notice, Outcome, PushOutcome, PushResult
+from chalicelib.notify.models import NewPush, Outcome, ProgramPush, PushOutcome, PushResult
 from chalicelib.notify.service import APP_NAME, forget
 
 if TYPE_CHECKING:
     from chalicelib.notify.fcm import Fcm
-    from chalicelib.users.devices import PushTarget
-    from chalicelib.users.service import Users
+    from chalicelib.users.device_models import PushTarget
+    from chalicelib.users.devices import Devices
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +23,8 @@ CONTENT_FREE = "New notification"
 class DirectPush:
     """Sends what programs have to say to users."""
 
-    def __init__(self, *, users: "Users", fcm: "Fcm") -> None:
-        self._users = users
+    def __init__(self, *, devices: "Devices", fcm: "Fcm") -> None:
+        self._devices = devices
         self._fcm = fcm
 
     def send(self, program: Program, new: NewPush) -> PushResult:
@@ -33,21 +33,25 @@ class DirectPush:
         Returns within the time that FCM is given. Raises Unavailable before anything was sent.
         """
         tag = push_tag(program.id, new.collapse_key) if new.collapse_key else new_id()
-        targets = self._users.push_targets(set(new.user_ids), set()).targets
-        outcomes = self._fcm.send([_notice(one, tag, new) for one in targets]) if targets else []
+        targets = self._devices.push_targets(set(new.user_ids), set()).targets
+        outcomes = (
+            self._fcm.send([_program_push(one, tag, new) for one in targets]) if targets else []
+        )
         states: Counter[str] = Counter(outcome.state for outcome in outcomes)
         log.info("pushed for a program", extra={"client_id": program.id, **states})
         metrics.count("PushesSent", states["sent"])
         pairs = list(zip(targets, outcomes, strict=True))
-        forget({target.token for target, outcome in pairs if outcome.state == "gone"}, self._users)
+        forget(
+            {target.token for target, outcome in pairs if outcome.state == "gone"}, self._devices
+        )
         found: dict[str, list[Outcome]] = defaultdict(list)
         for target, outcome in pairs:
             found[target.user_id].append(outcome)
         return PushResult(items=[_told(user_id, found[user_id]) for user_id in new.user_ids])
 
 
-def _notice(device: "PushTarget", tag: str, new: NewPush) -> Notice:
-    return Notice(
+def _program_push(device: "PushTarget", tag: str, new: NewPush) -> ProgramPush:
+    return ProgramPush(
         token=device.token,
         tag=tag,
         title=new.title if device.previews else APP_NAME,

@@ -129,7 +129,7 @@ class Outcome(NamedTuple):
     retry_after: float = 0
 
 
-class Notice(NamedTuple):
+class ProgramPush(NamedTuple):
     """The notification of a program for one device."""
 
     token: str

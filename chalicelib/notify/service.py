@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from chalicelib.notify.canary import Canaries
     from chalicelib.notify.fcm import Fcm
     from chalicelib.notify.strangers import Doorbell
-    from chalicelib.users.devices import PushTarget
-    from chalicelib.users.service import Users
+    from chalicelib.users.device_models import PushTarget
+    from chalicelib.users.devices import Devices
 
 log = logging.getLogger(__name__)
 
@@ -29,22 +29,22 @@ APP_NAME = "Parley"
 CONTENT_FREE = "New message"
 
 
-class Letter(NamedTuple):
+class Delivery(NamedTuple):
     """A record that could be read."""
 
     record: Record
     event: Unread
 
     def failed(self, reason: str, user_ids: Iterable[str], retry_after: float = 0) -> Failure:
-        """This letter for its next try, to the users that it has not reached."""
+        """This delivery, to be tried again, to the users that it has not reached."""
         body = self.event.to(sorted(user_ids)).model_dump_json().encode()
         return Failure(body, self.record.shard, self.record.attempt, reason, retry_after)
 
 
-class Due(NamedTuple):
+class PendingPush(NamedTuple):
     """A push that is to be sent now."""
 
-    letter: Letter
+    delivery: Delivery
     user_id: str
     push: Push
 
@@ -55,14 +55,14 @@ class Notifier:
     def __init__(
         self,
         *,
-        users: "Users",
+        devices: "Devices",
         receipts: "Receipts",
         fcm: "Fcm",
         broker: "Broker",
         doorbell: "Doorbell",
         canaries: "Callable[[], Canaries]",
     ) -> None:
-        self._users = users
+        self._devices = devices
         self._receipts = receipts
         self._fcm = fcm
         self._broker = broker
@@ -77,16 +77,18 @@ class Notifier:
         else. Raises Unavailable if that queue cannot be reached: then all of the batch must
         come again, and a device that has a notification already will show it once.
         """
-        letters, canaries, failures, dead = _read(records)
+        deliveries, canaries, failures, dead = _read(records)
         self._record(canaries)
         try:
-            failures += self._push(letters)
+            failures += self._push(deliveries)
         except Exception as error:
             # Raising would have the batch redelivered at once and without end; by way of the
             # retry queue it comes back later, and in the end is laid aside.
-            log.exception("pushes failed", extra={"records": len(letters)})
+            log.exception("pushes failed", extra={"records": len(deliveries)})
             reason = type(error).__name__
-            failures += [letter.failed(reason, letter.event.user_ids) for letter in letters]
+            failures += [
+                delivery.failed(reason, delivery.event.user_ids) for delivery in deliveries
+            ]
         self._broker.retry(failures)
         self._broker.bury(dead)
         if failures or dead:
@@ -100,8 +102,8 @@ class Notifier:
                 # The deploy then reports it as missing.
                 log.warning("canary not recorded", extra={"code": error.code})
 
-    def _push(self, letters: list[Letter]) -> list[Failure]:
-        due = self._due(letters)
+    def _push(self, deliveries: list[Delivery]) -> list[Failure]:
+        due = self._due(deliveries)
         outcomes = self._fcm.send([each.push for each in due]) if due else []
         results = list(zip(due, outcomes, strict=True))
         states: Counter[str] = Counter(outcome.state for outcome in outcomes)
@@ -112,39 +114,41 @@ class Notifier:
                 refused = {"message_id": each.push.message_id, "reason": outcome.reason}
                 log.error("FCM refuses a push", extra=refused)
         gone = {each.push.token for each, outcome in results if outcome.state == "gone"}
-        forget(gone, self._users)
+        forget(gone, self._devices)
         return _failures((each, outcome) for each, outcome in results if outcome.state == "retry")
 
-    def _due(self, letters: list[Letter]) -> list[Due]:
-        user_ids = {user_id for letter in letters for user_id in letter.event.user_ids}
+    def _due(self, deliveries: list[Delivery]) -> list[PendingPush]:
+        user_ids = {user_id for delivery in deliveries for user_id in delivery.event.user_ids}
         if not user_ids:
             return []
-        known = self._users.push_targets(user_ids, {letter.event.sender_id for letter in letters})
+        known = self._devices.push_targets(
+            user_ids, {delivery.event.sender_id for delivery in deliveries}
+        )
         devices: dict[str, list[PushTarget]] = defaultdict(list)
         for target in known.targets:
             devices[target.user_id].append(target)
         pairs = {
-            (letter.event.chat_id, user_id)
-            for letter in letters
-            for user_id in letter.event.user_ids
+            (delivery.event.chat_id, user_id)
+            for delivery in deliveries
+            for user_id in delivery.event.user_ids
             if user_id in devices
         }
         receipts = self._receipts.of(pairs) if pairs else {}
         unread = [
-            (letter, user_id, state.answered)
-            for letter in letters
-            for user_id in letter.event.user_ids
+            (delivery, user_id, state.answered)
+            for delivery in deliveries
+            for user_id in delivery.event.user_ids
             # Users without a receipt have left the chat, and must learn nothing (G4).
-            if (state := receipts.get((letter.event.chat_id, user_id))) is not None
-            and state.receipt.read_seq < letter.event.seq
+            if (state := receipts.get((delivery.event.chat_id, user_id))) is not None
+            and state.receipt.read_seq < delivery.event.seq
         ]
         quiet = self._too_many(
-            [_knock(letter, user_id) for letter, user_id, answered in unread if not answered]
+            [_knock(delivery, user_id) for delivery, user_id, answered in unread if not answered]
         )
         return [
-            Due(letter, user_id, _push_to(device, letter.event, known.names))
-            for letter, user_id, _ in unread
-            if _knock(letter, user_id) not in quiet
+            PendingPush(delivery, user_id, _push_to(device, delivery.event, known.names))
+            for delivery, user_id, _ in unread
+            if _knock(delivery, user_id) not in quiet
             for device in devices[user_id]
         ]
 
@@ -160,11 +164,11 @@ class Notifier:
         return quiet
 
 
-def forget(tokens: Collection[str], users: "Users") -> None:
+def forget(tokens: Collection[str], devices: "Devices") -> None:
     """Drop tokens that FCM says are dead; best effort."""
     if tokens:
         try:
-            users.forget_push_tokens(tokens)
+            devices.forget_push_tokens(tokens)
             metrics.count("TokensForgotten", len(tokens))
         except AppError as error:
             # The next push finds them dead again.
@@ -173,16 +177,16 @@ def forget(tokens: Collection[str], users: "Users") -> None:
 
 def _read(
     records: list[Record],
-) -> tuple[list[Letter], list[tuple[str, Canary]], list[Failure], list[Failure]]:
-    """Letters; canaries with their queues; records to try again, as another version may read them;
-    records nobody can."""
-    letters: list[Letter] = []
+) -> tuple[list[Delivery], list[tuple[str, Canary]], list[Failure], list[Failure]]:
+    """Deliveries; canaries with their queues; records to try again, which another version of the
+    code may read; and records that no version can."""
+    deliveries: list[Delivery] = []
     canaries: list[tuple[str, Canary]] = []
     again: list[Failure] = []
     dead: list[Failure] = []
     for record in records:
         try:
-            letters.append(Letter(record, Unread.model_validate_json(record.body)))
+            deliveries.append(Delivery(record, Unread.model_validate_json(record.body)))
         except ValidationError as error:
             if canary := canary_of(record):
                 canaries.append((f"push.{record.shard}", canary))
@@ -190,11 +194,11 @@ def _read(
             hopeless = any(item["type"] == "json_invalid" for item in error.errors())
             failure = Failure(record.body, record.shard, record.attempt, type(error).__name__)
             (dead if hopeless else again).append(failure)
-    return letters, canaries, again, dead
+    return deliveries, canaries, again, dead
 
 
-def _knock(letter: Letter, user_id: str) -> Knock:
-    return Knock(user_id, letter.event.chat_id, letter.event.message_id)
+def _knock(delivery: Delivery, user_id: str) -> Knock:
+    return Knock(user_id, delivery.event.chat_id, delivery.event.message_id)
 
 
 def _push_to(device: "PushTarget", event: Unread, names: dict[str, str]) -> Push:
@@ -209,15 +213,15 @@ def _push_to(device: "PushTarget", event: Unread, names: dict[str, str]) -> Push
     )
 
 
-def _failures(put_off: Iterable[tuple[Due, Outcome]]) -> list[Failure]:
-    """One failure a letter, for those of its users whom a later try may reach."""
-    letters: dict[int, Letter] = {}
+def _failures(put_off: Iterable[tuple[PendingPush, Outcome]]) -> list[Failure]:
+    """One failure for each delivery, with those of its users that a later try may reach."""
+    deliveries: dict[int, Delivery] = {}
     failed: dict[int, dict[str, Outcome]] = defaultdict(dict)
     for due, outcome in put_off:
-        letters[id(due.letter)] = due.letter
-        failed[id(due.letter)][due.user_id] = outcome
+        deliveries[id(due.delivery)] = due.delivery
+        failed[id(due.delivery)][due.user_id] = outcome
     return [
-        letters[key].failed(
+        deliveries[key].failed(
             next(iter(by_user.values())).reason,
             by_user,
             max(outcome.retry_after for outcome in by_user.values()),

@@ -1,4 +1,4 @@
-"""Public profiles in Redis, in front of PostgreSQL: never an older one after a newer one."""
+"""A cache of public profiles in Redis. An older profile never replaces a newer one."""
 
 import secrets
 from collections.abc import Collection, Iterable

@@ -1,77 +1,38 @@
-"""The devices of users, and where pushes reach them."""
+"""Turns pushes to devices on and off, and finds the devices to push to."""
 
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from pydantic import Field
+from chalicelib.clock import NOW
+from chalicelib.identity import Identity
+from chalicelib.users.device_models import PushTargets, PushToken
 
-from chalicelib.text.sentences import said
-from chalicelib.wire import Input, Token
-
-MAX_DEVICES = 20
-
-DeviceId = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z0-9._-]{1,64}$",
-        description="What the client calls this device; the same for every token of it.",
-        examples=["pixel-9"],
-    ),
-    said(
-        "not_a_device_id", "A device's id has 1 to 64 letters, digits, dots, dashes or underscores."
-    ),
-]
-"""What a client calls its device; its own choice, the same for every token of that device."""
-
-DeviceKey = Annotated[
-    Annotated[
-        Token,
-        Field(min_length=22, max_length=128, examples=["n-0S6_WzA2MjR3uYkq9fVx"]),
-        said(
-            "not_a_device_key",
-            "A device key has 22 to 128 visible ASCII characters, without spaces.",
-        ),
-    ]
-    | None,
-    Field(
-        repr=False,
-        description="Random text that the device makes once, keeps, and sends whenever it signs "
-        "in. Failed attempts of others do not lock out a device that sends its key.",
-    ),
-]
-"""What a device makes up at random, keeps, and sends whenever it signs in. An account knows the
-keys of devices that have, and nobody's guesses elsewhere keep these out."""
+if TYPE_CHECKING:
+    from chalicelib.users.device_store import DeviceStore
+    from chalicelib.users.profiles import Users
 
 
-class PushToken(Input):
-    """A device's address at Firebase Cloud Messaging. With its `device_key`, a device that has a
-    new user ends the pushes of the one before. Without it both are pushed to, without previews."""
+class Devices:
+    """The devices of users that are pushed to."""
 
-    token: Annotated[
-        Token,
-        Field(
-            max_length=1024,
-            repr=False,
-            description="The registration token of the app's Firebase SDK.",
-            examples=["fJ3kd9sLqT2:APA91bH"],
-        ),
-    ]
-    platform: Literal["android", "ios", "web"] = Field(description="What the device is.")
-    device_key: DeviceKey = None
+    def __init__(self, *, store: "DeviceStore", users: "Users") -> None:
+        self._store = store
+        self._users = users
 
+    def set_push_token(self, identity: Identity, device_id: str, push: PushToken) -> None:
+        """Push to a device of the caller, until the session that asks ends."""
+        self._store.add_push_token(identity.user_id, identity.session_id, device_id, push, NOW)
 
-class PushTarget(NamedTuple):
-    """A device to push to. `previews`: its user lets pushes show what a message says, and no other
-    user is pushed to under this token."""
+    def drop_push_token(self, identity: Identity, device_id: str) -> None:
+        """Stop pushes to a device of the caller."""
+        self._store.drop_push_token(identity.user_id, device_id)
 
-    user_id: str
-    device_id: str
-    token: str
-    platform: str
-    previews: bool
+    def forget_push_tokens(self, tokens: Collection[str]) -> None:
+        """Forget tokens that FCM says are dead."""
+        if tokens:
+            self._store.drop_push_tokens(tokens)
 
-
-class PushTargets(NamedTuple):
-    """The devices to push to, and the display names of senders by user id."""
-
-    targets: list[PushTarget]
-    names: dict[str, str]
+    def push_targets(self, user_ids: Collection[str], sender_ids: Collection[str]) -> PushTargets:
+        """The devices to push to, and the senders' display names."""
+        targets = self._store.push_targets(user_ids, NOW)
+        return PushTargets(targets=targets, names=self._users.names(sender_ids))

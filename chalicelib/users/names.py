@@ -1,4 +1,4 @@
-"""Names that nobody may take, because they pretend to be somebody else's."""
+"""Reserved names: they look like those of the service or of its staff."""
 
 import re
 import unicodedata

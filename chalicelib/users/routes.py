@@ -5,12 +5,11 @@ from typing import Annotated
 from chalice import Blueprint
 from pydantic import Field
 
-from chalicelib.auth.models import EmailChange, PasswordProof
 from chalicelib.deps import deps
 from chalicelib.edge.rest import endpoint
-from chalicelib.errors import WRONG_PROOF, LastAdmin, UserNotFound
+from chalicelib.errors import UserNotFound
 from chalicelib.identity import Identity, Program
-from chalicelib.users.devices import DeviceId, PushToken
+from chalicelib.users.device_models import DeviceId, PushToken
 from chalicelib.users.models import (
     Profile,
     ProfileChanges,
@@ -47,43 +46,6 @@ def update_me(identity: Identity, body: ProfileChanges) -> Profile:
     return deps.users.update(identity.user_id, body)
 
 
-@endpoint(
-    bp,
-    "POST /v1/users/me/delete",
-    tag="Accounts",
-    errors=(*WRONG_PROOF, LastAdmin),
-    scope="account",
-    status=204,
-)
-def delete_me(identity: Identity, body: PasswordProof) -> None:
-    """Delete your account.
-
-    Your messages stay, as from a deleted user. This cannot be undone.
-    """
-    deps.accounts.delete(identity, body)
-
-
-@endpoint(
-    bp,
-    "POST /v1/users/me/email",
-    tag="Accounts",
-    errors=WRONG_PROOF,
-    scope="account",
-    limit="email",
-    status=204,
-)
-def change_email(identity: Identity, body: EmailChange) -> None:
-    """Ask for another e-mail address.
-
-    A link is mailed to it. It takes the place of yours when you send the token of the link to
-    `POST /v1/auth/email/verify`, within a day. Asking for the address that you have ends a
-    change that waits.
-
-    The answer is the same if another account has the address.
-    """
-    deps.email_changes.ask(identity, body)
-
-
 @endpoint(bp, "GET /v1/users/{user_id}", tag="Users", errors=(UserNotFound,), scope="users.read")
 def get_user(identity: Identity, user_id: UserId) -> PublicProfile:
     """Get a user's public profile.
@@ -113,7 +75,7 @@ def set_push_token(identity: Identity, device_id: DeviceId, body: PushToken) -> 
 
     While this session lasts.
     """
-    deps.users.set_push_token(identity, device_id, body)
+    deps.devices.set_push_token(identity, device_id, body)
 
 
 @endpoint(
@@ -124,7 +86,7 @@ def drop_push_token(identity: Identity, device_id: DeviceId) -> None:
 
     It does nothing if there are none.
     """
-    deps.users.drop_push_token(identity, device_id)
+    deps.devices.drop_push_token(identity, device_id)
 
 
 @endpoint(bp, "POST /v1/users/validate", tag="Users", scope="users.validate")

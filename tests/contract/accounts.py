@@ -4,9 +4,10 @@ import functools
 import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 import pytest
@@ -14,13 +15,27 @@ import redis
 from redis.crc import key_slot
 
 from chalicelib import schema
-from chalicelib.auth.models import Session
+from chalicelib.auth.sessions.models import Session
+from chalicelib.auth.sessions.store import SessionStore
+from chalicelib.auth.sql import OF_DEVICES, pending_email
 from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import Call, Scripts
+from chalicelib.errors import InvalidCredentials
 from chalicelib.ids import new_id
+from chalicelib.oauth.sql import OF_SESSIONS
+from chalicelib.personal_data import PersonalData
+from chalicelib.users.device_store import DeviceStore
 from chalicelib.users.models import Profile
-from chalicelib.users.store import UserStore
+from chalicelib.users.profile_store import UserStore
+from tests.unit.auth.fake_tables import (
+    FakeAccountStore,
+    FakeDeviceStore,
+    FakePersonalData,
+    FakeSessionStore,
+    FakeUserStore,
+    Tables,
+)
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123000, tzinfo=UTC)
 MONTH = timedelta(days=30)
@@ -61,12 +76,46 @@ def connecting(url: str, over: Callable[[Postgres], Made]) -> Iterator[Callable[
         postgres.close()
 
 
-@dataclass
-class Stores:
-    """Both stores over the same tables."""
+class Base(NamedTuple):
+    """What most tests of accounts need, over the same tables."""
 
     accounts: AccountStore
     users: UserStore
+    sessions: SessionStore
+    devices: DeviceStore
+    data: PersonalData
+
+
+def real(postgres: Postgres) -> Base:
+    sessions = SessionStore(postgres, OF_SESSIONS)
+    return Base(
+        AccountStore(postgres, sessions),
+        UserStore(postgres, pending_email),
+        sessions,
+        DeviceStore(postgres, OF_DEVICES),
+        PersonalData(postgres, end_sessions=sessions.revoke_all),
+    )
+
+
+def fake(tables: Tables) -> Base:
+    return Base(
+        FakeAccountStore(tables),
+        FakeUserStore(tables),
+        FakeSessionStore(tables),
+        FakeDeviceStore(tables),
+        FakePersonalData(tables),
+    )
+
+
+@dataclass
+class Stores:
+    """Stores over the same tables."""
+
+    accounts: AccountStore
+    users: UserStore
+    sessions: SessionStore
+    devices: DeviceStore
+    data: PersonalData
 
     def account(self, **changes: Any) -> tuple[Profile, Session]:
         """A new account: a user and their first session. The hash is "hash"."""
@@ -111,6 +160,12 @@ def session_of(user_id: str, **changes: Any) -> Session:
         "expires_at": NOW + MONTH,
     }
     return Session(**{**good, **changes})
+
+
+def wrong(count: Callable[[str], AbstractContextManager[None]], subject: str) -> None:
+    """Have a limit count a guess that turns out wrong."""
+    with suppress(InvalidCredentials), count(subject):
+        raise InvalidCredentials()
 
 
 class RoundTrips:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib import logins, roles, schema
+from chalicelib.admin.store import RIGHTS
 from chalicelib.drivers.postgres import Postgres
 
 _migrated: set[str] = set()
@@ -40,7 +41,7 @@ def installed() -> Iterator[None]:
     def migrate_(url: str, then: Callable[[str], None] = lambda url: None) -> None:
         owner.at_work = True
         try:
-            migrate(url, then=lambda url: roles.ensure(url, application(url)))
+            migrate(url, then=lambda url: roles.ensure(url, application(url), RIGHTS))
             then(url)
         finally:
             owner.at_work = False

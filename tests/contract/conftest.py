@@ -14,17 +14,15 @@ import pymongo
 import pytest
 import redis
 
-from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import connect as connect_redis
-from chalicelib.users.store import UserStore
 from local.servers import start_all
 from local.servers.postgres import Postgres as Server
 from tests.contract import application_role
-from tests.contract.accounts import Stores, connecting, either
+from tests.contract.accounts import Stores, connecting, either, fake, real
 from tests.contract.altered import ALTERED, altered
 from tests.contract.pooler import POOLED, pooler
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+from tests.unit.auth.fake_tables import Tables
 
 Start = Callable[[str], str]
 HERE = Path(__file__).parent
@@ -123,12 +121,12 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 
 def over(postgres: Postgres) -> Stores:
-    return Stores(AccountStore(postgres), UserStore(postgres))
+    return Stores(*real(postgres))
 
 
 def fakes() -> Stores:
     tables = Tables()
-    return Stores(FakeAccountStore(tables), FakeUserStore(tables))
+    return Stores(*fake(tables))
 
 
 @pytest.fixture(params=["fake", "postgres"])

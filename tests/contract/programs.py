@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.ids import new_id
 from chalicelib.oauth.clients.models import OAuthClient, digest
 from chalicelib.oauth.clients.store import ClientStore
 from chalicelib.oauth.consents.store import ConsentStore
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+from tests.contract.accounts import NOW, Stores, fake, real
+from tests.unit.auth.fake_tables import Tables
 from tests.unit.oauth.fakes import FakeClientStore, FakeConsentStore
 
 
@@ -38,8 +36,7 @@ class ProgramStores(Stores):
     @classmethod
     def over(cls, postgres: Postgres) -> Self:
         return cls(
-            AccountStore(postgres),
-            UserStore(postgres),
+            *real(postgres),
             ClientStore(postgres),
             ConsentStore(postgres),
         )
@@ -48,8 +45,7 @@ class ProgramStores(Stores):
     def fakes(cls) -> Self:
         tables, clients = Tables(), FakeClientStore()
         return cls(
-            FakeAccountStore(tables),
-            FakeUserStore(tables),
+            *fake(tables),
             clients,
             FakeConsentStore(tables, clients),
         )

@@ -9,16 +9,14 @@ import pytest
 
 from chalicelib.auth.recovery.store import RecoveryStore
 from chalicelib.auth.second_factor.store import SecondFactorStore
-from chalicelib.auth.store import AccountStore
 from chalicelib.clock import NOW
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.exports.models import EVERY, KEPT, LEASE
 from chalicelib.exports.store import ExportStore
 from chalicelib.ids import new_id
 from chalicelib.mail.store import MailStore
-from chalicelib.users.store import UserStore
 from chalicelib.wire import now
-from tests.contract.accounts import MONTH, Stores, migrated, profile, session_of
+from tests.contract.accounts import MONTH, Stores, migrated, profile, real, session_of
 
 ABOUT = timedelta(seconds=30)
 HOUR = timedelta(hours=1)
@@ -33,7 +31,7 @@ def postgres(postgres_url: str) -> Iterator[Postgres]:
 
 @pytest.fixture
 def stores(postgres: Postgres) -> Stores:
-    return Stores(AccountStore(postgres), UserStore(postgres))
+    return Stores(*real(postgres))
 
 
 def is_now(time: datetime | None) -> bool:
@@ -48,31 +46,31 @@ def test_a_session_begins_and_ends_by_it(stores: Stores, wrong: timedelta) -> No
     )
     stores.accounts.add(user, "hash", replace(drafted, drafted=True))
 
-    found = stores.accounts.session(drafted.id)
+    found = stores.sessions.session(drafted.id)
 
     assert found is not None
     assert all(map(is_now, (found.created_at, found.rotated_at, found.last_used_at)))
     assert found.expires_at - found.created_at == HOUR
     assert found.stands
-    assert [one.id for one in stores.accounts.sessions(user.id, now=NOW, before=None, limit=9)] == [
+    assert [one.id for one in stores.sessions.sessions(user.id, now=NOW, before=None, limit=9)] == [
         found.id
     ]
     rotated = {"current": b"2", "previous": b"1", "seed": b"s"}
-    assert stores.accounts.rotate(found, **rotated, now=NOW, lifetime=MONTH)
-    found = stores.accounts.session(found.id)
+    assert stores.sessions.rotate(found, **rotated, now=NOW, lifetime=MONTH)
+    found = stores.sessions.session(found.id)
     assert found is not None
     assert is_now(found.rotated_at)
     assert is_now(found.expires_at - MONTH)
-    assert stores.accounts.revoke(user.id, found.id, NOW)
-    ended = stores.accounts.session(found.id)
+    assert stores.sessions.revoke(user.id, found.id, NOW)
+    ended = stores.sessions.session(found.id)
     assert ended is not None
     assert is_now(ended.revoked_at)
     assert ended.revoked_lately
-    assert (user.id, found.id) in stores.accounts.revoked_within(HOUR, 10_000)
+    assert (user.id, found.id) in stores.sessions.revoked_within(HOUR, 10_000)
 
 
 def test_a_link_is_good_for_as_long_as_it_is_given(postgres: Postgres, stores: Stores) -> None:
-    recovery, (user, _) = RecoveryStore(postgres, stores.accounts), stores.account()
+    recovery, (user, _) = RecoveryStore(postgres, stores.sessions), stores.account()
     recipient = recovery.recipient(user.id)
     assert recipient is not None
 

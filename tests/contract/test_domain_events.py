@@ -15,7 +15,6 @@ from psycopg.rows import dict_row
 from chalicelib.admin.store import AdminStore
 from chalicelib.auth.google.store import GoogleStore
 from chalicelib.auth.recovery.store import RecoveryStore
-from chalicelib.auth.store import AccountStore
 from chalicelib.broker import topology
 from chalicelib.broker.cloud_events import CONTENT_TYPE
 from chalicelib.broker.publisher import Broker
@@ -29,8 +28,7 @@ from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken
 from chalicelib.ids import new_id
 from chalicelib.oauth.clients.store import ClientStore
 from chalicelib.oauth.consents.store import ConsentStore
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores, migrated, profile, session_of
+from tests.contract.accounts import NOW, Stores, migrated, profile, real, session_of
 from tests.unit.settings import settings
 
 ISSUER = settings().issuer.rstrip("/")
@@ -70,14 +68,14 @@ class World:
 def world(postgres_url: str) -> Iterator[World]:
     url = migrated(postgres_url)
     with closing(Postgres(url)) as postgres:
-        accounts = AccountStore(postgres)
+        base = real(postgres)
         world = World(
             url=url,
             postgres=postgres,
-            stores=Stores(accounts, UserStore(postgres)),
+            stores=Stores(*base),
             admin=AdminStore(postgres),
-            recovery=RecoveryStore(postgres, accounts),
-            google=GoogleStore(postgres, accounts),
+            recovery=RecoveryStore(postgres, base.sessions),
+            google=GoogleStore(postgres, base.accounts),
             outbox=Outbox(postgres),
         )
         world.forget()
@@ -163,11 +161,11 @@ class TestUsers:
         other = world.stores.login(user)
         world.written()
 
-        world.stores.accounts.erase(user.id, NOW, checked="hash")
+        world.stores.data.erase(user.id, NOW, checked="hash")
         assert world.written() == [
             *revoked(user.id, session.id, other.id), of_user("deleted", user.id, 1)
         ]  # fmt: skip
-        world.stores.accounts.erase(user.id, NOW, checked=None)
+        world.stores.data.erase(user.id, NOW, checked=None)
         assert world.written() == []
 
     def test_a_deletion_that_is_refused_publishes_nothing(self, world: World) -> None:
@@ -178,8 +176,8 @@ class TestUsers:
         world.written()
 
         with pytest.raises(LastAdmin):
-            world.stores.accounts.erase(user.id, NOW, checked="hash")
-        assert world.stores.accounts.erase(user.id, NOW, checked="another") is None
+            world.stores.data.erase(user.id, NOW, checked="hash")
+        assert world.stores.data.erase(user.id, NOW, checked="another") is None
 
         assert world.written() == []
         world.admin.take(user.id, "admin")
@@ -207,7 +205,7 @@ class TestUsers:
         def broken_off() -> None:
             with world.postgres.transaction():
                 world.admin.suspend(user.id, "spam", NOW)
-                world.stores.accounts.revoke_all(user.id, but=None, now=NOW)
+                world.stores.sessions.revoke_all(user.id, but=None, now=NOW)
                 raise Unavailable("postgres")
 
         with pytest.raises(Unavailable):
@@ -221,9 +219,9 @@ class TestSessions:
         user, session = world.stores.account()
         world.written()
 
-        assert world.stores.accounts.revoke(user.id, session.id, NOW)
+        assert world.stores.sessions.revoke(user.id, session.id, NOW)
         assert world.written() == revoked(user.id, session.id)
-        assert world.stores.accounts.revoke(user.id, session.id, NOW)
+        assert world.stores.sessions.revoke(user.id, session.id, NOW)
         assert world.written() == []
 
     def test_a_session_of_another_user_stays_and_publishes_nothing(self, world: World) -> None:
@@ -231,20 +229,20 @@ class TestSessions:
         other, _ = world.stores.account()
         world.written()
 
-        assert not world.stores.accounts.revoke(other.id, session.id, NOW)
-        assert not world.stores.accounts.revoke(user.id, new_id(), NOW)
+        assert not world.stores.sessions.revoke(other.id, session.id, NOW)
+        assert not world.stores.sessions.revoke(user.id, new_id(), NOW)
         assert world.written() == []
 
     def test_ending_all_but_one_publishes_those_that_stood(self, world: World) -> None:
         user, first = world.stores.account()
         second, third = world.stores.login(user), world.stores.login(user)
-        world.stores.accounts.revoke(user.id, second.id, NOW)
+        world.stores.sessions.revoke(user.id, second.id, NOW)
         world.written()
 
-        ended = world.stores.accounts.revoke_all(user.id, but=first.id, now=NOW)
+        ended = world.stores.sessions.revoke_all(user.id, but=first.id, now=NOW)
         assert sorted(ended) == sorted([second.id, third.id]), "also what ended lately"
         assert world.written() == revoked(user.id, third.id)
-        world.stores.accounts.revoke_all(user.id, but=first.id, now=NOW)
+        world.stores.sessions.revoke_all(user.id, but=first.id, now=NOW)
         assert world.written() == []
 
     def test_a_new_password_publishes_the_end_of_the_others(self, world: World) -> None:
@@ -285,21 +283,21 @@ class TestSessions:
         ConsentStore(world.postgres).remember(
             user.id, client_id, ["openid"], session_id=session.id, now=NOW
         )
-        assert world.stores.accounts.open_from(granted, session.id) is not None
+        assert world.stores.sessions.open_from(granted, session.id) is not None
         world.written()
 
-        assert world.stores.accounts.revoke_grants(client_id, NOW, 10) == [(user.id, granted.id)]
+        assert world.stores.sessions.revoke_grants(client_id, NOW, 10) == [(user.id, granted.id)]
         assert world.written() == revoked(user.id, granted.id, client_id=client_id)
-        assert world.stores.accounts.revoke_grants(client_id, NOW, 10) == []
+        assert world.stores.sessions.revoke_grants(client_id, NOW, 10) == []
         assert world.written() == []
 
     def test_a_session_that_expires_publishes_nothing(self, world: World) -> None:
         user, _ = world.stores.account()
         world.written()
 
-        world.stores.accounts.purge_sessions(NOW + timedelta(days=400), timedelta(0), 1000)
+        world.stores.sessions.purge_sessions(NOW + timedelta(days=400), timedelta(0), 1000)
 
-        assert world.stores.accounts.sessions(user.id, now=NOW, before=None, limit=9) == []
+        assert world.stores.sessions.sessions(user.id, now=NOW, before=None, limit=9) == []
         assert world.written() == []
 
 
@@ -358,7 +356,7 @@ class TestPublishing:
         """A channel with a queue `events.tests` that gets all events about users."""
         topology.declare(amqp_url)
         consumers = EventConsumers(settings(amqp_url=amqp_url))
-        consumers.admit("tests", [one for one in TYPES if one.startswith(("user.", "session."))])
+        consumers.register("tests", [one for one in TYPES if one.startswith(("user.", "session."))])
         with closing(pika.BlockingConnection(pika.URLParameters(amqp_url))) as connection:
             channel = connection.channel()
             channel.queue_purge("events.tests")

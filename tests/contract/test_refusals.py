@@ -11,6 +11,7 @@ from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.errors import RateLimited
 from chalicelib.limits.guesses import Throttle
 from chalicelib.limits.table import Use
+from tests.contract.accounts import wrong
 from tests.unit.auth.fakes import auth_settings
 from tests.unit.settings import rates
 
@@ -60,12 +61,12 @@ LIMITED: dict[str, Callable[[Throttle], object]] = {
     "registering": lambda throttle: throttle.registration(HERE),
     "a reset": lambda throttle: throttle.reset(HERE),
     "a mail": lambda throttle: throttle.mail("reset", "ana@example.org"),
-    "a refresh without a proof": lambda throttle: throttle.refresh_from(HERE),
+    "a refresh without a proof": lambda throttle: wrong(throttle.refresh_from, HERE),
     "a refresh": lambda throttle: throttle.refresh("s1"),
     "a guess at a program": lambda throttle: throttle.program_guess(HERE),
     "a program": lambda throttle: throttle.program("p1"),
-    "a password": lambda throttle: throttle.password("ana"),
-    "a code": lambda throttle: throttle.code("ana"),
+    "a password": lambda throttle: wrong(throttle.password, "ana"),
+    "a code": lambda throttle: wrong(throttle.code, "ana"),
     "a sign-in": lambda throttle: throttle.signed_in("ana"),
 }
 
@@ -127,10 +128,10 @@ def test_nor_one_after_too_many_that_were_right(client: redis.Redis) -> None:
 
 def test_nor_a_request_that_its_user_or_its_session_refuses(client: redis.Redis) -> None:
     revocation = Revocation(client, auth_settings(rate_limits=ONE_EACH))
-    revocation.admit("ana", "s1", Use())
+    revocation.check("ana", "s1", Use())
 
-    refused(client, lambda: revocation.admit("ana", "s1", Use()))
-    refused(client, lambda: revocation.admit("ana", "s2", Use()))
+    refused(client, lambda: revocation.check("ana", "s1", Use()))
+    refused(client, lambda: revocation.check("ana", "s2", Use()))
 
 
 def test_nor_does_anything_that_was_met_under_a_slower_limit(client: redis.Redis) -> None:

@@ -10,14 +10,18 @@ from chalice import Chalice
 from app import app as deployed
 from chalicelib.admin.service import Admin
 from chalicelib.auth.accounts import Accounts
+from chalicelib.auth.confirmation import Confirmation
+from chalicelib.auth.deletion import Deletion
 from chalicelib.auth.google.models import GoogleStart
 from chalicelib.auth.google.service import Google
 from chalicelib.auth.google.tokens import GoogleKeys, GoogleTokens
-from chalicelib.auth.models import Credentials, PasswordProof, Registration, ResetRequest
+from chalicelib.auth.models import Credentials, PasswordProof, Registration
 from chalicelib.auth.passkeys.service import Passkeys
 from chalicelib.auth.passkeys.webauthn import RelyingParty
+from chalicelib.auth.password_changes import PasswordChanges
 from chalicelib.auth.passwords import Passwords
 from chalicelib.auth.recovery.email_changes import EmailChanges
+from chalicelib.auth.recovery.models import ResetRequest
 from chalicelib.auth.recovery.service import Recovery
 from chalicelib.auth.second_factor.service import SecondFactor
 from chalicelib.auth.sessions.models import SignedIn, Tokens
@@ -29,12 +33,16 @@ from chalicelib.identity import Identity, Source
 from chalicelib.mail.models import Letter
 from chalicelib.mail.service import Mails
 from chalicelib.scopes import Role
+from chalicelib.users.devices import Devices
 from chalicelib.users.names import ReservedNames
-from chalicelib.users.service import Users
+from chalicelib.users.profiles import Users
 from tests.unit.auth.fake_tables import (
     FakeAccountStore,
     FakeAdminStore,
+    FakeDeviceStore,
+    FakePersonalData,
     FakeProfileCache,
+    FakeSessionStore,
     FakeUserStore,
     Tables,
 )
@@ -86,8 +94,12 @@ class World:
     sockets: FakeSockets
     passwords: CountingPasswords
     users: Users
+    devices: Devices
     auth: Auth
     accounts: Accounts
+    confirmation: Confirmation
+    password_changes: PasswordChanges
+    deletion: Deletion
     admin: Admin
     recovery: Recovery
     email_changes: EmailChanges
@@ -117,7 +129,7 @@ class World:
         return self.accounts.login(credentials, PHONE)
 
     def delete(self, identity: Identity, password: str = PASSWORD) -> None:
-        self.accounts.delete(identity, PasswordProof(password=password))
+        self.deletion.delete(identity, PasswordProof(password=password))
 
     def request_reset(self, email: str, client: Source = PHONE, **more: str) -> None:
         self.recovery.request_reset(ResetRequest(email=email, **more), client)
@@ -167,16 +179,25 @@ def make_world(given: Settings) -> World:
     revocation, sockets, throttle = FakeRevocation(), FakeSockets(), FakeThrottle(given)
     passwords = CountingPasswords(given)
     store, tokens = FakeAccountStore(tables), AccessTokens(given)
+    sessions, data = FakeSessionStore(tables), FakePersonalData(tables)
     names = ReservedNames(given.brands)
     users = Users(store=FakeUserStore(tables), cache=FakeProfileCache(), names=lambda: names)
+    devices = Devices(store=FakeDeviceStore(tables), users=users)
     auth = Auth(
         given,
         revocation=revocation,
         tickets=FakeTickets(),
         tokens=lambda: tokens,
-        store=lambda: store,
+        store=lambda: sessions,
         throttle=lambda: throttle,
         sockets=lambda: sockets,
+    )
+    confirmation = Confirmation(
+        store=store,
+        passwords=passwords,
+        throttle=throttle,
+        second_factor=lambda: second_factor,
+        passkeys=lambda: passkeys,
     )
     accounts = Accounts(
         store=store,
@@ -184,16 +205,25 @@ def make_world(given: Settings) -> World:
         throttle=throttle,
         auth=auth,
         users=users,
-        second_factor=lambda: second_factor,
-        forget_presence=sockets.forgotten.append,
-        passkeys=lambda: passkeys,
+        confirmation=confirmation,
         names=names,
+    )
+    password_changes = PasswordChanges(
+        store=store, passwords=passwords, confirmation=confirmation, auth=auth, users=users
+    )
+    deletion = Deletion(
+        erase=data.erase,
+        throttle=throttle,
+        confirmation=confirmation,
+        auth=auth,
+        users=users,
+        forget_presence=sockets.forgotten.append,
     )
     second_factor = SecondFactor(
         store=FakeSecondFactorStore(tables),
         throttle=throttle,
         users=users,
-        confirm=accounts.confirm,
+        confirm=confirmation.confirm,
     )
     challenges = FakeChallenges()
     party = RelyingParty(given.passkey_rp_id, given.origins_of_passkeys)
@@ -202,6 +232,7 @@ def make_world(given: Settings) -> World:
         challenges=challenges,
         relying_party=lambda: party if given.passkey_origins else None,
         accounts=accounts,
+        confirm=confirmation.confirm,
         throttle=throttle,
         users=users,
     )
@@ -214,6 +245,7 @@ def make_world(given: Settings) -> World:
         uses=FakeUses(),
         store=FakeGoogleStore(tables),
         accounts=accounts,
+        confirmation=confirmation,
         auth=auth,
         passwords=passwords,
         throttle=throttle,
@@ -223,12 +255,12 @@ def make_world(given: Settings) -> World:
     mail_store, ses = FakeMailStore(tables), FakeSes()
     wanted = FakeEmailStore(tables)
     email_changes = EmailChanges(
-        store=wanted, accounts=accounts, throttle=throttle, users=users, sockets=sockets
+        store=wanted, confirmation=confirmation, throttle=throttle, users=users, sockets=sockets
     )
     recovery = Recovery(
         given,
         store=FakeRecoveryStore(tables),
-        mails=mail_store,
+        queue=mail_store.add,
         throttle=throttle,
         passwords=lambda: passwords,
         auth=auth,
@@ -242,7 +274,7 @@ def make_world(given: Settings) -> World:
         notices=FakeNoticeStore(tables),
         ses=ses,
         throttle=throttle,
-        recovery=recovery,
+        letters=recovery.letters,
     )
     return World(
         settings=given,
@@ -253,8 +285,12 @@ def make_world(given: Settings) -> World:
         sockets=sockets,
         passwords=passwords,
         users=users,
+        devices=devices,
         auth=auth,
         accounts=accounts,
+        confirmation=confirmation,
+        password_changes=password_changes,
+        deletion=deletion,
         admin=admin,
         recovery=recovery,
         email_changes=email_changes,
@@ -289,7 +325,11 @@ def serve(world: World, monkeypatch: pytest.MonkeyPatch) -> Chalice:
         "settings",
         "auth",
         "accounts",
+        "confirmation",
+        "password_changes",
+        "deletion",
         "users",
+        "devices",
         "admin",
         "recovery",
         "email_changes",

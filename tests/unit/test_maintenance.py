@@ -63,7 +63,7 @@ class Servers:
         never = dict.fromkeys(("last_used_at", "former_secret_until", "former_secret_used_at"))
         return RegisteredClient(**made, **never, client_secret="s3cret")
 
-    def admit(self, name: str, types: list[str]) -> ConsumerAccount:
+    def register(self, name: str, types: list[str]) -> ConsumerAccount:
         self.ping()
         self.consumers.add(name)
         self.types = types

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from chalicelib.auth.fields import DeviceName, PasskeyFactor, SecondFactor
 from chalicelib.auth.models import PasswordProof
-from chalicelib.users.devices import DeviceKey
+from chalicelib.users.device_models import DeviceKey
 from chalicelib.users.models import Name, Username
 from chalicelib.wire import Input, Model, Token, Utc
 

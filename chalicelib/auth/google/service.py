@@ -10,8 +10,8 @@ from unicodedata import normalize
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.auth.google.models import GoogleCredentials, GoogleLink, GoogleProof, GoogleStart
-from chalicelib.auth.models import OURS, Terms
-from chalicelib.auth.sessions.models import SignedIn
+from chalicelib.auth.racing import repeat
+from chalicelib.auth.sessions.models import OURS, SignedIn, Terms
 from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,
@@ -22,7 +22,6 @@ from chalicelib.errors import (
     UsernameRequired,
     UsernameTaken,
 )
-from chalicelib.errors.counted import unavailable
 from chalicelib.identity import Identity, Source
 from chalicelib.ids import new_id
 from chalicelib.text.characters import cut
@@ -31,6 +30,7 @@ from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.confirmation import Confirmation
     from chalicelib.auth.google.store import GoogleStore, Linked
     from chalicelib.auth.google.tokens import GoogleAccount, GoogleTokens
     from chalicelib.auth.google.uses import IdTokenUses
@@ -56,6 +56,7 @@ class Google:
         uses: "IdTokenUses",
         store: "GoogleStore",
         accounts: "Accounts",
+        confirmation: "Confirmation",
         auth: "Auth",
         passwords: "Passwords",
         throttle: "Throttle",
@@ -66,6 +67,7 @@ class Google:
         self._uses = uses
         self._store = store
         self._accounts = accounts
+        self._confirmation = confirmation
         self._auth = auth
         self._passwords = passwords
         self._throttle = throttle
@@ -86,7 +88,8 @@ class Google:
             self._throttle.google_guess(client.address)
             raise
         self._throttle.google(account.subject)
-        for _ in range(RACERS):
+
+        def attempt() -> SignedIn | None:
             found = self._store.find(account.subject)
             if found is None and account.email is not None:
                 found = self._store.owner(account.email)
@@ -94,18 +97,19 @@ class Google:
                 signed_in = self._register(account, given, client, terms)
             else:
                 signed_in = self._enter(account, found, given, client, terms)
-            if signed_in is not None:
-                return signed_in
-            self._uses.give_back(given.id_token)
-        raise unavailable("postgres")
+            if signed_in is None:
+                self._uses.give_back(given.id_token)
+            return signed_in
+
+        return repeat(RACERS, attempt)
 
     def link(self, identity: Identity, proof: GoogleProof) -> None:
         """Link a Google account to the caller's account. The caller gets a mail about it.
 
-        Raises what `Accounts.confirm` does, IdTokenInvalid, GoogleTaken.
+        Raises what `Confirmation.confirm` does, IdTokenInvalid, GoogleTaken.
         """
         account = self._verified(proof.id_token, proof.nonce)
-        self._accounts.confirm(identity, proof)
+        self._confirmation.confirm(identity, proof)
         self._use(account, proof.id_token)
         if not self._store.link(identity.user_id, account.subject, NOW):
             raise GoogleTaken()
@@ -150,7 +154,7 @@ class Google:
         if found.suspended:
             raise AccountSuspended()
         if found.second_factor:
-            self._accounts.check_second_factor(
+            self._confirmation.check_second_factor(
                 found.user_id, code=given.second_factor, passkey=given.passkey
             )
         self._throttle.signed_in(found.user_id)

@@ -6,16 +6,17 @@ from typing import NamedTuple
 from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row, scalar_row
 
-from chalicelib.auth.models import Session
+from chalicelib.auth.sessions.models import Session
 from chalicelib.auth.store import AccountStore
 from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.mail.notices import tell
+from chalicelib.mail.enqueue import tell
+from chalicelib.users import sql as users
 from chalicelib.users.models import Profile
 
-_ACCOUNT = """
-    SELECT u.id, g.subject, u.suspended_at IS NOT NULL, f.confirmed_at IS NOT NULL
-    FROM users u LEFT JOIN google_accounts g ON g.user_id = u.id
+_ACCOUNT = f"""
+    SELECT u.id, g.subject, {users.SUSPENDED}, f.confirmed_at IS NOT NULL
+    FROM {users.ROW} LEFT JOIN google_accounts g ON g.user_id = u.id
     LEFT JOIN second_factors f ON f.user_id = u.id
 """
 
@@ -45,7 +46,7 @@ class GoogleStore:
         """The account that has verified an address."""
         with self._postgres.cursor(row_factory=args_row(Linked)) as cursor:
             return cursor.execute(
-                f"{_ACCOUNT} WHERE u.email_verified_at IS NOT NULL AND u.email = %s", [address]
+                f"{_ACCOUNT} WHERE {users.VERIFIED} AND u.email = %s", [address]
             ).fetchone()
 
     def add(self, user: Profile, password_hash: str, session: Session, subject: str) -> bool:
@@ -62,10 +63,7 @@ class GoogleStore:
                         [user.id, subject, session.opened_at],
                     )
                     if user.email_verified:
-                        cursor.execute(
-                            "UPDATE users SET email_verified_at = %s WHERE id = %s",
-                            [session.opened_at, user.id],
-                        )
+                        cursor.execute(users.SET_VERIFIED, [session.opened_at, user.id])
         except UniqueViolation:
             return False
         return True
@@ -78,9 +76,9 @@ class GoogleStore:
             linked = cursor.execute(
                 "INSERT INTO google_accounts (user_id, subject, linked_at)"
                 " SELECT c.user_id, %(subject)s, %(now)s"
-                " FROM credentials c JOIN users u ON u.id = c.user_id"
+                f" FROM credentials c JOIN {users.ROW} ON u.id = c.user_id"
                 " WHERE c.user_id = %(user_id)s AND (%(address)s::text IS NULL"
-                "  OR u.email = %(address)s AND u.email_verified_at IS NOT NULL) FOR SHARE"
+                f"  OR u.email = %(address)s AND {users.VERIFIED}) FOR SHARE"
                 " ON CONFLICT DO NOTHING",
                 {"subject": subject, "now": now, "user_id": user_id, "address": address},
             ).rowcount

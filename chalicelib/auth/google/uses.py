@@ -1,4 +1,4 @@
-"""Which ID tokens were used: each signs in once."""
+"""Remembers the ID tokens that were used: each signs in once."""
 
 import hashlib
 import time

@@ -1,4 +1,4 @@
-"""Challenges for authenticators to sign: random, good once, for one purpose and one caller."""
+"""Challenges that authenticators sign: random, used once, for one purpose and one caller."""
 
 import hashlib
 import hmac

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from chalicelib.auth.models import OURS, PasswordProof, Terms
+from chalicelib.auth.models import PasswordProof
+from chalicelib.auth.passkey_answers import PasskeyAnswer
 from chalicelib.auth.passkeys.models import (
     NewPasskey,
     Passkey,
-    PasskeyAnswer,
     PasskeyInfo,
     PasskeyList,
     PasskeyName,
@@ -17,7 +17,7 @@ from chalicelib.auth.passkeys.models import (
     PasskeySignIn,
     Unacceptable,
 )
-from chalicelib.auth.sessions.models import SignedIn
+from chalicelib.auth.sessions.models import OURS, SignedIn, Terms
 from chalicelib.clock import NOW
 from chalicelib.errors import (
     AccountSuspended,
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from chalicelib.auth.passkeys.store import PasskeyStore
     from chalicelib.auth.passkeys.webauthn import RelyingParty
     from chalicelib.limits.guesses import Throttle
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 log = logging.getLogger(__name__)
 
 
 class Passkeys:
     """`relying_party` answers None where passkeys are off; it is asked when it is needed, since it
-    loads a library."""
+    loads a library. `confirm` is that of Confirmation."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Passkeys:
         challenges: "Challenges",
         relying_party: "Callable[[], RelyingParty | None]",
         accounts: "Accounts",
+        confirm: Callable[[Identity, PasswordProof], None],
         throttle: "Throttle",
         users: "Users",
     ) -> None:
@@ -60,13 +61,14 @@ class Passkeys:
         self._challenges = challenges
         self._relying_party = relying_party
         self._accounts = accounts
+        self._confirm = confirm
         self._throttle = throttle
         self._users = users
 
     def begin(self, identity: Identity, proof: PasswordProof) -> PasskeyOptions:
         """What to make a passkey with. Raises PasskeysOff, InvalidCredentials, RateLimited."""
         party = self._party()
-        self._accounts.confirm(identity, proof)
+        self._confirm(identity, proof)
         user = self._users.me(identity.user_id)
         options = party.creation(
             self._challenges.issue("register", identity.session_id),
@@ -132,7 +134,9 @@ class Passkeys:
             raise
         if found.suspended:
             raise AccountSuspended()
-        return self._accounts.open_by_passkey(found, client, given, terms)
+        return self._accounts.open_by_passkey(
+            found.user_id, found.id, client, given.device_name, given.device_key, terms
+        )
 
     def offer(self, user_id: str) -> dict[str, Any] | None:
         """A challenge for a user's passkeys, in place of a code; None if they have none."""

@@ -7,7 +7,8 @@ from chalicelib.auth.passkeys.models import Passkey, PasskeyInfo
 from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import PasskeyKnown, TooManyPasskeys, UserNotFound
-from chalicelib.mail.notices import tell
+from chalicelib.mail.enqueue import tell
+from chalicelib.users import sql as users
 
 MAX_PASSKEYS = 20
 
@@ -60,7 +61,7 @@ class PasskeyStore:
         with self._postgres.cursor(row_factory=args_row(Passkey)) as cursor:
             return cursor.execute(
                 "SELECT p.id, p.user_id, p.credential_id, p.public_key, p.sign_count,"
-                " u.suspended_at IS NOT NULL FROM passkeys p JOIN users u ON u.id = p.user_id"
+                f" {users.SUSPENDED} FROM passkeys p JOIN {users.ROW} ON u.id = p.user_id"
                 " WHERE p.credential_id = %s",
                 [credential_id],
             ).fetchone()

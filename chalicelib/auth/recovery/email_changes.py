@@ -5,17 +5,17 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import EMAIL_CHANGED, EmailChange, EmailChanged
+from chalicelib.auth.recovery.models import EMAIL_CHANGED, EmailChange, EmailChanged
 from chalicelib.clock import NOW
 from chalicelib.errors import LinkInvalid, Unavailable
 from chalicelib.identity import Identity
 
 if TYPE_CHECKING:
-    from chalicelib.auth.accounts import Accounts
+    from chalicelib.auth.confirmation import Confirmation
     from chalicelib.auth.recovery.email_store import EmailStore
     from chalicelib.limits.guesses import Throttle
     from chalicelib.live.gateway import Gateway
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 log = logging.getLogger(__name__)
 
@@ -27,20 +27,20 @@ MARK = "change-"
 
 
 class EmailChanges:
-    """Until its mailbox has proven it, the new address is nothing but a wish: it signs nobody in,
-    gets no notice and no reset."""
+    """Until a link that was mailed to it is followed, the new address has no effect: it signs
+    nobody in, and gets no notices and no resets."""
 
     def __init__(
         self,
         *,
         store: "EmailStore",
-        accounts: "Accounts",
+        confirmation: "Confirmation",
         throttle: "Throttle",
         users: "Users",
         sockets: "Gateway",
     ) -> None:
         self._store = store
-        self._accounts = accounts
+        self._confirmation = confirmation
         self._throttle = throttle
         self._users = users
         self._sockets = sockets
@@ -50,9 +50,10 @@ class EmailChanges:
         verified. Another change that waited ends. Safe to repeat.
 
         The answer is the same if another account has the address. Raises InvalidCredentials unless
-        it is the caller's password, what `Accounts.check_second_factor` raises, and RateLimited.
+        it is the caller's password, what `Confirmation.check_second_factor`
+        raises, and RateLimited.
         """
-        self._accounts.do_with(
+        self._confirmation.do_with(
             identity,
             change,
             lambda checked: self._store.ask(

@@ -7,17 +7,14 @@ from psycopg.rows import args_row, scalar_row
 
 from chalicelib.auth.recovery.store import Recipient
 from chalicelib.clock import Time
-from chalicelib.domain_events.outbox import of_user
 from chalicelib.domain_events.written import note
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.mail.notices import tell
+from chalicelib.mail.enqueue import mail, tell
+from chalicelib.users import sql as users
 
-_CANDIDATE = """
-    SELECT u.id, u.username, c.address, false, EXISTS (
-        SELECT 1 FROM users o
-        WHERE o.email = c.address AND o.email_verified_at IS NOT NULL AND o.id <> u.id
-    ), false
-    FROM email_changes c JOIN users u ON u.id = c.user_id
+_CANDIDATE = f"""
+    SELECT u.id, u.username, c.address, false, {users.taken("c.address")}, false
+    FROM email_changes c JOIN {users.ROW} ON u.id = c.user_id
     WHERE c.user_id = %s AND c.expires_at > %s
 """
 
@@ -57,8 +54,8 @@ class EmailStore:
             )
             wanted = cursor.execute(
                 "INSERT INTO email_changes (user_id, address, asked_at, expires_at)"
-                " SELECT id, %(address)s, %(now)s, %(now)s + %(good_for)s FROM users"
-                " WHERE id = %(user_id)s AND email <> %(address)s"
+                " SELECT u.id, %(address)s, %(now)s, %(now)s + %(good_for)s"
+                f" FROM {users.ROW} WHERE u.id = %(user_id)s AND u.email <> %(address)s"
                 " ON CONFLICT (user_id) DO UPDATE SET address = EXCLUDED.address,"
                 " asked_at = EXCLUDED.asked_at, expires_at = EXCLUDED.expires_at",
                 {"user_id": user_id, "address": address, "now": now, "good_for": good_for},
@@ -69,12 +66,7 @@ class EmailStore:
                 [user_id, address],
             )
             if wanted:
-                cursor.execute(
-                    "INSERT INTO mails (kind, subject, due_at) VALUES ('change', %s, %s)"
-                    " ON CONFLICT (kind, subject) DO UPDATE"
-                    " SET due_at = EXCLUDED.due_at, tries = 0",
-                    [user_id, now],
-                )
+                mail(cursor, "change", user_id, now)
                 tell(cursor, user_id, "email_change_asked", now)
         return True
 
@@ -89,7 +81,8 @@ class EmailStore:
         good."""
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             found: bool | None = cursor.execute(
-                "SELECT l.used_at IS NOT NULL FROM mail_links l JOIN users u ON u.id = l.user_id"
+                "SELECT l.used_at IS NOT NULL"
+                f" FROM mail_links l JOIN {users.ROW} ON u.id = l.user_id"
                 " WHERE l.digest = %s AND l.user_id = %s AND l.purpose = 'change'"
                 " AND l.expires_at > %s AND (l.used_at IS NULL OR u.email = l.address)",
                 [digest, user_id, now],
@@ -103,7 +96,7 @@ class EmailStore:
         note()
         try:
             with self._postgres.transaction(), self._postgres.cursor() as cursor:
-                cursor.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", [user_id])
+                cursor.execute(users.LOCK, [user_id])
                 found = cursor.execute(
                     "DELETE FROM email_changes WHERE user_id = %(user_id)s"
                     " AND expires_at > %(now)s AND address = ("
@@ -119,13 +112,7 @@ class EmailStore:
                 cursor.execute(used, [now, digest])
                 cursor.execute(_OTHER_LINKS, [user_id, digest])
                 tell(cursor, user_id, "email_changed", now)  # to the address until now
-                cursor.execute(
-                    "WITH changed AS ("
-                    "  UPDATE users SET email = %s, email_verified_at = %s,"
-                    "  revision = revision + 1 WHERE id = %s RETURNING id, revision"
-                    f") {of_user('updated')}",
-                    [found[0], now, user_id],
-                )
+                cursor.execute(users.CHANGE_EMAIL, [found[0], now, user_id])
                 tell(cursor, user_id, "address_verified", now)
                 return True
         except UniqueViolation:

@@ -1,4 +1,4 @@
-"""What a mailbox proves: that an address is one's own, and that a forgotten password may be set."""
+"""Mailed links: they verify an address, or set a new password."""
 
 import hashlib
 import logging
@@ -8,15 +8,15 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.models import PasswordReset, ResetRequest
 from chalicelib.auth.recovery.email_changes import GOOD_FOR as GOOD_FOR_CHANGE
 from chalicelib.auth.recovery.email_changes import MARK
-from chalicelib.clock import NOW
+from chalicelib.auth.recovery.models import PasswordReset, ResetRequest
+from chalicelib.clock import NOW, Time
 from chalicelib.config import Settings
 from chalicelib.errors import LinkInvalid, RateLimited
 from chalicelib.identity import Identity, Source
 from chalicelib.mail import letters
-from chalicelib.mail.models import Due, Kind, Letter, Purpose
+from chalicelib.mail.models import Kind, Letter, Purpose, QueuedMail
 
 if TYPE_CHECKING:
     from chalicelib.auth.passwords import Passwords
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.recovery.store import Recipient, RecoveryStore
     from chalicelib.auth.sessions.service import Auth
     from chalicelib.limits.guesses import Throttle
-    from chalicelib.mail.store import MailStore
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +40,12 @@ _FORMS: dict[Purpose, tuple[str, str]] = {
     "reset": ("reset", ""),
     "change": ("verify", MARK),
 }
-"""What stands before the = of a link, and how its token begins."""
+"""Of each purpose: the text before the = of a link, and the beginning of its token."""
 
 
 FRESH = timedelta(minutes=10)
-"""How long an account gets no other link of a kind after one was mailed. The link is good
-for longer, so anybody who asks meanwhile has one that works."""
+"""For this time after a link was mailed, the account gets no other link for the same purpose. The
+link works for longer, so a user who asks again already has one that works."""
 
 
 class Recovery:
@@ -54,6 +53,7 @@ class Recovery:
 
     A link holds 256 random bits. They are made when the mail is written, and only their digest is
     kept. A newer link leaves the older ones good; while one is FRESH, there is no newer one.
+    `queue` has a mail sent: MailStore.add.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Recovery:
         settings: Settings,
         *,
         store: "RecoveryStore",
-        mails: "MailStore",
+        queue: Callable[[Kind, str, Time], None],
         throttle: "Throttle",
         passwords: "Callable[[], Passwords]",
         auth: "Auth",
@@ -71,7 +71,7 @@ class Recovery:
     ) -> None:
         self._page = (settings.web_url or settings.issuer).rstrip("/") + "/"
         self._store = store
-        self._mails = mails
+        self._queue = queue
         self._throttle = throttle
         self._passwords = passwords
         self._auth = auth
@@ -88,7 +88,7 @@ class Recovery:
     def request_verification(self, identity: Identity) -> None:
         """Have a link mailed to the caller's address, unless it is verified."""
         if not self._users.me(identity.user_id).email_verified:
-            self._mails.add("verify", identity.user_id, NOW)
+            self._queue("verify", identity.user_id, NOW)
 
     def verify(self, identity: Identity, token: str) -> None:
         """Note that the caller's address is theirs. A link to a new address makes that theirs. Safe
@@ -110,7 +110,7 @@ class Recovery:
         only by the address that the request comes from."""
         self._throttle.reset(client.address)
         subject = f"{asked.email} {asked.username}" if asked.username else asked.email
-        self._mails.add("reset", subject, NOW)
+        self._queue("reset", subject, NOW)
 
     def reset(self, reset: PasswordReset, client: Source) -> None:
         """Set a new password and end all sessions. A second factor stays what it was.
@@ -138,7 +138,7 @@ class Recovery:
         self._auth.close(found.user_id, ended, "password_changed")
         self._throttle.forgive(found.user_id, [user.username, user.email], client.address)
 
-    def letters(self, mail: Due) -> Iterator[Letter]:
+    def letters(self, mail: QueuedMail) -> Iterator[Letter]:
         """The letters of a row of the outbox; often none. The caller sends each one before it asks
         for the next: then its link counts as mailed."""
         if write := self._writers.get(mail.kind):

@@ -6,13 +6,21 @@ from typing import NamedTuple
 from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row, scalar_row
 
-from chalicelib.auth.store import AccountStore
+from chalicelib.auth.sessions.store import SessionStore
 from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres
+from chalicelib.mail.enqueue import tell
 from chalicelib.mail.models import Purpose
-from chalicelib.mail.notices import tell
+from chalicelib.users import sql as users
 
-_EXPIRING = {"mail_links": "digest", "mail_tokens": "digest", "email_changes": "user_id"}
+_PURGE = (
+    "DELETE FROM mail_links WHERE digest = ANY(ARRAY("
+    " SELECT digest FROM mail_links WHERE expires_at < %s LIMIT 10000))",
+    "DELETE FROM mail_tokens WHERE digest = ANY(ARRAY("
+    " SELECT digest FROM mail_tokens WHERE expires_at < %s LIMIT 10000))",
+    "DELETE FROM email_changes WHERE user_id = ANY(ARRAY("
+    " SELECT user_id FROM email_changes WHERE expires_at < %s LIMIT 10000))",
+)
 
 MAX_CLAIMS = 3
 """How many accounts that have claimed an address, and not verified it, get mails."""
@@ -44,23 +52,18 @@ class Reset(NamedTuple):
     used: bool
 
 
-_RECIPIENT = """
-    SELECT u.id, u.username, u.email, u.email_verified_at IS NOT NULL, EXISTS (
-        SELECT 1 FROM users o
-        WHERE o.email = u.email AND o.email_verified_at IS NOT NULL AND o.id <> u.id
-    ), NOT EXISTS (
-        SELECT 1 FROM users o
-        WHERE o.email = u.email AND o.email_verified_at IS NULL AND o.id < u.id
-    ) FROM users u
+_RECIPIENT = f"""
+    SELECT u.id, u.username, u.email, {users.VERIFIED}, {users.taken("u.email")}, {users.OLDEST}
+    FROM {users.ROW}
 """
 
 # Each half has an index of its own.
 _OWNERS = f"""
     {_RECIPIENT} WHERE (
-        (u.email = %(address)s AND u.email_verified_at IS NOT NULL)
-        OR (u.email = %(address)s AND u.email_verified_at IS NULL)
+        (u.email = %(address)s AND {users.VERIFIED_AT} IS NOT NULL)
+        OR (u.email = %(address)s AND {users.VERIFIED_AT} IS NULL)
     ) AND (%(username)s::text IS NULL OR u.username = %(username)s)
-    ORDER BY u.email_verified_at IS NULL, u.id LIMIT %(limit)s
+    ORDER BY {users.VERIFIED_AT} IS NULL, u.id LIMIT %(limit)s
 """
 
 # `sent_at` tells when the mail was taken: one that was not may never have come.
@@ -72,7 +75,7 @@ _FRESH = """
 
 # What must still be so when a link is made: the address is the user's, or the one they want.
 _OF_WHOM = {
-    "own": "SELECT FROM users WHERE id = %s AND email = %s FOR NO KEY UPDATE",
+    "own": f"SELECT FROM {users.ROW} WHERE u.id = %s AND u.email = %s FOR NO KEY UPDATE",
     "change": "SELECT FROM email_changes WHERE user_id = %s AND address = %s FOR NO KEY UPDATE",
 }
 
@@ -80,9 +83,9 @@ _OF_WHOM = {
 class RecoveryStore:
     """Raises Unavailable from every method when PostgreSQL does not answer."""
 
-    def __init__(self, postgres: Postgres, accounts: AccountStore) -> None:
+    def __init__(self, postgres: Postgres, sessions: SessionStore) -> None:
         self._postgres = postgres
-        self._accounts = accounts
+        self._sessions = sessions
 
     def recipient(self, user_id: str) -> Recipient | None:
         """A user, unless deleted."""
@@ -151,9 +154,8 @@ class RecoveryStore:
                     "WITH proof AS ("
                     "  DELETE FROM mail_links WHERE user_id = %(user_id)s"
                     "  AND purpose = 'verify' AND digest = %(digest)s"
-                    "  AND expires_at > %(now)s RETURNING address"
-                    ") UPDATE users SET email_verified_at = %(now)s FROM proof"
-                    " WHERE id = %(user_id)s AND email = proof.address",
+                    "  AND expires_at > %(now)s RETURNING user_id, address"
+                    f") {users.VERIFY}",
                     values,
                 ).rowcount
                 if verified:
@@ -181,7 +183,7 @@ class RecoveryStore:
         passkeys, the Google account and a change of the address that waits, know the address for
         the user's, and tell them. A second factor stays, unless the address was not known for
         theirs before.
-        Answers as `AccountStore.revoke_all`; None, and nothing is changed, if it is used up, or
+        Answers as `SessionStore.revoke_all`; None, and nothing is changed, if it is used up, or
         the address became another account's."""
         try:
             with self._postgres.transaction():
@@ -191,12 +193,8 @@ class RecoveryStore:
                         "  UPDATE mail_links SET used_at = %(now)s WHERE digest = %(digest)s"
                         "  AND purpose = 'reset' AND expires_at > %(now)s AND used_at IS NULL"
                         "  RETURNING user_id, address"
-                        "), proven AS ("
-                        "  UPDATE users"
-                        "  SET email_verified_at = COALESCE(users.email_verified_at, %(now)s)"
-                        "  FROM proof WHERE users.id = proof.user_id"
-                        "  AND users.email = proof.address RETURNING users.id"
-                        ") UPDATE credentials SET password_hash = %(hash)s, changed_at = %(now)s"
+                        f"), proven AS ({users.VERIFY})"
+                        " UPDATE credentials SET password_hash = %(hash)s, changed_at = %(now)s"
                         " FROM proven WHERE credentials.user_id = proven.id"
                         " RETURNING credentials.user_id",
                         {"digest": digest, "hash": password_hash, "now": now},
@@ -215,14 +213,15 @@ class RecoveryStore:
                     # A second factor from before the address was proven keeps its owner out.
                     cursor.execute(
                         "WITH newly AS ("
-                        "  SELECT id FROM users WHERE id = %s AND email_verified_at = %s"
+                        f" SELECT u.id FROM {users.ROW}"
+                        f" WHERE u.id = %s AND {users.VERIFIED_AT} = %s"
                         "), codes AS ("
                         "  DELETE FROM recovery_codes c USING newly WHERE c.user_id = newly.id"
                         ") DELETE FROM second_factors f USING newly WHERE f.user_id = newly.id",
                         [user_id, now],
                     )
                     tell(cursor, user_id, "password_reset", now)
-                return self._accounts.revoke_all(user_id, but=None, now=now)
+                return self._sessions.revoke_all(user_id, but=None, now=now)
         except UniqueViolation:
             return None
 
@@ -230,11 +229,4 @@ class RecoveryStore:
         """Delete links and changes of addresses that have expired, a bounded number; answers how
         many."""
         with self._postgres.cursor() as cursor:
-            return sum(
-                cursor.execute(
-                    f"DELETE FROM {table} WHERE {key} = ANY(ARRAY("
-                    f"  SELECT {key} FROM {table} WHERE expires_at < %s LIMIT 10000))".encode(),
-                    [now],
-                ).rowcount
-                for table, key in _EXPIRING.items()
-            )
+            return sum(cursor.execute(statement, [now]).rowcount for statement in _PURGE)

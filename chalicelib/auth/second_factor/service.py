@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pyotp
 
-from chalicelib.auth.models import (
-    PasswordProof,
+from chalicelib.auth.models import PasswordProof
+from chalicelib.auth.second_factor.models import (
     RecoveryCodeList,
     SecondFactorCode,
     SecondFactorSetup,
@@ -29,7 +29,7 @@ from chalicelib.text.sentences import problem
 if TYPE_CHECKING:
     from chalicelib.auth.second_factor.store import Factor, SecondFactorStore
     from chalicelib.limits.guesses import Throttle
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 ISSUER = "Parley"
 CODES = 10
@@ -38,7 +38,7 @@ DRIFT = 1
 
 
 class SecondFactor:
-    """`confirm` is that of Accounts: it asks for the second factor, too, where one is on."""
+    """`confirm` is that of Confirmation: it asks for the second factor, too, where one is on."""
 
     def __init__(
         self,
@@ -84,13 +84,16 @@ class SecondFactor:
         Raises ValidationFailed for a wrong code, SecondFactorOn, SecondFactorOff where none was
         set up, RateLimited.
         """
-        self._throttle.code(identity.user_id)
-        factor = self._store.factor(identity.user_id)
+        with self._throttle.code(identity.user_id):
+            return self._confirm_proposed(identity.user_id, given.code)
+
+    def _confirm_proposed(self, user_id: str, code: str) -> RecoveryCodeList:
+        factor = self._store.factor(user_id)
         if factor is None:
             raise SecondFactorOff()
         if factor.confirmed:
             raise SecondFactorOn()
-        step = _step(factor, given.code)
+        step = _step(factor, code)
         if step is None:
             raise ValidationFailed(
                 [
@@ -102,15 +105,14 @@ class SecondFactor:
                 ]
             )
         codes = _codes()
-        digests = [_digest(code) for code in codes]
-        if not self._store.confirm(identity.user_id, factor.secret, step, digests, NOW):
+        digests = [_digest(one) for one in codes]
+        if not self._store.confirm(user_id, factor.secret, step, digests, NOW):
             raise SecondFactorOn()  # another request was faster
-        self._throttle.code_right(identity.user_id)
         return RecoveryCodeList(recovery_codes=codes)
 
     def renew_codes(self, identity: Identity, proof: PasswordProof) -> RecoveryCodeList:
         """New recovery codes, shown only here; the old ones are void. Raises SecondFactorOff, and
-        what `Accounts.confirm` does."""
+        what `Confirmation.confirm` does."""
         self._confirm(identity, proof)
         codes = _codes()
         digests = [_digest(code) for code in codes]
@@ -119,17 +121,16 @@ class SecondFactor:
         return RecoveryCodeList(recovery_codes=codes)
 
     def disable(self, identity: Identity, proof: PasswordProof) -> None:
-        """Turn the second factor off. Safe to repeat. Raises what `Accounts.confirm` does."""
+        """Turn the second factor off. Safe to repeat. Raises what `Confirmation.confirm` does."""
         self._confirm(identity, proof)
         self._store.remove(identity.user_id, NOW)
 
     def check(self, user_id: str, code: str) -> None:
         """Use a code up, of the authenticator or for recovery; each is good once. Raises
         SecondFactorInvalid, RateLimited."""
-        self._throttle.code(user_id)
-        if not self._use(user_id, code):
-            raise SecondFactorInvalid()
-        self._throttle.code_right(user_id)
+        with self._throttle.code(user_id):
+            if not self._use(user_id, code):
+                raise SecondFactorInvalid()
 
     def _use(self, user_id: str, code: str) -> bool:
         if not _is_totp(code):

@@ -7,7 +7,7 @@ from psycopg.rows import args_row, scalar_row
 
 from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.mail.notices import tell
+from chalicelib.mail.enqueue import tell
 
 if TYPE_CHECKING:
     from psycopg import Cursor

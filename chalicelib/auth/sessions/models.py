@@ -1,11 +1,90 @@
-"""Sessions as their users see them, their tokens, and the keys that these are signed with."""
+"""Sessions: what is kept of them, what their users see, their tokens, and the public keys."""
 
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from chalicelib.clock import NOW, Time
+from chalicelib.live.events import declare
+from chalicelib.scopes import scopes_of
 from chalicelib.users.models import Profile
 from chalicelib.wire import CURSOR, Id, Input, Model, OurId, Page, PageSize, Utc
+
+LATELY = timedelta(hours=3)
+"""No socket lives longer: what a session revoked before this has left open is closed by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a session is opened for, if not for our own clients and all that its user may do.
+    `auth_time`: when the user signed in on the page where they allowed it."""
+
+    session_id: str | None = None
+    client_id: str | None = None
+    scope: str | None = None
+    seconds: int | None = None
+    auth_time: datetime | None = None
+
+
+OURS = Terms()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A signed-in device, with its refresh tokens: digests of the one issued last and of the one
+    that was traded for it, the seed the last was derived with, and when that was. The roles are
+    those of its user. `client_id`: the program of others that it was granted to, with `scope`, by a
+    user who had signed in at `auth_time`; that is not known of old ones.
+
+    `read_at`: when PostgreSQL read it. `drafted`: it is not stored yet. Then its times become those
+    of PostgreSQL's clock; only how far they are apart counts."""
+
+    id: str
+    user_id: str
+    current: bytes = field(repr=False)
+    previous: bytes | None = field(default=None, repr=False)
+    seed: bytes | None = field(default=None, repr=False)
+    rotated_at: datetime
+    device_name: str | None
+    user_agent: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+    roles: frozenset[str] = frozenset()
+    client_id: str | None = None
+    scope: str | None = None
+    auth_time: datetime | None = None
+    read_at: datetime | None = field(default=None, compare=False)
+    drafted: bool = field(default=False, compare=False)
+
+    @property
+    def opened_at(self) -> Time:
+        """When it begins."""
+        return NOW if self.drafted else self.created_at
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What it may do now: what its user agreed to, and may still do themselves."""
+        return scopes_of(self.roles, self.scope)
+
+    @property
+    def stands(self) -> bool:
+        """Whether it did when it was read."""
+        return self.stood(self.read_at or self.created_at)
+
+    def stood(self, at: datetime) -> bool:
+        return self.revoked_at is None and at < self.expires_at
+
+    @property
+    def revoked_lately(self) -> bool:
+        """Whether it may have left a socket open, if closing it was cut short."""
+        if self.revoked_at is None or self.read_at is None:
+            return False
+        return self.read_at < self.revoked_at + LATELY
+
 
 SessionId = Annotated[OurId, Field(description="Names the session in the list of sessions.")]
 ShownDevice = Annotated[
@@ -51,6 +130,21 @@ class SignedIn(Tokens):
     user: Profile = Field(description="Who signed in.")
 
 
+class RefreshRequest(Input):
+    """Trades a refresh token for fresh tokens."""
+
+    refresh_token: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=256,
+            repr=False,
+            description="The newest one of the session.",
+            examples=["bTsvN0h1eX…"],
+        ),
+    ]
+
+
 class SessionInfo(Model):
     """A signed-in device, or a program of others, as its user sees it."""
 
@@ -78,6 +172,20 @@ class SessionPage(Page[SessionInfo, OurId]):
     """Sessions, newest first."""
 
     items: list[SessionInfo] = Field(description="The sessions of this page.")
+
+
+class NewSession(Model):
+    """Somebody signed in to your account, on another device."""
+
+    session_id: SessionId
+    device_name: ShownDevice
+    user_agent: UserAgent
+    created_at: Utc = Field(description="When they signed in.")
+
+
+SIGNED_IN = declare(
+    "account.signed_in", NewSession, scope="account", first_party=True, tag="Account"
+)
 
 
 class SocketTicket(Model):

@@ -1,7 +1,7 @@
-"""Which sessions stand: Redis's copy of what PostgreSQL knows, checked with the rate limits.
+"""Which sessions stand: a copy in Redis of what PostgreSQL knows, checked with the rate limits.
 
-A session's key is "1" (stands) or "0" (revoked); without a key nothing is known, and PostgreSQL
-must be asked. So losing what Redis holds never lets a revoked session in.
+A session's key is "1" (stands) or "0" (revoked); without a key, PostgreSQL must be
+asked. So a Redis that lost its data never lets a revoked session in.
 """
 
 from collections.abc import Collection
@@ -22,12 +22,12 @@ for i = 1, #KEYS do redis.call('SET', KEYS[i], '0', 'EX', ARGV[1]) end
 return #KEYS
 """
 
-# A rebuild must never overwrite a revocation that it raced with, however late it comes: a
-# tombstone outlives, besides every access token issued before it, the slowest request.
+# A request that read PostgreSQL before the revocation may write "1" late. So a tombstone lives
+# longer than every access token that was issued before it, and than the slowest request.
 _SLOWEST_REQUEST = 60
 
 
-class Admission(NamedTuple):
+class Checked(NamedTuple):
     """Whether a session stands (None: unknown), and what is left of its buckets."""
 
     stands: bool | None
@@ -42,16 +42,16 @@ class Revocation:
         self._settings = settings
         self._scripts = Scripts(client)
 
-    def admit(
+    def check(
         self, user_id: str, session_id: str, use: Use, client_id: str | None = None
-    ) -> Admission:
+    ) -> Checked:
         """Whether the session stands. Takes a token of each bucket of what it is about to do: one
         round trip. `client_id`: of a program that the user let in. Raises RateLimited."""
         own = of_caller(self._settings.limits, use, user_id, session_id, client_id)
         state, *answer = self._scripts.run(admitting(user_id, session_id, own))
         if state == "0":
-            return Admission(False, [])
-        return Admission(_STATES[state], judge([(own, answer)]))
+            return Checked(False, [])
+        return Checked(_STATES[state], judge([(own, answer)]))
 
     def stands(self, user_id: str, session_id: str) -> bool | None:
         """Whether the session stands; None: unknown."""

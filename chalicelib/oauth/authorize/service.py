@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.oauth.consents.store import ConsentStore
     from chalicelib.oauth.signing_in.service import SigningIn
     from chalicelib.oauth.signing_in.visitors import Visitors
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 _OTHER_ACCOUNT = "The application asked for another account. Sign in to that one, or cancel."
 

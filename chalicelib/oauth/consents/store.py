@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from psycopg.rows import args_row, scalar_row
 
+from chalicelib.auth import sql as auth
 from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres
 
@@ -18,12 +19,11 @@ that is older than the table of consents."""
 
 # FOR SHARE: a transaction that ends the session at the same time waits, and then deletes this
 # consent as well.
-_REMEMBER = """
+_REMEMBER = f"""
 WITH agreed AS (
     INSERT INTO oauth_consents AS old (user_id, client_id, scopes, agreed_at)
-    SELECT o.user_id, %(client_id)s, %(scopes)s, %(now)s FROM sessions o
-    WHERE o.id = %(session_id)s AND o.user_id = %(user_id)s
-    AND o.revoked_at IS NULL AND o.expires_at > %(now)s FOR SHARE
+    SELECT s.user_id, %(client_id)s, %(scopes)s, %(now)s FROM {auth.SESSION}
+    WHERE s.id = %(session_id)s AND s.user_id = %(user_id)s AND {auth.STANDS} FOR SHARE
     ON CONFLICT (user_id, client_id) DO UPDATE SET agreed_at = EXCLUDED.agreed_at,
         scopes = ARRAY(SELECT DISTINCT unnest(old.scopes || EXCLUDED.scopes) ORDER BY 1)
     RETURNING user_id
@@ -36,15 +36,14 @@ WHERE c.user_id = a.user_id AND c.client_id IN (
 )
 """
 
-_PROGRAMS = """
+_PROGRAMS = f"""
 SELECT k.id, k.name, array_agg(DISTINCT g.scope ORDER BY g.scope), max(g.at)
 FROM (
     SELECT client_id, unnest(scopes) AS scope, agreed_at AS at FROM oauth_consents
     WHERE user_id = %(user_id)s
     UNION ALL
-    SELECT client_id, unnest(string_to_array(scope, ' ')), created_at FROM sessions
-    WHERE user_id = %(user_id)s AND client_id IS NOT NULL
-    AND revoked_at IS NULL AND expires_at > %(now)s
+    SELECT s.client_id, unnest(string_to_array(s.scope, ' ')), s.created_at FROM {auth.SESSION}
+    WHERE s.user_id = %(user_id)s AND s.client_id IS NOT NULL AND {auth.STANDS}
 ) g JOIN oauth_clients k ON k.id = g.client_id
 WHERE k.deleted_at IS NULL GROUP BY k.id, k.name ORDER BY k.name, k.id LIMIT %(limit)s
 """

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from chalicelib.auth.google.models import GoogleCredentials
-from chalicelib.auth.models import Credentials, Registration, ResetRequest, Terms
-from chalicelib.auth.passkeys.models import PasskeyAnswer, PasskeySignIn
-from chalicelib.auth.sessions.models import SignedIn
+from chalicelib.auth.models import Credentials, Registration
+from chalicelib.auth.passkey_answers import PasskeyAnswer
+from chalicelib.auth.passkeys.models import PasskeySignIn
+from chalicelib.auth.recovery.models import ResetRequest
+from chalicelib.auth.sessions.models import SignedIn, Terms
 from chalicelib.config import Settings
 from chalicelib.errors import (
     AccountSuspended,

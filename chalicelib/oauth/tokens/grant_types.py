@@ -11,7 +11,7 @@ from authlib.oauth2.rfc6749.grants import (
     RefreshTokenGrant,
 )
 
-from chalicelib.auth.models import Terms
+from chalicelib.auth.sessions.models import Terms
 from chalicelib.errors import Unauthorized
 from chalicelib.identity import Identity
 from chalicelib.ids import new_id
@@ -28,7 +28,7 @@ from chalicelib.oauth.tokens.pkce import challenge_of
 from chalicelib.oauth.tokens.protocol import Server
 
 if TYPE_CHECKING:
-    from chalicelib.auth.models import Session
+    from chalicelib.auth.sessions.models import Session
     from chalicelib.oauth.clients.models import OAuthClient
 
 

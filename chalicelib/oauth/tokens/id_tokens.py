@@ -11,7 +11,7 @@ from chalicelib.users.models import Profile
 
 if TYPE_CHECKING:
     from chalicelib.auth.sessions.tokens import AccessTokens
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 
 def claims_of(user: Profile, scopes: Collection[str]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Programs:
             self._auth.admit(authorization, Use())
             raise ScopeMissing(message="Only a program may do this, in its own name.")
         client_id = claims["sub"]
-        quotas = self._revocation.admit(client_id, "", use).quotas
+        quotas = self._revocation.check(client_id, "", use).quotas
         client = self._clients.get(client_id)
         if client is None or self._codes.is_void(claims["jti"]):
             raise Unauthorized()

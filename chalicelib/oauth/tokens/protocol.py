@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from chalicelib.auth.sessions.tokens import AccessTokens
     from chalicelib.limits.guesses import Throttle
     from chalicelib.oauth.tokens.codes import Codes
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 
 def refuse_other_targets(given: Mapping[str, str], issuer: str) -> None:

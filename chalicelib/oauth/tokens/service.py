@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from chalicelib.limits.guesses import Throttle
     from chalicelib.oauth.clients.store import ClientStore
     from chalicelib.oauth.tokens.codes import Codes
-    from chalicelib.users.service import Users
+    from chalicelib.users.profiles import Users
 
 NOTED_EVERY = timedelta(hours=1)
 """A busy program costs one write an hour."""

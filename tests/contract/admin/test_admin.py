@@ -13,10 +13,9 @@ import pytest
 from chalicelib.admin.models import AccountQuery, AuditQuery, Parties, Standing
 from chalicelib.admin.service import Admin
 from chalicelib.admin.store import AdminStore
-from chalicelib.auth.models import Session
+from chalicelib.auth.sessions.models import Session
 from chalicelib.auth.sessions.service import Auth
 from chalicelib.auth.sessions.tokens import AccessTokens
-from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import AppError, Forbidden, LastAdmin
 from chalicelib.identity import Identity, Source
@@ -24,20 +23,19 @@ from chalicelib.ids import new_id
 from chalicelib.scopes import SCOPES, Role
 from chalicelib.users.models import Profile
 from chalicelib.users.names import ReservedNames
-from chalicelib.users.service import Users
-from chalicelib.users.store import UserStore
+from chalicelib.users.profiles import Users
 from tests.contract.accounts import (
     MONTH,
     NOW,
     Stores,
+    fake,
+    real,
     session_of,
     wait_until_blocked,
 )
 from tests.unit.auth.fake_tables import (
-    FakeAccountStore,
     FakeAdminStore,
     FakeProfileCache,
-    FakeUserStore,
     Tables,
 )
 from tests.unit.auth.fakes import (
@@ -81,7 +79,7 @@ class Staffed(Stores):
             revocation=FakeRevocation(),
             tickets=FakeTickets(),
             tokens=lambda: tokens,
-            store=lambda: self.accounts,
+            store=lambda: self.sessions,
             throttle=lambda: throttle,
             sockets=FakeSockets,
         )
@@ -90,12 +88,12 @@ class Staffed(Stores):
 
 
 def over(postgres: Postgres) -> Staffed:
-    return Staffed(AccountStore(postgres), UserStore(postgres), AdminStore(postgres))
+    return Staffed(*real(postgres), AdminStore(postgres))
 
 
 def fakes() -> Staffed:
     tables = Tables()
-    return Staffed(FakeAccountStore(tables), FakeUserStore(tables), FakeAdminStore(tables))
+    return Staffed(*fake(tables), FakeAdminStore(tables))
 
 
 class TestAct:
@@ -112,7 +110,7 @@ class TestAct:
 
     def test_does_not_find_operators_strangers_and_the_deleted(self, stores: Staffed) -> None:
         ana = stores.holder()
-        stores.accounts.erase(ana.id, NOW, checked="hash")
+        stores.data.erase(ana.id, NOW, checked="hash")
 
         with stores.admin.act(None, new_id()) as parties:
             assert parties == Parties(None, None)
@@ -123,19 +121,19 @@ class TestAct:
 class TestRoles:
     def test_are_granted_and_taken(self, stores: Staffed) -> None:
         ana = stores.holder("moderator", "admin", "admin")
-        assert stores.accounts.roles(ana.id) == {"admin", "moderator"}
+        assert stores.sessions.roles(ana.id) == {"admin", "moderator"}
 
         with stores.admin.act(None, ana.id):
             for _ in range(2):
                 stores.admin.take(ana.id, "admin")
 
-        assert stores.accounts.roles(ana.id) == {"moderator"}
+        assert stores.sessions.roles(ana.id) == {"moderator"}
 
     def test_come_with_the_session(self, stores: Staffed) -> None:
         user, session = stores.account()
         stores.grant(user, "admin")
 
-        found = stores.accounts.session(session.id)
+        found = stores.sessions.session(session.id)
 
         assert found is not None
         assert found.roles == {"admin"}
@@ -144,9 +142,9 @@ class TestRoles:
         admin, _ = stores.holder("admin"), stores.holder("admin")
         stores.suspend(admin)
 
-        assert stores.accounts.erase(admin.id, NOW, checked="hash") is not None
+        assert stores.data.erase(admin.id, NOW, checked="hash") is not None
 
-        assert stores.accounts.roles(admin.id) == frozenset()
+        assert stores.sessions.roles(admin.id) == frozenset()
 
 
 class TestSuspend:
@@ -170,7 +168,7 @@ class TestSuspend:
         session = session_of(ana.id)
 
         assert stores.accounts.open_session(session, "hash", known=False) is None
-        assert stores.accounts.session(session.id) is None
+        assert stores.sessions.session(session.id) is None
         with stores.admin.act(None, ana.id):
             stores.admin.restore(ana.id)
         assert stores.accounts.open_session(session, "hash", known=False) == []
@@ -207,7 +205,7 @@ class TestAccounts:
         user, session = stores.account()
         stores.login(user)
         stores.login(user, expires_at=NOW)
-        stores.accounts.revoke(user.id, session.id, NOW)
+        stores.sessions.revoke(user.id, session.id, NOW)
 
         seen = stores.admin.account(user.id, NOW)
 
@@ -216,7 +214,7 @@ class TestAccounts:
 
     def test_that_were_deleted_are_not_found(self, stores: Staffed) -> None:
         ana = stores.holder()
-        stores.accounts.erase(ana.id, NOW, checked="hash")
+        stores.data.erase(ana.id, NOW, checked="hash")
 
         assert stores.admin.account(ana.id, NOW) is None
         assert self.names(stores, username=ana.username) == []
@@ -308,8 +306,8 @@ class TestRaces:
 
             assert sorted(map(str, outcomes)) == sorted(map(str, [None, Forbidden]))
             winner = outcomes.index(None)
-            assert pair[0].accounts.roles(admins[winner].id) == {"admin"}
-            assert pair[0].accounts.roles(admins[1 - winner].id) == frozenset()
+            assert pair[0].sessions.roles(admins[winner].id) == {"admin"}
+            assert pair[0].sessions.roles(admins[1 - winner].id) == frozenset()
 
     def test_the_last_two_admins_delete_their_accounts_and_one_of_them_stays(
         self, connect: Callable[[], Staffed], postgres_url: str
@@ -323,7 +321,7 @@ class TestRaces:
         def delete(n: int) -> type[Exception] | None:
             barrier.wait()
             try:
-                pair[n].accounts.erase(admins[n].id, NOW, checked="hash")
+                pair[n].data.erase(admins[n].id, NOW, checked="hash")
             except AppError as error:
                 return type(error)
             return None
@@ -334,7 +332,7 @@ class TestRaces:
         assert sorted(map(str, outcomes)) == sorted(map(str, [None, LastAdmin]))
         stays = admins[outcomes.index(LastAdmin)]
         assert pair[0].accounts.password_hash(stays.id) == "hash"
-        assert pair[0].accounts.roles(stays.id) == {"admin"}
+        assert pair[0].sessions.roles(stays.id) == {"admin"}
 
     @pytest.mark.parametrize("act", ["suspend", "take"])
     def test_g5_a_sign_in_that_ran_meanwhile_is_ended(
@@ -353,7 +351,7 @@ class TestRaces:
                 wait_until_blocked(watch, "users")
             done.result(10)
 
-        found = ours.accounts.session(late.id)
+        found = ours.sessions.session(late.id)
         assert found is not None
         assert found.revoked_at is not None
 
@@ -368,7 +366,7 @@ class TestRaces:
 
         def sign_in() -> tuple[list[str] | None, frozenset[str]]:
             opened = theirs.accounts.open_session(late, "hash", known=False)
-            return opened, theirs.accounts.roles(mod.id)
+            return opened, theirs.sessions.roles(mod.id)
 
         with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
             watch.autocommit = True
@@ -380,7 +378,7 @@ class TestRaces:
 
         if act == "suspend":
             assert opened is None
-            assert ours.accounts.session(late.id) is None
+            assert ours.sessions.session(late.id) is None
         else:
             assert opened == []
             assert roles == frozenset()
@@ -401,7 +399,7 @@ class TestRaces:
                 wait_until_blocked(watch, "sessions")
             done.result(10)
 
-        found = ours.accounts.session(session.id)
+        found = ours.sessions.session(session.id)
         assert found is not None
         assert found.revoked_at is not None
 
@@ -429,7 +427,7 @@ class TestRaces:
             stores.service().take(identity, DESK, whom.id, "moderator")
 
     def rotate(self, stores: Staffed, session: Session) -> bool:
-        return stores.accounts.rotate(
+        return stores.sessions.rotate(
             session,
             current=b"2",
             previous=session.current,

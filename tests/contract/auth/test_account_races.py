@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from chalicelib.auth.models import Session
+from chalicelib.auth.sessions.models import Session
 from chalicelib.errors import AppError, UsernameTaken
 from tests.contract.accounts import (
     MONTH,
@@ -47,10 +47,10 @@ class TestRaces:
 
         def rotate(n: int) -> bool:
             stores = connect()
-            found = stores.accounts.session(session.id)
+            found = stores.sessions.session(session.id)
             assert found is not None
             barrier.wait()
-            return stores.accounts.rotate(
+            return stores.sessions.rotate(
                 found,
                 current=bytes([n]),
                 previous=b"",
@@ -63,7 +63,7 @@ class TestRaces:
         with ThreadPoolExecutor(6) as pool:
             results = list(pool.map(rotate, range(6)))
 
-        found = connect().accounts.session(session.id)
+        found = connect().sessions.session(session.id)
         assert found is not None
         assert results.count(True) == 1
         assert found.current == bytes([results.index(True)])
@@ -79,7 +79,7 @@ class TestRaces:
 
         def finish() -> list[str]:
             if end == "erase":
-                ended = theirs.accounts.erase(user.id, NOW, checked="hash")
+                ended = theirs.data.erase(user.id, NOW, checked="hash")
             else:
                 ended = theirs.accounts.change_password(
                     user.id, "hash 2", checked="hash", but=first.id, now=NOW
@@ -113,7 +113,7 @@ class TestRaces:
 
         def steal() -> list[str] | None:
             if end == "erase":
-                return thief.accounts.erase(user.id, NOW, checked="hash")
+                return thief.data.erase(user.id, NOW, checked="hash")
             return change(thief, "the thief's", stolen)
 
         with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
@@ -126,5 +126,5 @@ class TestRaces:
 
         assert owner.accounts.password_hash(user.id) == "the owner's"
         assert owner.users.profile(user.id) == user
-        standing = owner.accounts.sessions(user.id, now=NOW, before=None, limit=9)
+        standing = owner.sessions.sessions(user.id, now=NOW, before=None, limit=9)
         assert [one.id for one in standing] == [mine.id]

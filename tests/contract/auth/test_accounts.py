@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.auth.store import AccountStore, Credential
+from chalicelib.auth.store import Credential
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import Unavailable, UsernameTaken
 from chalicelib.ids import new_id
-from chalicelib.users.devices import PushToken
+from chalicelib.users.device_models import PushToken
 from chalicelib.users.models import PublicProfile
-from tests.contract.accounts import NOW, Stores, profile, session_of
+from tests.contract.accounts import NOW, Stores, profile, real, session_of
 
 
 class TestAdd:
@@ -19,7 +19,7 @@ class TestAdd:
         user, session = stores.account(display_name="Änä")
 
         assert stores.users.profile(user.id) == user
-        assert stores.accounts.session(session.id) == session
+        assert stores.sessions.session(session.id) == session
         assert stores.accounts.password_hash(user.id) == "hash"
 
     def test_usernames_are_unique(self, stores: Stores) -> None:
@@ -42,7 +42,7 @@ class TestAdd:
             stores.accounts.add(user, "hash", session)
 
         assert stores.users.profile(user.id) is None
-        assert stores.accounts.session(session.id) is None
+        assert stores.sessions.session(session.id) is None
         assert stores.accounts.password_hash(user.id) is None
 
 
@@ -81,7 +81,7 @@ class TestChangePassword:
         assert ended == [other.id]
         assert stores.accounts.password_hash(user.id) == "hash 2"
         assert [
-            one.id for one in stores.accounts.sessions(user.id, now=NOW, before=None, limit=9)
+            one.id for one in stores.sessions.sessions(user.id, now=NOW, before=None, limit=9)
         ] == [session.id]
 
     def test_needs_the_password_that_was_checked(self, stores: Stores) -> None:
@@ -95,7 +95,7 @@ class TestChangePassword:
             is None
         )
         assert stores.accounts.password_hash(user.id) == "hash"
-        found = stores.accounts.session(other.id)
+        found = stores.sessions.session(other.id)
         assert found is not None
         assert found.revoked_at is None
 
@@ -105,9 +105,9 @@ class TestErase:
         user, session = stores.account(display_name="Ana")
         stores.users.update(user.id, {"about": "hi", "avatar_url": "https://example.org/a"})
         push = PushToken(token=user.id, platform="ios")
-        stores.users.add_push_token(user.id, session.id, "d1", push, NOW)
+        stores.devices.add_push_token(user.id, session.id, "d1", push, NOW)
 
-        assert stores.accounts.erase(user.id, NOW, checked="hash") == [session.id]
+        assert stores.data.erase(user.id, NOW, checked="hash") == [session.id]
 
         (card,) = stores.users.cards([user.id])
         assert PublicProfile.of(card).model_dump() == {
@@ -118,34 +118,32 @@ class TestErase:
             "avatar_url": None,
             "deleted": True,
         }
-        ended = stores.accounts.session(session.id)
+        ended = stores.sessions.session(session.id)
         assert ended is not None
         assert (ended.revoked_at, ended.user_agent) == (NOW, "")
         assert stores.accounts.password_hash(user.id) is None
         assert stores.accounts.credential_for(user.email) is None
         assert stores.users.profile(user.id) is None
         assert stores.users.named(user.username) is None
-        assert stores.users.push_targets([user.id], NOW) == []
+        assert stores.devices.push_targets([user.id], NOW) == []
 
     def test_needs_the_password_that_was_checked(self, stores: Stores) -> None:
         user, session = stores.account()
 
-        assert stores.accounts.erase(user.id, NOW, checked="other") is None
+        assert stores.data.erase(user.id, NOW, checked="other") is None
         assert stores.users.profile(user.id) == user
-        assert stores.accounts.session(session.id) == session
+        assert stores.sessions.session(session.id) == session
         assert stores.accounts.password_hash(user.id) == "hash"
 
     def test_can_be_repeated(self, stores: Stores) -> None:
         user, session = stores.account()
-        stores.accounts.erase(user.id, NOW, checked="hash")
+        stores.data.erase(user.id, NOW, checked="hash")
 
-        assert stores.accounts.erase(user.id, NOW + timedelta(minutes=1), checked=None) == [
-            session.id
-        ]
+        assert stores.data.erase(user.id, NOW + timedelta(minutes=1), checked=None) == [session.id]
 
     def test_frees_the_address_and_the_username(self, stores: Stores) -> None:
         user, _ = stores.account()
-        stores.accounts.erase(user.id, NOW, checked="hash")
+        stores.data.erase(user.id, NOW, checked="hash")
 
         again, _ = stores.account(username=user.username, email=user.email)
 
@@ -155,16 +153,16 @@ class TestErase:
 
     def test_a_deleted_user_cannot_sign_in(self, stores: Stores) -> None:
         user, _ = stores.account()
-        stores.accounts.erase(user.id, NOW, checked="hash")
+        stores.data.erase(user.id, NOW, checked="hash")
 
         assert stores.accounts.open_session(session_of(user.id), "hash", known=False) is None
 
 
 def test_an_unreachable_server_raises_unavailable() -> None:
-    stores = AccountStore(Postgres("postgresql://app@127.0.0.1:1/none"))
+    stores = real(Postgres("postgresql://app@127.0.0.1:1/none"))
 
     with pytest.raises(Unavailable):
-        stores.session(new_id())
+        stores.sessions.session(new_id())
 
 
 def test_one_statement_makes_an_account(
@@ -186,6 +184,6 @@ def test_ten_statements_delete_an_account(
     user, _ = stores.account()
     statements.clear()
 
-    assert stores.accounts.erase(user.id, NOW, checked="hash")
+    assert stores.data.erase(user.id, NOW, checked="hash")
 
     assert len(statements) == 10

@@ -14,17 +14,22 @@ import pytest
 
 from chalicelib.auth.recovery.email_store import EmailStore
 from chalicelib.auth.recovery.store import Recipient, RecoveryStore
-from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import Unavailable
 from chalicelib.mail.models import Notice, Purpose
 from chalicelib.mail.notices import NoticeStore
 from chalicelib.mail.store import MailStore
 from chalicelib.users.models import Profile
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores, migrated, wait_until_blocked
+from tests.contract.accounts import (
+    NOW,
+    Stores,
+    fake,
+    migrated,
+    real,
+    wait_until_blocked,
+)
 from tests.faults.lossy import Loss, LossyProxy
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+from tests.unit.auth.fake_tables import Tables
 from tests.unit.auth.recovery.fake_email import FakeEmailStore
 from tests.unit.mail.fake_mail import FakeMailStore, FakeNoticeStore, FakeRecoveryStore
 
@@ -78,11 +83,10 @@ class Changing(Stores):
 
 
 def over(postgres: Postgres) -> Changing:
-    accounts = AccountStore(postgres)
+    base = real(postgres)
     return Changing(
-        accounts,
-        UserStore(postgres),
-        RecoveryStore(postgres, accounts),
+        *base,
+        RecoveryStore(postgres, base.sessions),
         EmailStore(postgres),
         MailStore(postgres),
         NoticeStore(postgres),
@@ -92,8 +96,7 @@ def over(postgres: Postgres) -> Changing:
 def fakes() -> Changing:
     tables = Tables(clock=lambda: NOW)
     return Changing(
-        FakeAccountStore(tables),
-        FakeUserStore(tables),
+        *fake(tables),
         FakeRecoveryStore(tables),
         FakeEmailStore(tables),
         FakeMailStore(tables),
@@ -289,7 +292,7 @@ class TestWhatEndsIt:
         stores.ask(user, new())
         digest = stores.link(user)
 
-        stores.accounts.erase(user.id, NOW, checked="hash")
+        stores.data.erase(user.id, NOW, checked="hash")
 
         assert stores.changes.candidate(user.id, NOW) is None
         assert not stores.changes.complete(user.id, digest, NOW)
@@ -347,7 +350,7 @@ class TestRaces:
                 "password": partial(change, user.id, "hash 2", checked="hash"),
                 "reset": partial(two.recovery.reset_password, by_mail, "hash 2", NOW),
                 "ask": partial(two.ask, user, new()),
-                "erase": partial(two.accounts.erase, user.id, NOW, checked="hash"),
+                "erase": partial(two.data.erase, user.id, NOW, checked="hash"),
             }
             with ThreadPoolExecutor(2) as pool:
                 completed = pool.submit(one.changes.complete, user.id, digest, NOW)

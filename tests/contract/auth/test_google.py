@@ -15,15 +15,13 @@ from chalicelib.auth.passkeys.models import Passkey
 from chalicelib.auth.passkeys.store import PasskeyStore
 from chalicelib.auth.recovery.store import RecoveryStore
 from chalicelib.auth.second_factor.store import SecondFactorStore
-from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import connect
 from chalicelib.errors import Unavailable, UsernameTaken
 from chalicelib.ids import new_id
 from chalicelib.users.models import Profile
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores, migrated, profile, session_of
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+from tests.contract.accounts import NOW, Stores, fake, migrated, profile, real, session_of
+from tests.unit.auth.fake_tables import Tables
 from tests.unit.auth.google.fake_google import FakeGoogleStore, FakeUses
 from tests.unit.mail.fake_mail import FakeRecoveryStore
 
@@ -50,20 +48,18 @@ class Linked(Stores):
 
 
 def over(postgres: Postgres) -> Linked:
-    accounts = AccountStore(postgres)
+    base = real(postgres)
     return Linked(
-        accounts,
-        UserStore(postgres),
-        GoogleStore(postgres, accounts),
-        RecoveryStore(postgres, accounts),
+        *base,
+        GoogleStore(postgres, base.accounts),
+        RecoveryStore(postgres, base.sessions),
     )
 
 
 def fakes() -> Linked:
     tables = Tables()
     return Linked(
-        FakeAccountStore(tables),
-        FakeUserStore(tables),
+        *fake(tables),
         FakeGoogleStore(tables),
         FakeRecoveryStore(tables),
     )
@@ -151,7 +147,7 @@ class TestLinks:
         (user, _), sub = stores.account(), subject()
         stores.google.link(user.id, sub, NOW)
 
-        stores.accounts.erase(user.id, NOW, checked="hash")
+        stores.data.erase(user.id, NOW, checked="hash")
 
         assert stores.google.find(sub) is None
         assert not stores.google.link(user.id, sub, NOW)

@@ -14,14 +14,12 @@ from chalicelib.auth.passkeys.challenges import Challenges
 from chalicelib.auth.passkeys.models import Passkey
 from chalicelib.auth.passkeys.store import MAX_PASSKEYS, PasskeyStore
 from chalicelib.auth.recovery.store import RecoveryStore
-from chalicelib.auth.store import AccountStore
 from chalicelib.clock import SKEW
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import PasskeyKnown, TooManyPasskeys, Unavailable, UserNotFound
 from chalicelib.ids import new_id
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+from tests.contract.accounts import NOW, Stores, fake, real
+from tests.unit.auth.fake_tables import Tables
 from tests.unit.auth.passkeys.fake_passkeys import FakeChallenges, FakePasskeyStore
 from tests.unit.mail.fake_mail import FakeRecoveryStore
 
@@ -47,17 +45,14 @@ class Keyed(Stores):
 
 
 def over(postgres: Postgres) -> Keyed:
-    accounts = AccountStore(postgres)
-    return Keyed(
-        accounts, UserStore(postgres), PasskeyStore(postgres), RecoveryStore(postgres, accounts)
-    )
+    base = real(postgres)
+    return Keyed(*base, PasskeyStore(postgres), RecoveryStore(postgres, base.sessions))
 
 
 def fakes() -> Keyed:
     tables = Tables()
     return Keyed(
-        FakeAccountStore(tables),
-        FakeUserStore(tables),
+        *fake(tables),
         FakePasskeyStore(tables),
         FakeRecoveryStore(tables),
     )
@@ -138,7 +133,7 @@ class TestPasskeys:
     def test_it_goes_with_the_account(self, stores: Keyed) -> None:
         passkey = stores.passkey()
 
-        stores.accounts.erase(passkey.user_id, NOW, checked="hash")
+        stores.data.erase(passkey.user_id, NOW, checked="hash")
 
         assert stores.passkeys.find(passkey.credential_id) is None
         with pytest.raises(UserNotFound):

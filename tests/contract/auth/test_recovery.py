@@ -12,17 +12,23 @@ import pytest
 
 from chalicelib import schema
 from chalicelib.auth.recovery.store import MAX_CLAIMS, Recipient, RecoveryStore
-from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import Unavailable
-from chalicelib.mail.models import Due, Kind, Notice, Purpose
+from chalicelib.mail.models import Kind, Notice, Purpose, QueuedMail
 from chalicelib.mail.notices import NoticeStore
 from chalicelib.mail.store import MailStore
 from chalicelib.users.models import Profile
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import MONTH, NOW, Stores, migrated, session_of
+from tests.contract.accounts import (
+    MONTH,
+    NOW,
+    Stores,
+    fake,
+    migrated,
+    real,
+    session_of,
+)
 from tests.faults.lossy import Loss, LossyProxy
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+from tests.unit.auth.fake_tables import Tables
 from tests.unit.mail.fake_mail import FakeMailStore, FakeNoticeStore, FakeRecoveryStore
 
 DAY = timedelta(days=1)
@@ -72,7 +78,7 @@ class Mailing(Stores):
         assert found is not None
         return found.email_verified
 
-    def claim(self, now: datetime, *subjects: str) -> list[Due]:
+    def claim(self, now: datetime, *subjects: str) -> list[QueuedMail]:
         """What is due of some subjects."""
         claimed = self.mails.claim(now, delays=[60, 600], limit=10_000)
         return [one for one in claimed if one.subject in subjects]
@@ -84,17 +90,16 @@ class Mailing(Stores):
 
 
 def over(postgres: Postgres) -> Mailing:
-    accounts = AccountStore(postgres)
-    recovery = RecoveryStore(postgres, accounts)
+    base = real(postgres)
+    recovery = RecoveryStore(postgres, base.sessions)
     mails, notices = MailStore(postgres), NoticeStore(postgres)
-    return Mailing(accounts, UserStore(postgres), recovery, mails, notices)
+    return Mailing(*base, recovery, mails, notices)
 
 
 def fakes() -> Mailing:
     tables = Tables()
     return Mailing(
-        FakeAccountStore(tables),
-        FakeUserStore(tables),
+        *fake(tables),
         FakeRecoveryStore(tables),
         FakeMailStore(tables),
         FakeNoticeStore(tables),
@@ -108,7 +113,7 @@ class TestRecipients:
         assert stores.recovery.recipient(user.id) == Recipient(
             user.id, user.username, user.email, verified=False, taken=False, oldest=True
         )
-        stores.accounts.erase(user.id, NOW, checked="hash")
+        stores.data.erase(user.id, NOW, checked="hash")
         assert stores.recovery.recipient(user.id) is None
 
     def test_of_an_address_are_its_first_claims_until_one_is_verified(
@@ -189,7 +194,7 @@ class TestLinks:
         user, _ = stores.account()
         recipient = stores.recovery.recipient(user.id)
         assert recipient is not None
-        stores.accounts.erase(user.id, NOW, checked="hash")
+        stores.data.erase(user.id, NOW, checked="hash")
 
         assert not stores.recovery.keep_link(
             recipient, "reset", b"digest", good_for=DAY, fresh=timedelta(0), now=NOW
@@ -253,7 +258,7 @@ class TestVerify:
     def test_a_deleted_account_lets_go_of_it(self, stores: Mailing) -> None:
         user = stores.verified()
         digest = stores.token(user)
-        stores.accounts.erase(user.id, NOW, checked="hash")
+        stores.data.erase(user.id, NOW, checked="hash")
 
         assert stores.accounts.credential_for(user.email) is None
         assert stores.recovery.reset(digest, NOW) is None
@@ -271,9 +276,9 @@ class TestVerify:
         for kind, subject in [*mails, *others]:
             stores.mails.add(kind, subject, NOW)
 
-        stores.accounts.erase(user.id, NOW, checked="hash")
+        stores.data.erase(user.id, NOW, checked="hash")
         # She never verified hers: it may be somebody else's reset.
-        stores.accounts.erase(eve.id, NOW, checked="hash")
+        stores.data.erase(eve.id, NOW, checked="hash")
 
         waiting = stores.claim(NOW, *(subject for _, subject in [*mails, *others]))
         assert [(one.kind, one.subject) for one in waiting] == [("reset", eve.email)]
@@ -312,7 +317,7 @@ class TestReset:
         assert sorted(ended) == sorted([session.id, other.id])
         assert stores.accounts.password_hash(user.id) == "hash 2"
         assert stores.is_verified(user)
-        assert stores.accounts.sessions(user.id, now=NOW, before=None, limit=9) == []
+        assert stores.sessions.sessions(user.id, now=NOW, before=None, limit=9) == []
 
     def test_a_token_is_good_once_and_known_as_used_and_others_are_void(
         self, stores: Mailing
@@ -346,7 +351,7 @@ class TestReset:
 
         assert stores.recovery.reset_password(digest, "hash 2", NOW) is None
         assert stores.accounts.password_hash(claim.id) == "hash"
-        assert stores.accounts.session(session.id) == session
+        assert stores.sessions.session(session.id) == session
 
     def test_a_changed_password_voids_the_token(self, stores: Mailing) -> None:
         user, session = stores.account()
@@ -463,7 +468,7 @@ class TestNotices:
         user, session = stores.account()
         stores.login(user)
         stores.accounts.change_password(user.id, "hash 2", checked="hash", but=session.id, now=NOW)
-        stores.accounts.erase(user.id, NOW, checked="hash 2")
+        stores.data.erase(user.id, NOW, checked="hash 2")
 
         assert stores.told(user) == []
 
@@ -536,7 +541,7 @@ class TestNotices:
         stores.login(user)
 
         for checked in ("hash", None):
-            stores.accounts.erase(user.id, NOW, checked=checked)
+            stores.data.erase(user.id, NOW, checked=checked)
 
         (told,) = stores.told(user)
         assert (told.kind, told.address, told.username, told.times) == (

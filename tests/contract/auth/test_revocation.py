@@ -12,13 +12,11 @@ from contextlib import suppress
 import pytest
 import redis
 
-from chalicelib.auth.models import Session
-from chalicelib.auth.sessions.models import Tokens
+from chalicelib.auth.sessions.models import Session, Tokens
 from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.auth.sessions.service import Auth
 from chalicelib.auth.sessions.tickets import Tickets
 from chalicelib.auth.sessions.tokens import AccessTokens
-from chalicelib.auth.store import AccountStore
 from chalicelib.config import Settings
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import Call, Scripts, connect
@@ -28,8 +26,7 @@ from chalicelib.ids import new_id
 from chalicelib.limits.guesses import Throttle
 from chalicelib.limits.table import Use
 from chalicelib.live.events import EndedBy
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import RoundTrips, Slots, Stores, migrated, profile
+from tests.contract.accounts import RoundTrips, Slots, Stores, migrated, profile, real
 from tests.unit.auth.fakes import (
     PHONE,
     FakeRevocation,
@@ -53,13 +50,13 @@ class TestRevocation:
         return Revocation(request.getfixturevalue("client"), auth_settings())
 
     def test_knows_nothing_at_first(self, revocation: Revocation) -> None:
-        assert revocation.admit("ana", "s1", DEFAULT).stands is None
+        assert revocation.check("ana", "s1", DEFAULT).stands is None
         assert revocation.stands("ana", "s1") is None
 
     def test_remembers_what_was_confirmed(self, revocation: Revocation) -> None:
         assert revocation.confirm("ana", "s1")
 
-        assert revocation.admit("ana", "s1", DEFAULT).stands is True
+        assert revocation.check("ana", "s1", DEFAULT).stands is True
         assert revocation.stands("ana", "s1") is True
         assert revocation.stands("ana", "s2") is None
         assert revocation.stands("bo", "s1") is None
@@ -69,7 +66,7 @@ class TestRevocation:
         revoke(revocation, "ana", ["s1", "s2"])
 
         for session_id in ("s1", "s2"):
-            assert revocation.admit("ana", session_id, DEFAULT).stands is False
+            assert revocation.check("ana", session_id, DEFAULT).stands is False
             assert revocation.stands("ana", session_id) is False
 
     def test_a_late_confirmation_does_not_undo_a_revoke(self, revocation: Revocation) -> None:
@@ -89,10 +86,10 @@ class TestRevocationOnRedis:
     ) -> None:
         revocation = Revocation(client, auth_settings())
         revocation.confirm("ana", "s1")
-        revocation.admit("ana", "s1", DEFAULT)  # loads the script
+        revocation.check("ana", "s1", DEFAULT)  # loads the script
         trips = RoundTrips(client, monkeypatch)
 
-        revocation.admit("ana", "s1", DEFAULT)
+        revocation.check("ana", "s1", DEFAULT)
         assert trips.count == 1
         revocation.stands("ana", "s1")
         assert trips.count == 2
@@ -102,12 +99,12 @@ class TestRevocationOnRedis:
         revocation.confirm("ana", "s1")
         client.script_flush()
 
-        assert revocation.admit("ana", "s1", DEFAULT).stands is True
+        assert revocation.check("ana", "s1", DEFAULT).stands is True
 
     def test_keys_of_a_user_are_on_one_slot(self, client: redis.Redis) -> None:
         revocation = Revocation(client, auth_settings())
         revocation.confirm("ana", "s1")
-        revocation.admit("ana", "s1", DEFAULT)
+        revocation.check("ana", "s1", DEFAULT)
 
         assert sorted(client.keys()) == [
             "rate:{ana}:default:session:s1",
@@ -120,7 +117,7 @@ class TestRevocationOnRedis:
     ) -> None:
         revocation = Revocation(client, auth_settings(access_token_seconds=900))
         revocation.confirm("ana", "s1")
-        revocation.admit("ana", "s1", DEFAULT)
+        revocation.check("ana", "s1", DEFAULT)
         revoke(revocation, "ana", ["s2"])
 
         assert 0 < client.ttl("session:{ana}:s1") <= 900
@@ -131,7 +128,7 @@ class TestRevocationOnRedis:
         revocation = Revocation(connect("redis://127.0.0.1:1"), auth_settings())
 
         with pytest.raises(Unavailable):
-            revocation.admit("ana", "s1", DEFAULT)
+            revocation.check("ana", "s1", DEFAULT)
         for ask in (revocation.stands, revocation.confirm):
             with pytest.raises(Unavailable):
                 ask("ana", "s1")
@@ -149,26 +146,26 @@ class TestRateLimit:
     def test_a_burst_passes_and_no_more(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 0.001, 5)
         for _ in range(5):
-            revocation.admit("ana", "s1", DEFAULT)
+            revocation.check("ana", "s1", DEFAULT)
 
         with pytest.raises(RateLimited) as raised:
-            revocation.admit("ana", "s1", DEFAULT)
+            revocation.check("ana", "s1", DEFAULT)
         assert 990 <= raised.value.details["retry_after"] <= 1000
 
     def test_each_session_has_its_own(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 0.001, 1)
-        revocation.admit("ana", "s1", DEFAULT)
+        revocation.check("ana", "s1", DEFAULT)
 
-        assert revocation.admit("ana", "s2", DEFAULT).stands is None
-        assert revocation.admit("bo", "s1", DEFAULT).stands is None
+        assert revocation.check("ana", "s2", DEFAULT).stands is None
+        assert revocation.check("bo", "s1", DEFAULT).stands is None
 
     def test_refused_requests_do_not_make_it_worse(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 0.001, 1)
-        revocation.admit("ana", "s1", DEFAULT)
+        revocation.check("ana", "s1", DEFAULT)
         waits = []
         for _ in range(20):
             with pytest.raises(RateLimited) as raised:
-                revocation.admit("ana", "s1", DEFAULT)
+                revocation.check("ana", "s1", DEFAULT)
             waits.append(raised.value.details["retry_after"])
 
         assert max(waits) <= 1000
@@ -176,13 +173,13 @@ class TestRateLimit:
     def test_fills_again_with_time(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 20, 20)
         for _ in range(20):
-            revocation.admit("ana", "s1", DEFAULT)
+            revocation.check("ana", "s1", DEFAULT)
 
         deadline = time.monotonic() + 5
         admitted = 0
         while admitted < 3 and time.monotonic() < deadline:
             try:
-                revocation.admit("ana", "s1", DEFAULT)
+                revocation.check("ana", "s1", DEFAULT)
                 admitted += 1
             except RateLimited:
                 time.sleep(0.01)
@@ -191,10 +188,10 @@ class TestRateLimit:
 
     def test_a_revoked_session_is_refused_as_revoked_even_then(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 0.001, 1)
-        revocation.admit("ana", "s1", DEFAULT)
+        revocation.check("ana", "s1", DEFAULT)
         revoke(revocation, "ana", ["s1"])
 
-        assert revocation.admit("ana", "s1", DEFAULT).stands is False
+        assert revocation.check("ana", "s1", DEFAULT).stands is False
 
     def test_ten_thousand_requests_at_once_get_a_burst_through(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 0.001, 100)
@@ -203,7 +200,7 @@ class TestRateLimit:
             passed = 0
             for _ in range(1250):
                 try:
-                    revocation.admit("ana", "s1", DEFAULT)
+                    revocation.check("ana", "s1", DEFAULT)
                     passed += 1
                 except RateLimited:
                     pass
@@ -224,7 +221,7 @@ class TestClassesOfLimits:
         passed = 0
         for _ in range(count):
             with suppress(RateLimited):
-                revocation.admit(user, session, use)
+                revocation.check(user, session, use)
                 passed += 1
         return passed
 
@@ -259,12 +256,12 @@ class TestClassesOfLimits:
         use = Use(limit="send", target="c1")
         for grant in ("g1", "g2"):
             with suppress(RateLimited):
-                revocation.admit("ana", grant, use, "board")
+                revocation.check("ana", grant, use, "board")
 
         with pytest.raises(RateLimited):
-            revocation.admit("ana", "g3", use, "board")
-        revocation.admit("ana", "g4", use, "clock")
-        revocation.admit("ana", "s1", use)
+            revocation.check("ana", "g3", use, "board")
+        revocation.check("ana", "g4", use, "clock")
+        revocation.check("ana", "s1", use)
 
     def test_what_one_bucket_refuses_costs_the_others_nothing(self, client: redis.Redis) -> None:
         revocation = self.revocation(client, target=(1, 900), user=(3, 900))
@@ -276,9 +273,9 @@ class TestClassesOfLimits:
 
     def test_an_answer_says_what_is_left(self, client: redis.Redis) -> None:
         revocation = self.revocation(client, user=(5, 900), session=(9, 90), target=(2, 20))
-        revocation.admit("ana", "s1", Use(limit="send"))
+        revocation.check("ana", "s1", Use(limit="send"))
 
-        admission = revocation.admit("ana", "s1", Use(limit="send", target="c1"))
+        admission = revocation.check("ana", "s1", Use(limit="send", target="c1"))
 
         found = [(one.name, one.remaining, one.more_in) for one in admission.quotas]
         assert found == [("send-user", 3, 180), ("send-session", 7, 10), ("send-target", 1, 10)]
@@ -288,10 +285,10 @@ class TestClassesOfLimits:
     ) -> None:
         revocation = Revocation(client, auth_settings())
         use = Use(limit="send", address="192.0.2.1", target="c1")
-        revocation.admit("ana", "s1", use)
+        revocation.check("ana", "s1", use)
         trips = RoundTrips(client, monkeypatch)
 
-        revocation.admit("ana", "s1", use)
+        revocation.check("ana", "s1", use)
 
         assert trips.count == 1
 
@@ -301,13 +298,13 @@ class TestClassesOfLimits:
         revocation = Revocation(client, auth_settings())
         slots = Slots(revocation._scripts, monkeypatch)
 
-        revocation.admit("ana", "s1", Use(limit="send", target="c1"))
+        revocation.check("ana", "s1", Use(limit="send", target="c1"))
 
         assert [len(one) for one in slots.of_each] == [1]
 
     def test_targets_are_kept_as_digests_and_everything_expires(self, client: redis.Redis) -> None:
         revocation = Revocation(client, auth_settings())
-        revocation.admit("ana", "s1", Use(limit="send", address="192.0.2.1", target="c1"))
+        revocation.check("ana", "s1", Use(limit="send", address="192.0.2.1", target="c1"))
 
         keys = list(map(str, client.scan_iter()))
         assert len(keys) == 3
@@ -337,7 +334,7 @@ class World:
     """`Auth` on real servers, with an account whose sessions are opened as asked."""
 
     def __init__(self, given: Settings, client: redis.Redis, postgres: Postgres) -> None:
-        self.stores = Stores(AccountStore(postgres), UserStore(postgres))
+        self.stores = Stores(*real(postgres))
         self.sockets = Sockets(client)
         tokens, throttle = AccessTokens(given), Throttle(client, given.limits)
         self.auth = Auth(
@@ -345,7 +342,7 @@ class World:
             revocation=Revocation(client, given),
             tickets=Tickets(client, given),
             tokens=lambda: tokens,
-            store=lambda: self.stores.accounts,
+            store=lambda: self.stores.sessions,
             throttle=lambda: throttle,
             sockets=lambda: self.sockets,
         )
@@ -387,13 +384,13 @@ class TestG5OnRealServers:
         world = make()
         world.identity(world.first)
         asked: list[str] = []
-        real = world.stores.accounts.session
+        real = world.stores.sessions.session
 
         def counted(session_id: str) -> Session | None:
             asked.append(session_id)
             return real(session_id)
 
-        monkeypatch.setattr(world.stores.accounts, "session", counted)
+        monkeypatch.setattr(world.stores.sessions, "session", counted)
         trips = RoundTrips(client, monkeypatch)
         for _ in range(10):
             world.identity(world.first)
@@ -467,7 +464,7 @@ class TestG5OnRealServers:
         world = make()
         fresh = world.refresh(world.first.refresh_token)
 
-        row = world.stores.accounts.session(fresh.session_id)
+        row = world.stores.sessions.session(fresh.session_id)
         assert row is not None
         for text in (world.first.refresh_token, fresh.refresh_token):
             secret = bytes.fromhex(text.split(".")[1])

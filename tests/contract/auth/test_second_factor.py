@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import pytest
 
 from chalicelib.auth.second_factor.store import SecondFactorStore
-from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import Unavailable
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, Stores
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+from tests.contract.accounts import NOW, Stores, fake, real
+from tests.unit.auth.fake_tables import Tables
 from tests.unit.auth.second_factor.fake_second_factor import FakeSecondFactorStore
 
 
@@ -38,12 +36,12 @@ class Guarded(Stores):
 
 
 def over(postgres: Postgres) -> Guarded:
-    return Guarded(AccountStore(postgres), UserStore(postgres), SecondFactorStore(postgres))
+    return Guarded(*real(postgres), SecondFactorStore(postgres))
 
 
 def fakes() -> Guarded:
     tables = Tables()
-    return Guarded(FakeAccountStore(tables), FakeUserStore(tables), FakeSecondFactorStore(tables))
+    return Guarded(*fake(tables), FakeSecondFactorStore(tables))
 
 
 def kept(stores: Guarded, user_id: str) -> tuple[str, bool, int] | None:
@@ -122,7 +120,7 @@ def test_removing_it_leaves_nothing(stores: Guarded) -> None:
 def test_it_goes_with_the_account(stores: Guarded) -> None:
     user_id = stores.holder()
 
-    stores.accounts.erase(user_id, NOW, checked="hash")
+    stores.data.erase(user_id, NOW, checked="hash")
 
     assert stores.factors.factor(user_id) is None
     assert not stores.factors.use_code(user_id, b"a", NOW)

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from chalicelib.auth.store import MAX_SESSIONS
+from chalicelib.auth.sessions.store import MAX_SESSIONS
 from chalicelib.ids import new_id
-from chalicelib.users.devices import PushToken
+from chalicelib.users.device_models import PushToken
 from tests.contract.accounts import MONTH, NOW, Stores, session_of
 
 
@@ -16,14 +16,14 @@ class TestOpenSession:
         session = session_of(user.id, device_name="Tablet")
 
         assert stores.accounts.open_session(session, "hash", known=False) == []
-        assert stores.accounts.session(session.id) == session
+        assert stores.sessions.session(session.id) == session
 
     def test_needs_the_password_of_now(self, stores: Stores) -> None:
         user, _ = stores.account()
         session = session_of(user.id)
 
         assert stores.accounts.open_session(session, "other", known=False) is None
-        assert stores.accounts.session(session.id) is None
+        assert stores.sessions.session(session.id) is None
 
     def test_those_used_longest_ago_are_to_give_way(self, stores: Stores) -> None:
         user, first = stores.account()
@@ -44,7 +44,7 @@ class TestOpenSession:
 class TestRotate:
     def rotated(self, stores: Stores, **changes: Any) -> tuple[bool, str]:
         _, session = stores.account()
-        done = stores.accounts.rotate(
+        done = stores.sessions.rotate(
             replace(session, **changes),
             current=b"2",
             previous=session.current,
@@ -57,7 +57,7 @@ class TestRotate:
     def test_remembers_the_one_before(self, stores: Stores) -> None:
         done, session_id = self.rotated(stores)
 
-        found = stores.accounts.session(session_id)
+        found = stores.sessions.session(session_id)
         assert done
         assert found is not None
         assert (found.current, found.seed) == (b"2", b"seed")
@@ -68,16 +68,16 @@ class TestRotate:
     def test_does_nothing_to_a_session_that_has_changed(self, stores: Stores) -> None:
         done, session_id = self.rotated(stores, current=b"another")
 
-        found = stores.accounts.session(session_id)
+        found = stores.sessions.session(session_id)
         assert not done
         assert found is not None
         assert found.previous is None
 
     def test_does_nothing_to_a_revoked_one(self, stores: Stores) -> None:
         user, session = stores.account()
-        stores.accounts.revoke(user.id, session.id, NOW)
+        stores.sessions.revoke(user.id, session.id, NOW)
 
-        assert not stores.accounts.rotate(
+        assert not stores.sessions.rotate(
             session, current=b"2", previous=b"1", seed=b"s", now=NOW, lifetime=MONTH
         )
 
@@ -89,7 +89,7 @@ class TestSessions:
         ids.sort(reverse=True)
 
         def listed(before: str | None, limit: int) -> list[str]:
-            found = stores.accounts.sessions(user.id, now=NOW, before=before, limit=limit)
+            found = stores.sessions.sessions(user.id, now=NOW, before=before, limit=limit)
             return [one.id for one in found]
 
         assert listed(None, 3) == ids[:3]
@@ -99,26 +99,26 @@ class TestSessions:
     def test_of_others_and_ended_ones_are_not(self, stores: Stores) -> None:
         user, session = stores.account()
         stores.account()
-        stores.accounts.revoke(user.id, stores.login(user).id, NOW)
+        stores.sessions.revoke(user.id, stores.login(user).id, NOW)
         stores.login(user, expires_at=NOW)
 
-        found = stores.accounts.sessions(user.id, now=NOW, before=None, limit=9)
+        found = stores.sessions.sessions(user.id, now=NOW, before=None, limit=9)
         assert [one.id for one in found] == [session.id]
 
     def test_unknown_ones_are_not_found(self, stores: Stores) -> None:
-        assert stores.accounts.session(new_id()) is None
+        assert stores.sessions.session(new_id()) is None
 
 
 class TestRevoke:
     def push(self, stores: Stores, user_id: str, session_id: str, device_id: str) -> None:
         push = PushToken(token=f"{user_id}-{device_id}", platform="ios")
-        stores.users.add_push_token(user_id, session_id, device_id, push, NOW)
+        stores.devices.add_push_token(user_id, session_id, device_id, push, NOW)
 
     def pushed(self, stores: Stores, user_id: str) -> list[str]:
-        return [one.device_id for one in stores.users.push_targets([user_id], NOW)]
+        return [one.device_id for one in stores.devices.push_targets([user_id], NOW)]
 
     def revoked(self, stores: Stores, session_id: str) -> Any:
-        session = stores.accounts.session(session_id)
+        session = stores.sessions.session(session_id)
         assert session is not None
         return session.revoked_at
 
@@ -128,7 +128,7 @@ class TestRevoke:
         self.push(stores, user.id, session.id, "d1")
         self.push(stores, user.id, other.id, "d2")
 
-        assert stores.accounts.revoke(user.id, session.id, NOW)
+        assert stores.sessions.revoke(user.id, session.id, NOW)
 
         assert self.revoked(stores, session.id) == NOW
         assert self.revoked(stores, other.id) is None
@@ -138,15 +138,15 @@ class TestRevoke:
         user, session = stores.account()
 
         for time in (NOW, NOW + MONTH):
-            assert stores.accounts.revoke(user.id, session.id, time)
+            assert stores.sessions.revoke(user.id, session.id, time)
         assert self.revoked(stores, session.id) == NOW
 
     def test_not_that_of_others_nor_their_pushes(self, stores: Stores) -> None:
         (user, session), (other, _) = stores.account(), stores.account()
         self.push(stores, user.id, session.id, "d1")
 
-        assert not stores.accounts.revoke(other.id, session.id, NOW)
-        assert not stores.accounts.revoke(other.id, new_id(), NOW)
+        assert not stores.sessions.revoke(other.id, session.id, NOW)
+        assert not stores.sessions.revoke(other.id, new_id(), NOW)
         assert self.revoked(stores, session.id) is None
         assert self.pushed(stores, user.id) == ["d1"]
 
@@ -156,7 +156,7 @@ class TestRevoke:
         for n, session_id in enumerate([session.id, *others]):
             self.push(stores, user.id, session_id, f"d{n}")
 
-        ended = stores.accounts.revoke_all(user.id, but=session.id, now=NOW)
+        ended = stores.sessions.revoke_all(user.id, but=session.id, now=NOW)
 
         assert set(ended) == others
         assert all(self.revoked(stores, one) == NOW for one in others)
@@ -167,15 +167,15 @@ class TestRevoke:
     def test_all(self, stores: Stores) -> None:
         user, session = stores.account()
 
-        assert stores.accounts.revoke_all(user.id, but=None, now=NOW) == [session.id]
+        assert stores.sessions.revoke_all(user.id, but=None, now=NOW) == [session.id]
         assert self.revoked(stores, session.id) == NOW
 
     def test_a_repeat_names_again_what_ended_lately(self, stores: Stores) -> None:
         user, session = stores.account()
-        stores.accounts.revoke_all(user.id, but=None, now=NOW)
+        stores.sessions.revoke_all(user.id, but=None, now=NOW)
 
         def again(after: timedelta) -> list[str]:
-            return stores.accounts.revoke_all(user.id, but=None, now=NOW + after)
+            return stores.sessions.revoke_all(user.id, but=None, now=NOW + after)
 
         assert again(timedelta(hours=2)) == [session.id]
         assert again(timedelta(hours=4)) == []
@@ -190,25 +190,25 @@ class TestPurge:
         times = {"created_at": self.LONG_AGO, "last_used_at": self.LONG_AGO}
         expired = stores.login(user, expires_at=self.LONG_AGO + MONTH, **times)
         revoked = stores.login(user, **times)
-        stores.accounts.revoke(user.id, revoked.id, self.LONG_AGO)
+        stores.sessions.revoke(user.id, revoked.id, self.LONG_AGO)
         lately = stores.login(user)
-        stores.accounts.revoke(user.id, lately.id, NOW)
+        stores.sessions.revoke(user.id, lately.id, NOW)
         push = PushToken(token=user.id, platform="ios")
-        stores.users.add_push_token(user.id, expired.id, "d1", push, NOW)
+        stores.devices.add_push_token(user.id, expired.id, "d1", push, NOW)
 
-        while stores.accounts.purge_sessions(NOW, MONTH, 1):
+        while stores.sessions.purge_sessions(NOW, MONTH, 1):
             pass
 
-        ended = [stores.accounts.session(one.id) for one in (expired, revoked)]
+        ended = [stores.sessions.session(one.id) for one in (expired, revoked)]
         assert ended == [None, None]
-        assert stores.accounts.session(kept.id) is not None
-        assert stores.accounts.session(lately.id) is not None
+        assert stores.sessions.session(kept.id) is not None
+        assert stores.sessions.session(lately.id) is not None
 
     def test_deletes_no_more_than_asked_for(self, stores: Stores) -> None:
         user, _ = stores.account()
         for _ in range(3):
             stores.login(user, expires_at=self.LONG_AGO)
 
-        assert stores.accounts.purge_sessions(NOW, MONTH, 2) == 2
-        while stores.accounts.purge_sessions(NOW, MONTH, 2):
+        assert stores.sessions.purge_sessions(NOW, MONTH, 2) == 2
+        while stores.sessions.purge_sessions(NOW, MONTH, 2):
             pass

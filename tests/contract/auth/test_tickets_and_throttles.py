@@ -17,8 +17,9 @@ from chalicelib.auth.sessions.tickets import Tickets
 from chalicelib.drivers.redis import connect
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.identity import Identity
-from chalicelib.limits.guesses import KNOWN_DEVICES, Attempt, Throttle
-from tests.contract.accounts import RoundTrips, Slots
+from chalicelib.limits.attempts import Attempt
+from chalicelib.limits.guesses import KNOWN_DEVICES, Throttle
+from tests.contract.accounts import RoundTrips, Slots, wrong
 from tests.unit.auth.fakes import FakeThrottle, FakeTickets, auth_settings
 from tests.unit.settings import rates
 
@@ -223,15 +224,15 @@ class TestThrottle:
         for n in (1, 1, 2):
             tried(throttle, "ana", f"192.0.2.{n}")
         for _ in range(2):
-            throttle.password("id of ana")
-            throttle.code("id of ana")
+            wrong(throttle.password, "id of ana")
+            wrong(throttle.code, "id of ana")
             throttle.signed_in("id of ana")
 
         throttle.forgive("id of ana", ["ana"], "192.0.2.1")
 
         assert throttle.account(throttle.login("ana", "192.0.2.1"), "id of ana")
-        throttle.password("id of ana")
-        throttle.code("id of ana")
+        wrong(throttle.password, "id of ana")
+        wrong(throttle.code, "id of ana")
         throttle.signed_in("id of ana")
 
     def test_limits_logins_by_address(self, throttle: Throttle) -> None:
@@ -286,11 +287,11 @@ class TestThrottle:
 
     def test_limits_right_passwords_of_signed_in_users_too(self, throttle: Throttle) -> None:
         for _ in range(5):
-            throttle.password("ana")
-            throttle.password_right("ana")
+            with throttle.password("ana"):
+                pass
 
         with pytest.raises(RateLimited):
-            throttle.password("ana")
+            wrong(throttle.password, "ana")
 
     def test_limits_programs_and_what_passes_for_one(self, throttle: Throttle) -> None:
         for _ in range(2):
@@ -305,14 +306,14 @@ class TestThrottle:
         throttle.program_guess("192.0.2.2")
 
     def test_limits_passwords_by_user_until_one_is_right(self, throttle: Throttle) -> None:
-        throttle.password("ana")
-        throttle.password_right("ana")
+        with throttle.password("ana"):
+            pass
         for _ in range(2):
-            throttle.password("ana")
+            wrong(throttle.password, "ana")
 
         with pytest.raises(RateLimited):
-            throttle.password("ana")
-        throttle.password("bo")
+            wrong(throttle.password, "ana")
+        wrong(throttle.password, "bo")
 
     def test_limits_registrations_resets_mails_and_refreshes(self, throttle: Throttle) -> None:
         calls: list[tuple[Callable[[str], None], str, str]] = [
@@ -321,7 +322,7 @@ class TestThrottle:
             (partial(throttle.mail, "reset"), "ana@example.org", "bo@example.org"),
             (partial(throttle.mail, "verify"), "ana@example.org", "bo@example.org"),
             (throttle.refresh, "s1", "s2"),
-            (throttle.refresh_from, "192.0.2.1", "192.0.2.2"),
+            (partial(wrong, throttle.refresh_from), "192.0.2.1", "192.0.2.2"),
         ]
         for count, one, other in calls:
             for _ in range(2):
@@ -346,24 +347,24 @@ class TestThrottle:
         throttle.mail("reset", "bo@example.org")
 
     def test_limits_codes_by_user_until_one_is_right(self, throttle: Throttle) -> None:
-        throttle.code("ana")
-        throttle.code_right("ana")
+        with throttle.code("ana"):
+            pass
         for _ in range(2):
-            throttle.code("ana")
+            wrong(throttle.code, "ana")
 
         with pytest.raises(RateLimited):
-            throttle.code("ana")
-        throttle.code("bo")
+            wrong(throttle.code, "ana")
+        wrong(throttle.code, "bo")
 
     def test_takes_back_a_refresh_that_was_no_guess(self, throttle: Throttle) -> None:
         for _ in range(10):
-            throttle.refresh_from("192.0.2.1")
-            throttle.refreshed_from("192.0.2.1")
+            with throttle.refresh_from("192.0.2.1"):
+                pass
 
         for _ in range(2):
-            throttle.refresh_from("2001:db8::1")
+            wrong(throttle.refresh_from, "2001:db8::1")
         with pytest.raises(RateLimited):
-            throttle.refresh_from("2001:db8::2")
+            wrong(throttle.refresh_from, "2001:db8::2")
 
 
 class TestThrottleOnRedis:

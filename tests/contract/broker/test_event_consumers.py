@@ -36,12 +36,12 @@ class TestAConsumerOfEvents:
     def test_gets_the_events_that_it_is_admitted_to(
         self, consumers: EventConsumers, url: str
     ) -> None:
-        account = consumers.admit("some", ["user.registered"])
+        account = consumers.register("some", ["user.registered"])
         with closing(Broker(url)) as ours:
             ours.publish(unread("ana"))
             ours.publish_events([revoked(), registered()])
             ((_, properties, body), rest) = taken(account)
-            account = consumers.admit("some", ["session.revoked"])
+            account = consumers.register("some", ["session.revoked"])
             ours.publish_events([registered(), revoked()])
             later, none = taken(account)
 
@@ -58,7 +58,7 @@ class TestAConsumerOfEvents:
     ) -> None:
         """Bindings take the broker's memory. Those of one key that differ in arguments have no
         limit."""
-        account = consumers.admit("board")
+        account = consumers.register("board")
         bind = ("events.board", "parley.events", key, arguments)
 
         assert not allowed(account.url, lambda channel: channel.queue_bind(*bind))
@@ -95,15 +95,15 @@ class TestAConsumerOfEvents:
     def test_may_do_nothing_else(
         self, consumers: EventConsumers, act: Callable[[Any], Any]
     ) -> None:
-        account = consumers.admit("board")
-        consumers.admit("other")
+        account = consumers.register("board")
+        consumers.register("other")
 
         assert not allowed(account.url, act)
 
     def test_has_a_bounded_share_of_the_connections(
         self, server: Server, consumers: EventConsumers
     ) -> None:
-        consumers.admit("board")
+        consumers.register("board")
 
         (limits,) = server.ask("user-limits/events_board")
         assert limits["value"] == {"max-connections": 10, "max-channels": 50}
@@ -112,7 +112,7 @@ class TestAConsumerOfEvents:
     def test_its_queue_drops_the_oldest_and_refuses_nothing(
         self, server: Server, consumers: EventConsumers
     ) -> None:
-        account = consumers.admit("board")
+        account = consumers.register("board")
 
         arguments = server.ask(f"queues/%2F/{account.queue}")["arguments"]
         assert arguments["x-queue-type"] == "quorum"
@@ -123,7 +123,7 @@ class TestAConsumerOfEvents:
         self, consumers: EventConsumers, url: str
     ) -> None:
         """The log of its queue would grow until the disk is full, and nobody could publish."""
-        account = consumers.admit("stubborn", ["user.registered", "session.revoked"])
+        account = consumers.register("stubborn", ["user.registered", "session.revoked"])
         with (
             closing(Broker(url)) as ours,
             closing(pika.BlockingConnection(pika.URLParameters(account.url))) as connection,
@@ -146,10 +146,10 @@ class TestAConsumerOfEvents:
     def test_asking_again_gives_a_new_password_and_keeps_the_queue(
         self, consumers: EventConsumers, url: str
     ) -> None:
-        first = consumers.admit("again")
+        first = consumers.register("again")
         with closing(Broker(url)) as ours:
             ours.publish_events([registered()])
-        again = consumers.admit("again")
+        again = consumers.register("again")
 
         with pytest.raises((ProbableAuthenticationError, ProbableAccessDeniedError)):
             allowed(first.url, lambda channel: None)
@@ -157,11 +157,11 @@ class TestAConsumerOfEvents:
         assert allowed(again.url, lambda channel: got.append(channel.basic_get(again.queue)))
         assert got[0][2], "what came meanwhile is there"
 
-    @pytest.mark.parametrize("cut_off", [EventConsumers.admit, EventConsumers.remove])
+    @pytest.mark.parametrize("cut_off", [EventConsumers.register, EventConsumers.remove])
     def test_what_is_connected_with_a_password_of_before_is_cut_off(
         self, consumers: EventConsumers, cut_off: Callable[[EventConsumers, str], object]
     ) -> None:
-        parameters = pika.URLParameters(consumers.admit("cut").url)
+        parameters = pika.URLParameters(consumers.register("cut").url)
         connection = pika.BlockingConnection(parameters)
 
         cut_off(consumers, "cut")
@@ -172,7 +172,7 @@ class TestAConsumerOfEvents:
     def test_is_let_in_no_more_once_it_is_removed(
         self, server: Server, consumers: EventConsumers
     ) -> None:
-        account = consumers.admit("gone")
+        account = consumers.register("gone")
         consumers.remove("gone")
         consumers.remove("gone")
 
@@ -183,7 +183,7 @@ class TestAConsumerOfEvents:
     def test_outlives_the_accounts_of_functions(
         self, server: Server, users: BrokerUsers, consumers: EventConsumers
     ) -> None:
-        account = consumers.admit("board")
+        account = consumers.register("board")
         users.ensure(server.user(2))
 
         assert users.retire(server.user(2)) == ["parley_app_1"]
@@ -194,7 +194,7 @@ class TestAConsumerOfEvents:
 
         topology.declare(server.amqp)
 
-        account = consumers.admit("local")
+        account = consumers.register("local")
 
         assert account.url == server.amqp
         with closing(Broker(server.amqp)) as ours:

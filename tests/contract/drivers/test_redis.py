@@ -164,7 +164,7 @@ def test_g9_a_primary_that_was_demoted_is_left(
         lambda: scripts.run(Call(COUNT, ["n"], [])),
         lambda: named.set("k", "v"),
         lambda: _both(named.pipeline(transaction=False)),
-        lambda: revocation.admit("u", "t", Use(limit="default")),
+        lambda: revocation.check("u", "t", Use(limit="default")),
         lambda: scripts.run_all(revocation.tombstones("u", ["s"])),
         connections.ping,
     ]

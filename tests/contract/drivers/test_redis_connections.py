@@ -63,7 +63,7 @@ def _everything(client: redis.Redis) -> None:
     connections.admit("c1")
     connections.note_pushed(["m1"], ["ana"])
     revocation = Revocation(client, given)
-    revocation.admit("ana", "s1", Use())
+    revocation.check("ana", "s1", Use())
     revocation.unfinished([("ana", "s1")])
     throttle = Throttle(client, given.limits)
     throttle.anonymous(Use(limit="anonymous", address="192.0.2.1"))

@@ -22,7 +22,6 @@ import pytest
 import redis
 
 from chalicelib import schema
-from chalicelib.auth.store import AccountStore
 from chalicelib.config import Settings
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.s3 import Bucket
@@ -42,15 +41,15 @@ from chalicelib.messages.store.mongo.store import MongoStore
 from chalicelib.messages.store.postgres.store import PostgresStore
 from chalicelib.oauth.clients.store import ClientStore
 from chalicelib.oauth.consents.store import ConsentStore
-from chalicelib.users.store import UserStore
+from chalicelib.personal_data import PersonalData
 from local import keys
 from local.servers import start_all
-from tests.contract.accounts import NOW, Stores, migrated
+from tests.contract.accounts import NOW, Stores, migrated, real
 from tests.contract.drivers.test_http import serving
 from tests.contract.programs import program
 from tests.faults.lossy import Loss, LossyProxy
 from tests.proxy import Proxy
-from tests.unit.exports.fakes import FakeExportLinks, FakeExportStore
+from tests.unit.exports.fakes import FakeExportLinks, FakeExportStore, FakeHeld
 from tests.unit.settings import settings
 
 
@@ -79,17 +78,16 @@ class Shelf(Stores):
         return found
 
 
-def erased(accounts: AccountStore, user_id: str) -> None:
-    assert accounts.erase(user_id, NOW, checked="hash") is not None
+def erased(data: PersonalData, user_id: str) -> None:
+    assert data.erase(user_id, NOW, checked="hash") is not None
 
 
 def over(postgres: Postgres) -> Shelf:
-    accounts = AccountStore(postgres)
+    base = real(postgres)
     return Shelf(
-        accounts,
-        UserStore(postgres),
+        *base,
         ExportStore(postgres),
-        lambda user_id: erased(accounts, user_id),
+        lambda user_id: erased(base.data, user_id),
     )
 
 
@@ -97,8 +95,9 @@ def over(postgres: Postgres) -> Shelf:
 def shelf(request: pytest.FixtureRequest) -> Iterator[Shelf]:
     if request.param == "fake":
         fake = FakeExportStore()
+        held: Any = FakeHeld(fake.accounts)
         none: Any = None
-        yield Shelf(none, none, fake, lambda user_id: fake.erase(user_id, NOW))
+        yield Shelf(*(none, none, none, none, held), fake, lambda user_id: fake.erase(user_id, NOW))
     else:
         postgres = Postgres(migrated(request.getfixturevalue("postgres_url")))
         with postgres.cursor() as cursor:
@@ -170,7 +169,7 @@ class TestStore:
 
         assert shelf.ask(ana) is None
         assert shelf.ask(new_id()) is None
-        assert shelf.exports.account(ana) is None
+        assert shelf.data.account(ana) is None
 
     def test_deleting_the_account_does_not_wait_for_a_try_that_was_put_off(
         self, shelf: Shelf
@@ -265,7 +264,7 @@ def test_an_archive_holds_what_the_stores_hold(postgres_url: str, messages: Mess
         )
 
     file = io.BytesIO()
-    Archive(store=shelf.exports, messages=messages).write(ana.id, file, seconds=60)
+    Archive(data=shelf.data, messages=messages).write(ana.id, file, seconds=60)
     with ZipFile(file) as archive:
         text = {name: archive.read(name).decode() for name in archive.namelist()}
     data = {name: json.loads(one) for name, one in text.items()}

@@ -319,7 +319,7 @@ def test_a_user_has_the_same_bucket_on_all_sockets_and_over_http(client: redis.R
         connections.open(ana, name)
         connections.admit(name)
         connections.admit(name, SEND)
-    Revocation(client, given).admit(ana.user_id, "another", SEND)
+    Revocation(client, given).check(ana.user_id, "another", SEND)
     connections.admit("c1", SEND)
 
     for name in ("c1", "c2"):
@@ -339,7 +339,7 @@ def test_a_socket_of_a_program_uses_up_nothing_of_its_users(client: redis.Redis)
 
     connections.admit("c1", SEND)
     with pytest.raises(RateLimited):
-        Revocation(client, given).admit(ana.user_id, "another", SEND, "board")
+        Revocation(client, given).check(ana.user_id, "another", SEND, "board")
 
 
 def test_a_frame_is_one_round_trip_but_for_the_first_that_a_function_sees(

@@ -17,7 +17,7 @@ import redis
 from pydantic_core import from_json
 
 from chalicelib import deadline, metrics
-from chalicelib.auth.models import SIGNED_IN, NewSession
+from chalicelib.auth.sessions.models import SIGNED_IN, NewSession
 from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.drivers import http
 from chalicelib.errors import Unauthorized, Unavailable

@@ -9,14 +9,12 @@ from chalicelib.auth.passkeys.models import Passkey
 from chalicelib.auth.passkeys.store import PasskeyStore
 from chalicelib.auth.recovery.store import RecoveryStore
 from chalicelib.auth.second_factor.store import SecondFactorStore
-from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.ids import new_id
 from chalicelib.mail.notices import NoticeStore
 from chalicelib.users.models import Profile
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import MONTH, NOW, Stores
-from tests.unit.auth.fake_tables import FakeAccountStore, FakeUserStore, Tables
+from tests.contract.accounts import MONTH, NOW, Stores, fake, real
+from tests.unit.auth.fake_tables import Tables
 from tests.unit.auth.google.fake_google import FakeGoogleStore
 from tests.unit.auth.passkeys.fake_passkeys import FakePasskeyStore
 from tests.unit.auth.second_factor.fake_second_factor import FakeSecondFactorStore
@@ -52,14 +50,13 @@ class Told(Stores):
 
 
 def over(postgres: Postgres) -> Told:
-    accounts = AccountStore(postgres)
+    base = real(postgres)
     return Told(
-        accounts,
-        UserStore(postgres),
+        *base,
         SecondFactorStore(postgres),
         PasskeyStore(postgres),
-        GoogleStore(postgres, accounts),
-        RecoveryStore(postgres, accounts),
+        GoogleStore(postgres, base.accounts),
+        RecoveryStore(postgres, base.sessions),
         NoticeStore(postgres),
     )
 
@@ -67,8 +64,7 @@ def over(postgres: Postgres) -> Told:
 def fakes() -> Told:
     tables = Tables()
     return Told(
-        FakeAccountStore(tables),
-        FakeUserStore(tables),
+        *fake(tables),
         FakeSecondFactorStore(tables),
         FakePasskeyStore(tables),
         FakeGoogleStore(tables),

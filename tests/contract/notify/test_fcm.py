@@ -18,7 +18,7 @@ from chalicelib.ids import new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.notify import fcm as module
 from chalicelib.notify.fcm import AT_ONCE, Fcm
-from chalicelib.notify.models import NewPush, Notice, Outcome, Push
+from chalicelib.notify.models import NewPush, Outcome, ProgramPush, Push
 from local.keys import ServiceAccount
 from local.stand_ins.fcm import Fcm as StandIn
 from local.stand_ins.pushes import Pushes
@@ -146,7 +146,7 @@ class TestSending:
         room = 2048 - len(json.dumps(data | {"k": ""}, separators=(",", ":")))
         data["k"] = char * (room // len(to_json(char)[1:-1]))
         new = NewPush(user_ids=[SENDER], title="T" + char * 99, body="B" + char * 499, data=data)
-        notice = Notice(token="phone", tag="t", title=new.title, body=new.body, extra=new.data)
+        notice = ProgramPush(token="phone", tag="t", title=new.title, body=new.body, extra=new.data)
 
         assert fcm.send([notice]) == [Outcome("sent")]
 

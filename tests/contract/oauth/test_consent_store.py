@@ -6,8 +6,8 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from chalicelib.auth.models import Session
-from chalicelib.auth.store import MAX_SESSIONS
+from chalicelib.auth.sessions.models import Session
+from chalicelib.auth.sessions.store import MAX_SESSIONS
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.ids import new_id
 from chalicelib.oauth.consents.store import MAX_CONSENTS, Allowed
@@ -39,7 +39,7 @@ class Agreeing(ProgramStores):
         if not had:
             self.agree(user, page, client_id, *scope.split())
         drafted = session_of(user.id, client_id=client_id, scope=scope)
-        assert self.accounts.open_from(drafted, page.id) is not None
+        assert self.sessions.open_from(drafted, page.id) is not None
         if not had:
             self.consents.forget(user.id, client_id)
         return drafted
@@ -69,7 +69,7 @@ def test_a_consent_needs_a_valid_session_of_its_user(stores: Agreeing) -> None:
     board = stores.program()
     old = stores.login(user, expires_at=NOW - timedelta(seconds=1), created_at=NOW - MONTH)
     ended = stores.login(user)
-    stores.accounts.revoke(user.id, ended.id, NOW)
+    stores.sessions.revoke(user.id, ended.id, NOW)
 
     stores.agree(user, old, board, "openid")
     stores.agree(user, ended, board, "openid")
@@ -99,7 +99,7 @@ def test_the_list_names_each_program_once_with_its_scopes(stores: Agreeing) -> N
     stores.grant(user, page, board, "openid chats.read")
     stores.grant(user, page, zoo, "openid")
     ended = stores.grant(user, page, stores.program(), "openid")
-    stores.accounts.revoke(user.id, ended.id, NOW)
+    stores.sessions.revoke(user.id, ended.id, NOW)
     stores.agree(user, page, gone, "openid")
     stores.clients.delete(gone, NOW)
 
@@ -145,13 +145,13 @@ def test_a_user_who_ends_a_session_of_a_program_is_asked_again(stores: Agreeing)
         stores.agree(user, page, client, "openid")
     first, second = (stores.grant(user, page, board, "openid") for _ in range(2))
 
-    stores.accounts.revoke(user.id, first.id, NOW)
+    stores.sessions.revoke(user.id, first.id, NOW)
     assert stores.consents.scopes(user.id, board)
     other, _ = stores.account()
-    stores.accounts.revoke(other.id, second.id, NOW, by_user=True)
+    stores.sessions.revoke(other.id, second.id, NOW, by_user=True)
     assert stores.consents.scopes(user.id, board)
 
-    stores.accounts.revoke(user.id, second.id, NOW, by_user=True)
+    stores.sessions.revoke(user.id, second.id, NOW, by_user=True)
     assert not stores.consents.scopes(user.id, board)
     assert stores.consents.scopes(user.id, shop)
 
@@ -163,11 +163,11 @@ def test_a_user_who_ends_all_sessions_is_asked_again(stores: Agreeing, how: str)
     stores.agree(user, page, board, "openid")
 
     if how == "all sessions":
-        stores.accounts.revoke_all(user.id, but=page.id, now=NOW)
+        stores.sessions.revoke_all(user.id, but=page.id, now=NOW)
     elif how == "password":
         stores.accounts.change_password(user.id, "new", checked="hash", but=page.id, now=NOW)
     else:
-        stores.accounts.erase(user.id, NOW, checked="hash")
+        stores.data.erase(user.id, NOW, checked="hash")
 
     assert not stores.consents.scopes(user.id, board)
 
@@ -182,15 +182,15 @@ def test_ending_a_program_ends_only_its_sessions_of_that_user(stores: Agreeing) 
         stores.grant(other, their_page, board, "openid"),
     )
 
-    first = stores.accounts.revoke_program(user.id, board, NOW)
-    again = stores.accounts.revoke_program(user.id, board, NOW)
+    first = stores.sessions.revoke_program(user.id, board, NOW)
+    again = stores.sessions.revoke_program(user.id, board, NOW)
 
     assert set(first) == set(again) == own
     for one in kept:
-        session = stores.accounts.session(one.id)
+        session = stores.sessions.session(one.id)
         assert session
         assert session.revoked_at is None
-    assert stores.accounts.revoke_program(user.id, new_id(), NOW) == []
+    assert stores.sessions.revoke_program(user.id, new_id(), NOW) == []
 
 
 def test_a_consent_during_the_end_of_all_sessions_is_not_kept(postgres_url: str) -> None:
@@ -228,7 +228,7 @@ def test_the_end_of_all_sessions_sees_a_consent_that_it_waited_for(postgres_url:
         agreeing.execute(
             "INSERT INTO oauth_consents VALUES (%s, %s, %s, now())", [user.id, board, ["openid"]]
         )
-        ending = pool.submit(stores.accounts.revoke_all, user.id, but=None, now=NOW)
+        ending = pool.submit(stores.sessions.revoke_all, user.id, but=None, now=NOW)
         wait_until_blocked(watch, "UPDATE sessions")
         agreeing.commit()
         ending.result(10)
@@ -246,8 +246,8 @@ def test_no_session_is_opened_without_a_consent(stores: Agreeing) -> None:
 
     granted = session_of(user.id, client_id=board, scope="openid")
 
-    assert stores.accounts.open_from(granted, page.id) is None
-    assert stores.accounts.session(granted.id) is None
+    assert stores.sessions.open_from(granted, page.id) is None
+    assert stores.sessions.session(granted.id) is None
 
 
 def test_programs_end_no_sessions_of_their_user(stores: Agreeing) -> None:
@@ -260,8 +260,8 @@ def test_programs_end_no_sessions_of_their_user(stores: Agreeing) -> None:
     surplus: list[str] = []
     for _ in range(MAX_SESSIONS + 2):
         granted = session_of(user.id, client_id=board, scope="openid")
-        surplus = stores.accounts.open_from(granted, page.id) or []
+        surplus = stores.sessions.open_from(granted, page.id) or []
 
-    ended = [stores.accounts.session(one) for one in surplus]
+    ended = [stores.sessions.session(one) for one in surplus]
     assert len(ended) == 2
     assert all(one is not None and one.client_id == board for one in ended)

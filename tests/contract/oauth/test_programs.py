@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import redis
 
-from chalicelib.auth.models import Session
+from chalicelib.auth.sessions.models import Session
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import connect
 from chalicelib.errors import Unavailable
@@ -51,7 +51,7 @@ class Granting(ProgramStores):
         drafted = session_of(
             user.id, client_id=client.id, scope="openid", auth_time=NOW - timedelta(hours=1)
         )
-        opened = self.accounts.open_from(drafted, opener.id)
+        opened = self.sessions.open_from(drafted, opener.id)
         return drafted if opened is not None else None
 
 
@@ -110,8 +110,8 @@ class TestGrants:
         grant = stores.granted(user, phone, client)
 
         assert grant
-        assert stores.accounts.session(grant.id) == grant
-        listed = stores.accounts.sessions(user.id, now=NOW, before=None, limit=9)
+        assert stores.sessions.session(grant.id) == grant
+        listed = stores.sessions.sessions(user.id, now=NOW, before=None, limit=9)
         assert {one.client_id for one in listed} == {None, client.id}
 
     def test_need_a_valid_session_of_the_same_user(self, stores: Granting) -> None:
@@ -121,7 +121,7 @@ class TestGrants:
         old = stores.login(user, expires_at=NOW - timedelta(seconds=1), created_at=NOW - MONTH)
         for one in (user, other):
             stores.agree(one, stores.login(one), client)
-        stores.accounts.revoke(user.id, phone.id, NOW)
+        stores.sessions.revoke(user.id, phone.id, NOW)
 
         assert stores.granted(user, phone, client) is None
         assert stores.granted(user, old, client) is None
@@ -136,13 +136,13 @@ class TestGrants:
             grants.append(stores.granted(user, phone, client))
             kept = stores.granted(user, phone, other)
 
-        first = stores.accounts.revoke_grants(client.id, NOW, 2)
-        second = stores.accounts.revoke_grants(client.id, NOW, 2)
+        first = stores.sessions.revoke_grants(client.id, NOW, 2)
+        second = stores.sessions.revoke_grants(client.id, NOW, 2)
 
         assert sorted(first + second) == sorted((g.user_id, g.id) for g in grants if g)
-        assert stores.accounts.revoke_grants(client.id, NOW, 2) == []
+        assert stores.sessions.revoke_grants(client.id, NOW, 2) == []
         assert kept
-        session = stores.accounts.session(kept.id)
+        session = stores.sessions.session(kept.id)
         assert session
         assert session.revoked_at is None
 
@@ -151,7 +151,7 @@ class TestGrants:
         grant = stores.granted(user, phone, stores.client())
 
         assert grant
-        assert grant.id in stores.accounts.revoke_all(user.id, but=None, now=NOW)
+        assert grant.id in stores.sessions.revoke_all(user.id, but=None, now=NOW)
 
 
 @pytest.mark.parametrize("how", ["session", "program", "user", "consent"])

@@ -15,7 +15,6 @@ from pymongo import MongoClient
 
 from chalicelib.admin.models import AuditQuery
 from chalicelib.admin.store import AdminStore
-from chalicelib.auth.store import AccountStore
 from chalicelib.broker.publisher import Broker
 from chalicelib.broker.pushes import Failure
 from chalicelib.broker.topology import DEAD, declare
@@ -25,7 +24,7 @@ from chalicelib.messages.store.mongo import timeline
 from chalicelib.messages.store.mongo.fitness import require_fit
 from chalicelib.messages.store.mongo.outbox import MongoOutbox
 from chalicelib.messages.store.mongo.store import MongoStore
-from tests.contract.accounts import profile, session_of
+from tests.contract.accounts import profile, real, session_of
 from tests.contract.broker.queues import Queues
 from tests.contract.messages.store.room import Room
 from tests.unit.settings import ENVIRONMENT
@@ -124,14 +123,14 @@ def test_check_finds_every_server(servers: dict[str, str]) -> None:
 def test_grant_makes_the_first_admin(servers: dict[str, str]) -> None:
     answer(start(servers, task="migrate"))
     postgres = Postgres(servers["POSTGRES_URL"])
-    user, accounts = profile(), AccountStore(postgres)
-    accounts.add(user, "hash", session_of(user.id))
+    user, base = profile(), real(postgres)
+    base.accounts.add(user, "hash", session_of(user.id))
 
     granted = answer(start(servers, task="grant", username=user.username, role="admin"))
     nobody = start(servers, task="grant", username="nobody", role="admin")
 
     assert granted == {"user_id": user.id}
-    assert accounts.roles(user.id) == {"admin"}
+    assert base.sessions.roles(user.id) == {"admin"}
     (entry,) = AdminStore(postgres).audit(AuditQuery(), limit=9)
     assert (entry.actor, entry.action, entry.target) == ("operator", "admin.grant", user.id)
     assert nobody.communicate(timeout=60)[1] == "There is no such user.\n"

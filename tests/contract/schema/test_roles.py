@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from chalicelib import logins, roles, schema
+from chalicelib.admin.store import RIGHTS
 from chalicelib.config import SettingsInvalid
 from chalicelib.drivers.postgres import Postgres
 from tests.contract.application_role import LOGIN, PASSWORD, application
@@ -135,7 +136,7 @@ class TestGenerations:
         owning = f"{owner_url}?application_name=owner"
         given = settings(postgres_url=new, postgres_admin_url=owning)
 
-        roles.ensure(owning, new)
+        roles.ensure(owning, new, RIGHTS)
 
         for url in (old, new):
             with psycopg.connect(url) as connection:
@@ -144,12 +145,12 @@ class TestGenerations:
         assert schema.retire(given) == []
         with psycopg.connect(owner_url) as owner:
             assert self.logins(owner) == [f"{logins.GROUP}_2"]
-        roles.ensure(owning, old)  # the other tests' role is there again
+        roles.ensure(owning, old, RIGHTS)  # the other tests' role is there again
         assert roles.retire(owning, old) == [f"{logins.GROUP}_2"]
 
     def test_an_account_that_is_not_the_applications_is_left_alone(self, owner_url: str) -> None:
         with pytest.raises(SettingsInvalid, match="POSTGRES_URL: its user is not parley_app_<n>"):
-            roles.ensure(owner_url, owner_url)
+            roles.ensure(owner_url, owner_url, RIGHTS)
 
     @staticmethod
     def logins(owner: psycopg.Connection) -> list[str]:
@@ -172,7 +173,7 @@ def test_an_owner_who_is_no_superuser_makes_and_drops_it(
         connection.execute(f"CREATE DATABASE {name} OWNER {name}".encode())
         try:
             for url in (first, first, second):
-                MIGRATE(owner, then=partial(roles.ensure, url=url))
+                MIGRATE(owner, then=partial(roles.ensure, url=url, rights=RIGHTS))
             for url in (first, second):
                 with psycopg.connect(url) as one:
                     assert one.execute("SELECT count(*) FROM users").fetchone() == (0,)

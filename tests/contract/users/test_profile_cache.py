@@ -7,18 +7,17 @@ from typing import Any
 
 import pytest
 
-from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import connect
 from chalicelib.errors import Unavailable, UserNotFound
 from chalicelib.ids import new_id
 from chalicelib.users import cache as cache_module
 from chalicelib.users.cache import HOLD_SECONDS, KEEP_SECONDS, SHAPE, ProfileCache, _profile
+from chalicelib.users.devices import Devices
 from chalicelib.users.models import Card, ProfileChanges
 from chalicelib.users.names import ReservedNames
-from chalicelib.users.service import Users
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import NOW, RoundTrips, Slots, Stores, migrated
+from chalicelib.users.profiles import Users
+from tests.contract.accounts import NOW, RoundTrips, Slots, Stores, migrated, real
 from tests.unit.auth.fake_tables import FakeProfileCache
 
 
@@ -153,11 +152,11 @@ class Place:
         self._opened: list[Postgres] = []
         self.redis = connect(redis_url)
         postgres = self._postgres()
-        self.stores = Stores(AccountStore(postgres), UserStore(postgres))
+        self.stores = Stores(*real(postgres))
 
     def users(self, redis_url: str | None = None) -> Users:
         client = connect(redis_url or self._urls[1])
-        store, cache = UserStore(self._postgres()), ProfileCache(client)
+        store, cache = real(self._postgres()).users, ProfileCache(client)
         return Users(store=store, cache=cache, names=ReservedNames)
 
     def close(self) -> None:
@@ -195,7 +194,8 @@ class TestReadThrough:
         assert [one.display_name for one in again.items] == [f"n{n}" for n in range(100)]
         assert first == again
         assert users.get(ids[7]) == again.items[7]
-        assert users.push_targets([], ids[:2]).names == {ids[0]: "n0", ids[1]: "n1"}
+        devices = Devices(store=place.stores.devices, users=users)
+        assert devices.push_targets([], ids[:2]).names == {ids[0]: "n0", ids[1]: "n1"}
         assert (len(statements), trips.count) == (2, 5)  # one for devices
 
     def test_those_that_are_not_cached_are_asked_for_together(
@@ -219,7 +219,8 @@ class TestReadThrough:
 
         assert [one.id for one in users.many(ids).items] == ids
         assert users.get(ids[0]).display_name == "Ana"
-        assert users.push_targets([], ids).names == dict.fromkeys(ids, "Ana")
+        devices = Devices(store=place.stores.devices, users=users)
+        assert devices.push_targets([], ids).names == dict.fromkeys(ids, "Ana")
         assert len(statements) == 4
 
 
@@ -283,7 +284,7 @@ class TestWriteThrough:
 
         with users.changing(user.id):
             assert "Ana Mark" not in str(place.redis.get(_profile(user.id)))
-            place.stores.accounts.erase(user.id, NOW, checked="hash")
+            place.stores.data.erase(user.id, NOW, checked="hash")
 
         seen = others.get(user.id)
         assert (seen.deleted, seen.username, seen.display_name) == (True, None, "Deleted user")

@@ -6,14 +6,12 @@ from threading import Barrier
 
 import pytest
 
-from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
-from chalicelib.users.devices import MAX_DEVICES, PushTarget, PushToken
+from chalicelib.users.device_models import MAX_DEVICES, PushTarget, PushToken
 from chalicelib.users.models import Profile, PublicProfile
-from chalicelib.users.store import UserStore
-from tests.contract.accounts import MONTH, NOW, Stores, migrated
+from tests.contract.accounts import MONTH, NOW, Stores, migrated, real
 
 
 def push(token: str | None = None) -> PushToken:
@@ -22,7 +20,7 @@ def push(token: str | None = None) -> PushToken:
 
 def devices(stores: Stores, *users: Profile) -> dict[str, str]:
     """The tokens pushed to, by device."""
-    found = stores.users.push_targets([user.id for user in users], NOW)
+    found = stores.devices.push_targets([user.id for user in users], NOW)
     return {target.device_id: target.token for target in found}
 
 
@@ -81,7 +79,7 @@ class TestProfiles:
 
     def test_unknown_and_deleted_users_are_not_there(self, stores: Stores) -> None:
         gone, _ = stores.account()
-        stores.accounts.erase(gone.id, NOW, checked="hash")
+        stores.data.erase(gone.id, NOW, checked="hash")
 
         for user_id in (gone.id, new_id()):
             assert stores.users.profile(user_id) is None
@@ -96,7 +94,7 @@ class TestProfiles:
             lambda: None,
             lambda: stores.users.update(user.id, {"about": "hi"}),
             lambda: stores.users.update(user.id, {"about": "ho", "push_previews": False}),
-            lambda: stores.accounts.erase(user.id, NOW, checked="hash"),
+            lambda: stores.data.erase(user.id, NOW, checked="hash"),
         ):
             change()
             seen.append({card.id: card for card in stores.users.cards([user.id, other.id])})
@@ -121,24 +119,24 @@ class TestPushTokens:
         user, session = stores.account()
         stores.users.update(user.id, {"push_previews": False})
         given = push()
-        stores.users.add_push_token(user.id, session.id, "d1", given, NOW)
+        stores.devices.add_push_token(user.id, session.id, "d1", given, NOW)
 
-        assert stores.users.push_targets([user.id], NOW) == [
+        assert stores.devices.push_targets([user.id], NOW) == [
             PushTarget(user.id, "d1", given.token, "android", False)
         ]
 
     def test_one_per_device(self, stores: Stores) -> None:
         user, session = stores.account()
-        stores.users.add_push_token(user.id, session.id, "d1", push("old" + user.id), NOW)
-        stores.users.add_push_token(user.id, session.id, "d1", push("new" + user.id), NOW)
+        stores.devices.add_push_token(user.id, session.id, "d1", push("old" + user.id), NOW)
+        stores.devices.add_push_token(user.id, session.id, "d1", push("new" + user.id), NOW)
 
         assert devices(stores, user) == {"d1": "new" + user.id}
 
     def test_move_with_a_phone_that_changes_hands_and_shows_its_key(self, stores: Stores) -> None:
         (old, old_session), (new, new_session) = stores.account(), stores.account()
         given = push().model_copy(update={"device_key": "k" * 22})
-        stores.users.add_push_token(old.id, old_session.id, "d1", given, NOW)
-        stores.users.add_push_token(new.id, new_session.id, "d1", given, NOW)
+        stores.devices.add_push_token(old.id, old_session.id, "d1", given, NOW)
+        stores.devices.add_push_token(new.id, new_session.id, "d1", given, NOW)
 
         assert devices(stores, old) == {}
         assert devices(stores, new) == {"d1": given.token}
@@ -152,24 +150,24 @@ class TestPushTokens:
         (ana, session), (eve, other) = stores.account(), stores.account()
         given = push()
         with_key = [given.model_copy(update={"device_key": key}) for key in (owners, strangers)]
-        stores.users.add_push_token(ana.id, session.id, "d1", with_key[0], NOW)
-        stores.users.add_push_token(eve.id, other.id, "d1", with_key[1], NOW)
+        stores.devices.add_push_token(ana.id, session.id, "d1", with_key[0], NOW)
+        stores.devices.add_push_token(eve.id, other.id, "d1", with_key[1], NOW)
 
         for user in (ana, eve):
-            (target,) = stores.users.push_targets([user.id], NOW)
+            (target,) = stores.devices.push_targets([user.id], NOW)
             assert (target.token, target.previews) == (given.token, False)
-        stores.accounts.revoke(eve.id, other.id, NOW)
-        (target,) = stores.users.push_targets([ana.id], NOW)
+        stores.sessions.revoke(eve.id, other.id, NOW)
+        (target,) = stores.devices.push_targets([ana.id], NOW)
         assert target.previews
 
     def test_that_a_session_which_is_over_had_are_nobodys(self, stores: Stores) -> None:
         (ana, session), (eve, _) = stores.account(), stores.account()
         given = push()
         short = stores.login(eve, expires_at=NOW + timedelta(seconds=1))
-        stores.users.add_push_token(eve.id, short.id, "d1", given, NOW)
-        stores.users.add_push_token(ana.id, session.id, "d1", given, NOW)
+        stores.devices.add_push_token(eve.id, short.id, "d1", given, NOW)
+        stores.devices.add_push_token(ana.id, session.id, "d1", given, NOW)
 
-        (target,) = stores.users.push_targets([ana.id], NOW + timedelta(seconds=1))
+        (target,) = stores.devices.push_targets([ana.id], NOW + timedelta(seconds=1))
 
         assert target.previews
 
@@ -177,7 +175,7 @@ class TestPushTokens:
         user, session = stores.account()
         given = push()
         for device_id in ("d1", "d2"):
-            stores.users.add_push_token(user.id, session.id, device_id, given, NOW)
+            stores.devices.add_push_token(user.id, session.id, device_id, given, NOW)
 
         assert devices(stores, user) == {"d2": given.token}
 
@@ -185,29 +183,29 @@ class TestPushTokens:
         user, session = stores.account()
         for n in range(MAX_DEVICES + 2):
             time = NOW + timedelta(seconds=n)
-            stores.users.add_push_token(user.id, session.id, f"d{n}", push(), time)
+            stores.devices.add_push_token(user.id, session.id, f"d{n}", push(), time)
 
         assert set(devices(stores, user)) == {f"d{n}" for n in range(2, MAX_DEVICES + 2)}
 
     def test_end_with_their_session(self, stores: Stores) -> None:
         user, session = stores.account()
         short = stores.login(user, expires_at=NOW + timedelta(seconds=1))
-        stores.users.add_push_token(user.id, session.id, "d1", push(), NOW)
-        stores.users.add_push_token(user.id, short.id, "d2", push(), NOW)
+        stores.devices.add_push_token(user.id, session.id, "d1", push(), NOW)
+        stores.devices.add_push_token(user.id, short.id, "d2", push(), NOW)
 
-        later = stores.users.push_targets([user.id], NOW + timedelta(seconds=1))
+        later = stores.devices.push_targets([user.id], NOW + timedelta(seconds=1))
         assert [target.device_id for target in later] == ["d1"]
-        stores.accounts.revoke(user.id, session.id, NOW)
+        stores.sessions.revoke(user.id, session.id, NOW)
         assert set(devices(stores, user)) == {"d2"}
 
     def test_of_a_revoked_session_are_not_kept(self, stores: Stores) -> None:
         user, session = stores.account()
         revoked = stores.login(user)
-        stores.accounts.revoke(user.id, revoked.id, NOW)
+        stores.sessions.revoke(user.id, revoked.id, NOW)
         given = push()
-        stores.users.add_push_token(user.id, session.id, "d1", given, NOW)
+        stores.devices.add_push_token(user.id, session.id, "d1", given, NOW)
         for device_id in ("d1", "d2"):
-            stores.users.add_push_token(user.id, revoked.id, device_id, push(), NOW)
+            stores.devices.add_push_token(user.id, revoked.id, device_id, push(), NOW)
 
         assert devices(stores, user) == {"d1": given.token}
 
@@ -216,19 +214,19 @@ class TestPushTokens:
         other = stores.login(user)
         given = push()
         for one in (session, other):
-            stores.users.add_push_token(user.id, one.id, "d1", given, NOW)
+            stores.devices.add_push_token(user.id, one.id, "d1", given, NOW)
 
-        stores.accounts.revoke(user.id, session.id, NOW)
+        stores.sessions.revoke(user.id, session.id, NOW)
 
         assert devices(stores, user) == {"d1": given.token}
 
     def test_are_dropped_by_device_of_ones_own(self, stores: Stores) -> None:
         (user, session), (other, other_session) = stores.account(), stores.account()
-        stores.users.add_push_token(user.id, session.id, "d1", push(), NOW)
-        stores.users.add_push_token(other.id, other_session.id, "d1", push(), NOW)
+        stores.devices.add_push_token(user.id, session.id, "d1", push(), NOW)
+        stores.devices.add_push_token(other.id, other_session.id, "d1", push(), NOW)
 
         for _ in range(2):  # again does no harm
-            stores.users.drop_push_token(user.id, "d1")
+            stores.devices.drop_push_token(user.id, "d1")
 
         assert devices(stores, user) == {}
         assert set(devices(stores, other)) == {"d1"}
@@ -237,9 +235,9 @@ class TestPushTokens:
         user, session = stores.account()
         dead, live = push(), push()
         for n, given in enumerate([dead, live]):
-            stores.users.add_push_token(user.id, session.id, f"d{n}", given, NOW)
+            stores.devices.add_push_token(user.id, session.id, f"d{n}", given, NOW)
 
-        stores.users.drop_push_tokens([dead.token, "unknown"])
+        stores.devices.drop_push_tokens([dead.token, "unknown"])
 
         assert devices(stores, user) == {"d1": live.token}
 
@@ -248,35 +246,35 @@ class TestPushTargets:
     def test_are_those_of_the_users_asked_for_alone(self, stores: Stores) -> None:
         one, other, sender = (stores.account() for _ in range(3))
         for user, session in (one, other, sender):
-            stores.users.add_push_token(user.id, session.id, "d" + user.id[-12:], push(), NOW)
+            stores.devices.add_push_token(user.id, session.id, "d" + user.id[-12:], push(), NOW)
 
-        found = stores.users.push_targets([one[0].id, other[0].id], NOW)
+        found = stores.devices.push_targets([one[0].id, other[0].id], NOW)
 
         assert {target.user_id for target in found} == {one[0].id, other[0].id}
 
     def test_are_in_the_order_of_devices(self, stores: Stores) -> None:
         user, session = stores.account()
         for n in range(2):
-            stores.users.add_push_token(user.id, session.id, f"d{n}", push(), NOW)
+            stores.devices.add_push_token(user.id, session.id, f"d{n}", push(), NOW)
 
-        found = stores.users.push_targets([user.id], NOW)
+        found = stores.devices.push_targets([user.id], NOW)
 
         assert [target.device_id for target in found] == ["d0", "d1"]
 
     def test_of_nobody_are_none(self, stores: Stores) -> None:
-        assert stores.users.push_targets([], NOW) == []
+        assert stores.devices.push_targets([], NOW) == []
 
 
 class TestOnPostgres:
     def test_targets_cost_one_round_trip(self, postgres_url: str, statements: list[str]) -> None:
         postgres = Postgres(migrated(postgres_url))
-        stores = Stores(AccountStore(postgres), UserStore(postgres))
+        stores = Stores(*real(postgres))
         people = [stores.account() for _ in range(5)]
         for user, session in people:
-            stores.users.add_push_token(user.id, session.id, "d1", push(), NOW)
+            stores.devices.add_push_token(user.id, session.id, "d1", push(), NOW)
         statements.clear()
         ids = [user.id for user, _ in people]
-        found = stores.users.push_targets(ids, NOW + MONTH / 2)
+        found = stores.devices.push_targets(ids, NOW + MONTH / 2)
         postgres.close()
 
         assert len(found) == 5
@@ -284,7 +282,7 @@ class TestOnPostgres:
 
     def test_devices_that_claim_one_token_at_once_take_turns(self, postgres_url: str) -> None:
         first = Postgres(migrated(postgres_url))
-        stores = Stores(AccountStore(first), UserStore(first))
+        stores = Stores(*real(first))
         people = [stores.account() for _ in range(6)]
         given = push().model_copy(update={"device_key": "k" * 22})
         barrier = Barrier(6)
@@ -293,16 +291,16 @@ class TestOnPostgres:
             postgres = Postgres(postgres_url)
             user, session = people[n]
             barrier.wait()
-            UserStore(postgres).add_push_token(user.id, session.id, "d1", given, NOW)
+            real(postgres).devices.add_push_token(user.id, session.id, "d1", given, NOW)
             postgres.close()
 
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(claim, range(6)))
 
-        holders = stores.users.push_targets([user.id for user, _ in people], NOW)
+        holders = stores.devices.push_targets([user.id for user, _ in people], NOW)
         first.close()
         assert [target.token for target in holders] == [given.token]
 
     def test_an_unreachable_server_raises_unavailable(self) -> None:
         with pytest.raises(Unavailable):
-            UserStore(Postgres("postgresql://app@127.0.0.1:1/none")).profile(new_id())
+            real(Postgres("postgresql://app@127.0.0.1:1/none")).users.profile(new_id())

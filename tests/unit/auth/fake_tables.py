@@ -19,19 +19,22 @@ from chalicelib.admin.models import (
     Standing,
 )
 from chalicelib.admin.store import AdminStore
-from chalicelib.auth.models import LATELY, Session
 from chalicelib.auth.passkeys.models import Passkey
-from chalicelib.auth.store import MAX_SESSIONS, AccountStore, Credential
+from chalicelib.auth.sessions.models import LATELY, Session
+from chalicelib.auth.sessions.store import MAX_SESSIONS, SessionStore
+from chalicelib.auth.store import AccountStore, Credential
 from chalicelib.clock import Now, Time
 from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken
 from chalicelib.ids import new_id
 from chalicelib.mail.letters import device
-from chalicelib.mail.models import Due, Kind, Notice, NoticeKind, Purpose
+from chalicelib.mail.models import Kind, Notice, NoticeKind, Purpose, QueuedMail
+from chalicelib.personal_data import PersonalData
 from chalicelib.scopes import Role
 from chalicelib.users.cache import ProfileCache
-from chalicelib.users.devices import MAX_DEVICES, PushTarget, PushToken
+from chalicelib.users.device_models import MAX_DEVICES, PushTarget, PushToken
+from chalicelib.users.device_store import DeviceStore
 from chalicelib.users.models import DELETED_NAME, Card, Profile
-from chalicelib.users.store import UserStore
+from chalicelib.users.profile_store import UserStore
 from chalicelib.wire import now
 
 
@@ -80,7 +83,7 @@ class Held:
 
 @dataclass
 class Waiting:
-    mail: Due
+    mail: QueuedMail
     due_at: datetime
 
 
@@ -140,7 +143,7 @@ class Tables:
     def mail(self, kind: Kind, subject: str, now: datetime) -> None:
         known = self.mails.get((kind, subject))
         number = known.mail.id if known else len(self.mails) + 1
-        self.mails[kind, subject] = Waiting(Due(number, kind, subject, 0), now)
+        self.mails[kind, subject] = Waiting(QueuedMail(number, kind, subject, 0), now)
 
     def forget_mails(self, user: Profile) -> None:
         for kind, subject in list(self.mails):
@@ -186,67 +189,9 @@ class Tables:
                 del self.pushes[key]
 
 
-class FakeAccountStore(AccountStore):
+class FakeSessionStore(SessionStore):
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-
-    def add(self, user: Profile, password_hash: str, session: Session) -> None:
-        with self._tables:
-            for other in self._tables.users.values():
-                if other.profile.username == user.username:
-                    raise UsernameTaken()
-            self._tables.users[user.id] = User(user)
-            self._tables.passwords[user.id] = password_hash
-            session = self._tables.stored(session)
-            self._tables.sessions[session.id] = session
-            self._tables.mail("verify", user.id, session.created_at)
-
-    def credential_for(self, login: str) -> Credential | None:
-        with self._tables:
-            for user_id, user in self._tables.users.items():
-                profile = user.profile
-                names = [profile.username, *([profile.email] if profile.email_verified else [])]
-                if not user.deleted and login in names:
-                    password_hash = self._tables.passwords[user_id]
-                    factor = self._tables.factors.get(user_id)
-                    return Credential(
-                        user_id,
-                        password_hash,
-                        user.suspended_at is not None,
-                        factor is not None and factor.confirmed,
-                    )
-        return None
-
-    def password_hash(self, user_id: str) -> str | None:
-        with self._tables:
-            return self._tables.passwords.get(user_id)
-
-    def rehash(self, old: Credential, password_hash: str) -> None:
-        with self._tables:
-            if self._tables.passwords.get(old.user_id) == old.password_hash:
-                self._tables.passwords[old.user_id] = password_hash
-
-    def open_session(
-        self, session: Session, password_hash: str, *, known: bool
-    ) -> list[str] | None:
-        with self._tables:
-            if self._tables.passwords.get(session.user_id) != password_hash:
-                return None
-            return self._add(session, known=known)
-
-    def open_by_passkey(
-        self, session: Session, passkey_id: str, *, known: bool
-    ) -> list[str] | None:
-        with self._tables:
-            held = self._tables.passkeys.get(passkey_id)
-            if held is None or held.passkey.user_id != session.user_id:
-                return None
-            return self._add(session, known=known)
-
-    def open_by_google(self, session: Session, subject: str, *, known: bool) -> list[str] | None:
-        with self._tables:
-            held = self._tables.google.get(session.user_id)
-            return self._add(session, known=known) if held and held[0] == subject else None
 
     def open_from(self, session: Session, opener_id: str) -> list[str] | None:
         with self._tables:
@@ -257,9 +202,9 @@ class FakeAccountStore(AccountStore):
                 return None
             if (session.user_id, session.client_id) not in self._tables.consents:
                 return None
-            return self._add(session, known=True)
+            return self.add(session, known=True)
 
-    def _add(self, session: Session, *, known: bool) -> list[str] | None:
+    def add(self, session: Session, *, known: bool) -> list[str] | None:
         if self._tables.users[session.user_id].suspended_at is not None:
             return None
         session = self._tables.stored(session)
@@ -382,6 +327,94 @@ class FakeAccountStore(AccountStore):
                 self._tables.sessions[one.id] = replace(one, revoked_at=now)
             return [(one.user_id, one.id) for one in granted]
 
+    def purge_sessions(self, now: Time, kept: timedelta, limit: int) -> int:
+        before = self._tables.at(now) - kept
+        with self._tables:
+            ended = [
+                one.id
+                for one in self._tables.sessions.values()
+                if one.expires_at < before or (one.revoked_at and one.revoked_at < before)
+            ][:limit]
+            for session_id in ended:
+                del self._tables.sessions[session_id]
+            for key, row in list(self._tables.pushes.items()):
+                if row.session_id in ended:
+                    del self._tables.pushes[key]
+            return len(ended)
+
+    def _standing(self, user_id: str, now: datetime) -> list[Session]:
+        everyones = self._tables.sessions.values()
+        return [one for one in everyones if one.user_id == user_id and one.stood(now)]
+
+    def _end(self, session_id: str, now: datetime) -> None:
+        session = self._tables.sessions[session_id]
+        ended = replace(session, revoked_at=session.revoked_at or now)
+        self._tables.sessions[session_id] = ended
+
+
+class FakeAccountStore(AccountStore):
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._fake = FakeSessionStore(tables)
+
+    def add(self, user: Profile, password_hash: str, session: Session) -> None:
+        with self._tables:
+            for other in self._tables.users.values():
+                if other.profile.username == user.username:
+                    raise UsernameTaken()
+            self._tables.users[user.id] = User(user)
+            self._tables.passwords[user.id] = password_hash
+            session = self._tables.stored(session)
+            self._tables.sessions[session.id] = session
+            self._tables.mail("verify", user.id, session.created_at)
+
+    def credential_for(self, login: str) -> Credential | None:
+        with self._tables:
+            for user_id, user in self._tables.users.items():
+                profile = user.profile
+                names = [profile.username, *([profile.email] if profile.email_verified else [])]
+                if not user.deleted and login in names:
+                    password_hash = self._tables.passwords[user_id]
+                    factor = self._tables.factors.get(user_id)
+                    return Credential(
+                        user_id,
+                        password_hash,
+                        user.suspended_at is not None,
+                        factor is not None and factor.confirmed,
+                    )
+        return None
+
+    def password_hash(self, user_id: str) -> str | None:
+        with self._tables:
+            return self._tables.passwords.get(user_id)
+
+    def rehash(self, old: Credential, password_hash: str) -> None:
+        with self._tables:
+            if self._tables.passwords.get(old.user_id) == old.password_hash:
+                self._tables.passwords[old.user_id] = password_hash
+
+    def open_session(
+        self, session: Session, password_hash: str, *, known: bool
+    ) -> list[str] | None:
+        with self._tables:
+            if self._tables.passwords.get(session.user_id) != password_hash:
+                return None
+            return self._fake.add(session, known=known)
+
+    def open_by_passkey(
+        self, session: Session, passkey_id: str, *, known: bool
+    ) -> list[str] | None:
+        with self._tables:
+            held = self._tables.passkeys.get(passkey_id)
+            if held is None or held.passkey.user_id != session.user_id:
+                return None
+            return self._fake.add(session, known=known)
+
+    def open_by_google(self, session: Session, subject: str, *, known: bool) -> list[str] | None:
+        with self._tables:
+            held = self._tables.google.get(session.user_id)
+            return self._fake.add(session, known=known) if held and held[0] == subject else None
+
     def change_password(
         self, user_id: str, password_hash: str, *, checked: str, but: str, now: Time
     ) -> list[str] | None:
@@ -393,7 +426,13 @@ class FakeAccountStore(AccountStore):
             self._tables.changes.pop(user_id, None)
             self._tables.drop_links(user_id, "reset", "change")
             self._tables.tell(user_id, "password_changed", now)
-            return self.revoke_all(user_id, but=but, now=now)
+            return self._fake.revoke_all(user_id, but=but, now=now)
+
+
+class FakePersonalData(PersonalData):
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._end_sessions = FakeSessionStore(tables).revoke_all
 
     def erase(self, user_id: str, now: Time, *, checked: str | None) -> list[str] | None:
         now = self._tables.at(now)
@@ -434,22 +473,7 @@ class FakeAccountStore(AccountStore):
                     self._tables.sessions[session.id] = replace(
                         session, device_name=None, user_agent=""
                     )
-            return self.revoke_all(user_id, but=None, now=now)
-
-    def purge_sessions(self, now: Time, kept: timedelta, limit: int) -> int:
-        before = self._tables.at(now) - kept
-        with self._tables:
-            ended = [
-                one.id
-                for one in self._tables.sessions.values()
-                if one.expires_at < before or (one.revoked_at and one.revoked_at < before)
-            ][:limit]
-            for session_id in ended:
-                del self._tables.sessions[session_id]
-            for key, row in list(self._tables.pushes.items()):
-                if row.session_id in ended:
-                    del self._tables.pushes[key]
-            return len(ended)
+            return self._end_sessions(user_id, but=None, now=now)
 
     def _other_admins(self, user: User) -> list[User]:
         return [
@@ -457,15 +481,6 @@ class FakeAccountStore(AccountStore):
             for one in self._tables.users.values()
             if one is not user and "admin" in one.roles and not one.suspended_at
         ]
-
-    def _standing(self, user_id: str, now: datetime) -> list[Session]:
-        everyones = self._tables.sessions.values()
-        return [one for one in everyones if one.user_id == user_id and one.stood(now)]
-
-    def _end(self, session_id: str, now: datetime) -> None:
-        session = self._tables.sessions[session_id]
-        ended = replace(session, revoked_at=session.revoked_at or now)
-        self._tables.sessions[session_id] = ended
 
 
 class FakeAdminStore(AdminStore):
@@ -607,6 +622,11 @@ class FakeUserStore(UserStore):
 
     def exists(self, user_id: str) -> bool:
         return self.profile(user_id) is not None
+
+
+class FakeDeviceStore(DeviceStore):
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
     def add_push_token(
         self, user_id: str, session_id: str, device_id: str, push: PushToken, now: Time

@@ -7,14 +7,15 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.auth.sessions.revocation import Admission, Revocation
+from chalicelib.auth.sessions.revocation import Checked, Revocation
 from chalicelib.auth.sessions.tickets import Tickets
 from chalicelib.config import Settings
 from chalicelib.drivers.redis import Call
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.identity import Identity, Source
+from chalicelib.limits.attempts import Guess
 from chalicelib.limits.buckets import Held, digest
-from chalicelib.limits.guesses import Answer, Guess, Throttle
+from chalicelib.limits.guesses import Answer, Throttle
 from chalicelib.limits.table import Use
 from chalicelib.live.events import EndedBy, Event
 from chalicelib.live.gateway import Gateway
@@ -63,13 +64,13 @@ class FakeRevocation(Revocation):
         self.down = False
         self.limited = False
 
-    def admit(
+    def check(
         self, user_id: str, session_id: str, use: Use, client_id: str | None = None
-    ) -> Admission:
+    ) -> Checked:
         known = self.stands(user_id, session_id)
         if self.limited and known is not False:
             raise RateLimited(1)
-        return Admission(known, [])
+        return Checked(known, [])
 
     def stands(self, user_id: str, session_id: str) -> bool | None:
         self._ask()

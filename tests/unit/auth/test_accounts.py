@@ -7,16 +7,11 @@ import pytest
 from argon2 import PasswordHasher
 from pydantic_core import from_json
 
-from chalicelib.auth.models import (
-    Credentials,
-    PasswordChange,
-    PasswordProof,
-    Registration,
-    SecondFactorCode,
-)
+from chalicelib.auth.models import Credentials, PasswordChange, PasswordProof, Registration
 from chalicelib.auth.passwords import Passwords
+from chalicelib.auth.second_factor.models import SecondFactorCode
 from chalicelib.auth.sessions.models import SessionQuery
-from chalicelib.auth.store import MAX_SESSIONS
+from chalicelib.auth.sessions.store import MAX_SESSIONS
 from chalicelib.errors import (
     AppError,
     InvalidCredentials,
@@ -29,7 +24,7 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.identity import Source
-from chalicelib.users.devices import PushToken
+from chalicelib.users.device_models import PushToken
 from chalicelib.users.models import ProfileChanges
 from chalicelib.users.names import ReservedNames
 from tests.unit.auth.fakes import PHONE, auth_settings
@@ -679,14 +674,14 @@ class TestChangePassword:
         ana, tablet = world.register(), world.login()
         world.identity(tablet)
 
-        world.accounts.change_password(world.identity(ana), self.change())
+        world.password_changes.change(world.identity(ana), self.change())
 
         assert world.stands(ana)
         assert not world.stands(tablet)
         assert world.sockets.closed == [(ana.user.id, tablet.session_id)]
 
     def test_only_the_new_one_fits_then(self, world: World) -> None:
-        world.accounts.change_password(world.identity(world.register()), self.change())
+        world.password_changes.change(world.identity(world.register()), self.change())
 
         assert world.login(password=NEW)
         with pytest.raises(InvalidCredentials):
@@ -696,7 +691,7 @@ class TestChangePassword:
         ana, tablet = world.register(), world.login()
 
         with pytest.raises(InvalidCredentials):
-            world.accounts.change_password(world.identity(ana), self.change("wrong"))
+            world.password_changes.change(world.identity(ana), self.change("wrong"))
 
         assert world.login()
         assert world.stands(tablet)
@@ -707,10 +702,10 @@ class TestChangePassword:
         identity = world.identity(world.register())
         for _ in range(2):
             with pytest.raises(InvalidCredentials):
-                world.accounts.change_password(identity, self.change("wrong"))
+                world.password_changes.change(identity, self.change("wrong"))
 
         with pytest.raises(RateLimited):
-            world.accounts.change_password(identity, self.change())
+            world.password_changes.change(identity, self.change())
         with pytest.raises(RateLimited):
             world.delete(identity)
 
@@ -721,7 +716,7 @@ class TestChangePassword:
         for number in range(10):
             change = self.change(f"guess number {number}", f"another guess {number}")
             with pytest.raises((InvalidCredentials, RateLimited)):
-                world.accounts.change_password(identity, change)
+                world.password_changes.change(identity, change)
 
         assert world.passwords.verified == before + 4
 
@@ -730,7 +725,7 @@ class TestChangePassword:
         identity = world.identity(world.register())
 
         with pytest.raises(ValidationFailed) as raised:
-            world.accounts.change_password(identity, self.change(new=weak))
+            world.password_changes.change(identity, self.change(new=weak))
         assert [one["field"] for one in raised.value.details["errors"]] == ["new_password"]
         assert world.login()
 
@@ -740,11 +735,11 @@ class TestChangePassword:
         world.identity(tablet)
         world.revocation.down = True
         with pytest.raises(Unavailable):
-            world.accounts.change_password(identity, self.change())
+            world.password_changes.change(identity, self.change())
         world.revocation.down = False
         assert world.stands(tablet)
 
-        world.accounts.change_password(identity, self.change())
+        world.password_changes.change(identity, self.change())
 
         assert not world.stands(tablet)
         assert world.login(password=NEW)
@@ -752,7 +747,7 @@ class TestChangePassword:
     def test_a_repeat_mails_its_user_only_once(self, world: World) -> None:
         ana = world.verified()
         for _ in range(2):
-            world.accounts.change_password(world.identity(ana), self.change())
+            world.password_changes.change(world.identity(ana), self.change())
 
         (told,) = world.tables.notices.values()
         assert (told.notice.kind, told.notice.times) == ("password_changed", 1)
@@ -762,11 +757,11 @@ class TestChangePassword:
     ) -> None:
         owner, thief = world.identity(world.register()), world.identity(world.login())
         once_verified(
-            world, monkeypatch, lambda: world.accounts.change_password(owner, self.change())
+            world, monkeypatch, lambda: world.password_changes.change(owner, self.change())
         )
 
         with pytest.raises(InvalidCredentials):
-            world.accounts.change_password(thief, self.change(new="a thief's own one"))
+            world.password_changes.change(thief, self.change(new="a thief's own one"))
 
         assert world.login(password=NEW)
 
@@ -780,7 +775,7 @@ class TestChangePassword:
 
         once_verified(world, monkeypatch, rehash)
 
-        world.accounts.change_password(identity, self.change())
+        world.password_changes.change(identity, self.change())
 
         assert world.login(password=NEW)
 
@@ -788,10 +783,10 @@ class TestChangePassword:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         identity = world.identity(world.register())
-        monkeypatch.setattr(world.auth._store(), "change_password", lambda *_, **__: None)
+        monkeypatch.setattr(world.accounts._store, "change_password", lambda *_, **__: None)
 
         with pytest.raises(Unavailable):
-            world.accounts.change_password(identity, self.change())
+            world.password_changes.change(identity, self.change())
 
 
 class TestDelete:
@@ -828,7 +823,7 @@ class TestDelete:
     def test_ends_every_session_and_push(self, world: World) -> None:
         ana, tablet = world.register(), world.login()
         identity = world.identity(ana)
-        world.users.set_push_token(identity, "d1", PushToken(token="t1", platform="ios"))
+        world.devices.set_push_token(identity, "d1", PushToken(token="t1", platform="ios"))
 
         world.delete(identity)
 
@@ -852,7 +847,7 @@ class TestDelete:
     ) -> None:
         owner, thief = world.identity(world.register()), world.identity(world.login())
         change = PasswordChange(current_password=PASSWORD, new_password=NEW)
-        once_verified(world, monkeypatch, lambda: world.accounts.change_password(owner, change))
+        once_verified(world, monkeypatch, lambda: world.password_changes.change(owner, change))
 
         with pytest.raises(InvalidCredentials):
             world.delete(thief)

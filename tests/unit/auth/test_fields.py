@@ -8,14 +8,9 @@ from pydantic import BaseModel
 
 from chalicelib.auth.fields import MAX_TYPED
 from chalicelib.auth.google.models import GoogleCredentials, GoogleProof
-from chalicelib.auth.models import (
-    Credentials,
-    PasswordChange,
-    PasswordProof,
-    PasswordReset,
-    Registration,
-    SecondFactorCode,
-)
+from chalicelib.auth.models import Credentials, PasswordChange, PasswordProof, Registration
+from chalicelib.auth.recovery.models import PasswordReset
+from chalicelib.auth.second_factor.models import SecondFactorCode
 from chalicelib.errors import ValidationFailed
 from chalicelib.wire import parse
 

@@ -97,15 +97,6 @@ class FakeExportStore(ExportStore):
             due_at = min(row["due_at"], now + LEASE) if leased else now
             row |= {"state": "doomed", "due_at": due_at}
 
-    def account(self, user_id: str) -> dict[str, list[Row]] | None:
-        return self.accounts.get(user_id)
-
-    def audit(self, user_id: str) -> Iterator[Row]:
-        yield from ()
-
-    def names(self, user_ids: Collection[str]) -> dict[str, Row]:
-        return {one: {"username": f"u{one[:4]}", "display_name": "Someone"} for one in user_ids}
-
     def _of(self, user_id: str) -> list[Row]:
         rows = self.rows.values()
         return [row for row in rows if row["user_id"] == user_id and row["state"] != "doomed"]
@@ -116,6 +107,22 @@ class FakeExportStore(ExportStore):
             return False
         row |= changes
         return True
+
+
+class FakeHeld:
+    """What the tables hold about users."""
+
+    def __init__(self, accounts: dict[str, dict[str, list[Row]]]) -> None:
+        self.accounts = accounts
+
+    def account(self, user_id: str) -> dict[str, list[Row]] | None:
+        return self.accounts.get(user_id)
+
+    def audit(self, user_id: str) -> Iterator[Row]:
+        yield from ()
+
+    def names(self, user_ids: Collection[str]) -> dict[str, Row]:
+        return {one: {"username": f"u{one[:4]}", "display_name": "Someone"} for one in user_ids}
 
 
 class FakeExportLinks(ExportLinks):

@@ -16,7 +16,7 @@ from chalicelib.ids import new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.models import Chat, Message, NewMessage
 from tests.fake_message_store import FakeMessageStore, FakeTimeline
-from tests.unit.exports.fakes import FakeExportStore
+from tests.unit.exports.fakes import FakeHeld
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 ANA, BO, EVE = new_id(), new_id(), new_id()
@@ -26,10 +26,10 @@ class Shelf:
     """Ana's account, and chats to put messages into."""
 
     def __init__(self) -> None:
-        self.store, self.messages = FakeExportStore(), FakeMessageStore()
-        self.store.accounts[ANA] = {"profile": [{"id": ANA, "email": "ana@example.org"}]}
+        self.data, self.messages = FakeHeld({}), FakeMessageStore()
+        self.data.accounts[ANA] = {"profile": [{"id": ANA, "email": "ana@example.org"}]}
         self.at = NOW
-        self.archive = Archive(store=self.store, messages=self.messages, clock=lambda: self.at)
+        self.archive = Archive(data=self.data, messages=self.messages, clock=lambda: self.at)
 
     def chat(self, *members: str) -> str:
         chat_id = new_id()
@@ -129,13 +129,13 @@ def test_what_takes_too_long_or_gets_too_large_is_not_written(shelf: Shelf) -> N
     with pytest.raises(NotWritten, match="too long"):
         shelf.archive.write(ANA, io.BytesIO(), seconds=-1)
 
-    small = Archive(store=shelf.store, messages=shelf.messages, max_bytes=100)
+    small = Archive(data=shelf.data, messages=shelf.messages, max_bytes=100)
     with pytest.raises(NotWritten, match="too large"):
         small.write(ANA, io.BytesIO(), seconds=60)
 
 
 def test_of_a_deleted_user_nothing_is_written(shelf: Shelf) -> None:
-    shelf.store.accounts.clear()
+    shelf.data.accounts.clear()
 
     with pytest.raises(NotWritten, match="deleted"):
         shelf.archive.write(ANA, io.BytesIO(), seconds=60)
@@ -172,7 +172,7 @@ def test_tens_of_thousands_of_messages_take_no_more_memory_than_a_page(shelf: Sh
     timeline = Endless(20_000)
     shelf.messages.timeline = timeline
     shelf.messages.chats.open_direct(timeline.chat_id, members=(ANA, BO), at=NOW)
-    archive = Archive(store=shelf.store, messages=shelf.messages)
+    archive = Archive(data=shelf.data, messages=shelf.messages)
     with tempfile.TemporaryFile() as file:
         tracemalloc.start()
         archive.write(ANA, file, seconds=600)

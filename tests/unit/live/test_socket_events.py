@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.auth.models import SIGNED_IN
+from chalicelib.auth.sessions.models import SIGNED_IN
 from chalicelib.live import gateway
 from chalicelib.live.events import EVENTS, Event, Kind, Socket, declare
 from chalicelib.messages.models import MESSAGE_NEW, TYPING, UserTyping

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 
 from chalicelib.auth.recovery.store import MAX_CLAIMS, Recipient, RecoveryStore, Reset
 from chalicelib.clock import Time
-from chalicelib.mail.models import Due, Kind, Letter, Notice, Purpose
+from chalicelib.mail.models import Kind, Letter, Notice, Purpose, QueuedMail
 from chalicelib.mail.notices import NoticeStore
 from chalicelib.mail.ses import MailRefused, Ses
 from chalicelib.mail.store import MailStore
-from tests.unit.auth.fake_tables import FakeAccountStore, Link, Tables, Told, User
+from tests.unit.auth.fake_tables import FakeSessionStore, Link, Tables, Told, User
 
 
 class FakeMailStore(MailStore):
@@ -21,7 +21,7 @@ class FakeMailStore(MailStore):
         with self._tables:
             self._tables.mail(kind, subject, now)
 
-    def claim(self, now: Time, *, delays: Sequence[int], limit: int) -> list[Due]:
+    def claim(self, now: Time, *, delays: Sequence[int], limit: int) -> list[QueuedMail]:
         now = self._tables.at(now)
         with self._tables:
             due = [one for one in self._tables.mails.values() if one.due_at <= now]
@@ -32,7 +32,7 @@ class FakeMailStore(MailStore):
                 one.due_at = now + timedelta(seconds=delay)
             return [one.mail for one in due[:limit]]
 
-    def remove(self, mail: Due) -> None:
+    def remove(self, mail: QueuedMail) -> None:
         with self._tables:
             found = self._tables.mails.get((mail.kind, mail.subject))
             if found is not None and found.mail == mail:
@@ -42,7 +42,7 @@ class FakeMailStore(MailStore):
 class FakeRecoveryStore(RecoveryStore):
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._accounts = FakeAccountStore(tables)
+        self._fake = FakeSessionStore(tables)
 
     def recipient(self, user_id: str) -> Recipient | None:
         with self._tables:
@@ -143,7 +143,7 @@ class FakeRecoveryStore(RecoveryStore):
             self._tables.verify(user_id)
             self._tables.passwords[user_id] = password_hash
             self._tables.tell(user_id, "password_reset", now)
-            return self._accounts.revoke_all(user_id, but=None, now=now)
+            return self._fake.revoke_all(user_id, but=None, now=now)
 
     def purge(self, now: Time) -> int:
         now = self._tables.at(now)

@@ -8,7 +8,8 @@ import pytest
 from chalice import Chalice
 
 from chalicelib import metrics
-from chalicelib.auth.models import PasswordChange, PasswordProof, SecondFactorCode
+from chalicelib.auth.models import PasswordChange, PasswordProof
+from chalicelib.auth.second_factor.models import SecondFactorCode
 from chalicelib.errors import Unavailable
 from chalicelib.identity import Source
 from chalicelib.mail import letters, service
@@ -98,7 +99,7 @@ def test_notices_are_sent_at_a_limited_rate_and_none_is_dropped(
         assert len(world.mailed()) == 1
     change = PasswordChange(current_password=PASSWORD, new_password="battery staple")
     world.login()
-    world.accounts.change_password(identity, change)
+    world.password_changes.change(identity, change)
     assert world.mailed() == []
     world.throttle.taken.clear()
     world.clock.go(minutes=15)
@@ -150,7 +151,7 @@ def test_a_notice_is_not_given_up_with_an_older_one() -> None:
         world.mails.send_due()
         world.clock.go(seconds=delay)
     change = PasswordChange(current_password=PASSWORD, new_password="battery staple")
-    world.accounts.change_password(identity, change)
+    world.password_changes.change(identity, change)
     world.mails.send_due()
     world.clock.go(seconds=DELAYS[-1])
 

@@ -10,8 +10,8 @@ from chalicelib.identity import Program
 from chalicelib.ids import new_id
 from chalicelib.notify.direct import DirectPush
 from chalicelib.notify.models import NewPush, Outcome, PushOutcome
-from chalicelib.users.devices import PushTarget, PushTargets
-from chalicelib.users.service import Users
+from chalicelib.users.device_models import PushTarget, PushTargets
+from chalicelib.users.devices import Devices
 from tests.fakes import FakeFcm
 
 ANA, BO, CY = (new_id() for _ in range(3))
@@ -19,7 +19,7 @@ GOOD = {"user_ids": [ANA], "title": "Shop", "body": "Your shoes are here"}
 SHOP = Program(id=new_id(), scopes=frozenset({"push.send"}))
 
 
-class FakeUsers(Users):
+class FakeDevices(Devices):
     """Ana has a phone and a tablet, Bo has a phone, Cy has none."""
 
     def __init__(self) -> None:
@@ -42,8 +42,8 @@ class FakeUsers(Users):
 
 class World:
     def __init__(self) -> None:
-        self.users, self.fcm = FakeUsers(), FakeFcm()
-        self.push = DirectPush(users=self.users, fcm=self.fcm)
+        self.users, self.fcm = FakeDevices(), FakeFcm()
+        self.push = DirectPush(devices=self.users, fcm=self.fcm)
 
     def send(self, *user_ids: str, program: Program = SHOP, **more: object) -> list[PushOutcome]:
         new = {**GOOD, "user_ids": list(user_ids), **more}

@@ -16,8 +16,8 @@ from chalicelib.notify.canary import Canaries
 from chalicelib.notify.models import Outcome, Record
 from chalicelib.notify.service import Notifier
 from chalicelib.notify.strangers import Doorbell, Knock
-from chalicelib.users.devices import PushTarget, PushTargets
-from chalicelib.users.service import Users
+from chalicelib.users.device_models import PushTarget, PushTargets
+from chalicelib.users.devices import Devices
 from chalicelib.wire import now
 from tests.fakes import FakeBroker, FakeFcm
 
@@ -26,7 +26,7 @@ CHAT = new_id()
 SECRET = "meet me at the old bridge"
 
 
-class FakeUsers(Users):
+class FakeDevices(Devices):
     """Bo and Cy have a phone each; Ana writes to them."""
 
     def __init__(self) -> None:
@@ -110,16 +110,16 @@ class FakeCanaries(Canaries):
 class World:
     def __init__(self) -> None:
         self.canaries = FakeCanaries()
-        self.users = FakeUsers()
+        self.users = FakeDevices()
         self.receipts = FakeReceipts()
         self.fcm = FakeFcm()
         self.broker = FakeBroker()
         self.doorbell = FakeDoorbell()
-        self.notifier = self.with_users(self.users)
+        self.notifier = self.with_devices(self.users)
 
-    def with_users(self, users: Users) -> Notifier:
+    def with_devices(self, devices: Devices) -> Notifier:
         return Notifier(
-            users=users,
+            devices=devices,
             receipts=self.receipts,
             fcm=self.fcm,
             broker=self.broker,
@@ -290,12 +290,12 @@ class TestDeadTokens:
         assert world.broker.sent == []
 
     def test_that_cannot_be_forgotten_now_stop_nothing(self, world: World) -> None:
-        class Sick(FakeUsers):
+        class Sick(FakeDevices):
             def forget_push_tokens(self, tokens: Collection[str]) -> None:
                 raise Unavailable("postgres")
 
         world.fcm.outcomes["token-bo"] = Outcome("gone")
-        world.with_users(Sick()).notify([record(BO, CY)])
+        world.with_devices(Sick()).notify([record(BO, CY)])
 
         assert world.told == ["token-cy"]
         assert world.broker.sent == []

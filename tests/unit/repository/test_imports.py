@@ -48,15 +48,14 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "a program that asks for tokens": (
         REDIS | {"authlib", "jwt", "psycopg"},
-        "deps.throttle.anonymous = lambda _: [];"
-        "deps.throttle.refresh_from = deps.throttle.refreshed_from = nothing; deps.access_tokens",
+        "deps.throttle.anonymous = lambda _: [];deps.access_tokens",
         "request('/oauth2/token', 'POST', 'grant_type=none', FORM)",
     ),
     "a program that pushes": (
         REDIS | FCM | {"jwt", "psycopg"},
         "program = Program(id=C, scopes=frozenset({'push.send'}));"
         "deps.programs.admit = lambda *_: (program, []);"
-        "deps.users.push_targets = targets; deps.access_tokens",
+        "deps.devices.push_targets = targets; deps.access_tokens",
         "request('/v1/push', 'POST', json.dumps({'user_ids': [A], 'title': 'x', 'body': 'x'}))",
     ),
     "a socket that opens": (
@@ -86,7 +85,7 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "redeliver_pending": (
         REDIS | MONGODB | {"psycopg"},
-        "deps.account_store.revoked_within = nothing; deps.message_store.outbox.pending = nothing;"
+        "deps.session_store.revoked_within = nothing; deps.message_store.outbox.pending = nothing;"
         "deps.message_store.timeline.now = lambda: NOW;"
         "deps.domain_events.publish_left = deps.publisher.publish_left = lambda: 0",
         "chalicelib.messages.jobs.redeliver_pending(SCHEDULED, None)",
@@ -98,7 +97,7 @@ EVENTS: dict[str, tuple[set[str], str, str]] = {
     ),
     "purge_sessions": (
         REDIS | {"psycopg"},
-        "deps.account_store.purge_sessions = lambda *_: 0; deps.recovery.purge = lambda: 0;"
+        "deps.session_store.purge_sessions = lambda *_: 0; deps.recovery.purge = lambda: 0;"
         "deps.admin.forget_addresses = lambda: 0",
         "chalicelib.auth.sessions.jobs.purge_sessions(SCHEDULED, None)",
     ),
@@ -171,7 +170,7 @@ def redriven(_):
     return Redriven(0, 0)
 
 def targets(*_):
-    from chalicelib.users.devices import PushTargets
+    from chalicelib.users.device_models import PushTargets
     return PushTargets([], {})
 
 FORM = "application/x-www-form-urlencoded"

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from chalicelib.admin.models import AccountQuery
-from chalicelib.auth.models import Credentials, Registration, ResetRequest
+from chalicelib.auth.models import Credentials, Registration
+from chalicelib.auth.recovery.models import ResetRequest
 from chalicelib.text.addresses import canonical, shown
 from chalicelib.users.models import Profile
 from chalicelib.wire import now

@@ -10,7 +10,8 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import app
-from chalicelib.auth.models import Credentials, PasswordChange, Registration, SecondFactorCode
+from chalicelib.auth.models import Credentials, PasswordChange, Registration
+from chalicelib.auth.second_factor.models import SecondFactorCode
 from chalicelib.errors import RateLimited, Unavailable, ValidationFailed
 from chalicelib.messages.models import Draft, NewChat, Since
 from chalicelib.notify.models import NewPush

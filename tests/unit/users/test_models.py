@@ -10,7 +10,7 @@ from chalicelib.auth.models import Credentials
 from chalicelib.auth.passkeys.models import PasskeyName
 from chalicelib.errors import ValidationFailed
 from chalicelib.oauth.clients.registration import NewClient
-from chalicelib.users.devices import DeviceId, PushToken
+from chalicelib.users.device_models import DeviceId, PushToken
 from chalicelib.users.models import ProfileChanges
 from chalicelib.wire import parse
 from tests.unit.text.test_text import UNSEEN

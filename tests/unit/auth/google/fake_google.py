@@ -4,7 +4,7 @@ from datetime import datetime
 
 from chalicelib.auth.google.store import GoogleStore, Linked
 from chalicelib.auth.google.uses import IdTokenUses
-from chalicelib.auth.models import Session
+from chalicelib.auth.sessions.models import Session
 from chalicelib.clock import Time
 from chalicelib.errors import UsernameTaken
 from chalicelib.users.models import Profile

@@ -12,7 +12,9 @@ from chalice import Chalice
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chalicelib.auth.google.models import GoogleCredentials, GoogleProof
-from chalicelib.auth.models import Credentials, PasswordProof, PasswordReset, SecondFactorCode
+from chalicelib.auth.models import Credentials, PasswordProof
+from chalicelib.auth.recovery.models import PasswordReset
+from chalicelib.auth.second_factor.models import SecondFactorCode
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.errors import (
     AccountSuspended,

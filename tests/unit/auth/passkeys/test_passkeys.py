@@ -7,15 +7,11 @@ import pyotp
 import pytest
 from chalice import Chalice
 
-from chalicelib.auth.models import Credentials, PasswordProof, SecondFactorCode
-from chalicelib.auth.passkeys.models import (
-    NewPasskey,
-    PasskeyAnswer,
-    PasskeyInfo,
-    PasskeyName,
-    PasskeySignIn,
-)
+from chalicelib.auth.models import Credentials, PasswordProof
+from chalicelib.auth.passkey_answers import PasskeyAnswer
+from chalicelib.auth.passkeys.models import NewPasskey, PasskeyInfo, PasskeyName, PasskeySignIn
 from chalicelib.auth.passkeys.store import MAX_PASSKEYS
+from chalicelib.auth.second_factor.models import SecondFactorCode
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.config import SettingsInvalid
 from chalicelib.errors import (

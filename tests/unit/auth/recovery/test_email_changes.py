@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from chalice import Chalice
 
-from chalicelib.auth.models import EmailChange, PasswordChange, PasswordReset
+from chalicelib.auth.models import PasswordChange
 from chalicelib.auth.recovery.email_changes import MARK
+from chalicelib.auth.recovery.models import EmailChange, PasswordReset
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.errors import (
     InvalidCredentials,
@@ -355,7 +356,7 @@ class TestWhatEndsIt:
     def test_a_changed_password(self, world: World, ana: SignedIn) -> None:
         ask(world, ana)
         letter = letters(world)[NEW]
-        world.accounts.change_password(
+        world.password_changes.change(
             world.identity(ana),
             PasswordChange(current_password=PASSWORD, new_password="battery staple"),
         )

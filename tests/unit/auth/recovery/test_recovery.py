@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from chalice import Chalice
 
-from chalicelib.auth.models import PasswordChange, PasswordReset
+from chalicelib.auth.models import PasswordChange
+from chalicelib.auth.recovery.models import PasswordReset
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.errors import (
     InvalidCredentials,
@@ -263,7 +264,7 @@ class TestReset:
         ana = world.verified()
         (token,) = ask(world)
         change = PasswordChange(current_password=PASSWORD, new_password=NEW)
-        world.accounts.change_password(world.identity(ana), change)
+        world.password_changes.change(world.identity(ana), change)
 
         with pytest.raises(LinkInvalid):
             reset(world, token, "another battery")

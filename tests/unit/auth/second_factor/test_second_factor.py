@@ -6,14 +6,11 @@ import pyotp
 import pytest
 from chalice import Chalice
 
-from chalicelib.auth.models import (
-    Credentials,
-    PasswordChange,
-    PasswordProof,
-    PasswordReset,
-    SecondFactorCode,
-)
-from chalicelib.auth.passkeys.models import NewPasskey, PasskeyAnswer
+from chalicelib.auth.models import Credentials, PasswordChange, PasswordProof
+from chalicelib.auth.passkey_answers import PasskeyAnswer
+from chalicelib.auth.passkeys.models import NewPasskey
+from chalicelib.auth.recovery.models import PasswordReset
+from chalicelib.auth.second_factor.models import SecondFactorCode
 from chalicelib.auth.sessions.models import SignedIn
 from chalicelib.errors import (
     AccountSuspended,
@@ -290,7 +287,7 @@ class TestTakingItAway:
     def test_a_deleted_account_leaves_nothing_of_it(self, world: World, ana: Holder) -> None:
         with pytest.raises(SecondFactorRequired):
             world.delete(ana.identity)
-        world.accounts.delete(ana.identity, ana.proof())
+        world.deletion.delete(ana.identity, ana.proof())
 
         assert world.tables.factors == {}
 
@@ -301,13 +298,13 @@ class TestProvingOnceMore:
     def test_a_password_is_changed_with_a_code(self, world: World, ana: Holder) -> None:
         change = PasswordChange(current_password=PASSWORD, new_password="battery staple")
         with pytest.raises(SecondFactorRequired):
-            world.accounts.change_password(ana.identity, change)
+            world.password_changes.change(ana.identity, change)
         weak = change.model_copy(update={"new_password": "password123"})
         code = {"second_factor": ana.code()}
         with pytest.raises(ValidationFailed):  # which leaves the code good
-            world.accounts.change_password(ana.identity, weak.model_copy(update=code))
+            world.password_changes.change(ana.identity, weak.model_copy(update=code))
 
-        world.accounts.change_password(ana.identity, change.model_copy(update=code))
+        world.password_changes.change(ana.identity, change.model_copy(update=code))
 
         world.clock.go(seconds=30)
         assert world.login(password="battery staple", code=ana.code())
@@ -325,15 +322,17 @@ class TestProvingOnceMore:
         wrong = PasswordProof(password="wrong", second_factor=code)
 
         with pytest.raises(InvalidCredentials):
-            world.accounts.confirm(ana.identity, wrong)
-        world.accounts.confirm(ana.identity, PasswordProof(password=PASSWORD, second_factor=code))
+            world.confirmation.confirm(ana.identity, wrong)
+        world.confirmation.confirm(
+            ana.identity, PasswordProof(password=PASSWORD, second_factor=code)
+        )
 
     def test_a_code_is_good_once_also_after_signing_in(self, world: World, ana: Holder) -> None:
         proof = ana.proof()
         world.login(code=proof.second_factor)
 
         with pytest.raises(SecondFactorInvalid):
-            world.accounts.confirm(ana.identity, proof)
+            world.confirmation.confirm(ana.identity, proof)
 
     def test_a_recovery_code_is_accepted_and_its_use_is_mailed(
         self, world: World, ana: Holder

@@ -13,7 +13,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from chalicelib.auth.sessions.models import SignedIn, Tokens
-from chalicelib.auth.sessions.refresh import RefreshToken, RefreshTokens
+from chalicelib.auth.sessions.refresh_tokens import RefreshToken, RefreshTokens
 from chalicelib.errors import RateLimited, Unauthorized, Unavailable
 from chalicelib.ids import new_id
 from tests.unit.auth.fakes import auth_settings

@@ -2,8 +2,8 @@
 
 import pytest
 
+from chalicelib.auth.sessions.ending import KEPT_AFTER_END, PURGE_BATCH, PURGE_BATCHES
 from chalicelib.auth.sessions.models import SessionQuery
-from chalicelib.auth.sessions.service import KEPT_AFTER_END, PURGE_BATCH, PURGE_BATCHES
 from chalicelib.errors import NotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.identity import Identity
 from tests.unit.auth.fakes import auth_settings

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.auth.models import Credentials, Terms
+from chalicelib.auth.models import Credentials
+from chalicelib.auth.sessions.models import Terms
 from chalicelib.errors import Forbidden, NotFound, RateLimited, Unauthorized, Unavailable
 from chalicelib.oauth.authorize.answers import NoWayBack
 from chalicelib.oauth.clients.registration import ClientQuery, NewClient, RegisteredClient

@@ -1,14 +1,11 @@
-"""Users: their profiles, and the devices that are pushed to."""
+"""Users: their profiles."""
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from chalicelib.clock import NOW
 from chalicelib.errors import Unavailable, UserNotFound
-from chalicelib.identity import Identity
-from chalicelib.users.devices import PushTargets, PushToken
 from chalicelib.users.models import (
     Card,
     Profile,
@@ -22,7 +19,7 @@ from chalicelib.users.models import (
 if TYPE_CHECKING:
     from chalicelib.users.cache import ProfileCache
     from chalicelib.users.names import ReservedNames
-    from chalicelib.users.store import UserStore
+    from chalicelib.users.profile_store import UserStore
 
 log = logging.getLogger(__name__)
 
@@ -102,25 +99,9 @@ class Users:
             ]
         )
 
-    def set_push_token(self, identity: Identity, device_id: str, push: PushToken) -> None:
-        """Push to a device of the caller, until the session that asks ends."""
-        self._store.add_push_token(identity.user_id, identity.session_id, device_id, push, NOW)
-
-    def drop_push_token(self, identity: Identity, device_id: str) -> None:
-        """Stop pushes to a device of the caller."""
-        self._store.drop_push_token(identity.user_id, device_id)
-
-    def forget_push_tokens(self, tokens: Collection[str]) -> None:
-        """Forget tokens that FCM says are dead."""
-        if tokens:
-            self._store.drop_push_tokens(tokens)
-
-    def push_targets(self, user_ids: Collection[str], sender_ids: Collection[str]) -> PushTargets:
-        """The devices to push to, and the senders' display names."""
-        return PushTargets(
-            targets=self._store.push_targets(user_ids, NOW),
-            names={one.id: one.display_name for one in self._cards(sender_ids).values()},
-        )
+    def names(self, user_ids: Collection[str]) -> dict[str, str]:
+        """The display names of users that exist, by id."""
+        return {one.id: one.display_name for one in self._cards(user_ids).values()}
 
     def _cards(self, user_ids: Collection[str]) -> dict[str, Card]:
         """Users that exist: one round trip to the cache, one to PostgreSQL for the others, and one

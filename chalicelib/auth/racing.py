@@ -1,0 +1,17 @@
+"""Acts that another request can outrun: look, act if it is still so, else look again."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from chalicelib.errors.counted import unavailable
+
+T = TypeVar("T")
+
+
+def repeat(most: int, act: Callable[[], T | None]) -> T:
+    """Call `act` until it answers something. None says that another request was faster. Raises
+    Unavailable after `most` calls."""
+    for _ in range(most):
+        if (done := act()) is not None:
+            return done
+    raise unavailable("postgres")

@@ -1,0 +1,53 @@
+"""A try of a password: which buckets count it, on a device that the account knows or not."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from chalicelib.limits.buckets import LOOK, Held
+
+# Looks at the device's bucket if the device is known, else at the others. KEYS: known devices, the
+# device's bucket, the others. ARGV: of the device's and the others see LOOK, then the device or ''.
+# Answers {1 if it is known, µs to wait, µs until each bucket is full}. Writes nothing.
+LOOK_AT_DEVICE = f"""
+local mark = ARGV[#ARGV]
+local known = mark ~= '' and redis.call('ZSCORE', KEYS[1], mark)
+local buckets, ARGV = {{KEYS[2]}}, ARGV
+if not known then buckets, ARGV = {{unpack(KEYS, 3)}}, {{unpack(ARGV, 3)}} end
+{LOOK}
+return {{known and 1 or 0, wait, unpack(full)}}
+"""
+
+# Knows a device from now on. KEYS: known devices. ARGV: the device, now, how many are known at
+# most, and for how many seconds.
+LEARN_DEVICE = """
+redis.call('ZADD', KEYS[1], redis.call('TIME')[1], ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[2] - 1)
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 0
+"""
+
+
+class Guess(NamedTuple):
+    """A try of a password: the keys of the login or account, all on one slot."""
+
+    devices: str
+    mark: str
+    of_device: list[Held]
+    of_strangers: list[Held]
+
+    def own(self, known: bool) -> list[Held]:
+        """The buckets that count it, on a device that is known or not."""
+        return self.of_device if known else self.of_strangers
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try to sign in by a password. `by_name`: the buckets of the typed name and the address.
+    `taken`: those that it has taken a token of. `successes`: those that a success takes of."""
+
+    login: str
+    address: str
+    device_key: str | None
+    by_name: list[list[Held]] = field(default_factory=list)
+    taken: list[list[Held]] = field(default_factory=list)
+    successes: list[Held] = field(default_factory=list)
