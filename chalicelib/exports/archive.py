@@ -12,7 +12,6 @@ from chalicelib.wire import now
 
 if TYPE_CHECKING:
     from chalicelib.messages.models import Chat, Message
-    from chalicelib.messages.store import MessageStore
 
 Row = dict[str, Any]
 
@@ -60,6 +59,34 @@ class HoldsData(Protocol):
     def names(self, user_ids: Collection[str]) -> dict[str, Row]: ...
 
 
+class HoldsChats(Protocol):
+    """The chats that an archive contains. The store of messages has them."""
+
+    def page(
+        self, member: str, *, limit: int, before: tuple[datetime, str] | None = None
+    ) -> "list[Chat]": ...
+
+
+class HoldsMessages(Protocol):
+    """The messages that an archive contains."""
+
+    def now(self) -> datetime: ...
+
+    def history(
+        self, chat_id: str, *, member: str, before: int | None, limit: int
+    ) -> "list[Message] | None": ...
+
+
+class HoldsConversations(Protocol):
+    """Both of these, from one server."""
+
+    @property
+    def chats(self) -> HoldsChats: ...
+
+    @property
+    def timeline(self) -> HoldsMessages: ...
+
+
 class Archive:
     """Memory holds one page, and the ids of all chats."""
 
@@ -67,7 +94,7 @@ class Archive:
         self,
         *,
         data: HoldsData,
-        messages: "MessageStore",
+        messages: HoldsConversations,
         clock: Callable[[], datetime] = now,
         max_bytes: int = MAX_BYTES,
     ) -> None:
