@@ -30,7 +30,7 @@ async def end(people: People, user: User, how: str) -> None:
     elif how == "reset":
         email = {"email": user.signed_in["user"]["email"]}
         await people.anonymous.ok("POST /v1/auth/password/reset-request", email)
-        reset = {"token": (await people.mailed(user))[0], "new_password": PASSWORD + "!"}
+        reset = {"token": (await people.mailed(user, 2))[0], "new_password": PASSWORD + "!"}
         await people.anonymous.ok("POST /v1/auth/password/reset", reset)
     elif how == "deletion":
         await user.ok("POST /v1/users/me/delete", {"password": PASSWORD})

@@ -150,7 +150,9 @@ def test_the_phone_of_the_local_cloud(world: World, auditor: Auditor) -> None:
     ada.open()
     ada.page.get_by_role("button", name="Phone").click()
     ada.page.locator(".phone-panel").get_by_text("Mails of the local cloud").click()
-    expect(ada.page.locator(".push").first).to_be_visible()
+    # The message may have reached the socket while its page closed: then the push waits until the
+    # acknowledgement is overdue.
+    expect(ada.page.locator(".push").first).to_be_visible(timeout=60_000)
     expect(ada.page.locator(".mail").first).to_be_visible()
     auditor.look(ada.page, strong=True)
 
