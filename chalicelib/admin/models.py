@@ -1,4 +1,4 @@
-"""What staff sees of users, does to them, and can read of that afterwards."""
+"""What staff see of users, the acts of staff, and the audit log."""
 
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -41,7 +41,7 @@ Action = Literal[
 """What the audit log knows."""
 
 OPERATOR = "operator"
-"""The actor of what is done by a command, inside the network."""
+"""The actor of an act by a maintenance command."""
 
 
 def _fold(value: Any) -> Any:
@@ -173,7 +173,7 @@ class Standing(NamedTuple):
 
 
 class Parties(NamedTuple):
-    """Who acts and who is acted upon; None for one who is not a user, or was deleted."""
+    """Who acts and who is acted upon; None for an operator, and for a user who was deleted."""
 
     actor: Standing | None
     target: Standing | None

@@ -79,9 +79,9 @@ class Accounts:
     def login(self, credentials: Credentials, client: Source, terms: Terms = OURS) -> SignedIn:
         """Sign in, and tell the user where they are signed in already.
 
-        Raises InvalidCredentials, alike in answer and in time for a wrong password, for a login
-        that nobody has, and for an account that was guessed at too often by its other name;
-        AccountSuspended, SecondFactorRequired, SecondFactorInvalid and PasskeyInvalid, only for the
+        Raises InvalidCredentials for a wrong password, for an unknown login, and for an account
+        whose other name had too many guesses: answer and time are the same for all three. Raises
+        AccountSuspended, SecondFactorRequired, SecondFactorInvalid and PasskeyInvalid only for the
         right password; and RateLimited.
         """
         attempt = self._throttle.login(credentials.login, client.address, credentials.device_key)
@@ -108,7 +108,7 @@ class Accounts:
         if self._passwords.outdated(found.password_hash):
             self._store.rehash(found, self._passwords.hash(credentials.password))
         signed_in = self._opened(session, token, surplus)
-        # Not before: the password alone makes no device known.
+        # Not earlier: the password alone does not make a device known.
         self.recognise(signed_in.user, credentials.device_key)
         return signed_in
 
@@ -121,8 +121,8 @@ class Accounts:
         device_key: str | None,
         terms: Terms = OURS,
     ) -> SignedIn:
-        """Like `login`, after a passkey was proved. Raises PasskeyInvalid if it was removed, or its
-        user suspended, meanwhile; RateLimited."""
+        """Like `login`, after a passkey was checked. Raises PasskeyInvalid if it was removed or its
+        user was suspended in the meantime; RateLimited."""
         self._throttle.signed_in(user_id)
         session, token = self._auth.draft_session(user_id, client, device_name, terms)
         known = self._throttle.knows(user_id, device_key)
@@ -142,8 +142,8 @@ class Accounts:
         device_key: str | None,
         terms: Terms = OURS,
     ) -> SignedIn | None:
-        """Like `login`, after the linked Google account was proved. None: it is no longer linked,
-        or the user was suspended meanwhile."""
+        """Like `login`, after the linked Google account was checked. None if it is no longer
+        linked, or the user was suspended in the meantime."""
         session, token = self._auth.draft_session(user_id, client, device_name, terms)
         known = self._throttle.knows(user_id, device_key)
         surplus = self._store.open_by_google(session, subject, known=known)
@@ -154,8 +154,8 @@ class Accounts:
         return signed_in
 
     def recognise(self, user: Profile, device_key: str | None) -> None:
-        """Know a device that has signed in, by both names of the account: until it is verified,
-        the address is not one of them. Sign-ins on an unknown device are mailed."""
+        """Remember a device that has signed in, under both names of the account: the username and,
+        once it is verified, the address. Sign-ins on an unknown device are mailed."""
         if device_key:
             logins = [user.username, *([user.email] if user.email_verified else [])]
             with suppress(Unavailable):

@@ -1,4 +1,4 @@
-"""How logins, addresses, passwords and codes are read, however people type them."""
+"""How logins, addresses, passwords and codes are normalized."""
 
 import unicodedata
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ def canonical_login(typed: str) -> str:
     """A username or an address in the one form in which it is stored. Any other text stays as it
     is, and matches no account."""
     text = typed.strip()
-    if "@" not in text:  # letters of no alphabet but ours have a lower case in ASCII: U+212A is one
+    if "@" not in text:  # U+212A has a lower case in ASCII
         return text.lower() if text.isascii() else text
     try:
         return canonical(text)

@@ -1,4 +1,4 @@
-"""What registering and signing in take, and what proves that it is the account's owner who asks."""
+"""Requests to register and to sign in, and the proof that the account's owner asks."""
 
 from chalicelib.auth.fields import (
     DeviceName,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class PasswordChanges:
-    """Raises Unavailable where a server does not answer."""
+    """Raises Unavailable if a server does not answer."""
 
     def __init__(
         self,

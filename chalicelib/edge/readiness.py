@@ -32,8 +32,8 @@ class Readiness(Model):
 
 
 def readiness() -> Readiness:
-    """Ask all of them at once."""
-    # Built on this thread: drivers cannot safely be imported by several at once.
+    """Ask all servers at the same time."""
+    # Built on this thread, because threads cannot safely import drivers at the same time.
     checks: dict[str, Callable[[], None]] = {
         "postgres": deps.postgres.ping,
         "messages": deps.message_store.ping,

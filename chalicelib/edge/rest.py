@@ -42,7 +42,7 @@ def endpoint(
     annotates a `Sent`, and the type of its body annotates an `Answer`.
 
     The docstring of the view is for clients: its first line is a summary, the rest a description.
-    `tag` says what the route is about, in a word of chalicelib/edge/openapi/tags.py.
+    `tag`: one of chalicelib/edge/openapi/tags.py.
     """
     method, path = route.split(" ")
 

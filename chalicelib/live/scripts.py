@@ -181,9 +181,9 @@ return 0
 """
 
 # Claims what is overdue: moves its deadline, so that it comes again unless it is struck out. What a
-# user has beyond their share goes behind everything else that is overdue, so that nobody waits for
-# all of it. KEYS: owed deadlines, owed seqs. ARGV: seconds until it comes again, how many, how many
-# of one user, how many to look at. Answers {owing, "first last", …}.
+# user has beyond their share goes to the end of the queue, so that other users do not wait for it.
+# KEYS: owed deadlines, owed seqs. ARGV: seconds until it comes again, how many, how many of one
+# user, how many to look at. Answers {owing, "first last", …}.
 CLAIM = """
 local t = redis.call('TIME')
 local now, found, shares = t[1] + t[2] / 1000000, {}, {}

@@ -36,7 +36,8 @@ hexadecimal. So somebody who intercepts an ID token cannot use it."""
 
 
 class GoogleStart(Model):
-    """Where a client sends its user for an ID token (`response_type=id_token`), and as whom."""
+    """Where a client sends its user for an ID token (`response_type=id_token`), and its client
+    id."""
 
     client_id: str = Field(
         description="This server's id at Google.", examples=["1234.apps.googleusercontent.com"]

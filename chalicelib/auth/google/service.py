@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from chalicelib.users.names import ReservedNames
 
 RACERS = 3
-"""Requests that may come between our look and our change, before we give up."""
+"""How many other requests, between our read and our change, before we give up."""
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 
@@ -145,10 +145,10 @@ class Google:
         client: Source,
         terms: Terms,
     ) -> SignedIn | None:
-        """None: what was found has changed."""
+        """None if the data has changed since it was read."""
         ours = found.subject == account.subject
-        # Of an address that others give out, Google knows that it was proven once, perhaps by
-        # somebody who has lost it since. And an address at Google can get a new owner.
+        # If another provider has the mailbox, Google only knows that the user proved it once; they
+        # may have lost it since. And an address at Google can get a new owner.
         if not ours and (found.subject is not None or not account.authoritative):
             raise LinkRequired()
         if found.suspended:
@@ -170,7 +170,7 @@ class Google:
     def _register(
         self, account: "GoogleAccount", given: GoogleCredentials, client: Source, terms: Terms
     ) -> SignedIn | None:
-        """None: somebody has the Google account or its address by now."""
+        """None if another account has the Google account or its address by now."""
         if account.email is None:
             raise IdTokenInvalid(_NO_MAIL)
         if given.username is None:
@@ -204,7 +204,7 @@ class Google:
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
     def _name(self, account: "GoogleAccount") -> str | None:
-        """What Google calls its user, if they may be called that here."""
+        """The user's name at Google, if it is allowed here."""
         name = _name(account)
         return None if name is None or self._names.pretends(name) else name
 

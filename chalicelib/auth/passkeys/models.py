@@ -1,4 +1,4 @@
-"""Passkeys: what is kept of them, and what clients send and see."""
+"""Passkeys as they are stored, and as clients send and see them."""
 
 from typing import Annotated, Any, NamedTuple
 
@@ -15,7 +15,8 @@ class Unacceptable(Exception):
 
 
 class Passkey(NamedTuple):
-    """A passkey as it is checked, its public key in COSE form; whether its user is suspended."""
+    """A passkey with what is needed to check it: its public key in COSE form, and whether its user
+    is suspended."""
 
     id: str
     user_id: str

@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 
 
 class Opening(Ending):
-    """Opens a session in two steps: it is drafted here, and a store keeps it with the proof."""
+    """Opens a session in two steps: it is drafted here, and a store stores it if the proof is still
+    valid."""
 
     def draft_session(
         self, user_id: str, client: Source, device_name: str | None, terms: Terms = OURS
@@ -57,7 +58,7 @@ class Opening(Ending):
         refresh_token: RefreshToken,
         only: Collection[str] | None = None,
     ) -> Tokens:
-        """What to hand to the client of a session. `only`: of its scopes, those it asks for."""
+        """The tokens for the client of a session. `only`: the scopes that it asks for."""
         identity = Identity(
             user_id=session.user_id,
             session_id=session.id,
@@ -90,9 +91,9 @@ class Opening(Ending):
             log.warning("sign-in not told", extra={"dependency": error.dependency})
 
     def open_for(self, opener: Identity, client: Source, device_name: str, terms: Terms) -> Tokens:
-        """Open a session for another program, on the word of a session that stands.
+        """Open a session for an OAuth client, from a valid session of its user.
 
-        Raises Unauthorized if it does not any more, RateLimited.
+        Raises Unauthorized if that is no longer valid, RateLimited.
         """
         self._throttle().let_in(opener.user_id, terms.client_id or "")
         session, token = self.draft_session(opener.user_id, client, device_name, terms)
