@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from chalicelib.messages.publisher import Publisher
     from chalicelib.messages.store.outbox import Outbox
 
-# A user whose socket exists but cannot be reached for this long counts as absent: a push goes out.
+# If a user's socket cannot be reached for this long, the user counts as absent and gets a push.
 GIVE_UP_ON_SOCKETS = timedelta(hours=1)
 
 
 class Delivery:
-    """A message leaves the outbox once every member was sent it or is pushed to."""
+    """A message is in the outbox until every member was sent it or has a queued push."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Delivery:
         absent = set(member_ids) if delivery.failed and giving_up else delivery.unreached
         left = delivery.failed and not giving_up
         if left and not stored.created:
-            # The first try published the event, and the last try publishes it again.
+            # The first attempt published the event, and the last attempt publishes it again.
             self._publisher.push(message, absent - pushed)
         else:
             published = self._publisher.finish(message, absent - pushed, begun)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 JOB_SECONDS = 8.0
-"""A run of the job begins no batch after so many seconds: its function has more to do."""
+"""After this many seconds, a run of the job begins no more batches: its function has other work."""
 
 
 class Publisher:
@@ -41,15 +41,15 @@ class Publisher:
         self._used = False
 
     def begin(self, message: Message, absent: Collection[str]) -> "Begun | None":
-        """Send the event of a new message, without waiting for the confirm. None if `finish` is to
-        send it: with the push if a member is absent, and in a new container, which has yet to load
-        the driver and connect."""
+        """Send the event of a new message, without waiting for the confirm. None if `finish` sends
+        it instead: together with a push if a member is absent; or in a new container, which still
+        has to load the driver and connect."""
         if not self._of_messages or not self._used or _unread(message, absent):
             return None
         return self._broker().begin([self._event(ChatEvent.of(message))])
 
     def finish(self, message: Message, absent: Collection[str], begun: "Begun | None") -> bool:
-        """Queue the pushes of a message. Answers whether its event is done: published, or turned
+        """Queue the pushes of a message. Returns whether its event is done: published, or turned
         off by a setting.
 
         Raises Unavailable if there are pushes and they are not queued.
@@ -69,7 +69,7 @@ class Publisher:
         self._push(_unread(message, absent))
 
     def opened(self, chat: Chat) -> None:
-        """Publish the event of a new chat. If that fails, it is left to the job."""
+        """Publish the event of a new chat. If that fails, the job does it."""
         self._used = True
         event = ChatEvent.of(chat)
         try:
@@ -96,8 +96,8 @@ class Publisher:
         return published
 
     def _publish(self, waiting: Collection[ChatEvent]) -> int:
-        """Publish events. Those that a later version of the code wrote before it was rolled back
-        stay: they wait for that version."""
+        """Publish events. Events of a later version of the code, which was rolled back, stay in the
+        outbox until that version is back."""
         known: list[tuple[ChatEvent, CloudEvent]] = []
         for event in waiting:
             try:

@@ -1,5 +1,4 @@
-"""The jobs that deliver what a send did not: pending messages, and messages without an
-acknowledgement."""
+"""Redelivery by jobs: of pending messages, and of messages that were not acknowledged."""
 
 import logging
 import random
@@ -27,18 +26,18 @@ log = logging.getLogger(__name__)
 
 JOB_BATCH = 200
 PUSH_PAGE = 50
-# A message that is due for no longer than this was tried twice at most.
+# A message that has been due for less than this was tried twice at most.
 FRESH = timedelta(minutes=2)
-# Seconds after which a job begins nothing more. What it has begun ends well within its function's
-# minute.
+# Seconds after which a job begins no more work. The work that it has begun ends well within its
+# function's minute.
 JOB_SECONDS = 35
-# A job begins nothing in the last seconds of its function, which other work may have delayed: a
-# delivery takes long.
+# A job begins no delivery in the last seconds of its function, since one can take long. Other work
+# may have used up the function's time.
 LAST_SECONDS = 12
 
 
 class Redelivery:
-    """Tries again until a message is delivered or its members are pushed to."""
+    """Tries again until each member was sent the message or has a queued push."""
 
     def __init__(
         self,
@@ -58,12 +57,13 @@ class Redelivery:
         self._publisher = publisher
 
     def redeliver_pending(self) -> int:
-        """Deliver messages that stayed pending because a send ended early. Answers how many.
+        """Deliver messages that stayed pending because the sender's function died. Returns how
+        many.
 
         Tries each message once, until JOB_SECONDS are over or its function has LAST_SECONDS left.
-        The newest come first, then the others, from a random place on: so a run that many slow
-        failures fill up does not always miss the same messages. The socket that sent a message
-        gets it too: clients drop messages that they have.
+        The newest come first, then the others from a random place on. So if many slow failures fill
+        up a run, it does not always miss the same messages. The socket that sent a message gets it
+        too: clients ignore messages that they have.
         """
         seconds = within(JOB_SECONDS + LAST_SECONDS) - LAST_SECONDS
         ends, delivered = time.monotonic() + seconds, 0
@@ -84,7 +84,7 @@ class Redelivery:
         return delivered
 
     def push_overdue(self) -> int:
-        """Push to members whose socket took a message and did not acknowledge it in time. Answers
+        """Push to members whose socket took a message and did not acknowledge it in time. Returns
         how many acknowledgements were overdue.
 
         Continues until none is overdue or JOB_SECONDS are over.
@@ -93,7 +93,7 @@ class Redelivery:
         while overdue := self._connections.claim_overdue(JOB_BATCH):
             for owed in overdue:
                 if time.monotonic() > ends:
-                    return claims  # a later run gets the others
+                    return claims  # a later run handles the others
                 claims += 1
                 try:
                     self._push_owed(owed)
@@ -119,13 +119,15 @@ class Redelivery:
         return True
 
     def _count_age(self, due: datetime, time_now: datetime) -> None:
-        """Count for how many seconds the oldest due message has waited; 0 if there is none."""
+        """Count the metric of how many seconds the oldest due message has waited; 0 if there is
+        none."""
         oldest = self._outbox.pending(before=due, limit=1)
         age = (time_now - oldest[0].message.created_at).total_seconds() if oldest else 0
         metrics.count("OutboxAge", age)
 
     def _push_owed(self, owed: Owed) -> None:
-        """Push a page of what a member owes in a chat; the rest stays overdue."""
+        """Push one page of the messages that a member owes an acknowledgement of in a chat. The
+        rest stays overdue."""
         missed = self._timeline.undelivered(
             owed.chat_id, member=owed.user_id, since=owed.since, until=owed.seq, limit=PUSH_PAGE
         )

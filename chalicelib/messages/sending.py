@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Sending:
-    """A stored message is sent: if its delivery fails, redelivery continues it."""
+    """A message is sent once it is stored: if its delivery fails, redelivery continues it."""
 
     def __init__(self, *, timeline: "Timeline", delivery: "Delivery") -> None:
         self._timeline = timeline

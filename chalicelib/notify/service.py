@@ -36,13 +36,13 @@ class Delivery(NamedTuple):
     event: Unread
 
     def failed(self, reason: str, user_ids: Iterable[str], retry_after: float = 0) -> Failure:
-        """This delivery, to be tried again, to the users that it has not reached."""
+        """A retry of this record, for the users that it has not reached."""
         body = self.event.to(sorted(user_ids)).model_dump_json().encode()
         return Failure(body, self.record.shard, self.record.attempt, reason, retry_after)
 
 
 class PendingPush(NamedTuple):
-    """A push that is to be sent now."""
+    """A push that is sent now."""
 
     delivery: Delivery
     user_id: str
@@ -70,20 +70,20 @@ class Notifier:
         self._canaries = canaries
 
     def notify(self, records: list[Record]) -> None:
-        """Push to every user of every record who has not read the message meanwhile; to one who
-        has not answered in its chat, a few an hour.
+        """Push to every user of every record, unless they have read the message by now. A user who
+        has not answered in the chat gets only a few pushes in an hour.
 
-        What fails goes to the retry queue, for the users it failed for, and holds up nothing
-        else. Raises Unavailable if that queue cannot be reached: then all of the batch must
-        come again, and a device that has a notification already will show it once.
+        A failed push goes to the retry queue, for the users it failed for, and does not delay
+        others. Raises Unavailable if that queue cannot be reached: then the whole batch is
+        delivered again, and a device shows a notification once even if it gets it twice.
         """
         deliveries, canaries, failures, dead = _read(records)
         self._record(canaries)
         try:
             failures += self._push(deliveries)
         except Exception as error:
-            # Raising would have the batch redelivered at once and without end; by way of the
-            # retry queue it comes back later, and in the end is laid aside.
+            # If this raised, the batch would be redelivered at once and without end. By the retry
+            # queue it comes back later, and is dead-lettered in the end.
             log.exception("pushes failed", extra={"records": len(deliveries)})
             reason = type(error).__name__
             failures += [
@@ -138,7 +138,7 @@ class Notifier:
             (delivery, user_id, state.answered)
             for delivery in deliveries
             for user_id in delivery.event.user_ids
-            # Users without a receipt have left the chat, and must learn nothing (G4).
+            # Users without a receipt have left the chat, and must not see the message (G4).
             if (state := receipts.get((delivery.event.chat_id, user_id))) is not None
             and state.receipt.read_seq < delivery.event.seq
         ]
@@ -156,7 +156,7 @@ class Notifier:
         try:
             quiet = self._doorbell.too_many(knocks)
         except Unavailable as error:
-            # Push all the same: the store lets only few such messages through anyway.
+            # Push without counting: the store accepts only a few such messages anyway.
             log.warning("pushes not counted", extra={"dependency": error.dependency})
             return set()
         if quiet:
@@ -165,21 +165,21 @@ class Notifier:
 
 
 def forget(tokens: Collection[str], devices: "Devices") -> None:
-    """Drop tokens that FCM says are dead; best effort."""
+    """Delete tokens that FCM no longer knows; best effort."""
     if tokens:
         try:
             devices.forget_push_tokens(tokens)
             metrics.count("TokensForgotten", len(tokens))
         except AppError as error:
-            # The next push finds them dead again.
+            # The next push finds them again.
             log.warning("dead tokens kept", extra={"code": error.code, "count": len(tokens)})
 
 
 def _read(
     records: list[Record],
 ) -> tuple[list[Delivery], list[tuple[str, Canary]], list[Failure], list[Failure]]:
-    """Deliveries; canaries with their queues; records to try again, which another version of the
-    code may read; and records that no version can."""
+    """Sorts records into: deliveries; canaries with their queues; records to retry, because another
+    version of the code may understand them; and invalid records."""
     deliveries: list[Delivery] = []
     canaries: list[tuple[str, Canary]] = []
     again: list[Failure] = []
@@ -214,7 +214,7 @@ def _push_to(device: "PushTarget", event: Unread, names: dict[str, str]) -> Push
 
 
 def _failures(put_off: Iterable[tuple[PendingPush, Outcome]]) -> list[Failure]:
-    """One failure for each delivery, with those of its users that a later try may reach."""
+    """One failure for each delivery, with the users that a later attempt may reach."""
     deliveries: dict[int, Delivery] = {}
     failed: dict[int, dict[str, Outcome]] = defaultdict(dict)
     for due, outcome in put_off:

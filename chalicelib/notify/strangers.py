@@ -1,4 +1,4 @@
-"""How often the phone of somebody who has not answered shows what a chat brings."""
+"""Limits pushes from chats that the user has not answered."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -39,7 +39,7 @@ class Doorbell:
         self._scripts = Scripts(client)
 
     def too_many(self, knocks: Collection[Knock]) -> set[Knock]:
-        """Those beyond PUSHES an hour from one chat to one user: one round trip."""
+        """Returns those beyond PUSHES in an hour from one chat to one user: one round trip."""
         unique = list(dict.fromkeys(knocks))
         allowed = self._scripts.run_all(
             [Call(_COUNT, [_knocks(one)], [one.message_id, PUSHES, SECONDS]) for one in unique]
