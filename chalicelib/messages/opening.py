@@ -11,7 +11,7 @@ from chalicelib.text.sentences import problem
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
-    from chalicelib.messages.publisher import Publisher
+    from chalicelib.messages.delivery.publisher import Publisher
     from chalicelib.messages.store.chats import Chats
     from chalicelib.users.profiles import Users
 

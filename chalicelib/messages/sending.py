@@ -9,7 +9,7 @@ from chalicelib.messages.models import UNANSWERED, Draft, Message, NewMessage
 from chalicelib.messages.store import found
 
 if TYPE_CHECKING:
-    from chalicelib.messages.delivery import Delivery
+    from chalicelib.messages.delivery.service import Delivery
     from chalicelib.messages.store.timeline import Timeline
 
 log = logging.getLogger(__name__)

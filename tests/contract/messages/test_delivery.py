@@ -211,7 +211,7 @@ def test_g1_what_is_pending_is_redelivered_in_time_whatever_clock_the_job_has(
     world.store.fail_on = set()
     with monkeypatch.context() as patch:
         wrong = now() + timedelta(minutes=minutes)
-        patch.setattr("chalicelib.messages.delivery.now", lambda: wrong)
+        patch.setattr("chalicelib.messages.delivery.service.now", lambda: wrong)
         assert world.messages.redelivery.redeliver_pending() == 0
 
         half_a_minute = now() + timedelta(seconds=31)

@@ -11,14 +11,14 @@ from chalicelib.config import Settings
 from chalicelib.deadline import within
 from chalicelib.errors import AppError
 from chalicelib.live.models import Owed
-from chalicelib.messages.delivery import GIVE_UP_ON_SOCKETS
+from chalicelib.messages.delivery.service import GIVE_UP_ON_SOCKETS
 from chalicelib.messages.models import Stored
 from chalicelib.messages.store.outbox import NO_CHAT
 
 if TYPE_CHECKING:
     from chalicelib.live.connections import Connections
-    from chalicelib.messages.delivery import Delivery
-    from chalicelib.messages.publisher import Publisher
+    from chalicelib.messages.delivery.publisher import Publisher
+    from chalicelib.messages.delivery.service import Delivery
     from chalicelib.messages.store.outbox import Outbox
     from chalicelib.messages.store.timeline import Timeline
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from chalicelib.broker.publisher import Begun
     from chalicelib.live.connections import Connections
     from chalicelib.live.gateway import Gateway
-    from chalicelib.messages.publisher import Publisher
+    from chalicelib.messages.delivery.publisher import Publisher
     from chalicelib.messages.store.outbox import Outbox
 
 # If a user's socket cannot be reached for this long, the user counts as absent and gets a push.

@@ -14,7 +14,7 @@ from chalicelib.errors import (
     Unavailable,
 )
 from chalicelib.live.models import Owed
-from chalicelib.messages import redelivery
+from chalicelib.messages.delivery import redelivery
 from chalicelib.messages.models import Chat
 from chalicelib.wire import now
 from tests.fake_message_store import FakeMessageStore

@@ -11,8 +11,8 @@ from chalicelib import metrics
 from chalicelib.errors import Unavailable
 from chalicelib.identity import Identity
 from chalicelib.ids import new_id
-from chalicelib.messages import publisher
 from chalicelib.messages.content import TextContent
+from chalicelib.messages.delivery import publisher
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.models import Chat, Draft, Message
 from chalicelib.wire import now
