@@ -77,37 +77,37 @@ class Admin:
         found = self._store.audit(query, limit=query.limit + 1)
         return AuditPage.of(found, query.limit, lambda one: one.id)
 
-    def suspend(self, identity: Identity, client: Source, user_id: str, reason: str) -> None:
+    def suspend(self, identity: Identity, source: Source, user_id: str, reason: str) -> None:
         """End all sessions of a user, who can then not sign in. Raises NotYourself."""
         if user_id == identity.user_id:
             raise NotYourself()
-        with self._act(identity, client, "admin.suspend", "user.suspend", user_id):
+        with self._act(identity, source, "admin.suspend", "user.suspend", user_id):
             self._store.suspend(user_id, reason, NOW)
             ended = self._auth.end_all(user_id)
         self._auth.close(user_id, ended, "account_suspended")
 
-    def restore(self, identity: Identity, client: Source, user_id: str) -> None:
+    def restore(self, identity: Identity, source: Source, user_id: str) -> None:
         """Let a suspended user sign in again."""
-        with self._act(identity, client, "admin.suspend", "user.restore", user_id):
+        with self._act(identity, source, "admin.suspend", "user.restore", user_id):
             self._store.restore(user_id)
 
-    def revoke_sessions(self, identity: Identity, client: Source, user_id: str) -> None:
+    def revoke_sessions(self, identity: Identity, source: Source, user_id: str) -> None:
         """End all sessions of a user; they may sign in again."""
-        with self._act(identity, client, "admin.sessions", "sessions.revoke", user_id):
+        with self._act(identity, source, "admin.sessions", "sessions.revoke", user_id):
             ended = self._auth.end_all(user_id)
         self._auth.close(user_id, ended)
 
-    def grant(self, identity: Identity, client: Source, user_id: str, role: Role) -> None:
+    def grant(self, identity: Identity, source: Source, user_id: str, role: Role) -> None:
         """Give a user a role. Their open sessions have it from the next refresh on."""
-        with self._act(identity, client, "admin.roles", _GRANT[role], user_id):
+        with self._act(identity, source, "admin.roles", _GRANT[role], user_id):
             self._store.grant(user_id, role, NOW)
 
-    def take(self, identity: Identity, client: Source, user_id: str, role: Role) -> None:
+    def take(self, identity: Identity, source: Source, user_id: str, role: Role) -> None:
         """Take a role from a user, and end all of their sessions, because their access tokens still
         contain its scopes. Raises NotYourself for the caller's own admin role."""
         if user_id == identity.user_id and role == "admin":
             raise NotYourself()
-        with self._act(identity, client, "admin.roles", _TAKE[role], user_id):
+        with self._act(identity, source, "admin.roles", _TAKE[role], user_id):
             self._store.take(user_id, role)
             ended = self._auth.end_all(user_id)
         self._auth.close(user_id, ended)
@@ -139,7 +139,7 @@ class Admin:
 
     @contextmanager
     def _act(
-        self, identity: Identity, client: Source, scope: str, action: Action, user_id: str
+        self, identity: Identity, source: Source, scope: str, action: Action, user_id: str
     ) -> Iterator[None]:
         # The token may be 15 minutes old, and the caller may have lost the role since.
         with self._store.act(identity.user_id, user_id) as (actor, target):
@@ -150,7 +150,7 @@ class Admin:
             if not _above(actor, target):
                 raise Forbidden("Only an admin may do this to a moderator or an admin.")
             yield
-            self._store.record(identity.user_id, action, user_id, address=client.address, now=NOW)
+            self._store.record(identity.user_id, action, user_id, address=source.address, now=NOW)
 
 
 def _may(actor: Standing | None, scope: str) -> bool:

@@ -16,10 +16,10 @@ from chalicelib.edge.problems import issuer, problem, usual_headers
 from chalicelib.edge.requests import (
     body_of,
     brings_token,
-    client_of,
     path_value,
     query_of,
     sent_by,
+    source_of,
 )
 from chalicelib.errors import (
     AppError,
@@ -71,7 +71,7 @@ class Call:
         one, found = self._endpoint, dict[str, Any]()
         use = Use(
             limit=one.limit,
-            address=client_of(self._request).address,
+            address=source_of(self._request).address,
             target=self._parameters.get("chat_id", "").lower(),
         )
         if one.scope is None:
@@ -107,8 +107,8 @@ class Call:
             found["body"] = body_of(one.hints["body"], request)
         if "sent" in one.hints and one.scope is None:
             found["sent"] = sent_by(request)
-        if "client" in one.hints:
-            found["client"] = client_of(request)
+        if "source" in one.hints:
+            found["source"] = source_of(request)
         return found
 
     def _answered(self, result: Any) -> Response:

@@ -73,7 +73,7 @@ def path_value(adapter: TypeAdapter[Any], value: str) -> Any:
         raise NotFound() from None
 
 
-def client_of(request: Any) -> Source:
+def source_of(request: Any) -> Source:
     """Where the request comes from, as the gateway saw it."""
     return Source(
         address=request.context.get("identity", {}).get("sourceIp", ""),

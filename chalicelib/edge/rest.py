@@ -37,7 +37,7 @@ def endpoint(
     The view's annotations say what it gets: path parameters by name (validated, else 404),
     `identity: Identity` or `program: Program` (needs `scope`, else 401 or 403), `body: Model`
     (JSON), `query: Model`, `sent: Sent` (a form; of a view with a scope, it may hold the access
-    token), `client: Source`. Its result is answered as JSON with `status`; `None` as 204; a `Reply`
+    token), `source: Source`. Its result is answered as JSON with `status`; `None` as 204; a `Reply`
     or an `Answer` with its own status, which is one of `status`. For the OpenAPI document, `Takes`
     annotates a `Sent`, and the type of its body annotates an `Answer`.
 

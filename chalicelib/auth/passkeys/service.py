@@ -121,7 +121,7 @@ class Passkeys:
         party = self._party()
         return PasskeyOptions(options=party.request(self._challenges.issue("sign_in")))
 
-    def sign_in(self, given: PasskeySignIn, client: Source, terms: Terms = OURS) -> SignedIn:
+    def sign_in(self, given: PasskeySignIn, source: Source, terms: Terms = OURS) -> SignedIn:
         """Sign in by a passkey alone.
 
         Raises PasskeyInvalid for every wrong answer; AccountSuspended, only after a right one;
@@ -131,12 +131,12 @@ class Passkeys:
         try:
             found = self._prove(given.credential, "sign_in")
         except PasskeyInvalid:
-            self._throttle.passkey_guess(client.address)
+            self._throttle.passkey_guess(source.address)
             raise
         if found.suspended:
             raise AccountSuspended()
         return self._accounts.open_by_passkey(
-            found.user_id, found.id, client, given.device_name, given.device_key, terms
+            found.user_id, found.id, source, given.device_name, given.device_key, terms
         )
 
     def offer(self, user_id: str) -> dict[str, Any] | None:

@@ -105,14 +105,14 @@ class Recovery:
         ):
             raise LinkInvalid()
 
-    def request_reset(self, asked: ResetRequest, client: Source) -> None:
+    def request_reset(self, asked: ResetRequest, source: Source) -> None:
         """Queue a link to the owner of this address, if there is one. Raises RateLimited, only by
         the network address that the request comes from."""
-        self._throttle.reset(client.address)
+        self._throttle.reset(source.address)
         subject = f"{asked.email} {asked.username}" if asked.username else asked.email
         self._queue("reset", subject, NOW)
 
-    def reset(self, reset: PasswordReset, client: Source) -> None:
+    def reset(self, reset: PasswordReset, source: Source) -> None:
         """Set a new password and end all sessions. A second factor stays what it was.
 
         Raises LinkInvalid, ValidationFailed for a weak password, RateLimited. A repeat completes
@@ -121,7 +121,7 @@ class Recovery:
         digest, passwords = _digest(reset.token), self._passwords()
         found = self._store.reset(digest, NOW)
         if found is None:  # only wrong links count, so strangers cannot block a right one
-            self._throttle.reset(client.address)
+            self._throttle.reset(source.address)
             raise LinkInvalid()
         if found.used:
             if not passwords.verify(found.password_hash, reset.new_password):
@@ -136,7 +136,7 @@ class Recovery:
         if ended is None:
             raise LinkInvalid()
         self._auth.close(found.user_id, ended, "password_changed")
-        self._throttle.forgive(found.user_id, [user.username, user.email], client.address)
+        self._throttle.forgive(found.user_id, [user.username, user.email], source.address)
 
     def letters(self, mail: QueuedMail) -> Iterator[Letter]:
         """The letters for a row of the outbox; often none. The caller sends each one before it asks

@@ -29,7 +29,7 @@ class Opening(Ending):
     valid."""
 
     def draft_session(
-        self, user_id: str, client: Source, device_name: str | None, terms: Terms = OURS
+        self, user_id: str, source: Source, device_name: str | None, terms: Terms = OURS
     ) -> tuple[Session, RefreshToken]:
         """A new session, not stored yet, and its first refresh token."""
         time = now()
@@ -40,7 +40,7 @@ class Opening(Ending):
             current=token.digest,
             rotated_at=time,
             device_name=device_name,
-            user_agent="".join(c for c in client.user_agent if c.isprintable()),
+            user_agent="".join(c for c in source.user_agent if c.isprintable()),
             created_at=time,
             last_used_at=time,
             expires_at=time
@@ -90,13 +90,13 @@ class Opening(Ending):
         except Unavailable as error:
             log.warning("sign-in not told", extra={"dependency": error.dependency})
 
-    def open_for(self, opener: Identity, client: Source, device_name: str, terms: Terms) -> Tokens:
+    def open_for(self, opener: Identity, source: Source, device_name: str, terms: Terms) -> Tokens:
         """Open a session for an OAuth client, from a valid session of its user.
 
         Raises Unauthorized if that is no longer valid, RateLimited.
         """
         self._throttle().let_in(opener.user_id, terms.client_id or "")
-        session, token = self.draft_session(opener.user_id, client, device_name, terms)
+        session, token = self.draft_session(opener.user_id, source, device_name, terms)
         surplus = self._store().open_from(session, opener.session_id)
         if surplus is None:
             raise Unauthorized()

@@ -29,7 +29,7 @@ RACERS = 5
 class Refreshing(Opening):
     """Raises Unavailable if a server does not answer."""
 
-    def refresh(self, text: str, client: Source) -> Tokens:
+    def refresh(self, text: str, source: Source) -> Tokens:
         """Trade a refresh token of our own clients for fresh tokens.
 
         The token stays valid until its successor is used, because an answer can be lost. If an
@@ -41,7 +41,7 @@ class Refreshing(Opening):
         if issued:
             return self._trade(token, issued, client_id=None)
         # Only PostgreSQL can tell whether it is an old token without a proof.
-        with self._throttle().refresh_from(client.address):
+        with self._throttle().refresh_from(source.address):
             return self._trade(token, issued, client_id=None)
 
     def trade(

@@ -97,8 +97,8 @@ def app(monkeypatch: pytest.MonkeyPatch, called: list[Any]) -> Chalice:
         raise Unauthorized()
 
     @rest.endpoint(bp, "GET /open")
-    def open_(client: Source) -> rest.Reply[dict[str, str]]:
-        return rest.Reply({"address": client.address, "agent": client.user_agent}, 202)
+    def open_(source: Source) -> rest.Reply[dict[str, str]]:
+        return rest.Reply({"address": source.address, "agent": source.user_agent}, 202)
 
     @rest.endpoint(bp, "GET /memory", limit="open")
     def memory() -> None: ...
