@@ -21,7 +21,7 @@ _ONE_BYTE = {"range": "bytes=0-0"}
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
-class Bucket:
+class S3Bucket:
     """One bucket. Requests are signed in their URLs, so that a file need not be read twice. TLS
     detects changes of the content. The boto3 client is not in the package (docs/decisions/0003)."""
 

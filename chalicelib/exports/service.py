@@ -21,7 +21,7 @@ from chalicelib.ids import new_id
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
-    from chalicelib.drivers.s3 import Bucket
+    from chalicelib.drivers.s3 import S3Bucket
     from chalicelib.exports.archive import Archive
     from chalicelib.exports.links import ExportLinks
     from chalicelib.exports.store import ExportStore
@@ -49,7 +49,7 @@ class Exports:
         self,
         *,
         store: "ExportStore",
-        bucket: "Bucket",
+        bucket: "S3Bucket",
         archive: "Callable[[], Archive]",
         confirm: Callable[[Identity, PasswordProof], None],
         links: "Callable[[], ExportLinks]",

@@ -26,7 +26,7 @@ TELL_SECONDS = 1.0
 """Seconds to tell sockets why they close. After that they are closed without it."""
 
 
-class Delivery(NamedTuple):
+class DeliveryResult(NamedTuple):
     """The result of a delivery: the users without a socket that took the event, and whether a post
     to an open socket failed. Sockets of programs do not count: a user with only those gets a push.
     """
@@ -54,7 +54,7 @@ class Gateway(Posts):
         pushed: Collection[str] = (),
         again: bool = False,
         meanwhile: Callable[[set[str]], None] = lambda absent: None,
-    ) -> Delivery:
+    ) -> DeliveryResult:
         """Send a message's event to all sockets of users except `skip`. The users then owe an
         acknowledgement, except the sender and those in `pushed`.
 
@@ -76,7 +76,7 @@ class Gateway(Posts):
             # Their sockets were closed, so they get a push now and none when overdue.
             # Acknowledgements of messages that a socket took before it closed are still owed.
             self._connections.settle(Owed(user_id, chat_id, seq, since=seq) for user_id in noted)
-        return Delivery(unreached, any(socket.first_party for socket in failed))
+        return DeliveryResult(unreached, any(socket.first_party for socket in failed))
 
     def tell(
         self,

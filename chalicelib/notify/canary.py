@@ -20,13 +20,13 @@ KEPT_SECONDS = 600
 EVERY = 0.5
 
 
-class Publisher(Protocol):
+class PublishesCanaries(Protocol):
     """The part of `Broker` that puts a canary into every push queue."""
 
     def publish_canary(self, canary: Canary) -> list[str]: ...
 
 
-class Validator(Protocol):
+class ValidatesPushes(Protocol):
     """The part of `Fcm` that asks Google without pushing to a device."""
 
     def validate(self) -> Outcome: ...
@@ -49,8 +49,8 @@ class Canaries:
         self,
         client: "redis.Redis",
         *,
-        broker: Callable[[], Publisher],
-        fcm: Callable[[], Validator],
+        broker: Callable[[], PublishesCanaries],
+        fcm: Callable[[], ValidatesPushes],
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._redis = client

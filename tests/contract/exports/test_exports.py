@@ -24,7 +24,7 @@ import redis
 from chalicelib import schema
 from chalicelib.config import Settings
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.drivers.s3 import Bucket
+from chalicelib.drivers.s3 import S3Bucket
 from chalicelib.drivers.sigv4 import SKEW_SECONDS
 from chalicelib.errors import Unavailable
 from chalicelib.exports.archive import Archive
@@ -301,8 +301,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     servers.stop()
 
 
-def bucket_of(given: Settings) -> Bucket:
-    return Bucket(given.exports_bucket, given.exports_at, given.signer("s3"))
+def bucket_of(given: Settings) -> S3Bucket:
+    return S3Bucket(given.exports_bucket, given.exports_at, given.signer("s3"))
 
 
 def status(url: str) -> int:
