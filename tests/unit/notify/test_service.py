@@ -163,7 +163,7 @@ def record(*user_ids: str, attempt: int = 0, **changes: Any) -> Record:
 class TestStrangers:
     """Of a chat in which both have not written yet, few messages ring a phone."""
 
-    def test_what_is_too_much_is_neither_pushed_nor_tried_again(self, world: World) -> None:
+    def test_pushes_over_the_limit_are_dropped(self, world: World) -> None:
         world.receipts.answered = False
         world.throttle.let_in = {CY}
 
@@ -175,7 +175,7 @@ class TestStrangers:
         (counted,) = world.throttle.counted
         assert set(counted) == {UnansweredPush(one, CHAT, event.message_id) for one in (BO, CY)}
 
-    def test_those_who_answered_are_not_counted(self, world: World) -> None:
+    def test_users_who_answered_are_not_limited(self, world: World) -> None:
         world.notify(record(BO))
 
         assert world.told == ["token-bo"]
@@ -363,7 +363,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("sick", ["users", "receipts"])
     @pytest.mark.parametrize("error", [Unavailable("x"), ZeroDivisionError()])
-    def test_of_a_dependency_put_all_records_off(
+    def test_of_a_server_send_all_records_to_the_retry_queue(
         self, world: World, sick: str, error: Exception
     ) -> None:
         getattr(world, sick).error = error
@@ -381,7 +381,7 @@ class TestFailures:
         with pytest.raises(Unavailable):
             world.notify(record(BO))
 
-    def test_a_sick_broker_does_not_matter_when_all_goes_well(self, world: World) -> None:
+    def test_rabbitmq_is_not_needed_if_no_push_fails(self, world: World) -> None:
         world.broker.sick = True
 
         world.notify(record(BO))
