@@ -67,7 +67,7 @@ Reason = Annotated[
         min_length=1,
         max_length=200,
         repr=False,
-        description="Why. It is kept with the user until they are restored.",
+        description="The reason. It is stored until the user is restored.",
         examples=["Spam"],
     ),
     NFC,
@@ -97,7 +97,7 @@ class Account(Model):
     )
     display_name: str = Field(description="The name to show.", examples=["Ana"])
     created_at: Utc = Field(description="When they registered.")
-    roles: list[Role] = Field(description="What they are besides a user.")
+    roles: list[Role] = Field(description="Their roles, besides `user`.")
     sessions: int = Field(description="In how many sessions they are signed in.", examples=[2])
     suspended_at: Utc | None = Field(
         description="Since when they are suspended; null if not.", examples=[None]

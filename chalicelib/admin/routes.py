@@ -22,7 +22,7 @@ from chalicelib.wire import Id
 
 bp = Blueprint(__name__)
 
-RoleName = Annotated[Role, Field(description="What they are besides a user.")]
+RoleName = Annotated[Role, Field(description="A role besides `user`.")]
 UserId = Annotated[Id, Field(description="The user's id.")]
 
 USER = "/v1/admin/users/{user_id}"

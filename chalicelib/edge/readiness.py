@@ -15,16 +15,16 @@ from chalicelib.wire import Model
 class DependencyState(Model):
     """Whether a server behind us answered."""
 
-    status: Literal["ok", "unavailable"] = Field(description="Whether it did.")
+    status: Literal["ok", "unavailable"] = Field(description="Whether it answered in time.")
     latency_ms: float = Field(
-        description="After how many milliseconds it answered, or was given up on.", examples=[1.4]
+        description="Milliseconds until it answered, or until the check gave up.", examples=[1.4]
     )
 
 
 class Readiness(Model):
     """Whether the servers behind us answer."""
 
-    status: Literal["ok", "unavailable"] = Field(description="`ok`: all of them do.")
+    status: Literal["ok", "unavailable"] = Field(description="`ok`: all of them answered in time.")
     dependencies: dict[str, DependencyState] = Field(
         description="Each server by name.",
         examples=[{"postgres": {"status": "ok", "latency_ms": 1.4}}],

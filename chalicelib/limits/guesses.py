@@ -108,7 +108,7 @@ class Throttle:
         """Count a successful sign-in without a password."""
         self._take(self._successes(user_id))
 
-    def let_in(self, user_id: str, client_id: str) -> None:
+    def program_session(self, user_id: str, client_id: str) -> None:
         """Count a new session of a program, by program and user. A program with a stored consent
         needs no click, so it must not use up the user's sign-ins."""
         self._take(self._successes(f"{user_id} {client_id}"))

@@ -23,7 +23,8 @@ class UserPresence(Model):
     user_id: Annotated[OurId, Field(description="The user's id.")]
     online: bool = Field(description="Whether a device of theirs is connected.")
     last_seen_at: Utc | None = Field(
-        description="When one last was; null while they are online, and if it is long ago or never."
+        description="When one was last connected; null while they are online, and if it is long "
+        "ago or never."
     )
 
 

@@ -182,7 +182,7 @@ class ChatSync(Model):
 class SyncAnswer(Model):
     """The answer to `sync`."""
 
-    items: list[ChatSync] = Field(description="The chats that have news.")
+    items: list[ChatSync] = Field(description="The chats with changes.")
     more: bool = Field(
         description="Whether chats were left out: sync again with the revs that you know now."
     )

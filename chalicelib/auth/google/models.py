@@ -74,5 +74,5 @@ class GoogleProof(PasswordProof):
 class GoogleLink(Model):
     """Whether a Google account is linked to one's account."""
 
-    linked: bool = Field(description="Whether one is.")
-    linked_at: Utc | None = Field(None, description="Since when; null if none is.")
+    linked: bool = Field(description="Whether a Google account is linked.")
+    linked_at: Utc | None = Field(None, description="Since when it is linked; null if none is.")

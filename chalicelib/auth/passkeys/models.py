@@ -70,7 +70,7 @@ class PasskeyOptions(Model):
 class PasskeyInfo(Model):
     """A passkey as its user sees it."""
 
-    id: OurId = Field(description="Names it in the paths of this API.")
+    id: OurId = Field(description="Its id in the paths of this API.")
     name: str = Field(description="What its user calls it.", examples=["Ana's laptop"])
     created_at: Utc = Field(description="When it was added.")
     last_used_at: Utc | None = Field(description="When it last signed in; null if it never did.")

@@ -94,7 +94,7 @@ class Passkeys:
             made = party.registered(challenge, answer.standard())
             self._use(challenge)
         except Unacceptable:
-            message = "This does not answer what was asked. Begin again."
+            message = "This answer does not match the request. Start again."
             raise ValidationFailed([problem("credential", "not_an_answer", message)]) from None
         passkey = Passkey(new_id(), identity.user_id, *made)
         self._store.add(passkey, new.name, NOW)

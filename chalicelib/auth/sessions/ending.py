@@ -31,7 +31,7 @@ KEPT_AFTER_END = timedelta(days=30)
 PURGE_BATCH = 1000
 PURGE_BATCHES = 100
 # How many sessions of programs can end within a request: each costs two round trips to Redis.
-GRANT_BATCH = 100
+CLIENT_BATCH = 100
 GRANT_BATCHES = 50
 # As long as an access token lives, and clocks may differ by minutes.
 FINISHED_WITHIN = timedelta(minutes=15)
@@ -112,7 +112,7 @@ class Ending:
         self._store().revoke(user_id, session_id, NOW)
         self.close(user_id, [session_id], reason)
 
-    def end_granted(self, user_id: str, session_id: str, *, client_id: str) -> None:
+    def end_session_of_client(self, user_id: str, session_id: str, *, client_id: str) -> None:
         """End a session, if it was granted to a program. Safe to repeat."""
         session = self._store().session(session_id)
         if session and (session.user_id, session.client_id) == (user_id, client_id):
@@ -127,14 +127,14 @@ class Ending:
         result."""
         return self._store().revoke_all(user_id, but=None, now=NOW)
 
-    def end_grants(self, client_id: str) -> bool:
+    def end_sessions_of_client(self, client_id: str) -> bool:
         """End the sessions that were granted to a program, in bounded batches. False if there are
         more."""
         for _ in range(GRANT_BATCHES):
-            ended = self._store().revoke_grants(client_id, NOW, GRANT_BATCH)
+            ended = self._store().revoke_sessions_of_client(client_id, NOW, CLIENT_BATCH)
             for user_id, session_id in ended:
                 self.close(user_id, [session_id])
-            if len(ended) < GRANT_BATCH:
+            if len(ended) < CLIENT_BATCH:
                 return True
         return False
 

@@ -114,7 +114,7 @@ class Tokens(Model):
     )
     refresh_token: str = Field(
         repr=False,
-        description="Trade it for fresh tokens before the access token ends. It is good once.",
+        description="Trade it for fresh tokens before the access token ends. It works once.",
         examples=["bTsvN0h1eX…"],
     )
     token_type: Literal["Bearer"] = Field(
@@ -147,7 +147,7 @@ class RefreshRequest(Input):
 
 
 class SessionInfo(Model):
-    """A signed-in device, or a program of others, as its user sees it."""
+    """A signed-in device, or an OAuth client, as its user sees it."""
 
     id: SessionId
     device_name: ShownDevice
@@ -155,11 +155,11 @@ class SessionInfo(Model):
     created_at: Utc = Field(description="When you signed in on it.")
     last_used_at: Utc = Field(description="When it last refreshed its tokens.")
     client_id: OurId | None = Field(
-        description="The program of others that it belongs to, called `device_name`; null for our "
+        description="The OAuth client that it belongs to; `device_name` is its name. Null for our "
         "own clients.",
         examples=[None],
     )
-    current: bool = Field(description="Whether it is the session that asks.")
+    current: bool = Field(description="Whether it is the session of this request.")
 
 
 class SessionQuery(Input):
@@ -192,7 +192,9 @@ SIGNED_IN = declare(
 class SocketTicket(Model):
     """Opens one socket: connect to `url` + "?ticket=" + `ticket` within `expires_in` seconds."""
 
-    ticket: str = Field(repr=False, description="Good once.", examples=["Jx4Yw0aX3bqQf2mVbq7Z1w"])
+    ticket: str = Field(
+        repr=False, description="It works once.", examples=["Jx4Yw0aX3bqQf2mVbq7Z1w"]
+    )
     url: str = Field(
         description="Where the socket is opened.", examples=["wss://sockets.example.org"]
     )

@@ -95,7 +95,7 @@ class Opening(Ending):
 
         Raises Unauthorized if that is no longer valid, RateLimited.
         """
-        self._throttle().let_in(opener.user_id, terms.client_id or "")
+        self._throttle().program_session(opener.user_id, terms.client_id or "")
         session, token = self.draft_session(opener.user_id, source, device_name, terms)
         surplus = self._store().open_from(session, opener.session_id)
         if surplus is None:

@@ -219,7 +219,9 @@ class SessionStore:
                 [time, limit],
             ).fetchall()
 
-    def revoke_grants(self, client_id: str, now: Time, limit: int) -> list[tuple[str, str]]:
+    def revoke_sessions_of_client(
+        self, client_id: str, now: Time, limit: int
+    ) -> list[tuple[str, str]]:
         """End sessions that were granted to a program, at most `limit`; answers users and
         sessions. None of them gets pushes."""
         note()
