@@ -208,7 +208,7 @@ class Settings(BaseModel):
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the settings. What is in the environment wins over what is in a secret.
+        """Read the settings. The environment wins over secrets.
 
         Raises SettingsInvalid, which names what is wrong, or Unavailable where Secrets Manager
         does not answer in time.

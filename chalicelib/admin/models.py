@@ -166,14 +166,14 @@ class AuditPage(Page[AuditEntry, int]):
 
 
 class Standing(NamedTuple):
-    """The roles of a user who acts or is acted upon, and whether they are suspended."""
+    """The roles of a user in an act, and whether they are suspended."""
 
     roles: frozenset[str]
     suspended: bool
 
 
 class Parties(NamedTuple):
-    """Who acts and who is acted upon; None for an operator, and for a user who was deleted."""
+    """The actor and the target of an act; None for an operator, and for a user who was deleted."""
 
     actor: Standing | None
     target: Standing | None

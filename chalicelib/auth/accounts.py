@@ -102,7 +102,7 @@ class Accounts:
         )
         known = self._throttle.knows(found.user_id, credentials.device_key)
         surplus = self._store.open_session(session, found.password_hash, known=known)
-        if surplus is None:  # the password was changed or the account suspended meanwhile
+        if surplus is None:  # the password was changed or the account suspended since
             again = self._store.credential_for(credentials.login)
             raise AccountSuspended() if _suspended_since(again, found) else InvalidCredentials()
         if self._passwords.outdated(found.password_hash):

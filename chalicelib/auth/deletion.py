@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Erases(Protocol):
-    """Deletes what the tables hold about a user: PersonalData.erase."""
+    """Deletes a user's data in the tables: PersonalData.erase."""
 
     def __call__(self, user_id: str, now: Time, *, checked: str | None) -> list[str] | None: ...
 
@@ -44,10 +44,10 @@ class Deletion:
 
     def delete(self, identity: Identity, proof: PasswordProof) -> None:
         """Delete the account and end its sessions. Messages stay, as from a deleted user;
-        docs/personal-data.md tells what else does.
+        docs/personal-data.md lists what else stays.
 
         Raises what `Confirmation.confirm` does, LastAdmin, RateLimited. A repeat completes what an
-        outage cut short.
+        outage interrupted.
         """
         ask = self._confirmation.asking(identity, proof)
 

@@ -72,7 +72,8 @@ Email = Annotated[
     STRIPPED,
     AfterValidator(canonical),
 ]
-"""An address, canonical: what differs in case alone is one mailbox nearly everywhere."""
+"""A canonical address. Addresses that differ only in case are the same mailbox nearly
+everywhere."""
 
 Password = Annotated[
     str,
@@ -87,8 +88,8 @@ Password = Annotated[
     AfterValidator(_password),
 ]
 """A password to check, as RFC 8265 prepares it (OpaqueString, section 4.2): each kind of space is
-U+0020, the rest is in NFC, and control characters are refused. `Passwords` says what a new one must
-fulfil besides."""
+U+0020, the rest is in NFC, and control characters are refused. `Passwords` has the further rules
+for a new one."""
 
 NewPassword = Annotated[
     str,

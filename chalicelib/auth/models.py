@@ -38,8 +38,8 @@ class Credentials(Input):
 
 
 class Proof(Input):
-    """Where the account has a second factor, what asks for the password asks for that as well: give
-    `second_factor` or `passkey`."""
+    """If the account has a second factor, a request that needs the password needs that as well:
+    give `second_factor` or `passkey`."""
 
     second_factor: SecondFactor = None
     passkey: PasskeyFactor = None

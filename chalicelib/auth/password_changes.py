@@ -39,7 +39,7 @@ class PasswordChanges:
 
         Raises InvalidCredentials unless the current one is right, ValidationFailed for a weak new
         one, what `Confirmation.check_second_factor` raises, RateLimited. A repeat completes what an
-        outage cut short.
+        outage interrupted.
         """
         ask = self._confirmation.asking(identity, change)
 

@@ -26,7 +26,7 @@ OPEN = timedelta(minutes=1)
 
 
 class Export(Model):
-    """An archive of what is held about its user."""
+    """An archive of its user's data."""
 
     id: OurId = Field(description="Names the archive.")
     status: Literal["waiting", "ready", "failed"] = Field(

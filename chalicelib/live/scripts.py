@@ -1,9 +1,9 @@
 """Scripts in Lua: what Redis does for `Connections` in one atomic step."""
 
 # Checks that the connection exists and takes one token of its bucket. A record without `client_id`
-# is from an earlier version and counts as none: its client connects again.
-# KEYS: connection. ARGV: tokens a second, bucket size, seconds between looks at its session.
-# Answers {user, session, client or '', scopes, seconds to wait, 1 if it is to be looked at} or {}.
+# is from an earlier version and counts as none: its client connects again. KEYS: connection. ARGV:
+# tokens a second, bucket size, seconds between looks at its session. Answers {user, session, client
+# or '', scopes, seconds to wait, 1 if the session must be checked} or {}.
 ADMIT = """
 local fields = {'user_id', 'session_id', 'client_id', 'scopes', 'tokens', 'at', 'checked_at'}
 local c = redis.call('HMGET', KEYS[1], unpack(fields))
@@ -99,7 +99,7 @@ for i = 1, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
 return 0
 """
 
-# Notes whom a socket watches, unless it was dropped meanwhile. KEYS: connection. ARGV: whom.
+# Notes whom a socket watches, unless it was dropped. KEYS: connection. ARGV: whom.
 NOTE_WATCHED = """
 if redis.call('HEXISTS', KEYS[1], 'user_id') == 1 then
   local now = redis.call('TIME')[1]

@@ -1,4 +1,4 @@
-"""Pushes to people who are away: each record is sent, retried or dead-lettered."""
+"""Pushes to absent users: each record is sent, retried or dead-lettered."""
 
 import logging
 from collections import Counter, defaultdict
@@ -50,7 +50,7 @@ class PendingPush(NamedTuple):
 
 
 class Notifier:
-    """Handles what a push queue delivers, a batch at a time."""
+    """Handles the records of a push queue, one batch at a time."""
 
     def __init__(
         self,

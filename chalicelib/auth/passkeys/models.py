@@ -27,7 +27,7 @@ class Passkey(NamedTuple):
 
 
 class NewPasskey(Input):
-    """What a browser made of the options, and what its user calls it."""
+    """A browser's answer to the options, and the user's name for the passkey."""
 
     name: Annotated[Name, Field(description="What you call it.", examples=["Ana's laptop"])]
     credential: PasskeyMade = Field(description="What `navigator.credentials.create` made.")
@@ -50,8 +50,8 @@ class PasskeySignIn(Input):
 
 
 class PasskeyOptions(Model):
-    """The `publicKey` of what a browser is asked, in JSON (WebAuthn Level 3, sections 5.1.9 and
-    5.1.10). Answer within five minutes, once."""
+    """The `publicKey` options for a browser, in JSON (WebAuthn Level 3, sections 5.1.9 and 5.1.10).
+    They work once, within five minutes."""
 
     options: dict[str, Any] = Field(
         description="What `PublicKeyCredential.parseCreationOptionsFromJSON` or "

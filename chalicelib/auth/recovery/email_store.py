@@ -110,7 +110,7 @@ class EmailStore:
                 used = "UPDATE mail_links SET used_at = %s WHERE digest = %s"
                 cursor.execute(used, [now, digest])
                 cursor.execute(_OTHER_LINKS, [user_id, digest])
-                tell(cursor, user_id, "email_changed", now)  # to the address until now
+                tell(cursor, user_id, "email_changed", now)  # to the old address
                 cursor.execute(users.CHANGE_EMAIL, [found[0], now, user_id])
                 tell(cursor, user_id, "address_verified", now)
                 return True

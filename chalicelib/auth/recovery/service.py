@@ -113,10 +113,10 @@ class Recovery:
         self._queue("reset", subject, NOW)
 
     def reset(self, reset: PasswordReset, source: Source) -> None:
-        """Set a new password and end all sessions. A second factor stays what it was.
+        """Set a new password and end all sessions. A second factor stays.
 
         Raises LinkInvalid, ValidationFailed for a weak password, RateLimited. A repeat completes
-        what an outage cut short.
+        what an outage interrupted.
         """
         digest, passwords = _digest(reset.token), self._passwords()
         found = self._store.reset(digest, NOW)

@@ -47,7 +47,7 @@ class SocketError(Model):
 
 
 class _Message(NamedTuple):
-    """A message of the document: its key, the name of its schema, and what is in it."""
+    """A message of the document: its key, the name of its schema, and its content."""
 
     key: str
     schema: str
