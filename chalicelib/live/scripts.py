@@ -1,9 +1,10 @@
 """Scripts in Lua: what Redis does for `Connections` in one atomic step."""
 
 # Checks that the connection exists and takes one token of its bucket. A record without `client_id`
-# is from an earlier version and counts as none: its client connects again. KEYS: connection. ARGV:
-# tokens a second, bucket size, seconds between looks at its session. Answers {user, session, client
-# or '', scopes, seconds to wait, 1 if the session must be checked} or {}.
+# is from an earlier version and counts as none: its client connects again.
+# KEYS: connection. ARGV: tokens a second, bucket size, seconds between checks of its session.
+# Answers {user, session, client or '', scopes, seconds to wait, 1 if the session must be checked}
+# or {}.
 ADMIT = """
 local fields = {'user_id', 'session_id', 'client_id', 'scopes', 'tokens', 'at', 'checked_at'}
 local c = redis.call('HMGET', KEYS[1], unpack(fields))
