@@ -26,12 +26,10 @@ REST_SECONDS = 5.0
 slows down every message to an absent member, which is delivered later anyway."""
 
 EVENT_SECONDS = 1.0
-"""How long to wait for the confirmation of events for other services. Without it, no events are
-sent for REST_SECONDS; pushes continue, because perhaps only the queue of one service has no
-majority."""
+"""How long to wait for the confirmation of events. Without it, no events are sent for REST_SECONDS;
+pushes continue, because perhaps only the queue of one service has no majority."""
 
 RESTORE_SECONDS = 30.0  # a function declares missing queues at most once in this time
-
 REDRIVE_SECONDS = 200.0
 REDRIVE_BATCH = 50
 
@@ -159,8 +157,7 @@ class Broker:
         self._put_off([_dead(failure) for failure in failures])
 
     def redrive(self, limit: int) -> Redriven:
-        """Put records from `push.dead` back into the queues they came from, with all attempts
-        again.
+        """Put records from `push.dead` back into their queues, with all attempts again.
 
         The oldest first, at most `limit` and at most as many as were there at the start, for
         `REDRIVE_SECONDS`. A record leaves `push.dead` when its copy is confirmed: none is lost, and
