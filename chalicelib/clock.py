@@ -1,4 +1,4 @@
-"""A time that is kept and compared later comes from the clock of the server that keeps it. The
+"""A time that is stored and compared later comes from the clock of the server that stores it. The
 clock of a function may be minutes wrong (docs/decisions/0045)."""
 
 from datetime import datetime
@@ -16,4 +16,4 @@ class Now:
 NOW: Final = Now()
 
 Time = datetime | Now
-"""What a store of PostgreSQL takes for a time. Tests give a time of their own."""
+"""The type of a time that a PostgreSQL store takes. Tests pass a fixed time."""

@@ -22,12 +22,12 @@ from chalicelib.limits.table import Limit, Overrides, table
 
 
 class SettingsInvalid(Exception):
-    """Settings are missing or malformed, or name a server that cannot do what it has to. Says
-    which, never their values."""
+    """Settings are missing or malformed, or name a server that lacks what we need. The text names
+    the settings, never their values."""
 
 
 class NotGiven(SecretStr):
-    """A secret that this function does not need, and so was not given. Using it raises an error.
+    """A secret that this function does not need and did not get. Using it raises an error.
 
     Each function reads only its own secrets, so no function has all of them.
     """
@@ -82,7 +82,8 @@ RateLimits = Annotated[
 _ORIGIN = r"https?://[a-z0-9.-]+(:[0-9]+)?"
 _ORIGINS = rf"^(\*|{_ORIGIN}(, ?{_ORIGIN})*)?$"
 _DOMAIN = r"^(([a-z0-9-]+\.)*[a-z][a-z0-9-]*)?$"
-# Browsers answer on these alone; apps on Android name the key that they were signed with.
+# Browsers allow passkeys on these origins only. Apps on Android have an origin with the key that
+# signed them.
 _PASSKEY_ORIGIN = (
     r"(https://[a-z0-9.-]+(:[0-9]+)?|http://localhost(:[0-9]+)?"
     r"|android:apk-key-hash:[A-Za-z0-9_-]{43})"
@@ -91,8 +92,8 @@ _PASSKEY_ORIGINS = rf"^({_PASSKEY_ORIGIN}(, ?{_PASSKEY_ORIGIN})*)?$"
 
 
 class Settings(BaseModel):
-    """Every setting is the environment variable of the same name in capitals. One that is not
-    there is looked for in the secrets that `SECRETS` names, under the same name."""
+    """Every setting is the environment variable of the same name in capitals. If that is not set,
+    the setting is read from the secrets that `SECRETS` names, under the same name."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -107,11 +108,11 @@ class Settings(BaseModel):
 
     postgres_url: Annotated[SecretStr, _url("postgresql", "postgres")]
     messages_url: Annotated[SecretStr, _url("mongodb", "mongodb+srv", "postgresql", "postgres")]
-    # The URLs of PostgreSQL lead to a pooler that hands out sessions for a transaction each.
+    # The URLs of PostgreSQL lead to a pooler that gives each transaction a session.
     postgres_pooled: bool = False
     redis_url: Annotated[SecretStr, _url("redis", "rediss")]
     amqp_url: Annotated[SecretStr, _url("amqp", "amqps")] = NotGiven("AMQP_URL")
-    # For `maintain` alone. Without them its servers have one account, which may do everything.
+    # For `maintain` only. Without them the servers have one account with all rights.
     postgres_admin_url: Annotated[SecretStr | None, _url("postgresql", "postgres")] = None
     broker_admin: Annotated[SecretStr | None, AfterValidator(_json_object)] = None
 
@@ -131,7 +132,7 @@ class Settings(BaseModel):
     argon2_memory_kib: Annotated[int, Field(ge=8)] = 19 * 1024
 
     google_client_ids: Annotated[str, Field(pattern=r"^([\w.-]+(, ?[\w.-]+)*)?$")] = ""
-    # A server in Google's place can sign in as anybody: only one on this machine may be named.
+    # A server that replaces Google can sign in as anybody, so only one on this machine is allowed.
     google_url: Annotated[str | None, Field(pattern=r"^http://127\.0\.0\.1:[0-9]+$")] = None
 
     passkey_rp_id: Annotated[str, Field(pattern=_DOMAIN)] = ""
@@ -160,7 +161,7 @@ class Settings(BaseModel):
 
     @property
     def exports_at(self) -> str:
-        """The URL of the S3 that has the bucket of exports."""
+        """The URL of the S3 server with the bucket for exports."""
         return self.exports_url or f"https://s3.{self.aws_region}.amazonaws.com"
 
     @cached_property
@@ -175,17 +176,17 @@ class Settings(BaseModel):
 
     @cached_property
     def origins_of_passkeys(self) -> tuple[str, ...]:
-        """The exact origins at which passkeys may be made and used."""
+        """The origins at which passkeys may be made and used."""
         return _listed(self.passkey_origins)
 
     @cached_property
     def brands(self) -> tuple[str, ...]:
-        """Names that no user may take, besides our own."""
+        """Reserved names, besides our own."""
         return _listed(self.reserved_names)
 
     @property
     def verifying_keys(self) -> SecretStr:
-        """What tokens are verified with: the public keys alone where this function signs none."""
+        """The keys that verify tokens: only public keys if this function does not sign."""
         signs = not isinstance(self.jwt_keys, NotGiven)
         return self.jwt_keys if signs else self.jwt_public_keys
 
@@ -207,7 +208,7 @@ class Settings(BaseModel):
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the settings. What is in the environment wins over what is in a secret.
+        """Read the settings. The environment wins over secrets.
 
         Raises SettingsInvalid, which names what is wrong, or Unavailable where Secrets Manager
         does not answer in time.
@@ -234,7 +235,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def public_address(environment: Mapping[str, str] = os.environ) -> str:
-    """ISSUER without the other settings, some of which are secrets that have to be fetched."""
+    """ISSUER, without reading the other settings: some are secrets that must be fetched."""
     return environment.get("ISSUER", "")
 
 

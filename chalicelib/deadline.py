@@ -1,17 +1,17 @@
-"""When the event under way has to be answered: the one limit that all waiting keeps to (G9).
+"""When the current event must be answered: the limit for every wait (G9).
 
-A process handles one event at a time, and the threads that work for it share its limit: so this
-is a plain variable, which costs a driver nothing to read.
+A process handles one event at a time, and its threads share the limit. So a plain variable is
+enough, which is cheap to read.
 """
 
 import math
 import time
 
 REQUEST_SECONDS = 15.0
-"""What a request or a frame may take. API Gateway waits for 29."""
+"""Seconds for a request or a frame. API Gateway waits for 29."""
 
 MARGIN_SECONDS = 2.0
-"""What a function keeps of its time, to answer that it ran out."""
+"""Seconds that a function keeps for the answer when time runs out."""
 
 _LEAST = 0.001
 
@@ -19,23 +19,23 @@ _ends = math.inf
 
 
 def begin(seconds: float) -> None:
-    """The event that begins now has this many seconds."""
+    """A new event begins, which must be answered within this many seconds."""
     global _ends
     _ends = time.monotonic() + seconds
 
 
 def end() -> None:
-    """No event is under way: each driver has its own limit only."""
+    """The event has ended: each driver has only its own limit."""
     global _ends
     _ends = math.inf
 
 
 def within(seconds: float) -> float:
-    """How long to wait for a call that may take `seconds`: less if the event has less left.
-    Never 0, which drivers take for no limit."""
+    """How long to wait for a call that may take `seconds`: less if the event has less time left.
+    Never 0, because drivers take 0 as no limit."""
     return max(_LEAST, min(seconds, _ends - time.monotonic()))
 
 
 def passed() -> bool:
-    """Whether the time is over: begin nothing new."""
+    """Whether the time is over, so that nothing new should begin."""
     return time.monotonic() >= _ends

@@ -7,7 +7,7 @@ from chalicelib.scopes import SCOPES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """An authenticated caller: a user, the session it signed in with, what it may do."""
+    """An authenticated caller: a user, with their session and scopes."""
 
     user_id: str
     session_id: str
@@ -18,7 +18,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """An authenticated caller that is not a user: a registered program in its own name."""
+    """An authenticated caller that is not a user: an OAuth client in its own name."""
 
     id: str
     scopes: frozenset[str]
@@ -26,7 +26,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a request comes from, as the gateway saw it; never taken from forwarded headers."""
+    """Where a request comes from, by the gateway; never from headers such as X-Forwarded-For."""
 
     address: str
     user_agent: str

@@ -1,4 +1,4 @@
-"""Identifiers: UUIDv7 for what is made, UUIDv5 for what two parties must name alike."""
+"""Identifiers: UUIDv7 for new objects, UUIDv5 for ids that can be computed from other ids."""
 
 import os
 import time
@@ -17,11 +17,11 @@ def new_id() -> str:
 
 
 def push_tag(client_id: str, collapse_key: str) -> str:
-    """What a device knows a program's notification by: no program can take the place of another
-    one's, or of a message's."""
+    """The tag of a program's notification on a device. It cannot replace a message's notification
+    or another program's."""
     return str(uuid.uuid5(uuid.UUID(client_id), collapse_key))
 
 
 def direct_chat_id(one: str, other: str) -> str:
-    """The id of the chat between two users: the same for both, and in a race."""
+    """The id of the direct chat of two users: the same in either order."""
     return str(uuid.uuid5(_DIRECT_CHATS, " ".join(sorted((one, other)))))

@@ -1,5 +1,4 @@
-"""The names that functions sign in to PostgreSQL and RabbitMQ with: one for each generation of
-passwords."""
+"""The login names of functions at PostgreSQL and RabbitMQ: one for each generation of passwords."""
 
 import re
 
@@ -9,12 +8,12 @@ GROUP = "parley_app"
 
 
 def is_login(name: str) -> bool:
-    """Whether it is one of these, of any generation."""
+    """Whether a name is one of these, of any generation."""
     return re.fullmatch(rf"{GROUP}_[0-9]+", name) is not None
 
 
 def login(setting: str, name: str) -> str:
-    """The name that a setting holds. Raises SettingsInvalid unless it is one of these."""
+    """The login name in a setting. Raises SettingsInvalid unless it is one of these."""
     if not is_login(name):
         raise SettingsInvalid(f"Settings are malformed: {setting}: its user is not {GROUP}_<n>")
     return name

@@ -1,4 +1,5 @@
-"""One JSON object a line, with the request's ids; never text, tokens or addresses of people."""
+"""Logs: one JSON object for each line, with the request's ids; never texts, tokens or addresses of
+people."""
 
 import json
 import logging
@@ -8,7 +9,7 @@ from typing import Any
 
 from chalicelib.config import SettingsInvalid
 
-# Of the event that is handled now: a process handles one at a time, and its threads log too.
+# The ids of the current event: a process handles one at a time, and its threads log too.
 _ids: dict[str, str] = {}
 _level = "INFO"
 
@@ -18,8 +19,8 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 class JsonFormatter(logging.Formatter):
     """Formats a record as JSON: level, time, logger, message, ids, and its `extra`.
 
-    Of an exception it keeps the type and where it was raised, not its message: drivers quote
-    values in theirs (G8).
+    Of an exception it has the type and the place, not the message: drivers quote values in their
+    messages (G8).
     """
 
     converter = time.gmtime  # type: ignore[assignment]
@@ -51,7 +52,8 @@ def _where(traceback: Any) -> list[str]:
 
 
 def enter(**ids: str | None) -> None:
-    """Call where a Lambda enters: JSON lines on stdout from now on, with these ids."""
+    """Call this where a Lambda enters: from now on, logs are JSON lines on stdout with these
+    ids."""
     global _ids
     _ids = {name: value for name, value in ids.items() if value is not None}
     root = logging.getLogger()

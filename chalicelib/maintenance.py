@@ -1,4 +1,4 @@
-"""What operators have done inside the network. `Order` has the tasks.
+"""Tasks of operators that run inside the network. `Order` has their names.
 
 `python -m chalicelib.maintenance '{"task": "check"}'` does the same from a shell.
 """
@@ -29,12 +29,12 @@ bp = Blueprint(__name__)
 
 
 class MaintenanceFailed(InvocationFailed):
-    """Says what failed and which server it was, and nothing that is secret."""
+    """A task failed. The text says what failed and on which server, and contains no secrets."""
 
 
 class Order(Input):
-    """What is to be done. `limit` is for `redrive`, `username` and `role` are for `grant`,
-    `client` is for `oauth-client`, `consumer`, `events` and `remove` are for `event-consumer`."""
+    """A task. `limit` is for `redrive`, `username` and `role` are for `grant`, `client` is for
+    `oauth-client`, `consumer`, `events` and `remove` are for `event-consumer`."""
 
     task: Literal[
         "migrate", "retire", "redrive", "check", "canary", "grant", "oauth-client", "event-consumer"
@@ -62,17 +62,21 @@ class Order(Input):
 
 @bp.lambda_function(name="maintain")
 def maintain(event: Any, context: Any) -> dict[str, Any]:
-    """Do a task and answer what came of it. Each may be repeated, and run twice at once.
+    """Do a task and return its result. Each may be repeated, and run twice at the same time.
 
-    migrate: every server gets what the code expects, accounts for functions included ->
-    {"done": true}. retire: accounts of earlier passwords go -> {"retired": [names]}.
-    redrive: pushes that were laid aside are tried again -> {"moved", "left"}. check:
-    -> {"dependencies"} as GET /v1/ready.
-    canary: a push to nobody goes through each queue -> {"queues"} as CanaryResult has them.
-    grant: a user gets a role, as the first admin does -> {"user_id"}. oauth-client: a program is
-    registered -> as POST /v1/admin/oauth-clients. Only this answer shows its secret.
-    event-consumer: a service may consume `events`, or all -> {"url", "queue"}. Only this answer
-    shows its password. With `remove` the service may no longer -> {"removed": true}.
+    - migrate: all servers get the tables, queues and accounts that the code expects. Returns
+      {"done": true}.
+    - retire: accounts with earlier passwords are removed. Returns {"retired": [names]}.
+    - redrive: dead-lettered pushes are tried again. Returns {"moved", "left"}.
+    - check: returns {"dependencies"}, like GET /v1/ready.
+    - canary: a push to nobody goes through each queue. Returns {"queues"}: see CanaryResult.
+    - grant: a user gets a role, as the first admin does. Returns {"user_id"}.
+    - oauth-client: an OAuth client is registered. Returns the same as POST
+      /v1/admin/oauth-clients. Only this answer contains its secret.
+    - event-consumer: a service may consume `events`, or all. Returns {"url", "queue"}. Only this
+      answer contains its password. With `remove`, its account and queue are deleted. Returns
+      {"removed": true}.
+
     Raises MaintenanceFailed.
     """
     with invocation(context):

@@ -1,4 +1,4 @@
-"""What alarms and the dashboard are made of, in CloudWatch's embedded metric format."""
+"""Metrics for alarms and the dashboard, in CloudWatch's embedded metric format."""
 
 import json
 import time
@@ -37,32 +37,32 @@ requests and frames that a limit refused."""
 _SECONDS = {"OutboxAge", "EventsAge"}
 _UNAVAILABLE = "DependencyUnavailable"
 
-# Of the event that is handled now: a process handles one at a time, and some of its threads count.
+# The counts of the current event: a process handles one at a time, and its threads count too.
 _counted: list[tuple[str, float]] = []
 _missed: list[str] = []
 
 
 def count(name: Name, value: float = 1) -> None:
-    """Add to a metric of this invocation. A count of 0 is not written, but an age of 0 is. Of ages
-    the greatest is written."""
+    """Add to a metric of this invocation. A count of 0 is not written, but an age of 0 is. Of
+    several ages, the greatest is written."""
     if value or name in _SECONDS:
         _counted.append((name, value))
 
 
 def unavailable(dependency: str) -> None:
-    """Note that a server behind the API did not answer."""
+    """Count that a server behind the API did not answer."""
     _missed.append(dependency)
 
 
 def begin() -> None:
-    """Forget what was counted before: an invocation that was cut off may have left something."""
+    """Drop earlier counts: an invocation that was killed may have left some."""
     _counted.clear()
     _missed.clear()
 
 
 def lines(stage: str) -> list[str]:
-    """What this invocation counted: a line, and one more for each further dependency it missed,
-    because a line has one value for a dimension."""
+    """The counts of this invocation: one line, and one more for each further server that did not
+    answer, because a line has one value for each dimension."""
     totals: dict[str, float] = {}
     for name, value in _counted:
         before = totals.get(name, 0)

@@ -1,7 +1,7 @@
-"""Personal data: exports and erases what the tables of all features hold about a user.
+"""Personal data: exports and erases a user's data in the tables of all features.
 
-Each feature says what that is, in its module `personal_data`. Messages are exported from their own
-store, and stay when an account is deleted.
+Each feature has the statements for its tables in its module `personal_data`. Messages are exported
+from their own store, and stay when an account is deleted.
 """
 
 from collections.abc import Collection, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 ACCOUNT = {**users.EXPORT, **auth.EXPORT, **oauth.EXPORT, **exports.EXPORT}
-"""The queries of an export, by the name of what they find."""
+"""The queries of an export, by the name of their part of the archive."""
 
 AUDIT_PAGE = 500
 
@@ -50,9 +50,9 @@ class PersonalData:
         """Delete an account and all that identifies its user, in one transaction. The user's row
         stays, because messages name it, and the notice of the deletion stays until it is sent.
 
-        Answers the sessions that ended, like `SessionStore.revoke_all`; None, and nothing is
-        changed, if the hash that was `checked` is not in force any more. Safe to repeat: then there
-        is no hash to check. Raises LastAdmin if nobody could make an admin any more.
+        Returns the sessions that ended, like `SessionStore.revoke_all`; None, and nothing changes,
+        if the hash that was `checked` is no longer in force. Safe to repeat: then there is no hash
+        to check. Raises LastAdmin if no admin would remain.
         """
         with self._postgres.transaction():
             with self._postgres.cursor() as cursor:
@@ -64,7 +64,7 @@ class PersonalData:
             return self._end_sessions(user_id, but=None, now=now)
 
     def account(self, user_id: str) -> dict[str, list[Row]] | None:
-        """What the tables hold about a user, without what is secret; None if deleted."""
+        """A user's data in the tables, without secrets; None if the account is deleted."""
         found: dict[str, list[Row]] = {}
         with self._postgres.cursor(row_factory=dict_row) as cursor:
             for name, query in ACCOUNT.items():
@@ -72,7 +72,7 @@ class PersonalData:
         return found if found["profile"] else None
 
     def audit(self, user_id: str) -> Iterator[Row]:
-        """What the user did, and what was done to them, page by page."""
+        """The audit log's entries about acts of the user and on the user, page by page."""
         after = 0
         while True:
             with self._postgres.cursor(row_factory=dict_row) as cursor:
@@ -86,7 +86,7 @@ class PersonalData:
                 return
 
     def names(self, user_ids: Collection[str]) -> dict[str, Row]:
-        """Usernames and names of users, as everybody sees them."""
+        """Usernames and display names of users, as everybody sees them."""
         with self._postgres.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(users.NAMES, [list(user_ids)]).fetchall()
         return {row.pop("id"): row for row in rows}

@@ -1,8 +1,7 @@
-"""The role that functions use in PostgreSQL: it reads and writes rows, and changes no table.
+"""The role of functions in PostgreSQL: it may read and write rows, and may not change tables.
 
-Each generation of passwords has a login of its own, `<group>_<generation>`, in a group that holds
-the rights. So a new generation can sign in before the functions take it, and the old one can until
-they have.
+Each generation of passwords has its own login, `<group>_<generation>`, in a group that has the
+rights. So the new login works before the functions use it, and the old one works until then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,11 +16,12 @@ from chalicelib.drivers.postgres import Postgres
 from chalicelib.logins import GROUP, is_login, login
 
 IDLE_SESSION_SECONDS = 120
-"""A function that is replaced keeps its connection until Lambda takes its container away. Those
-that are called more rarely connect again, which takes some milliseconds."""
+"""Idle connections are closed after this time: a replaced function keeps its connection until
+Lambda removes its container. Functions that are called more rarely connect again, which takes some
+milliseconds."""
 
 SETTINGS: Mapping[str, str] = {"idle_session_timeout": f"{IDLE_SESSION_SECONDS}s"}
-"""What holds for every connection of the role, also through a pooler."""
+"""The settings of every connection of the role, also through a pooler."""
 
 _RIGHTS = (
     "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
@@ -29,7 +29,7 @@ _RIGHTS = (
     "GRANT CONNECT ON DATABASE {database} TO {group}",
     "GRANT USAGE ON SCHEMA public TO {group}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {group}",
-    # A table that a migration makes can be used from its first moment on.
+    # A new table of a migration can be used at once.
     "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
     " GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {group}",
 )
@@ -38,9 +38,9 @@ _OF_MIGRATIONS = ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock")
 
 def ensure(owner_url: str, url: str, rights: Iterable[LiteralString]) -> None:
     """Make the role that a URL names, with its rights, its settings and its password. `rights`:
-    statements of features that narrow the rights to tables of theirs; {group} names the role.
+    statements of features that limit the rights on their tables; {group} stands for the role.
 
-    Safe to repeat. Raises Unavailable where PostgreSQL does not answer in time.
+    Safe to repeat. Raises Unavailable if PostgreSQL does not answer in time.
     """
     role = _name(url)
     with (
@@ -88,7 +88,7 @@ def _account(name: str, digest: str) -> Iterator[sql.Composed]:
 
 
 def _digest(connection: "psycopg.Connection[Any]", url: str) -> str:
-    """The password as PostgreSQL keeps it, since statements may be logged."""
+    """The password as PostgreSQL stores it, because statements may be logged."""
     password = conninfo_to_dict(url).get("password") or ""
     encrypted = connection.pgconn.encrypt_password(
         str(password).encode(), _name(url).encode(), b"scram-sha-256"

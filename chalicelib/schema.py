@@ -1,4 +1,4 @@
-"""Gives the servers what the code expects: tables, indexes, exchanges and queues."""
+"""Creates on the servers what the code needs: tables, indexes, exchanges and queues."""
 
 import os
 import sys
@@ -28,16 +28,16 @@ from chalicelib.messages.store.mongo.fitness import require_fit
 from chalicelib.messages.store.mongo.store import MongoStore
 
 MIGRATIONS = Path(str(files("infra") / "migrations"))  # on AWS it is in a layer
-LOCK = 0x7061726C6579  # any number that is ours alone: "parley"
+LOCK = 0x7061726C6579  # any number that nobody else uses: "parley"
 LOCK_SECONDS = 60
 STATEMENT_SECONDS = 60
 
 
 def apply(settings: Settings) -> None:
-    """Bring every server up to date. Safe to repeat, and to run twice at once.
+    """Bring every server up to date. Safe to repeat, and to run twice at the same time.
 
-    Raises Unavailable where a server does not answer, StoreUnfit where it cannot do what it is
-    there for; what was done stays done.
+    Raises Unavailable if a server does not answer, StoreUnfit if it lacks what the store needs.
+    Finished steps are not undone.
     """
     accounts_url = settings.postgres_url.get_secret_value()
     messages_url = settings.messages_url.get_secret_value()
@@ -78,14 +78,16 @@ def migrate(url: str, then: Callable[[str], None] = lambda url: None) -> None:
     migrations = read_migrations(str(MIGRATIONS))
     if not migrations:
         raise FileNotFoundError(f"There are no migrations in {MIGRATIONS}.")
-    os.environ.setdefault("LOGNAME", "parley")  # yoyo asks who we are; not every user has a name
+    os.environ.setdefault(
+        "LOGNAME", "parley"
+    )  # yoyo reads the name of the system's user, and not every user has one
     _, _, rest = url.partition("://")
     where = f"postgresql+psycopg://{rest}{'&' if '?' in rest else '?'}connect_timeout=3"
     with _alone(url):
         backend = _Backend(parse_uri(where), default_migration_table)
         try:
             backend.init_database()
-            backend.break_lock()  # of a process that died: the living are kept out by ours
+            backend.break_lock()  # left by a process that died: our own lock excludes all others
             backend.apply_migrations(backend.to_apply(migrations))
         finally:
             backend.connection.close()
@@ -94,7 +96,7 @@ def migrate(url: str, then: Callable[[str], None] = lambda url: None) -> None:
 
 def bound_role(url: str) -> None:
     """Give the role of this URL the settings in `SESSION`, in this database. Open sessions keep
-    what they have. A role may do this to itself."""
+    theirs. A role may do this for itself."""
     with _alone(url) as connection:
         database = sql.Identifier(connection.info.dbname)
         for name, value in SESSION.items():
@@ -106,7 +108,8 @@ def bound_role(url: str) -> None:
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
-    """Leaves nothing in a session, which may be a pooler's, and takes its time."""
+    """Keeps nothing in the session, which may be a pooler's, and has no time limit for
+    statements."""
 
     def connect(self, dburi: Any) -> Any:
         connection = super().connect(dburi)
@@ -127,8 +130,8 @@ SELECT set_config('statement_timeout', '{STATEMENT_SECONDS}s', true),
 
 @contextmanager
 def _alone(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """Hold the lock in a transaction: PostgreSQL takes it back when that ends, or its connection.
-    A lock of the session would stay behind in a pooler."""
+    """Hold the lock in a transaction: PostgreSQL releases it when the transaction or its connection
+    ends. A lock of the session would remain in a pooler."""
     deadline = time.monotonic() + LOCK_SECONDS
     try:
         opened = psycopg.connect(url, connect_timeout=3, prepare_threshold=None)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Literal
 
 Role = Literal["moderator", "admin"]
-"""What can be granted and taken. Everybody is a `user` besides."""
+"""The roles that can be granted and taken. Everybody is also a `user`."""
 
 _USER = frozenset({"account", "users.read", "chats.read", "chats.write"})
 _MODERATOR = _USER | {"admin.users", "admin.suspend"}
@@ -22,16 +22,16 @@ OFFLINE = "offline_access"
 """A program may refresh its tokens while its user is away (OpenID Connect Core, section 11)."""
 
 IDENTITY = frozenset({"openid", "profile", "email", OFFLINE})
-"""What only a program of others has (OpenID Connect): it may learn this of its user. Our clients
-need `account` for that."""
+"""Only OAuth clients have these (OpenID Connect): they may read this about their user. Our own
+clients need `account` for that."""
 
 SIGN_IN = "authorize"
-"""The scope of a session on the sign-in page: it can say yes to a program, and nothing else."""
+"""The scope of a session on the sign-in page: it can only give consent to a program."""
 
 
 def scopes_of(roles: Collection[str], agreed: str | None = None) -> frozenset[str]:
-    """The scopes of an access token of somebody with these roles. `agreed`: the scopes that they
-    agreed to for a program of others; it gets those of them that its user has."""
+    """The scopes of an access token of a user with these roles. `agreed`: for an OAuth client, the
+    scopes that the user agreed to; it gets those of them that the user has."""
     allowed = _USER.union(*(SCOPES[role] for role in roles))
     if agreed is None:
         return allowed

@@ -1,4 +1,4 @@
-"""What comes in and goes out: strict models in, plain JSON out; and forms of browsers."""
+"""Input and output: strict models in, plain JSON out; and forms of browsers."""
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -26,14 +26,14 @@ from chalicelib.text.sentences import problem, problems, said, wrong
 
 
 class Model(BaseModel):
-    """Base of what we send, store and hand around: immutable."""
+    """Base of models that we send, store and pass on: immutable."""
 
     # Fields with a default are sent as well.
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
 class Input(BaseModel):
-    """Base of what clients send: wrong types and unknown fields are refused, never guessed at."""
+    """Base of models that clients send: wrong types and unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -81,10 +81,10 @@ Id = Annotated[
     WithJsonSchema({"type": "string", "format": "uuid", "pattern": f"^{UUID}$"}, mode="validation"),
     WithJsonSchema(_OURS, mode="serialization"),
 ]
-"""A UUID. It is read in either case, and kept and answered in lower case."""
+"""A UUID. It may be sent in either case, and is stored and answered in lower case."""
 
 OurId = Annotated[str, WithJsonSchema(_OURS)]
-"""A UUID as we answer it. It is not checked again."""
+"""A UUID in an answer. It is not checked again."""
 
 Utc = Annotated[
     datetime,
@@ -103,7 +103,7 @@ PRINTABLE = AfterValidator(_printable)
 """Refuses control characters and noncharacters."""
 
 VISIBLE = AfterValidator(_visible)
-"""Refuses text of which nobody sees anything, such as spaces, marks alone, or U+200B."""
+"""Refuses text without a visible character, such as only spaces, marks, or U+200B."""
 
 Token = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$")]
 """Visible ASCII, as opaque identifiers of clients are; add a `Field(max_length=…)`."""
@@ -154,13 +154,13 @@ def parse(model: type[M], text: str) -> M:
 
 
 def unpaired(fields: list[str]) -> ValidationFailed:
-    """The refusal of text that holds half of a surrogate pair, which no UTF-8 can hold."""
+    """The error for text with half of a surrogate pair, which UTF-8 cannot represent."""
     message = "Send whole characters: this holds half of a surrogate pair."
     return ValidationFailed([problem(field, "half_character", message) for field in fields])
 
 
 def refusal(error: ValidationError) -> BadRequest | ValidationFailed:
-    """What to tell the client about a failed validation."""
+    """The error for the client about a failed validation."""
     if any(item["type"] == "json_invalid" for item in error.errors(include_context=False)):
         return BadRequest()
     return ValidationFailed(problems(error))

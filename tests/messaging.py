@@ -6,12 +6,12 @@ from chalicelib.broker.publisher import Broker
 from chalicelib.config import Settings
 from chalicelib.live.connections import Connections
 from chalicelib.live.gateway import Gateway
-from chalicelib.messages.delivery import Delivery
+from chalicelib.messages.delivery.publisher import Publisher
+from chalicelib.messages.delivery.redelivery import Redelivery
+from chalicelib.messages.delivery.service import Delivery
 from chalicelib.messages.opening import Opening
-from chalicelib.messages.publisher import Publisher
 from chalicelib.messages.reading import Reading
 from chalicelib.messages.receipts import Receipts
-from chalicelib.messages.redelivery import Redelivery
 from chalicelib.messages.sending import Sending
 from chalicelib.messages.store import MessageStore
 from chalicelib.users.profiles import Users

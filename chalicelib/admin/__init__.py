@@ -1,1 +1,1 @@
-"""Administration: who may do what, who is suspended, and the log of who decided that."""
+"""Administration: roles, suspensions, and the audit log."""

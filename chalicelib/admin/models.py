@@ -1,4 +1,4 @@
-"""What staff sees of users, does to them, and can read of that afterwards."""
+"""What staff see of users, the acts of staff, and the audit log."""
 
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -41,7 +41,7 @@ Action = Literal[
 """What the audit log knows."""
 
 OPERATOR = "operator"
-"""The actor of what is done by a command, inside the network."""
+"""The actor of an act by a maintenance command."""
 
 
 def _fold(value: Any) -> Any:
@@ -67,7 +67,7 @@ Reason = Annotated[
         min_length=1,
         max_length=200,
         repr=False,
-        description="Why. It is kept with the user until they are restored.",
+        description="The reason. It is stored until the user is restored.",
         examples=["Spam"],
     ),
     NFC,
@@ -97,7 +97,7 @@ class Account(Model):
     )
     display_name: str = Field(description="The name to show.", examples=["Ana"])
     created_at: Utc = Field(description="When they registered.")
-    roles: list[Role] = Field(description="What they are besides a user.")
+    roles: list[Role] = Field(description="Their roles, besides `user`.")
     sessions: int = Field(description="In how many sessions they are signed in.", examples=[2])
     suspended_at: Utc | None = Field(
         description="Since when they are suspended; null if not.", examples=[None]
@@ -166,14 +166,14 @@ class AuditPage(Page[AuditEntry, int]):
 
 
 class Standing(NamedTuple):
-    """The roles of a user who acts or is acted upon, and whether they are suspended."""
+    """The roles of a user in an act, and whether they are suspended."""
 
     roles: frozenset[str]
     suspended: bool
 
 
 class Parties(NamedTuple):
-    """Who acts and who is acted upon; None for one who is not a user, or was deleted."""
+    """The actor and the target of an act; None for an operator, and for a user who was deleted."""
 
     actor: Standing | None
     target: Standing | None

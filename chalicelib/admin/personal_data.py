@@ -1,6 +1,6 @@
 """What the audit log holds about a user. It stays when the account is deleted."""
 
-# Of what others did to the user, not who: that is about them.
+# If others did it to the user, their ids are left out: those are their personal data.
 EXPORT_PAGE = """
 SELECT id, at, action, target, actor = %(user_id)s AS by_you,
     CASE WHEN actor = %(user_id)s THEN address END AS address

@@ -22,7 +22,7 @@ from chalicelib.wire import Id
 
 bp = Blueprint(__name__)
 
-RoleName = Annotated[Role, Field(description="What they are besides a user.")]
+RoleName = Annotated[Role, Field(description="A role besides `user`.")]
 UserId = Annotated[Id, Field(description="The user's id.")]
 
 USER = "/v1/admin/users/{user_id}"
@@ -54,13 +54,13 @@ def view_account(identity: Identity, user_id: UserId) -> Account:
     scope="admin.suspend",
     status=204,
 )
-def suspend_user(identity: Identity, client: Source, user_id: UserId, body: Suspension) -> None:
+def suspend_user(identity: Identity, source: Source, user_id: UserId, body: Suspension) -> None:
     """Suspend a user.
 
     All of their sessions end, and they cannot sign in until they are restored. Only admins can
     suspend staff.
     """
-    deps.admin.suspend(identity, client, user_id, body.reason)
+    deps.admin.suspend(identity, source, user_id, body.reason)
 
 
 @endpoint(
@@ -71,12 +71,12 @@ def suspend_user(identity: Identity, client: Source, user_id: UserId, body: Susp
     scope="admin.suspend",
     status=204,
 )
-def restore_user(identity: Identity, client: Source, user_id: UserId) -> None:
+def restore_user(identity: Identity, source: Source, user_id: UserId) -> None:
     """Let a suspended user sign in again.
 
     It does nothing to a user who is not suspended. Only admins can restore staff.
     """
-    deps.admin.restore(identity, client, user_id)
+    deps.admin.restore(identity, source, user_id)
 
 
 @endpoint(
@@ -87,12 +87,12 @@ def restore_user(identity: Identity, client: Source, user_id: UserId) -> None:
     scope="admin.sessions",
     status=204,
 )
-def revoke_sessions_of(identity: Identity, client: Source, user_id: UserId) -> None:
+def revoke_sessions_of(identity: Identity, source: Source, user_id: UserId) -> None:
     """End all sessions of a user.
 
     Their sockets are closed. They may sign in again.
     """
-    deps.admin.revoke_sessions(identity, client, user_id)
+    deps.admin.revoke_sessions(identity, source, user_id)
 
 
 @endpoint(
@@ -103,12 +103,12 @@ def revoke_sessions_of(identity: Identity, client: Source, user_id: UserId) -> N
     scope="admin.roles",
     status=204,
 )
-def grant_role(identity: Identity, client: Source, user_id: UserId, role: RoleName) -> None:
+def grant_role(identity: Identity, source: Source, user_id: UserId, role: RoleName) -> None:
     """Give a user a role.
 
     Their sessions have it from their next refresh on.
     """
-    deps.admin.grant(identity, client, user_id, role)
+    deps.admin.grant(identity, source, user_id, role)
 
 
 @endpoint(
@@ -119,12 +119,12 @@ def grant_role(identity: Identity, client: Source, user_id: UserId, role: RoleNa
     scope="admin.roles",
     status=204,
 )
-def take_role(identity: Identity, client: Source, user_id: UserId, role: RoleName) -> None:
+def take_role(identity: Identity, source: Source, user_id: UserId, role: RoleName) -> None:
     """Take a role from a user.
 
     All of their sessions end.
     """
-    deps.admin.take(identity, client, user_id, role)
+    deps.admin.take(identity, source, user_id, role)
 
 
 @endpoint(bp, "GET /v1/admin/audit", tag="Admin", scope="admin.audit")

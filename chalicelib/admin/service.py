@@ -1,4 +1,5 @@
-"""What staff does to users; each act is judged, done and recorded in one transaction."""
+"""Acts of staff on users. One transaction checks the caller, does the act and writes the audit
+log."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,11 +37,12 @@ BATCH = 10_000
 
 
 class Admin:
-    """Every act raises UserNotFound, and Forbidden if the caller may not do it, or not any more.
+    """Every act raises UserNotFound, and Forbidden if the caller does not have the right, or has
+    just lost it.
 
-    Each may be repeated: that completes what an outage cut short, and is recorded once more. There
-    is always an admin left: nobody can suspend or demote themselves, and a caller who does it to
-    others is still an admin when it commits.
+    Each act may be repeated: a repeat completes what an outage interrupted, and gets its own entry
+    in the audit log. At least one admin always remains: no admin can suspend or demote themselves,
+    and the caller is still an admin when the transaction commits.
     """
 
     def __init__(
@@ -75,44 +77,44 @@ class Admin:
         found = self._store.audit(query, limit=query.limit + 1)
         return AuditPage.of(found, query.limit, lambda one: one.id)
 
-    def suspend(self, identity: Identity, client: Source, user_id: str, reason: str) -> None:
+    def suspend(self, identity: Identity, source: Source, user_id: str, reason: str) -> None:
         """End all sessions of a user, who can then not sign in. Raises NotYourself."""
         if user_id == identity.user_id:
             raise NotYourself()
-        with self._act(identity, client, "admin.suspend", "user.suspend", user_id):
+        with self._act(identity, source, "admin.suspend", "user.suspend", user_id):
             self._store.suspend(user_id, reason, NOW)
             ended = self._auth.end_all(user_id)
         self._auth.close(user_id, ended, "account_suspended")
 
-    def restore(self, identity: Identity, client: Source, user_id: str) -> None:
-        """Let a suspended user in again."""
-        with self._act(identity, client, "admin.suspend", "user.restore", user_id):
+    def restore(self, identity: Identity, source: Source, user_id: str) -> None:
+        """Let a suspended user sign in again."""
+        with self._act(identity, source, "admin.suspend", "user.restore", user_id):
             self._store.restore(user_id)
 
-    def revoke_sessions(self, identity: Identity, client: Source, user_id: str) -> None:
+    def revoke_sessions(self, identity: Identity, source: Source, user_id: str) -> None:
         """End all sessions of a user; they may sign in again."""
-        with self._act(identity, client, "admin.sessions", "sessions.revoke", user_id):
+        with self._act(identity, source, "admin.sessions", "sessions.revoke", user_id):
             ended = self._auth.end_all(user_id)
         self._auth.close(user_id, ended)
 
-    def grant(self, identity: Identity, client: Source, user_id: str, role: Role) -> None:
-        """Give a user a role. Sessions that stand have it from their next refresh on."""
-        with self._act(identity, client, "admin.roles", _GRANT[role], user_id):
+    def grant(self, identity: Identity, source: Source, user_id: str, role: Role) -> None:
+        """Give a user a role. Their open sessions have it from the next refresh on."""
+        with self._act(identity, source, "admin.roles", _GRANT[role], user_id):
             self._store.grant(user_id, role, NOW)
 
-    def take(self, identity: Identity, client: Source, user_id: str, role: Role) -> None:
-        """Take a role from a user, and end all of their sessions: the access tokens of these say
-        what the role allowed. Raises NotYourself for one's own admin role."""
+    def take(self, identity: Identity, source: Source, user_id: str, role: Role) -> None:
+        """Take a role from a user, and end all of their sessions, because their access tokens still
+        contain its scopes. Raises NotYourself for the caller's own admin role."""
         if user_id == identity.user_id and role == "admin":
             raise NotYourself()
-        with self._act(identity, client, "admin.roles", _TAKE[role], user_id):
+        with self._act(identity, source, "admin.roles", _TAKE[role], user_id):
             self._store.take(user_id, role)
             ended = self._auth.end_all(user_id)
         self._auth.close(user_id, ended)
 
     def appoint(self, username: str, role: Role) -> str:
-        """Give a user a role by a command, as the first admin gets theirs. Answers the user's id.
-        Raises UserNotFound."""
+        """Give a user a role by a maintenance command. The first admin is made in this way. Answers
+        the user's id. Raises UserNotFound."""
         user_id = self._users.named(username).id
         with self._store.act(None, user_id) as (_, target):
             if target is None:
@@ -125,8 +127,8 @@ class Admin:
     def act_on_client(
         self, identity: Identity | None, address: str | None, action: Action, client_id: str
     ) -> Iterator[None]:
-        """Checks the caller, and records what is done inside in the same transaction. `identity`
-        and `address` are None for an operator. Raises Forbidden."""
+        """Checks the caller, and writes the act to the audit log in the same transaction.
+        `identity` and `address` are None for an operator. Raises Forbidden."""
         actor_id = identity.user_id if identity else None
         with self._store.act(actor_id, None) as (actor, _):
             if actor_id is not None and not _may(actor, "admin.clients"):
@@ -137,9 +139,9 @@ class Admin:
 
     @contextmanager
     def _act(
-        self, identity: Identity, client: Source, scope: str, action: Action, user_id: str
+        self, identity: Identity, source: Source, scope: str, action: Action, user_id: str
     ) -> Iterator[None]:
-        # The token was issued up to 15 minutes ago, and another act may have come between.
+        # The token may be 15 minutes old, and the caller may have lost the role since.
         with self._store.act(identity.user_id, user_id) as (actor, target):
             if actor is None or not _may(actor, scope):
                 raise Forbidden()
@@ -148,7 +150,7 @@ class Admin:
             if not _above(actor, target):
                 raise Forbidden("Only an admin may do this to a moderator or an admin.")
             yield
-            self._store.record(identity.user_id, action, user_id, address=client.address, now=NOW)
+            self._store.record(identity.user_id, action, user_id, address=source.address, now=NOW)
 
 
 def _may(actor: Standing | None, scope: str) -> bool:

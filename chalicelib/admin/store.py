@@ -27,7 +27,7 @@ RIGHTS = (
     "REVOKE UPDATE, DELETE ON audit_log FROM {group}",
     "GRANT UPDATE (address) ON audit_log TO {group}",
 )
-"""Functions add to the audit log, and change nothing of it but the addresses."""
+"""Functions may add entries to the audit log, and in old ones change the address only."""
 
 _ACCOUNT = f"""
     u.id, u.username, u.email, u.display_name, u.created_at, {auth.ROLES} AS roles,
@@ -45,9 +45,9 @@ class AdminStore:
 
     @contextmanager
     def act(self, actor: str | None, target: str | None) -> Iterator[Parties]:
-        """A transaction that changes a user. Only one runs at a time, so what is read of both users
-        stays true until it ends. No sign-in of the target can come between, because its row is
-        locked. `actor` is None for an operator, `target` if it is not a user."""
+        """A transaction that changes a user. Only one runs at a time, so the roles that it reads
+        stay true until it ends. The target cannot sign in meanwhile, because their row is locked.
+        `actor` is None for an operator, `target` if the act is not on a user."""
         with self._postgres.transaction():
             with self._postgres.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROLES_LOCK])
@@ -61,7 +61,7 @@ class AdminStore:
             yield Parties(found.get(actor or ""), found.get(target or ""))
 
     def suspend(self, user_id: str, reason: str, now: Time) -> None:
-        """Keep a user out; a repeat replaces the reason."""
+        """Suspend a user. A repeat replaces the reason."""
         note()
         with self._postgres.cursor() as cursor:
             cursor.execute(
@@ -70,7 +70,7 @@ class AdminStore:
             )
 
     def restore(self, user_id: str) -> None:
-        """Let a user in again."""
+        """End the suspension of a user."""
         note()
         with self._postgres.cursor() as cursor:
             cursor.execute(users.RESTORE, [user_id])
@@ -86,7 +86,7 @@ class AdminStore:
     def record(
         self, actor: str, action: Action, target: str, *, address: str | None, now: Time
     ) -> None:
-        """Write an act into the log."""
+        """Add an act to the audit log."""
         with self._postgres.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO audit_log (at, actor, action, target, address)"
@@ -95,8 +95,7 @@ class AdminStore:
             )
 
     def forget_addresses(self, now: Time, kept: timedelta, limit: int) -> int:
-        """Take the addresses out of entries that are older than they are kept, of at most `limit`;
-        answers of how many."""
+        """Remove the addresses from old entries, at most `limit`. Returns how many."""
         with self._postgres.cursor() as cursor:
             return cursor.execute(
                 "UPDATE audit_log SET address = NULL WHERE id = ANY(ARRAY("

@@ -49,14 +49,14 @@ class Accounts:
         self._confirmation = confirmation
         self._names = names
 
-    def register(self, registration: Registration, client: Source, terms: Terms = OURS) -> SignedIn:
+    def register(self, registration: Registration, source: Source, terms: Terms = OURS) -> SignedIn:
         """Make an account and sign in to it.
 
         The address is noted as a claim, even if another account has it, and a link to verify it is
         mailed. Raises ValidationFailed for a weak password or a reserved name, UsernameTaken,
         RateLimited.
         """
-        self._throttle.registration(client.address)
+        self._throttle.registration(source.address)
         self._names.refuse_username(registration.username)
         self._names.refuse_display_name(registration.display_name)
         user = Profile(
@@ -71,20 +71,20 @@ class Accounts:
             created_at=now(),
         )
         self._passwords.refuse_weak(registration.password, user, field="password")
-        session, token = self._auth.draft_session(user.id, client, registration.device_name, terms)
+        session, token = self._auth.draft_session(user.id, source, registration.device_name, terms)
         self._store.add(user, self._passwords.hash(registration.password), session)
         self.recognise(user, registration.device_key)
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
-    def login(self, credentials: Credentials, client: Source, terms: Terms = OURS) -> SignedIn:
+    def login(self, credentials: Credentials, source: Source, terms: Terms = OURS) -> SignedIn:
         """Sign in, and tell the user where they are signed in already.
 
-        Raises InvalidCredentials, alike in answer and in time for a wrong password, for a login
-        that nobody has, and for an account that was guessed at too often by its other name;
-        AccountSuspended, SecondFactorRequired, SecondFactorInvalid and PasskeyInvalid, only for the
+        Raises InvalidCredentials for a wrong password, for an unknown login, and for an account
+        whose other name had too many guesses: answer and time are the same for all three. Raises
+        AccountSuspended, SecondFactorRequired, SecondFactorInvalid and PasskeyInvalid only for the
         right password; and RateLimited.
         """
-        attempt = self._throttle.login(credentials.login, client.address, credentials.device_key)
+        attempt = self._throttle.login(credentials.login, source.address, credentials.device_key)
         found = self._store.credential_for(credentials.login)
         allowed = self._throttle.account(attempt, found.user_id if found else None)
         password_hash = found.password_hash if found and allowed else None
@@ -98,17 +98,17 @@ class Accounts:
                 found.user_id, code=credentials.second_factor, passkey=credentials.passkey
             )
         session, token = self._auth.draft_session(
-            found.user_id, client, credentials.device_name, terms
+            found.user_id, source, credentials.device_name, terms
         )
         known = self._throttle.knows(found.user_id, credentials.device_key)
         surplus = self._store.open_session(session, found.password_hash, known=known)
-        if surplus is None:  # the password was changed or the account suspended meanwhile
+        if surplus is None:  # the password was changed or the account suspended since
             again = self._store.credential_for(credentials.login)
             raise AccountSuspended() if _suspended_since(again, found) else InvalidCredentials()
         if self._passwords.outdated(found.password_hash):
             self._store.rehash(found, self._passwords.hash(credentials.password))
         signed_in = self._opened(session, token, surplus)
-        # Not before: the password alone makes no device known.
+        # Not earlier: the password alone does not make a device known.
         self.recognise(signed_in.user, credentials.device_key)
         return signed_in
 
@@ -116,15 +116,15 @@ class Accounts:
         self,
         user_id: str,
         passkey_id: str,
-        client: Source,
+        source: Source,
         device_name: str | None,
         device_key: str | None,
         terms: Terms = OURS,
     ) -> SignedIn:
-        """Like `login`, after a passkey was proved. Raises PasskeyInvalid if it was removed, or its
-        user suspended, meanwhile; RateLimited."""
+        """Like `login`, after a passkey was checked. Raises PasskeyInvalid if it was removed or its
+        user was suspended in the meantime; RateLimited."""
         self._throttle.signed_in(user_id)
-        session, token = self._auth.draft_session(user_id, client, device_name, terms)
+        session, token = self._auth.draft_session(user_id, source, device_name, terms)
         known = self._throttle.knows(user_id, device_key)
         surplus = self._store.open_by_passkey(session, passkey_id, known=known)
         if surplus is None:
@@ -137,14 +137,14 @@ class Accounts:
         self,
         user_id: str,
         subject: str,
-        client: Source,
+        source: Source,
         device_name: str | None,
         device_key: str | None,
         terms: Terms = OURS,
     ) -> SignedIn | None:
-        """Like `login`, after the linked Google account was proved. None: it is no longer linked,
-        or the user was suspended meanwhile."""
-        session, token = self._auth.draft_session(user_id, client, device_name, terms)
+        """Like `login`, after the linked Google account was checked. None if it is no longer
+        linked, or the user was suspended in the meantime."""
+        session, token = self._auth.draft_session(user_id, source, device_name, terms)
         known = self._throttle.knows(user_id, device_key)
         surplus = self._store.open_by_google(session, subject, known=known)
         if surplus is None:
@@ -154,8 +154,8 @@ class Accounts:
         return signed_in
 
     def recognise(self, user: Profile, device_key: str | None) -> None:
-        """Know a device that has signed in, by both names of the account: until it is verified,
-        the address is not one of them. Sign-ins on an unknown device are mailed."""
+        """Remember a device that has signed in, under both names of the account: the username and,
+        once it is verified, the address. Sign-ins on an unknown device are mailed."""
         if device_key:
             logins = [user.username, *([user.email] if user.email_verified else [])]
             with suppress(Unavailable):

@@ -1,4 +1,4 @@
-"""Confirmation: a signed-in user proves once more who they are, by password and second factor."""
+"""Confirmation: a signed-in user gives their password and second factor once more."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RACERS = 3
-"""Changes of a password that may come between our check and our change, before we give up."""
+"""How many other changes of the password, between our check and our change, before we give up."""
 
 
 class Match(NamedTuple):
@@ -72,8 +72,8 @@ class Confirmation:
         self.do_with(identity, proof, lambda _: True)
 
     def do_with(self, identity: Identity, proof: PasswordProof, act: Callable[[str], bool]) -> None:
-        """Like `confirm`; then `act` with the hash that was checked. If the hash has changed since,
-        `act` changes nothing and answers False. Then the password is checked again."""
+        """Like `confirm`; then call `act` with the hash that was checked. If the hash has changed
+        since, `act` must change nothing and return False. Then the password is checked again."""
         ask = self.asking(identity, proof)
 
         def checked(found: Match | None) -> Literal[True] | None:
@@ -92,17 +92,17 @@ class Confirmation:
         *,
         or_else: str | None = None,
     ) -> T:
-        """Check the caller's password, and `act` with what matched: with None if the account is
-        deleted. `act` answers None if the password has changed since: then it is checked again.
-        `or_else`: another password that may match.
+        """Check the caller's password, and call `act` with the match: None if the account is
+        deleted. `act` returns None if the password has changed since: then it is checked again.
+        `or_else`: a second password that may match.
 
         Raises InvalidCredentials, RateLimited, and Unavailable after RACERS changes.
         """
         return repeat(RACERS, lambda: act(self._check(identity, password, or_else)))
 
     def asking(self, identity: Identity, proof: Proof) -> Callable[[], None]:
-        """Asks for the second factor, where the caller has one. It asks when it is called for the
-        first time, and not again: a code is good once. Raises what `check_second_factor` does."""
+        """Returns a function that checks the second factor, if the caller has one. Only its first
+        call checks, because a code works once. Raises what `check_second_factor` does."""
 
         @cache
         def ask() -> None:
@@ -116,8 +116,8 @@ class Confirmation:
     def check_second_factor(
         self, user_id: str, *, code: str | None, passkey: PasskeyAnswer | None
     ) -> None:
-        """Raises SecondFactorRequired unless one of both is given, SecondFactorInvalid or
-        PasskeyInvalid for a wrong one, PasskeysOff, RateLimited."""
+        """Raises SecondFactorRequired if neither a code nor a passkey is given, SecondFactorInvalid
+        or PasskeyInvalid for a wrong one, PasskeysOff, RateLimited."""
         if passkey is not None:
             self._passkeys().check(user_id, passkey)
         elif code is not None:
@@ -126,11 +126,11 @@ class Confirmation:
             raise SecondFactorRequired(self._passkeys().offer(user_id))
 
     def _check(self, identity: Identity, password: str, or_else: str | None) -> Match | None:
-        """Which of both is the password; None if the account is deleted. Raises
+        """The hash that either password matched; None if the account is deleted. Raises
         InvalidCredentials."""
         read = cache(self._store.password_hash)
-        # A repeated change finds its new password in force already, so that one is tried too. It
-        # is one more guess at the password.
+        # When a change is repeated, the new password is in force already, so that one is tried too.
+        # It counts as one more guess.
         for one in filter(None, dict.fromkeys([password, or_else])):
             with suppress(InvalidCredentials), self._throttle.password(identity.user_id):
                 password_hash = read(identity.user_id)

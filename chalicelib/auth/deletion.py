@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Erases(Protocol):
-    """Deletes what the tables hold about a user: PersonalData.erase."""
+    """Deletes a user's data in the tables: PersonalData.erase."""
 
     def __call__(self, user_id: str, now: Time, *, checked: str | None) -> list[str] | None: ...
 
 
 class Deletion:
-    """Raises Unavailable where a server does not answer. `erase` knows the tables of all features;
-    `forget_presence` deletes when the user was last online."""
+    """Raises Unavailable if a server does not answer. `erase` deletes from the tables of all
+    features; `forget_presence` deletes the time when the user was last online."""
 
     def __init__(
         self,
@@ -44,17 +44,17 @@ class Deletion:
 
     def delete(self, identity: Identity, proof: PasswordProof) -> None:
         """Delete the account and end its sessions. Messages stay, as from a deleted user;
-        docs/personal-data.md tells what else does.
+        docs/personal-data.md lists what else stays.
 
         Raises what `Confirmation.confirm` does, LastAdmin, RateLimited. A repeat completes what an
-        outage cut short.
+        outage interrupted.
         """
         ask = self._confirmation.asking(identity, proof)
 
         def erase(found: "Match | None") -> list[str] | None:
             if found is not None:
                 ask()
-            # First, while it is known what the devices are kept under.
+            # First, while the names under which the devices are stored are known.
             self._throttle.forget(identity.user_id, self._logins(identity.user_id))
             with self._users.changing(identity.user_id):
                 checked = found.hash if found else None
@@ -63,11 +63,11 @@ class Deletion:
         ended = self._confirmation.with_password(identity, proof.password, erase)
         try:
             self._auth.close(identity.user_id, ended, "account_deleted")
-        finally:  # only the answer may be lost, and then a repeat is refused
+        finally:  # only the answer can be lost, and a repeat is refused
             self._forget_presence(identity.user_id)
 
     def _logins(self, user_id: str) -> list[str]:
-        """What a user signs in with; nothing, where the account is deleted."""
+        """The names that a user signs in with; none if the account is deleted."""
         try:
             user = self._users.me(user_id)
         except UserNotFound:

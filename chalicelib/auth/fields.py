@@ -1,4 +1,4 @@
-"""How logins, addresses, passwords and codes are read, however people type them."""
+"""How logins, addresses, passwords and codes are normalized."""
 
 import unicodedata
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ def canonical_login(typed: str) -> str:
     """A username or an address in the one form in which it is stored. Any other text stays as it
     is, and matches no account."""
     text = typed.strip()
-    if "@" not in text:  # letters of no alphabet but ours have a lower case in ASCII: U+212A is one
+    if "@" not in text:  # U+212A has a lower case in ASCII
         return text.lower() if text.isascii() else text
     try:
         return canonical(text)
@@ -72,7 +72,8 @@ Email = Annotated[
     STRIPPED,
     AfterValidator(canonical),
 ]
-"""An address, canonical: what differs in case alone is one mailbox nearly everywhere."""
+"""A canonical address. Addresses that differ only in case are the same mailbox nearly
+everywhere."""
 
 Password = Annotated[
     str,
@@ -87,8 +88,8 @@ Password = Annotated[
     AfterValidator(_password),
 ]
 """A password to check, as RFC 8265 prepares it (OpaqueString, section 4.2): each kind of space is
-U+0020, the rest is in NFC, and control characters are refused. `Passwords` says what a new one must
-fulfil besides."""
+U+0020, the rest is in NFC, and control characters are refused. `Passwords` has the further rules
+for a new one."""
 
 NewPassword = Annotated[
     str,

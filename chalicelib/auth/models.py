@@ -1,4 +1,4 @@
-"""What registering and signing in take, and what proves that it is the account's owner who asks."""
+"""Requests to register and to sign in, and the proof that the account's owner asks."""
 
 from chalicelib.auth.fields import (
     DeviceName,
@@ -38,8 +38,8 @@ class Credentials(Input):
 
 
 class Proof(Input):
-    """Where the account has a second factor, what asks for the password asks for that as well: give
-    `second_factor` or `passkey`."""
+    """If the account has a second factor, a request that needs the password needs that as well:
+    give `second_factor` or `passkey`."""
 
     second_factor: SecondFactor = None
     passkey: PasskeyFactor = None

@@ -1,4 +1,4 @@
-"""What browsers make of passkeys (WebAuthn Level 3), as clients send it."""
+"""The answers of passkeys (WebAuthn Level 3), as browsers make them and clients send them."""
 
 from base64 import urlsafe_b64decode
 from typing import Annotated, Any, Literal
@@ -27,7 +27,7 @@ def _absent_if_empty(value: Any) -> Any:
 
 
 class _Standard(Input):
-    """Part of what browsers make (WebAuthn Level 3, section 5.1): what they add is passed over."""
+    """Part of a browser's answer (WebAuthn Level 3, section 5.1). Unknown members are ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
@@ -89,7 +89,7 @@ class Assertion(_Standard):
 
 
 class _Credential(_Standard):
-    """What a browser says of a passkey, whether it is new or answers."""
+    """A browser's answer about a passkey, either a new one or an existing one."""
 
     id: Annotated[
         _Base64,
@@ -101,7 +101,7 @@ class _Credential(_Standard):
 
 class PasskeyMade(_Credential):
     """A new passkey: the `RegistrationResponseJSON` of a browser (WebAuthn Level 3). Further
-    members are passed over."""
+    members are ignored."""
 
     response: Attestation = Field(description="What the authenticator made.")
 
@@ -111,7 +111,7 @@ class PasskeyMade(_Credential):
 
 class PasskeyAnswer(_Credential):
     """A passkey's answer: the `AuthenticationResponseJSON` of a browser (WebAuthn Level 3). Further
-    members are passed over."""
+    members are ignored."""
 
     response: Assertion = Field(description="What the authenticator made.")
 

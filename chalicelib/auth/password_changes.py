@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class PasswordChanges:
-    """Raises Unavailable where a server does not answer."""
+    """Raises Unavailable if a server does not answer."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class PasswordChanges:
 
         Raises InvalidCredentials unless the current one is right, ValidationFailed for a weak new
         one, what `Confirmation.check_second_factor` raises, RateLimited. A repeat completes what an
-        outage cut short.
+        outage interrupted.
         """
         ask = self._confirmation.asking(identity, change)
 

@@ -1,4 +1,4 @@
-"""Passwords: what makes a good one, and argon2id to keep them."""
+"""Passwords: which are too weak, and their hashes by argon2id."""
 
 import re
 import unicodedata
@@ -16,10 +16,10 @@ from chalicelib.users.models import Profile
 from chalicelib.users.names import PRODUCT
 
 ENOUGH = 10**8
-"""Guesses that a password must stand; zxcvbn's score 3 begins here."""
+"""How many guesses a password must need at least: zxcvbn's score 3 begins here."""
 
 JUDGED = 72
-"""Only so many characters are judged: the time grows with more than the square of them."""
+"""Only so many characters are judged: the time grows faster than their square."""
 
 WEAK = Said("weak", "This password is easily guessed.")
 _WORD_OF_ALL = Said("weak_word", "This is mostly a common word.")
@@ -46,8 +46,9 @@ REASONS = {
 ADVICE = "Choose a longer one, such as four words that do not belong together."
 
 MOST_SIGNS = 6
-"""So many kinds of signs may each be read as letters: zxcvbn tries all readings, which are hundreds
-where a password has every sign. In one with more kinds, signs for one letter become one."""
+"""How many kinds of signs in a password may each stand for letters (@ for a). zxcvbn tries all
+combinations, which are hundreds if a password has every sign. With more kinds, the signs for one
+letter become one sign."""
 
 _SIGNS = frozenset("0123456789@({[<!|$+%")
 _ONE_SIGN = str.maketrans("@{[<!|$+", "4(((1157")
@@ -68,8 +69,8 @@ class Passwords:
         return self._hasher.hash(password)
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password is the one hashed. Without a hash it is not, after the same work:
-        how long the answer takes must not tell whether there is an account."""
+        """Whether the password matches the hash. Without a hash the answer is False, after the same
+        work: the time must not reveal whether the account exists."""
         if password_hash is None:
             self.hash(password)
             return False
@@ -79,7 +80,7 @@ class Passwords:
             return False
 
     def outdated(self, password_hash: str) -> bool:
-        """Whether the hash was made with other parameters than those of now."""
+        """Whether the hash was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(password_hash)
 
     def refuse_weak(self, password: str, user: Profile, *, field: str) -> None:
@@ -90,9 +91,8 @@ class Passwords:
             raise ValidationFailed([problem(field, weakness.kind, weakness.sentence)])
 
     def weakness(self, password: str, *, names: list[str]) -> Said | None:
-        """Why the password will not do, if so: zxcvbn finds it in fewer guesses than ENOUGH, where
-        the user's own names and ours are the first that it tries. Takes at most
-        some 200 ms."""
+        """Why the password is too weak, or None. It is if zxcvbn finds it in fewer than ENOUGH
+        guesses; it tries the user's own names and ours first. Takes about 200 ms at most."""
         from zxcvbn import zxcvbn
 
         words = [word for name in (PRODUCT, *names) for word in (name, *_WORD.findall(name))]
@@ -105,7 +105,7 @@ class Passwords:
 
 
 def _judged(password: str) -> str:
-    """What zxcvbn is to look at: what people would see of the password, in plain letters."""
+    """The text that zxcvbn judges: the visible characters of the password, as plain letters."""
     seen = unicodedata.normalize("NFKC", shown(password))[:JUDGED] or " "
     return seen.translate(_ONE_SIGN) if len(_SIGNS.intersection(seen)) > MOST_SIGNS else seen
 

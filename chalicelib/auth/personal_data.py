@@ -25,8 +25,8 @@ EXPORT = {
     "email_change": "SELECT address, asked_at, expires_at FROM email_changes WHERE user_id = %s",
 }
 
-# Whether the user is an admin, and no other one can sign in. The user is locked before what
-# follows, as by a change of the address: else the two could wait for each other.
+# Whether the user is the only admin who can sign in. The user's row is locked first, like in a
+# change of the address: otherwise the two could deadlock.
 _LAST_ADMIN = f"""
     SELECT EXISTS (
         SELECT FROM user_roles WHERE user_id = %(user_id)s AND role = 'admin'
@@ -52,14 +52,14 @@ DELETE FROM user_roles WHERE user_id = %(user_id)s
 ERASE_DEVICES = """
     UPDATE sessions SET device_name = NULL, user_agent = '' WHERE user_id = %(user_id)s
 """
-"""Part of a statement. The sessions end by themselves: see SessionStore.revoke_all."""
+"""Part of a statement. Sessions are not in it: SessionStore.revoke_all ends them."""
 
 
 def erase(cursor: "Cursor[Any]", user_id: str, *, checked: str | None) -> bool:
     """Delete the password of a user, their roles, and all other ways to sign in. False, and nothing
-    is changed: the hash that was checked is not in force any more. `checked` is None in a repeat.
+    changes, if the hash that was checked is no longer in force. `checked` is None in a repeat.
 
-    Raises LastAdmin if nobody could make an admin any more.
+    Raises LastAdmin if no admin would remain.
     """
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROLES_LOCK])
     deleted = cursor.execute(

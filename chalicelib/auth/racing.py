@@ -1,4 +1,4 @@
-"""Acts that another request can outrun: look, act if it is still so, else look again."""
+"""Optimistic concurrency: read, act if the data has not changed, otherwise read again."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def repeat(most: int, act: Callable[[], T | None]) -> T:
-    """Call `act` until it answers something. None says that another request was faster. Raises
+    """Call `act` until it returns something. None means that another request was faster. Raises
     Unavailable after `most` calls."""
     for _ in range(most):
         if (done := act()) is not None:

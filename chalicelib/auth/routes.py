@@ -28,7 +28,7 @@ bp = Blueprint(__name__)
     limit="register",
     status=201,
 )
-def register(body: Registration, client: Source) -> SignedIn:
+def register(body: Registration, source: Source) -> SignedIn:
     """Make an account, and sign in to it.
 
     A link to verify the address is mailed.
@@ -36,7 +36,7 @@ def register(body: Registration, client: Source) -> SignedIn:
     The answer does not tell whether another account has the address. Until you verify it, you
     sign in with the username.
     """
-    return deps.accounts.register(body, client)
+    return deps.accounts.register(body, source)
 
 
 @endpoint(
@@ -46,12 +46,12 @@ def register(body: Registration, client: Source) -> SignedIn:
     errors=(*WRONG_PROOF, AccountSuspended),
     limit="login",
 )
-def login(body: Credentials, client: Source) -> SignedIn:
+def login(body: Credentials, source: Source) -> SignedIn:
     """Sign in with a password.
 
     With the username, or with the e-mail address once it is verified.
     """
-    return deps.accounts.login(body, client)
+    return deps.accounts.login(body, source)
 
 
 @endpoint(

@@ -1,5 +1,5 @@
-"""Parts of statements about sessions and roles, for other features: they are imported from above,
-and handed in from below. The alias of a session is `s`."""
+"""Parts of statements about sessions and roles, for other features. Features above import them;
+features below get them by their constructors. The alias of a session is `s`."""
 
 from typing import LiteralString, NamedTuple
 
@@ -7,17 +7,18 @@ from chalicelib.users.device_models import SessionSql
 
 
 class ProgramSql(NamedTuple):
-    """What statements about sessions say of programs. The feature that owns those tables hands it
-    in."""
+    """The parts of statements about sessions that name tables of OAuth clients. `oauth` owns those
+    tables and gives these."""
 
     joined: LiteralString
-    """Joins the program of an id, a value, and what the user of the session `o` allowed it."""
+    """Joins the program with the id in the first value, and the consent of the user of session `o`.
+    """
     allowed: LiteralString
     """A condition: the program still exists."""
     forget_granted: LiteralString
     """If `by_user`: forgets what the user allowed the program of the session `id`."""
     forget_all: LiteralString
-    """Forgets all that a user, a value, allowed."""
+    """Deletes all consents of the user in the value."""
 
 
 SESSION = "sessions s"

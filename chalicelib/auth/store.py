@@ -1,4 +1,4 @@
-"""Accounts in PostgreSQL: how they are made, and what proves that somebody may sign in."""
+"""Accounts in PostgreSQL: registering, and sessions that a proof opens."""
 
 from typing import NamedTuple
 
@@ -16,11 +16,11 @@ from chalicelib.mail import enqueue
 from chalicelib.users import sql as users
 from chalicelib.users.models import Profile
 
-# A changed password voids a change of the address, which a thief may have asked for. Before the
-# links: EmailStore locks both in this order.
+# A new password ends a change of the address, because a thief may have asked for it. It comes
+# before the links: EmailStore locks both in this order.
 _FORGET_CHANGE = "DELETE FROM email_changes WHERE user_id = %s"
 
-# And the links that were mailed before. The second table is the one of the version before.
+# And the links that were mailed earlier. The second table belongs to the previous version.
 _FORGET_LINKS = """
 WITH links AS (
     DELETE FROM mail_links WHERE user_id = %(user_id)s AND purpose IN ('reset', 'change')
@@ -46,8 +46,8 @@ class AccountStore:
         self._sessions = sessions
 
     def add(self, user: Profile, password_hash: str, session: Session) -> None:
-        """Make a user with a password and a first session, and have a link mailed to verify the
-        address with: all of it or nothing. Raises UsernameTaken.
+        """Make a user with a password and a first session, and queue a link to verify the address:
+        all or nothing. Raises UsernameTaken.
         """
         note()
         try:
@@ -100,8 +100,8 @@ class AccountStore:
     def open_session(
         self, session: Session, password_hash: str, *, known: bool
     ) -> list[str] | None:
-        """Open a session after this password hash was proved; None if the hash has changed since,
-        or the user was suspended. Answers as `SessionStore.open`."""
+        """Open a session after a password matched this hash; None if the hash has changed since, or
+        the user was suspended. Returns what `SessionStore.open` does."""
         proof = Proof(
             f"credentials c JOIN {users.ROW} ON u.id = c.user_id"
             f" WHERE c.user_id = %s AND c.password_hash = %s AND {users.NOT_SUSPENDED} FOR SHARE",
@@ -112,8 +112,8 @@ class AccountStore:
     def open_by_passkey(
         self, session: Session, passkey_id: str, *, known: bool
     ) -> list[str] | None:
-        """Like `open_session`, after a passkey was proved; None if it was removed meanwhile, or the
-        user was suspended."""
+        """Like `open_session`, after a passkey was checked; None if it was removed in the meantime,
+        or the user was suspended."""
         proof = Proof(
             f"passkeys p JOIN {users.ROW} ON u.id = p.user_id"
             f" WHERE p.user_id = %s AND p.id = %s AND {users.NOT_SUSPENDED} FOR SHARE",
@@ -122,7 +122,7 @@ class AccountStore:
         return self._sessions.open(session, proof, known=known)
 
     def open_by_google(self, session: Session, subject: str, *, known: bool) -> list[str] | None:
-        """Like `open_session`, after a Google account was proved; None if it is no longer linked,
+        """Like `open_session`, after a Google account was checked; None if it is no longer linked,
         or the user was suspended."""
         proof = Proof(
             f"google_accounts g JOIN {users.ROW} ON u.id = g.user_id"
@@ -134,9 +134,9 @@ class AccountStore:
     def change_password(
         self, user_id: str, password_hash: str, *, checked: str, but: str, now: Time
     ) -> list[str] | None:
-        """Set a password, end all sessions but one, and tell the user. Answers as
-        `SessionStore.revoke_all`, or None if the hash that was checked is not in force any more:
-        then nothing is changed."""
+        """Set a password, end all sessions but one, and queue a notice. Returns what
+        `SessionStore.revoke_all` does; None, and nothing changes, if the hash that was checked is
+        no longer in force."""
         with self._postgres.transaction():
             with self._postgres.cursor() as cursor:
                 changed = cursor.execute(

@@ -1,1 +1,1 @@
-"""RabbitMQ: what is published, the exchanges and queues, and the accounts."""
+"""RabbitMQ: publishing, the exchanges and queues, and the accounts."""

@@ -24,7 +24,9 @@ class CloudEvent(Model):
     `dataschema` ends in the type and the version of `data`."""
 
     specversion: Literal["1.0"] = Field("1.0", description="The version of CloudEvents.")
-    id: Id = Field(description="Names the event. It may come twice, with the same id.")
+    id: Id = Field(
+        description="The id of the event. An event that is delivered twice has the same id."
+    )
     source: str = Field(
         description="The issuer.",
         examples=["https://chat.example.org/api"],

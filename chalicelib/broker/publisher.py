@@ -1,4 +1,4 @@
-"""What goes into RabbitMQ, what comes again and what is laid aside."""
+"""Publishes to RabbitMQ, retries records, and dead-letters them."""
 
 import logging
 import time
@@ -22,15 +22,14 @@ log = logging.getLogger(__name__)
 
 SLOW_SECONDS = 1.0
 REST_SECONDS = 5.0
-"""After a failure as slow as this, calls fail at once for a while: a broker that is frozen must not
-slow down every send to somebody absent, which is delivered later in any case."""
+"""After a failure that took this long, calls fail at once for a while. Otherwise a frozen broker
+slows down every message to an absent member, which is delivered later anyway."""
 
 EVENT_SECONDS = 1.0
-"""How long to wait for the confirmation of events for other services. If it does not come, events
-rest for REST_SECONDS and pushes go on: perhaps only the queue of one service has no majority."""
+"""How long to wait for the confirmation of events. Without it, no events are sent for REST_SECONDS;
+pushes continue, because perhaps only the queue of one service has no majority."""
 
-RESTORE_SECONDS = 30.0  # a function declares what it misses at most once in this time
-
+RESTORE_SECONDS = 30.0  # a function declares missing queues at most once in this time
 REDRIVE_SECONDS = 200.0
 REDRIVE_BATCH = 50
 
@@ -38,15 +37,15 @@ _PING = {"exchange": EVENTS, "passive": True}
 
 
 class Redriven(NamedTuple):
-    """How many records went back to their queues, and how many still lie aside."""
+    """How many records went back to their queues, and how many are still in `push.dead`."""
 
     moved: int
     left: int
 
 
 class Begun(NamedTuple):
-    """Events for other services. If they were sent already: on which connection, with which
-    numbers."""
+    """Events for other services. If they were sent already: the connection, and the numbers of the
+    confirms."""
 
     messages: list[Outgoing]
     link: Link | None = None
@@ -56,8 +55,9 @@ class Begun(NamedTuple):
 class Broker:
     """Publishes; returns when RabbitMQ has confirmed that the message is queued on disk.
 
-    Every method may raise Unavailable, after `SECONDS` at most unless it says otherwise; it may
-    have published then. Exchanges and queues that are missing are declared, if our user may.
+    Every method may raise Unavailable, after `SECONDS` at most unless it says otherwise; the
+    message may be published all the same. Missing exchanges and queues are declared, if our user
+    has the right.
     """
 
     def __init__(self, url: str, retry_seconds: Sequence[float] = RETRY_SECONDS) -> None:
@@ -75,8 +75,8 @@ class Broker:
         self._send([one for push in pushes for one in _pushes(push)])
 
     def publish_events(self, events: Iterable[CloudEvent]) -> None:
-        """Publish events for other services. It does not matter whether a service reads them.
-        Raises Unavailable also if the queue of a service refuses one."""
+        """Publish events for other services. It is no error if no service consumes them. Also
+        raises Unavailable if the queue of a service refuses one."""
         prepared = self.prepare(events)
         if prepared.messages and not self._finish(prepared, [], SECONDS):
             raise unavailable("rabbitmq")
@@ -126,18 +126,18 @@ class Broker:
                 answer = link.confirmed(numbers, deadline)
                 return
             link.publish(pushes, deadline)
-            with suppress(AMQPError, OSError):  # or the pushes would be published once more
+            with suppress(AMQPError, OSError):  # otherwise the pushes are published twice
                 answer = link.confirmed(numbers, min(deadline, time.monotonic() + EVENT_SECONDS))
 
         self._ask(ask, seconds)
         if answer is None:
             self._events_rest_since = time.time()
             if not pushes:
-                self.close()  # perhaps the network has forgotten it
+                self.close()  # perhaps the network dropped the connection
         return bool(answer) and not resting
 
     def publish_canary(self, canary: Canary) -> list[str]:
-        """Put a canary into every push queue; answers their names."""
+        """Put a canary into every push queue; returns the names of the queues."""
         body = canary.model_dump_json().encode()
         self._send(
             [
@@ -148,20 +148,20 @@ class Broker:
         return PUSH_QUEUES
 
     def retry(self, failures: Iterable[Failure]) -> None:
-        """Have records come again after the delay of their next attempt, or after a longer one
-        if they ask for it; those that have had their last go to `push.dead`."""
+        """Deliver records again after the delay of their next attempt, or after a longer one if FCM
+        asked for it. Records without attempts left go to `push.dead`."""
         self._put_off([self._again(failure) for failure in failures])
 
     def bury(self, failures: Iterable[Failure]) -> None:
-        """Put records that can never succeed into `push.dead`, for a human to look at."""
+        """Put records that can never succeed into `push.dead`, where an operator can see them."""
         self._put_off([_dead(failure) for failure in failures])
 
     def redrive(self, limit: int) -> Redriven:
-        """Put records from `push.dead` back into the queues they came from, with all tries again.
+        """Put records from `push.dead` back into their queues, with all attempts again.
 
-        The oldest first, at most `limit` and at most what was there at the start, for
-        `REDRIVE_SECONDS`. Each leaves `push.dead` when its copy is confirmed: none is lost, and
-        one may come twice.
+        The oldest first, at most `limit` and at most as many as were there at the start, for
+        `REDRIVE_SECONDS`. A record leaves `push.dead` when its copy is confirmed: none is lost, and
+        one may be delivered twice.
         """
         link, ends, moved = Link(self._url), time.monotonic() + REDRIVE_SECONDS, 0
         try:
@@ -171,7 +171,7 @@ class Broker:
                 most = min(REDRIVE_BATCH, wanted - moved)
                 taken = link.take(DEAD, most, time.monotonic() + SECONDS)
                 if not taken:
-                    break  # somebody else does the same
+                    break  # another process redrives at the same time
                 link.publish([_revived(one) for one in taken], time.monotonic() + SECONDS)
                 link.acknowledge(taken[-1].tag)
                 moved += len(taken)
@@ -196,8 +196,8 @@ class Broker:
         left = list(enumerate(self._retry_seconds, start=1))[failure.attempt :]
         if not left:
             return _dead(failure)
-        # `attempt` names the queue to wait in; it may be that of a later try, which is not used
-        # up by that: `tries` are counted apart.
+        # `attempt` names the queue to wait in. FCM may ask for a longer wait; then it is the queue
+        # of a later attempt. `tries` counts the attempts.
         long_enough = (each for each in left if each[1] >= failure.retry_after)
         attempt, delay = next(long_enough, left[-1])
         headers = {"attempt": attempt, "tries": failure.attempt + 1, "reason": failure.reason}
@@ -242,7 +242,8 @@ class Broker:
                 ask(self._link, (time.monotonic() + deadline) / 2)
                 return
             except (AMQPError, OSError) as error:
-                # It may have died while this container was frozen: that is worth one new one.
+                # The connection may have died while this container was frozen, so a new one is
+                # tried once.
                 if isinstance(error, TopologyMissing):
                     raise
         self._ask_new(ask, deadline)
@@ -276,7 +277,8 @@ def _dead(failure: Failure) -> Outgoing:
 
 
 def _revived(dead: Incoming) -> Outgoing:
-    """A record as if it had never failed. RabbitMQ itself lays records aside without a header."""
+    """A record as if it had never failed. RabbitMQ itself dead-letters records without our
+    header."""
     queue = (dead.properties.headers or {}).get("queue")
     shard = PUSH_QUEUES.index(queue) if queue in PUSH_QUEUES else 0
     properties = _properties(message_id=dead.properties.message_id, headers={"attempt": 0})
@@ -284,7 +286,7 @@ def _revived(dead: Incoming) -> Outgoing:
 
 
 def _within(seconds: float, since: float) -> bool:
-    """By the wall clock, because the monotonic clock of a frozen function may stand still."""
+    """By the wall clock, because the monotonic clock may stop while a function is frozen."""
     return 0 <= time.time() - since < seconds
 
 

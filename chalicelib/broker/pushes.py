@@ -51,7 +51,7 @@ class MessageUnread(Model):
 
 
 class Canary(Model):
-    """A record of a push queue that is for nobody: it only shows that the queue is read."""
+    """A record of a push queue for no user: it only shows that the queue is consumed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

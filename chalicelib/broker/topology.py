@@ -50,12 +50,13 @@ def call(url: str, calls: Iterable[Declaration]) -> None:
 
 
 def topology() -> Iterator[Declaration]:
-    """All that Parley needs. The queues of other services are declared with their accounts."""
+    """The exchanges and queues of Parley. The queues of other services are declared with their
+    accounts."""
     yield "exchange_declare", {"exchange": EVENTS, "exchange_type": "topic", "durable": True}
     yield "exchange_declare", {"exchange": RETRY, "exchange_type": "headers", "durable": True}
     yield quorum_queue(DEAD, {"x-message-ttl": 14 * DAY, "x-max-length": 100_000})
     for shard, queue in enumerate(PUSH_QUEUES):
-        # A record that takes down its consumer every time must not do so for ever.
+        # A record that crashes its consumer each time is dead-lettered after some deliveries.
         yield quorum_queue(queue, {"x-delivery-limit": 50, **_dead_letter("", DEAD)})
         yield "queue_bind", {"queue": queue, "exchange": EVENTS, "routing_key": push_key(shard)}
     for attempt in range(1, len(RETRY_SECONDS) + 1):
@@ -87,7 +88,8 @@ def _call_all(url: str, calls: Iterable[Declaration], deadline: float) -> None:
 
 
 def _dead_letter(exchange: str, routing_key: str | None = None) -> dict[str, Any]:
-    """Dead letters leave the queue only when the next one has them (needs reject-publish)."""
+    """A dead letter leaves its queue only when the next queue has confirmed it (needs
+    reject-publish)."""
     arguments = {
         "x-dead-letter-exchange": exchange,
         "x-dead-letter-strategy": "at-least-once",

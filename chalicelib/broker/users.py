@@ -1,8 +1,8 @@
-"""RabbitMQ's users: the administrator, one for functions that may only use our queues, and those
-of other services that consume events.
+"""RabbitMQ's users: the administrator, one for functions that may only use our queues, and one for
+each service that consumes events.
 
-Amazon MQ makes one user, an administrator. All others are made over the management API, which
-answers inside the network only.
+Amazon MQ makes one user, an administrator. We make all others over the management API, which can be
+reached only inside the network.
 """
 
 import base64
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 OURS = r"^(parley\..+|push\..+)$"
 RIGHTS = {
     "configure": OURS,
-    # Dead records go through the default exchange, from us and from RabbitMQ.
+    # We and RabbitMQ send dead letters through the default exchange.
     "write": r"^(parley\..+|push\..+|amq\.default)$",
     "read": OURS,
 }
@@ -34,8 +34,8 @@ RIGHTS = {
 
 
 class Administrator(BaseModel):
-    """What the setting BROKER_ADMIN holds. The last password is the one that counts; those before
-    it may still be in use."""
+    """The setting BROKER_ADMIN. The last password is the current one; earlier ones may still be in
+    use."""
 
     url: str = Field(pattern=r"^https?://")
     username: str
@@ -72,8 +72,8 @@ class BrokerUsers:
         *,
         limits: Mapping[str, int],
     ) -> None:
-        """Make a user with these rights, or replace what it had. Its rights come before its
-        password, so that nobody is let in with more."""
+        """Make a user with these rights, or replace its rights. They are set before the password,
+        so that it can never sign in with more."""
         with closing(KeptConnections(self._admin.url)) as http:
             password = self._password(http)
             unusable = secrets.token_urlsafe(32)
@@ -118,7 +118,7 @@ class BrokerUsers:
         self._ask(http, password, "PUT", f"permissions/%2F/{name}", rights)
 
     def _password(self, http: KeptConnections) -> str:
-        """The newest password that the administrator is let in with."""
+        """The newest password that RabbitMQ accepts from the administrator."""
         for password in reversed(self._admin.passwords):
             if self._send(http, password, "GET", "whoami")[0] == 200:
                 return password

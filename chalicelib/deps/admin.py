@@ -1,4 +1,4 @@
-"""Builds moderation."""
+"""Builds administration."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING

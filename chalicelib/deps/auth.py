@@ -1,4 +1,4 @@
-"""Builds sign-in, in each of its ways, and what it mails."""
+"""Builds all ways to sign in, and the mails about them."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING

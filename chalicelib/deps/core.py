@@ -1,4 +1,4 @@
-"""Builds the settings, the connections to the servers, and what every feature may use."""
+"""Builds the settings, the connections to the servers, and other objects that all features use."""
 
 from collections.abc import Callable
 from functools import cached_property, partial

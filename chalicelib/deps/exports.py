@@ -33,13 +33,13 @@ class ExportsDeps(OAuthDeps):
 
     @cached_property
     def exports(self) -> "Exports":
-        from chalicelib.drivers.s3 import Bucket
+        from chalicelib.drivers.s3 import S3Bucket
         from chalicelib.exports.models import LINK_PATH
         from chalicelib.exports.service import Exports
 
         return Exports(
             store=self.export_store,
-            bucket=Bucket(
+            bucket=S3Bucket(
                 self.settings.exports_bucket,
                 self.settings.exports_at,
                 self.settings.signer("s3"),

@@ -1,4 +1,4 @@
-"""Builds sockets: who is connected, and what reaches them."""
+"""Builds connections, and the gateway that sends to them."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Builds the stores of mails and notices. `AuthDeps` builds what sends them."""
+"""Builds the stores of mails and notices. `AuthDeps` builds the object that sends them."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING

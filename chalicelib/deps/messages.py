@@ -7,12 +7,12 @@ from chalicelib.deps.auth import AuthDeps
 
 if TYPE_CHECKING:
     from chalicelib.live.presence import Presence
-    from chalicelib.messages.delivery import Delivery
+    from chalicelib.messages.delivery.publisher import Publisher
+    from chalicelib.messages.delivery.redelivery import Redelivery
+    from chalicelib.messages.delivery.service import Delivery
     from chalicelib.messages.opening import Opening
-    from chalicelib.messages.publisher import Publisher
     from chalicelib.messages.reading import Reading
     from chalicelib.messages.receipts import Receipts
-    from chalicelib.messages.redelivery import Redelivery
     from chalicelib.messages.sending import Sending
     from chalicelib.messages.store import MessageStore
 
@@ -34,7 +34,7 @@ class MessagesDeps(AuthDeps):
 
     @cached_property
     def publisher(self) -> "Publisher":
-        from chalicelib.messages.publisher import Publisher
+        from chalicelib.messages.delivery.publisher import Publisher
 
         return Publisher(
             self.settings, outbox=self.message_store.outbox, broker=self.later(MessagesDeps.broker)
@@ -52,7 +52,7 @@ class MessagesDeps(AuthDeps):
 
     @cached_property
     def delivery(self) -> "Delivery":
-        from chalicelib.messages.delivery import Delivery
+        from chalicelib.messages.delivery.service import Delivery
 
         return Delivery(
             outbox=self.message_store.outbox,
@@ -69,7 +69,7 @@ class MessagesDeps(AuthDeps):
 
     @cached_property
     def redelivery(self) -> "Redelivery":
-        from chalicelib.messages.redelivery import Redelivery
+        from chalicelib.messages.delivery.redelivery import Redelivery
 
         return Redelivery(
             self.settings,

@@ -28,14 +28,14 @@ class NotifyDeps(ExportsDeps):
     @cached_property
     def notifier(self) -> "Notifier":
         from chalicelib.notify.service import Notifier
-        from chalicelib.notify.strangers import Doorbell
+        from chalicelib.notify.strangers import PushThrottle
 
         return Notifier(
             devices=self.devices,
             receipts=self.receipts,
             fcm=self.fcm,
             broker=self.broker,
-            doorbell=Doorbell(self.redis),
+            throttle=PushThrottle(self.redis),
             canaries=self.later(NotifyDeps.canaries),
         )
 

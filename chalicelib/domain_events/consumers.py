@@ -18,7 +18,7 @@ LIMITS = {"max-connections": 10, "max-channels": 50}
 """Functions need connections to the same broker."""
 
 # A full queue drops its oldest events. If it refused new ones, our publishing would stop. An event
-# that is never acknowledged goes in the end: the queue's log on disk keeps all that came after it.
+# that is never acknowledged is dropped in the end, because the queue's log on disk grows behind it.
 _BOUNDS = {
     "x-max-length": 100_000,
     "x-overflow": "drop-head",
@@ -50,7 +50,7 @@ class EventConsumers:
         if self._users is None:
             return ConsumerAccount(url=self._url, queue=own)
         login, password = _login(name), secrets.token_urlsafe(32)
-        # A binding costs the broker memory, and its arguments have no bounds: no right to bind.
+        # No right to bind: bindings cost the broker memory, and their arguments can have any size.
         rights = {"configure": "^$", "write": "^$", "read": f"^{re.escape(own)}$"}
         self._users.delete(login)
         self._users.put(login, password, rights, limits=LIMITS)
@@ -66,7 +66,7 @@ class EventConsumers:
         call(self._owner_url(), [("queue_delete", {"queue": _queue(name)})])
 
     def _owner_url(self) -> str:
-        """A URL of RabbitMQ, as a user who can make any queue: the one of functions cannot."""
+        """A URL of RabbitMQ with a user who can make any queue. The functions' user cannot."""
         return self._users.amqp_url(self._url) if self._users else self._url
 
 

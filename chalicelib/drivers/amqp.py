@@ -1,4 +1,4 @@
-"""A connection to RabbitMQ that publishes with confirms and never waits without end."""
+"""A connection to RabbitMQ that publishes with confirms. Every wait has a deadline."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from pika.spec import Basic
 from chalicelib.drivers.amqp_connection import HEARTBEAT_SECONDS, Connection, Sockets
 
 SECONDS = 3.5
-"""What one call may take in all, connecting included."""
+"""Seconds that one call may take in all, including the connection."""
 
 _NOT_FOUND = 404
 
@@ -35,7 +35,7 @@ class Outgoing(NamedTuple):
 
 
 class Incoming(NamedTuple):
-    """A message that was taken from a queue and is not acknowledged yet."""
+    """A message from a queue that is not acknowledged yet."""
 
     tag: int
     properties: BasicProperties
@@ -43,15 +43,16 @@ class Incoming(NamedTuple):
 
 
 class _Broken(AMQPError):  # type: ignore[misc]
-    """The connection is of no more use; the cause says why."""
+    """The connection cannot be used any more; the cause says why."""
 
 
 class TopologyMissing(AMQPError):  # type: ignore[misc]
-    """There is no such exchange or queue, or no queue that takes a message; the cause says more."""
+    """An exchange or a queue does not exist, or no queue is bound for a message; the cause says
+    more."""
 
 
 class _Unconfirmed(Exception):
-    """RabbitMQ refused a message (its queue is full), or takes none for now."""
+    """RabbitMQ refused a message because its queue is full, or accepts none for now."""
 
 
 class _Unroutable(Exception):
@@ -61,8 +62,8 @@ class _Unroutable(Exception):
 class Link:
     """One connection with one confirming channel; every wait on it has a deadline.
 
-    pika's BlockingConnection waits for confirms without end, so this drives its event loop
-    itself. Between calls nothing runs, as nothing can while a Lambda container is frozen.
+    pika's BlockingConnection waits for confirms without a limit, so this runs the event loop
+    itself. Nothing runs between calls, because nothing can while a Lambda container is frozen.
     """
 
     def __init__(self, url: str) -> None:
@@ -83,8 +84,8 @@ class Link:
 
     @property
     def is_stale(self) -> bool:
-        """Whether RabbitMQ may have closed the connection by now, without our noticing. By the wall
-        clock: the monotonic one may have stood still."""
+        """Whether RabbitMQ may have closed the connection unnoticed. By the wall clock: the
+        monotonic clock may have stopped."""
         return abs(time.time() - self._used_at) > 2 * HEARTBEAT_SECONDS
 
     def open(self, deadline: float) -> None:
@@ -124,24 +125,25 @@ class Link:
             raise _Broken("Refused.") from _Unconfirmed("A queue refused the message.")
 
     def begin(self, messages: list[Outgoing]) -> frozenset[int]:
-        """Publish all without waiting. Answers their numbers, for `confirmed`."""
+        """Publish all without waiting. Returns their numbers, for `confirmed`."""
         numbers = self.hand_over(messages)
         self._release()
-        self._loop.call_later(0, lambda: None)  # or `poll` would wait for news
+        self._loop.call_later(0, lambda: None)  # otherwise `poll` would wait for input
         self._loop.poll()
         self._loop.process_timeouts()
         return numbers
 
     def confirmed(self, numbers: frozenset[int], deadline: float) -> bool | None:
-        """Whether RabbitMQ took all that was begun; None if it has not answered by the deadline.
-        The connection stays open in any case: perhaps one queue is full, or has no majority."""
+        """Whether RabbitMQ confirmed all that was sent by `begin`; None if it has not answered by
+        the deadline. The connection stays open, because perhaps only one queue is full or has no
+        majority."""
         self._wait_a_while(lambda: self._unconfirmed.isdisjoint(numbers), deadline)
         if not self._unconfirmed.isdisjoint(numbers):
             return None
         return self._refused.isdisjoint(numbers)
 
     def hand_over(self, messages: list[Outgoing]) -> frozenset[int]:
-        """Publish all in one write with what is waited for next. Answers their numbers, for
+        """Publish all, in one write with the next call that waits. Returns their numbers, for
         `confirmed`."""
         channel, first = self._opened(), self._published + 1
         channel.connection.hold()
@@ -164,7 +166,7 @@ class Link:
         return count
 
     def take(self, queue: str, most: int, deadline: float) -> list[Incoming]:
-        """The next messages of a queue, at most so many; fewer where it has no more."""
+        """The next messages of a queue, at most this many; fewer if it has no more."""
         channel = self._opened()
         answers: list[Incoming | None] = []
         channel.add_callback(lambda _: answers.append(None), [Basic.GetEmpty])
@@ -180,11 +182,12 @@ class Link:
         return [one for one in answers if one is not None]
 
     def acknowledge(self, tag: int) -> None:
-        """Have the queue forget this message and those that were taken before it."""
+        """Acknowledge this message and all that were taken before it."""
         self._opened().basic_ack(tag, multiple=True)
 
     def close(self) -> None:
-        """Hang up, politely while all is well. A broker that does not answer delays it little."""
+        """Close the connection: with the closing handshake if it works, and soon also if the broker
+        does not answer."""
         connection = self._connection
         usable = self._failure is None and not self.is_stale
         if connection is not None and connection.is_open and usable:
@@ -195,7 +198,7 @@ class Link:
         if connection is not None and not connection.is_closed:
             self._failure = None
             with suppress(AMQPError, OSError):
-                # pika sees its socket closed, and lets go of it.
+                # pika sees that its socket is closed, and drops it.
                 self._wait(lambda: connection.is_closed, time.monotonic() + 0.1)
         self._loop.close()
 
@@ -225,7 +228,7 @@ class Link:
             self._raise_failure()
 
     def _wait_a_while(self, done: Callable[[], bool], deadline: float) -> None:
-        """Returns at the deadline whether it is `done` or not."""
+        """Returns at the deadline, also if it is not `done`."""
         self._release()
         over: list[bool] = []
         seconds = max(0.0, deadline - time.monotonic())
@@ -251,7 +254,7 @@ class Link:
 
 
 def cause_of(error: Exception) -> str:
-    """What a log says of a failure."""
+    """The text of a failure for the log."""
     return repr(error.__cause__ or error)[:300]
 
 

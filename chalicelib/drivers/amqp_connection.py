@@ -1,4 +1,4 @@
-"""pika's connection, as a function needs it: it may be frozen between calls."""
+"""pika's connection, for functions that are frozen between calls."""
 
 import socket
 from collections.abc import Sequence
@@ -10,13 +10,14 @@ from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapte
 from pika.heartbeat import HeartbeatChecker
 
 HEARTBEAT_SECONDS = 60
-"""RabbitMQ closes a connection on which nothing came for two to three times as long. Otherwise a
-function that is frozen or gone would hold it for ever (docs/decisions/0030)."""
+"""The heartbeat in seconds. RabbitMQ closes a connection after two to three times as long without
+traffic. Otherwise a function that is frozen or dead would keep it for ever (docs/decisions/0030).
+"""
 
 
 class _Silence(HeartbeatChecker):  # type: ignore[misc]
-    """Never checks between calls. pika's own check would see no traffic from the time when the
-    function was frozen, and give up a healthy connection."""
+    """No heartbeat checks between calls. pika's own check would see no traffic while the function
+    was frozen, and close a healthy connection."""
 
     def _start_send_timer(self) -> None: ...
 
@@ -24,8 +25,8 @@ class _Silence(HeartbeatChecker):  # type: ignore[misc]
 
 
 class Connection(SelectConnection):  # type: ignore[misc]
-    """A message leaves in one write, not in one for each of its frames; with `hold`, so do all
-    messages until `release`."""
+    """Sends a message in one write, not in one for each frame. With `hold`, all messages until
+    `release` are one write."""
 
     _held: list[bytes] | None = None
 

@@ -14,15 +14,15 @@ from chalicelib.drivers.http_connection import Answer, Connection, Upload
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
 IDLE_SECONDS = 20.0
-"""A connection that was idle for longer is not used again: servers and networks on the way forget
-it, and all that idled together at once. By the wall clock, since that of a frozen function's
-machine may have stood still."""
+"""A connection that was idle for longer is not used again: servers and networks drop it, and often
+all idle connections at once. By the wall clock, since the monotonic clock may stop while a function
+is frozen."""
 
 
 class KeptConnections:
     """Sends plain requests over kept connections. Threads may share it.
 
-    A general client spends more on each of them than all else that a message costs.
+    A general HTTP client takes more CPU for one request than the rest of a message.
     """
 
     def __init__(self, url: str, *, seconds: float | None = None) -> None:
@@ -60,10 +60,9 @@ class KeptConnections:
     ) -> Answer:
         """The whole answer. Raises OSError when none comes in time.
 
-        A second try asks for a `new` connection: what made the first one fail may have happened
-        to all that are kept. `again`: make such a try here if a kept connection fails, since it
-        is harmless if the request arrives twice. `ends`: by the monotonic clock, until when the
-        answer is waited for, if that is sooner than what it may take.
+        `new`: open a connection. A second try needs that, since all kept connections may be broken.
+        `again`: it is harmless if the request arrives twice, so try once more on a new connection
+        if a kept one fails. `ends`: wait no longer than until then, by the monotonic clock.
         """
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         size = body.size if isinstance(body, Upload) else len(body)
@@ -105,7 +104,7 @@ class KeptConnections:
                 return None
             if is_recent(connection.idle_since) and connection.is_quiet():
                 return connection
-            connection.close()  # between answers a server only writes to say good-bye
+            connection.close()  # between answers a server writes only when it closes the connection
         return None
 
     def _open(self) -> socket.socket:
@@ -122,8 +121,8 @@ class KeptConnections:
 
 
 def _connect(address: tuple[str, int]) -> socket.socket:
-    """Connect to the first address of a name that answers. `socket.create_connection` would go on
-    to the next address when the event has no time left."""
+    """Connect to the first address of a name that answers. `socket.create_connection` would try the
+    next address even if the event has no time left."""
     found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
     failure: OSError = ConnectionError("the name has no address")
     for family, kind, protocol, _, place in found:
@@ -146,5 +145,5 @@ def _connect(address: tuple[str, int]) -> socket.socket:
 
 
 def is_recent(used_at: float) -> bool:
-    """Whether a connection that was last used then may be used again."""
+    """Whether a connection that was last used at this time may be used again."""
     return abs(time.time() - used_at) <= IDLE_SECONDS  # the wall clock may be set back

@@ -18,11 +18,11 @@ MAX_HEADERS = 64 * 1024
 PIECE = 64 * 1024
 
 _LENGTHS = {"content-length", "transfer-encoding"}
-"""Headers by which an answer tells where it ends. Without them it ends with the connection."""
+"""Headers that say where an answer ends. Without them it ends with the connection."""
 
 
 class Answer(NamedTuple):
-    """What a server answers. The names of headers are in lower case."""
+    """The answer of a server. The names of headers are in lower case."""
 
     status: int
     body: bytes
@@ -30,13 +30,13 @@ class Answer(NamedTuple):
 
     @property
     def date(self) -> str:
-        """What the server's clock showed, as HTTP writes dates; empty if it did not say."""
+        """The time of the server's clock, in the format of HTTP; empty if the answer has none."""
         return self.headers.get("date", "")
 
     @property
     def retry_after(self) -> int:
         """How many seconds the server asks to wait (RFC 9110, section 10.2.3), from 0 to
-        LONGEST_WAIT; 0 if it does not say. A time counts from the server's own clock."""
+        LONGEST_WAIT; 0 if it does not ask. A time counts from the server's own clock."""
         said = self.headers.get("retry-after", "").strip()
         if said.isascii() and said.isdigit():
             return min(int(said[:10]), LONGEST_WAIT)
@@ -77,7 +77,7 @@ class Connection:
 
     def exchange(self, head: bytes, body: bytes | Upload, seconds: float) -> Answer:
         """Send a request and read its answer; `keep` then says whether another one may follow.
-        `seconds` are for the whole answer, however slowly it comes."""
+        `seconds` limits the whole answer, also one that comes byte by byte."""
         self._body = b""
         self._headers: dict[str, str] = {}
         self._header_bytes = 0
@@ -104,7 +104,7 @@ class Connection:
         return Answer(self._parser.get_status_code(), self._body, self._headers)
 
     def _upload(self, head: bytes, body: Upload, seconds: float) -> None:
-        """Each piece may take `seconds`, and all of them together what the upload may take."""
+        """Each piece may take `seconds`, and all together the seconds of the upload."""
         ends = time.monotonic() + within(body.seconds)
         piece = head
         while piece:
@@ -147,12 +147,12 @@ class Connection:
         self.keep = self._parser.should_keep_alive()  # it forgets that at once
 
     def _is_interim(self) -> bool:
-        """Whether the answer itself is yet to come (RFC 9110, section 15.2)."""
+        """Whether the final answer is still to come (RFC 9110, section 15.2)."""
         return self._parser.get_status_code() < 200
 
 
 def _left(ends: float) -> float:
-    """How long a socket may wait. Raises TimeoutError where the time is over."""
+    """How long a socket may wait. Raises TimeoutError if the time is over."""
     if (seconds := ends - time.monotonic()) <= 0:
         raise TimeoutError("the answer takes too long")
     return seconds

@@ -1,4 +1,4 @@
-"""One live connection to PostgreSQL: every wait has an end, a broken connection is replaced."""
+"""One connection to PostgreSQL: every wait has a limit, and a broken connection is replaced."""
 
 import re
 import select
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class _Cursor(psycopg.Cursor[T]):
-    """Tries a statement once more over a new connection, where that can do no harm."""
+    """Tries a statement once more over a new connection, if that is harmless."""
 
     def __init__(
         self, postgres: "Postgres", connection: Connection, rows: RowFactory[T], *, again: bool
@@ -59,11 +59,11 @@ class _Cursor(psycopg.Cursor[T]):
 
 
 class Postgres:
-    """Opened on first use. Raises Unavailable where the server does not answer in time. Threads
-    take turns.
+    """Connects on first use. Raises Unavailable if the server does not answer in time. Threads take
+    turns.
 
-    `pooled`: a pooler hands each transaction to another session of the server, so that nothing
-    is left in one: no prepared statements, and no settings but those of the role.
+    `pooled`: a pooler may give each transaction another session of the server. So nothing is kept
+    in a session: no prepared statements, and no settings but those of the role.
     """
 
     def __init__(self, url: str, *, pooled: bool = False) -> None:
@@ -71,8 +71,8 @@ class Postgres:
         self._pooled = pooled
         self._connection: Connection | None = None
         self._turn = threading.RLock()
-        self._kept = False  # since before the statement that is under way
-        self._bounded = True  # by the server, whatever becomes of us
+        self._kept = False  # from before the current statement
+        self._bounded = True  # by the server, also if this process dies
         self._transactions = 0  # that we are in, one inside the other
         # Wall time, because it also passes while a function's container is frozen.
         self._used_at = 0.0
@@ -92,8 +92,8 @@ class Postgres:
         """A cursor; each statement commits by itself unless it is in a `transaction`.
         UUIDs come back as `str`.
 
-        A statement whose answer is lost with a kept connection runs once more if it only reads,
-        or if running twice is harmless: `again`.
+        If a kept connection breaks and the answer is lost, a statement runs once more if it only
+        reads, or with `again`: running it twice is harmless.
         """
         with (
             self._live() as connection,
@@ -103,7 +103,7 @@ class Postgres:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """What `cursor` does inside commits as a whole, or not at all if the block raises."""
+        """All statements in the block commit together, or none if the block raises."""
         with self._live() as connection:
             with ExitStack() as stack:
                 try:
@@ -169,13 +169,13 @@ class Postgres:
             self._turn.release()
 
     def _leave_at_rest(self) -> None:
-        """Close a connection whose transaction could not be rolled back in time."""
+        """Close the connection if its transaction could not be rolled back in time."""
         connection = self._connection
         if connection is not None and connection.pgconn.transaction_status not in _AT_REST:
             self.close()
 
     def _replaced(self, error: psycopg.Error, again: bool) -> Connection | None:
-        """A new connection, if a statement that failed in this way may be tried again on it."""
+        """A new connection, if the failed statement may be tried again on it."""
         if self._transactions or not self._kept or deadline.passed():
             return None
         lost = isinstance(error, psycopg.OperationalError) and (
@@ -212,7 +212,7 @@ class Postgres:
 
 
 def _outdated(error: psycopg.Error) -> bool:
-    """A table was altered under a prepared statement. The statement did nothing."""
+    """Whether a table was altered after the statement was prepared. The statement did nothing."""
     return isinstance(error, psycopg.errors.FeatureNotSupported) and "cached plan" in str(error)
 
 
@@ -229,7 +229,8 @@ _WRITES = re.compile(
 
 
 def _readable(descriptor: int) -> bool:
-    """Between statements a server only writes to say good-bye, or hangs up."""
+    """Whether there is something to read. Between statements a server writes only when it closes
+    the connection."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(0))

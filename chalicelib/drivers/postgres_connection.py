@@ -1,4 +1,4 @@
-"""A session of PostgreSQL whose waits all end, on our side and on the server's."""
+"""A session of PostgreSQL with a limit for every wait, on our side and on the server's."""
 
 import logging
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 3
 STATEMENT_SECONDS = 5
-# The server ends a slow statement first; this is for a server that has stopped answering.
+# The server ends a slow statement earlier; this is for a server that does not answer.
 WAIT_SECONDS = 6.0
 
 SESSION = {
@@ -31,10 +31,10 @@ SESSION = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
-"""The server ends our sessions by these limits. So a function that vanishes, also in the middle of
-a transaction, holds no lock for longer than a request waits. See docs/decisions/0029."""
+"""The server ends our sessions by these limits. So a function that dies in a transaction holds no
+lock for longer than a request waits. See docs/decisions/0029."""
 
-# These find out that the network forgot a connection, before our own timeouts do.
+# These detect a connection that the network dropped, before our own timeouts do.
 _TCP = {
     "keepalives": 1,
     "keepalives_idle": 30,
@@ -56,7 +56,7 @@ class _NowDumper(Dumper):
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
-    """psycopg alone would wait for ever for a server that is frozen."""
+    """psycopg itself would wait for ever for a frozen server."""
 
     wait_seconds = WAIT_SECONDS
 
@@ -65,8 +65,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
 
 def connect(url: str, *, pooled: bool) -> Connection:
-    """Open a session. `pooled`: a pooler hands it out by transaction, so nothing is set in it."""
-    # Two seconds are the least that PostgreSQL's library knows.
+    """Open a session. `pooled`: nothing is set in it, because a pooler gives it to others."""
+    # Two seconds are the minimum of PostgreSQL's library.
     seconds = max(2, int(deadline.within(CONNECT_SECONDS)))
     given: dict[str, Any] = {**_TCP, "connect_timeout": seconds}
     if pooled:

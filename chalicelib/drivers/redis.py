@@ -1,4 +1,4 @@
-"""The connection to Redis: bounded calls, and outages raised as Unavailable."""
+"""The connection to Redis: every call has a limit, and outages raise Unavailable."""
 
 import functools
 import hashlib
@@ -18,7 +18,7 @@ from chalicelib import deadline
 from chalicelib.errors.counted import unavailable
 
 SECONDS = 1.0
-"""For a connection, and for what is asked over it in one round trip, answers included."""
+"""Seconds for a connection, and for one round trip with all of its answers."""
 
 OUTAGES = (
     exceptions.ConnectionError,
@@ -29,18 +29,18 @@ OUTAGES = (
 )
 
 REFUSALS = ("MISCONF", "BUSY ", "MOVED")
-"""How the answer of a server begins that cannot do now what was asked. MOVED comes from a cluster,
-which this client does not follow."""
+"""The beginning of the error of a server that cannot do the command now. MOVED comes from a
+cluster, which this client does not follow."""
 
 ELSEWHERE = ("READONLY", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "UNBLOCKED")
-"""How the answer of a server begins that is not the primary, or a primary that may not work. After
-a failover, the same name leads to another server. LOADING ends a connection anyway."""
+"""The beginning of the error of a server that is not the primary, or a primary that may not write.
+After a failover, the same name leads to another server. LOADING ends a connection anyway."""
 
 
 def connect(url: str) -> redis.Redis:
-    """A client that connects on first use, waits `SECONDS` at most for an answer, and tries once
-    more on a new connection: where the server has dropped the old one meanwhile, does not answer
-    on it, or is not the primary any more. It asks nothing at connecting that may go without."""
+    """A client that connects on first use and waits `SECONDS` at most for an answer. It tries once
+    more on a new connection if the server has dropped the old one, does not answer on it, or is no
+    longer the primary. It sends no optional commands when it connects."""
     return redis.Redis.from_url(
         url,
         connection_class=_TlsConnection if url.startswith("rediss://") else _Connection,
@@ -54,12 +54,12 @@ def connect(url: str) -> redis.Redis:
 
 
 class NotThePrimary(exceptions.ConnectionError):
-    """This server cannot work for us now; another one may, over a new connection."""
+    """This server is not the primary. A new connection may lead to the primary."""
 
 
 class _Bounded:
-    """A socket with one limit for a request and all of its answer. redis-py's own limit starts
-    again with each byte that arrives."""
+    """A socket with one limit for a request and its whole answer. redis-py's own limit starts again
+    with each byte that arrives."""
 
     def __init__(self, given: socket.socket) -> None:
         self._socket = given
@@ -81,7 +81,7 @@ class _Bounded:
         self._socket.sendall(data)
 
     def settimeout(self, seconds: float | None) -> None:
-        """With 0, only look what is there. Other values are ignored: `begin` set the limit."""
+        """0: read only what has arrived. Other values are ignored: `begin` set the limit."""
         self._looks = seconds == 0
         if self._looks:
             self._socket.settimeout(0)
@@ -99,7 +99,7 @@ class _Bounded:
 
 
 class _Connection(redis.Connection):
-    """Bounds what redis-py does, and leaves a server that is not the primary."""
+    """Limits each request, and closes the connection to a server that is not the primary."""
 
     if TYPE_CHECKING:
         _sock: Any
@@ -121,7 +121,7 @@ class _Connection(redis.Connection):
         try:
             return super().read_response(*arguments, **options)
         except exceptions.ResponseError as error:
-            # Before Redis 7, a script's error quotes that of the command which failed in it.
+            # Before Redis 7, a script's error quotes the error of the command that failed.
             quoted = any(f"-{code} " in str(error) for code in ELSEWHERE)
             if not (quoted or _begins(error, ELSEWHERE)):
                 raise
@@ -134,13 +134,13 @@ class _TlsConnection(_Connection, redis.SSLConnection):
 
 
 def _begins(error: exceptions.ResponseError, codes: tuple[str, ...]) -> bool:
-    # redis-py takes the codes that it knows out of the text.
+    # redis-py removes the codes that it knows from the text.
     return (error.status_code or str(error)).startswith(codes)
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Turns "Redis cannot answer" into Unavailable, so that nothing is let through (G5)."""
+    """Turns Redis's failures into Unavailable, so that the request is refused (G5)."""
     try:
         yield
     except OUTAGES as error:
@@ -152,7 +152,7 @@ def guarded() -> Iterator[None]:
 
 
 class Call(NamedTuple):
-    """A Lua script with its keys, all on one slot, and its arguments."""
+    """A call of a Lua script: its keys, all on one slot, and its arguments."""
 
     script: str
     keys: list[str]
@@ -160,12 +160,12 @@ class Call(NamedTuple):
 
 
 class Scripts:
-    """Runs Lua scripts by digest, loading them when Redis has lost them. One may run twice, where
-    an answer was lost or another one had to be loaded.
+    """Runs Lua scripts by digest, and loads those that Redis has lost. A script may run twice, if
+    an answer was lost or another script had to be loaded.
 
-    Borrows a connection of the client for each round trip, so that all who share the client share
-    its one connection. It does not use the client's pipelines: they take more CPU. Raises
-    Unavailable when Redis does not answer.
+    Takes a connection of the client for each round trip, so that all users of the client share one
+    connection. It does not use the client's pipelines: they take more CPU. Raises Unavailable when
+    Redis does not answer.
     """
 
     def __init__(self, client: redis.Redis) -> None:
@@ -209,7 +209,7 @@ def _send(connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
 
 
 def _exchange(connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """All answers are read, also behind one that is an error."""
+    """Reads all answers, also those after an error."""
     connection.send_packed_command(connection.pack_commands(commands), check_health=False)
     answers, error = [], None
     for _ in commands:

@@ -1,4 +1,4 @@
-"""Amazon S3: archives are put, deleted, and fetched by links that end soon."""
+"""Amazon S3: stores and deletes archives, and makes links to them that expire soon."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,18 +12,18 @@ from chalicelib.errors import Unavailable
 from chalicelib.errors.counted import unavailable
 
 WAIT_SECONDS = 10.0
-"""For the server to take some more, and for its whole answer."""
+"""Seconds for the server to accept the next piece, and for its whole answer."""
 
 PUT_SECONDS = 180.0
-"""For a whole archive."""
+"""Seconds for a whole archive."""
 
 _ONE_BYTE = {"range": "bytes=0-0"}
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
-class Bucket:
-    """One bucket. Requests are signed in their URLs, so nothing has to be read twice to sign it;
-    TLS keeps what is sent whole. The boto3 client is not in the package (docs/decisions/0003)."""
+class S3Bucket:
+    """One bucket. Requests are signed in their URLs, so that a file need not be read twice. TLS
+    detects changes of the content. The boto3 client is not in the package (docs/decisions/0003)."""
 
     def __init__(self, name: str, url: str, signer: Signer) -> None:
         self._http = KeptConnections(url, seconds=WAIT_SECONDS)
@@ -38,23 +38,24 @@ class Bucket:
         return bool(self._bucket)
 
     def put(self, key: str, file: IO[bytes], size: int) -> None:
-        """Store a file that is `size` bytes long, whole or not at all. Raises Unavailable."""
+        """Store a file of `size` bytes, completely or not at all. Raises Unavailable."""
         self._learn_clock(key)
         self._request("PUT", key, Upload(file, size, PUT_SECONDS))
 
     def delete(self, key: str) -> None:
-        """Harmless where there is nothing. Raises Unavailable."""
+        """Safe if the file does not exist. Raises Unavailable."""
         self._request("DELETE", key, b"")
 
     def link(self, key: str, *, name: str, seconds: int) -> str:
-        """A URL that fetches a file without further proof, and saves it by a name."""
+        """A URL to download a file under a name, without any other proof."""
         self._learn_clock(key)
         more = {"response-content-disposition": f'attachment; filename="{name}"'}
         return self._base + self._signed("GET", key, more, seconds)
 
     def _learn_clock(self, key: str) -> None:
-        """Ask for something small, so that what follows is signed by the clock of S3: that may hang
-        up on a large body whose signature it refuses, and it does not correct a link."""
+        """Send a small request first, to sign by S3's clock from then on. If S3 refuses the
+        signature of a large body, it may close the connection without an answer; and a link cannot
+        be corrected later."""
         with suppress(Unavailable):
             self._request("GET", key, b"", _ONE_BYTE)
 
@@ -63,7 +64,7 @@ class Bucket:
     ) -> None:
         ahead = self._signer.ahead
         answer = self._try(method, key, body, headers)
-        # S3 takes what is signed early, too: a link would then live longer than it should.
+        # S3 also accepts a signature from the future, and the link would then work for too long.
         if self._signer.corrected(answer.date, ahead) and answer.status == 403:
             answer = self._try(method, key, body, headers)
         if not 200 <= answer.status < 300 and (method, answer.status) != ("DELETE", 404):
@@ -72,7 +73,7 @@ class Bucket:
     def _try(
         self, method: str, key: str, body: bytes | Upload, headers: Mapping[str, str]
     ) -> Answer:
-        """Over a connection of its own: requests are rare, and a body cannot be sent twice."""
+        """Uses a new connection: requests are rare, and a body cannot be sent twice."""
         path = self._signed(method, key, {}, int(PUT_SECONDS))
         if isinstance(body, Upload):
             body.file.seek(0)

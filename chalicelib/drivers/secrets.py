@@ -1,4 +1,4 @@
-"""Settings that are kept in AWS Secrets Manager: given by reference, read in one call."""
+"""Settings in AWS Secrets Manager: all secrets are read in one call."""
 
 import json
 import time
@@ -20,14 +20,14 @@ _HEADERS = {
 
 
 class SecretsUnreadable(Exception):
-    """Says which secret cannot be read and why, never what is in it."""
+    """Names the secret that cannot be read and the reason, never its content."""
 
 
 def read(ids: Sequence[str], *, url: str, signer: Signer) -> dict[str, Any]:
     """The members of all these secrets, each of which holds a JSON object.
 
-    Without boto3, which takes longer to load than all else at a cold start (docs/decisions).
-    Raises SecretsUnreadable, or Unavailable where Secrets Manager does not answer in time.
+    Without boto3, which takes longer to load than everything else at a cold start (docs/decisions).
+    Raises SecretsUnreadable, or Unavailable if Secrets Manager does not answer in time.
     """
     text = _ask(json.dumps({"SecretIdList": list(ids)}).encode(), url, signer)
     try:

@@ -14,7 +14,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Signer:
-    """Signs requests to one service of one region: by headers where they have no query, or by the
+    """Signs requests to one service of one region: by headers if they have no query, or by the
     query of a URL."""
 
     def __init__(
@@ -29,9 +29,9 @@ class Signer:
         """How many seconds our clock is ahead of that of AWS, as far as we know."""
 
     def corrected(self, date: str, signed_with: float) -> bool:
-        """Sign by the clock that an answer's Date header shows, from now on: AWS refuses what is
-        signed five minutes early or late. `signed_with` is `ahead` as it was when the request was
-        signed: another thread may have corrected it meanwhile. False: the clock was right."""
+        """Sign by the clock in an answer's Date header from now on: AWS refuses signatures that are
+        five minutes early or late. `signed_with`: `ahead` when the request was signed, because
+        another thread may have corrected it since. False if the clock was right."""
         try:
             ahead = time.time() - parsedate_to_datetime(date).timestamp()
         except ValueError:
@@ -55,7 +55,7 @@ class Signer:
             headers = dict(sorted(headers.items()))
         names = ";".join(headers)
         lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-        # Every service but S3 has the path encoded a second time.
+        # Every service but S3 wants the path encoded a second time.
         request = (
             f"{method}\n{quote(path, safe='/~')}\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
         )
@@ -99,5 +99,5 @@ class Signer:
             key = self._secret
             for part in (day, *self._scope.split("/")):
                 key = hmac.digest(key, part.encode(), "sha256")
-            self._key, self._day = key, day  # in this order, for threads that look meanwhile
+            self._key, self._day = key, day  # in this order: threads may read in between
         return self._key

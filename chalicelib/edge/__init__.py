@@ -1,1 +1,1 @@
-"""What enters and leaves: HTTP routes, socket frames, jobs, and the documents about them."""
+"""The edge: HTTP routes, socket frames and jobs, and the documents that describe them."""

@@ -1,4 +1,4 @@
-"""One request to an endpoint: who calls, what it brings, and what is answered."""
+"""One request to an endpoint: its caller, its arguments and its answer."""
 
 import logging
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from chalicelib.edge.problems import issuer, problem, usual_headers
 from chalicelib.edge.requests import (
     body_of,
     brings_token,
-    client_of,
     path_value,
     query_of,
     sent_by,
+    source_of,
 )
 from chalicelib.errors import (
     AppError,
@@ -47,7 +47,7 @@ class Call:
         self._quotas: Sequence[Quota] = ()
 
     def answer(self) -> Response:
-        """What the view answers, or why it does not. Raises nothing."""
+        """The answer of the view, or the error. Raises nothing."""
         one = self._endpoint
         try:
             response = self._answered(one.view(**self._admit(), **self._read()))
@@ -66,12 +66,12 @@ class Call:
         return response
 
     def _admit(self) -> dict[str, Any]:
-        """Find out who calls, if the view asks for it, and count the call. The caller as an
-        argument of the view, with `sent` where that may hold the access token."""
+        """Authenticate the caller, if the view needs one, and count the call. Returns the caller as
+        an argument of the view, with `sent` if the access token may be in the form."""
         one, found = self._endpoint, dict[str, Any]()
         use = Use(
             limit=one.limit,
-            address=client_of(self._request).address,
+            address=source_of(self._request).address,
             target=self._parameters.get("chat_id", "").lower(),
         )
         if one.scope is None:
@@ -107,8 +107,8 @@ class Call:
             found["body"] = body_of(one.hints["body"], request)
         if "sent" in one.hints and one.scope is None:
             found["sent"] = sent_by(request)
-        if "client" in one.hints:
-            found["client"] = client_of(request)
+        if "source" in one.hints:
+            found["source"] = source_of(request)
         return found
 
     def _answered(self, result: Any) -> Response:
@@ -136,14 +136,14 @@ class Call:
     def _cors(self) -> dict[str, str]:
         origin = self._request.headers.get("origin", "")
         settings = vars(deps).get("settings")  # None if they cannot be read
-        with suppress(AppError):  # without these headers a browser keeps the answer to itself
+        with suppress(AppError):  # without these headers a browser hides the answer from the page
             origins = allowed_origins(self._endpoint.readers, settings, origin)
             return headers.cors(origins, origin)
         return {}
 
 
 def answered(result: Any, status: int, request_id: str) -> Response:
-    """What a view returned, as a response."""
+    """The response for the result of a view."""
     if isinstance(result, Answer):
         body = result.body if isinstance(result.body, str) else to_json(result.body).decode()
         sent = {**usual_headers(request_id), **result.headers}

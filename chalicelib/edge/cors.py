@@ -1,4 +1,4 @@
-"""Which pages of other origins may read an answer, and what a browser asks before they may call."""
+"""CORS: which pages of other origins may read an answer, and preflight requests."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +16,9 @@ from chalicelib.ids import new_id
 
 
 def allowed_origins(readers: Readers, settings: Settings | None, origin: str) -> Sequence[str]:
-    """The origins that may read an answer. Of the pages of all programs, only the one that asks.
-    Without settings, the origins that they name are not known. Raises what the store of the
-    programs raises."""
+    """The origins that may read an answer. Of the OAuth clients' pages, only the one that calls.
+    Without settings, the origins in them are not known. Raises what the store of the OAuth clients
+    raises."""
     if readers == "everybody":
         return ["*"]
     if settings is None:
@@ -30,7 +30,7 @@ def allowed_origins(readers: Readers, settings: Settings | None, origin: str) ->
 
 
 def preflights() -> Blueprint:
-    """What a browser asks before a page of another origin may call: a route for each path."""
+    """Routes for preflight requests, one for each path."""
     bp = Blueprint(__name__)
     paths: dict[str, dict[str, Readers]] = {}
     for one in ENDPOINTS:
@@ -46,7 +46,7 @@ def preflights() -> Blueprint:
 
 
 def _preflight(bp: Blueprint, by_method: Mapping[str, Readers]) -> Callable[..., Response]:
-    """A browser asks for one method; the answer names all that the same pages may call."""
+    """Answers a preflight request: names all methods of the path that the same pages may call."""
 
     def view(**_: str) -> Response:
         request = bp.current_request

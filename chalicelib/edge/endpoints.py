@@ -1,4 +1,4 @@
-"""Routes as they are declared. The OpenAPI document is made from these."""
+"""The declarations of routes. The OpenAPI document is made from them."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +19,7 @@ of public OAuth clients; all. No page sends cookies."""
 
 @dataclass(frozen=True)
 class Reply(Generic[T]):
-    """A view's answer where the status depends on what happened."""
+    """A view's answer with its status, if the status depends on what happened."""
 
     body: T
     status: int
@@ -27,7 +27,7 @@ class Reply(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A view's answer whose form a protocol or a browser prescribes: a page, a redirect, or an
+    """A view's answer in the form that a protocol or a browser needs: a page, a redirect, or an
     object with its own headers."""
 
     status: int = 200
@@ -71,7 +71,8 @@ class Endpoint:
 
     @property
     def open(self) -> bool:
-        """Whether it answers everybody alike, and so HEAD as well (RFC 9110, section 9.3.2)."""
+        """Whether all callers get the same answer. Such a route also answers HEAD (RFC 9110,
+        section 9.3.2)."""
         return _is_open(self.method, self.limit)
 
 
@@ -80,7 +81,7 @@ ENDPOINTS: list[Endpoint] = []
 
 
 def declare(one: Endpoint) -> None:
-    """Add a route. Raises TypeError where its declaration contradicts its view."""
+    """Add a route. Raises TypeError if its declaration contradicts its view."""
     route = f"{one.method} {one.path}"
     if one.limit not in TABLE:
         raise TypeError(f"{route}: there is no class of limits called {one.limit}")
@@ -102,13 +103,13 @@ def usual_limit(scope: str | None, hints: Mapping[str, Any]) -> str:
 
 
 def adapters_of(path: str, hints: Mapping[str, Any]) -> dict[str, TypeAdapter[Any]]:
-    """What validates each parameter of a path, by the annotations of the view."""
+    """The validator of each path parameter, by the annotations of the view."""
     return {name: TypeAdapter(hints[name]) for name in hints if f"{{{name}}}" in path}
 
 
 def by_name(view: Callable[..., T], parameters: Iterable[str]) -> Callable[..., T]:
-    """Have a view take these parameters, for Chalice: it calls a view by the names in the path, and
-    would look at the signature of the view that this one wraps."""
+    """Give a view these parameters, for Chalice: it calls a view with the names in the path, and
+    would otherwise read the signature of the wrapped view."""
     kind = inspect.Parameter.KEYWORD_ONLY
     given = [inspect.Parameter(name, kind) for name in parameters]
     view.__signature__ = inspect.Signature(given)  # type: ignore[attr-defined]

@@ -12,8 +12,8 @@ MAX_FIELDS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Takes:
-    """What a view reads of a `Sent`, for the OpenAPI document: types with a member for each name.
-    `basic`: the program may show its secret by HTTP Basic."""
+    """The names that a view reads from a `Sent`, for the OpenAPI document: types with a member for
+    each name. `basic`: the program may send its secret by HTTP Basic."""
 
     query: type | None = None
     form: type | None = None
@@ -21,8 +21,8 @@ class Takes:
 
 
 def fields(text: str) -> dict[str, list[str]]:
-    """A form's values by name. Raises BadRequest if it is not UTF-8, and ValidationFailed; neither
-    quotes anything of it."""
+    """A form's values by name. Raises BadRequest if it is not UTF-8, and ValidationFailed. Neither
+    quotes the input."""
     try:
         text.encode("ascii")
         return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
@@ -34,8 +34,8 @@ def fields(text: str) -> dict[str, list[str]]:
 
 
 def cookies(header: str) -> dict[str, str]:
-    """The cookies of a request (RFC 6265, section 5.4); of two of one name, the first, whose path
-    is the longer one."""
+    """The cookies of a request (RFC 6265, section 5.4). Of two with the same name, the first: it
+    has the longer path."""
     found: dict[str, str] = {}
     for part in header.split(";"):
         name, _, value = part.strip().partition("=")

@@ -1,4 +1,4 @@
-"""Frames of sockets: what they may ask for, how they are read, and how an action is called."""
+"""Frames of sockets: the table of actions, how frames are read, and how actions are called."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from chalicelib.wire import Input, refusal, unpaired
 
 
 class Frame(Input):
-    """A request of a client: `id` is its own, and comes back as `re`."""
+    """A request of a client. The client chooses `id`, and the answer has it as `re`."""
 
     id: Annotated[str, Field(min_length=1, max_length=64)]
     action: Annotated[str, Field(max_length=64)]
@@ -23,9 +23,9 @@ class Frame(Input):
 
 
 class Action(NamedTuple):
-    """What a frame can ask for: a function of (identity, data), the scope it needs, and the class
-    of its limits. It takes one token or, with `counts`, one for each item of that list. `tag`: what
-    it is about, in a word of chalicelib/edge/asyncapi/__init__.py."""
+    """An action: a function of (identity, data), the scope that it needs, and its class of limits.
+    It takes one token or, with `counts`, one for each item of that list. `tag`: its subject, one of
+    those in chalicelib/edge/asyncapi/__init__.py."""
 
     call: Callable[..., Any]
     scope: str
@@ -55,8 +55,8 @@ def add_actions(actions: Mapping[str, Action]) -> None:
 
 
 class ReadFrame(NamedTuple):
-    """A frame before it is validated, or what is wrong with its text. `id`: None if it has none
-    that can be sent back."""
+    """A frame before it is validated, or the error in its text. `id`: None if it has none that can
+    be sent back."""
 
     frame: dict[str, Any] | AppError
     id: str | None
@@ -68,7 +68,7 @@ def read(body: str) -> ReadFrame:
         raw = from_json(body, allow_inf_nan=False)
     except ValueError:
         broken = look(body)
-        # Data is named as the model of its action names it.
+        # Error paths in `data` are those of the action's model.
         fields = [field.removeprefix("data.") for field in broken.unpaired]
         wrong = unpaired(fields) if fields else BadRequest("The frame is not valid JSON.")
         return ReadFrame(wrong, _frame_id(broken.members))
@@ -84,7 +84,7 @@ def _frame_id(raw: dict[str, Any]) -> str | None:
 
 
 def call(identity: Identity, raw: dict[str, Any] | AppError) -> Any:
-    """Do what a frame asks for. Raises what is wrong with it, and what its action raises."""
+    """Call the action of a frame. Raises the errors of the frame and of its action."""
     if isinstance(raw, AppError):
         raise raw
     try:
@@ -102,7 +102,7 @@ def call(identity: Identity, raw: dict[str, Any] | AppError) -> Any:
 
 
 def use_of(raw: dict[str, Any] | AppError) -> Use:
-    """What a frame takes of the limits, by its action and data, which are not validated yet."""
+    """The use that a frame counts as, by its action and data, which are not validated yet."""
     if isinstance(raw, AppError):
         return Use()
     name, data = raw.get("action"), raw.get("data")

@@ -1,4 +1,4 @@
-"""Headers of every answer: what browsers may do with it, and which origins may read it."""
+"""Headers of every answer: security headers for browsers, caching, and CORS."""
 
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
@@ -17,10 +17,10 @@ PRIVATE = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""For answers that hold a user's data, except pages, which have a policy of their own."""
+"""For answers with a user's data. Pages have their own policy."""
 
 PUBLIC_SECONDS = 60 * 60
-"""How long caches may keep what is the same for everybody, such as our public keys."""
+"""How long caches may keep answers that are the same for all callers, such as our public keys."""
 
 TWO_YEARS = 60 * 60 * 24 * 730
 PREFLIGHT_SECONDS = 7200
@@ -30,21 +30,21 @@ _SENT = "Authorization, Content-Type"
 
 REALM = "parley"
 BASIC = f'Basic realm="{REALM}"'
-"""Asks a program for its credentials (RFC 7617, section 2)."""
+"""Asks an OAuth client for its credentials (RFC 7617, section 2)."""
 
 
 RESOURCE_METADATA = "/.well-known/oauth-protected-resource"
-"""Where programs read where to get tokens for the API (RFC 9728)."""
+"""The path of the metadata that says where to get tokens for the API (RFC 9728)."""
 
 
 def bearer(issuer: str, error: str = "", scope: str = "") -> str:
-    """Asks for an access token (RFC 6750, section 3). `error` says what is wrong with the one that
-    came; `scope` names what it lacks. The issuer is empty where settings cannot be read; else the
-    challenge says where tokens come from (RFC 9728, section 5.1).
+    """Asks for an access token (RFC 6750, section 3). `error`: what is wrong with the one that was
+    sent. `scope`: the one that it lacks. `issuer`: empty if settings cannot be read; otherwise the
+    challenge says where to get tokens (RFC 9728, section 5.1).
 
-    The metadata is below the issuer. Where that has a path, as API Gateway's own addresses have,
-    RFC 9728, section 3.1, wants another place, which the API cannot serve (docs/decisions/0040): so
-    programs find it there by this header alone.
+    The metadata is below the issuer. If the issuer has a path, as API Gateway's own addresses have,
+    RFC 9728, section 3.1, wants another place, which the API cannot serve (docs/decisions/0040).
+    Then programs find the metadata by this header only.
     """
     metadata = issuer and issuer + RESOURCE_METADATA
     said = {"realm": REALM, "error": error, "scope": scope, "resource_metadata": metadata}
@@ -52,7 +52,7 @@ def bearer(issuer: str, error: str = "", scope: str = "") -> str:
 
 
 def common(issuer: str) -> dict[str, str]:
-    """PRIVATE. With HTTPS, browsers must use HTTPS from then on (RFC 6797)."""
+    """The headers of PRIVATE. With HTTPS, browsers must use HTTPS from then on (RFC 6797)."""
     if not issuer.startswith("https://"):
         return PRIVATE
     return {**PRIVATE, "Strict-Transport-Security": f"max-age={TWO_YEARS}"}
@@ -69,8 +69,8 @@ def of_problem(status: int, retry_after: int | None, issuer: str) -> dict[str, s
 
 
 def cors(origins: Sequence[str], origin: str) -> dict[str, str]:
-    """Lets a page of an allowed origin read an answer. Never with credentials: a call is allowed
-    by its bearer token alone, and no cookie of a browser says who calls."""
+    """Lets a page of an allowed origin read an answer. Never with credentials: only the bearer
+    token identifies the caller, never a cookie."""
     if "*" in origins:
         return {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED}
     vary = {"Vary": "Origin"}
@@ -84,7 +84,7 @@ def cors(origins: Sequence[str], origin: str) -> dict[str, str]:
 
 
 def preflight(origins: Sequence[str], origin: str, methods: Iterable[str]) -> dict[str, str]:
-    """Answers a preflight: a browser asks what a page may send."""
+    """The headers that answer a preflight request."""
     allowed = cors(origins, origin)
     if "Access-Control-Allow-Origin" not in allowed:
         return allowed

@@ -1,4 +1,4 @@
-"""Routes about the service itself: alive, ready, the documents of its API, and its errors."""
+"""Routes about the service itself: health, readiness, API documents and the errors page."""
 
 import functools
 import time
@@ -18,13 +18,13 @@ from chalicelib.wire import Model
 bp = Blueprint(__name__)
 
 LOOK_SECONDS = 1.0
-"""How long checks are cached, since anyone may ask often whether we are ready."""
+"""How long checks are cached, because anyone may call this route often."""
 
 T = TypeVar("T")
 
 
 def kept(seconds: float) -> Callable[[Callable[[], T]], Callable[[], T]]:
-    """Have a function repeat its last answer for so many seconds."""
+    """Cache the result of a function for this many seconds."""
 
     def keep(ask: Callable[[], T]) -> Callable[[], T]:
         last: tuple[float, T] | None = None

@@ -1,4 +1,4 @@
-"""Answers that say what went wrong, and the headers that every answer has."""
+"""Error answers, and the headers of every answer."""
 
 import logging
 from collections.abc import Mapping
@@ -37,7 +37,8 @@ def usual_headers(request_id: str) -> dict[str, str | list[str]]:
 
 
 def issuer() -> str:
-    """The address of the API. Where the settings are not read yet, or cannot be, the environment
-    has it. Empty if it is not there either: the answer goes without what depends on it."""
+    """The address of the API, from the settings, or from the environment if they are not read yet
+    or cannot be read. Empty if it is not there either: then the answer leaves out what depends on
+    it."""
     settings = vars(deps).get("settings")
     return settings.issuer if settings else public_address()

@@ -15,16 +15,16 @@ from chalicelib.wire import Model
 class DependencyState(Model):
     """Whether a server behind us answered."""
 
-    status: Literal["ok", "unavailable"] = Field(description="Whether it did.")
+    status: Literal["ok", "unavailable"] = Field(description="Whether it answered in time.")
     latency_ms: float = Field(
-        description="After how many milliseconds it answered, or was given up on.", examples=[1.4]
+        description="Milliseconds until it answered, or until the check gave up.", examples=[1.4]
     )
 
 
 class Readiness(Model):
     """Whether the servers behind us answer."""
 
-    status: Literal["ok", "unavailable"] = Field(description="`ok`: all of them do.")
+    status: Literal["ok", "unavailable"] = Field(description="`ok`: all of them answered in time.")
     dependencies: dict[str, DependencyState] = Field(
         description="Each server by name.",
         examples=[{"postgres": {"status": "ok", "latency_ms": 1.4}}],
@@ -32,8 +32,8 @@ class Readiness(Model):
 
 
 def readiness() -> Readiness:
-    """Ask all of them at once."""
-    # Built on this thread: drivers cannot safely be imported by several at once.
+    """Ask all servers at the same time."""
+    # Built on this thread, because threads cannot safely import drivers at the same time.
     checks: dict[str, Callable[[], None]] = {
         "postgres": deps.postgres.ping,
         "messages": deps.message_store.ping,

@@ -1,4 +1,4 @@
-"""What a request brings, read: its body, its query, who sent it. All of it may be hostile."""
+"""Reads a request: its body, its query, its path and its source. All input may be hostile."""
 
 import re
 from typing import Any, TypeVar
@@ -34,8 +34,8 @@ def body_of(model: type[M], request: Any) -> M:
 
 
 def sent_by(request: Any) -> Sent:
-    """What a browser or an OAuth client sends. Raises BadRequest for a query that is not UTF-8,
-    and for a POST the same as `body_of`."""
+    """The query and form of a browser or an OAuth client. Raises BadRequest for a query that is not
+    UTF-8, and for a POST what `body_of` raises."""
     given = request.query_params
     query = {name: given.getlist(name) for name in given} if given else {}
     if any(_is_broken(each) for name, values in query.items() for each in (name, *values)):
@@ -64,7 +64,7 @@ def query_of(model: type[M], request: Any) -> M:
 
 
 def path_value(adapter: TypeAdapter[Any], value: str) -> Any:
-    """A parameter of the path. Raises NotFound for one of another form."""
+    """A path parameter, validated. Raises NotFound for an invalid one."""
     if _is_broken(value):
         raise NotFound()
     try:
@@ -73,7 +73,7 @@ def path_value(adapter: TypeAdapter[Any], value: str) -> Any:
         raise NotFound() from None
 
 
-def client_of(request: Any) -> Source:
+def source_of(request: Any) -> Source:
     """Where the request comes from, as the gateway saw it."""
     return Source(
         address=request.context.get("identity", {}).get("sourceIp", ""),
@@ -88,7 +88,8 @@ def brings_token(authorization: str) -> bool:
 
 
 def _has_form(request: Any) -> bool:
-    """Whether there is a body to a POST. Some clients name a type of none, as aiohttp does."""
+    """Whether a POST has a body. Some clients, such as aiohttp, send a Content-Type without a
+    body."""
     try:
         return request.method == "POST" and bool(request.raw_body)
     except ValueError:
@@ -96,12 +97,12 @@ def _has_form(request: Any) -> bool:
 
 
 def _text(request: Any, kind: str) -> str:
-    """The body, if its Content-Type is `kind` in UTF-8, and so are its bytes. A body without a
-    Content-Type is refused as well: other sites can have a browser send it without asking us
-    first (CORS)."""
+    """The body, if its Content-Type is `kind` in UTF-8 and its bytes are UTF-8. A body without a
+    Content-Type is refused as well: any site can make a browser send it without a preflight request
+    (CORS)."""
     try:
         raw: bytes = request.raw_body
-    except ValueError:  # not the base64 it claims to be
+    except ValueError:  # not valid base64
         raise ValidationFailed([problem("", "unreadable", "The body cannot be read.")]) from None
     content_type = request.headers.get("content-type", "")
     if (content_type or raw) and not _is_utf_8(content_type, kind):
@@ -134,5 +135,5 @@ def _is_utf_8(content_type: str, kind: str) -> bool:
 
 
 def _is_broken(value: str) -> bool:
-    """Whether it was escaped as bytes that are not UTF-8: gateways put U+FFFD in their place."""
+    """Whether the bytes were not UTF-8: gateways replace those by U+FFFD."""
     return "\ufffd" in value or has_half(value)

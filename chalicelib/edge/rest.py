@@ -37,12 +37,12 @@ def endpoint(
     The view's annotations say what it gets: path parameters by name (validated, else 404),
     `identity: Identity` or `program: Program` (needs `scope`, else 401 or 403), `body: Model`
     (JSON), `query: Model`, `sent: Sent` (a form; of a view with a scope, it may hold the access
-    token), `client: Source`. Its result is answered as JSON with `status`; `None` as 204; a `Reply`
+    token), `source: Source`. Its result is answered as JSON with `status`; `None` as 204; a `Reply`
     or an `Answer` with its own status, which is one of `status`. For the OpenAPI document, `Takes`
     annotates a `Sent`, and the type of its body annotates an `Answer`.
 
     The docstring of the view is for clients: its first line is a summary, the rest a description.
-    `tag` says what the route is about, in a word of chalicelib/edge/openapi/tags.py.
+    `tag`: one of chalicelib/edge/openapi/tags.py.
     """
     method, path = route.split(" ")
 

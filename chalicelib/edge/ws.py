@@ -24,12 +24,12 @@ from chalicelib.live.events import RATE_LIMITED, UNKNOWN, Event, Socket, SocketL
 log = logging.getLogger(__name__)
 
 SUBPROTOCOL = "parley.v1"
-"""What a client may ask for as Sec-WebSocket-Protocol (RFC 6455, section 1.9)."""
+"""The subprotocol that a client may request (Sec-WebSocket-Protocol, RFC 6455, section 1.9)."""
 
 
 class Entrance(NamedTuple):
-    """What opening a socket needs: its scope, its class of limits, the class that a refusal takes
-    of, and the errors of refusals."""
+    """The rules for opening a socket: its scope, its class of limits, the class that counts
+    refusals, and their errors."""
 
     scope: str
     limit: str
@@ -61,7 +61,7 @@ def receive(event: WebsocketEvent) -> dict[str, Any]:
 
 
 def disconnect(event: WebsocketEvent) -> dict[str, Any]:
-    """Forget a socket. Best effort: API Gateway may never tell, so records also expire."""
+    """Remove the record of a socket. API Gateway may never call this, so records also expire."""
     with _invocation(event):
         try:
             deps.presence.disconnected(event.connection_id)
@@ -83,7 +83,7 @@ def _connect(event: WebsocketEvent) -> int:
                 raise Forbidden()
             deps.presence.connected(identity, event.connection_id)
         except (Unauthorized, Forbidden):
-            # Only now, so that strangers at an address cannot keep a valid socket out.
+            # Only now, so that strangers at the same address cannot block a valid socket.
             address = raw["requestContext"].get("identity", {}).get("sourceIp", "")
             deps.throttle.anonymous(Use(limit=CONNECT.refused, address=address))
             raise
@@ -114,7 +114,8 @@ def _header(raw: dict[str, Any], name: str) -> list[str]:
 
 
 def _subprotocols(raw: dict[str, Any]) -> set[str]:
-    """What a client offers: in one header or in several, in the order of its liking."""
+    """The subprotocols that a client offers, in one header or in several, in its order of
+    preference."""
     lines = _header(raw, "sec-websocket-protocol")
     return {offer.strip() for line in lines for offer in line.split(",")}
 
@@ -128,7 +129,7 @@ def _receive(event: WebsocketEvent) -> dict[str, Any]:
             deps.presence.check(caller)
         reply["data"] = frames.call(caller, raw)
     except Unauthorized as error:
-        # The answer may not arrive any more, so an event says it first.
+        # The answer may not arrive, so an event tells it first.
         _hang_up(event.connection_id, UNKNOWN)
         reply["error"] = error.to_wire()
     except RateLimited as error:
@@ -145,7 +146,7 @@ def _receive(event: WebsocketEvent) -> dict[str, Any]:
 
 
 def _hang_up(connection_id: str, why: Event) -> None:
-    """Close a socket of which nothing is known but its id."""
+    """Close a socket that has no record."""
     deps.gateway.hang_up([Socket("", connection_id, "")], why)
 
 
@@ -154,7 +155,7 @@ def _close_if_it_goes_on(connection_id: str, error: RateLimited) -> None:
         if deps.connections.refused(connection_id):
             log.warning("socket closed for its rate", extra={"connection_id": connection_id})
             limited = SocketLimited(retry_after=error.details["retry_after"])
-            # Then forgotten: frames that are under way would say that it is unknown.
+            # Removed only after that: otherwise frames that are on their way would get an error.
             _hang_up(connection_id, RATE_LIMITED.of(limited))
             deps.presence.disconnected(connection_id)
     except Unavailable as error:

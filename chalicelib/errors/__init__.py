@@ -1,5 +1,5 @@
 """Every error a client can see: a stable code, an HTTP status, a sentence, and a docstring that
-says when it happens and what to do: `catalogue` reads it, and the errors page shows it."""
+says when it happens and what to do. The errors page shows the docstrings (`catalogue`)."""
 
 from chalicelib.errors.accounts import (
     WRONG_PROOF,

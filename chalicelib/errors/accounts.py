@@ -7,7 +7,8 @@ from chalicelib.errors.base import AppError
 
 
 class InvalidCredentials(AppError):
-    """No account has this login with this password. Which of the two is wrong is not said.
+    """No account has this login and this password. The error does not say which of the two is
+    wrong.
 
     Type both again. Forgotten passwords are reset by `POST /v1/auth/password/reset-request`.
     """
@@ -21,10 +22,11 @@ class SecondFactorRequired(AppError):
     Send the same request again. Add a code as `second_factor`, or what a passkey answered as
     `passkey`.
 
-    `methods`: what the account takes: `totp`, `recovery_code` and, with passkeys, `passkey`.
+    `methods`: the factors that the account accepts: `totp`, `recovery_code` and, with passkeys,
+    `passkey`.
 
-    `passkey`: what to ask a passkey, for `PublicKeyCredential.parseRequestOptionsFromJSON`. Only
-    there if the account has a passkey.
+    `passkey`: the options for a passkey, for `PublicKeyCredential.parseRequestOptionsFromJSON`.
+    Only present if the account has a passkey.
     """
 
     code, status, message = (
@@ -125,7 +127,7 @@ class PasskeyInvalid(AppError):
     """The passkey is unknown here, or its answer is for another challenge, too old, or was used
     before.
 
-    Begin again for a fresh challenge, or sign in in another way.
+    Start again to get a new challenge, or sign in another way.
     """
 
     code, status, message = (
@@ -136,7 +138,7 @@ class PasskeyInvalid(AppError):
 
 
 class PasskeysOff(AppError):
-    """This deployment names no domain for passkeys, so there are none.
+    """This deployment has no domain for passkeys, so nobody can use them.
 
     Offer another way to sign in.
     """
@@ -145,7 +147,7 @@ class PasskeysOff(AppError):
 
 
 class PasskeyKnown(AppError):
-    """You added a passkey that an account has already.
+    """You added a passkey that an account already has.
 
     Use it, or make another one.
     """
@@ -163,8 +165,8 @@ class TooManyPasskeys(AppError):
 
 
 class AccountSuspended(AppError):
-    """A moderator suspended the account. This is said only after the right password, passkey or
-    Google account.
+    """A moderator suspended the account. You see this error only after the right password, passkey
+    or Google account.
 
     Only the people who run this server can restore it.
     """
@@ -197,10 +199,10 @@ class LinkInvalid(AppError):
 
 
 class IdTokenInvalid(AppError):
-    """The ID token of Google is not for this server, does not fit the `nonce`, is too old, or was
-    used before. Which of these is not said.
+    """The ID token of Google is not for this server, does not match the `nonce`, is too old, or was
+    used before. The error does not say which.
 
-    Make up a new nonce, and have the user sign in at Google again.
+    Make a new nonce, and have the user sign in at Google again.
     """
 
     code, status, message = (
@@ -212,4 +214,4 @@ class IdTokenInvalid(AppError):
 
 WRONG_SECOND_FACTOR = (SecondFactorRequired, SecondFactorInvalid, PasskeyInvalid, PasskeysOff)
 WRONG_PROOF = (InvalidCredentials, *WRONG_SECOND_FACTOR)
-"""How a request is refused that needs the password, and a second factor, once more."""
+"""The errors of requests that ask for the password and the second factor once more."""

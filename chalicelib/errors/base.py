@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 PATH = "/v1/errors"
 
 
-# Raise a subclass, never this one: it stands for what nobody foresaw.
+# Raise a subclass, never this class: it means an unexpected error.
 class AppError(Exception):
-    """Something failed in a way that nobody foresaw. With status 502, the function broke off, or
-    its answer was too large.
+    """An unexpected error. With status 502, the function stopped before it answered, or its answer
+    was too large.
 
     Try again later: the same request may work. If it fails again, give the `request_id` to the
     people who run this server. Their log has the cause.
@@ -24,7 +24,7 @@ class AppError(Exception):
         self.details = details
 
     def to_wire(self) -> dict[str, Any]:
-        """The error as a socket answer carries it: {code, message, ...details}."""
+        """The error in an answer on a socket: {code, message, ...details}."""
         return {"code": self.code, "message": str(self), **self.details}
 
 
@@ -45,6 +45,5 @@ def document(
 
 def link(code: str, issuer: str) -> str:
     """The `type` of a problem: the address of the page that explains it (RFC 9457, section 3.1.1).
-    Without an issuer nothing is known of the deployment: "about:blank" says no more than the
-    status does."""
+    "about:blank" without an issuer: then there is no such page."""
     return f"{issuer}{PATH}#{code}" if issuer else "about:blank"

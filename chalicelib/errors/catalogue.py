@@ -1,4 +1,4 @@
-"""All errors with what their docstrings say of them, as the errors page shows them."""
+"""All errors with their docstrings, for the errors page."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ _MEMBER = re.compile(r"`(\w+)`: ")
 
 class Entry(NamedTuple):
     """An error. Its docstring has a paragraph for when it happens, one for what to do, and one for
-    each member that a problem has besides those of all problems."""
+    each member that other problems do not have."""
 
     code: str
     status: int

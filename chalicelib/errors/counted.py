@@ -13,7 +13,7 @@ def unavailable(dependency: str, retry_after: int = 2) -> Unavailable:
 
 
 def rate_limited(retry_after: int, fields: Mapping[str, str] = NO_FIELDS) -> RateLimited:
-    """The error for a request or a frame over its limit. `retry_after` is in seconds; `fields` are
-    the headers that say what is left of each bucket."""
+    """The error for a request or a frame over its limit. `retry_after` is in seconds; `fields`: the
+    headers with what is left of each bucket."""
     metrics.count("RateLimited")
     return RateLimited(retry_after, fields)

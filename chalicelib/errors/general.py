@@ -11,8 +11,8 @@ NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
 class BadRequest(AppError):
-    """The body or the frame is not JSON in UTF-8: it is empty or cut off, say. The gateway answers
-    so, too, where it cannot read a request at all.
+    """The body or the frame is not JSON in UTF-8: for example, it is empty or incomplete. The
+    gateway sends the same error if it cannot read a request at all.
 
     Correct the program that sent it. Sending the same again does not help.
     """
@@ -46,7 +46,7 @@ class Unauthorized(AppError):
 
 class Forbidden(AppError):
     """You are signed in, but may not do this: it needs a scope that your token does not have, or a
-    role that you do not have. The gateway answers so to requests that its firewall stops.
+    role that you do not have. The gateway sends the same error if its firewall stops a request.
 
     Ask for the scope that `WWW-Authenticate` names, or have an admin give you the role. A new role
     counts from the next sign-in or refresh on.
@@ -56,7 +56,8 @@ class Forbidden(AppError):
 
 
 class ScopeMissing(Forbidden):
-    """For a token that is good, but not for this. `scope`: what it lacks, if one scope is all."""
+    """For a valid token without the scope that is needed. `scope`: the one that it lacks, if it
+    lacks only one."""
 
     def __init__(self, scope: str = "", message: str | None = None) -> None:
         super().__init__(message)
@@ -73,7 +74,8 @@ class NotFound(AppError):
 
 
 class TooLarge(AppError):
-    """The body is over 64 KB or the frame over 32 KB. The gateway answers so to bodies over 10 MB.
+    """The body is over 64 KB or the frame over 32 KB. The gateway sends the same error for bodies
+    over 10 MB.
 
     Send less: a shorter text, or fewer items in one request.
     """
@@ -107,7 +109,7 @@ class ValidationFailed(AppError):
         super().__init__(errors=errors)
 
 
-# `fields`: headers that tell what is left of each bucket.
+# `fields`: the headers with what is left of each bucket.
 class RateLimited(AppError):
     """You sent more than a rate limit allows: for your user, your session, your address, or what
     the request is about. `RateLimit-Policy` names the limit.
@@ -127,11 +129,11 @@ class RateLimited(AppError):
 
 
 class Unavailable(AppError):
-    """A server behind the API did not answer in time. With status 504, the whole function did not:
-    the request may still have been carried out.
+    """A server behind the API did not answer in time. With status 504, the whole function did not
+    answer in time: the request may still have been carried out.
 
-    Wait for `retry_after` seconds, then send the same request again. Where it has a `client_id`, a
-    repetition is harmless.
+    Wait for `retry_after` seconds, then send the same request again. If it has a `client_id`,
+    repeating it is safe.
 
     `retry_after`: how long to wait, in whole seconds. The header `Retry-After` says the same.
     """

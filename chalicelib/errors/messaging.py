@@ -46,7 +46,7 @@ class ExportNotFound(AppError):
 
 
 class NotYourself(AppError):
-    """An admin tried to suspend themselves, or to take their own role.
+    """An admin tried to suspend themselves, or to remove their own role.
 
     Ask another admin to do it.
     """

@@ -1,5 +1,4 @@
-"""The page that explains every error, which the `type` of each problem leads to. Without
-scripts."""
+"""The page that explains every error. The `type` of each problem leads to it. It has no scripts."""
 
 import base64
 import hashlib
@@ -22,7 +21,7 @@ HEADERS = {
         "frame-ancestors 'none'; require-trusted-types-for 'script'"
     ),
 }
-"""What a page in this frame is sent with."""
+"""The headers of such a page."""
 
 _INTRODUCTION = (
     "A request that fails is answered with a problem (RFC 9457): JSON with `type`, `title`, "

@@ -1,1 +1,1 @@
-"""Archives of what is held about a user: asked for, made in the background, fetched, deleted."""
+"""Archives of a user's data: requested, made by a job, downloaded, deleted."""

@@ -1,4 +1,4 @@
-"""Writes what is held about a user as a ZIP of JSON files, a page at a time."""
+"""Writes a user's data as a ZIP of JSON files, one page at a time."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -17,13 +17,13 @@ Row = dict[str, Any]
 
 PAGE = 200
 PASSES = 5
-"""Times that the list of chats is read from its top, at most."""
+"""How many times the list of chats is read from its top, at most."""
 
 SKEW = timedelta(minutes=1)
-"""By how much the clocks of servers, and of functions of an older version, may differ."""
+"""How much the clocks of servers, and of functions of an older version, may differ."""
 
 MAX_BYTES = 400_000_000
-"""An archive must fit into the 512 MB of disk that a function has."""
+"""An archive must fit on a function's disk of 512 MB."""
 
 MESSAGE = {"id", "chat_id", "seq", "sender_id", "content", "created_at", "edited_at", "deleted_at"}
 
@@ -46,7 +46,7 @@ LEFT_OUT = [
 
 
 class NotWritten(Exception):
-    """Why there is no archive. The text names no user."""
+    """An archive could not be made. The text says why, and names no user."""
 
 
 class HoldsData(Protocol):
@@ -60,7 +60,7 @@ class HoldsData(Protocol):
 
 
 class HoldsChats(Protocol):
-    """The chats that an archive contains. The store of messages has them."""
+    """The chats of an archive. The message store has them."""
 
     def page(
         self, member: str, *, limit: int, before: tuple[datetime, str] | None = None
@@ -68,7 +68,7 @@ class HoldsChats(Protocol):
 
 
 class HoldsMessages(Protocol):
-    """The messages that an archive contains."""
+    """The messages of an archive."""
 
     def now(self) -> datetime: ...
 
@@ -78,7 +78,7 @@ class HoldsMessages(Protocol):
 
 
 class HoldsConversations(Protocol):
-    """Both of these, from one server."""
+    """Chats and messages, from one server."""
 
     @property
     def chats(self) -> HoldsChats: ...
@@ -88,7 +88,7 @@ class HoldsConversations(Protocol):
 
 
 class Archive:
-    """Memory holds one page, and the ids of all chats."""
+    """In memory are one page and the ids of all chats."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Archive:
         self._max_bytes = max_bytes
 
     def write(self, user_id: str, file: IO[bytes], *, seconds: float) -> None:
-        """Write a user's archive. Messages that arrive meanwhile may be missing.
+        """Write a user's archive. Messages that arrive while it is written may be missing.
 
         Raises NotWritten if it takes too long, gets too large, or the account was deleted;
         Unavailable.
@@ -132,7 +132,7 @@ class Archive:
                             raise NotWritten("it is too large")
 
     def _chats(self, user_id: str, seen: dict[str, None]) -> Iterator[dict[str, Any]]:
-        """All chats, each once. One that became active while the list was read has moved to its
+        """All chats, each once. A chat that became active while the list was read has moved to its
         top, so the top is read again."""
         since = None
         for _ in range(PASSES):
@@ -177,7 +177,7 @@ class Archive:
 
 
 def _array(items: "Iterable[dict[str, Any] | Message]") -> Iterator[bytes]:
-    """A JSON array, an item a line."""
+    """A JSON array, with one item on each line."""
     lead = b"[\n"
     for item in items:
         yield lead + to_json(item if isinstance(item, dict) else _message(item))

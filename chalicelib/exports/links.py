@@ -1,4 +1,4 @@
-"""Links to archives: good for minutes, and no longer than the session that asked for them."""
+"""Links to archives: valid for some minutes, while the session that asked for them is valid."""
 
 import hashlib
 import json
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class ExportLinks:
-    """Each link holds a ticket; Redis keeps only its digest. A link may be opened again, since
-    downloads break off."""
+    """Each link has a ticket; Redis keeps only its digest. A link can be opened again, since
+    downloads may fail."""
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis = client
 
     def issue(self, identity: Identity) -> str:
-        """A ticket for the archive of the caller."""
+        """A ticket for the caller's archive."""
         ticket = secrets.token_urlsafe(32)
         who = json.dumps([identity.user_id, identity.session_id])
         with guarded():
@@ -29,7 +29,7 @@ class ExportLinks:
         return ticket
 
     def holder(self, ticket: str) -> Identity | None:
-        """Who was given a ticket, and in which session. None if it is unknown or expired."""
+        """The caller who got a ticket, with their session. None if it is unknown or expired."""
         with guarded():
             found = self._redis.get(_key(ticket))
         if found is None:

@@ -14,7 +14,7 @@ KEPT = timedelta(days=7)
 """How long an archive can be downloaded. The bucket deletes it a day later, if the job did not."""
 
 LEASE = timedelta(minutes=16)
-"""Longer than a function can run: after this time no function still works on an archive."""
+"""Longer than a function can run: after this time no function is still working on an archive."""
 
 LINK = timedelta(minutes=5)
 """How long a link to an archive can be opened."""
@@ -26,7 +26,7 @@ OPEN = timedelta(minutes=1)
 
 
 class Export(Model):
-    """An archive of what is held about its user."""
+    """An archive of its user's data."""
 
     id: OurId = Field(description="Names the archive.")
     status: Literal["waiting", "ready", "failed"] = Field(
@@ -75,4 +75,4 @@ class Task(NamedTuple):
     user_id: str
     state: Literal["waiting", "ready", "failed", "doomed"]
     key: str
-    tries: int  # this one included
+    tries: int  # including this one

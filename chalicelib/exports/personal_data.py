@@ -1,4 +1,4 @@
-"""What the table of exports holds about a user, and how it is erased."""
+"""A user's data in the table of exports, and how it is erased."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ EXPORT = {
     " WHERE user_id = %s ORDER BY created_at",
 }
 
-# An archive that is being made is deleted once no function can be at it any more.
+# If an archive is being made, it is deleted after the time in which its function has surely ended.
 _ERASE = """
     UPDATE exports SET state = 'doomed', due_at = CASE WHEN state = 'waiting' AND tries > 0
         THEN LEAST(due_at, %(now)s + %(lease)s) ELSE %(now)s END
@@ -22,5 +22,5 @@ _ERASE = """
 
 
 def erase(cursor: "Cursor[Any]", user_id: str, now: Time) -> None:
-    """Have a user's archives deleted. Each row stays until its archive is deleted."""
+    """Mark a user's archives for deletion. Each row stays until its archive is deleted."""
     cursor.execute(_ERASE, {"user_id": user_id, "now": now, "lease": LEASE})

@@ -21,7 +21,7 @@ from chalicelib.ids import new_id
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
-    from chalicelib.drivers.s3 import Bucket
+    from chalicelib.drivers.s3 import S3Bucket
     from chalicelib.exports.archive import Archive
     from chalicelib.exports.links import ExportLinks
     from chalicelib.exports.store import ExportStore
@@ -32,24 +32,24 @@ SECONDS = 40.0
 """After this time a run begins no more archives."""
 
 WRITE_SECONDS = 600.0
-"""For writing one archive. With SECONDS and the upload it is less than the function's timeout."""
+"""Seconds for writing one archive. Together with SECONDS and the upload it is less than the
+function's timeout."""
 
 DELAYS = (60, 300, 1200, 3600)
-"""Seconds from each failed try to the next. An archive that fails after the last one is given
-up."""
+"""Seconds from each failed attempt to the next. After the last one the archive is given up."""
 
 NAME = "parley-export.zip"
 
 
 class Exports:
-    """The password is asked for twice: for the archive, and for each link to it. A stolen access
-    token alone gets neither (docs/decisions/0020). `stands`: whether a session does."""
+    """The archive and each link to it need the password, so a stolen access token gets neither
+    (docs/decisions/0020). `stands`: whether a session is valid."""
 
     def __init__(
         self,
         *,
         store: "ExportStore",
-        bucket: "Bucket",
+        bucket: "S3Bucket",
         archive: "Callable[[], Archive]",
         confirm: Callable[[Identity, PasswordProof], None],
         links: "Callable[[], ExportLinks]",
@@ -64,13 +64,13 @@ class Exports:
         self._links = links
         self._stands = stands
         self._url = url
-        self._clock = clock  # for times that are only shown
+        self._clock = clock  # for times that are only displayed
 
     def request(self, identity: Identity, proof: PasswordProof) -> Export:
-        """Have an archive made. While one is being made, answers that one.
+        """Queue an archive. While one is being made, returns that one.
 
         Raises what `Confirmation.confirm` does, RateLimited within a day of the last, UserNotFound,
-        Unavailable also where the stage has no bucket.
+        Unavailable also if the stage has no bucket.
         """
         if not self._bucket.is_there:
             raise unavailable("s3")
@@ -90,15 +90,15 @@ class Exports:
 
     def link(self, identity: Identity, proof: PasswordProof) -> ExportLink:
         """A new link to the caller's archive. Raises what `Confirmation.confirm` does, and
-        ExportNotFound where none is ready."""
+        ExportNotFound if none is ready."""
         self._confirm(identity, proof)
         self._ready(identity)
         url = f"{self._url}?ticket={self._links().issue(identity)}"
         return ExportLink(url=url, expires_at=self._clock() + LINK)
 
     def open(self, ticket: str) -> str:
-        """Where a link leads. Raises ExportNotFound, also once the session that asked for the link
-        has ended: its user signed out, was suspended, or deleted the account."""
+        """The URL that a link leads to. Raises ExportNotFound, also if the session that asked for
+        the link has ended: its user signed out, was suspended, or deleted the account."""
         identity = self._links().holder(ticket)
         if identity is None or not self._stands(identity):
             raise ExportNotFound()
@@ -125,7 +125,7 @@ class Exports:
         return found
 
     def _ready(self, identity: Identity) -> str:
-        """The key of the archive that is there to be fetched."""
+        """The key of the archive, if it is ready."""
         export, key = self._latest(identity)
         if export.status != "ready":
             raise ExportNotFound()
@@ -134,7 +134,7 @@ class Exports:
     def _do(self, task: Task) -> None:
         if task.state == "waiting" and task.tries <= len(DELAYS) + 1:
             self._make(task)
-        elif task.state == "waiting":  # its functions were killed, again and again
+        elif task.state == "waiting":  # each function that worked on it was killed
             self._give_up(task, "killed")
         else:
             self._bucket.delete(task.key)
@@ -149,7 +149,7 @@ class Exports:
         if self._store.finish(task, size=size, now=NOW, kept=KEPT):
             log.info("export made", extra={"bytes": size, "tries": task.tries})
             metrics.count("ExportsMade")
-        else:  # the account was deleted meanwhile; the row comes again after the lease
+        else:  # the account was deleted; the row is claimed again after the lease
             self._bucket.delete(task.key)
 
     def _put_off(self, task: Task, error: NotWritten | Unavailable) -> None:

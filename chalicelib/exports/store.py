@@ -31,8 +31,8 @@ class ExportStore:
         self._postgres = postgres
 
     def request(self, user_id: str, export_id: str, key: str, now: Time) -> Export | None:
-        """The export that waits already or is too young to be replaced; else a new one, which
-        dooms the one before. None for an unknown user."""
+        """The existing export, if it waits or is too recent to be replaced. Otherwise a new one;
+        the older one will be deleted. None for an unknown user."""
         with (
             self._postgres.transaction(),
             self._postgres.cursor(row_factory=class_row(Export)) as cursor,
@@ -59,7 +59,7 @@ class ExportStore:
             ).fetchone()
 
     def latest(self, user_id: str, now: Time) -> tuple[Export, str] | None:
-        """A user's export, unless it is over, and its key."""
+        """A user's export and its key, unless it has expired."""
         with self._postgres.cursor(row_factory=dict_row) as cursor:
             row = cursor.execute(
                 f"SELECT {_EXPORT}, key FROM exports WHERE user_id = %s AND state <> 'doomed'"
@@ -69,7 +69,8 @@ class ExportStore:
         return (Export.model_validate(row), row["key"]) if row else None
 
     def claim(self, now: Time, *, lease: timedelta) -> Task | None:
-        """What has been due the longest. It comes again after the lease unless it is settled."""
+        """Claim the task that has been due the longest. It can be claimed again after the lease,
+        unless it is finished."""
         with self._postgres.cursor(row_factory=args_row(Task)) as cursor:
             return cursor.execute(
                 "UPDATE exports SET tries = tries + 1, due_at = %s + %s WHERE id = ("
@@ -80,21 +81,22 @@ class ExportStore:
             ).fetchone()
 
     def finish(self, task: Task, *, size: int, now: Time, kept: timedelta) -> bool:
-        """The archive is stored: have a mail sent to its user. False if nobody wants it."""
+        """The archive is stored: queue a mail to its user. False if the export was deleted in the
+        meantime."""
         values = {**task._asdict(), "size": size, "now": now, "kept": kept}
         with self._postgres.cursor() as cursor:
             return bool(cursor.execute(_FINISH, values).rowcount)
 
     def put_off(self, task: Task, now: Time, wait: timedelta) -> None:
-        """Have it made later."""
+        """Try it again later."""
         self._settle(task, "due_at", now, wait)
 
     def fail(self, task: Task, now: Time, kept: timedelta) -> None:
-        """Give it up: it is not tried again, and its row is deleted later."""
+        """Give up: it is not tried again, and its row is deleted later."""
         self._settle(task, "state = 'failed', due_at", now, kept)
 
     def remove(self, task: Task) -> None:
-        """Forget an export whose archive is gone."""
+        """Delete the row of an export whose archive is deleted."""
         with self._postgres.cursor() as cursor:
             cursor.execute("DELETE FROM exports WHERE id = %s", [task.id])
 

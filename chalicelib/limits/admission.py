@@ -1,4 +1,4 @@
-"""Admission: whether a session stands, and whether its buckets have enough, in one script."""
+"""Admission: one script checks that a session is valid and takes from its buckets."""
 
 from collections.abc import Sequence
 
@@ -17,11 +17,11 @@ return {{state or '', wait, unpack(full)}}
 
 
 def admitting(user_id: str, session_id: str, own: Sequence[Held], cost: int = 1) -> Call:
-    """Reads how a session stands, and takes of its buckets. Answers {state, …}: see _ADMIT."""
+    """Reads the state of a session, and takes from its buckets. Returns {state, …}: see _ADMIT."""
     keys = [session_key(user_id, session_id), *(one.key for one in own)]
     return Call(_ADMIT, keys, sizes(own, cost))
 
 
 def session_key(user_id: str, session_id: str) -> str:
-    """The key that tells whether a session stands: "1", or "0" once it is revoked."""
+    """The key with the state of a session: "1" for valid, "0" for revoked."""
     return f"session:{{{user_id}}}:{session_id}"

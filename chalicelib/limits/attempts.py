@@ -1,4 +1,4 @@
-"""A try of a password: which buckets count it, on a device that the account knows or not."""
+"""Attempts at a password, and the buckets that count them. Known devices have their own bucket."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -28,7 +28,7 @@ return 0
 
 
 class Guess(NamedTuple):
-    """A try of a password: the keys of the login or account, all on one slot."""
+    """An attempt at a password: the keys of the login or of the account, all on one slot."""
 
     devices: str
     mark: str
@@ -36,14 +36,15 @@ class Guess(NamedTuple):
     of_strangers: list[Held]
 
     def own(self, known: bool) -> list[Held]:
-        """The buckets that count it, on a device that is known or not."""
+        """The buckets that count it: the device's if it is known, otherwise the others."""
         return self.of_device if known else self.of_strangers
 
 
 @dataclass(slots=True)
 class Attempt:
     """One try to sign in by a password. `by_name`: the buckets of the typed name and the address.
-    `taken`: those that it has taken a token of. `successes`: those that a success takes of."""
+    `taken`: the buckets that it took a token from. `successes`: the buckets that a success takes
+    from."""
 
     login: str
     address: str

@@ -1,4 +1,4 @@
-"""Token buckets in Redis: the script that takes from them, and what its answer means.
+"""Token buckets in Redis: the scripts that take from them, and how to read their answers.
 
 A bucket is one key, which holds when it will be full again, in µs (the generic cell rate
 algorithm). A full one has no key.
@@ -87,8 +87,8 @@ def held(limits: tuple[str, Limit], owner: str, **parts: str | None) -> list[Hel
 def of_caller(
     limits: Mapping[str, Limit], use: Use, user_id: str, session_id: str, client_id: str | None
 ) -> list[Held]:
-    """The buckets that somebody's use takes of. A program has buckets of its own for each user:
-    it takes nothing from the user's own clients and from other programs."""
+    """The buckets that a caller's use takes from. An OAuth client has its own buckets for each
+    user, so it takes nothing from our own clients or from other OAuth clients."""
     program = client_id or ""
     target = program + digest(use.target) if use.target else None
     limit = use.limit, limits[use.limit]
@@ -106,12 +106,13 @@ def sizes(buckets: Sequence[Held], cost: int = 1) -> list[int | float]:
 
 
 def looking(buckets: Sequence[Held]) -> Call:
-    """Looks whether there is a token in each. All are on one slot. `judge` reads the answer."""
+    """Checks whether each has a token. All are on one slot. `judge` reads the answer."""
     return Call(_LOOK_ALL, [one.key for one in buckets], sizes(buckets))
 
 
 def taking(buckets: Sequence[Held], cost: int = 1) -> Call:
-    """Takes `cost` of each, or of none. All are on one slot. `judge` reads the answer."""
+    """Takes `cost` tokens from each, or from none. All are on one slot. `judge` reads the
+    answer."""
     return Call(_TAKE_ALL, [one.key for one in buckets], sizes(buckets, cost))
 
 
@@ -121,8 +122,8 @@ def giving(buckets: Sequence[Held]) -> Call:
 
 
 def judge(taken: Sequence[tuple[Sequence[Held], Sequence[int]]]) -> list[Quota]:
-    """What is left, by what the scripts answered for their buckets: the wait, then when each is
-    full. Raises RateLimited if there was too little."""
+    """What is left of each bucket, by the answer of a script: the wait, then when each is full.
+    Raises RateLimited if there was too little."""
     waits = [answer[0] for _, answer in taken]
     quotas = [
         _quota(one, until_full)
@@ -135,7 +136,7 @@ def judge(taken: Sequence[tuple[Sequence[Held], Sequence[int]]]) -> list[Quota]:
 
 
 def digest(subject: str) -> str:
-    """Subjects are kept as digests: they are people's names, or any text that a client sent."""
+    """The digest of a subject. Subjects are names of people, or any text that a client sent."""
     return hashlib.sha256(subject.encode(errors="replace")).hexdigest()
 
 

@@ -1,8 +1,8 @@
-"""Limits on guessing: attempts take tokens before any password is hashed.
+"""Limits on guessing: an attempt takes tokens before the password is hashed.
 
 A guesser must not lock the owner out. So each device makes a random key, and an account remembers
 the keys of devices that have signed in. Attempts on these count separately. OWASP calls this device
-cookies; here the client sends the key itself.
+cookies; here the client stores and sends the key.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +40,8 @@ class Throttle:
     writes nothing.
 
     An attempt counts before its result is known: otherwise parallel guesses would all pass. If it
-    succeeds, the count is taken back. Subjects are kept as digests: they are people's names.
+    succeeds, its token is given back. Subjects are stored as digests, because they are names of
+    people.
     """
 
     def __init__(self, client: "redis.Redis", limits: Mapping[str, Limit]) -> None:
@@ -49,34 +50,34 @@ class Throttle:
         self._limits = limits
 
     def anonymous(self, use: Use) -> list[Quota]:
-        """Take a token of the address of somebody without a session; answers what is left."""
+        """Count a request without a session, by address. Returns what is left."""
         return self._take(self._addresses(use.limit, use.address))
 
     def page(self, owner: str) -> None:
-        """Count a page by a browser in which somebody has signed in before, or by the session that
-        a program ends with it."""
+        """Count a page: by the browser, if somebody has signed in there before, or by the session
+        that a program asks to end."""
         self._take(held(self._limit("page"), digest(owner), target=""))
 
     def login(self, login: str, address: str, device_key: str | None = None) -> Attempt:
-        """Whether a login may be tried, by the name that was typed, known or not, and by address.
-        On a device that knows the name, only the device counts. `account` takes the tokens."""
+        """Check whether a login may be tried, by the typed name, known or not, and by address. If
+        the account knows the device, only the device counts. `account` takes the tokens."""
         guess = self._logins(login, address, device_key)
         of_address = self._addresses("login", address)
         known, own, found = self._look(guess, of_address)
         counted = [(guess.own(known), own)]
-        # Known devices ignore the address limit, and take nothing of it.
+        # Known devices ignore the address limit, and take nothing from it.
         counted += [] if known else [(of_address, found)]
         judge(counted)
         by_name = [buckets for buckets, _ in counted]
         return Attempt(login, address, device_key, by_name=by_name)
 
     def account(self, attempt: Attempt, user_id: str | None) -> bool:
-        """Count an attempt by all that `login` looked at and by account; by what was typed if no
-        account has that name. Answers whether it may be tried. Raises RateLimited after too many
-        right passwords: those need the password, so no stranger can cause it.
+        """Count an attempt in the buckets that `login` checked, and by account, or by the typed
+        name if no account has it. Returns whether it may be tried. Raises RateLimited after too
+        many right passwords; only the owner can cause that.
 
         An account has two names. RateLimited for one name, after guesses at the other, would show
-        that both belong to the same person. So that case answers False.
+        that both belong to the same person. So that case returns False.
         """
         subject = user_id or attempt.login
         guess = self._accounts(subject, attempt.address, attempt.device_key)
@@ -91,28 +92,29 @@ class Throttle:
         ]
         try:
             judge(list(zip(attempt.by_name, answers, strict=False)))
-        except RateLimited:  # others were faster, since `login` looked
+        except RateLimited:  # other attempts came between `login` and this
             self._give_back(attempt.taken)
             raise
         return len(attempt.taken) == len(attempt.by_name) + 1
 
     def logged_in(self, attempt: Attempt) -> None:
-        """Count an attempt that was right, and take back this attempt alone: earlier guesses stay
-        counted. Else a guesser could reset the count by logging in to their own account."""
+        """Count a right attempt as a success, and give back the token of this attempt only. Earlier
+        guesses stay counted: otherwise a guesser could reset the address's count by signing in to
+        their own account."""
         self._take(attempt.successes)
         self._give_back(attempt.taken)
 
     def signed_in(self, user_id: str) -> None:
-        """Count a sign-in that is right, by another way than a password."""
+        """Count a successful sign-in without a password."""
         self._take(self._successes(user_id))
 
-    def let_in(self, user_id: str, client_id: str) -> None:
-        """Count a session of a program that its user let in, by both: a program that is remembered
-        needs no click, so it must not use up the sign-ins of its user."""
+    def program_session(self, user_id: str, client_id: str) -> None:
+        """Count a new session of a program, by program and user. A program with a stored consent
+        needs no click, so it must not use up the user's sign-ins."""
         self._take(self._successes(f"{user_id} {client_id}"))
 
     def knows(self, user_id: str, device_key: str | None) -> bool:
-        """Whether a device has signed in to an account before, by the key that it shows."""
+        """Whether a device has signed in to an account before, by its device key."""
         if not device_key:
             return False
         with guarded():
@@ -120,7 +122,8 @@ class Throttle:
             return self._redis.zscore(devices, digest(device_key)) is not None
 
     def recognise(self, logins: Sequence[str], user_id: str, device_key: str) -> None:
-        """Know a device that has signed in, by each name that its account can sign in with."""
+        """Remember a device that has signed in, under each name that its account can sign in
+        with."""
         guesses = [self._logins(login, "", device_key) for login in logins]
         self._learn([*guesses, self._accounts(user_id, "", device_key)])
 
@@ -145,13 +148,13 @@ class Throttle:
         self._forget([one.devices for one in guesses])
 
     def forget_login(self, login: str) -> None:
-        """Forget all devices that are known under a former name of an account."""
+        """Forget all devices that are stored under a former name of an account."""
         self._forget([self._logins(login, "", None).devices])
 
     @contextmanager
     def password(self, user_id: str) -> Iterator[None]:
-        """Count a signed-in user's attempt at their password, which is checked inside. A right one
-        has the wrong ones forgotten."""
+        """Count a signed-in user's attempt at their password. The block checks it. If it is right,
+        earlier wrong ones are forgotten."""
         confirmed = held(self._limit("confirm"), user_id, user="")
         guesses = self._passwords(user_id)
         with self._guess([*guesses, *confirmed], lambda: self._drop(guesses)):
@@ -166,20 +169,21 @@ class Throttle:
 
     @contextmanager
     def code(self, user_id: str) -> Iterator[None]:
-        """Count a code of a second factor, which is checked inside: there are only a million of
-        them. A right one has the wrong ones forgotten."""
+        """Count a code of a second factor: there are only a million. The block checks it. If it is
+        right, earlier wrong ones are forgotten."""
         guesses = self._codes(user_id)
         with self._guess(guesses, lambda: self._drop(guesses)):
             yield
 
     def mail(self, kind: str, recipient: str) -> None:
-        """Count a mail by kind and mailbox: no mailbox is flooded, and no kind blocks another."""
+        """Count a mail by kind and mailbox, so that nobody can flood a mailbox, and no kind blocks
+        another."""
         self._take(held(self._limit("reset"), digest(f"{kind} {recipient}"), target=""))
 
     @contextmanager
     def refresh_from(self, address: str) -> Iterator[None]:
-        """Count a refresh by address, around asking PostgreSQL about a token without a proof. It
-        does not count if the token was right, or nobody could tell."""
+        """Count a refresh token without a proof by address. The block asks PostgreSQL about it. A
+        right token does not count, nor does an outage."""
         guess = self._addresses("refresh", address)
         with self._guess(guess, lambda: self._give_back([guess]), (RateLimited, Unavailable)):
             yield
@@ -189,23 +193,23 @@ class Throttle:
         self._take(held(self._limit("refresh"), session_id, session=""))
 
     def program(self, client_id: str) -> None:
-        """Count a request of a program that has shown its secret."""
+        """Count a request of a program that sent its right secret."""
         self._take(held(self._limit("token"), client_id, user=""))
 
     def program_guess(self, address: str) -> None:
-        """Count by address what was wrong: the name of a program, its secret, a code, a token."""
+        """Count a wrong client id, secret, code or token of a program, by address."""
         self._take(self._addresses("guess", address))
 
     def passkey_guess(self, address: str) -> None:
-        """Count by address the answer of a passkey that was wrong."""
+        """Count a wrong answer of a passkey, by address."""
         self._take(self._addresses("passkey-answer", address))
 
     def google_guess(self, address: str) -> None:
-        """Count by address an ID token that was wrong."""
+        """Count a wrong ID token, by address."""
         self._take(self._addresses("google", address))
 
     def google(self, subject: str) -> None:
-        """Count an ID token that is right, by the Google account."""
+        """Count a right ID token, by the Google account."""
         self._take(held(self._limit("google"), digest(f"google {subject}"), user=""))
 
     def _logins(self, login: str, address: str, device_key: str | None) -> Guess:
@@ -243,8 +247,8 @@ class Throttle:
         take_back: Callable[[], None],
         unknown: tuple[type[Exception], ...] = (),
     ) -> Iterator[None]:
-        """Count what is tried inside, before its result is known. It stays counted if it raises
-        anything but `unknown`: then it was wrong."""
+        """Count a guess before the block checks it. It stays counted if the block raises anything
+        but `unknown`: then it was wrong."""
         self._take(buckets)
         try:
             yield
@@ -258,13 +262,13 @@ class Throttle:
         return judge([(buckets, answer)])
 
     def _take_each(self, wanted: Sequence[list[Held]]) -> list[Answer]:
-        """For each list: one token of each bucket, or of none. A list is on one slot. One round
-        trip for all lists."""
+        """For each list, take one token from each bucket, or from none. A list is on one slot. One
+        round trip for all lists."""
         return self._scripts.run_all([taking(buckets) for buckets in wanted])
 
     def _look(self, guess: Guess, others: list[Held]) -> tuple[bool, Answer, Answer]:
-        """Whether the device is known, and what its own buckets and `others` hold: one round trip
-        that changes nothing."""
+        """Whether the device is known, and what is left in its buckets and in `others`: one round
+        trip that changes nothing."""
         buckets = guess.of_device + guess.of_strangers
         keys = [guess.devices, *(one.key for one in buckets)]
         look = Call(LOOK_AT_DEVICE, keys, [*sizes(buckets), guess.mark])

@@ -1,4 +1,4 @@
-"""How often each thing may be done: the one table of rates."""
+"""The table of rate limits."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -19,9 +19,10 @@ class Bucket(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """A class of routes or actions: who owns each of its buckets, and what takes a token.
+    """A class of routes or actions, with its buckets by their owners, and what takes a token.
 
-    `inside`: the service takes them, since only it knows who is meant, or what fails.
+    `inside`: the service takes the tokens, since only it knows the account, or whether the attempt
+    fails.
     """
 
     covers: str
@@ -34,7 +35,7 @@ class Limit:
 
     @property
     def buckets(self) -> dict[str, Bucket]:
-        """By kind: who they belong to."""
+        """The buckets by kind: whom they count."""
         found = {kind: getattr(self, kind) for kind in KINDS}
         return {kind: bucket for kind, bucket in found.items() if bucket is not None}
 
@@ -201,7 +202,7 @@ TABLE: Mapping[str, Limit] = {
         target=Bucket(5, QUARTER),
     ),
 }
-"""Chosen for people: somebody who types, scrolls and reconnects meets none of them."""
+"""The limits are far above what a person needs who types, scrolls and reconnects."""
 
 Overrides = Mapping[str, Mapping[str, tuple[int, int]]]
 """Buckets that replace some of the table: {class: {kind: (size, seconds)}}."""
@@ -223,8 +224,8 @@ def table(overrides: Overrides) -> Mapping[str, Limit]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """What somebody is about to do: its class, from which address, on what, and how many tokens of
-    their own it takes."""
+    """What a caller is about to do: its class of limits, the caller's address, the target, and how
+    many of the caller's tokens it takes."""
 
     limit: str = "default"
     address: str = ""
@@ -233,7 +234,7 @@ class Use:
 
 
 class Quota(NamedTuple):
-    """What is left of a bucket, and in how many seconds there is more of it (0: it is full)."""
+    """What is left of a bucket, and in how many seconds it gets another token (0: it is full)."""
 
     name: str
     bucket: Bucket

@@ -1,1 +1,1 @@
-"""Who is connected now: sockets, the events that they get, presence, and owed acknowledgements."""
+"""Live connections: sockets, events, presence, and owed acknowledgements."""

@@ -1,7 +1,7 @@
-"""Which sockets are open, and who sends the frames that come on them.
+"""The records of open sockets: they identify the callers of frames.
 
-Everything that is kept here expires, or is written again when clients reconnect. All times are by
-the clock of Redis: the clocks of functions may differ by minutes.
+All records expire, or are written again when clients reconnect. All times are by the clock of
+Redis: the clocks of functions may differ by minutes.
 """
 
 import json
@@ -30,17 +30,17 @@ from chalicelib.live.registry import LIFETIME, YOUNG_SECONDS, reach, sockets_in
 from chalicelib.live.watching import Watching
 
 RENEW_WATCH_SECONDS = 300
-CHECK_SECONDS = 55  # so that clients which ping once a minute are looked at each time
+CHECK_SECONDS = 55  # so that each ping of a client, once a minute, is checked
 SEEN_SECONDS = 60 * 60 * 24 * 30
 CLOSING_SECONDS = 10
-"""How long a socket that is being closed for its rate is left to the function that does it."""
+"""How long one function has to close a socket that exceeds its rate, before another one tries."""
 CALLERS = 10_000
 _DEFAULT = Use()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller(Identity):
-    """Who sends a frame. `in_doubt`: check first that the session stands."""
+    """The caller of a frame. `in_doubt`: the session must be checked first."""
 
     in_doubt: bool = False
 
@@ -53,8 +53,8 @@ class Connections(Acknowledgements, Watching):
         self._callers: dict[str, tuple[str, str, str]] = {}
 
     def open(self, identity: Identity, connection_id: str) -> list[Socket]:
-        """Record a socket. Answers the other sockets of the user, oldest first. Sockets of programs
-        are kept apart: a user with no others is offline, and gets pushes."""
+        """Record a socket. Returns the other sockets of the user, oldest first. Sockets of programs
+        are separate: a user with only those is offline, and gets pushes."""
         socket = Socket.of(identity, connection_id)
         who = {
             "user_id": identity.user_id,
@@ -72,13 +72,13 @@ class Connections(Acknowledgements, Watching):
         return [Socket.read(identity.user_id, found) for found in live]
 
     def admit(self, connection_id: str, use: Use = _DEFAULT) -> Caller:
-        """Who is calling: one round trip.
+        """The caller of a frame, and take tokens: one round trip.
 
-        The record is a check, since revoking deletes it. So is the session, in case the function
-        that revoked it died in between. Takes of the socket's bucket, and of its user's buckets for
-        what the frame is about to do. API Gateway does not say whose a frame is: the first frame of
-        a socket on this function takes a second round trip, for the user's buckets. Raises
-        Unauthorized or RateLimited.
+        The record proves that the socket is valid, since a revoke deletes it. The session is also
+        checked, in case the function that revoked it died in between. Takes from the socket's
+        bucket, and from the user's buckets for the use. API Gateway does not name the user of a
+        frame, so the first frame of a socket on this function takes a second round trip, for the
+        user's buckets. Raises Unauthorized or RateLimited.
         """
         frame = self._settings.limits["frame"].buckets["socket"]
         sizes = [frame.size / frame.seconds, frame.size, CHECK_SECONDS]
@@ -111,9 +111,8 @@ class Connections(Acknowledgements, Watching):
         )
 
     def refused(self, connection_id: str) -> bool:
-        """Count a frame that a limit refused. Answers whether the caller has to close the socket,
-        because there have been too many. Of the frames that follow, one in CLOSING_SECONDS gets
-        this answer."""
+        """Count a frame that a limit refused. Returns whether the caller must close the socket,
+        because there were too many. After that, one frame in CLOSING_SECONDS gets this answer."""
         bucket = self._settings.limits["refused"].buckets["socket"]
         sizes = [bucket.interval, bucket.size, CLOSING_SECONDS]
         return bool(self._scripts.run(Call(lua.REFUSE, [keys.connection(connection_id)], sizes)))
@@ -124,9 +123,9 @@ class Connections(Acknowledgements, Watching):
         self._callers[connection_id] = caller
 
     def renew(self, identity: Identity) -> list[str] | None:
-        """Note that the user was seen now, and keep the socket's record. Answers the users to watch
-        again, if that is due. None: the socket was dropped, or Redis lost it from the list of its
-        user. Then no event reaches it."""
+        """Note that the user is online now, and keep the socket's record. Returns the users to
+        watch again, if that is due. None if the socket was dropped, or if Redis lost it from its
+        user's list: then it would get no events."""
         socket = Socket.of(identity)
         kept: list[str | int] = [socket.entry, LIFETIME, YOUNG_SECONDS, SEEN_SECONDS]
         record = [keys.connection(socket.connection_id)]
@@ -141,8 +140,8 @@ class Connections(Acknowledgements, Watching):
         return json.loads(found[0]) if found[0] else []
 
     def forget(self, connection_id: str) -> tuple[str, datetime | None] | None:
-        """Drop a socket that closed. Answers its user, and the time if it was the user's last one;
-        None if the socket is unknown."""
+        """Drop a closed socket. Returns its user, and the time if it was the user's last one; None
+        if the socket is unknown."""
         with guarded():
             found: list[Any] = self._redis.hmget(
                 keys.connection(connection_id), ["user_id", "session_id", "client_id", "scopes"]
@@ -155,15 +154,15 @@ class Connections(Acknowledgements, Watching):
         return user_id, left.get(user_id)
 
     def drop(self, sockets: Collection[Socket]) -> dict[str, datetime]:
-        """Drop sockets that are closed or revoked: their next frame is refused. Answers the users
-        whose last sockets these were, with the time."""
+        """Drop sockets that are closed or revoked: their next frame is refused. Returns the users
+        who have no sockets left, with the time."""
         return self.expel("", sockets, [])[0]
 
     def expel(
         self, user_id: str, sockets: Collection[Socket], also: Sequence[Call]
     ) -> tuple[dict[str, datetime], list[Socket]]:
-        """Drop sockets and run other scripts in one write, so that a lost answer cannot leave one
-        of the two undone. Answers like `drop`, with the sockets that the user has afterwards."""
+        """Drop sockets and run other scripts in one write, so that both are done or neither.
+        Returns what `drop` does, and the sockets that the user still has."""
         calls = []
         for one in sockets:
             calls.append(Call(lua.FORGET, [keys.connection(one.connection_id)], []))
@@ -180,8 +179,8 @@ class Connections(Acknowledgements, Watching):
         return left, sockets_in([user_id], answers[-1:]) if also else []
 
     def forget_user(self, user_id: str) -> None:
-        """Forget a user whose sockets were dropped: their lists, when they were last seen, and who
-        watches them."""
+        """Delete what is stored about a user whose sockets were dropped: the lists of sockets, the
+        time when they were last online, and their watchers."""
         with guarded():
             self._redis.delete(
                 keys.sockets(user_id),
@@ -191,7 +190,8 @@ class Connections(Acknowledgements, Watching):
             )
 
     def of(self, user_ids: Sequence[str], *, delivered: Owed | None = None) -> list[Socket]:
-        """The sockets of users, in one round trip; it also strikes out what `delivered` covers."""
+        """The sockets of users, in one round trip, which also removes owed acknowledgements that
+        `delivered` covers."""
         calls = [reach(user_id) for user_id in user_ids]
         if delivered is not None:
             calls.append(strike(delivered, self._settings.delivered_within_seconds))

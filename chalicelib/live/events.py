@@ -1,4 +1,4 @@
-"""The table of events: what the server sends to sockets by itself, and which may get it."""
+"""The table of events: what the server sends to sockets, and which sockets may get it."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
@@ -25,18 +25,19 @@ class Socket(NamedTuple):
 
     @property
     def first_party(self) -> bool:
-        """Whether it belongs to a client of our own, not to a program that the user let in."""
+        """Whether it belongs to our own client, not to an OAuth client."""
         return self.client_id is None
 
     @property
     def entry(self) -> str:
-        """How Redis keeps it among its user's: "<connection> <session>,<client>,<scope>,…"."""
+        """Its entry in Redis, in the list of its user: "<connection>
+        <session>,<client>,<scope>,…"."""
         grant = [self.session_id, self.client_id or "", *sorted(self.scopes)]
         return f"{self.connection_id} {','.join(grant).rstrip(',')}"
 
     @classmethod
     def of(cls, identity: Identity, connection_id: str | None = None) -> Self:
-        """The socket that somebody calls on, or the one of this id that they open."""
+        """The socket of a caller, or the one with this id that they open."""
         return cls(
             identity.user_id,
             connection_id or identity.connection_id or "",
@@ -47,8 +48,8 @@ class Socket(NamedTuple):
 
     @classmethod
     def read(cls, user_id: str, entry: str, *, young: bool = False) -> Self:
-        """The socket of an entry. One that an earlier version wrote names no scopes: it has
-        none, so it gets no event."""
+        """The socket of an entry. An entry of an earlier version has no scopes, so the socket gets
+        no events that need one."""
         connection_id, _, grant = entry.partition(" ")
         session_id, client_id, *scopes = [*grant.split(","), ""]
         granted = frozenset(filter(None, scopes))
@@ -57,9 +58,10 @@ class Socket(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[M]):
-    """A row of the table: what an event says, the scope that a socket needs to get it, and whether
-    only clients of our own get it. Without a scope it is about the socket itself, and any may get
-    it. `tag`: what it is about, in a word of chalicelib/edge/asyncapi/__init__.py."""
+    """A row of the table: the data of an event, the scope that a socket needs to get it, and
+    whether only our own clients get it. An event without a scope is about the socket itself, and
+    any socket may get it. `tag`: its subject, one of those in chalicelib/edge/asyncapi/__init__.py.
+    """
 
     name: str
     model: type[M]
@@ -115,8 +117,8 @@ EndedBy = Literal[
     "account_deleted",
     "revoked",
 ]
-"""Why a session ended. A thief who holds the session reads it too. So what the service found out
-about a thief is `revoked`, like everything that has no word of its own."""
+"""Why a session ended. A thief with a stolen token reads this too. So a theft that we detected is
+also called `revoked`, like every reason without its own name."""
 
 
 class SessionEnded(Model):
@@ -160,5 +162,5 @@ UNKNOWN = CLOSING.of(SocketClosing(reason="unknown_socket"))
 
 
 def ended(reason: EndedBy) -> Event:
-    """The event for the sockets of a session that ends."""
+    """The event for the sockets of a session that has ended."""
     return SESSION_ENDED.of(SessionEnded(reason=reason))

@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 POSTS_SECONDS = 6.0
-"""What all posts of an event may take, but for opening a connection. So a send is answered within
-API Gateway's 29 seconds, however many sockets hang."""
+"""Seconds for all posts of an event, without opening connections. So a send is answered within API
+Gateway's 29 seconds, however many sockets hang."""
 TELL_SECONDS = 1.0
-"""What it may take to tell sockets why they close, before they are closed all the same."""
+"""Seconds to tell sockets why they close. After that they are closed without it."""
 
 
-class Delivery(NamedTuple):
-    """Users with no socket to take the event, and whether an open socket could not be asked.
-    Sockets of programs do not count: a user with no others gets a push."""
+class DeliveryResult(NamedTuple):
+    """The result of a delivery: the users without a socket that took the event, and whether a post
+    to an open socket failed. Sockets of programs do not count: a user with only those gets a push.
+    """
 
     unreached: set[str]
     failed: bool
@@ -53,15 +54,15 @@ class Gateway(Posts):
         pushed: Collection[str] = (),
         again: bool = False,
         meanwhile: Callable[[set[str]], None] = lambda absent: None,
-    ) -> Delivery:
-        """Send a message's event to all sockets of users except `skip`. The users owe an
+    ) -> DeliveryResult:
+        """Send a message's event to all sockets of users except `skip`. The users then owe an
         acknowledgement, except the sender and those in `pushed`.
 
-        `meanwhile` is called before the first post with the users who have no socket. It begins
-        what need not wait for the posts.
+        `meanwhile` is called with the users without a socket, before the first post. It starts work
+        that need not wait for the posts.
 
-        `again`: it was tried before. A socket that still answers 429 is then closed, if API Gateway
-        allows it: its client reads nothing. It connects again and syncs.
+        `again`: this is not the first attempt. A socket that still answers 429 is then closed, if
+        API Gateway allows it: its client does not read. The client connects again and syncs.
         """
         sockets = self._connections.of_owing(
             user_ids, chat_id=chat_id, seq=seq, sender_id=sender_id, pushed=pushed
@@ -72,10 +73,10 @@ class Gateway(Posts):
         took = {s.user_id for s in ours if s not in gone and event.kind.may_reach(s)}
         unreached = set(user_ids) - took
         if noted := unreached.intersection(socket.user_id for socket in ours):
-            # Their sockets turned out to be gone, so they get a push now and none when overdue.
-            # What a socket took before it went is still owed.
+            # Their sockets were closed, so they get a push now and none when overdue.
+            # Acknowledgements of messages that a socket took before it closed are still owed.
             self._connections.settle(Owed(user_id, chat_id, seq, since=seq) for user_id in noted)
-        return Delivery(unreached, any(socket.first_party for socket in failed))
+        return DeliveryResult(unreached, any(socket.first_party for socket in failed))
 
     def tell(
         self,
@@ -85,13 +86,13 @@ class Gateway(Posts):
         skip: str | None = None,
         delivered: Owed | None = None,
     ) -> None:
-        """Send an event that needs no acknowledgement; a socket that cannot take it misses it.
-        In the same round trip to Redis, strike out what `delivered` covers."""
+        """Send an event that needs no acknowledgement. A socket that cannot take it misses it. The
+        same round trip to Redis removes owed acknowledgements that `delivered` covers."""
         self._send(self._connections.of(user_ids, delivered=delivered), event, skip)
 
     def tell_presence(self, changes: Mapping[str, datetime | None]) -> None:
-        """Tell the watchers of these users when each left, or (None) that each came. Best
-        effort."""
+        """Tell the watchers of these users when each went offline, or that each came online (None).
+        Best effort."""
         self._tell_presence(changes, _deadline())
 
     def hang_up(self, sockets: Collection[Socket], why: Event) -> None:
@@ -111,7 +112,7 @@ class Gateway(Posts):
             list(self._threads.map(end, sockets))
 
     def close_session(self, user_id: str, session_id: str) -> None:
-        """Dismiss a session's sockets."""
+        """`dismiss` the sockets of a session."""
         sockets = [s for s in self._connections.of([user_id]) if s.session_id == session_id]
         self.dismiss(sockets, ended("revoked"))
 
@@ -125,18 +126,19 @@ class Gateway(Posts):
         """Refuse the next request and the next frame of sessions, then tell their sockets why and
         close them.
 
-        Raises Unavailable when Redis did not answer. Redis did all of it or nothing: either the
-        session still stands and the call can be repeated, or its sockets are dropped.
+        Raises Unavailable when Redis does not answer. Redis does all of it or nothing: either the
+        session is still valid and the call can be repeated, or its sockets are dropped.
         """
         mine = self._of_sessions(self._connections.of([user_id]), session_ids)
         try:
             left, others = self._connections.expel(user_id, mine, tombstones)
         except Exception:
-            self.hang_up(mine, UNKNOWN)  # nobody knows whether the session stands
+            self.hang_up(mine, UNKNOWN)  # it is not known whether the session was revoked
             raise
         self.hang_up(mine, ended(reason))
         self.tell_presence(left)
-        # What opened between the two; what opens from now on finds its session revoked.
+        # Sockets that opened between the two. From now on, a new socket finds that its session is
+        # revoked.
         self.dismiss(self._of_sessions(others, session_ids), ended(reason))
 
     def dismiss(self, sockets: Collection[Socket], why: Event) -> None:
@@ -159,12 +161,13 @@ class Gateway(Posts):
         patient: bool = False,
         close_full: bool = False,
     ) -> tuple[set[Socket], set[Socket]]:
-        """Post to each that may get it; drop those that are gone. Answers (gone, failed)."""
+        """Post to each socket that may get it, and drop the closed ones. Returns (closed,
+        failed)."""
         ends = _deadline()
         targets = [socket for socket in sockets if socket.connection_id != skip]
         statuses = self._post_event(targets, event, ends, patient=patient)
-        # One that is young has not got its answer to $connect yet. What it misses now it gets by
-        # the sync that it begins with, and owes an acknowledgement of.
+        # A young socket may not have its answer to $connect yet. It gets a missed message by its
+        # first sync, and owes an acknowledgement of it.
         gone = {s for s, status in statuses.items() if status == 410 and not s.young}
         failed = {s for s, status in statuses.items() if status not in CLOSED}
         if close_full:
@@ -174,7 +177,8 @@ class Gateway(Posts):
         return gone, failed - gone
 
     def _close_full(self, sockets: Sequence[Socket], ends: float) -> set[Socket]:
-        """The sockets that could be closed: none while the rate of the account is used up."""
+        """Close sockets whose clients do not read. Returns the closed ones: none while the rate of
+        the AWS account is used up."""
         ids = [socket.connection_id for socket in sockets]
         statuses = self._each(ids, "DELETE", b"", ends)
         return {s for s, status in zip(sockets, statuses, strict=True) if status in CLOSED}
@@ -194,7 +198,7 @@ class Gateway(Posts):
     def _post_event(
         self, sockets: Iterable[Socket], event: Event, ends: float, *, patient: bool = False
     ) -> dict[Socket, int]:
-        """The one way out: posts to those of the sockets that may get the event."""
+        """Post an event to the sockets that may get it. All events go through here."""
         targets = [socket for socket in sockets if event.kind.may_reach(socket)]
         ids = [socket.connection_id for socket in targets]
         statuses = self._each(ids, "POST", event.to_wire(), ends, patient=patient)

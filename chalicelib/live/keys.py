@@ -14,8 +14,8 @@ def connection(connection_id: str) -> str:
 
 
 def places(socket: Socket) -> list[str]:
-    """Where a socket is kept and, unless it is a program's, where it tells when its user was last
-    seen."""
+    """The key of the list with a socket and, unless it is a program's, the key with the time when
+    its user was last online."""
     if socket.first_party:
         return [sockets(socket.user_id), last_seen(socket.user_id)]
     return [programs(socket.user_id)]

@@ -1,4 +1,4 @@
-"""What is known of users who are connected: their presence, and what their sockets owe."""
+"""The presence of users, and the acknowledgements that they owe."""
 
 from typing import Annotated, NamedTuple
 
@@ -9,7 +9,7 @@ from chalicelib.wire import Model, OurId, Utc
 
 
 class Owed(NamedTuple):
-    """An acknowledgement: of a chat's messages from `since` up to `seq`, by one of its members."""
+    """An owed acknowledgement: of a chat's messages from `since` to `seq`, by one member."""
 
     user_id: str
     chat_id: str
@@ -23,12 +23,13 @@ class UserPresence(Model):
     user_id: Annotated[OurId, Field(description="The user's id.")]
     online: bool = Field(description="Whether a device of theirs is connected.")
     last_seen_at: Utc | None = Field(
-        description="When one last was; null while they are online, and if it is long ago or never."
+        description="When one was last connected; null while they are online, and if it is long "
+        "ago or never."
     )
 
 
 class PresenceList(Model):
-    """The presence of those asked for with whom one shares a chat."""
+    """The presence of the requested users with whom you share an answered chat."""
 
     items: list[UserPresence] = Field(
         description="One entry for each of them with whom you have an answered chat."

@@ -1,4 +1,4 @@
-"""Which acknowledgements sockets owe, and to whom a message was pushed."""
+"""The acknowledgements that users owe, and the users to whom a message was pushed."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -28,8 +28,8 @@ class Acknowledgements(Registry):
         pushed: Collection[str] = (),
     ) -> list[Socket]:
         """The sockets of users, in one round trip. Each of these users with one of our own clients
-        connected now owes an acknowledgement of `seq` within `delivered_within_seconds`; the
-        sender and those in `pushed` do not."""
+        connected now owes an acknowledgement of `seq` within `delivered_within_seconds`, except the
+        sender and those in `pushed`."""
         within = self._settings.delivered_within_seconds
         calls = [
             reach(user_id)
@@ -40,13 +40,14 @@ class Acknowledgements(Registry):
         return sockets_in(user_ids, self._scripts.run_all(calls))
 
     def settle(self, owed: Iterable[Owed], *, rest_is_overdue: bool = False) -> None:
-        """Strike out what needs no acknowledgement any more. What was sent after it is owed
-        within `delivered_within_seconds`, or is overdue as all of it was."""
+        """Remove owed acknowledgements. Later messages of the chat stay owed, with a new deadline
+        within `delivered_within_seconds`, or overdue if all were overdue."""
         within = 0 if rest_is_overdue else self._settings.delivered_within_seconds
         self._scripts.run_all([strike(one, within) for one in owed])
 
     def note_pushed(self, message_ids: Collection[str], user_ids: Collection[str]) -> None:
-        """Remember whose pushes of messages were queued, as long as these may be redelivered."""
+        """Remember for whom a push of a message was queued, as long as the message may be
+        redelivered."""
         with guarded():
             pipe = self._redis.pipeline(transaction=False)
             for message_id in message_ids if user_ids else ():
@@ -61,8 +62,8 @@ class Acknowledgements(Registry):
         return set(found)
 
     def claim_overdue(self, limit: int) -> list[Owed]:
-        """Overdue acknowledgements, at most about `limit` and few of one user; unsettled ones
-        come again after a while. Repeat until there are none."""
+        """Claim overdue acknowledgements, about `limit` at most, and few of one user. Those that
+        are not settled can be claimed again after a while. Repeat until there are none."""
         again = 3 * self._settings.delivered_within_seconds
         share = max(1, limit // keys.SHARDS)
         found = self._scripts.run_all(
@@ -85,7 +86,7 @@ class Acknowledgements(Registry):
 
 
 def strike(owed: Owed, within: int) -> Call:
-    """Strikes out what is owed up to a seq. The rest is then owed `within` so many seconds."""
+    """Removes what is owed up to a seq. The rest is then owed `within` this many seconds."""
     shard = keys.shard(owed.user_id)
     return Call(
         lua.STRIKE,

@@ -19,9 +19,9 @@ PARALLEL = 16
 NOT_ASKED = 504
 CLOSED = (200, 410)
 BACKOFF_SECONDS = (0.1, 0.2, 0.4, 0.8)
-"""Waits between tries that are answered 429, at most: a random part of each is waited."""
+"""The longest waits between attempts that get a 429. Each wait is a random part of these."""
 FULL_SECONDS = 30.0
-"""How long posts to a socket are tried only once, after all tries got 429."""
+"""How long posts to a socket are tried only once, after all attempts got 429."""
 MOST_FULL = 1000
 
 
@@ -46,7 +46,7 @@ class Posts:
         *,
         patient: bool = False,
     ) -> list[int]:
-        """The status of each. `patient`: a post that is answered 429 is tried again."""
+        """The status of each. `patient`: try again after a 429."""
         ids = list(connection_ids)
         if len(ids) < 2:
             return [self._call(method, one, body, ends, patient) for one in ids]
@@ -66,10 +66,10 @@ class Posts:
     def _call(
         self, method: str, connection_id: str, body: bytes, ends: float, patient: bool
     ) -> int:
-        """The status, 200 for any success; 503 when nobody answered, also the second time.
+        """The status: 200 for any success; 503 without an answer, also at the second attempt.
 
-        429 says that the account's rate is used up, or that the client reads nothing: API Gateway
-        does not say which. So it is worth some tries, but not for every event to that socket.
+        429 means that the AWS account's rate is used up, or that the client does not read: API
+        Gateway does not say which. So it is tried again, but not for every event to that socket.
         """
         waits = list(BACKOFF_SECONDS) if patient and not self._is_full(connection_id) else []
         status = self._try(method, connection_id, body, ends)

@@ -1,4 +1,4 @@
-"""Sockets open and close: who is online, and who may see it."""
+"""Presence: sockets open and close, who is online, and who may see it."""
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -27,8 +27,8 @@ class Presence:
         acquainted: Callable[[str, Collection[str]], Collection[str]],
         still_valid: Callable[[Identity], bool],
     ) -> None:
-        """`acquainted`: those of some users who have an answered chat with a user. `still_valid`:
-        whether a session still stands; it may raise Unavailable."""
+        """`acquainted`: of some users, those who have an answered chat with a user. `still_valid`:
+        whether a session is still valid; it may raise Unavailable."""
         self._sockets_per_session = settings.sockets_per_session
         self._connections = connections
         self._gateway = gateway
@@ -39,14 +39,14 @@ class Presence:
         """Record a socket. Raises Unauthorized if its session was revoked in the meantime."""
         try:
             others = self._connections.open(identity, connection_id)
-            # A revoke that ran before the record was written cannot have deleted it: look again.
+            # A revoke that ran before the record was written has not deleted it, so check again.
             if not self._still_valid(identity):
                 raise Unauthorized()
             same = [socket for socket in others if socket.session_id == identity.session_id]
             surplus = same[: max(0, len(same) + 1 - self._sockets_per_session)]
             self._gateway.dismiss(surplus, SURPLUS)
         except Exception:
-            # API Gateway never tells of the end of a socket whose $connect was refused.
+            # API Gateway sends no $disconnect for a socket whose $connect was refused.
             with suppress(Unavailable):
                 self.disconnected(connection_id)
             raise
@@ -63,7 +63,7 @@ class Presence:
             self._gateway.tell_presence({user_id: left_at})
 
     def watch(self, watcher: Identity, user_ids: list[str]) -> PresenceList:
-        """The presence of users now and, by events, for a quarter of an hour; a ping renews that.
+        """The presence of users now and, by events, for the next 15 minutes; a ping renews that.
 
         Leaves out users with whom the watcher has no chat in which both have written.
         """
@@ -80,8 +80,8 @@ class Presence:
     def ping(self, pinger: Identity) -> None:
         """Keep the socket's record alive, and every few minutes renew whom it watches.
 
-        Raises Unauthorized if Redis has lost the socket from its user's list: it would get no more
-        events. Its client connects again and syncs.
+        Raises Unauthorized if Redis lost the socket from its user's list: it would get no events.
+        Its client connects again and syncs.
         """
         watching = self._connections.renew(pinger)
         if watching is None:
@@ -91,10 +91,11 @@ class Presence:
             self.watch(pinger, watching)
 
     def check(self, caller: Identity) -> None:
-        """Check that a socket's session stands and that events reach it: every minute, and when
+        """Check that a socket's session is valid and that events reach it: every minute, and when
         Redis does not know the session. Raises Unauthorized.
 
-        A revoke may have died, or Redis not have answered, before it dropped the session's sockets.
+        The function that revoked the session may have died, or Redis may not have answered, before
+        the sockets were dropped.
         """
         if not self._still_valid(caller):
             self._gateway.dismiss([Socket.of(caller)], ended("revoked"))

@@ -1,4 +1,4 @@
-"""What the parts of `Connections` share: how sockets are kept in Redis, and found."""
+"""Shared by the parts of `Connections`: how sockets are stored in Redis and found."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,8 +13,8 @@ from chalicelib.live.events import Socket
 
 LIFETIME = 2 * 60 * 60 + 300  # API Gateway cuts a socket after two hours
 YOUNG_SECONDS = 10
-"""How long a socket is young, if it has not pinged: its `$connect` may not have returned, and then
-posts to it are answered as if it were gone."""
+"""How long a socket is young, if it has not pinged. Its `$connect` may not have returned yet, and
+until then API Gateway answers posts to it with 410, as if it were closed."""
 
 
 class Registry:
@@ -27,7 +27,8 @@ class Registry:
 
 
 def reach(user_id: str, owing: str = "", within: int = 0, seq: int | str = "") -> Call:
-    """Lists the sockets of a user. With a seq, the user owes an acknowledgement of it."""
+    """The script that lists a user's sockets. With a seq, the user then owes an acknowledgement of
+    it."""
     shard = keys.shard(user_id)
     return Call(
         lua.REACH,

@@ -2,8 +2,9 @@
 
 # Checks that the connection exists and takes one token of its bucket. A record without `client_id`
 # is from an earlier version and counts as none: its client connects again.
-# KEYS: connection. ARGV: tokens a second, bucket size, seconds between looks at its session.
-# Answers {user, session, client or '', scopes, seconds to wait, 1 if it is to be looked at} or {}.
+# KEYS: connection. ARGV: tokens a second, bucket size, seconds between checks of its session.
+# Answers {user, session, client or '', scopes, seconds to wait, 1 if the session must be checked}
+# or {}.
 ADMIT = """
 local fields = {'user_id', 'session_id', 'client_id', 'scopes', 'tokens', 'at', 'checked_at'}
 local c = redis.call('HMGET', KEYS[1], unpack(fields))
@@ -99,7 +100,7 @@ for i = 1, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
 return 0
 """
 
-# Notes whom a socket watches, unless it was dropped meanwhile. KEYS: connection. ARGV: whom.
+# Notes whom a socket watches, unless it was dropped. KEYS: connection. ARGV: whom.
 NOTE_WATCHED = """
 if redis.call('HEXISTS', KEYS[1], 'user_id') == 1 then
   local now = redis.call('TIME')[1]
@@ -181,9 +182,9 @@ return 0
 """
 
 # Claims what is overdue: moves its deadline, so that it comes again unless it is struck out. What a
-# user has beyond their share goes behind everything else that is overdue, so that nobody waits for
-# all of it. KEYS: owed deadlines, owed seqs. ARGV: seconds until it comes again, how many, how many
-# of one user, how many to look at. Answers {owing, "first last", …}.
+# user has beyond their share goes to the end of the queue, so that other users do not wait for it.
+# KEYS: owed deadlines, owed seqs. ARGV: seconds until it comes again, how many, how many of one
+# user, how many to look at. Answers {owing, "first last", …}.
 CLAIM = """
 local t = redis.call('TIME')
 local now, found, shares = t[1] + t[2] / 1000000, {}, {}

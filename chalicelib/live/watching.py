@@ -1,4 +1,4 @@
-"""Who watches whose presence."""
+"""Users watch the presence of others."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -17,18 +17,18 @@ MOST_WATCHERS = 1000
 
 
 class Seen(NamedTuple):
-    """Whether a user has a socket open, and when they last did if not."""
+    """Whether a user has an open socket; if not, when they last had one."""
 
     online: bool
     last_seen_at: datetime | None
 
 
 class Watching(Registry):
-    """A socket watches users for a quarter of an hour."""
+    """A socket watches users for 15 minutes."""
 
     def watch(self, identity: Identity, user_ids: Sequence[str]) -> list[Seen]:
-        """Send this socket the presence of these users for a quarter of an hour; answers their
-        presence now. Replaces whom it watched before."""
+        """Send this socket the presence of these users for 15 minutes. Returns their presence now.
+        Replaces the users that it watched before."""
         watcher = Socket.of(identity)
         key = keys.connection(watcher.connection_id)
         with guarded():

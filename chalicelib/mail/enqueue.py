@@ -1,4 +1,4 @@
-"""Puts mails and notices into the outbox, in the transaction of what they are about."""
+"""Queues mails and notices, in the same transaction as the change that they report."""
 
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -22,7 +22,7 @@ _TELL = f"""
     FROM {users.ROW} WHERE u.id = %(user_id)s AND {users.VERIFIED} {_AGAIN}
 """
 
-# A program of others gets no notice: its user has just allowed it.
+# No notice for a session of an OAuth client: its user has just allowed it.
 SIGNED_IN = f"""
     {_INTO}
     SELECT u.id, 'signed_in', u.email, u.username, %s, o.created_at, o.created_at, o.created_at
@@ -37,13 +37,13 @@ NEXT_TRY = """
     tries = tries + 1, due_at = %(now)s + make_interval(secs =>
         (%(delays)s::int[])[LEAST(tries + 1, cardinality(%(delays)s::int[]))])
 """
-"""Part of an UPDATE that claims what is due: it comes again after its next delay, in seconds, or
-after the last one where no delay is left."""
+"""Part of an UPDATE that claims due rows: they are due again after the next delay, in seconds, or
+after the last one if no delay is left."""
 
 
 def mails(rows: LiteralString) -> LiteralString:
-    """A statement, or part of one, that queues mails: `rows` are (kind, subject, due_at). One that
-    waits already begins its tries again, and is sent once."""
+    """A statement, or part of one, that queues mails: `rows` are (kind, subject, due_at). A mail
+    that is queued already is sent once, and its attempts begin again."""
     return f"""
         INSERT INTO mails (kind, subject, due_at) {rows}
         ON CONFLICT (kind, subject) DO UPDATE SET due_at = EXCLUDED.due_at, tries = 0

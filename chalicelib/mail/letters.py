@@ -1,5 +1,5 @@
-"""The texts of mails. They quote usernames and nothing else that a client chose: a stranger may
-have registered with this address, and must not send their own words by our mails."""
+"""The texts of mails. They quote usernames, and no other text of a client: a stranger may have
+registered with this address, and must not send their own text by our mails."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ def verification(address: str, *, username: str, link: str) -> Letter:
 
 
 def change_of_address(address: str, *, username: str, link: str) -> Letter:
-    """Asks the owner of the mailbox to prove it, for an account that has another address so far."""
+    """Asks the owner of the mailbox to prove it, for an account that still has another address."""
     return Letter(
         address,
         "Confirm your new e-mail address",
@@ -66,7 +66,7 @@ def password_reset(address: str, *, username: str, link: str) -> Letter:
 
 
 def export_ready(address: str, *, username: str) -> Letter:
-    """Tells that an archive of what is held about a user is there; it needs the password."""
+    """Tells a user that their archive is ready. The download needs the password."""
     return Letter(
         address,
         "Your data is ready",
@@ -116,7 +116,7 @@ _TOLD: dict[NoticeKind, tuple[str, str]] = {
     "google_unlinked": ("Google was unlinked", "The linked Google account was unlinked"),
     "account_deleted": ("Your account was deleted", "The account was deleted"),
 }
-"""Of each kind of notice, the subject of a mail about it alone, and what happened."""
+"""By kind of notice: the subject of a mail with this notice only, and the sentence about it."""
 
 _IF_NOT_YOU = (
     'If that was you, do nothing. If it was not, use "Forgot password" on the sign-in page to set '
@@ -135,7 +135,7 @@ _IF_NOT_YOU_AND_DELETED = (
 
 
 def changes(notices: Sequence[Notice]) -> Letter:
-    """Tells what happened to one account. All of them are of one user and address."""
+    """Reports changes of one account. All notices are of the same user and address."""
     notices = sorted(notices, key=lambda one: one.at)
     kinds = {one.kind for one in notices}
     subject = _TOLD[notices[0].kind][0] if len(kinds) == 1 else "Changes to your account"
@@ -161,7 +161,7 @@ def _time(at: datetime) -> str:
 
 
 def device(user_agent: str) -> str:
-    """The browser and system that a user agent names, in our own words."""
+    """The browser and system in a user agent, in our own words."""
     system = next((name for mark, name in _SYSTEMS.items() if mark in user_agent), None)
     browser = next((name for mark, name in _BROWSERS.items() if mark in user_agent), None)
     if system is None:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 Kind = Literal["verify", "reset", "export", "change"]
 
 Purpose = Literal["verify", "reset", "change"]
-"""What a link in a mail is good for. `change` verifies the new address that a user asked for."""
+"""The purpose of a link in a mail. `change` verifies the new address that a user asked for."""
 
 NoticeKind = Literal[
     "signed_in",
@@ -30,8 +30,8 @@ NoticeKind = Literal[
 
 
 class QueuedMail(NamedTuple):
-    """A row of the outbox that was claimed. `subject` is what was typed for `reset`: an address,
-    with a username after a space if one was given. Of every other kind it is a user's id."""
+    """A claimed row of the outbox. `subject`: for `reset`, the typed address, and after a space the
+    username if one was given; for every other kind, a user's id."""
 
     id: int
     kind: Kind
@@ -40,8 +40,8 @@ class QueuedMail(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """A claimed row: what happened to an account, `times` times, from `since` to `at`. It is mailed
-    to `address`. `detail` describes the last time."""
+    """A claimed row: something happened to an account, `times` times, from `since` to `at`. It is
+    mailed to `address`. `detail` describes the last time."""
 
     user_id: str
     kind: NoticeKind

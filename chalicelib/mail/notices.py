@@ -1,4 +1,4 @@
-"""Notices, which wait in PostgreSQL: changes of how an account is signed in to."""
+"""Notices in PostgreSQL: changes of the ways to sign in to an account."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -24,7 +24,7 @@ FROM due WHERE (n.user_id, n.kind, n.address) = (due.user_id, due.kind, due.addr
 RETURNING n.user_id, n.kind, n.address, n.username, n.detail, n.times, n.since, n.at, n.tries
 """
 
-# Unless it happened again since it was claimed.
+# Not if it happened again after it was claimed.
 _CLAIMED = "user_id = %s AND kind = %s AND address = %s AND times = %s AND tries = %s"
 
 
@@ -35,15 +35,15 @@ class NoticeStore:
         self._postgres = postgres
 
     def claim(self, now: Time, *, delays: Sequence[int], limit: int) -> list[Notice]:
-        """What is due, oldest first. Each comes again after its next delay, in seconds, unless it
-        is removed; with no delay left, after the last one."""
+        """Claim due notices, oldest first. Each is due again after its next delay, in seconds,
+        unless it is removed; after the last delay if none is left."""
         with self._postgres.cursor(row_factory=args_row(Notice)) as cursor:
             return cursor.execute(
                 _CLAIM, {"now": now, "delays": list(delays), "limit": limit}
             ).fetchall()
 
     def put_off(self, notices: Sequence[Notice], now: Time, wait: timedelta) -> None:
-        """Send them later; this try does not count."""
+        """Send them later. This attempt does not count."""
         with self._postgres.cursor() as cursor:
             cursor.executemany(
                 f"UPDATE notices SET due_at = %s + %s, tries = 0 WHERE {_CLAIMED}".encode(),

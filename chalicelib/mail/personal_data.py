@@ -1,4 +1,4 @@
-"""What of a user's mails is erased with the account."""
+"""A user's queued mails, which are erased with the account."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +9,8 @@ from chalicelib.users import sql as users
 if TYPE_CHECKING:
     from psycopg import Cursor
 
-# While an address is a claim, a reset of its password may be another claimant's. A repeated
-# deletion must not remove the notice of the deletion.
+# While an address is not verified, a queued reset may be for another account that claims it. A
+# repeated deletion must not remove the notice of the deletion.
 _ERASE = f"""
 WITH forgotten AS (
     DELETE FROM mails USING {users.ROW} WHERE u.id = %(user_id)s AND (
@@ -23,8 +23,8 @@ WITH forgotten AS (
 
 
 def erase(cursor: "Cursor[Any]", user_id: str, now: Time) -> None:
-    """Delete what waits to be mailed to a user, and queue the notice of the deletion. Call it while
-    the address is known, and after the ways to sign in are deleted: a sign-in that this waited for
-    has left a notice."""
+    """Delete a user's queued mails, and queue the notice of the deletion. Call it before the
+    address is deleted, and after the ways to sign in are: a concurrent sign-in has queued a notice
+    by then."""
     cursor.execute(_ERASE, {"user_id": user_id})
     tell(cursor, user_id, "account_deleted", now)

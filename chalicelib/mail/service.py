@@ -1,4 +1,5 @@
-"""Sends the mails and notices in the outbox: at least once each. The number of tries is bounded."""
+"""Sends the mails and notices in the outbox: at least once each. The number of attempts is
+limited."""
 
 import logging
 import time
@@ -27,13 +28,13 @@ SECONDS = 40.0
 """After this time a run begins no more mails. The next run sends the rest."""
 
 DELAYS = (60, 300, 1200, 3600, 10800)
-"""Seconds from each failed try to the next. A mail that fails after the last one is given up."""
+"""Seconds from each failed attempt to the next. After the last one the mail is given up."""
 
 BATCH = 20
 
 
 class Mails:
-    """The outbox says what a mail is about; `letters` writes it when it is sent.
+    """The outbox has the kind of a mail; `letters` writes the text when it is sent.
 
     A notice beyond the limit waits and is never dropped. One mail then lists all that happened to
     the account. So nobody can hide a change from its owner by using up the limit.
@@ -57,12 +58,12 @@ class Mails:
         self._letters = letters
 
     def send_due(self) -> None:
-        """Send what is due. A mail that fails does not delay the others."""
+        """Send due mails. A mail that fails does not delay the others."""
         ends = time.monotonic() + SECONDS
         while time.monotonic() < ends:
             batch = self._store.claim(NOW, delays=DELAYS, limit=BATCH)
             for mail in batch:
-                if time.monotonic() < ends:  # else it comes again after its delay
+                if time.monotonic() < ends:  # else it is due again after its delay
                     self._send(mail)
             told = self._tell_due(ends)
             if len(batch) < BATCH and told < BATCH:
@@ -77,7 +78,7 @@ class Mails:
             self._post(letter)
 
     def _tell_due(self, ends: float) -> int:
-        """Send the notices that are due, one mail an account; answers how many there were."""
+        """Send due notices, one mail for each account. Returns how many notices there were."""
         batch = self._notices.claim(NOW, delays=DELAYS, limit=BATCH)
         accounts: dict[tuple[str, str], list[Notice]] = defaultdict(list)
         for one in batch:
@@ -88,7 +89,7 @@ class Mails:
         return len(batch)
 
     def _tell(self, notices: list[Notice]) -> None:
-        tries = min(one.tries for one in notices)  # so that each gets all of its tries
+        tries = min(one.tries for one in notices)  # so that each gets all of its attempts
         try:
             went = self._went("notice", tries, lambda: self._send_notices(notices))
         except RateLimited as error:

@@ -1,4 +1,4 @@
-"""Amazon SES: one signed request a mail, over a kept connection."""
+"""Amazon SES: one signed request for each mail, over a kept connection."""
 
 import json
 from urllib.parse import urlsplit
@@ -14,7 +14,8 @@ _HEADERS = {"content-type": "application/json"}
 
 
 class MailRefused(Exception):
-    """The mail was not taken. Says the status alone: SES quotes addresses in what it answers."""
+    """SES did not accept the mail. The text has the status only, because SES quotes addresses in
+    its answers."""
 
 
 class Ses:
@@ -28,7 +29,7 @@ class Ses:
         self._signer = settings.signer("ses")
 
     def send(self, letter: Letter) -> None:
-        """Hand a mail to SES. Raises MailRefused; then it may have been sent all the same."""
+        """Send a mail. Raises MailRefused; the mail may have been sent all the same."""
         body = json.dumps(
             {
                 "FromEmailAddress": self._sender,

@@ -17,13 +17,13 @@ class MailStore:
         self._postgres = postgres
 
     def add(self, kind: Kind, subject: str, now: Time) -> None:
-        """Have something mailed. If it waits already, its tries begin again; it is sent once."""
+        """Queue a mail. If it is queued already, it is sent once, and its attempts begin again."""
         with self._postgres.cursor() as cursor:
             mail(cursor, kind, subject, now)
 
     def claim(self, now: Time, *, delays: Sequence[int], limit: int) -> list[QueuedMail]:
-        """What is due, oldest first. Each comes again after its next delay, in seconds, unless it
-        is removed; with no delay left, after the last one."""
+        """Claim due mails, oldest first. Each is due again after its next delay, in seconds, unless
+        it is removed; after the last delay if none is left."""
         with self._postgres.cursor(row_factory=args_row(QueuedMail)) as cursor:
             return cursor.execute(
                 f"UPDATE mails SET {NEXT_TRY}"
@@ -35,6 +35,6 @@ class MailStore:
             ).fetchall()
 
     def remove(self, mail: QueuedMail) -> None:
-        """Forget a mail, unless it was asked for again since it was claimed."""
+        """Delete a mail, unless it was queued again after it was claimed."""
         with self._postgres.cursor(again=True) as cursor:
             cursor.execute("DELETE FROM mails WHERE id = %s AND tries = %s", [mail.id, mail.tries])

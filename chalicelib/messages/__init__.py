@@ -1,1 +1,1 @@
-"""Chats, messages, receipts, presence."""
+"""Chats, messages and receipts."""

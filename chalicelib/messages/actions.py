@@ -1,4 +1,5 @@
-"""What a frame can ask for. Each action has a REST twin where a client without sockets needs it."""
+"""The actions of frames. If a client without sockets needs an action, there is also a REST
+route."""
 
 from chalicelib.deps import deps
 from chalicelib.edge.frames import Action
@@ -25,40 +26,41 @@ def send(identity: Identity, data: SendMessage) -> Message:
 
 
 def read(identity: Identity, data: ChatReceiptUpdate) -> None:
-    """You have read everything up to `seq`."""
+    """You have read all messages up to `seq`."""
     deps.receipts.read(identity, data.chat_id, data.seq)
 
 
 def delivered(identity: Identity, data: ChatReceiptUpdate) -> None:
-    """This device has everything up to `seq`. Send it at once, or a push follows."""
+    """This device has all messages up to `seq`. Send it at once, or you get a push."""
     deps.receipts.delivered(identity, data.chat_id, data.seq)
 
 
 def typing(identity: Identity, data: Typing) -> None:
-    """Show the other members that you type, or stopped. Does nothing until the chat is answered."""
+    """Show the other members that you are typing, or have stopped. Does nothing until the chat is
+    answered."""
     deps.receipts.typing(identity, data.chat_id, data.typing)
 
 
 def changes(identity: Identity, data: SinceIn) -> ChangePage:
-    """What happened in a chat after a rev, in its order; complete up to the answer's rev."""
+    """The changes of a chat after a rev, in order; complete up to the answer's rev."""
     return deps.reading.changes(identity, data.chat_id, since=data.since, limit=data.limit)
 
 
 def sync(identity: Identity, data: SyncRequest) -> SyncAnswer:
-    """Every chat that has news for you; repeat while `more`."""
+    """Every chat that has changes for you; repeat while `more`."""
     return deps.reading.sync(identity, data.chats)
 
 
 def watch(identity: Identity, data: Watch) -> PresenceList:
-    """How users are now and, by events, for a quarter of an hour; a ping renews that.
+    """The presence of users now and, by events, for the next 15 minutes; a ping renews that.
 
-    Left out is with whom you have no answered chat: watch again when one is answered.
+    Users with whom you have no answered chat are left out: watch again when one is answered.
     """
     return deps.presence.watch(identity, data.user_ids)
 
 
 def ping(identity: Identity, data: Nothing) -> None:
-    """Keep the socket open; send one a minute."""
+    """Keep the socket open; send a ping every minute."""
     deps.presence.ping(identity)
 
 

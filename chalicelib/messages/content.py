@@ -1,4 +1,4 @@
-"""What a message can hold: a class for each kind."""
+"""The content of messages: a class for each kind."""
 
 from typing import Annotated, Any, Literal
 

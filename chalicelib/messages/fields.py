@@ -1,4 +1,4 @@
-"""The fields of chats and messages that several models have."""
+"""Fields of chats and messages that several models share."""
 
 import re
 from typing import Annotated

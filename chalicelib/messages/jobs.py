@@ -1,5 +1,4 @@
-"""Jobs that run every minute: they deliver what is left, and close what revoked sessions left
-open."""
+"""Jobs that run every minute: redelivery, overdue pushes, and sockets of revoked sessions."""
 
 import logging
 from collections.abc import Callable
@@ -19,12 +18,12 @@ bp = Blueprint(__name__)
 
 @bp.schedule(Rate(1, unit=Rate.MINUTES), name="redeliver_pending")
 def redeliver_pending(event: Any) -> None:
-    """Close what revoked sessions left open, publish events that were left, and deliver messages
-    whose sender's function ended before it delivered them.
+    """Close open sockets of revoked sessions, publish the events in the outboxes, and deliver
+    messages whose sender's function died before it delivered them.
 
     One function does all three: they are short, and each function needs a container.
     """
-    # Each runs even if the one before it fails. The last that is entered runs first.
+    # Each runs even if another one fails. The last one on the stack runs first.
     with invocation(event.context), ExitStack() as jobs:
         jobs.callback(deps.redelivery.redeliver_pending)
         jobs.callback(_publish, deps.publisher.publish_left)

@@ -1,4 +1,4 @@
-"""Chats, memberships and messages: as verbs and stores pass them on, and as clients see them."""
+"""Chats, members and messages: in services, in stores, and for clients."""
 
 from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
@@ -56,7 +56,8 @@ ChangedMessages = Annotated[
 
 
 class Member(Model):
-    """A membership with its receipts: cursors, so one write covers any number of messages."""
+    """A member with their receipts. Receipts are cursors, so one write covers any number of
+    messages."""
 
     user_id: UserId
     role: Literal["owner", "admin", "member"] = Field(
@@ -88,7 +89,7 @@ class Chat(Model):
     last_activity_at: Utc = Field(description="When its newest message was stored, or it was made.")
 
     def seen_by(self, member: str) -> "Chat":
-        """The chat without what the others share only if it is answered: their receipts."""
+        """The chat as `user_id` may see it: without the receipts of others until it is answered."""
         if self.answered:
             return self
         nothing = {"read_seq": 0, "delivered_seq": 0}
@@ -106,7 +107,7 @@ class Draft(Input):
 
 
 class NewMessage(Model):
-    """A message before the store gives it its place, and a time by the server's clock."""
+    """A message before the store gives it a seq, a rev and a time by the server's clock."""
 
     id: str
     chat_id: str
@@ -114,7 +115,7 @@ class NewMessage(Model):
     client_id: str
     content: Content
     created_at: Utc | None = None
-    """Only set for a message of another time than now."""
+    """Only set if the message's time is not now."""
 
     @classmethod
     def of(cls, draft: Draft, *, chat_id: str, sender_id: str) -> "NewMessage":
@@ -127,21 +128,21 @@ class NewMessage(Model):
         )
 
     def at(self, rev: int, time: datetime | None = None) -> Message:
-        """The message in its place. It has `time` if it had none."""
+        """The message at this rev, with `time` if it has none of its own."""
         return Message(seq=rev, rev=rev, **{**dict(self), "created_at": self.created_at or time})
 
 
 class Stored(NamedTuple):
-    """What `Timeline.append` did: the message, and the members whom it goes to."""
+    """The result of `Timeline.append`: the message and its recipients."""
 
     message: Message
     member_ids: list[str]
     created: bool  # False: a resend; `message` is the one that was stored first
-    pending: bool  # its delivery is not settled
+    pending: bool  # its delivery is not complete
 
 
 class ChangePage(Model):
-    """Messages created or changed after a rev, in its order; complete up to `rev`."""
+    """Messages created or changed after a rev, in order; complete up to `rev`."""
 
     items: ChangedMessages
     rev: UpToRev
@@ -158,8 +159,8 @@ class Receipt(Model):
 
 
 class ReceiptState(NamedTuple):
-    """A receipt after an attempt to move it. Only `seen_by` may see it: all members if the chat is
-    answered, else only its own member."""
+    """A receipt after an attempt to move it. Only the users in `seen_by` may see it: all members if
+    the chat is answered, otherwise only its own member."""
 
     receipt: Receipt
     moved: bool
@@ -181,7 +182,7 @@ class ChatSync(Model):
 class SyncAnswer(Model):
     """The answer to `sync`."""
 
-    items: list[ChatSync] = Field(description="The chats that have news.")
+    items: list[ChatSync] = Field(description="The chats with changes.")
     more: bool = Field(
         description="Whether chats were left out: sync again with the revs that you know now."
     )
@@ -195,13 +196,13 @@ class NewChat(Input):
 
 
 class ReceiptUpdate(Input):
-    """A receipt: everything up to `seq`."""
+    """A receipt: all messages up to `seq`."""
 
     seq: Annotated[Rev, Field(description="The `seq` of the newest message that it covers.")]
 
 
 class SyncRequest(Input):
-    """What a client has."""
+    """The revs that a client has."""
 
     chats: Annotated[
         dict[Id, Rev],
@@ -247,7 +248,7 @@ class SinceIn(Since):
 
 
 class Watch(Input):
-    """Data of `presence.watch`: whom this socket wants to know about, replacing whom it did."""
+    """Data of `presence.watch`: the users that this socket watches, instead of earlier ones."""
 
     user_ids: Annotated[
         list[Id], Field(max_length=200, description="The users to watch; none to stop.")
@@ -259,7 +260,8 @@ class Nothing(Input):
 
 
 class UserTyping(Model):
-    """Somebody types in a chat, or stopped. A client forgets it after some seconds."""
+    """Somebody is typing in a chat, or has stopped. A client stops showing it after some
+    seconds."""
 
     chat_id: ChatId
     user_id: UserId

@@ -11,13 +11,13 @@ from chalicelib.text.sentences import problem
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
-    from chalicelib.messages.publisher import Publisher
+    from chalicelib.messages.delivery.publisher import Publisher
     from chalicelib.messages.store.chats import Chats
     from chalicelib.users.profiles import Users
 
 
 class Opening:
-    """Two users have one direct chat: opening it again finds it."""
+    """Two users have one direct chat: opening it again returns the same one."""
 
     def __init__(
         self, *, chats: "Chats", publisher: "Publisher", users: "Callable[[], Users]"
@@ -28,7 +28,7 @@ class Opening:
 
     def open_direct(self, opener: Identity, user_id: str) -> tuple[Chat, bool]:
         """The chat between two users, and whether it is new. Raises UserNotFound, and
-        ValidationFailed for a chat with oneself."""
+        ValidationFailed if both are the same user."""
         if user_id == opener.user_id:
             raise ValidationFailed(
                 [problem("user_id", "not_yourself", "A chat needs somebody else.")]

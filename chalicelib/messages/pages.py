@@ -1,4 +1,4 @@
-"""Pages of chats and of history: their queries, and the cursors of chats."""
+"""Pages of chats and of history: queries, answers, and the cursors of chats."""
 
 import base64
 import binascii
@@ -51,14 +51,14 @@ class MessagePage(Page[Message, str]):
 
 
 def cursor_after(chat: Chat) -> str:
-    """The cursor of the page of chats that begins after one."""
+    """The cursor of the page after this chat."""
     milliseconds = round(chat.last_activity_at.timestamp() * 1000)
     return base64.urlsafe_b64encode(f"{milliseconds} {chat.id}".encode()).decode().rstrip("=")
 
 
 def place_of(cursor: str | None) -> tuple[datetime, str] | None:
-    """After which (last_activity_at, id) a page begins. Raises ValidationFailed for a cursor that
-    no page had."""
+    """The (last_activity_at, id) that a page begins after. Raises ValidationFailed for an invalid
+    cursor."""
     if cursor is None:
         return None
     try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chalicelib.messages.store.chats import Chats
     from chalicelib.messages.store.timeline import Timeline
 
-# A socket takes 128 KB at most, so no answer with messages is larger than this.
+# A frame has 128 KB at most, so no answer with messages is larger than this.
 ANSWER_BYTES = 100_000
 SYNC_CHATS = 20
 SYNC_MESSAGES = 50
@@ -49,13 +49,15 @@ class Reading:
         return MessagePage(items=items, next=str(items[-1].seq) if more else None)
 
     def changes(self, reader: Identity, chat_id: str, *, since: int, limit: int) -> ChangePage:
-        """What happened in a chat after a rev, complete up to the answer's rev."""
+        """The changes of a chat after a rev, complete up to the answer's rev."""
         return self._changes(reader, chat_id, since, limit, ANSWER_BYTES)
 
     def sync(self, reader: Identity, known: dict[str, int]) -> SyncAnswer:
-        """Every chat that has news for a client that knows `known`, as many as fit into an answer.
+        """The chats with changes for a client that has the revs in `known`, as many as fit into an
+        answer.
 
-        For a chat that the client does not know, it gets the newest messages; the rest is history.
+        For a chat that the client does not know, it gets the newest messages. It reads older ones
+        by `history`.
         """
         items: list[ChatSync] = []
         room = ANSWER_BYTES
@@ -66,7 +68,7 @@ class Reading:
             since = known.get(chat.id, max(0, chat.last_rev - SYNC_MESSAGES))
             try:
                 changes = self._changes(reader, chat.id, since, SYNC_MESSAGES, room)
-            except ChatNotFound:  # left meanwhile
+            except ChatNotFound:  # left the chat in the meantime
                 continue
             item = ChatSync(chat=chat, changes=changes.items, rev=changes.rev, more=changes.more)
             room -= len(to_json(item))
@@ -86,7 +88,7 @@ class Reading:
 
 
 def _fitting(messages: list[Message], room: int) -> list[Message]:
-    """As many of the messages, from the first, as fit into `room` bytes; at least one."""
+    """The first messages, as many as fit into `room` bytes; at least one."""
     for count, message in enumerate(messages):
         room -= len(to_json(message))
         if room < 0 and count > 0:

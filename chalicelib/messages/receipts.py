@@ -1,5 +1,4 @@
-"""What members have received and read, and who types: moves receipts, and tells those who may
-know."""
+"""Receipts and typing: moves receipts, and sends events to those who may see them."""
 
 import logging
 from collections.abc import Collection
@@ -26,14 +25,14 @@ class Receipts:
         self._gateway = gateway
 
     def read(self, reader: Identity, chat_id: str, seq: int) -> None:
-        """The reader has read every message up to `seq`, and so received it. A repetition sends
-        the receipt again: the first try may have ended before it sent it."""
+        """The reader has read, and so received, every message up to `seq`. A repeat sends the
+        receipt again: the first attempt may have died before that."""
         state = self._move(reader, chat_id, read=seq)
         is_news = state.moved or state.receipt.read_seq == seq
         self._tell(reader, chat_id, seq, state._replace(moved=is_news))
 
     def delivered(self, reader: Identity, chat_id: str, seq: int) -> None:
-        """A device of the reader has every message up to `seq`. From a program this changes
+        """A device of the reader has every message up to `seq`. From an OAuth client this changes
         nothing: the user's own devices may still need the push."""
         if reader.client_id is not None:
             found(self._cursors.observers(chat_id, member=reader.user_id))
@@ -41,8 +40,8 @@ class Receipts:
         self._tell(reader, chat_id, seq, self._move(reader, chat_id, delivered=seq))
 
     def typing(self, writer: Identity, chat_id: str, typing: bool) -> None:
-        """Tell the other members that the writer types, or stopped. Does nothing until the chat is
-        answered."""
+        """Tell the other members that the writer is typing, or has stopped. Does nothing until the
+        chat is answered."""
         others = found(self._cursors.observers(chat_id, member=writer.user_id))
         data = UserTyping(chat_id=chat_id, user_id=writer.user_id, typing=typing)
         self._gateway.tell(others, TYPING.of(data))
@@ -55,7 +54,7 @@ class Receipts:
         return found(self._cursors.move(chat_id, member=reader.user_id, **cursors))
 
     def _tell(self, reader: Identity, chat_id: str, seq: int, state: ReceiptState) -> None:
-        """Note the acknowledgement; if a cursor moved, send the receipt to those who may see
+        """Record the acknowledgement. If a cursor moved, send the receipt to those who may see
         it."""
         try:
             self._gateway.tell(

@@ -9,14 +9,14 @@ from chalicelib.messages.models import UNANSWERED, Draft, Message, NewMessage
 from chalicelib.messages.store import found
 
 if TYPE_CHECKING:
-    from chalicelib.messages.delivery import Delivery
+    from chalicelib.messages.delivery.service import Delivery
     from chalicelib.messages.store.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
 
 class Sending:
-    """A stored message is sent: if its delivery fails, redelivery continues it."""
+    """A message is sent once it is stored: if its delivery fails, redelivery continues it."""
 
     def __init__(self, *, timeline: "Timeline", delivery: "Delivery") -> None:
         self._timeline = timeline

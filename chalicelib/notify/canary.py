@@ -1,4 +1,4 @@
-"""A push to nobody. It proves the way from RabbitMQ over `notify` to FCM after a deploy."""
+"""A push to nobody. After a deploy it proves that RabbitMQ, `notify` and FCM work together."""
 
 import time
 from collections.abc import Callable, Collection
@@ -20,13 +20,13 @@ KEPT_SECONDS = 600
 EVERY = 0.5
 
 
-class Publisher(Protocol):
+class PublishesCanaries(Protocol):
     """The part of `Broker` that puts a canary into every push queue."""
 
     def publish_canary(self, canary: Canary) -> list[str]: ...
 
 
-class Validator(Protocol):
+class ValidatesPushes(Protocol):
     """The part of `Fcm` that asks Google without pushing to a device."""
 
     def validate(self) -> Outcome: ...
@@ -49,8 +49,8 @@ class Canaries:
         self,
         client: "redis.Redis",
         *,
-        broker: Callable[[], Publisher],
-        fcm: Callable[[], Validator],
+        broker: Callable[[], PublishesCanaries],
+        fcm: Callable[[], ValidatesPushes],
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._redis = client
@@ -72,7 +72,7 @@ class Canaries:
         return CanaryResult(queues={queue: arrived.get(queue, "missing") for queue in queues})
 
     def record(self, canaries: Collection[tuple[str, Canary]]) -> None:
-        """Note that canaries came out of queues, and what FCM says: (queue, canary)."""
+        """Record that canaries, (queue, canary), were read from queues, with FCM's answer."""
         outcome = self._fcm().validate()
         # FCM judges the token only after it has accepted the account.
         said = "ok" if outcome.state in ("sent", "gone") else outcome.reason
@@ -85,7 +85,7 @@ class Canaries:
 
 
 def canary_of(record: Record) -> Canary | None:
-    """The canary that a record holds, if it holds one."""
+    """The canary in a record; None for other records."""
     try:
         return Canary.model_validate_json(record.body)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""Push at once, past the queue, and answer the program what became of it."""
+"""Pushes at once, without the queue, and tells the program the outcome."""
 
 import logging
 from collections import Counter, defaultdict
@@ -21,16 +21,16 @@ CONTENT_FREE = "New notification"
 
 
 class DirectPush:
-    """Sends what programs have to say to users."""
+    """Sends notifications of programs to users."""
 
     def __init__(self, *, devices: "Devices", fcm: "Fcm") -> None:
         self._devices = devices
         self._fcm = fcm
 
     def send(self, program: Program, new: NewPush) -> PushResult:
-        """Push to every device of users, and tell what became of it; nothing is tried again.
+        """Push to every device of users, and return the outcomes. Nothing is tried again.
 
-        Returns within the time that FCM is given. Raises Unavailable before anything was sent.
+        Returns within FCM's time limit. Raises Unavailable only before anything was sent.
         """
         tag = push_tag(program.id, new.collapse_key) if new.collapse_key else new_id()
         targets = self._devices.push_targets(set(new.user_ids), set()).targets
@@ -56,7 +56,7 @@ def _program_push(device: "PushTarget", tag: str, new: NewPush) -> ProgramPush:
         tag=tag,
         title=new.title if device.previews else APP_NAME,
         body=new.body if device.previews else CONTENT_FREE,
-        extra=new.data if device.previews else {},  # it may say whatever the body does
+        extra=new.data if device.previews else {},  # it may quote the body
     )
 
 

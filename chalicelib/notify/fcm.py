@@ -1,4 +1,4 @@
-"""Firebase Cloud Messaging: pushes out, what became of each back, in bounded time."""
+"""Firebase Cloud Messaging: sends pushes in bounded time, and returns the outcome of each."""
 
 import json
 import logging
@@ -30,20 +30,20 @@ from chalicelib.text.characters import cut
 log = logging.getLogger(__name__)
 
 SECONDS = 15.0
-"""After this long no more pushes are begun; the rest are to be tried again."""
+"""After this many seconds no more pushes are begun. The rest must be tried again."""
 
 REQUEST_SECONDS = 3.0
-"""For one answer, however slowly it comes."""
+"""Seconds for one answer, also one that comes byte by byte."""
 
 AT_ONCE = 100
-"""FCM takes one push a request. This many requests are under way at a time (the library's limit
-is 500, and each takes a thread)."""
+"""How many requests run at the same time: FCM takes one push for each request. The library's limit
+is 500, and each takes a thread."""
 
 ASSERTION_SECONDS = 3600
-"""The longest time that Google takes."""
+"""The longest time that Google accepts."""
 
 TITLE_BYTES, BODY_BYTES = 256, 1024
-"""In JSON. FCM takes 4,096 bytes in all; a program's data has at most 2,048."""
+"""Bytes in JSON. FCM takes 4,096 bytes in all; a program's data has at most 2,048."""
 
 _NO_DEVICE = "canary"
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
@@ -72,8 +72,8 @@ class Fcm:
         self._session.mount(info["token_uri"], _Adapter(info["token_uri"]))
 
     def send(self, pushes: Sequence[Notification]) -> list[Outcome]:
-        """Send all; one outcome each, in their order. Never raises for what FCM or the network
-        does, and returns some seconds after `seconds` at the latest."""
+        """Send all, and return their outcomes in the same order. Never raises for failures of FCM
+        or the network, and returns some seconds after `seconds` at the latest."""
         deadline = time.monotonic() + within(self._seconds)
         outcomes: list[Outcome] = []
         for start in range(0, len(pushes), AT_ONCE):
@@ -85,8 +85,8 @@ class Fcm:
         return outcomes
 
     def validate(self) -> Outcome:
-        """What FCM says to a push that it only checks, for a token that no device has: `gone`
-        where it accepts our account and refuses the token. Never raises, as `send`."""
+        """FCM's answer to a push that it only validates, for a token that no device has: `gone` if
+        it accepts our account and refuses the token. Never raises, like `send`."""
         try:
             self._authorize()
             message = messaging.Message()
@@ -114,11 +114,10 @@ class Fcm:
         return outcomes
 
     def _authorize(self) -> None:
-        """Have an access token before the threads of `send_each` need one, so that it is fetched
-        once. Left to itself the library fetches one per thread, and looks for Google's metadata
-        server on the side."""
+        """Fetch one access token before the threads of `send_each` need it. By itself the library
+        fetches one for each thread, and also searches for Google's metadata server."""
         if not self._bearer.valid:
-            # Google refuses what was signed later than now, and our clock may be ahead.
+            # Google refuses a signature from the future, and our clock may be ahead.
             signed_at = int(time.time()) - SKEW
             times = {"iat": signed_at, "exp": signed_at + ASSERTION_SECONDS}
             account = self._account.with_claims(times)
@@ -133,11 +132,11 @@ class _Bearer(Credentials):
         super().__init__()  # type: ignore[no-untyped-call]
 
     def refresh(self, request: Any) -> None:
-        """Keep what there is: a token that FCM refuses is replaced before the next chunk."""
+        """Does nothing: a token that FCM refuses is replaced before the next batch."""
 
 
 class _Given(credentials.Base):  # type: ignore[misc]
-    """Hands a credential of google-auth to firebase-admin."""
+    """Gives a credential of google-auth to firebase-admin."""
 
     def __init__(self, credential: Credentials) -> None:
         self._credential = credential
@@ -147,7 +146,7 @@ class _Given(credentials.Base):  # type: ignore[misc]
 
 
 def _ask_once(request: Request, *args: Any, **kwargs: Any) -> Any:
-    """One request for a token; google-auth would try again where the answer is a 5xx."""
+    """One request for a token, without google-auth's retries after a 5xx."""
     answer = request(*args, **kwargs)
     if answer.status >= 500:
         raise TransportError(f"The token endpoint answers {answer.status}.")
@@ -155,9 +154,9 @@ def _ask_once(request: Request, *args: Any, **kwargs: Any) -> Any:
 
 
 def _tame(app: firebase_admin.App, url: str | None) -> None:
-    """Give the library's client our address, and take its retries away: ours come from a queue.
+    """Set the address of the library's client, and turn off its retries: we retry by a queue.
 
-    There is no public way to either. Contract tests hold both.
+    The library has no public option for either. Contract tests check both.
     """
     service = messaging._get_messaging_service(app)
     if url is not None:
@@ -168,7 +167,7 @@ def _tame(app: firebase_admin.App, url: str | None) -> None:
 
 
 class _Adapter(BaseAdapter):
-    """Sends in the time that the event has, and once more where a kept connection fails: a push
+    """Sends within the time limit of the event, and once more if a kept connection fails: a push
     that arrives twice is shown once."""
 
     def __init__(self, url: str) -> None:
@@ -233,8 +232,8 @@ def _outcome(error: exceptions.FirebaseError | None) -> Outcome:
     if isinstance(error, messaging.UnregisteredError):
         return Outcome("gone", reason)
     if isinstance(error, messaging.SenderIdMismatchError):
-        # We sign in to another project than the device: a deployment with the wrong service
-        # account must not cost everybody's token.
+        # Our service account is of another project than the device's token. With a wrong service
+        # account in a deployment, the tokens of all users must not be deleted.
         return Outcome("invalid", reason)
     if isinstance(error, exceptions.InvalidArgumentError):
         return Outcome("gone" if _about_the_token(error) else "invalid", reason)

@@ -1,4 +1,4 @@
-"""What comes off a push queue or from a program, and what goes to a phone."""
+"""Records of push queues, notifications of programs, and pushes to devices."""
 
 from typing import Annotated, Literal, NamedTuple, Protocol
 
@@ -10,8 +10,8 @@ from chalicelib.text.sentences import said, wrong
 from chalicelib.wire import NFC, PRINTABLE, VISIBLE, Id, Input, Model, OurId, Token
 
 MAX_DATA_BYTES = 2048
-# Of Google's (a message with them is refused), of Apple's (beside which FCM puts the data), and of
-# our own pushes (the app believes them).
+# Reserved keys: Google's (FCM refuses a message with them), Apple's (FCM puts the data beside
+# them), and those of our own pushes (the app trusts them).
 _TAKEN = {"from", "message_type", "collapse_key", "aps"}
 _TAKEN |= {"message_id", "chat_id", "seq", "sender_id"}
 _TAKEN_PREFIXES = ("google", "gcm")
@@ -53,7 +53,7 @@ Data = Annotated[
 
 
 class Record(NamedTuple):
-    """A message of a push queue as it was delivered to us, not parsed yet."""
+    """A message of a push queue, not parsed yet."""
 
     body: bytes
     shard: int = 0
@@ -61,7 +61,7 @@ class Record(NamedTuple):
 
 
 class Unread(MessageUnread):
-    """A MessageUnread that is exactly what this version understands."""
+    """A MessageUnread, validated strictly: exactly the fields of this version."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -73,8 +73,8 @@ class Unread(MessageUnread):
 
 
 class Notification(Protocol):
-    """What a device is shown. `tag`: it takes the place of an earlier one with the same.
-    `thread`: what it is grouped by."""
+    """A notification on a device. `tag`: it replaces an earlier one with the same tag. `thread`:
+    notifications with the same thread are grouped."""
 
     @property
     def token(self) -> str: ...
@@ -87,7 +87,7 @@ class Notification(Protocol):
     @property
     def body(self) -> str: ...
     def data(self) -> dict[str, str]:
-        """What the app reads. FCM takes strings only."""
+        """The data for the app. FCM takes strings only."""
         ...
 
 
@@ -118,10 +118,10 @@ class Push(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a Push.
+    """The outcome of a Push.
 
-    `gone`: the device will never take one under this token again. `retry`: it may later.
-    `invalid`: FCM refuses what we say, and always will.
+    `gone`: this token will never work again. `retry`: a later attempt may succeed. `invalid`: FCM
+    refuses this push, and always will.
     """
 
     state: Literal["sent", "gone", "retry", "invalid"]
@@ -188,7 +188,7 @@ class NewPush(Input):
 
 
 class PushOutcome(Model):
-    """What became of a program's notification for a user."""
+    """The outcome of a program's notification for a user."""
 
     user_id: OurId = Field(description="The user's id.")
     outcome: Literal["sent", "no_device", "try_again", "refused"] = Field(
@@ -199,7 +199,7 @@ class PushOutcome(Model):
 
 
 class PushResult(Model):
-    """What became of a notification."""
+    """The outcome of a notification."""
 
     items: list[PushOutcome] = Field(
         description="One entry for each user, in the order of the question."

@@ -14,6 +14,6 @@ bp = Blueprint(__name__)
 def push_at_once(program: Program, body: NewPush) -> PushResult:
     """Push a notification to all devices of users.
 
-    For programs in their own name. It is sent at once, and the answer says what became of it.
+    For programs in their own name. It is sent at once, and the answer has the outcome.
     """
     return deps.direct_push.send(program, body)

@@ -1,4 +1,4 @@
-"""Pushes to people who are away: each record is sent, retried or dead-lettered."""
+"""Pushes to absent users: each record is sent, retried or dead-lettered."""
 
 import logging
 from collections import Counter, defaultdict
@@ -12,14 +12,14 @@ from chalicelib.broker.pushes import Canary, Failure
 from chalicelib.errors import AppError, Unavailable
 from chalicelib.notify.canary import canary_of
 from chalicelib.notify.models import Outcome, Push, Record, Unread
-from chalicelib.notify.strangers import Knock
+from chalicelib.notify.strangers import UnansweredPush
 
 if TYPE_CHECKING:
     from chalicelib.broker.publisher import Broker
     from chalicelib.messages.receipts import Receipts
     from chalicelib.notify.canary import Canaries
     from chalicelib.notify.fcm import Fcm
-    from chalicelib.notify.strangers import Doorbell
+    from chalicelib.notify.strangers import PushThrottle
     from chalicelib.users.device_models import PushTarget
     from chalicelib.users.devices import Devices
 
@@ -29,28 +29,28 @@ APP_NAME = "Parley"
 CONTENT_FREE = "New message"
 
 
-class Delivery(NamedTuple):
+class ParsedRecord(NamedTuple):
     """A record that could be read."""
 
     record: Record
     event: Unread
 
     def failed(self, reason: str, user_ids: Iterable[str], retry_after: float = 0) -> Failure:
-        """This delivery, to be tried again, to the users that it has not reached."""
+        """A retry of this record, for the users that it has not reached."""
         body = self.event.to(sorted(user_ids)).model_dump_json().encode()
         return Failure(body, self.record.shard, self.record.attempt, reason, retry_after)
 
 
 class PendingPush(NamedTuple):
-    """A push that is to be sent now."""
+    """A push that is sent now."""
 
-    delivery: Delivery
+    parsed: ParsedRecord
     user_id: str
     push: Push
 
 
 class Notifier:
-    """Handles what a push queue delivers, a batch at a time."""
+    """Handles the records of a push queue, one batch at a time."""
 
     def __init__(
         self,
@@ -59,36 +59,34 @@ class Notifier:
         receipts: "Receipts",
         fcm: "Fcm",
         broker: "Broker",
-        doorbell: "Doorbell",
+        throttle: "PushThrottle",
         canaries: "Callable[[], Canaries]",
     ) -> None:
         self._devices = devices
         self._receipts = receipts
         self._fcm = fcm
         self._broker = broker
-        self._doorbell = doorbell
+        self._throttle = throttle
         self._canaries = canaries
 
     def notify(self, records: list[Record]) -> None:
-        """Push to every user of every record who has not read the message meanwhile; to one who
-        has not answered in its chat, a few an hour.
+        """Push to every user of every record, unless they have read the message by now. A user who
+        has not answered in the chat gets only a few pushes in an hour.
 
-        What fails goes to the retry queue, for the users it failed for, and holds up nothing
-        else. Raises Unavailable if that queue cannot be reached: then all of the batch must
-        come again, and a device that has a notification already will show it once.
+        A failed push goes to the retry queue, for the users it failed for, and does not delay
+        others. Raises Unavailable if that queue cannot be reached: then the whole batch is
+        delivered again, and a device shows a notification once even if it gets it twice.
         """
-        deliveries, canaries, failures, dead = _read(records)
+        parsed, canaries, failures, dead = _read(records)
         self._record(canaries)
         try:
-            failures += self._push(deliveries)
+            failures += self._push(parsed)
         except Exception as error:
-            # Raising would have the batch redelivered at once and without end; by way of the
-            # retry queue it comes back later, and in the end is laid aside.
-            log.exception("pushes failed", extra={"records": len(deliveries)})
+            # If this raised, the batch would be redelivered at once and without end. By the retry
+            # queue it comes back later, and is dead-lettered in the end.
+            log.exception("pushes failed", extra={"records": len(parsed)})
             reason = type(error).__name__
-            failures += [
-                delivery.failed(reason, delivery.event.user_ids) for delivery in deliveries
-            ]
+            failures += [one.failed(reason, one.event.user_ids) for one in parsed]
         self._broker.retry(failures)
         self._broker.bury(dead)
         if failures or dead:
@@ -102,8 +100,8 @@ class Notifier:
                 # The deploy then reports it as missing.
                 log.warning("canary not recorded", extra={"code": error.code})
 
-    def _push(self, deliveries: list[Delivery]) -> list[Failure]:
-        due = self._due(deliveries)
+    def _push(self, parsed: list[ParsedRecord]) -> list[Failure]:
+        due = self._due(parsed)
         outcomes = self._fcm.send([each.push for each in due]) if due else []
         results = list(zip(due, outcomes, strict=True))
         states: Counter[str] = Counter(outcome.state for outcome in outcomes)
@@ -117,46 +115,44 @@ class Notifier:
         forget(gone, self._devices)
         return _failures((each, outcome) for each, outcome in results if outcome.state == "retry")
 
-    def _due(self, deliveries: list[Delivery]) -> list[PendingPush]:
-        user_ids = {user_id for delivery in deliveries for user_id in delivery.event.user_ids}
+    def _due(self, parsed: list[ParsedRecord]) -> list[PendingPush]:
+        user_ids = {user_id for one in parsed for user_id in one.event.user_ids}
         if not user_ids:
             return []
-        known = self._devices.push_targets(
-            user_ids, {delivery.event.sender_id for delivery in deliveries}
-        )
+        known = self._devices.push_targets(user_ids, {one.event.sender_id for one in parsed})
         devices: dict[str, list[PushTarget]] = defaultdict(list)
         for target in known.targets:
             devices[target.user_id].append(target)
         pairs = {
-            (delivery.event.chat_id, user_id)
-            for delivery in deliveries
-            for user_id in delivery.event.user_ids
+            (one.event.chat_id, user_id)
+            for one in parsed
+            for user_id in one.event.user_ids
             if user_id in devices
         }
         receipts = self._receipts.of(pairs) if pairs else {}
         unread = [
-            (delivery, user_id, state.answered)
-            for delivery in deliveries
-            for user_id in delivery.event.user_ids
-            # Users without a receipt have left the chat, and must learn nothing (G4).
-            if (state := receipts.get((delivery.event.chat_id, user_id))) is not None
-            and state.receipt.read_seq < delivery.event.seq
+            (one, user_id, state.answered)
+            for one in parsed
+            for user_id in one.event.user_ids
+            # Users without a receipt have left the chat, and must not see the message (G4).
+            if (state := receipts.get((one.event.chat_id, user_id))) is not None
+            and state.receipt.read_seq < one.event.seq
         ]
         quiet = self._too_many(
-            [_knock(delivery, user_id) for delivery, user_id, answered in unread if not answered]
+            [_unanswered(one, user_id) for one, user_id, answered in unread if not answered]
         )
         return [
-            PendingPush(delivery, user_id, _push_to(device, delivery.event, known.names))
-            for delivery, user_id, _ in unread
-            if _knock(delivery, user_id) not in quiet
+            PendingPush(one, user_id, _push_to(device, one.event, known.names))
+            for one, user_id, _ in unread
+            if _unanswered(one, user_id) not in quiet
             for device in devices[user_id]
         ]
 
-    def _too_many(self, knocks: list[Knock]) -> set[Knock]:
+    def _too_many(self, pushes: list[UnansweredPush]) -> set[UnansweredPush]:
         try:
-            quiet = self._doorbell.too_many(knocks)
+            quiet = self._throttle.too_many(pushes)
         except Unavailable as error:
-            # Push all the same: the store lets only few such messages through anyway.
+            # Push without counting: the store accepts only a few such messages anyway.
             log.warning("pushes not counted", extra={"dependency": error.dependency})
             return set()
         if quiet:
@@ -165,28 +161,28 @@ class Notifier:
 
 
 def forget(tokens: Collection[str], devices: "Devices") -> None:
-    """Drop tokens that FCM says are dead; best effort."""
+    """Delete tokens that FCM no longer knows; best effort."""
     if tokens:
         try:
             devices.forget_push_tokens(tokens)
             metrics.count("TokensForgotten", len(tokens))
         except AppError as error:
-            # The next push finds them dead again.
+            # The next push finds them again.
             log.warning("dead tokens kept", extra={"code": error.code, "count": len(tokens)})
 
 
 def _read(
     records: list[Record],
-) -> tuple[list[Delivery], list[tuple[str, Canary]], list[Failure], list[Failure]]:
-    """Deliveries; canaries with their queues; records to try again, which another version of the
-    code may read; and records that no version can."""
-    deliveries: list[Delivery] = []
+) -> tuple[list[ParsedRecord], list[tuple[str, Canary]], list[Failure], list[Failure]]:
+    """Sorts records: parsed ones; canaries with their queues; records to retry, because another
+    version of the code may understand them; and invalid records."""
+    parsed: list[ParsedRecord] = []
     canaries: list[tuple[str, Canary]] = []
     again: list[Failure] = []
     dead: list[Failure] = []
     for record in records:
         try:
-            deliveries.append(Delivery(record, Unread.model_validate_json(record.body)))
+            parsed.append(ParsedRecord(record, Unread.model_validate_json(record.body)))
         except ValidationError as error:
             if canary := canary_of(record):
                 canaries.append((f"push.{record.shard}", canary))
@@ -194,11 +190,11 @@ def _read(
             hopeless = any(item["type"] == "json_invalid" for item in error.errors())
             failure = Failure(record.body, record.shard, record.attempt, type(error).__name__)
             (dead if hopeless else again).append(failure)
-    return deliveries, canaries, again, dead
+    return parsed, canaries, again, dead
 
 
-def _knock(delivery: Delivery, user_id: str) -> Knock:
-    return Knock(user_id, delivery.event.chat_id, delivery.event.message_id)
+def _unanswered(one: ParsedRecord, user_id: str) -> UnansweredPush:
+    return UnansweredPush(user_id, one.event.chat_id, one.event.message_id)
 
 
 def _push_to(device: "PushTarget", event: Unread, names: dict[str, str]) -> Push:
@@ -214,14 +210,14 @@ def _push_to(device: "PushTarget", event: Unread, names: dict[str, str]) -> Push
 
 
 def _failures(put_off: Iterable[tuple[PendingPush, Outcome]]) -> list[Failure]:
-    """One failure for each delivery, with those of its users that a later try may reach."""
-    deliveries: dict[int, Delivery] = {}
+    """One failure for each record, with the users that a later attempt may reach."""
+    records: dict[int, ParsedRecord] = {}
     failed: dict[int, dict[str, Outcome]] = defaultdict(dict)
     for due, outcome in put_off:
-        deliveries[id(due.delivery)] = due.delivery
-        failed[id(due.delivery)][due.user_id] = outcome
+        records[id(due.parsed)] = due.parsed
+        failed[id(due.parsed)][due.user_id] = outcome
     return [
-        deliveries[key].failed(
+        records[key].failed(
             next(iter(by_user.values())).reason,
             by_user,
             max(outcome.retry_after for outcome in by_user.values()),

@@ -1,4 +1,4 @@
-"""How often the phone of somebody who has not answered shows what a chat brings."""
+"""Limits pushes from chats that the user has not answered."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -24,7 +24,7 @@ return 1
 """
 
 
-class Knock(NamedTuple):
+class UnansweredPush(NamedTuple):
     """A push to somebody who has not written in the chat."""
 
     user_id: str
@@ -32,20 +32,20 @@ class Knock(NamedTuple):
     message_id: str
 
 
-class Doorbell:
+class PushThrottle:
     """Raises Unavailable when Redis does not answer."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._scripts = Scripts(client)
 
-    def too_many(self, knocks: Collection[Knock]) -> set[Knock]:
-        """Those beyond PUSHES an hour from one chat to one user: one round trip."""
-        unique = list(dict.fromkeys(knocks))
+    def too_many(self, pushes: Collection[UnansweredPush]) -> set[UnansweredPush]:
+        """Returns those beyond PUSHES in an hour from one chat to one user: one round trip."""
+        unique = list(dict.fromkeys(pushes))
         allowed = self._scripts.run_all(
-            [Call(_COUNT, [_knocks(one)], [one.message_id, PUSHES, SECONDS]) for one in unique]
+            [Call(_COUNT, [_key(one)], [one.message_id, PUSHES, SECONDS]) for one in unique]
         )
         return {one for one, may in zip(unique, allowed, strict=True) if not may}
 
 
-def _knocks(one: Knock) -> str:
+def _key(one: UnansweredPush) -> str:
     return f"knocks:{{{one.user_id}}}:{one.chat_id}"

@@ -1,1 +1,1 @@
-"""Text: which characters show something, addresses of e-mail, sentences about bad input."""
+"""Text: visible characters, e-mail addresses, and sentences about invalid input."""

@@ -1,8 +1,8 @@
-"""E-mail addresses: one text for each mailbox, however it is typed.
+"""E-mail addresses: one canonical text for each mailbox.
 
-An address is kept, compared and sent to in ASCII: its domain in A-labels (RFC 5890), all of it in
-lower case. The domain is read by UTS #46 and checked by IDNA 2008 (RFC 5891). The part before the
-@ stays ASCII, since Amazon SES sends no mail to others (it does not speak SMTPUTF8, RFC 6531).
+An address is stored, compared and used in ASCII and lower case, with its domain in A-labels (RFC
+5890). The domain is read by UTS #46 and checked by IDNA 2008 (RFC 5891). The part before the @
+stays ASCII, since Amazon SES sends no mail to others (it does not speak SMTPUTF8, RFC 6531).
 """
 
 import re
@@ -22,7 +22,7 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 def canonical(value: str) -> str:
     """The one text of an address. Raises ValueError, with a sentence for people, unless it looks
     like an address that mail can be sent to."""
-    if len(value) > MAX_ADDRESS:  # before any work that grows with the length
+    if len(value) > MAX_ADDRESS:  # before any work that takes longer for longer text
         raise wrong("too_long", "An e-mail address has at most 254 characters.", max=MAX_ADDRESS)
     local, _, domain = value.rpartition("@")
     if not local.isascii():
@@ -49,15 +49,15 @@ def shown(address: str) -> str:
     local, _, domain = address.rpartition("@")
     try:
         return f"{local}@{'.'.join(map(idna.ulabel, domain.split('.')))}"
-    except idna.IDNAError:  # a domain from before domains were checked
+    except idna.IDNAError:  # an old domain that was stored without a check
         return address
 
 
 def _ascii(domain: str) -> str:
-    """A domain in A-labels; in the end it may still not be one."""
+    """A domain in A-labels. It may still be invalid."""
     if domain.isascii() and "xn--" not in domain.lower():
         return domain.lower()
-    import idna  # not before: it takes 30 ms
+    import idna  # imported here because it takes 30 ms
 
     try:
         mapped = idna.uts46_remap(domain, std3_rules=False, transitional=False)

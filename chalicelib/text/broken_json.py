@@ -1,4 +1,4 @@
-"""What can still be told of JSON that a strict parser refuses."""
+"""Reads JSON that a strict parser refuses, to say what is wrong with it."""
 
 import json
 import re
@@ -11,7 +11,7 @@ _LONGEST_PATH = 1000
 _HALF = re.compile("[\ud800-\udfff]")
 
 Path = tuple["Path", str] | None
-"""The way to a value from the outside: linked, so that a long name is held once."""
+"""The path to a value: a linked list, so that a long name is stored once."""
 
 
 class Broken(NamedTuple):
@@ -45,7 +45,7 @@ def has_half(text: str) -> bool:
 
 
 def _unpaired(value: Any) -> list[str]:
-    """In the order of the text, without recursion: it may be nested deeply."""
+    """In the order of the text, without recursion, because it may be nested deeply."""
     found: dict[str, None] = {}
     rest: list[tuple[Path, Any]] = [(None, value)]
     while rest and len(found) < MOST_FIELDS:

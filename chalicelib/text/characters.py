@@ -1,4 +1,4 @@
-"""What people see of a text: which characters show something, and where it may be cut."""
+"""Visible characters of a text, and where a text may be cut."""
 
 import re
 import unicodedata
@@ -16,14 +16,16 @@ _IGNORABLE = (
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-# Symbols and letters whose picture is empty: no property says so.
+# Symbols and letters with an empty glyph: Unicode has no property for them.
 _EMPTY = "\u2800\ufffc\U00013441\U00013442\U0001d159"
-# What joins letters and emoji, or picks a form of them: the ignorable characters that names need.
+# Characters that join letters and emoji, or select a variant: the ignorable characters that names
+# need.
 _JOINING = "\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0020-\U000e007f\U000e0100-\U000e01ef"
 _NONCHARACTERS = "\ufdd0-\ufdef" + "".join(
     f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000)
 )
-# C0 and C1 controls but tab, line feed and carriage return: no store or screen wants them.
+# C0 and C1 controls except tab, line feed and carriage return: stores and screens do not handle
+# them.
 _CONTROLS = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
 
 _UNPRINTABLE = re.compile(f"[{_CONTROLS}{_NONCHARACTERS}\ud800-\udfff]")
@@ -32,7 +34,7 @@ _HIDDEN = re.compile(
     f"(?![{_JOINING}])[{_IGNORABLE}{_EMPTY}{_NONCHARACTERS}\x00-\x1f\x7f-\x9f\u2028\u2029"
     "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
-# Joiners where nothing is joined, and the tags of a flag without one: nobody sees them.
+# Joiners without anything to join, and tags without a flag: they are invisible.
 _STRAY = re.compile(
     "^[\u200c\u200d]|[\u200c\u200d]$|(?<=[A-Za-z\u00c0-\u052f\u200c\u200d])[\u200c\u200d]"
     "|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]"
@@ -46,14 +48,14 @@ def printable(text: str) -> bool:
 
 
 def visible(text: str) -> bool:
-    """Whether a reader sees anything of it. Marks need a character to stand on. Characters of
-    private use show something only where both sides agreed what."""
+    """Whether the text has a visible character. Marks need a base character. Characters of private
+    use are visible only if both sides agreed on them."""
     return any(map(_shows, _UNSEEN.sub("", text)))
 
 
 def hides(text: str) -> bool:
-    """Whether it has characters that a name must not: line breaks, controls, also those of the
-    direction, private use, and what shows nothing, unless it joins letters or emoji."""
+    """Whether it has characters that a name must not have: line breaks, controls (also of the
+    direction), private use, and invisible characters, unless they join letters or emoji."""
     return bool(_HIDDEN.search(text) or _STRAY.search(text))
 
 
@@ -93,8 +95,8 @@ def _seen(match: re.Match[str]) -> str:
     return " " if match[0].isspace() or _BLANK.match(match[0]) else ""
 
 
-# Where no text may be cut. Each class holds what UAX #29 has for it and may hold more: that
-# only moves a cut forward.
+# Places where a text must not be cut. Each class has at least the characters of UAX #29. More of
+# them only move a cut forward.
 _EXTENDS = re.compile(
     "[\u200c\u200d\u0e33\u0eb3\uff9e\uff9f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 )

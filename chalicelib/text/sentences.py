@@ -1,5 +1,5 @@
-"""What people read when a field is wrong: our own sentences, one table for all edges. Beside each
-stands its kind, by which clients find a sentence of their own."""
+"""The sentences that people read when a field is wrong: one table for HTTP and sockets. Each has a
+kind, by which clients can find their own sentence."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidato
 from pydantic_core import PydanticCustomError
 
 OURS = "sentence"
-"""The kind of error whose text we wrote. Every other kind is the validator's."""
+"""The validator's type of errors with our own text. Every other type is the validator's."""
 
 
 class Said(NamedTuple):
@@ -39,7 +39,7 @@ SENTENCES = {
     "string_unicode": Said("not_unicode", "This is not valid Unicode text."),
     "string_too_short": Said("too_short", "Use at least {min_length} characters."),
     "string_too_long": Said("too_long", "Use at most {max_length} characters."),
-    # Of a `Token`. Another pattern needs its own sentence, by `said`.
+    # The pattern of `Token`. Another pattern needs its own sentence, by `said`.
     "string_pattern_mismatch": Said(
         "not_visible_ascii", "Use visible ASCII characters, and no spaces."
     ),
@@ -75,21 +75,22 @@ _BOUNDS = {
     "le": "max",
 }
 MOST_FIELDS = 20
-"""Fields that an answer names."""
+"""How many fields an answer names at most."""
 
 _FIELD = 100
-"""The name of a field is answered up to this length: a client may have made it up."""
+"""The longest name of a field in an answer: the client may have invented it."""
 
 
 def wrong(kind: str, sentence: str, **numbers: int) -> PydanticCustomError:
-    """What a validator raises: `sentence` is answered as it is, so it quotes no input. `numbers`
-    are the bounds that it names, as `min` or `max`."""
+    """The error for a validator to raise. `sentence` is answered unchanged, so it must not quote
+    input. `numbers`: the bounds in it, as `min` or `max`."""
     return PydanticCustomError(OURS, sentence, {"kind": kind, **numbers})
 
 
 def said(kind: str, sentence: str) -> WrapValidator:
-    """Whatever is wrong with a field, this is what is answered. It stands last in `Annotated`: what
-    comes after it is not answered by it, and counts the characters of a text as items."""
+    """An annotation: every error of a field gets this sentence. It must be last in `Annotated`:
+    errors of later annotations do not get it, and length limits after it count a text's characters
+    as items."""
 
     def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         try:
@@ -106,7 +107,8 @@ def problem(field: str, kind: str, message: str, **numbers: int) -> dict[str, An
 
 
 def problems(error: ValidationError, *, limit: int = MOST_FIELDS) -> list[dict[str, Any]]:
-    """What is wrong where, as `ValidationFailed` has it. No input is quoted but names of fields."""
+    """The problems by field, as `ValidationFailed` has them. Only names of fields are quoted from
+    the input."""
     found = error.errors(include_url=False, include_input=False)
     return [
         _problem(
@@ -120,12 +122,12 @@ def problems(error: ValidationError, *, limit: int = MOST_FIELDS) -> list[dict[s
 
 
 def of_raised(field: str, error: PydanticCustomError) -> dict[str, Any]:
-    """The same of what `wrong` made, caught where no validator ran."""
+    """The same for an error from `wrong` that was raised outside a validator."""
     return _problem(field, OURS, error.message(), error.context or {})
 
 
 def _problem(field: str, kind: str, text: str, context: Mapping[str, Any]) -> dict[str, Any]:
-    """`text` is what the validator says, shown only if we wrote it."""
+    """`text`: the validator's text. It is shown only if it is ours."""
     if kind == OURS:
         return problem(field, message=text, **context)
     found = SENTENCES.get(kind, ANYTHING_ELSE)

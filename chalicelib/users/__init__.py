@@ -1,1 +1,1 @@
-"""People: profiles and the devices that take their pushes."""
+"""Users: profiles, and the devices that get pushes."""

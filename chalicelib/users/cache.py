@@ -10,12 +10,13 @@ from chalicelib.drivers.redis import Call, Scripts, guarded
 from chalicelib.users.models import Card
 
 SHAPE = 1
-"""The version of what is kept, and part of the key. Count it up when Card changes: then no version
-of the code reads what another one wrote."""
+"""The version of the cached format, a part of the key. Increase it when Card changes: then no
+version of the code reads what another version wrote."""
 
 KEEP_SECONDS = 60 * 60
 HOLD_SECONDS = 60
-"""Longer than a request may take: a change is over by then, and so is a read that began before."""
+"""Longer than a request may take: by then a change has ended, and so has every read that began
+before it."""
 
 # Keeps a profile, unless one as new is there, or a change holds the key that is not the caller's.
 # A key holds "<revision> <profile>" or "held <token>".
@@ -40,7 +41,7 @@ class ProfileCache:
         self._scripts = Scripts(client)
 
     def find(self, user_ids: Collection[str]) -> dict[str, Card]:
-        """The profiles that are kept; none that is being changed."""
+        """The cached profiles, without those that are being changed."""
         with guarded():
             pipe = self._redis.pipeline(transaction=False)
             for user_id in user_ids:
@@ -50,15 +51,15 @@ class ProfileCache:
         return {card.id: card for card in map(Card.model_validate_json, kept)}
 
     def hold(self, user_id: str) -> str:
-        """Forget a profile that is about to change. Until `keep` is called with the token, or
-        HOLD_SECONDS are over, no other profile is kept."""
+        """Remove a profile that is about to change. Until `keep` is called with the token, or
+        HOLD_SECONDS are over, no other profile is cached for this user."""
         token = secrets.token_hex(8)
         with guarded():
             self._redis.set(_profile(user_id), f"held {token}", ex=HOLD_SECONDS)
         return token
 
     def keep(self, cards: Iterable[Card], *, token: str = "") -> None:
-        """Keep profiles that were read just now, where nothing newer is kept."""
+        """Cache profiles that were just read, unless a newer one is cached."""
         self._scripts.run_all(
             [
                 Call(

@@ -1,4 +1,4 @@
-"""The devices of users, and where pushes reach them."""
+"""The devices of users, and their push tokens."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal, LiteralString, NamedTuple
@@ -79,9 +79,10 @@ class PushTargets(NamedTuple):
 
 
 class SessionSql(NamedTuple):
-    """What statements about devices say of sessions. The feature that owns those hands it in."""
+    """The parts of statements about devices that name sessions. `auth` owns that table and gives
+    these."""
 
     stands: Callable[[LiteralString], LiteralString]
-    """A condition: the session of an id stands at `now`."""
+    """A condition: the session with this id is valid at `now`."""
     locked: LiteralString
-    """What stands after FROM to find and lock the session `session_id`, if it is not revoked."""
+    """The text after FROM that finds and locks the session `session_id`, if it is not revoked."""

@@ -33,7 +33,7 @@ class DeviceStore:
             "devices": MAX_DEVICES,
         }
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
-            # Two devices that claim one token take turns.
+            # Concurrent requests with the same token run one after the other.
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(token)s, 0))", values)
             cursor.execute(
                 "DELETE FROM push_tokens WHERE token = %(token)s"
@@ -68,12 +68,12 @@ class DeviceStore:
             )
 
     def drop_push_tokens(self, tokens: Collection[str]) -> None:
-        """Forget tokens of any users."""
+        """Delete tokens, whatever user has them."""
         with self._postgres.cursor() as cursor:
             cursor.execute("DELETE FROM push_tokens WHERE token = ANY(%s)", [list(tokens)])
 
     def push_targets(self, user_ids: Collection[str], now: Time) -> list[PushTarget]:
-        """The devices of users whose session stands."""
+        """The devices of users, if their sessions are valid."""
         with self._postgres.cursor() as cursor:
             rows = cursor.execute(
                 "SELECT u.id, p.device_id, p.token, p.platform, u.push_previews AND NOT EXISTS ("

@@ -28,7 +28,7 @@ class Devices:
         self._store.drop_push_token(identity.user_id, device_id)
 
     def forget_push_tokens(self, tokens: Collection[str]) -> None:
-        """Forget tokens that FCM says are dead."""
+        """Delete tokens that FCM no longer knows."""
         if tokens:
             self._store.drop_push_tokens(tokens)
 

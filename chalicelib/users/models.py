@@ -32,7 +32,7 @@ def _username(value: str) -> str:
 
 
 def _one_line_of_text(value: str) -> str:
-    # Line breaks would tear lists apart; what is hidden can make one name look like another.
+    # Line breaks would break lists; hidden characters can make one name look like another.
     if not visible(value):
         raise wrong("not_visible", "Write a name that can be seen.")
     if hides(value):
@@ -141,7 +141,7 @@ class Profile(Model):
 
 
 class Card(Model):
-    """What anybody might see of a user, as it is cached. `revision` grows with each change."""
+    """The public data of a user, as it is cached. `revision` grows with each change."""
 
     id: str
     username: str | None
@@ -160,13 +160,13 @@ class PublicProfile(Model):
     )
     display_name: ShownName
     about: ShownAbout
-    # A picture on a host that its owner chose would show the owner who looks at it.
+    # A picture on any other host would tell that host who views it.
     avatar_url: None = Field(description="Always null: pictures are not shown to others.")
     deleted: bool = Field(description="Whether they have deleted their account.", examples=[False])
 
     @classmethod
     def of(cls, card: Card) -> "PublicProfile":
-        """What a user lets others see. It is decided here, after the cache."""
+        """The profile that others see. The user's settings are applied here, after the cache."""
         return cls(avatar_url=None, **card.model_dump(exclude={"revision"}))
 
 
@@ -183,7 +183,8 @@ class ProfileChanges(Input):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"about": "Here since 2026"}]})
 
-    # The defaults are never read (only what was sent is), and keep null from being allowed.
+    # The defaults are never read: only fields that were sent are. As they are not None, null is
+    # refused.
     display_name: Name = Field(default_factory=str)
     about: About = Field(default_factory=str)
     avatar_url: None = Field(

@@ -17,10 +17,10 @@ ROLES = (
     " payments postmaster privacy root safety security staff superuser support sysadmin system team"
     " webmaster"
 )
-"""Usernames that sound like those who run the service. A display name may be one, as it is shown
-beside a username. Neither may be one of them beside a brand."""
+"""Usernames that sound like staff. A display name may be one of these, because it is shown with the
+username. Neither may combine one with a brand."""
 
-# By Latin letter, what looks like it and has no decomposition: of Unicode's confusables (UTS #39)
+# By Latin letter, similar characters without a decomposition: from Unicode's confusables (UTS #39)
 # the letters that can spell whole words, and digits and signs that stand for letters.
 _LOOKALIKES = {
     "a": "4@аαɑᴀᎪ",
@@ -50,7 +50,7 @@ _LOOKALIKES = {
     "z": "2ᴢᏃ",
 }
 _LATIN = str.maketrans({char: to for to, chars in _LOOKALIKES.items() for char in chars})
-# Letters in a circle or square, white on black, and those that flags are made of.
+# Letters in a circle or square, white on black, and the letters of flags.
 _LATIN |= {
     first + place: chr(ord("a") + place)
     for first in (0x1F150, 0x1F170, 0x1F1E6)
@@ -83,12 +83,12 @@ class ReservedNames:
         self._usernames = self._display_names | roles
 
     def refuse_username(self, name: str) -> None:
-        """Raises ValidationFailed for a reserved one."""
+        """Raises ValidationFailed for a reserved name."""
         if skeleton(name) in self._usernames:
             raise _reserved("username", "This username is reserved. Choose another one.")
 
     def refuse_display_name(self, name: str) -> None:
-        """Raises ValidationFailed for a reserved one."""
+        """Raises ValidationFailed for a reserved name."""
         if self.pretends(name):
             raise _reserved("display_name", "This name is reserved. Choose another one.")
 
@@ -99,7 +99,7 @@ class ReservedNames:
 
 
 def _bare(name: str) -> str:
-    """Without signs beside it: none is a letter there, as ! inside of a name is."""
+    """Without signs at both ends: there they do not stand for letters, as ! does inside a name."""
     return _EDGES.sub("", name.translate(_MARKS))
 
 

@@ -1,4 +1,4 @@
-"""What the tables of users hold about one, and how it is erased."""
+"""A user's data in the tables of users, and how it is erased."""
 
 from chalicelib.users.models import DELETED_NAME
 
@@ -22,4 +22,5 @@ ERASE = f"""
         suspended_at = NULL, suspension_reason = NULL
     WHERE id = %(user_id)s AND deleted_at IS NULL RETURNING id, revision
 """
-"""Part of a statement. The row stays, because messages name it. Push tokens end with sessions."""
+"""Part of a statement. The row stays, because messages refer to it. Push tokens are deleted with
+sessions."""

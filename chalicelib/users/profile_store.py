@@ -31,8 +31,8 @@ class UserStore:
     def __init__(
         self, postgres: Postgres, pending_email: Callable[[LiteralString], LiteralString]
     ) -> None:
-        """`pending_email`: SQL for the address that the user of an id has asked for. The feature
-        that owns that table hands it in."""
+        """`pending_email`: SQL for the address that the user with an id has asked for. `auth` owns
+        that table and gives it."""
         self._postgres = postgres
         self._profile = f"{_PROFILE}, {pending_email('users.id')} AS pending_email"
 
@@ -90,7 +90,7 @@ class UserStore:
             )
 
     def standing(self, user_ids: Collection[str]) -> dict[str, bool]:
-        """Of these users those who are not deleted, and whether each is active."""
+        """Of these users, those who are not deleted, and whether each is active."""
         with self._postgres.cursor() as cursor:
             rows = cursor.execute(
                 "SELECT id, suspended_at IS NULL FROM users"

@@ -58,20 +58,21 @@ class Users:
 
     @contextmanager
     def changing(self, user_id: str) -> Iterator[None]:
-        """Around a change of what others see of a user: after it, nobody sees the older profile.
+        """Wraps a change of a user's public profile: after it, nobody sees the older profile.
 
-        Raises Unavailable, before anything has changed, if Redis does not answer.
+        Raises Unavailable if Redis does not answer, before anything has changed.
         """
         token = self._cache.hold(user_id)
         yield
         try:
             changed = self._store.cards([user_id])
         except Unavailable:
-            return  # the change is stored, and the hold keeps older profiles out of the cache
+            return  # the change is stored, and the hold stops older profiles from being cached
         self._keep(changed, token=token)
 
     def get(self, user_id: str) -> PublicProfile:
-        """A user as others see them. Deleted users are shown as deleted: messages name them."""
+        """A user as others see them. Deleted users are shown as deleted, because messages refer to
+        them."""
         return PublicProfile.of(_found(self._cards([user_id]).get(user_id)))
 
     def many(self, user_ids: Collection[str]) -> ProfileList:
@@ -105,7 +106,7 @@ class Users:
 
     def _cards(self, user_ids: Collection[str]) -> dict[str, Card]:
         """Users that exist: one round trip to the cache, one to PostgreSQL for the others, and one
-        that caches those."""
+        to cache those."""
         ids = list(dict.fromkeys(user_ids))
         try:
             found = self._cache.find(ids) if ids else {}

@@ -17,7 +17,7 @@ OLDEST = """
         WHERE o.email = u.email AND o.email_verified_at IS NULL AND o.id < u.id
     )
 """
-"""Whether no other account that has not verified this address has claimed it before."""
+"""Whether no other account with this address, not verified, has claimed it earlier."""
 
 ADD = """
     INSERT INTO users (id, username, email, display_name, created_at)

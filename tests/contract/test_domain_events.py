@@ -286,9 +286,11 @@ class TestSessions:
         assert world.stores.sessions.open_from(granted, session.id) is not None
         world.written()
 
-        assert world.stores.sessions.revoke_grants(client_id, NOW, 10) == [(user.id, granted.id)]
+        assert world.stores.sessions.revoke_sessions_of_client(client_id, NOW, 10) == [
+            (user.id, granted.id)
+        ]
         assert world.written() == revoked(user.id, granted.id, client_id=client_id)
-        assert world.stores.sessions.revoke_grants(client_id, NOW, 10) == []
+        assert world.stores.sessions.revoke_sessions_of_client(client_id, NOW, 10) == []
         assert world.written() == []
 
     def test_a_session_that_expires_publishes_nothing(self, world: World) -> None:

@@ -89,7 +89,7 @@ def logins(client: redis.Redis, sizes: dict[str, int]) -> Callable[..., None]:
     return login
 
 
-def test_nor_does_a_login_that_its_address_refuses(client: redis.Redis) -> None:
+def test_a_login_refused_by_address_writes_nothing(client: redis.Redis) -> None:
     login = logins(client, {"login.address": 2})
     login("one")
     login("two")
@@ -99,7 +99,7 @@ def test_nor_does_a_login_that_its_address_refuses(client: redis.Redis) -> None:
     refused(client, partial(login, "ana", key="a key that nobody knows"))
 
 
-def test_nor_one_that_its_name_refuses(client: redis.Redis) -> None:
+def test_a_login_refused_by_name_writes_nothing(client: redis.Redis) -> None:
     login = logins(client, {"login.target": 3, "login-here.target": 2})
     for _ in range(2):
         login("ana")
@@ -109,7 +109,7 @@ def test_nor_one_that_its_name_refuses(client: redis.Redis) -> None:
     refused(client, partial(login, "ana", "192.0.2.3"))
 
 
-def test_nor_one_on_a_known_device(client: redis.Redis) -> None:
+def test_a_login_refused_on_a_known_device_writes_nothing(client: redis.Redis) -> None:
     throttle = Throttle(client, auth_settings(rate_limits=rates({"login-device.target": 1})).limits)
     throttle.recognise(["ana"], "id of ana", "key")
     throttle.account(throttle.login("ana", HERE, "key"), "id of ana")
@@ -117,7 +117,7 @@ def test_nor_one_on_a_known_device(client: redis.Redis) -> None:
     refused(client, lambda: throttle.login("ana", HERE, "key"))
 
 
-def test_nor_one_after_too_many_that_were_right(client: redis.Redis) -> None:
+def test_a_login_after_too_many_right_ones_writes_nothing(client: redis.Redis) -> None:
     throttle = Throttle(client, auth_settings(rate_limits=rates({"sign-in.user": 1})).limits)
     attempt = throttle.login("ana", HERE)
     throttle.account(attempt, "id of ana")
@@ -126,7 +126,7 @@ def test_nor_one_after_too_many_that_were_right(client: redis.Redis) -> None:
     refused(client, lambda: throttle.account(throttle.login("ana", HERE), "id of ana"))
 
 
-def test_nor_a_request_that_its_user_or_its_session_refuses(client: redis.Redis) -> None:
+def test_a_request_refused_by_user_or_session_writes_nothing(client: redis.Redis) -> None:
     revocation = Revocation(client, auth_settings(rate_limits=ONE_EACH))
     revocation.check("ana", "s1", Use())
 
@@ -134,7 +134,7 @@ def test_nor_a_request_that_its_user_or_its_session_refuses(client: redis.Redis)
     refused(client, lambda: revocation.check("ana", "s2", Use()))
 
 
-def test_nor_does_anything_that_was_met_under_a_slower_limit(client: redis.Redis) -> None:
+def test_a_refusal_after_a_slower_limit_writes_nothing(client: redis.Redis) -> None:
     slow, fast = (
         Throttle(client, auth_settings(rate_limits=rates({"register.address": 2}, seconds)).limits)
         for seconds in (3600, 900)
@@ -146,7 +146,7 @@ def test_nor_does_anything_that_was_met_under_a_slower_limit(client: redis.Redis
     refused(client, lambda: fast.registration(HERE))
 
 
-def test_what_was_tried_at_names_that_nobody_has_is_bounded_and_ends(client: redis.Redis) -> None:
+def test_attempts_at_unknown_names_are_bounded_and_expire(client: redis.Redis) -> None:
     login = logins(client, {"login.address": 5})
     for n in range(200):
         try:

@@ -131,8 +131,8 @@ class World:
     def delete(self, identity: Identity, password: str = PASSWORD) -> None:
         self.deletion.delete(identity, PasswordProof(password=password))
 
-    def request_reset(self, email: str, client: Source = PHONE, **more: str) -> None:
-        self.recovery.request_reset(ResetRequest(email=email, **more), client)
+    def request_reset(self, email: str, source: Source = PHONE, **more: str) -> None:
+        self.recovery.request_reset(ResetRequest(email=email, **more), source)
 
     def told(self) -> list[str]:
         """Send what is due; the subjects of what was sent by that."""

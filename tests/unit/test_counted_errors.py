@@ -15,7 +15,7 @@ from chalicelib.broker.users import BrokerUsers
 from chalicelib.drivers import secrets
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import connect
-from chalicelib.drivers.s3 import Bucket
+from chalicelib.drivers.s3 import S3Bucket
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.errors.counted import rate_limited, unavailable
 from chalicelib.limits.buckets import judge
@@ -59,7 +59,7 @@ ASK: dict[str, tuple[str, Callable[[], object]]] = {
     "rabbitmq": ("rabbitmq", lambda: Broker(ENVIRONMENT["AMQP_URL"], retry_seconds=[1]).ping()),
     "topology": ("rabbitmq", lambda: declare(ENVIRONMENT["AMQP_URL"])),
     "management": ("rabbitmq management", management),
-    "s3": ("s3", lambda: Bucket("b", NOBODY, settings().signer("s3")).delete("key")),
+    "s3": ("s3", lambda: S3Bucket("b", NOBODY, settings().signer("s3")).delete("key")),
     "secrets": ("secrets", lambda: secrets.read(["x"], url=NOBODY, signer=settings().signer("s"))),
     "google": ("google", google),
 }

@@ -22,7 +22,7 @@ def context(seconds: float) -> SimpleNamespace:
     return SimpleNamespace(get_remaining_time_in_millis=lambda: int(seconds * 1000))
 
 
-def test_without_an_event_each_limit_is_its_own() -> None:
+def test_without_an_event_each_driver_has_its_own_limit() -> None:
     assert deadline.within(600) == 600
     assert not deadline.passed()
 
@@ -41,7 +41,7 @@ def test_g9_a_request_has_fifteen_seconds_however_long_its_function_may_run(
     assert deadline.within(600) == 600
 
 
-def test_g9_it_has_what_is_left_of_its_function_where_that_is_less() -> None:
+def test_g9_a_request_has_at_most_what_is_left_of_its_function() -> None:
     with invocation(context(9), "request"):
         assert deadline.within(600) == 7
 
@@ -58,7 +58,7 @@ def test_g9_a_request_without_a_context_has_its_limit() -> None:
         assert deadline.within(600) == 15
 
 
-def test_one_event_leaves_nothing_to_the_next() -> None:
+def test_an_event_does_not_pass_its_deadline_on() -> None:
     with pytest.raises(InvocationFailed), invocation(context(9), "request"):
         raise ValueError
 

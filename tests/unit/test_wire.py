@@ -71,7 +71,7 @@ def test_what_is_no_json_is_a_bad_request(text: str) -> None:
         ("[" * 900 + r'"\ud800"' + "]" * 900, ["0." * 500]),
     ],
 )
-def test_g7_half_a_surrogate_pair_is_told_by_its_field(text: str, wrong: list[str]) -> None:
+def test_g7_an_unpaired_surrogate_is_reported_with_its_field(text: str, wrong: list[str]) -> None:
     assert fields(text) == wrong
 
 

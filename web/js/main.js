@@ -1,23 +1,23 @@
 /** Starts the client: either someone is signed in, or they are asked to. */
 
-import { Api } from "./api.js";
-import { loadConfig } from "./config.js";
-import { registerDevice } from "./device.js";
-import { announce } from "./dom.js";
-import { told } from "./errors.js";
-import { keepFocus } from "./focus.js";
-import { keepForSettings, takeGoogleAnswer } from "./google.js";
-import { leaveKeysToInputMethods } from "./keys.js";
-import { startLanguage } from "./language.js";
-import { takeMailedLink } from "./links.js";
-import { Messenger } from "./messenger.js";
-import { onSignInElsewhere, Session } from "./session.js";
-import { keepShell } from "./shell.js";
-import { t } from "./texts.js";
-import { showTheme } from "./theme.js";
+import { registerDevice } from "./account/device.js";
+import { keepForSettings, takeGoogleAnswer } from "./account/google.js";
+import { takeMailedLink } from "./account/links.js";
+import { onSignInElsewhere, Session } from "./account/session.js";
+import { announce } from "./browser/dom.js";
+import { keepFocus } from "./browser/focus.js";
+import { leaveKeysToInputMethods } from "./browser/keys.js";
+import { keepShell } from "./browser/shell.js";
+import { showTheme } from "./browser/theme.js";
+import { Messenger } from "./chats/messenger.js";
+import { Api } from "./server/api.js";
+import { loadConfig } from "./server/config.js";
+import { told } from "./server/errors.js";
+import { startLanguage } from "./text/language.js";
+import { t } from "./text/texts.js";
 import { showApp } from "./views/app.js";
-import { showNewVersion } from "./views/new-version.js";
-import { showSignIn } from "./views/sign-in.js";
+import { showNewVersion } from "./views/notices/new-version.js";
+import { showSignIn } from "./views/sign-in/sign-in.js";
 
 const root = document.getElementById("app");
 

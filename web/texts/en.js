@@ -525,7 +525,7 @@ export default {
   "kind.not_a_domain": "The part after the @ is not the name of a domain. Check it for typing mistakes.",
   "kind.not_a_username": "A username has 3 to 32 letters a-z, digits or underscores.",
   // What a passkey said.
-  "kind.not_an_answer": "This does not answer what was asked. Begin again.",
+  "kind.not_an_answer": "This answer does not match the request. Start again.",
   "kind.not_an_email": "This is not an e-mail address. Write it like ana@example.org.",
   "kind.not_visible": "Write something that can be seen.",
   "kind.not_yourself": "A chat needs somebody else.",

@@ -36,7 +36,8 @@ hexadecimal. So somebody who intercepts an ID token cannot use it."""
 
 
 class GoogleStart(Model):
-    """Where a client sends its user for an ID token (`response_type=id_token`), and as whom."""
+    """Where a client sends its user for an ID token (`response_type=id_token`), and its client
+    id."""
 
     client_id: str = Field(
         description="This server's id at Google.", examples=["1234.apps.googleusercontent.com"]
@@ -73,5 +74,5 @@ class GoogleProof(PasswordProof):
 class GoogleLink(Model):
     """Whether a Google account is linked to one's account."""
 
-    linked: bool = Field(description="Whether one is.")
-    linked_at: Utc | None = Field(None, description="Since when; null if none is.")
+    linked: bool = Field(description="Whether a Google account is linked.")
+    linked_at: Utc | None = Field(None, description="Since when it is linked; null if none is.")

@@ -53,13 +53,13 @@ def how_to_sign_in_with_google() -> GoogleStart:
     ),
     limit="google",
 )
-def sign_in_with_google(body: GoogleCredentials, client: Source) -> SignedIn:
+def sign_in_with_google(body: GoogleCredentials, source: Source) -> SignedIn:
     """Sign in with Google.
 
     To the account that the Google account is linked to, or to a new one. A new one needs a
     `username`.
     """
-    return deps.google.sign_in(body, client)
+    return deps.google.sign_in(body, source)
 
 
 @endpoint(bp, f"GET {LINK}", tag="Google", errors=(GoogleOff,), scope="account")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from chalicelib.users.names import ReservedNames
 
 RACERS = 3
-"""Requests that may come between our look and our change, before we give up."""
+"""How many other requests, between our read and our change, before we give up."""
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 
@@ -73,7 +73,7 @@ class Google:
         self._throttle = throttle
         self._names = names
 
-    def sign_in(self, given: GoogleCredentials, client: Source, terms: Terms = OURS) -> SignedIn:
+    def sign_in(self, given: GoogleCredentials, source: Source, terms: Terms = OURS) -> SignedIn:
         """Sign in to the account that the Google account is linked to. Else link it to the account
         that has verified its address, if Google gives that address out. Else make an account.
 
@@ -85,7 +85,7 @@ class Google:
         try:
             account = self._verified(given.id_token, given.nonce)
         except IdTokenInvalid:
-            self._throttle.google_guess(client.address)
+            self._throttle.google_guess(source.address)
             raise
         self._throttle.google(account.subject)
 
@@ -94,9 +94,9 @@ class Google:
             if found is None and account.email is not None:
                 found = self._store.owner(account.email)
             if found is None:
-                signed_in = self._register(account, given, client, terms)
+                signed_in = self._register(account, given, source, terms)
             else:
-                signed_in = self._enter(account, found, given, client, terms)
+                signed_in = self._enter(account, found, given, source, terms)
             if signed_in is None:
                 self._uses.give_back(given.id_token)
             return signed_in
@@ -142,13 +142,13 @@ class Google:
         account: "GoogleAccount",
         found: "Linked",
         given: GoogleCredentials,
-        client: Source,
+        source: Source,
         terms: Terms,
     ) -> SignedIn | None:
-        """None: what was found has changed."""
+        """None if the data has changed since it was read."""
         ours = found.subject == account.subject
-        # Of an address that others give out, Google knows that it was proven once, perhaps by
-        # somebody who has lost it since. And an address at Google can get a new owner.
+        # If another provider has the mailbox, Google only knows that the user proved it once; they
+        # may have lost it since. And an address at Google can get a new owner.
         if not ours and (found.subject is not None or not account.authoritative):
             raise LinkRequired()
         if found.suspended:
@@ -164,18 +164,18 @@ class Google:
         ):
             return None
         return self._accounts.open_by_google(
-            found.user_id, account.subject, client, given.device_name, given.device_key, terms
+            found.user_id, account.subject, source, given.device_name, given.device_key, terms
         )
 
     def _register(
-        self, account: "GoogleAccount", given: GoogleCredentials, client: Source, terms: Terms
+        self, account: "GoogleAccount", given: GoogleCredentials, source: Source, terms: Terms
     ) -> SignedIn | None:
-        """None: somebody has the Google account or its address by now."""
+        """None if another account has the Google account or its address by now."""
         if account.email is None:
             raise IdTokenInvalid(_NO_MAIL)
         if given.username is None:
             raise UsernameRequired()
-        self._throttle.registration(client.address)
+        self._throttle.registration(source.address)
         self._names.refuse_username(given.username)
         if given.display_name:
             self._names.refuse_display_name(given.display_name)
@@ -193,7 +193,7 @@ class Google:
         )
         # Nobody knows this password. A user who wants one sets it by a reset mail.
         password_hash = self._passwords.hash(secrets.token_urlsafe(32))
-        session, token = self._auth.draft_session(user.id, client, given.device_name, terms)
+        session, token = self._auth.draft_session(user.id, source, given.device_name, terms)
         try:
             if not self._store.add(user, password_hash, session, account.subject):
                 return None
@@ -204,7 +204,7 @@ class Google:
         return SignedIn(user=user, **dict(self._auth.tokens(session, token)))
 
     def _name(self, account: "GoogleAccount") -> str | None:
-        """What Google calls its user, if they may be called that here."""
+        """The user's name at Google, if it is allowed here."""
         name = _name(account)
         return None if name is None or self._names.pretends(name) else name
 

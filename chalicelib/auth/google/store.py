@@ -50,9 +50,9 @@ class GoogleStore:
             ).fetchone()
 
     def add(self, user: Profile, password_hash: str, session: Session, subject: str) -> bool:
-        """Make a user whom a Google account signs in, with a first session: all of it or nothing.
-        False: the Google account, or the address, became another account's meanwhile. Raises
-        UsernameTaken."""
+        """Make a user with a linked Google account and a first session, all or nothing. False if
+        another account got the Google account or the address in the meantime. Raises UsernameTaken.
+        """
         try:
             with self._postgres.transaction():
                 self._accounts.add(user, password_hash, session)
@@ -69,9 +69,9 @@ class GoogleStore:
         return True
 
     def link(self, user_id: str, subject: str, now: Time, *, address: str | None = None) -> bool:
-        """Link a Google account to an account; its user gets a mail. Safe to repeat. False:
-        it signs in to another one, another one signs in here, the account is deleted, or it has
-        not verified `address`, where that is why it is linked."""
+        """Link a Google account to an account; its user gets a mail. Safe to repeat. False if the
+        Google account is linked to another account, the account has another Google account, it is
+        deleted, or it has not verified the given `address`."""
         with self._postgres.transaction(), self._postgres.cursor(row_factory=scalar_row) as cursor:
             linked = cursor.execute(
                 "INSERT INTO google_accounts (user_id, subject, linked_at)"
@@ -97,7 +97,7 @@ class GoogleStore:
                 tell(cursor, user_id, "google_unlinked", now)
 
     def linked_at(self, user_id: str) -> datetime | None:
-        """Since when a Google account is linked; None: none is."""
+        """Since when a Google account is linked; None without one."""
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             found: datetime | None = cursor.execute(
                 "SELECT linked_at FROM google_accounts WHERE user_id = %s", [user_id]

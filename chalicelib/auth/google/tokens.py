@@ -22,7 +22,7 @@ KEEP = 3600
 """Google changes its keys every few weeks, and publishes one days before it signs with it."""
 
 ASK_AGAIN = 60
-"""Seconds before an unknown `kid`, or an outage, has the keys fetched once more."""
+"""Seconds before the keys are fetched again after an unknown `kid` or an outage."""
 LEEWAY = SKEW
 _REQUIRED = ["iss", "aud", "sub", "iat", "exp", "email", "email_verified", "nonce"]
 _MALFORMED = (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError)
@@ -30,11 +30,11 @@ _MALFORMED = (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoogleAccount:
-    """Whom a token is about. `subject` never changes, the address may. It is None where we can send
-    no mail to it.
+    """The user of a token. `subject` never changes, the address may. It is None if we cannot send
+    mail to it.
 
-    `authoritative`: Google itself gives this address out, so nobody else can have the mailbox. Of
-    any other address Google only knows that it was proven once.
+    `authoritative`: the mailbox is at Google, so nobody else can have it. For any other address,
+    Google only knows that the user proved it once.
     """
 
     subject: str
@@ -79,8 +79,8 @@ class GoogleKeys:
 
 
 class GoogleTokens:
-    """Checks ID tokens by OpenID Connect Core, section 3.1.3.7. The algorithm and the key
-    are ours to choose, whatever a token says of itself (RFC 8725)."""
+    """Checks ID tokens by OpenID Connect Core, section 3.1.3.7. We choose the algorithm and the
+    key, and ignore what the token's header says about them (RFC 8725)."""
 
     def __init__(
         self, keys: GoogleKeys, *, client_ids: tuple[str, ...], issuer: str = ISSUER
@@ -91,7 +91,7 @@ class GoogleTokens:
         self._issuers = [issuer, issuer.removeprefix("https://")]
 
     def verify(self, token: str) -> GoogleAccount:
-        """Whom a token is about. The caller checks its nonce.
+        """The user of a token. The caller checks its nonce.
 
         Raises IdTokenInvalid for everything but a token of the issuer, for one of our client ids,
         about a verified address; Unavailable where the keys cannot be fetched.
@@ -158,7 +158,7 @@ def _mailbox(email: str) -> str | None:
 
 
 def _keys(status: int, body: bytes) -> dict[str, RSAPublicKey]:
-    """Those RSA keys of a JWK Set that verify RS256. Raises ValueError where there is none."""
+    """The RSA keys of a JWK Set that verify RS256. Raises ValueError if there is none."""
     if status != 200 or len(body) > MAX_KEY_SET:
         raise ValueError
     given = json.loads(body)
@@ -170,7 +170,7 @@ def _keys(status: int, body: bytes) -> dict[str, RSAPublicKey]:
         try:
             key = jwt.PyJWK(one, "RS256").key
             fits = one.get("alg", "RS256") == "RS256" and one.get("use", "sig") == "sig"
-            # PyJWT takes any RSA key; a huge one would cost a huge time.
+            # PyJWT takes any RSA key; a very large one would take very long.
             if fits and isinstance(key, RSAPublicKey) and 2048 <= key.key_size <= 4096:
                 found[str(one["kid"])] = key
         except _MALFORMED:

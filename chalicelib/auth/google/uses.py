@@ -1,4 +1,4 @@
-"""Remembers the ID tokens that were used: each signs in once."""
+"""Remembers the ID tokens that were used, so each works once."""
 
 import hashlib
 import time
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class IdTokenUses:
-    """Redis sees digests only, until the tokens have expired."""
+    """Redis gets digests only, and keeps them until the tokens have expired."""
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis = client
 
     def use(self, token: str, expires_at: int) -> bool:
-        """False: it was used already."""
+        """Mark a token as used. False if it was used before."""
         seconds = max(0, expires_at + LEEWAY - int(time.time())) + SKEW
         with guarded():
             return bool(self._redis.set(_key(token), "1", ex=seconds, nx=True))
@@ -31,6 +31,6 @@ class IdTokenUses:
 
 
 def _key(token: str) -> str:
-    # Of what is signed: a signature can be written in more than one way.
+    # The digest of the signed part only: a signature can be encoded in more than one way.
     signed = token.rpartition(".")[0]
     return f"id-token:{hashlib.sha256(signed.encode()).hexdigest()}"

@@ -1,4 +1,4 @@
-"""Challenges that authenticators sign: random, used once, for one purpose and one caller."""
+"""Challenges that authenticators sign: random, for one use, one purpose and one caller."""
 
 import hashlib
 import hmac
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import redis
 
 SECONDS = 300 + SKEW
-"""At least five minutes: the clock of the function that checks may be ahead by SKEW."""
+"""Five minutes, and SKEW more: the clock of the function that checks may be ahead."""
 
 KEYS_FOR = b"parley passkey challenges 1"
 """What the keys of Challenges are derived for."""
@@ -25,9 +25,9 @@ _EXPIRY, _RANDOM = 8, 16
 
 
 class Challenges:
-    """Each says when it ends, and proves that we made it, for what and for whom. So anybody may
-    ask for any number of them. Only the digests of those with a right answer are kept, until they
-    end."""
+    """Each contains when it expires, and a proof that we made it, for this purpose and caller. So
+    asking for one stores nothing. Only the digests of challenges with a right answer are stored,
+    until they expire."""
 
     def __init__(self, client: "redis.Redis", keys: Callable[[], Sequence[bytes]]) -> None:
         """`keys`: the first makes challenges, all recognise them."""
@@ -41,7 +41,7 @@ class Challenges:
         return head + _proof(self._keys()[0], head, purpose, owner)
 
     def good(self, challenge: bytes, purpose: Purpose, owner: str = "") -> bool:
-        """Whether it was issued for this, lately. No server is asked."""
+        """Whether it was issued for this purpose and owner, and has not expired. Asks no server."""
         head, proof = challenge[: _EXPIRY + _RANDOM], challenge[_EXPIRY + _RANDOM :]
         made = [_proof(key, head, purpose, owner) for key in self._keys()]
         if not any(hmac.compare_digest(one, proof) for one in made):
@@ -49,7 +49,7 @@ class Challenges:
         return int.from_bytes(head[:_EXPIRY], "big") > time.time()
 
     def use(self, challenge: bytes) -> bool:
-        """Use a good challenge up. False: it was used before."""
+        """Mark a valid challenge as used. False if it was used before."""
         key = f"challenge:{hashlib.sha256(challenge).hexdigest()}"
         with guarded():
             return bool(self._redis.set(key, "1", ex=SECONDS + SKEW, nx=True))

@@ -1,4 +1,4 @@
-"""Passkeys: what is kept of them, and what clients send and see."""
+"""Passkeys as they are stored, and as clients send and see them."""
 
 from typing import Annotated, Any, NamedTuple
 
@@ -15,7 +15,8 @@ class Unacceptable(Exception):
 
 
 class Passkey(NamedTuple):
-    """A passkey as it is checked, its public key in COSE form; whether its user is suspended."""
+    """A passkey with what is needed to check it: its public key in COSE form, and whether its user
+    is suspended."""
 
     id: str
     user_id: str
@@ -26,7 +27,7 @@ class Passkey(NamedTuple):
 
 
 class NewPasskey(Input):
-    """What a browser made of the options, and what its user calls it."""
+    """A browser's answer to the options, and the user's name for the passkey."""
 
     name: Annotated[Name, Field(description="What you call it.", examples=["Ana's laptop"])]
     credential: PasskeyMade = Field(description="What `navigator.credentials.create` made.")
@@ -49,8 +50,8 @@ class PasskeySignIn(Input):
 
 
 class PasskeyOptions(Model):
-    """The `publicKey` of what a browser is asked, in JSON (WebAuthn Level 3, sections 5.1.9 and
-    5.1.10). Answer within five minutes, once."""
+    """The `publicKey` options for a browser, in JSON (WebAuthn Level 3, sections 5.1.9 and 5.1.10).
+    They work once, within five minutes."""
 
     options: dict[str, Any] = Field(
         description="What `PublicKeyCredential.parseCreationOptionsFromJSON` or "
@@ -69,7 +70,7 @@ class PasskeyOptions(Model):
 class PasskeyInfo(Model):
     """A passkey as its user sees it."""
 
-    id: OurId = Field(description="Names it in the paths of this API.")
+    id: OurId = Field(description="Its id in the paths of this API.")
     name: str = Field(description="What its user calls it.", examples=["Ana's laptop"])
     created_at: Utc = Field(description="When it was added.")
     last_used_at: Utc | None = Field(description="When it last signed in; null if it never did.")

@@ -52,12 +52,12 @@ def begin_passkey_sign_in() -> PasskeyOptions:
     errors=(PasskeyInvalid, PasskeysOff, AccountSuspended, UserNotFound),
     limit="passkey-answer",
 )
-def sign_in_by_passkey(body: PasskeySignIn, client: Source) -> SignedIn:
+def sign_in_by_passkey(body: PasskeySignIn, source: Source) -> SignedIn:
     """Sign in by a passkey alone.
 
     No second factor is asked for, since the passkey verified its user.
     """
-    return deps.passkeys.sign_in(body, client)
+    return deps.passkeys.sign_in(body, source)
 
 
 @endpoint(

@@ -43,8 +43,8 @@ log = logging.getLogger(__name__)
 
 
 class Passkeys:
-    """`relying_party` answers None where passkeys are off; it is asked when it is needed, since it
-    loads a library. `confirm` is that of Confirmation."""
+    """`relying_party` returns None if passkeys are off. It is called when needed, since it loads a
+    library. `confirm` is Confirmation.confirm."""
 
     def __init__(
         self,
@@ -80,7 +80,8 @@ class Passkeys:
         return PasskeyOptions(options=options)
 
     def add(self, identity: Identity, new: NewPasskey) -> PasskeyInfo:
-        """Keep the passkey that was made, in the session that began; its user is mailed.
+        """Store a new passkey. The session must be the one that called `begin`. Its user gets a
+        mail.
 
         Raises ValidationFailed unless it answers what `begin` asked, PasskeysOff, PasskeyKnown,
         TooManyPasskeys, UserNotFound.
@@ -93,7 +94,7 @@ class Passkeys:
             made = party.registered(challenge, answer.standard())
             self._use(challenge)
         except Unacceptable:
-            message = "This does not answer what was asked. Begin again."
+            message = "This answer does not match the request. Start again."
             raise ValidationFailed([problem("credential", "not_an_answer", message)]) from None
         passkey = Passkey(new_id(), identity.user_id, *made)
         self._store.add(passkey, new.name, NOW)
@@ -116,26 +117,26 @@ class Passkeys:
             raise NotFound()
 
     def begin_sign_in(self) -> PasskeyOptions:
-        """A challenge for any passkey: the answer says whose it is. Raises PasskeysOff."""
+        """A challenge for any passkey: the answer names its user. Raises PasskeysOff."""
         party = self._party()
         return PasskeyOptions(options=party.request(self._challenges.issue("sign_in")))
 
-    def sign_in(self, given: PasskeySignIn, client: Source, terms: Terms = OURS) -> SignedIn:
+    def sign_in(self, given: PasskeySignIn, source: Source, terms: Terms = OURS) -> SignedIn:
         """Sign in by a passkey alone.
 
-        Raises PasskeyInvalid for anything that is wrong with it; AccountSuspended, only after a
-        right answer; PasskeysOff, RateLimited. Only wrong answers count by address, so right ones
-        never wait for them.
+        Raises PasskeyInvalid for every wrong answer; AccountSuspended, only after a right one;
+        PasskeysOff, RateLimited. Only wrong answers count against the address, so right ones never
+        wait for others.
         """
         try:
             found = self._prove(given.credential, "sign_in")
         except PasskeyInvalid:
-            self._throttle.passkey_guess(client.address)
+            self._throttle.passkey_guess(source.address)
             raise
         if found.suspended:
             raise AccountSuspended()
         return self._accounts.open_by_passkey(
-            found.user_id, found.id, client, given.device_name, given.device_key, terms
+            found.user_id, found.id, source, given.device_name, given.device_key, terms
         )
 
     def offer(self, user_id: str) -> dict[str, Any] | None:
@@ -147,12 +148,12 @@ class Passkeys:
         return party.request(self._challenges.issue("second_factor", user_id), known)
 
     def check(self, user_id: str, answer: PasskeyAnswer) -> None:
-        """Raises PasskeyInvalid unless a passkey of this user answers what they were offered, or
+        """Raises PasskeyInvalid unless a passkey of this user answers a challenge from `offer`;
         PasskeysOff."""
         self._prove(answer, "second_factor", user_id)
 
     def _prove(self, answer: PasskeyAnswer, purpose: "Purpose", owner: str = "") -> Passkey:
-        """The passkey that answered. Without an `owner`, it must say itself whose it is."""
+        """The passkey that answered. Without an `owner`, the answer must name its user."""
         party = self._party()
         try:
             challenge = self._asked(party, answer.response.client_data, purpose, owner)
@@ -168,7 +169,7 @@ class Passkeys:
         except Unacceptable:
             raise PasskeyInvalid() from None
         if not self._store.use(found.id, count, NOW):
-            # Two have its key, or this answer is an old one (section 6.1.1).
+            # The key was copied, or this answer is an old one (section 6.1.1).
             log.warning("passkey count went back", extra={"passkey_id": found.id})
             raise PasskeyInvalid()
         return found
@@ -176,7 +177,7 @@ class Passkeys:
     def _asked(
         self, party: "RelyingParty", client_data: str, purpose: "Purpose", owner: str
     ) -> bytes:
-        """The challenge that an answer is for, if we made it for this."""
+        """The challenge of an answer, if we made it for this purpose and owner."""
         challenge = party.challenge_in(client_data)
         if not self._challenges.good(challenge, purpose, owner):
             raise Unacceptable

@@ -20,7 +20,7 @@ class PasskeyStore:
         self._postgres = postgres
 
     def add(self, passkey: Passkey, name: str, now: Time) -> None:
-        """Keep a new one, and have its user mailed. Raises TooManyPasskeys, PasskeyKnown, or
+        """Store a passkey, and queue a mail to its user. Raises TooManyPasskeys, PasskeyKnown, or
         UserNotFound once the account is deleted."""
         try:
             with self._postgres.transaction(), self._postgres.cursor() as cursor:
@@ -67,8 +67,8 @@ class PasskeyStore:
             ).fetchone()
 
     def use(self, passkey_id: str, sign_count: int, now: Time) -> bool:
-        """Keep the newest count. False: it has not grown, though it is not always 0, or the
-        passkey is gone."""
+        """Store the newest signature count. False if it has not grown, unless it is always 0, or if
+        the passkey was removed."""
         with self._postgres.cursor() as cursor:
             return bool(
                 cursor.execute(
@@ -80,7 +80,7 @@ class PasskeyStore:
             )
 
     def rename(self, user_id: str, passkey_id: str, name: str) -> PasskeyInfo | None:
-        """None: this user has no such passkey."""
+        """Rename a passkey. None if this user does not have it."""
         with self._postgres.cursor(row_factory=kwargs_row(PasskeyInfo)) as cursor:
             return cursor.execute(
                 "UPDATE passkeys SET name = %s WHERE user_id = %s AND id = %s"
@@ -89,7 +89,7 @@ class PasskeyStore:
             ).fetchone()
 
     def remove(self, user_id: str, passkey_id: str, now: Time) -> bool:
-        """Remove one, and have its user mailed. False: this user has no such passkey."""
+        """Remove a passkey, and queue a mail to its user. False if this user does not have it."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             removed = cursor.execute(
                 "DELETE FROM passkeys WHERE user_id = %s AND id = %s", [user_id, passkey_id]

@@ -47,7 +47,7 @@ class Made(NamedTuple):
 
 class RelyingParty:
     """Options and answers are as the standard's JSON has them (Level 3, section 5.1.8 and on).
-    Users are verified always: a passkey is then something one has and something one is or knows.
+    Users are always verified, so a passkey is two factors: the device, and its PIN or a biometric.
     """
 
     def __init__(self, rp_id: str, origins: Collection[str]) -> None:
@@ -66,7 +66,7 @@ class RelyingParty:
     def creation(
         self, challenge: bytes, *, handle: bytes, username: str, name: str, known: Collection[bytes]
     ) -> dict[str, Any]:
-        """Asks for a new passkey, on an authenticator that has none of those `known`."""
+        """Options for a new passkey, on an authenticator that has none of those in `known`."""
         options, _ = self._server.register_begin(
             PublicKeyCredentialUserEntity(id=handle, name=username, display_name=name),
             credentials=[_descriptor(one) for one in known],
@@ -77,7 +77,7 @@ class RelyingParty:
         return {"attestation": "none", **dict(options.public_key)}
 
     def request(self, challenge: bytes, allowed: Collection[bytes] = ()) -> dict[str, Any]:
-        """Asks for a passkey's answer: one of those `allowed`, or any if that is empty."""
+        """Options for a passkey's answer: one of `allowed`, or any if that is empty."""
         options, _ = self._server.authenticate_begin(
             [_descriptor(one) for one in allowed] or None,
             user_verification=_REQUIRED,
@@ -86,7 +86,7 @@ class RelyingParty:
         return dict(options.public_key)
 
     def challenge_in(self, client_data: str) -> bytes:
-        """The challenge that an answer claims to be for. Raises Unacceptable."""
+        """The challenge that an answer names. Raises Unacceptable."""
         with _checked():
             found = CollectedClientData(websafe_decode(client_data))
             if found.cross_origin:
@@ -94,7 +94,7 @@ class RelyingParty:
             return found.challenge
 
     def registered(self, challenge: bytes, answer: dict[str, Any]) -> Made:
-        """The passkey that an answer brings (section 7.1). Raises Unacceptable."""
+        """The new passkey in an answer (section 7.1). Raises Unacceptable."""
         with _checked():
             parsed = RegistrationResponse.from_dict(answer)
             found = self._server.register_complete(_state(challenge), parsed)
@@ -109,7 +109,7 @@ class RelyingParty:
     def asserted(
         self, challenge: bytes, credential_id: bytes, public_key: bytes, answer: dict[str, Any]
     ) -> int:
-        """The count that a right answer of a passkey tells (section 7.2). Raises Unacceptable."""
+        """The signature count in a right answer (section 7.2). Raises Unacceptable."""
         with _checked():
             parsed = AuthenticationResponse.from_dict(answer)
             key = CoseKey.parse(dict(cbor.decode(public_key)))  # type: ignore[arg-type]
@@ -127,7 +127,7 @@ def _state(challenge: bytes) -> dict[str, Any]:
 
 
 def _refuse_weak(key: CoseKey) -> None:
-    """The library does not look at what was made with, nor at whether it is a key at all."""
+    """The library checks neither the algorithm of a new passkey nor its public key."""
     if type(key) not in ALGORITHMS:
         raise Unacceptable
     if isinstance(key, RS256) and len(key[-1]) < RSA_BYTES:
@@ -138,7 +138,7 @@ def _refuse_weak(key: CoseKey) -> None:
 
 @contextmanager
 def _checked() -> Iterator[None]:
-    # The library promises no list of errors: whatever it stumbles over was sent by a stranger.
+    # The library does not document which errors it raises. All input comes from strangers.
     try:
         yield
     except Exception:

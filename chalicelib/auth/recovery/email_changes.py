@@ -1,4 +1,4 @@
-"""Another e-mail address for an account: asked for with the password, proven by its mailbox."""
+"""Changes of e-mail addresses: the password asks for one, a mailed link proves the new address."""
 
 import hashlib
 import logging
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GOOD_FOR = timedelta(days=1)
-"""How long a change waits for its proof."""
+"""How long the link of a change works."""
 
 MARK = "change-"
-"""How the token of a link begins that proves a new address."""
+"""The prefix of the token in a link that proves a new address."""
 
 
 class EmailChanges:
-    """Until a link that was mailed to it is followed, the new address has no effect: it signs
-    nobody in, and gets no notices and no resets."""
+    """Until a link that was mailed to it is followed, the new address has no effect: it cannot be
+    used to sign in, and gets no notices and no reset mails."""
 
     def __init__(
         self,
@@ -46,8 +46,8 @@ class EmailChanges:
         self._sockets = sockets
 
     def ask(self, identity: Identity, change: EmailChange) -> None:
-        """Have a link mailed to the new address, and tell the user at the one they have, if it is
-        verified. Another change that waited ends. Safe to repeat.
+        """Queue a link to the new address, and a notice to the current one if it is verified. An
+        earlier change that is not complete ends. Safe to repeat.
 
         The answer is the same if another account has the address. Raises InvalidCredentials unless
         it is the caller's password, what `Confirmation.check_second_factor`
@@ -62,7 +62,7 @@ class EmailChanges:
         )
 
     def complete(self, identity: Identity, token: str) -> None:
-        """Make the address that a link was mailed to the caller's. Safe to repeat. Raises
+        """Give the caller's account the address that a link was mailed to. Safe to repeat. Raises
         LinkInvalid.
 
         The link alone is not enough, as with a first address: the owner of a mailbox must not
@@ -74,7 +74,7 @@ class EmailChanges:
             raise LinkInvalid()
         if used:
             return
-        # First, while it is known what the devices are kept under.
+        # First, while the names under which the devices are stored are known.
         self._throttle.forget_login(self._users.me(user_id).email)
         with self._users.changing(user_id):
             if not self._store.complete(user_id, digest, NOW):

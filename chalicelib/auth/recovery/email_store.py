@@ -1,4 +1,4 @@
-"""Changes of e-mail addresses that wait for their proof, in PostgreSQL."""
+"""Changes of e-mail addresses that are not verified yet, in PostgreSQL."""
 
 from datetime import timedelta
 
@@ -18,8 +18,8 @@ _CANDIDATE = f"""
     WHERE c.user_id = %s AND c.expires_at > %s
 """
 
-# Others of the user may be locked by a reset that waits for this transaction: it finds the address
-# changed, and does nothing.
+# A reset may have locked other links of the user, and wait for this transaction. It then finds that
+# the address has changed, and does nothing.
 _OTHER_LINKS = """
     DELETE FROM mail_links WHERE digest = ANY(ARRAY(
         SELECT digest FROM mail_links WHERE user_id = %s AND digest <> %s FOR UPDATE SKIP LOCKED
@@ -39,11 +39,10 @@ class EmailStore:
     def ask(
         self, user_id: str, address: str, *, checked: str, good_for: timedelta, now: Time
     ) -> bool:
-        """Have a link mailed to an address that a user wants to have, and tell them at their own.
+        """Queue a link to the address that a user wants, and a notice to their current one.
 
-        What they asked for before ends, with its links. Asking for the address that they have asks
-        for nothing more. False, and nothing is changed: the hash that was checked is not in force
-        any more.
+        An earlier change ends, with its links. Asking for the current address only ends it. False,
+        and nothing changes, if the hash that was checked is no longer in force.
         """
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             proven = "SELECT FROM credentials WHERE user_id = %s AND password_hash = %s FOR SHARE"
@@ -71,14 +70,14 @@ class EmailStore:
         return True
 
     def candidate(self, user_id: str, now: Time) -> Recipient | None:
-        """A user, with the address that they want to have; None if they want no other.
-        `first` is false, so the mail counts against the strangers' limit of that mailbox."""
+        """A user with the address that they want; None without a change. `first` is False, so the
+        mail counts against the limit that all strangers of that mailbox share."""
         with self._postgres.cursor(row_factory=args_row(Recipient)) as cursor:
             return cursor.execute(_CANDIDATE, [user_id, now]).fetchone()
 
     def used(self, user_id: str, digest: bytes, now: Time) -> bool | None:
-        """Whether a link was used already, for the address that its user has now; None: it is not
-        good."""
+        """Whether a link was used already, for the address that its user has now; None for an
+        invalid link."""
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             found: bool | None = cursor.execute(
                 "SELECT l.used_at IS NOT NULL"
@@ -90,9 +89,9 @@ class EmailStore:
         return found
 
     def complete(self, user_id: str, digest: bytes, now: Time) -> bool:
-        """Use a link up: the address that it was mailed to takes the place of the user's. They get
-        notices at both. All other links of theirs end. False, and nothing is changed: it is not
-        what they want any more, or the address became another account's."""
+        """Use a link: the address that it was mailed to replaces the user's. Both addresses get
+        notices. All other links of the user end. False, and nothing changes, if the user no longer
+        wants this address, or another account has verified it."""
         note()
         try:
             with self._postgres.transaction(), self._postgres.cursor() as cursor:
@@ -111,7 +110,7 @@ class EmailStore:
                 used = "UPDATE mail_links SET used_at = %s WHERE digest = %s"
                 cursor.execute(used, [now, digest])
                 cursor.execute(_OTHER_LINKS, [user_id, digest])
-                tell(cursor, user_id, "email_changed", now)  # to the address until now
+                tell(cursor, user_id, "email_changed", now)  # to the old address
                 cursor.execute(users.CHANGE_EMAIL, [found[0], now, user_id])
                 tell(cursor, user_id, "address_verified", now)
                 return True

@@ -16,12 +16,12 @@ bp = Blueprint(__name__)
 
 
 @endpoint(bp, "POST /v1/auth/password/reset-request", tag="Accounts", limit="reset", status=204)
-def request_reset(body: ResetRequest, client: Source) -> None:
+def request_reset(body: ResetRequest, source: Source) -> None:
     """Ask for a link to set a new password with.
 
     It is mailed, if there is such an account. The answer is the same for every address.
     """
-    deps.recovery.request_reset(body, client)
+    deps.recovery.request_reset(body, source)
 
 
 @endpoint(
@@ -32,12 +32,12 @@ def request_reset(body: ResetRequest, client: Source) -> None:
     limit="reset",
     status=204,
 )
-def reset_password(body: PasswordReset, client: Source) -> None:
+def reset_password(body: PasswordReset, source: Source) -> None:
     """Set a new password with a mailed link.
 
     All sessions end: sign in with the new password.
     """
-    deps.recovery.reset(body, client)
+    deps.recovery.reset(body, source)
 
 
 @endpoint(

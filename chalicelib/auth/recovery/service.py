@@ -40,20 +40,20 @@ _FORMS: dict[Purpose, tuple[str, str]] = {
     "reset": ("reset", ""),
     "change": ("verify", MARK),
 }
-"""Of each purpose: the text before the = of a link, and the beginning of its token."""
+"""By purpose: the text before the = of a link, and the prefix of its token."""
 
 
 FRESH = timedelta(minutes=10)
 """For this time after a link was mailed, the account gets no other link for the same purpose. The
-link works for longer, so a user who asks again already has one that works."""
+link works for longer, so a user who asks again still has one that works."""
 
 
 class Recovery:
     """Asking for a mail costs the same for every address: one row, which a job reads later.
 
     A link holds 256 random bits. They are made when the mail is written, and only their digest is
-    kept. A newer link leaves the older ones good; while one is FRESH, there is no newer one.
-    `queue` has a mail sent: MailStore.add.
+    kept. A newer link does not end the older ones. No link is mailed while the last one is FRESH.
+    `queue`: MailStore.add.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Recovery:
         }
 
     def request_verification(self, identity: Identity) -> None:
-        """Have a link mailed to the caller's address, unless it is verified."""
+        """Queue a link to the caller's address, unless it is verified."""
         if not self._users.me(identity.user_id).email_verified:
             self._queue("verify", identity.user_id, NOW)
 
@@ -105,23 +105,23 @@ class Recovery:
         ):
             raise LinkInvalid()
 
-    def request_reset(self, asked: ResetRequest, client: Source) -> None:
-        """Have a link mailed to the owner of this address, if there is one. Raises RateLimited,
-        only by the address that the request comes from."""
-        self._throttle.reset(client.address)
+    def request_reset(self, asked: ResetRequest, source: Source) -> None:
+        """Queue a link to the owner of this address, if there is one. Raises RateLimited, only by
+        the network address that the request comes from."""
+        self._throttle.reset(source.address)
         subject = f"{asked.email} {asked.username}" if asked.username else asked.email
         self._queue("reset", subject, NOW)
 
-    def reset(self, reset: PasswordReset, client: Source) -> None:
-        """Set a new password and end all sessions. A second factor stays what it was.
+    def reset(self, reset: PasswordReset, source: Source) -> None:
+        """Set a new password and end all sessions. A second factor stays.
 
         Raises LinkInvalid, ValidationFailed for a weak password, RateLimited. A repeat completes
-        what an outage cut short.
+        what an outage interrupted.
         """
         digest, passwords = _digest(reset.token), self._passwords()
         found = self._store.reset(digest, NOW)
-        if found is None:  # only wrong links count: strangers at an address block no right one
-            self._throttle.reset(client.address)
+        if found is None:  # only wrong links count, so strangers cannot block a right one
+            self._throttle.reset(source.address)
             raise LinkInvalid()
         if found.used:
             if not passwords.verify(found.password_hash, reset.new_password):
@@ -136,11 +136,11 @@ class Recovery:
         if ended is None:
             raise LinkInvalid()
         self._auth.close(found.user_id, ended, "password_changed")
-        self._throttle.forgive(found.user_id, [user.username, user.email], client.address)
+        self._throttle.forgive(found.user_id, [user.username, user.email], source.address)
 
     def letters(self, mail: QueuedMail) -> Iterator[Letter]:
-        """The letters of a row of the outbox; often none. The caller sends each one before it asks
-        for the next: then its link counts as mailed."""
+        """The letters for a row of the outbox; often none. The caller sends each one before it asks
+        for the next: then the link is marked as mailed."""
         if write := self._writers.get(mail.kind):
             yield from write(mail.subject)
         else:
@@ -163,8 +163,8 @@ class Recovery:
     def _proof_of(
         self, recipient: "Recipient", purpose: Purpose, letter: Callable[..., Letter]
     ) -> Iterator[Letter]:
-        """A letter with a link that proves an address; to the owner of one that is taken, a letter
-        that says so."""
+        """A letter with a link that proves an address. If another account has the address, a letter
+        that tells its owner so."""
         address, username = recipient.address, recipient.username
         if recipient.taken:
             if self._may_mail(recipient):
@@ -187,8 +187,8 @@ class Recovery:
     def _with_link(
         self, recipient: "Recipient", purpose: Purpose, write: Callable[..., Letter]
     ) -> Iterator[Letter]:
-        """A letter with a new link, unless there is a fresh one. Limits come first, so that no link
-        is kept that is not mailed."""
+        """A letter with a new link, unless there is a fresh one. Limits are checked first, so that
+        no link is stored that is not mailed."""
         if self._store.has_link(recipient.user_id, purpose, fresh=FRESH, now=NOW):
             return
         if not self._may_mail(recipient):
@@ -205,7 +205,7 @@ class Recovery:
         self._store.link_sent(digest, NOW)
 
     def _may_mail(self, recipient: "Recipient") -> bool:
-        """All accounts that claim an address, except the first, share one limit of mails to it."""
+        """All accounts that claim an address, except the first, share one limit for mails to it."""
         if recipient.first:
             return True
         try:

@@ -1,4 +1,4 @@
-"""What mails prove, in PostgreSQL: verified addresses and reset passwords."""
+"""Mailed links in PostgreSQL: they verify addresses and reset passwords."""
 
 from datetime import timedelta
 from typing import NamedTuple
@@ -39,13 +39,13 @@ class Recipient(NamedTuple):
 
     @property
     def first(self) -> bool:
-        """Whether the address is this account's before any other's. Only one account is first, so
-        however many others claim the address, they use up nothing that it needs."""
+        """Whether this account is the first to claim the address. It has a limit of its own, so
+        other accounts that claim the address cannot use it up."""
         return self.verified or (self.oldest and not self.taken)
 
 
 class Reset(NamedTuple):
-    """What a link is good for. `used`: only for repeating what it was used for."""
+    """A link as it is stored. `used`: only a repeat of the same request may use it."""
 
     user_id: str
     password_hash: str
@@ -66,14 +66,14 @@ _OWNERS = f"""
     ORDER BY {users.VERIFIED_AT} IS NULL, u.id LIMIT %(limit)s
 """
 
-# `sent_at` tells when the mail was taken: one that was not may never have come.
+# `sent_at`: when SES accepted the mail. Without it the mail may never have arrived.
 _FRESH = """
     SELECT 1 FROM mail_links WHERE user_id = %s AND purpose = %s
     AND sent_at > %s - %s AND used_at IS NULL AND expires_at > %s
 """
 
 
-# What must still be so when a link is made: the address is the user's, or the one they want.
+# The condition for a new link: the address is still the user's, or the one that they want.
 _OF_WHOM = {
     "own": f"SELECT FROM {users.ROW} WHERE u.id = %s AND u.email = %s FOR NO KEY UPDATE",
     "change": "SELECT FROM email_changes WHERE user_id = %s AND address = %s FOR NO KEY UPDATE",
@@ -95,15 +95,15 @@ class RecoveryStore:
             ).fetchone()
 
     def owners(self, address: str, username: str | None = None) -> list[Recipient]:
-        """Who has verified an address; while nobody has, those who claimed it first, or the one of
-        this username."""
+        """The user who has verified an address. If nobody has: the users who claimed it first, or
+        the one with this username."""
         values = {"address": address, "username": username, "limit": MAX_CLAIMS}
         with self._postgres.cursor(row_factory=args_row(Recipient)) as cursor:
             found = cursor.execute(_OWNERS, values).fetchall()
         return [one for one in found if not one.taken]
 
     def has_link(self, user_id: str, purpose: Purpose, *, fresh: timedelta, now: Time) -> bool:
-        """Whether a link that is good was mailed within a time."""
+        """Whether a valid link was mailed within a time."""
         with self._postgres.cursor() as cursor:
             found = cursor.execute(_FRESH, [user_id, purpose, now, fresh, now]).fetchone()
         return found is not None
@@ -118,9 +118,9 @@ class RecoveryStore:
         fresh: timedelta,
         now: Time,
     ) -> bool:
-        """Keep one more link of a user, to be mailed now; it takes the place of one whose mail
-        was not taken. False, and nothing is kept, where `has_link` is true by now, or the address
-        is not the user's any more, or (of a change) not the one they want."""
+        """Store a link that is mailed now. It replaces one whose mail SES did not accept. False,
+        and nothing is stored, if `has_link` is true by now, or if the address is no longer the
+        user's or, for a change, no longer the one that they want."""
         values = [recipient.user_id, purpose]
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             owner = _OF_WHOM["change" if purpose == "change" else "own"]
@@ -140,13 +140,13 @@ class RecoveryStore:
         return True
 
     def link_sent(self, digest: bytes, now: Time) -> None:
-        """Note that SES has taken the mail with a link."""
+        """Note that SES has accepted the mail with a link."""
         with self._postgres.cursor() as cursor:
             cursor.execute("UPDATE mail_links SET sent_at = %s WHERE digest = %s", [now, digest])
 
     def verify(self, user_id: str, digest: bytes, now: Time) -> bool:
-        """Use a link up: the address that it was mailed to is the user's, who gets a notice. False:
-        the link is unknown, or the address became another account's."""
+        """Use a link: verify the address that it was mailed to. The user gets a notice. False if
+        the link is unknown, or another account has verified the address."""
         values = {"user_id": user_id, "digest": digest, "now": now}
         try:
             with self._postgres.transaction(), self._postgres.cursor() as cursor:
@@ -169,7 +169,7 @@ class RecoveryStore:
             return False
 
     def reset(self, digest: bytes, now: Time) -> Reset | None:
-        """What a link is good for, unless it has expired."""
+        """A link for a reset, unless it has expired."""
         with self._postgres.cursor(row_factory=args_row(Reset)) as cursor:
             return cursor.execute(
                 "SELECT t.user_id, c.password_hash, t.used_at IS NOT NULL"
@@ -179,12 +179,11 @@ class RecoveryStore:
             ).fetchone()
 
     def reset_password(self, digest: bytes, password_hash: str, now: Time) -> list[str] | None:
-        """Use a link up, and the user's others with it: set a password, end all sessions, remove
-        passkeys, the Google account and a change of the address that waits, know the address for
-        the user's, and tell them. A second factor stays, unless the address was not known for
-        theirs before.
-        Answers as `SessionStore.revoke_all`; None, and nothing is changed, if it is used up, or
-        the address became another account's."""
+        """Use a link, and end the user's other links: set a password, end all sessions, remove
+        passkeys, the linked Google account and an incomplete change of the address, verify the
+        address, and queue a notice. A second factor stays if the address was verified before.
+        Returns what `SessionStore.revoke_all` does; None, and nothing changes, if the link was
+        used, or another account has verified the address."""
         try:
             with self._postgres.transaction():
                 with self._postgres.cursor(row_factory=scalar_row) as cursor:
@@ -207,10 +206,11 @@ class RecoveryStore:
                         "DELETE FROM mail_links WHERE user_id = %s AND digest <> %s",
                         [user_id, digest],
                     )
-                    # A former holder of the account may have left other ways in.
+                    # Somebody else who had access may have added other ways to sign in.
                     cursor.execute("DELETE FROM passkeys WHERE user_id = %s", [user_id])
                     cursor.execute("DELETE FROM google_accounts WHERE user_id = %s", [user_id])
-                    # A second factor from before the address was proven keeps its owner out.
+                    # A second factor from before the address was verified could be a stranger's,
+                    # and lock the owner out.
                     cursor.execute(
                         "WITH newly AS ("
                         f" SELECT u.id FROM {users.ROW}"

@@ -38,7 +38,7 @@ DRIFT = 1
 
 
 class SecondFactor:
-    """`confirm` is that of Confirmation: it asks for the second factor, too, where one is on."""
+    """`confirm` is Confirmation.confirm: it also asks for the second factor if one is on."""
 
     def __init__(
         self,
@@ -54,20 +54,21 @@ class SecondFactor:
         self._confirm = confirm
 
     def state(self, identity: Identity) -> SecondFactorState:
-        """Whether the caller is asked for one, and how many recovery codes are left."""
+        """Whether the caller has a second factor, and how many recovery codes are left."""
         factor = self._store.factor(identity.user_id)
         if factor is None or not factor.confirmed:
             return SecondFactorState(enabled=False, recovery_codes_left=0)
         return SecondFactorState(enabled=True, recovery_codes_left=factor.codes_left)
 
     def is_on(self, user_id: str) -> bool:
-        """Whether a user is asked for one."""
+        """Whether a user has a second factor."""
         factor = self._store.factor(user_id)
         return factor is not None and factor.confirmed
 
     def set_up(self, identity: Identity, proof: PasswordProof) -> SecondFactorSetup:
-        """A secret for an authenticator app, which only this answer shows. It is in force once
-        `confirm` gets a code of it. Raises SecondFactorOn, InvalidCredentials, RateLimited."""
+        """A secret for an authenticator app, which only this answer contains. It is in force once
+        `confirm` gets a code made with it. Raises SecondFactorOn, InvalidCredentials, RateLimited.
+        """
         if self.is_on(identity.user_id):
             raise SecondFactorOn()
         self._confirm(identity, proof)
@@ -79,10 +80,10 @@ class SecondFactor:
         return SecondFactorSetup(secret=secret, uri=uri)
 
     def confirm(self, identity: Identity, given: SecondFactorCode) -> RecoveryCodeList:
-        """Ask for the second factor from now on. Only this answer shows the recovery codes.
+        """Turn the second factor on. Only this answer contains the recovery codes.
 
-        Raises ValidationFailed for a wrong code, SecondFactorOn, SecondFactorOff where none was
-        set up, RateLimited.
+        Raises ValidationFailed for a wrong code, SecondFactorOn, SecondFactorOff if none was set
+        up, RateLimited.
         """
         with self._throttle.code(identity.user_id):
             return self._confirm_proposed(identity.user_id, given.code)
@@ -111,8 +112,8 @@ class SecondFactor:
         return RecoveryCodeList(recovery_codes=codes)
 
     def renew_codes(self, identity: Identity, proof: PasswordProof) -> RecoveryCodeList:
-        """New recovery codes, shown only here; the old ones are void. Raises SecondFactorOff, and
-        what `Confirmation.confirm` does."""
+        """New recovery codes, which only this answer contains; the old ones are void. Raises
+        SecondFactorOff, and what `Confirmation.confirm` does."""
         self._confirm(identity, proof)
         codes = _codes()
         digests = [_digest(code) for code in codes]
@@ -126,7 +127,7 @@ class SecondFactor:
         self._store.remove(identity.user_id, NOW)
 
     def check(self, user_id: str, code: str) -> None:
-        """Use a code up, of the authenticator or for recovery; each is good once. Raises
+        """Check a code of the authenticator app or a recovery code. Each works once. Raises
         SecondFactorInvalid, RateLimited."""
         with self._throttle.code(user_id):
             if not self._use(user_id, code):
@@ -141,7 +142,7 @@ class SecondFactor:
 
 
 def _step(factor: "Factor", code: str) -> int | None:
-    """The time step that a code belongs to, if it is one of about now, by PostgreSQL's clock."""
+    """The time step of a code, if it is close to the current one by PostgreSQL's clock."""
     totp = pyotp.TOTP(factor.secret)
     present = factor.read_at // totp.interval
     found = [
@@ -157,7 +158,7 @@ def _is_totp(code: str) -> bool:
 
 
 def _codes() -> list[str]:
-    """80 random bits each, so that a plain hash is enough to keep them."""
+    """80 random bits each, so a plain hash is enough to store them."""
     texts = [base64.b32encode(secrets.token_bytes(10)).decode().lower() for _ in range(CODES)]
     return ["-".join(text[n : n + 4] for n in range(0, 16, 4)) for text in texts]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 class Factor(NamedTuple):
     """A shared secret, whether it is in force, how many recovery codes are left, and when this was
-    read, in seconds since 1970: codes of about then are good."""
+    read, in seconds since 1970. Codes of about that time are valid."""
 
     secret: str
     confirmed: bool
@@ -43,7 +43,8 @@ class SecondFactorStore:
             ).fetchone()
 
     def propose(self, user_id: str, secret: str) -> bool:
-        """Keep a secret to be confirmed, in place of an earlier one. False: one is in force."""
+        """Store a secret until it is confirmed, in place of an earlier one. False if one is in
+        force."""
         with self._postgres.cursor() as cursor:
             return bool(
                 cursor.execute(
@@ -57,8 +58,8 @@ class SecondFactorStore:
     def confirm(
         self, user_id: str, secret: str, step: int, digests: Collection[bytes], now: Time
     ) -> bool:
-        """Have a secret in force, with these recovery codes, and its user mailed. False: it is not
-        the one proposed."""
+        """Put a secret in force with these recovery codes, and queue a mail to its user. False if
+        it is not the one that was proposed."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             confirmed = cursor.execute(
                 "UPDATE second_factors SET confirmed_at = %s, last_step = %s"
@@ -72,8 +73,8 @@ class SecondFactorStore:
             return True
 
     def replace_codes(self, user_id: str, digests: Collection[bytes], now: Time) -> bool:
-        """Have these recovery codes and no others, and their user mailed. False: no second factor
-        is in force."""
+        """Replace all recovery codes, and queue a mail to their user. False if no second factor is
+        in force."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             found = cursor.execute(
                 "SELECT 1 FROM second_factors"
@@ -87,7 +88,7 @@ class SecondFactorStore:
             return True
 
     def use_step(self, user_id: str, step: int) -> bool:
-        """Use a time step up. False: it, or a later one, was used before."""
+        """Mark a time step as used. False if it or a later one was used before."""
         with self._postgres.cursor() as cursor:
             return bool(
                 cursor.execute(
@@ -98,7 +99,8 @@ class SecondFactorStore:
             )
 
     def use_code(self, user_id: str, digest: bytes, now: Time) -> bool:
-        """Use a recovery code up, and have its user mailed. False: it is wrong or used."""
+        """Mark a recovery code as used, and queue a mail to its user. False if it is wrong or
+        used."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             used = cursor.execute(
                 "DELETE FROM recovery_codes WHERE user_id = %s AND digest = %s",

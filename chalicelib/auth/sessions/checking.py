@@ -13,17 +13,17 @@ _DEFAULT = Use()
 
 
 class Checking(Ending):
-    """A request costs one round trip to Redis. PostgreSQL is asked where Redis knows nothing."""
+    """A request costs one round trip to Redis. PostgreSQL is asked if Redis has no entry."""
 
     def authenticate(self, authorization: str, use: Use = _DEFAULT) -> Identity:
         """Like `admit`, without the quotas."""
         return self.admit(authorization, use)[0]
 
     def admit(self, authorization: str, use: Use) -> tuple[Identity, list[Quota]]:
-        """Who calls, from the Authorization header, and their quotas for such a use: one round trip
-        to Redis.
+        """The caller, by the Authorization header, and what is left of their rate limits: one round
+        trip to Redis.
 
-        Raises Unauthorized, RateLimited, or Unavailable where Redis cannot answer.
+        Raises Unauthorized, RateLimited, or Unavailable if Redis cannot answer.
         """
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
@@ -37,7 +37,7 @@ class Checking(Ending):
         return identity, quotas
 
     def still_valid(self, identity: Identity) -> bool:
-        """Whether a session stands at this moment: one round trip to Redis. If it does not, its
+        """Whether a session is valid at this moment: one round trip to Redis. If it is not, its
         sockets are dropped."""
         known = self._revocation.stands(identity.user_id, identity.session_id)
         return self._stands(identity, known)
@@ -51,11 +51,11 @@ class Checking(Ending):
         )
 
     def redeem_ticket(self, ticket: str) -> Identity:
-        """Whose ticket it is; it is used up. Raises Unauthorized, also where its session has ended:
-        nobody must be seen to come and go by a ticket that opens nothing.
+        """The caller who got the ticket, which works once. Raises Unauthorized, also if the session
+        has ended: without that, a refused socket would show the user as online for a moment.
 
-        The session may end at this moment, and Redis may not know it: ask `still_valid` once the
-        socket is recorded.
+        The session may end right now, before Redis knows it: call `still_valid` once the socket is
+        recorded.
         """
         identity = self._tickets.redeem(ticket)
         if identity is not None:
@@ -65,7 +65,7 @@ class Checking(Ending):
         raise Unauthorized("The ticket is not valid any more. Ask for a new one.")
 
     def public_keys(self) -> Jwks:
-        """What others verify our access tokens with."""
+        """The keys by which others verify our access tokens."""
         return self._tokens().public
 
     def _stands(self, identity: Identity, known: bool | None) -> bool:

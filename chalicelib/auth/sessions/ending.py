@@ -1,4 +1,4 @@
-"""Ending sessions: by their users, by staff, with a program, or because there are too many."""
+"""Ending sessions: by their user, by staff, with an OAuth client, or because there are too many."""
 
 import logging
 from collections.abc import Callable, Collection
@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 KEPT_AFTER_END = timedelta(days=30)
 PURGE_BATCH = 1000
 PURGE_BATCHES = 100
-# As many grants as can end within a request: each costs two round trips to Redis.
-GRANT_BATCH = 100
+# How many sessions of programs can end within a request: each costs two round trips to Redis.
+CLIENT_BATCH = 100
 GRANT_BATCHES = 50
 # As long as an access token lives, and clocks may differ by minutes.
 FINISHED_WITHIN = timedelta(minutes=15)
@@ -41,8 +41,8 @@ FINISH_BATCH = 5000
 class Ending:
     """Lists sessions and ends them. The other acts of sessions build on this.
 
-    `store`, `tokens`, `throttle` and `sockets` are called when needed, since most requests load no
-    more than Redis and the verification of a token.
+    `store`, `tokens`, `throttle` and `sockets` are called when needed: most requests need only
+    Redis and the verification of a token.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Ending:
         self._sockets = sockets
 
     def sessions(self, identity: Identity, query: SessionQuery) -> SessionPage:
-        """The caller's sessions that stand, newest first."""
+        """The caller's valid sessions, newest first."""
         found = self._store().sessions(
             identity.user_id, now=NOW, before=query.cursor, limit=query.limit + 1
         )
@@ -84,10 +84,10 @@ class Ending:
         return SessionPage.of(infos, query.limit, lambda one: one.id)
 
     def revoke(self, identity: Identity, session_id: str) -> None:
-        """End one of the caller's sessions, and close its sockets. A program that it was granted
-        to asks again. Raises NotFound.
+        """End one of the caller's sessions, and close its sockets. If it belongs to a program, the
+        program must ask for consent again. Raises NotFound.
 
-        Safe to repeat; a repeat completes what an outage cut short. So are `logout`,
+        Safe to repeat; a repeat completes what an outage interrupted. The same holds for `logout`,
         `revoke_others` and `revoke_program`.
         """
         if not self._store().revoke(identity.user_id, session_id, NOW, by_user=True):
@@ -103,7 +103,7 @@ class Ending:
         self.close(identity.user_id, self.end_others(identity), reason)
 
     def revoke_program(self, identity: Identity, client_id: str) -> None:
-        """End all that the caller granted to a program."""
+        """End all sessions that the caller granted to a program."""
         ended = self._store().revoke_program(identity.user_id, client_id, NOW)
         self.close(identity.user_id, ended, "signed_out")
 
@@ -112,28 +112,29 @@ class Ending:
         self._store().revoke(user_id, session_id, NOW)
         self.close(user_id, [session_id], reason)
 
-    def end_granted(self, user_id: str, session_id: str, *, client_id: str) -> None:
+    def end_session_of_client(self, user_id: str, session_id: str, *, client_id: str) -> None:
         """End a session, if it was granted to a program. Safe to repeat."""
         session = self._store().session(session_id)
         if session and (session.user_id, session.client_id) == (user_id, client_id):
             self.end(user_id, session_id, "signed_out")
 
     def end_others(self, identity: Identity) -> list[str]:
-        """Like `revoke_others`, in PostgreSQL alone: `close` those that it answers."""
+        """Like `revoke_others`, in PostgreSQL only. Call `close` with the result."""
         return self._store().revoke_all(identity.user_id, but=identity.session_id, now=NOW)
 
     def end_all(self, user_id: str) -> list[str]:
-        """End all sessions of a user in PostgreSQL alone: `close` those it answers, once that has
-        committed."""
+        """End all sessions of a user in PostgreSQL only. After the commit, call `close` with the
+        result."""
         return self._store().revoke_all(user_id, but=None, now=NOW)
 
-    def end_grants(self, client_id: str) -> bool:
-        """End what was granted to a program, in bounded batches. False: there is more."""
+    def end_sessions_of_client(self, client_id: str) -> bool:
+        """End the sessions that were granted to a program, in bounded batches. False if there are
+        more."""
         for _ in range(GRANT_BATCHES):
-            ended = self._store().revoke_grants(client_id, NOW, GRANT_BATCH)
+            ended = self._store().revoke_sessions_of_client(client_id, NOW, CLIENT_BATCH)
             for user_id, session_id in ended:
                 self.close(user_id, [session_id])
-            if len(ended) < GRANT_BATCH:
+            if len(ended) < CLIENT_BATCH:
                 return True
         return False
 
@@ -141,9 +142,9 @@ class Ending:
         self, user_id: str, session_ids: Collection[str], reason: EndedBy = "revoked"
     ) -> None:
         """Refuse the next request of sessions that PostgreSQL has ended, and close their sockets.
-        An event gives each socket the reason first.
+        Each socket first gets an event with the reason.
 
-        If this is cut short, the next request or frame of the session completes it, or
+        If this is interrupted, the session's next request or frame completes it, or
         `finish_revoked` does within minutes.
         """
         if session_ids:
@@ -153,8 +154,8 @@ class Ending:
     def give_way(self, user_id: str, session_ids: Collection[str]) -> None:
         """End sessions beyond the limit; best effort.
 
-        Redis comes first, so that no session has ended in PostgreSQL and would still be let in. If
-        Redis does not answer, they stay valid and give way at the next login.
+        Redis comes first, so that no session has ended in PostgreSQL and is still accepted. If
+        Redis does not answer, they stay valid and end at the next login.
         """
         try:
             self.close(user_id, session_ids, "too_many_sessions")
@@ -164,8 +165,8 @@ class Ending:
             log.warning("surplus sessions left", extra={"dependency": error.dependency})
 
     def finish_revoked(self) -> int:
-        """Close sessions that were revoked in the last minutes and would still be let in: the
-        function that revoked them died, or Redis did not answer. Answers how many."""
+        """Close sessions that were revoked in the last minutes and are still accepted, because the
+        function that revoked them died or Redis did not answer. Returns how many."""
         revoked = self._store().revoked_within(FINISHED_WITHIN, FINISH_BATCH)
         unfinished: dict[str, list[str]] = {}
         for user_id, session_id in self._revocation.unfinished(revoked):

@@ -1,4 +1,4 @@
-"""Sessions: what is kept of them, what their users see, their tokens, and the public keys."""
+"""Sessions as they are stored, and as their users see them; tokens and public keys."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,12 +13,12 @@ from chalicelib.users.models import Profile
 from chalicelib.wire import CURSOR, Id, Input, Model, OurId, Page, PageSize, Utc
 
 LATELY = timedelta(hours=3)
-"""No socket lives longer: what a session revoked before this has left open is closed by itself."""
+"""No socket lives longer. If a session was revoked longer ago, all of its sockets are closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a session is opened for, if not for our own clients and all that its user may do.
+    """The limits of a session for an OAuth client. A session of our own clients has none.
     `auth_time`: when the user signed in on the page where they allowed it."""
 
     session_id: str | None = None
@@ -33,13 +33,14 @@ OURS = Terms()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A signed-in device, with its refresh tokens: digests of the one issued last and of the one
-    that was traded for it, the seed the last was derived with, and when that was. The roles are
-    those of its user. `client_id`: the program of others that it was granted to, with `scope`, by a
-    user who had signed in at `auth_time`; that is not known of old ones.
+    """A signed-in device. Of its refresh tokens it has the digests of the last one and of the one
+    before, the seed that the last one was derived with, and when that was. `roles`: those of its
+    user. `client_id`: the OAuth client that it was granted to, with `scope`. `auth_time`: when the
+    user had signed in; None in old sessions.
 
-    `read_at`: when PostgreSQL read it. `drafted`: it is not stored yet. Then its times become those
-    of PostgreSQL's clock; only how far they are apart counts."""
+    `read_at`: when PostgreSQL read it. `drafted`: it is not stored yet. Then only the distances
+    between its times count: the store moves them to PostgreSQL's clock.
+    """
 
     id: str
     user_id: str
@@ -62,17 +63,17 @@ class Session:
 
     @property
     def opened_at(self) -> Time:
-        """When it begins."""
+        """The time when it was opened."""
         return NOW if self.drafted else self.created_at
 
     @property
     def scopes(self) -> frozenset[str]:
-        """What it may do now: what its user agreed to, and may still do themselves."""
+        """Its scopes now: those that its user agreed to and still has."""
         return scopes_of(self.roles, self.scope)
 
     @property
     def stands(self) -> bool:
-        """Whether it did when it was read."""
+        """Whether it was valid when it was read."""
         return self.stood(self.read_at or self.created_at)
 
     def stood(self, at: datetime) -> bool:
@@ -80,7 +81,7 @@ class Session:
 
     @property
     def revoked_lately(self) -> bool:
-        """Whether it may have left a socket open, if closing it was cut short."""
+        """Whether one of its sockets may still be open, because closing was interrupted."""
         if self.revoked_at is None or self.read_at is None:
             return False
         return self.read_at < self.revoked_at + LATELY
@@ -113,7 +114,7 @@ class Tokens(Model):
     )
     refresh_token: str = Field(
         repr=False,
-        description="Trade it for fresh tokens before the access token ends. It is good once.",
+        description="Trade it for fresh tokens before the access token ends. It works once.",
         examples=["bTsvN0h1eX…"],
     )
     token_type: Literal["Bearer"] = Field(
@@ -146,7 +147,7 @@ class RefreshRequest(Input):
 
 
 class SessionInfo(Model):
-    """A signed-in device, or a program of others, as its user sees it."""
+    """A signed-in device, or an OAuth client, as its user sees it."""
 
     id: SessionId
     device_name: ShownDevice
@@ -154,11 +155,11 @@ class SessionInfo(Model):
     created_at: Utc = Field(description="When you signed in on it.")
     last_used_at: Utc = Field(description="When it last refreshed its tokens.")
     client_id: OurId | None = Field(
-        description="The program of others that it belongs to, called `device_name`; null for our "
+        description="The OAuth client that it belongs to; `device_name` is its name. Null for our "
         "own clients.",
         examples=[None],
     )
-    current: bool = Field(description="Whether it is the session that asks.")
+    current: bool = Field(description="Whether it is the session of this request.")
 
 
 class SessionQuery(Input):
@@ -191,7 +192,9 @@ SIGNED_IN = declare(
 class SocketTicket(Model):
     """Opens one socket: connect to `url` + "?ticket=" + `ticket` within `expires_in` seconds."""
 
-    ticket: str = Field(repr=False, description="Good once.", examples=["Jx4Yw0aX3bqQf2mVbq7Z1w"])
+    ticket: str = Field(
+        repr=False, description="It works once.", examples=["Jx4Yw0aX3bqQf2mVbq7Z1w"]
+    )
     url: str = Field(
         description="Where the socket is opened.", examples=["wss://sockets.example.org"]
     )

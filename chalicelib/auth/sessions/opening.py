@@ -25,10 +25,11 @@ log = logging.getLogger(__name__)
 
 
 class Opening(Ending):
-    """Opens a session in two steps: it is drafted here, and a store keeps it with the proof."""
+    """Opens a session in two steps: it is drafted here, and a store stores it if the proof is still
+    valid."""
 
     def draft_session(
-        self, user_id: str, client: Source, device_name: str | None, terms: Terms = OURS
+        self, user_id: str, source: Source, device_name: str | None, terms: Terms = OURS
     ) -> tuple[Session, RefreshToken]:
         """A new session, not stored yet, and its first refresh token."""
         time = now()
@@ -39,7 +40,7 @@ class Opening(Ending):
             current=token.digest,
             rotated_at=time,
             device_name=device_name,
-            user_agent="".join(c for c in client.user_agent if c.isprintable()),
+            user_agent="".join(c for c in source.user_agent if c.isprintable()),
             created_at=time,
             last_used_at=time,
             expires_at=time
@@ -57,7 +58,7 @@ class Opening(Ending):
         refresh_token: RefreshToken,
         only: Collection[str] | None = None,
     ) -> Tokens:
-        """What to hand to the client of a session. `only`: of its scopes, those it asks for."""
+        """The tokens for the client of a session. `only`: the scopes that it asks for."""
         identity = Identity(
             user_id=session.user_id,
             session_id=session.id,
@@ -89,13 +90,13 @@ class Opening(Ending):
         except Unavailable as error:
             log.warning("sign-in not told", extra={"dependency": error.dependency})
 
-    def open_for(self, opener: Identity, client: Source, device_name: str, terms: Terms) -> Tokens:
-        """Open a session for another program, on the word of a session that stands.
+    def open_for(self, opener: Identity, source: Source, device_name: str, terms: Terms) -> Tokens:
+        """Open a session for an OAuth client, from a valid session of its user.
 
-        Raises Unauthorized if it does not any more, RateLimited.
+        Raises Unauthorized if that is no longer valid, RateLimited.
         """
-        self._throttle().let_in(opener.user_id, terms.client_id or "")
-        session, token = self.draft_session(opener.user_id, client, device_name, terms)
+        self._throttle().program_session(opener.user_id, terms.client_id or "")
+        session, token = self.draft_session(opener.user_id, source, device_name, terms)
         surplus = self._store().open_from(session, opener.session_id)
         if surplus is None:
             raise Unauthorized()

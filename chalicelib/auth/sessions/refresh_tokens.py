@@ -1,4 +1,5 @@
-"""Refresh tokens: opaque, traded for the next at each use; copies and guesses are recognised."""
+"""Refresh tokens: opaque, and each use trades one for the next. Copies and guesses are
+recognised."""
 
 import hashlib
 import hmac
@@ -19,7 +20,7 @@ _HALF = 16
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """The session it belongs to and 256 bits that nobody can guess; we keep their digest alone.
+    """Its session and 256 bits that nobody can guess. We store only their digest.
 
     The first half is random, the second proves that we made the token: see RefreshTokens.
     """
@@ -47,7 +48,7 @@ class RefreshToken:
 class RefreshTokens:
     """Makes tokens with the first of `keys`, and recognises those made with any of them.
 
-    So a token that was issued once is known from a guess in memory, however old it is.
+    So a token that we issued can be told from a guess without asking a server, however old it is.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
@@ -58,8 +59,8 @@ class RefreshTokens:
         return _made(session_id, secrets.token_bytes(_HALF), self._keys[0])
 
     def issued(self, token: RefreshToken) -> bool:
-        """Whether we made it, with a key that is still in use. False also for tokens from before
-        there were proofs, and for those of a key that was removed since."""
+        """Whether we made it with a key that is still in use. Also False for old tokens without a
+        proof, and for tokens of a key that was removed."""
         half = token.secret[:_HALF]
         return any(
             hmac.compare_digest(_made(token.session_id, half, key).secret, token.secret)
@@ -67,19 +68,19 @@ class RefreshTokens:
         )
 
     def successor(self, token: RefreshToken, seed: bytes) -> RefreshToken:
-        """The token that one is traded for."""
+        """The token that this one is traded for."""
         return next(self._successors(token, seed))
 
     def repeated(
         self, token: RefreshToken, seed: bytes, current: bytes | None
     ) -> RefreshToken | None:
-        """The token that one was traded for, once more. We keep only its digest, but token and seed
-        give the same successor again. None if its key was removed."""
+        """The token that this one was traded for. We store only its digest, but the same token and
+        seed give the same successor. None if its key was removed."""
         made = self._successors(token, seed)
         return next((one for one in made if one.matches(current)), None)
 
     def _successors(self, token: RefreshToken, seed: bytes) -> Iterator[RefreshToken]:
-        """Made by each key, and last in the form from before there were proofs."""
+        """The successors by each key, and last the old form without a proof."""
         secret = hmac.digest(token.secret, b"parley refresh" + seed, "sha256")
         for key in self._keys:
             yield _made(token.session_id, secret[:_HALF], key)

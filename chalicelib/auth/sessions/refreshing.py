@@ -19,29 +19,29 @@ from chalicelib.identity import Source
 log = logging.getLogger(__name__)
 
 
-# A refresh that comes again within this time is the same refresh, repeated by a client that had
-# no answer or raced in a second tab, and gets the same answer.
+# If a refresh comes again within this time, it is a repeat: the client got no answer, or two tabs
+# raced. It gets the same answer.
 REPEAT = timedelta(seconds=60)
-# Other requests that refresh the same session at the same moment, before we give up.
+# How many other requests may refresh the same session at the same moment, before we give up.
 RACERS = 5
 
 
 class Refreshing(Opening):
-    """Raises Unavailable where a server does not answer."""
+    """Raises Unavailable if a server does not answer."""
 
-    def refresh(self, text: str, client: Source) -> Tokens:
+    def refresh(self, text: str, source: Source) -> Tokens:
         """Trade a refresh token of our own clients for fresh tokens.
 
-        The token stays good until the one it is traded for is used: an answer may get lost. Any
-        older one has been copied, so the session is revoked. Raises Unauthorized for both, and for
-        a guess, which changes nothing; and RateLimited. A repeat completes what an outage cut
-        short.
+        The token stays valid until its successor is used, because an answer can be lost. If an
+        older token comes, somebody has copied it: the session is revoked. Raises Unauthorized for
+        that and for a guess, which changes nothing; RateLimited. A repeat completes what an outage
+        interrupted.
         """
         token, issued = self._read(text)
         if issued:
             return self._trade(token, issued, client_id=None)
-        # Only PostgreSQL can tell whether it is a token from before there were proofs.
-        with self._throttle().refresh_from(client.address):
+        # Only PostgreSQL can tell whether it is an old token without a proof.
+        with self._throttle().refresh_from(source.address):
             return self._trade(token, issued, client_id=None)
 
     def trade(
@@ -52,7 +52,7 @@ class Refreshing(Opening):
         return self._trade(*self._read(text), client_id=client_id, only=only)
 
     def session_behind(self, text: str) -> Session | None:
-        """The session that a refresh token was issued for, also when the token is no longer good;
+        """The session that a refresh token was issued for, also if the token is no longer valid;
         None for a guess."""
         token = RefreshToken.parse(text)
         if token is None:
@@ -62,7 +62,7 @@ class Refreshing(Opening):
         return session if known else None
 
     def session_of(self, text: str) -> Session | None:
-        """The session that a refresh token is good for now; it stays as it is."""
+        """The session of a valid refresh token. The token is not traded."""
         token, session = RefreshToken.parse(text), self.session_behind(text)
         if token is None or session is None or not session.stands:
             return None
@@ -101,13 +101,13 @@ class Refreshing(Opening):
         return repeat(RACERS, attempt)
 
     def _complete(self, session: Session | None) -> None:
-        """Close a session again that was revoked lately: the function that revoked it may have
-        died, or Redis did not answer. The session has ended, so this needs no proof."""
+        """Close a recently revoked session once more: the function that revoked it may have died,
+        or Redis did not answer. It has ended, so no proof is needed."""
         if session is not None and session.revoked_lately:
             self.close(session.user_id, [session.id])
 
     def _successor(self, session: Session, token: RefreshToken) -> RefreshToken | None:
-        """The next token; None if another request was faster, and it must be looked at again."""
+        """The next token; None if another request was faster: then read the session again."""
         repeated = token.matches(session.previous)
         if not _fits(token, session):
             log.warning("refresh token reused", extra={"session_id": session.id})

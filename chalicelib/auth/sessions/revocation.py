@@ -1,7 +1,8 @@
-"""Which sessions stand: a copy in Redis of what PostgreSQL knows, checked with the rate limits.
+"""Which sessions are valid: a copy in Redis of PostgreSQL's data, checked together with the rate
+limits.
 
-A session's key is "1" (stands) or "0" (revoked); without a key, PostgreSQL must be
-asked. So a Redis that lost its data never lets a revoked session in.
+A session's key is "1" (valid) or "0" (revoked). Without a key, PostgreSQL must be asked. So a
+revoked session stays refused, also if Redis loses its data.
 """
 
 from collections.abc import Collection
@@ -28,14 +29,15 @@ _SLOWEST_REQUEST = 60
 
 
 class Checked(NamedTuple):
-    """Whether a session stands (None: unknown), and what is left of its buckets."""
+    """Whether a session is valid (None: unknown), and what is left of its buckets."""
 
     stands: bool | None
     quotas: list[Quota]
 
 
 class Revocation:
-    """Raises Unavailable from every method when Redis does not answer: nothing is let through."""
+    """Raises Unavailable from every method when Redis does not answer, so the request is
+    refused."""
 
     def __init__(self, client: "redis.Redis", settings: Settings) -> None:
         self._redis = client
@@ -45,8 +47,8 @@ class Revocation:
     def check(
         self, user_id: str, session_id: str, use: Use, client_id: str | None = None
     ) -> Checked:
-        """Whether the session stands. Takes a token of each bucket of what it is about to do: one
-        round trip. `client_id`: of a program that the user let in. Raises RateLimited."""
+        """Whether the session is valid. Takes a token from each bucket of the use: one round trip.
+        `client_id`: of the session's OAuth client. Raises RateLimited."""
         own = of_caller(self._settings.limits, use, user_id, session_id, client_id)
         state, *answer = self._scripts.run(admitting(user_id, session_id, own))
         if state == "0":
@@ -54,25 +56,26 @@ class Revocation:
         return Checked(_STATES[state], judge([(own, answer)]))
 
     def stands(self, user_id: str, session_id: str) -> bool | None:
-        """Whether the session stands; None: unknown."""
+        """Whether the session is valid; None: unknown."""
         with guarded():
             return _STATES[str(self._redis.get(session_key(user_id, session_id)) or "")]
 
     def confirm(self, user_id: str, session_id: str) -> bool:
-        """Note that a session stands as PostgreSQL said. False: it has been revoked meanwhile."""
+        """Note that a session is valid by PostgreSQL. False if it has been revoked in the
+        meantime."""
         with guarded():
             key = session_key(user_id, session_id)
             noted = self._redis.set(key, "1", nx=True, ex=self._settings.access_token_seconds)
             return bool(noted) or self._redis.get(key) != "0"
 
     def tombstones(self, user_id: str, session_ids: Collection[str]) -> list[Call]:
-        """Scripts that have the next request of these sessions refused."""
+        """Scripts that make the next request of these sessions fail."""
         keys = [session_key(user_id, session_id) for session_id in session_ids]
         lifetime = self._settings.access_token_seconds + _SLOWEST_REQUEST
         return [Call(_REVOKE, keys, [lifetime])]
 
     def unfinished(self, sessions: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Those of some revoked (user, session) whose next request would not be refused at once."""
+        """Of these revoked (user, session), those whose next request would not be refused."""
         with guarded():
             pipe = self._redis.pipeline(transaction=False)
             for user_id, session_id in sessions:

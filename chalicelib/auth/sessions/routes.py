@@ -27,12 +27,12 @@ SessionId = Annotated[Id, Field(description="The session's id.")]
 
 
 @endpoint(bp, "POST /v1/auth/refresh", tag="Sessions", errors=(Unauthorized,), limit="refresh")
-def refresh(body: RefreshRequest, client: Source) -> Tokens:
+def refresh(body: RefreshRequest, source: Source) -> Tokens:
     """Trade a refresh token for fresh tokens.
 
     Keep the new one: the old one ends when the new one is used.
     """
-    return deps.auth.refresh(body.refresh_token, client)
+    return deps.auth.refresh(body.refresh_token, source)
 
 
 @endpoint(bp, "POST /v1/auth/logout", tag="Sessions", scope="account", status=204)

@@ -1,4 +1,4 @@
-"""Sessions, and what proves one."""
+"""Sessions and their tokens."""
 
 from chalicelib.auth.sessions.checking import Checking
 from chalicelib.auth.sessions.refreshing import Refreshing

@@ -16,7 +16,7 @@ from chalicelib.mail.letters import device
 from chalicelib.users import sql as users
 
 MAX_SESSIONS = 50
-_GIVE_WAY_AT_ONCE = 20  # there are more only after logins that raced, or an outage of Redis
+_GIVE_WAY_AT_ONCE = 20  # there are more only after concurrent logins or an outage of Redis
 
 _SESSION = """
     s.id, s.user_id, s.current_digest AS current, s.previous_digest AS previous,
@@ -35,9 +35,9 @@ OPEN = f"{_OPEN} VALUES ({_COLUMNS})"
 
 
 class Proof(NamedTuple):
-    """A query, from FROM on, that finds a row while a proof of who signs in is good, and locks it:
-    a change of the password, a suspension or the taking of a role that runs meanwhile sees the new
-    session, and revokes it."""
+    """A query, from FROM on, that finds a row while the proof of a sign-in is valid, and locks it.
+    So a concurrent change of the password, suspension or loss of a role sees the new session, and
+    revokes it."""
 
     query: LiteralString
     values: list[object]
@@ -51,10 +51,10 @@ class SessionStore:
         self._programs = programs
 
     def open(self, session: Session, proof: Proof, *, known: bool) -> list[str] | None:
-        """Add a session after a proof; None if that is not good any more. Unless the device is
+        """Add a session after a proof; None if that is no longer valid. Unless the device is
         `known`, the user gets a mail.
 
-        Answers the sessions beyond MAX_SESSIONS that are to end, least recently used first.
+        Returns the sessions beyond MAX_SESSIONS, which the caller ends: least recently used first.
         """
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             opened = cursor.execute(
@@ -82,9 +82,9 @@ class SessionStore:
             ).fetchall()
 
     def open_from(self, session: Session, opener_id: str) -> list[str] | None:
-        """Add a session for a program of others on the word of one that stands, of the same user;
-        None if that has ended meanwhile, the program is gone, or the user has taken back what they
-        allowed it. Answers as `open`."""
+        """Add a session for an OAuth client, from a valid session of the same user. None if that
+        session has ended, the client was deleted, or the user has withdrawn their consent. Returns
+        what `open` does."""
         proof = Proof(
             f"sessions o JOIN {users.ROW} ON u.id = o.user_id {self._programs.joined}"
             " WHERE o.user_id = %s AND o.id = %s AND o.revoked_at IS NULL AND o.expires_at > %s"
@@ -94,8 +94,8 @@ class SessionStore:
         return self.open(session, proof, known=True)
 
     def roles(self, user_id: str) -> frozenset[str]:
-        """The roles of a user. Ask after the session is stored: a role that was taken before is
-        missing here, and taking one later ends the session."""
+        """The roles of a user. Call this after the session is stored: then a role that was taken
+        earlier is missing here, and one that is taken later ends the session."""
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             return frozenset(
                 cursor.execute(
@@ -120,8 +120,8 @@ class SessionStore:
         now: Time,
         lifetime: timedelta,
     ) -> bool:
-        """Replace the refresh token of a session. False: the session has changed since it was read,
-        so read it again."""
+        """Replace the refresh token of a session. False if the session has changed since it was
+        read: read it again."""
         with self._postgres.cursor() as cursor:
             return bool(
                 cursor.execute(
@@ -137,7 +137,7 @@ class SessionStore:
             )
 
     def sessions(self, user_id: str, *, now: Time, before: str | None, limit: int) -> list[Session]:
-        """The sessions that stand, newest first, from the one before `before` on."""
+        """The valid sessions that are older than `before`, newest first."""
         with self._postgres.cursor(row_factory=kwargs_row(_session)) as cursor:
             return cursor.execute(
                 f"SELECT {_SESSION} FROM sessions s WHERE user_id = %(user_id)s"
@@ -148,8 +148,8 @@ class SessionStore:
             ).fetchall()
 
     def revoke(self, user_id: str, session_id: str, now: Time, *, by_user: bool = False) -> bool:
-        """End a session, with its pushes. False: this user has no such session. `by_user`: if
-        it was granted to a program, that asks its user again."""
+        """End a session, with its pushes. False if this user does not have it. `by_user`: if it
+        belongs to a program, the program must ask for consent again."""
         note()
         with self._postgres.cursor() as cursor:
             found = cursor.execute(
@@ -166,9 +166,9 @@ class SessionStore:
         return found is not None
 
     def revoke_all(self, user_id: str, *, but: str | None, now: Time) -> list[str]:
-        """End a user's sessions but one, with their pushes; programs ask the user again. Answers
-        which, and those that ended lately: so a repeat completes what a failure of Redis cut
-        short."""
+        """End a user's sessions but one, with their pushes; programs must ask for consent again.
+        Returns these and those that ended recently: so a repeat completes what an outage of Redis
+        interrupted."""
         note()
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             ended = cursor.execute(
@@ -186,12 +186,13 @@ class SessionStore:
                 f"), told AS ({SESSIONS_REVOKED}) SELECT id FROM found",
                 {"user_id": user_id, "but": but, "now": now, "lately": LATELY},
             ).fetchall()
-            # By a statement of its own, which sees a consent that the last one waited for.
+            # In a statement of its own, to see a consent that the previous statement waited for.
             cursor.execute(self._programs.forget_all, [user_id])
             return ended
 
     def revoke_program(self, user_id: str, client_id: str, now: Time) -> list[str]:
-        """End what a user granted to a program, with its pushes. Answers as `revoke_all`."""
+        """End the sessions that a user granted to a program, with their pushes. Returns what
+        `revoke_all` does."""
         note()
         with self._postgres.cursor(row_factory=scalar_row) as cursor:
             return cursor.execute(
@@ -210,7 +211,7 @@ class SessionStore:
             ).fetchall()
 
     def revoked_within(self, time: timedelta, limit: int) -> list[tuple[str, str]]:
-        """(user, session) of what was revoked lately, newest first, by PostgreSQL's clock."""
+        """(user, session) of recently revoked sessions, newest first, by PostgreSQL's clock."""
         with self._postgres.cursor() as cursor:
             return cursor.execute(
                 "SELECT user_id, id FROM sessions WHERE revoked_at > now() - %s"
@@ -218,7 +219,9 @@ class SessionStore:
                 [time, limit],
             ).fetchall()
 
-    def revoke_grants(self, client_id: str, now: Time, limit: int) -> list[tuple[str, str]]:
+    def revoke_sessions_of_client(
+        self, client_id: str, now: Time, limit: int
+    ) -> list[tuple[str, str]]:
         """End sessions that were granted to a program, at most `limit`; answers users and
         sessions. None of them gets pushes."""
         note()

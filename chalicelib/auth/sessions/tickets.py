@@ -1,4 +1,4 @@
-"""Socket tickets: who may open one socket, so that no token stands in a URL."""
+"""Socket tickets: each opens one socket, so that no access token is in a URL."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Tickets:
-    """Each is good once, for `socket_ticket_seconds`; Redis sees its digest only."""
+    """Each works once, within `socket_ticket_seconds`; Redis gets its digest only."""
 
     def __init__(self, client: "redis.Redis", settings: Settings) -> None:
         self._redis = client
@@ -29,7 +29,7 @@ class Tickets:
         return ticket
 
     def redeem(self, ticket: str) -> Identity | None:
-        """Whose ticket it was. None if it is unknown, expired or redeemed before."""
+        """The caller who got the ticket. None if it is unknown, expired or redeemed before."""
         with guarded():
             found = self._redis.getdel(_key(ticket))
         if found is None:
@@ -44,5 +44,5 @@ class Tickets:
 
 
 def _key(ticket: str) -> str:
-    # Not "ticket:", which earlier versions use for tickets that do not say whose client's they are.
+    # Not "ticket:": earlier versions use that for tickets that do not name their client.
     return f"socket-ticket:{hashlib.sha256(ticket.encode(errors='replace')).hexdigest()}"

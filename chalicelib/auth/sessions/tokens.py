@@ -21,8 +21,8 @@ AUDIENCE = "parley"
 TYPE = "at+jwt"
 ID_TYPE = "JWT"
 ALGORITHMS = {TYPE: "ES256", ID_TYPE: "RS256"}
-"""ES256 is short, which access tokens should be. RS256 is what every client of OpenID Connect knows
-and what a provider has to offer (Discovery, section 3)."""
+"""ES256 for access tokens, because its signatures are short. RS256 for ID tokens, because every
+client of OpenID Connect knows it and a provider must offer it (Discovery, section 3)."""
 
 MAX_LENGTH = 4096
 _CANNOT_SIGN = "Settings are malformed: JWT_KEYS: the first key cannot sign"
@@ -34,7 +34,7 @@ _CLAIMS = ["iss", "aud", "sub", "scope", "iat", "exp", "jti"]
 class AccessTokens:
     """Signs with the first key of an algorithm, verifies with any of them.
 
-    The algorithm is fixed by the kind of token, whatever one says of itself (RFC 8725).
+    The kind of token decides the algorithm. What the token's header says is ignored (RFC 8725).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -42,7 +42,7 @@ class AccessTokens:
         self._signers: dict[str, tuple[str, Any]] = {}
 
     def issue(self, identity: Identity) -> str:
-        """A token that says who calls, for `access_token_seconds`."""
+        """A token that names the caller, for `access_token_seconds`."""
         return self.issue_to(
             identity.client_id,
             sub=identity.user_id,
@@ -51,8 +51,8 @@ class AccessTokens:
         )
 
     def issue_to(self, client_id: str | None, *, scope: str, **subject: str) -> str:
-        """A token for a program of others, if one is named. Without a session, `sid`, nothing
-        that is about a user lets it in."""
+        """A token for an OAuth client, if one is named. Without a session (`sid`), routes that need
+        a user refuse it."""
         claims = {
             "aud": AUDIENCE,
             **subject,
@@ -63,7 +63,7 @@ class AccessTokens:
         return self._sign(claims, kind=TYPE)
 
     def issue_id(self, client_id: str, **claims: Any) -> str:
-        """An ID token for a program of others (OpenID Connect Core, section 2)."""
+        """An ID token for an OAuth client (OpenID Connect Core, section 2)."""
         return self._sign({"aud": client_id, **claims}, kind=ID_TYPE)
 
     def _sign(self, claims: dict[str, Any], *, kind: str) -> str:
@@ -80,7 +80,8 @@ class AccessTokens:
         )
 
     def verify(self, token: str) -> Identity:
-        """Who a token is about. It does not say whether the session still stands.
+        """The caller that a token names. Whether the session is still valid must be checked
+        elsewhere.
 
         Raises Unauthorized for everything but a token that we issued and that has not expired.
         """
@@ -95,7 +96,7 @@ class AccessTokens:
         )
 
     def claims(self, token: str) -> dict[str, Any]:
-        """What an access token of a user or a client says. Raises Unauthorized as
+        """The claims of an access token of a user or of a client. Raises Unauthorized like
         `verify`."""
         claims = self._decoded(token, TYPE, audience=AUDIENCE)
         told = [claims.get(name, "") for name in ("sub", "sid", "client_id", "scope")]
@@ -104,8 +105,8 @@ class AccessTokens:
         return claims
 
     def id_claims(self, token: str) -> dict[str, Any]:
-        """What an ID token says, also one that has expired. Raises Unauthorized unless we issued
-        it, with a key that is still in use."""
+        """The claims of an ID token, also of an expired one. Raises Unauthorized unless we issued
+        it with a key that is still in use."""
         claims = self._decoded(token, ID_TYPE, audience=None)
         if not all(isinstance(claims.get(name), str) for name in ("sub", "sid", "aud")):
             raise Unauthorized()
@@ -130,7 +131,8 @@ class AccessTokens:
                     "strict_aud": True,
                     "verify_aud": audience is not None,
                     "verify_exp": kind == TYPE,
-                    # `iat` is not checked: clocks of two machines differ by more than its rounding.
+                    # `iat` is not checked: the clocks of two machines may differ, and it would seem
+                    # to be in the future.
                     "verify_iat": False,
                 },
             )
@@ -165,7 +167,7 @@ class AccessTokens:
         return keys
 
     def _signer(self, algorithm: str) -> tuple[str, Any]:
-        """Made when first asked for: an RSA key is checked as it is loaded, which takes a while."""
+        """Made on first use: an RSA key is checked when it is loaded, which takes a while."""
         if algorithm not in self._signers:
             known = self._verifiers[algorithm]
             own = next(key for key in self._given if key["kid"] in known)

@@ -52,8 +52,8 @@ TAGS = {
 
 
 def document(server: str, socket: str) -> dict[str, Any]:
-    """What goes over a socket: requests, exactly one answer each, and events; and what RabbitMQ is
-    sent for other services. `server` and `socket`: the URLs of the API and of the socket."""
+    """The document: over a socket go requests, exactly one answer each, and events; over RabbitMQ
+    go events for other services. `server` and `socket`: the URLs of the API and of the socket."""
     made, url = messages(), urlsplit(socket)
     return {
         "asyncapi": "3.0.0",  # modelina reads no newer one

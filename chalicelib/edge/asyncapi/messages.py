@@ -25,7 +25,7 @@ class NothingToSay(Model):
 class SocketError(Model):
     """Why a frame was refused."""
 
-    # What only some errors have is left out of the others.
+    # Members that only some errors have are left out of the others.
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     code: Annotated[str, WithJsonSchema({"type": "string", "enum": codes()})] = Field(
@@ -47,7 +47,7 @@ class SocketError(Model):
 
 
 class _Message(NamedTuple):
-    """A message of the document: its key, the name of its schema, and what is in it."""
+    """A message of the document: its key, the name of its schema, and its content."""
 
     key: str
     schema: str
@@ -57,7 +57,8 @@ class _Message(NamedTuple):
     properties: dict[str, Any]
     optional: frozenset[str] = frozenset()
     answers: str = ""
-    """The member that says which request it is, or answers."""
+    """The member that identifies the request: of a request its id, of an answer the id of its
+    request."""
 
 
 class Messages(NamedTuple):

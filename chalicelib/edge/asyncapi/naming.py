@@ -1,16 +1,16 @@
-"""Names for what a schema holds inline, since generators of code make a class of it."""
+"""Names for inline schemas: code generators make classes of them."""
 
 from typing import Any
 
 
 def named(schemas: dict[str, Any]) -> dict[str, Any]:
-    """The schemas, in which each enum, object and union that stands inside another one has a title:
-    the name of the schema and of the field. A field that may be null says so by its types."""
+    """The schemas, with a title for each inline enum, object and union: the name of the schema and
+    of the field. A field that may be null lists "null" in its types."""
     return {name: _inside(_plain(schema), name) for name, schema in schemas.items()}
 
 
 def _inside(schema: dict[str, Any], name: str) -> dict[str, Any]:
-    """A schema with a name for each schema in it."""
+    """A schema with a title for each schema in it."""
     made = dict(schema)
     if properties := schema.get("properties"):
         made["properties"] = {

@@ -1,4 +1,4 @@
-"""Examples, put together from those of the fields. So an example has what its schema has."""
+"""Examples of schemas, made from the examples of their fields."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,8 +16,8 @@ class NoExample(LookupError):
 
 
 def example_of(schema: Mapping[str, Any], shared: Mapping[str, Any], *, whole: bool) -> Any:
-    """An instance of a schema. `whole`: with the fields that may be left out, if they have an
-    example. Raises NoExample."""
+    """An example of a schema. `whole`: with the optional fields that have an example. Raises
+    NoExample."""
     if "$ref" in schema:
         return example_of(shared[schema["$ref"].rpartition("/")[2]], shared, whole=whole)
     if "examples" in schema:

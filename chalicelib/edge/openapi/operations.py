@@ -60,7 +60,7 @@ _HEADERS: Mapping[int, Mapping[str, Any]] = {
     },
 }
 _OPEN_HEADERS = {"Retry-After": _HEADERS[429]["Retry-After"]}
-"""What API Gateway answers with, which knows no more."""
+"""The headers of API Gateway's own 429. It has no others."""
 
 References = Mapping[Any, dict[str, Any]]
 
@@ -78,8 +78,8 @@ def used_by(one: Endpoint) -> Iterator[tuple[Any, Mode]]:
 
 
 class Operations:
-    """Makes operations that refer to schemas. `shared` are these, by name. `examples`: of problems,
-    by name, which the operations refer to as well."""
+    """Makes operations that refer to schemas. `shared`: these, by name. `examples`: examples of
+    problems by name, which the operations also refer to."""
 
     def __init__(self, references: References, shared: Mapping[str, Any]) -> None:
         self._references = references
@@ -87,7 +87,7 @@ class Operations:
         self.examples: dict[str, dict[str, Any]] = {}
 
     def operation(self, one: Endpoint) -> dict[str, Any]:
-        """What a client can know of a route."""
+        """The operation of a route."""
         problems = _problems(one)
         summary, _, description = (inspect.getdoc(one.view) or "").partition("\n\n")
         made: dict[str, Any] = {
@@ -201,7 +201,7 @@ class Operations:
 
 
 def head_of(get: Mapping[str, Any]) -> dict[str, Any]:
-    """HEAD: the same answers, of which only the headers are sent."""
+    """HEAD: the same answers without a body."""
     responses = {
         status: {name: value for name, value in response.items() if name != "content"}
         for status, response in get["responses"].items()
@@ -224,7 +224,7 @@ def _security(one: Endpoint) -> list[dict[str, list[str]]]:
 def _problems(one: Endpoint) -> dict[int, list[type[AppError]]]:
     """Every error that a route may answer with, by status."""
     errors: list[type[AppError]] = [AppError, Unavailable, *one.errors]
-    if TABLE[one.limit].buckets or one.limit == "open":  # API Gateway limits these
+    if TABLE[one.limit].buckets or one.limit == "open":  # API Gateway also limits these
         errors.append(RateLimited)
     if one.scope:
         errors += [Unauthorized, Forbidden]
@@ -233,7 +233,7 @@ def _problems(one: Endpoint) -> dict[int, list[type[AppError]]]:
     if "query" in one.hints:
         errors.append(ValidationFailed)
     if "sent" in one.hints and (one.scope or one.method == "POST"):
-        errors.append(BadRequest)  # two access tokens, or a form that is not UTF-8
+        errors.append(BadRequest)  # for two access tokens, or a form that is not UTF-8
     if one.method == "POST" and "sent" in one.hints:
         errors += [TooLarge, UnsupportedMediaType, ValidationFailed]
     if "body" in one.hints:

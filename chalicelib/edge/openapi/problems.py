@@ -1,4 +1,5 @@
-"""Errors as clients see them: a problem (RFC 9457) with our `code`, and what some codes add."""
+"""Errors as clients see them: a problem (RFC 9457) with our `code`, and the members that some codes
+add."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -152,13 +153,13 @@ _MORE: dict[str, tuple[type[Problem], dict[str, Any]]] = {
         {"methods": ["totp", "recovery_code"]},
     ),
 }
-"""What some codes add to a problem: the model, and an example of the members."""
+"""By code, the members that it adds to a problem: the model and an example."""
 
 MODELS = (Problem, ValidationProblem, RetryProblem, SecondFactorProblem, OAuthProblem)
 
 
 def models_for(errors: list[type[AppError]], *, oauth: bool) -> list[type[Problem]]:
-    """The models of a response with one of these errors; the more exact ones come first."""
+    """The models of a response with one of these errors, the most specific first."""
     if oauth:
         return [OAuthProblem]
     found = dict.fromkeys(_MORE[one.code][0] if one.code in _MORE else Problem for one in errors)

@@ -1,4 +1,4 @@
-"""JSON Schemas of what is sent and answered."""
+"""JSON Schemas of requests and answers."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -13,8 +13,8 @@ Mode = Literal["validation", "serialization"]
 
 
 class Generator(GenerateJsonSchema):
-    """Makes schemas that generators of clients read well: a field that may be left out has no
-    `default: null`, and the title of a field is its name."""
+    """Makes schemas for generators of clients: an optional field has no `default: null`, and the
+    title of a field is its name."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         made = super().default_schema(schema)

@@ -1,4 +1,4 @@
-"""What the operations are about. Each has one of these tags."""
+"""The tags of operations. Each operation has one."""
 
 TAGS = {
     "Accounts": "Register, and change or prove what belongs to your account.",

@@ -1,4 +1,4 @@
-"""Where chats and messages are kept: four small interfaces, two implementations, one contract."""
+"""The store of chats and messages: four small interfaces, two implementations, one contract."""
 
 from typing import Protocol, TypeVar
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class StoreUnfit(SettingsInvalid):
-    """The server lacks what the store needs; says what, in a sentence for operators."""
+    """The server lacks something that the store needs. The text says what, for operators."""
 
 
 class MessageStore(Protocol):
@@ -33,8 +33,8 @@ class MessageStore(Protocol):
 
 
 def found(result: T | None) -> T:
-    """What a part of a store found. Raises ChatNotFound for None: there is no such chat, or the
-    caller is not in it."""
+    """The same result, or ChatNotFound for None: the chat does not exist, or the caller is not in
+    it."""
     if result is None:
         raise ChatNotFound()
     return result

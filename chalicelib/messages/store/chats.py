@@ -1,4 +1,4 @@
-"""The part of a store that holds chats and who is in them."""
+"""The part of a store with chats and their members."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Protocol
 from chalicelib.messages.models import Chat
 
 UNREAD_WINDOW = 1000
-"""`unread_count` looks at no more than this many of a chat's newest revs."""
+"""`unread_count` counts in this many of a chat's newest revs at most."""
 
 
 class Chats(Protocol):
@@ -20,8 +20,8 @@ class Chats(Protocol):
     def open_direct(
         self, chat_id: str, *, members: tuple[str, str], at: datetime
     ) -> tuple[Chat, bool]:
-        """Make the chat unless it exists: (chat as members[0] sees it, whether it was made).
-        The event of a new chat waits in the outbox.
+        """Make the chat unless it exists. Returns the chat as members[0] sees it, and whether it is
+        new. The event of a new chat goes into the outbox.
 
         Raises LookupError if a chat of this id has other members.
         """

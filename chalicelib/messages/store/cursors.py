@@ -1,4 +1,4 @@
-"""The part of a store that holds how far each member has received and read."""
+"""The part of a store with receipts: how far each member has received and read."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -12,8 +12,8 @@ class Cursors(Protocol):
     def move(
         self, chat_id: str, *, member: str, read: int = 0, delivered: int = 0
     ) -> ReceiptState | None:
-        """Move `member`'s cursors forward, never back and never past the chat's last rev.
-        Reading is receiving: `read` moves both."""
+        """Move `member`'s cursors forward, never back and never past the chat's last rev. `read`
+        moves both cursors."""
 
     def of(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], ReceiptState]:
         """The receipts of (chat_id, user_id) pairs; pairs that are not found are left out.

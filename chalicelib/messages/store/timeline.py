@@ -1,4 +1,4 @@
-"""The part of a store that holds the messages of a chat, in their order."""
+"""The part of a store with the messages of chats, in order."""
 
 from datetime import datetime
 from typing import Protocol
@@ -23,7 +23,7 @@ class Timeline(Protocol):
     def history(
         self, chat_id: str, *, member: str, before: int | None, limit: int
     ) -> list[Message] | None:
-        """Messages with a seq below `before` (None: from the newest on), newest first."""
+        """Messages with a seq below `before`, newest first. None: from the newest on."""
 
     def changes(self, chat_id: str, *, member: str, since: int, limit: int) -> ChangePage | None:
         """Messages whose rev is above `since`, in the order of rev; complete up to the answer's
@@ -36,4 +36,4 @@ class Timeline(Protocol):
         delivered_seq, oldest first, without deleted ones."""
 
     def now(self) -> datetime:
-        """The time by the server's clock, by which messages have their times."""
+        """The time by the server's clock, which messages get their times from."""

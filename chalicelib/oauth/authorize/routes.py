@@ -25,13 +25,13 @@ def _trouble(problem: str) -> Answer:
 @endpoint(
     bp, "GET /oauth2/authorize", tag="OAuth", status=(200, 303, 400), limit="page", page=_trouble
 )
-def ask_user(sent: Annotated[Sent, Takes(query=AuthorizationRequest)], client: Source) -> Answer:
+def ask_user(sent: Annotated[Sent, Takes(query=AuthorizationRequest)], source: Source) -> Answer:
     """Send a user to the sign-in page.
 
     A program sends the user's browser here. The user signs in and agrees, and the browser goes
     back to the program with a code (RFC 6749, section 4.1).
     """
-    return _shown(deps.browsers.ask(sent, client))
+    return _shown(deps.browsers.ask(sent, source))
 
 
 @endpoint(
@@ -43,14 +43,14 @@ def ask_user(sent: Annotated[Sent, Takes(query=AuthorizationRequest)], client: S
     page=_trouble,
 )
 def answer_of_user(
-    sent: Annotated[Sent, Takes(query=AuthorizationRequest, form=SignInForm)], client: Source
+    sent: Annotated[Sent, Takes(query=AuthorizationRequest, form=SignInForm)], source: Source
 ) -> Answer:
     """Take what the user answers on the sign-in page.
 
     The page posts its forms here. A program may also send its request by a form. The browser is
     then redirected to the page.
     """
-    return _shown(deps.browsers.answer(sent, client))
+    return _shown(deps.browsers.answer(sent, source))
 
 
 @endpoint(bp, "GET /oauth2/google", tag="OAuth", limit="page", page=_trouble)
@@ -66,26 +66,26 @@ def back_from_google() -> Answer:
 @endpoint(
     bp, "GET /oauth2/logout", tag="OAuth", status=(200, 303, 400), limit="page", page=_trouble
 )
-def ask_to_sign_out(sent: Annotated[Sent, Takes(query=LogoutRequest)], client: Source) -> Answer:
+def ask_to_sign_out(sent: Annotated[Sent, Takes(query=LogoutRequest)], source: Source) -> Answer:
     """Sign a user out for a program.
 
     A program sends the user's browser here (OpenID Connect RP-Initiated Logout). Without an ID
     token, the user is asked first.
     """
-    return _shown(deps.sign_out.take(sent, client))
+    return _shown(deps.sign_out.take(sent, source))
 
 
 @endpoint(
     bp, "POST /oauth2/logout", tag="OAuth", status=(200, 303, 400, 403), limit="page", page=_trouble
 )
 def sign_out(
-    sent: Annotated[Sent, Takes(query=LogoutRequest, form=LogoutForm)], client: Source
+    sent: Annotated[Sent, Takes(query=LogoutRequest, form=LogoutForm)], source: Source
 ) -> Answer:
     """Sign a user out by a form.
 
     The same request by POST, or the user's answer on the page.
     """
-    return _shown(deps.sign_out.take(sent, client))
+    return _shown(deps.sign_out.take(sent, source))
 
 
 def _shown(shown: "Shown") -> Answer:

@@ -99,7 +99,7 @@ class SignOut:
         cookies: tuple[str, ...] = ()
         identity = visitor.identity
         if hint:
-            self._auth.end_granted(hint["sub"], hint["sid"], client_id=hint["aud"])
+            self._auth.end_session_of_client(hint["sub"], hint["sid"], client_id=hint["aud"])
         if identity is not None and (agreed or identity.user_id == (hint or {}).get("sub")):
             self._visitors.sign_out(visitor)
             cookies = self._visitors.drop_sign_in()

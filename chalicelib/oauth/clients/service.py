@@ -121,7 +121,7 @@ class Clients:
         with act:
             if not self._store.delete(client_id, NOW):
                 raise NotFound()
-        if not self._auth.end_grants(client_id) or not self._forget_consents(client_id):
+        if not self._auth.end_sessions_of_client(client_id) or not self._forget_consents(client_id):
             raise unavailable("postgres")
 
     @contextmanager

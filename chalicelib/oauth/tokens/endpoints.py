@@ -11,7 +11,7 @@ from chalicelib.oauth.tokens.models import ANY, SECRET, ProtocolClient
 from chalicelib.oauth.tokens.protocol import Server
 
 
-class Revocation(RevocationEndpoint):
+class RevokeTokens(RevocationEndpoint):
     """To revoke either token of a session ends the session."""
 
     CLIENT_AUTH_METHODS = ANY
@@ -24,7 +24,7 @@ class Revocation(RevocationEndpoint):
         self.server.issued.end(token)
 
 
-class Introspection(IntrospectionEndpoint):
+class IntrospectTokens(IntrospectionEndpoint):
     """Tells confidential clients about their own tokens; with INTROSPECT, about all tokens."""
 
     CLIENT_AUTH_METHODS = SECRET

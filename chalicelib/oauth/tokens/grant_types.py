@@ -123,7 +123,7 @@ class CodeGrant(AuthorizationCodeGrant):
         return server.answer(tokens, profile, auth_time=terms.auth_time, nonce=code.nonce)
 
 
-class RefreshToken:
+class UsedRefreshToken:
     """A refresh token and its session, for Authlib. Only trading it shows whether it is still
     valid; an old one ends the session."""
 
@@ -143,11 +143,11 @@ class RefreshGrant(RefreshTokenGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = ANY
     server: Server
 
-    def authenticate_refresh_token(self, refresh_token: str) -> RefreshToken | None:
+    def authenticate_refresh_token(self, refresh_token: str) -> UsedRefreshToken | None:
         session = self.server.auth.session_behind(refresh_token)
-        return RefreshToken(refresh_token, session) if session else None
+        return UsedRefreshToken(refresh_token, session) if session else None
 
-    def _validate_token_scope(self, token: RefreshToken) -> None:
+    def _validate_token_scope(self, token: UsedRefreshToken) -> None:
         """Unknown scopes are ignored, as in the authorization request, since programs repeat that
         one. Scopes that the user did not allow are refused (RFC 6749, section 6)."""
         wanted = self.request.client.client.allowed(self.request.payload.scope or token.get_scope())
@@ -155,10 +155,10 @@ class RefreshGrant(RefreshTokenGrant):
             raise InvalidScopeError()
         self.request.scope = " ".join(wanted)
 
-    def authenticate_user(self, refresh_token: RefreshToken) -> str:
+    def authenticate_user(self, refresh_token: UsedRefreshToken) -> str:
         return refresh_token.session.user_id
 
-    def issue_token(self, user: str, refresh_token: RefreshToken) -> dict[str, Any]:
+    def issue_token(self, user: str, refresh_token: UsedRefreshToken) -> dict[str, Any]:
         profile = self.server.profile(self.request.client.client, user)
         try:
             tokens = self.server.auth.trade(
@@ -170,7 +170,7 @@ class RefreshGrant(RefreshTokenGrant):
             raise InvalidGrantError("The refresh token is no longer valid.") from None
         return self.server.answer(tokens, profile, auth_time=refresh_token.session.auth_time)
 
-    def revoke_old_credential(self, refresh_token: RefreshToken) -> None:
+    def revoke_old_credential(self, refresh_token: UsedRefreshToken) -> None:
         """Nothing to do: `issue_token` has done it. The old token stays valid until the program
         uses the new one."""
 

@@ -45,14 +45,14 @@ def _refused(error: AppError) -> dict[str, str]:
     readers="programs",
 )
 def give_token(
-    sent: Annotated[Sent, Takes(form=TokenRequest, basic=True)], client: Source
+    sent: Annotated[Sent, Takes(form=TokenRequest, basic=True)], source: Source
 ) -> Annotated[Answer, GrantedTokens]:
     """Get tokens.
 
     In exchange for a code, a refresh token or the program's own credentials (RFC 6749, section
     3.2).
     """
-    return _told(deps.oauth.token(sent, client))
+    return _told(deps.oauth.token(sent, source))
 
 
 @endpoint(
@@ -65,27 +65,27 @@ def give_token(
     readers="programs",
 )
 def revoke_token(
-    sent: Annotated[Sent, Takes(form=TokenQuestion, basic=True)], client: Source
+    sent: Annotated[Sent, Takes(form=TokenQuestion, basic=True)], source: Source
 ) -> Annotated[Answer, RevocationAnswer]:
     """End the session that a token belongs to.
 
     Its access token and its refresh token end (RFC 7009).
     """
-    return _told(deps.oauth.revoke(sent, client))
+    return _told(deps.oauth.revoke(sent, source))
 
 
 @endpoint(
     bp, "POST /oauth2/introspect", tag="OAuth", limit="token", status=(200, 400, 401), told=_refused
 )
 def introspect_token(
-    sent: Annotated[Sent, Takes(form=TokenQuestion, basic=True)], client: Source
+    sent: Annotated[Sent, Takes(form=TokenQuestion, basic=True)], source: Source
 ) -> Annotated[Answer, TokenState]:
     """Ask whether a token is valid, and for what.
 
     For confidential programs, about their own tokens. With the scope `tokens.introspect`, about
     all tokens (RFC 7662).
     """
-    return _told(deps.oauth.introspect(sent, client))
+    return _told(deps.oauth.introspect(sent, source))
 
 
 @endpoint(

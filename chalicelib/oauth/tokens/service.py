@@ -15,7 +15,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.identity import Identity, Source
 from chalicelib.oauth.clients.models import OAuthClient, client_id_of, digest
 from chalicelib.oauth.parameters import one_each
-from chalicelib.oauth.tokens.endpoints import Introspection, Revocation
+from chalicelib.oauth.tokens.endpoints import IntrospectTokens, RevokeTokens
 from chalicelib.oauth.tokens.grant_types import CodeGrant, RefreshGrant, ServiceGrant
 from chalicelib.oauth.tokens.id_tokens import claims_of
 from chalicelib.oauth.tokens.models import Outcome, ProtocolRequest
@@ -110,8 +110,8 @@ class OAuth:
         server.register_grant(CodeGrant, [Pkce()])
         server.register_grant(RefreshGrant)
         server.register_grant(ServiceGrant)
-        server.register_endpoint(Revocation)
-        server.register_endpoint(Introspection)
+        server.register_endpoint(RevokeTokens)
+        server.register_endpoint(IntrospectTokens)
         return server
 
     def _counted(self, sent: Sent, source: Source, respond: Respond) -> Outcome:

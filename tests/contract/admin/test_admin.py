@@ -97,7 +97,7 @@ def fakes() -> Staffed:
 
 
 class TestAct:
-    def test_finds_how_both_stand(self, stores: Staffed) -> None:
+    def test_finds_roles_and_suspensions_of_both_users(self, stores: Staffed) -> None:
         admin, ana = stores.holder("admin", "moderator"), stores.holder()
         stores.suspend(ana)
 
@@ -108,7 +108,7 @@ class TestAct:
         with stores.admin.act(admin.id, admin.id) as (actor, target):
             assert actor == target
 
-    def test_does_not_find_operators_strangers_and_the_deleted(self, stores: Staffed) -> None:
+    def test_finds_no_roles_of_operators_unknown_and_deleted_users(self, stores: Staffed) -> None:
         ana = stores.holder()
         stores.data.erase(ana.id, NOW, checked="hash")
 
@@ -179,7 +179,7 @@ class TestAccounts:
         found = stores.admin.accounts(AccountQuery(**query), now=NOW, limit=limit)
         return [one.username for one in found]
 
-    def test_are_found_by_prefix_from_a_name_on(self, stores: Staffed) -> None:
+    def test_are_found_by_prefix_after_a_username(self, stores: Staffed) -> None:
         prefix = stores.holder().username[:14]
         names = [f"{prefix}{end}" for end in ("_", "_a", "0", "z", "zz")]
         for name in names:
@@ -201,7 +201,7 @@ class TestAccounts:
         assert self.names(stores, email=f"x{ana.email}") == []
         assert self.names(stores, email=ana.email, username="zzz") == []
 
-    def test_say_how_many_sessions_stand(self, stores: Staffed) -> None:
+    def test_have_the_number_of_valid_sessions(self, stores: Staffed) -> None:
         user, session = stores.account()
         stores.login(user)
         stores.login(user, expires_at=NOW)
@@ -225,7 +225,7 @@ class TestAudit:
         found = stores.admin.audit(AuditQuery(**query), limit=9)
         return [(one.actor, one.action, one.target, one.address) for one in found]
 
-    def test_is_read_newest_first_by_what_is_asked(self, stores: Staffed) -> None:
+    def test_is_read_newest_first_with_filters(self, stores: Staffed) -> None:
         one, two, whom = new_id(), new_id(), new_id()
         acts: list[Any] = [
             (one, "user.suspend", whom, "192.0.2.1"),
@@ -246,7 +246,7 @@ class TestAudit:
         assert newest.at == NOW
         assert self.log(stores, cursor=newest.id)[:3] == acts[2::-1]
 
-    def test_forgets_addresses_of_long_ago_and_nothing_else(self, stores: Staffed) -> None:
+    def test_deletes_only_the_addresses_in_old_entries(self, stores: Staffed) -> None:
         who, whom = new_id(), new_id()
         for days in (3, 2, 1):
             at = NOW - timedelta(days=days)
@@ -335,7 +335,7 @@ class TestRaces:
         assert pair[0].sessions.roles(stays.id) == {"admin"}
 
     @pytest.mark.parametrize("act", ["suspend", "take"])
-    def test_g5_a_sign_in_that_ran_meanwhile_is_ended(
+    def test_g5_a_concurrent_sign_in_is_ended(
         self, connect: Callable[[], Staffed], postgres_url: str, act: str
     ) -> None:
         """The sign-in is held open while staff acts."""
@@ -356,7 +356,7 @@ class TestRaces:
         assert found.revoked_at is not None
 
     @pytest.mark.parametrize("act", ["suspend", "take"])
-    def test_g5_a_sign_in_that_comes_meanwhile_waits_and_sees_it(
+    def test_g5_a_sign_in_during_the_act_waits_and_sees_it(
         self, connect: Callable[[], Staffed], postgres_url: str, act: str
     ) -> None:
         """The act is held open while somebody signs in."""
@@ -384,7 +384,7 @@ class TestRaces:
             assert roles == frozenset()
 
     @pytest.mark.parametrize("act", ["suspend", "take"])
-    def test_g5_a_refresh_that_ran_meanwhile_is_ended(
+    def test_g5_a_concurrent_refresh_is_ended(
         self, connect: Callable[[], Staffed], postgres_url: str, act: str
     ) -> None:
         ours, theirs = connect(), connect()
@@ -404,7 +404,7 @@ class TestRaces:
         assert found.revoked_at is not None
 
     @pytest.mark.parametrize("act", ["suspend", "take"])
-    def test_g5_a_refresh_that_comes_meanwhile_changes_nothing(
+    def test_g5_a_refresh_during_the_act_changes_nothing(
         self, connect: Callable[[], Staffed], postgres_url: str, act: str
     ) -> None:
         ours, theirs = connect(), connect()

@@ -42,7 +42,7 @@ class TestRaces:
         assert results.count(None) == 1
         assert results.count(UsernameTaken) == 5
 
-    def test_one_of_many_gets_to_rotate(self, connect: Callable[[], Stores]) -> None:
+    def test_one_of_many_concurrent_refreshes_rotates(self, connect: Callable[[], Stores]) -> None:
         _, session = connect().account()
 
         def rotate(n: int) -> bool:
@@ -69,7 +69,7 @@ class TestRaces:
         assert found.current == bytes([results.index(True)])
 
     @pytest.mark.parametrize("end", ["change", "erase"])
-    def test_a_login_that_ran_meanwhile_is_ended_or_refused(
+    def test_a_concurrent_login_is_ended_or_refused(
         self, connect: Callable[[], Stores], postgres_url: str, end: str
     ) -> None:
         """The old password's login is held open while the password changes."""
@@ -98,7 +98,7 @@ class TestRaces:
         assert ours.accounts.open_session(session_of(user.id), "hash", known=False) is None
 
     @pytest.mark.parametrize("end", ["change", "erase"])
-    def test_g5_who_checked_the_password_before_it_changed_can_do_nothing_with_it(
+    def test_g5_a_password_checked_before_a_change_allows_nothing(
         self, connect: Callable[[], Stores], postgres_url: str, end: str
     ) -> None:
         """A thief has passed the check and waits for the row while the owner changes it."""

@@ -60,7 +60,7 @@ class TestCredentials:
 
         assert stores.accounts.credential_for(f"{user.username}@") is None
 
-    def test_are_hashed_anew_only_if_unchanged(self, stores: Stores) -> None:
+    def test_are_rehashed_only_if_the_password_is_unchanged(self, stores: Stores) -> None:
         user, _ = stores.account()
 
         stores.accounts.rehash(Credential(user.id, "other"), "hash 2")
@@ -101,7 +101,7 @@ class TestChangePassword:
 
 
 class TestErase:
-    def test_leaves_the_row_and_nothing_of_the_person(self, stores: Stores) -> None:
+    def test_leaves_the_row_without_personal_data(self, stores: Stores) -> None:
         user, session = stores.account(display_name="Ana")
         stores.users.update(user.id, {"about": "hi", "avatar_url": "https://example.org/a"})
         push = PushToken(token=user.id, platform="ios")

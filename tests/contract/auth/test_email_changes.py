@@ -109,7 +109,7 @@ def new() -> str:
 
 
 class TestAsking:
-    def test_is_one_wish_and_one_mail(self, stores: Changing) -> None:
+    def test_stores_one_change_and_queues_one_mail(self, stores: Changing) -> None:
         user, first, second = stores.verified(), new(), new()
         for address in (first, first, second):
             assert stores.ask(user, address)
@@ -122,7 +122,7 @@ class TestAsking:
         assert [one.kind for one in due if one.subject == user.id].count("change") == 1
         assert stores.address(user) == (user.email, True)
 
-    def test_is_told_at_the_verified_address(self, stores: Changing) -> None:
+    def test_queues_a_notice_to_the_verified_address(self, stores: Changing) -> None:
         user, stranger = stores.verified(), stores.account()[0]
         for one in (user, stranger):
             stores.ask(one, new())
@@ -138,7 +138,7 @@ class TestAsking:
         assert stores.changes.candidate(user.id, NOW) is None
         assert stores.told(user) == []
 
-    def test_for_ones_own_address_ends_the_wish(self, stores: Changing) -> None:
+    def test_for_the_current_address_ends_the_change(self, stores: Changing) -> None:
         user = stores.verified()
         stores.ask(user, new())
         digest = stores.link(user)
@@ -149,7 +149,7 @@ class TestAsking:
         assert stores.changes.used(user.id, digest, NOW) is None
         assert not stores.changes.complete(user.id, digest, NOW)
 
-    def test_a_newer_wish_voids_the_links_of_the_older(self, stores: Changing) -> None:
+    def test_a_newer_change_voids_the_links_of_the_older(self, stores: Changing) -> None:
         user, same = stores.verified(), new()
         stores.ask(user, same)
         digest = stores.link(user)
@@ -167,9 +167,7 @@ class TestAsking:
         assert stores.changes.candidate(user.id, NOW) is None
         assert stores.recovery.purge(NOW) >= 1
 
-    def test_no_link_is_kept_for_an_address_that_is_not_wanted_any_more(
-        self, stores: Changing
-    ) -> None:
+    def test_no_link_is_stored_for_an_address_that_was_replaced(self, stores: Changing) -> None:
         user = stores.verified()
         stores.ask(user, new())
         candidate = stores.changes.candidate(user.id, NOW)
@@ -203,7 +201,7 @@ class TestCompleting:
         assert stores.accounts.credential_for(address)
         assert stores.accounts.credential_for(user.email) is None
 
-    def test_is_done_once_and_known_to_be(self, stores: Changing) -> None:
+    def test_works_once_and_a_repeat_is_recognized(self, stores: Changing) -> None:
         user = stores.verified()
         stores.ask(user, new())
         digest = stores.link(user)
@@ -214,7 +212,7 @@ class TestCompleting:
         assert stores.changes.used(user.id, digest, NOW) is True
         assert stores.changes.used(stores.verified().id, digest, NOW) is None
 
-    def test_a_used_link_proves_nothing_once_the_address_is_another(self, stores: Changing) -> None:
+    def test_a_used_link_is_invalid_after_the_address_changed(self, stores: Changing) -> None:
         user, first = stores.verified(), new()
         stores.ask(user, first)
         old = stores.link(user)
@@ -226,7 +224,9 @@ class TestCompleting:
         assert stores.changes.used(user.id, old, NOW) is None
         assert not stores.changes.complete(user.id, old, NOW)
 
-    def test_needs_the_right_user_a_link_of_this_kind_and_time(self, stores: Changing) -> None:
+    def test_needs_the_right_user_purpose_and_a_link_that_has_not_expired(
+        self, stores: Changing
+    ) -> None:
         user, other = stores.verified(), stores.verified()
         for one in (user, other):
             stores.ask(one, new())
@@ -301,7 +301,9 @@ class TestWhatEndsIt:
 
 
 class TestRaces:
-    def test_two_who_complete_one_change_do_it_once(self, connect: Callable[[], Changing]) -> None:
+    def test_two_concurrent_completions_change_the_address_once(
+        self, connect: Callable[[], Changing]
+    ) -> None:
         one, two = connect(), connect()
         user = one.verified()
         for _ in range(10):
@@ -313,7 +315,7 @@ class TestRaces:
                 ]
             assert sorted(each.result() for each in done) == [False, True]
 
-    def test_two_accounts_that_want_one_address_get_it_once(
+    def test_of_two_accounts_that_want_one_address_one_gets_it(
         self, connect: Callable[[], Changing]
     ) -> None:
         one, two = connect(), connect()
@@ -332,7 +334,7 @@ class TestRaces:
                 assert sorted(done) == [False, True]
 
     @pytest.mark.parametrize("other", ["password", "reset", "ask", "erase"])
-    def test_others_at_the_same_time_leave_all_of_it_or_nothing(
+    def test_concurrent_changes_are_applied_completely_or_not_at_all(
         self, connect: Callable[[], Changing], other: str
     ) -> None:
         """However they meet, the account has one of both addresses, and no wish is left that a
@@ -363,7 +365,7 @@ class TestRaces:
             if other != "ask":
                 assert one.changes.candidate(user.id, NOW) is None
 
-    def test_a_wish_waits_for_a_change_of_the_password_and_comes_to_nothing(
+    def test_a_change_that_waits_for_a_new_password_is_refused(
         self, postgres_url: str, connect: Callable[[], Changing]
     ) -> None:
         stores = connect()
@@ -384,7 +386,7 @@ class TestRaces:
         assert stores.changes.candidate(user.id, NOW) is None
 
 
-def test_an_answer_that_is_lost_is_got_by_a_repeat(postgres_url: str) -> None:
+def test_a_repeat_gets_the_answer_that_was_lost(postgres_url: str) -> None:
     proxy = LossyProxy(migrated(postgres_url))
     postgres = Postgres(proxy.url)
     stores = over(postgres)

@@ -82,14 +82,14 @@ class TestNewAccounts:
         assert stores.users.profile(user.id) == user
         assert stores.google.find("another") is None
 
-    def test_whose_address_is_a_claim_own_nothing(self, stores: Linked) -> None:
+    def test_are_not_found_by_an_unverified_address(self, stores: Linked) -> None:
         user = profile()
 
         assert stores.add(user, subject())
 
         assert stores.google.owner(user.email) is None
 
-    def test_are_whole_or_not_at_all(self, stores: Linked) -> None:
+    def test_are_made_completely_or_not_at_all(self, stores: Linked) -> None:
         user, sub = profile(email_verified=True), subject()
         assert stores.add(user, sub)
         same_subject = profile()
@@ -105,9 +105,7 @@ class TestNewAccounts:
 
 
 class TestLinks:
-    def test_by_an_address_are_made_while_it_is_the_accounts_and_verified(
-        self, stores: Linked
-    ) -> None:
+    def test_by_an_address_need_the_accounts_verified_address(self, stores: Linked) -> None:
         user, claimed = profile(email_verified=True), profile()
         assert stores.add(user, subject())
         stores.google.unlink(user.id, NOW)
@@ -119,7 +117,7 @@ class TestLinks:
         assert stores.google.linked_at(user.id) is None
         assert stores.google.link(user.id, subject(), NOW, address=user.email)
 
-    def test_are_made_once_and_ended(self, stores: Linked) -> None:
+    def test_are_made_once_and_removed(self, stores: Linked) -> None:
         (user, _), (other, _), sub = stores.account(), stores.account(), subject()
 
         assert stores.google.link(user.id, sub, NOW)
@@ -134,7 +132,7 @@ class TestLinks:
         assert stores.google.link(other.id, sub, NOW)
         assert stores.google.link(user.id, subject(), NOW)
 
-    def test_open_sessions_while_they_stand(self, stores: Linked) -> None:
+    def test_open_sessions_until_they_are_removed(self, stores: Linked) -> None:
         (user, _), sub = stores.account(), subject()
         stores.google.link(user.id, sub, NOW)
 
@@ -143,7 +141,7 @@ class TestLinks:
         stores.google.unlink(user.id, NOW)
         assert stores.accounts.open_by_google(session_of(user.id), sub, known=True) is None
 
-    def test_go_with_the_account_and_are_not_made_after_it(self, stores: Linked) -> None:
+    def test_are_deleted_with_the_account_and_not_made_afterwards(self, stores: Linked) -> None:
         (user, _), sub = stores.account(), subject()
         stores.google.link(user.id, sub, NOW)
 
@@ -152,7 +150,7 @@ class TestLinks:
         assert stores.google.find(sub) is None
         assert not stores.google.link(user.id, sub, NOW)
 
-    def test_go_with_a_reset_by_mail(self, stores: Linked) -> None:
+    def test_are_removed_by_a_password_reset(self, stores: Linked) -> None:
         (user, _), sub = stores.account(), subject()
         stores.google.link(user.id, sub, NOW)
 
@@ -207,7 +205,7 @@ class TestUses:
             IdTokenUses(connect("redis://127.0.0.1:1")).use("token", 0)
 
 
-def test_a_reset_removes_ways_in_that_may_be_somebody_elses(postgres_url: str) -> None:
+def test_a_reset_removes_ways_to_sign_in_that_may_be_a_thiefs(postgres_url: str) -> None:
     postgres = Postgres(migrated(postgres_url))
     stores, factors, passkeys = over(postgres), SecondFactorStore(postgres), PasskeyStore(postgres)
     user, _ = stores.account()

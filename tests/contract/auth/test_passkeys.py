@@ -139,7 +139,7 @@ class TestPasskeys:
         with pytest.raises(UserNotFound):
             stores.passkeys.add(passkey, "Again", NOW)
 
-    def test_of_two_answers_with_the_same_count_one_is_accepted(
+    def test_of_two_answers_with_the_same_signature_count_one_is_accepted(
         self, connect: Callable[[], Keyed]
     ) -> None:
         one, two = connect(), connect()
@@ -186,16 +186,14 @@ class TestChallenges:
         assert challenges.good(challenge, "register", "ana")
         assert [challenges.use(challenge) for _ in range(2)] == [True, False]
 
-    def test_are_good_for_nothing_else(self, challenges: Challenges) -> None:
+    def test_are_valid_for_one_purpose_and_caller(self, challenges: Challenges) -> None:
         challenge = challenges.issue("register", "ana")
 
         for purpose, owner in (("sign_in", "ana"), ("register", "bo"), ("register", "")):
             assert not challenges.good(challenge, purpose, owner)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("challenge", [b"", b"x", b"*" * 24, b"*" * 56, b"*" * 3000])
-    def test_unknown_ones_are_good_for_nothing(
-        self, challenges: Challenges, challenge: bytes
-    ) -> None:
+    def test_unknown_challenges_are_invalid(self, challenges: Challenges, challenge: bytes) -> None:
         assert not challenges.good(challenge, "sign_in")
 
     def test_only_one_of_many_uses_one(self, client: redis.Redis) -> None:
@@ -225,7 +223,7 @@ class TestChallenges:
         assert made_with(client, b"new", b"key").good(challenge, "sign_in")
         assert not made_with(client, b"new").good(challenge, "sign_in")
 
-    def test_are_not_to_be_changed(self, client: redis.Redis) -> None:
+    def test_are_invalid_after_any_change(self, client: redis.Redis) -> None:
         of_redis = made_with(client)
         challenge = of_redis.issue("sign_in")
 

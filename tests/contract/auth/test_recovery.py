@@ -150,7 +150,7 @@ class TestRecipients:
 
 
 class TestLinks:
-    def test_there_is_no_newer_one_while_one_is_fresh(self, stores: Mailing) -> None:
+    def test_no_link_is_made_while_one_is_fresh(self, stores: Mailing) -> None:
         user, _ = stores.account()
         before = NOW - timedelta(minutes=1)
         digest = stores.token(user)
@@ -190,7 +190,7 @@ class TestLinks:
 
         assert stores.link(user, since=NOW - timedelta(minutes=1))
 
-    def test_are_kept_for_nobody_whose_address_is_another(self, stores: Mailing) -> None:
+    def test_are_not_stored_for_a_deleted_account(self, stores: Mailing) -> None:
         user, _ = stores.account()
         recipient = stores.recovery.recipient(user.id)
         assert recipient is not None
@@ -248,14 +248,14 @@ class TestVerify:
             assert not stores.recovery.verify(user.id, digest, NOW)
         assert stores.recovery.reset(reset, NOW)
 
-    def test_an_address_becomes_one_accounts(self, stores: Mailing) -> None:
+    def test_one_account_verifies_an_address(self, stores: Mailing) -> None:
         user = stores.verified()
         other, _ = stores.account(email=user.email)
 
         assert not stores.recovery.verify(other.id, stores.token(other, "verify"), NOW)
         assert not stores.is_verified(other)
 
-    def test_a_deleted_account_lets_go_of_it(self, stores: Mailing) -> None:
+    def test_a_deleted_account_frees_the_address(self, stores: Mailing) -> None:
         user = stores.verified()
         digest = stores.token(user)
         stores.data.erase(user.id, NOW, checked="hash")
@@ -319,9 +319,7 @@ class TestReset:
         assert stores.is_verified(user)
         assert stores.sessions.sessions(user.id, now=NOW, before=None, limit=9) == []
 
-    def test_a_token_is_good_once_and_known_as_used_and_others_are_void(
-        self, stores: Mailing
-    ) -> None:
+    def test_a_token_works_once_and_voids_the_others(self, stores: Mailing) -> None:
         user, _ = stores.account()
         others = [stores.token(user), stores.token(user, "verify")]
         digest = stores.token(user)
@@ -344,7 +342,7 @@ class TestReset:
             assert stores.recovery.reset_password(token, "hash 2", now) is None
         assert stores.accounts.password_hash(user.id) == "hash"
 
-    def test_an_address_that_became_anothers_is_no_proof(self, stores: Mailing) -> None:
+    def test_a_link_to_an_address_of_another_account_is_refused(self, stores: Mailing) -> None:
         claim, session = stores.account()
         digest = stores.token(claim)
         stores.verified(email=claim.email)
@@ -393,7 +391,7 @@ class TestOutbox:
 
         assert (mail.kind, mail.tries) == ("verify", 1)
 
-    def test_what_was_claimed_comes_again_later_and_later(self, stores: Mailing) -> None:
+    def test_a_claimed_row_is_due_again_after_growing_delays(self, stores: Mailing) -> None:
         user, _ = stores.account()
         times = [0, 59, 60, 659, 660, 1259, 1260]
 
@@ -404,7 +402,7 @@ class TestOutbox:
 
         assert tries == [[1], [], [2], [], [3], [], [4]]
 
-    def test_what_was_removed_does_not(self, stores: Mailing) -> None:
+    def test_a_removed_row_is_not_due_again(self, stores: Mailing) -> None:
         user, _ = stores.account()
         (mail,) = stores.claim(NOW, user.id)
 
@@ -493,7 +491,7 @@ class TestNotices:
         (told,) = stores.told(user)
         assert (told.kind, told.times) == ("signed_in", 2)
 
-    def test_what_was_claimed_comes_again_later_and_later(self, stores: Mailing) -> None:
+    def test_a_claimed_row_is_due_again_after_growing_delays(self, stores: Mailing) -> None:
         user = stores.verified()
         times = [0, 59, 60, 659, 660, 1259, 1260]
 
@@ -504,7 +502,7 @@ class TestNotices:
 
         assert tries == [[1], [], [2], [], [3], [], [4]]
 
-    def test_what_is_put_off_has_not_been_tried(self, stores: Mailing) -> None:
+    def test_a_postponed_notice_does_not_count_as_tried(self, stores: Mailing) -> None:
         user = stores.verified()
 
         stores.notices.put_off(stores.told(user), NOW, DAY)
@@ -568,7 +566,7 @@ class TestNotices:
         assert sorted(claimed) == sorted(people)
 
 
-def test_links_of_the_version_before_stay_good(postgres_url: str) -> None:
+def test_links_of_the_previous_version_stay_valid(postgres_url: str) -> None:
     """Migration 0018 takes over what was mailed by then."""
     postgres = Postgres(migrated(postgres_url))
     stores, digest = over(postgres), secrets.token_bytes(32)
@@ -602,7 +600,7 @@ def test_without_postgresql_everything_is_unavailable() -> None:
         stores.recovery.reset_password(b"x", "hash", NOW)
 
 
-def test_no_mail_is_sent_twice_for_an_answer_that_is_lost(postgres_url: str) -> None:
+def test_a_lost_answer_sends_no_mail_twice(postgres_url: str) -> None:
     """That it was sent, PostgreSQL learns by the removal of its row."""
     proxy = LossyProxy(migrated(postgres_url))
     postgres = Postgres(proxy.url)

@@ -49,7 +49,7 @@ class TestRevocation:
             return FakeRevocation()
         return Revocation(request.getfixturevalue("client"), auth_settings())
 
-    def test_knows_nothing_at_first(self, revocation: Revocation) -> None:
+    def test_an_unknown_session_has_no_state(self, revocation: Revocation) -> None:
         assert revocation.check("ana", "s1", DEFAULT).stands is None
         assert revocation.stands("ana", "s1") is None
 
@@ -159,7 +159,7 @@ class TestRateLimit:
         assert revocation.check("ana", "s2", DEFAULT).stands is None
         assert revocation.check("bo", "s1", DEFAULT).stands is None
 
-    def test_refused_requests_do_not_make_it_worse(self, client: redis.Redis) -> None:
+    def test_refused_requests_take_no_tokens(self, client: redis.Redis) -> None:
         revocation = self.limited(client, 0.001, 1)
         revocation.check("ana", "s1", DEFAULT)
         waits = []
@@ -186,7 +186,9 @@ class TestRateLimit:
 
         assert admitted == 3
 
-    def test_a_revoked_session_is_refused_as_revoked_even_then(self, client: redis.Redis) -> None:
+    def test_a_revoked_session_over_its_limit_is_refused_as_revoked(
+        self, client: redis.Redis
+    ) -> None:
         revocation = self.limited(client, 0.001, 1)
         revocation.check("ana", "s1", DEFAULT)
         revoke(revocation, "ana", ["s1"])
@@ -239,7 +241,7 @@ class TestClassesOfLimits:
         assert self.admitted(revocation, 3, "ana", "s1", Use(limit="send")) == 1
         assert self.admitted(revocation, 3, "ana", "s1", DEFAULT) == 3
 
-    def test_a_target_counts_for_each_sender_apart(self, client: redis.Redis) -> None:
+    def test_each_sender_has_its_own_bucket_for_a_target(self, client: redis.Redis) -> None:
         """A stranger who knows of a chat must not use up what its members need."""
         revocation = self.revocation(client, target=(2, 900))
 
@@ -250,7 +252,7 @@ class TestClassesOfLimits:
         assert self.admitted(revocation, 4, "eve", "s1", to("c2")) == 2
         assert self.admitted(revocation, 2, "ana", "s1", to("c1")) == 2
 
-    def test_a_program_uses_up_nothing_of_its_users(self, client: redis.Redis) -> None:
+    def test_a_program_takes_nothing_from_its_users_buckets(self, client: redis.Redis) -> None:
         """Also by what it may not do: its scopes are looked at when it has been counted."""
         revocation = self.revocation(client, user=(2, 900), target=(1, 900))
         use = Use(limit="send", target="c1")
@@ -263,7 +265,9 @@ class TestClassesOfLimits:
         revocation.check("ana", "g4", use, "clock")
         revocation.check("ana", "s1", use)
 
-    def test_what_one_bucket_refuses_costs_the_others_nothing(self, client: redis.Redis) -> None:
+    def test_a_refusal_by_one_bucket_takes_nothing_from_the_others(
+        self, client: redis.Redis
+    ) -> None:
         revocation = self.revocation(client, target=(1, 900), user=(3, 900))
         full = Use(limit="send", target="c1")
 
@@ -280,7 +284,7 @@ class TestClassesOfLimits:
         found = [(one.name, one.remaining, one.more_in) for one in admission.quotas]
         assert found == [("send-user", 3, 180), ("send-session", 7, 10), ("send-target", 1, 10)]
 
-    def test_all_of_it_is_one_round_trip(
+    def test_a_check_with_limits_is_one_round_trip(
         self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         revocation = Revocation(client, auth_settings())
@@ -398,7 +402,7 @@ class TestG5OnRealServers:
         assert trips.count == 10
         assert asked == []
 
-    def test_revoked_is_revoked_whatever_redis_forgets(
+    def test_a_revoked_session_stays_revoked_when_redis_loses_its_data(
         self, make: Callable[[], World], client: redis.Redis
     ) -> None:
         world = make()
@@ -460,7 +464,7 @@ class TestG5OnRealServers:
             with pytest.raises(Unauthorized):
                 world.refresh(tokens.refresh_token)
 
-    def test_no_refresh_token_is_stored_as_it_is(self, make: Callable[[], World]) -> None:
+    def test_no_refresh_token_is_stored_in_plain_text(self, make: Callable[[], World]) -> None:
         world = make()
         fresh = world.refresh(world.first.refresh_token)
 
@@ -470,7 +474,7 @@ class TestG5OnRealServers:
             secret = bytes.fromhex(text.split(".")[1])
             assert secret not in (row.current, row.previous, row.seed)
 
-    def test_a_session_of_somebody_else_is_nobodys(self, make: Callable[[], World]) -> None:
+    def test_another_users_session_is_not_found(self, make: Callable[[], World]) -> None:
         """Whatever a signed token says, PostgreSQL knows whose session it is."""
         world, stranger = make(), make()
         identity = Identity(user_id=world.user.id, session_id=stranger.first.session_id)

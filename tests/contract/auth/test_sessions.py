@@ -25,7 +25,7 @@ class TestOpenSession:
         assert stores.accounts.open_session(session, "other", known=False) is None
         assert stores.sessions.session(session.id) is None
 
-    def test_those_used_longest_ago_are_to_give_way(self, stores: Stores) -> None:
+    def test_the_least_recently_used_sessions_are_returned_to_end(self, stores: Stores) -> None:
         user, first = stores.account()
         later = NOW + timedelta(minutes=1)
         for _ in range(MAX_SESSIONS - 1):
@@ -83,7 +83,7 @@ class TestRotate:
 
 
 class TestSessions:
-    def test_are_listed_newest_first_from_a_place_on(self, stores: Stores) -> None:
+    def test_are_listed_newest_first_after_a_cursor(self, stores: Stores) -> None:
         user, first = stores.account()
         ids = [first.id, *(stores.login(user).id for _ in range(3))]
         ids.sort(reverse=True)
@@ -141,7 +141,7 @@ class TestRevoke:
             assert stores.sessions.revoke(user.id, session.id, time)
         assert self.revoked(stores, session.id) == NOW
 
-    def test_not_that_of_others_nor_their_pushes(self, stores: Stores) -> None:
+    def test_does_not_end_sessions_or_pushes_of_others(self, stores: Stores) -> None:
         (user, session), (other, _) = stores.account(), stores.account()
         self.push(stores, user.id, session.id, "d1")
 
@@ -170,7 +170,7 @@ class TestRevoke:
         assert stores.sessions.revoke_all(user.id, but=None, now=NOW) == [session.id]
         assert self.revoked(stores, session.id) == NOW
 
-    def test_a_repeat_names_again_what_ended_lately(self, stores: Stores) -> None:
+    def test_a_repeat_returns_recently_ended_sessions_again(self, stores: Stores) -> None:
         user, session = stores.account()
         stores.sessions.revoke_all(user.id, but=None, now=NOW)
 

@@ -47,22 +47,20 @@ class TestTickets:
         return Tickets(request.getfixturevalue("client"), auth_settings())
 
     @pytest.mark.parametrize("who", [ANA, replace(ANA, client_id="board")])
-    def test_are_good_once_and_say_whose_client_asked(
-        self, tickets: Tickets, who: Identity
-    ) -> None:
+    def test_work_once_and_name_the_client(self, tickets: Tickets, who: Identity) -> None:
         ticket = tickets.issue(who)
 
         assert tickets.redeem(ticket) == who
         assert tickets.redeem(ticket) is None
 
-    def test_of_an_earlier_version_are_nobodys(self, client: redis.Redis) -> None:
+    def test_of_an_earlier_version_are_refused(self, client: redis.Redis) -> None:
         digest = hashlib.sha256(b"old").hexdigest()
         client.set(f"ticket:{digest}", json.dumps(["ana", "s1", ["chats.read"]]))
 
         assert Tickets(client, auth_settings()).redeem("old") is None
 
     @pytest.mark.parametrize("ticket", ["", "nope", "*", "\ud800", "x" * 100_000])
-    def test_unknown_ones_are_nobodys(self, tickets: Tickets, ticket: str) -> None:
+    def test_unknown_tickets_are_refused(self, tickets: Tickets, ticket: str) -> None:
         assert tickets.redeem(ticket) is None
 
     def test_only_one_of_many_redeems(self, client: redis.Redis) -> None:
@@ -85,7 +83,7 @@ class TestTickets:
 
         assert tickets.redeem(ticket) is None
 
-    def test_no_server_no_ticket(self) -> None:
+    def test_without_redis_there_are_no_tickets(self) -> None:
         tickets = Tickets(connect("redis://127.0.0.1:1"), auth_settings())
 
         with pytest.raises(Unavailable):
@@ -131,7 +129,7 @@ class TestThrottle:
         assert 200 <= raised.value.details["retry_after"] <= 900
         tried(throttle, "bo", "192.0.2.9")
 
-    def test_limits_logins_from_one_address_at_one_name_first(self, throttle: Throttle) -> None:
+    def test_limits_logins_by_name_and_address_first(self, throttle: Throttle) -> None:
         for _ in range(2):
             tried(throttle, "ana", "192.0.2.1")
 
@@ -147,13 +145,13 @@ class TestThrottle:
         assert allowed("id of ana") == [True, True, True, False, False]
         assert allowed("id of bo") == [True, True, True, False, False]
 
-    def test_and_by_what_was_typed_where_that_is_nobodys(self, throttle: Throttle) -> None:
+    def test_limits_unknown_logins_by_what_was_typed(self, throttle: Throttle) -> None:
         attempts = [throttle.login("nobody", f"192.0.2.{n}") for n in range(5)]
 
         assert throttle.account(attempts[0], None)
         assert throttle.account(attempts[1], None)
 
-    def test_a_known_device_has_its_own(self, throttle: Throttle) -> None:
+    def test_a_known_device_has_its_own_bucket(self, throttle: Throttle) -> None:
         signed_in(throttle, "ana", "192.0.2.1", "key")
         for n in range(9):
             with suppress(RateLimited):
@@ -168,7 +166,7 @@ class TestThrottle:
         with pytest.raises(RateLimited):
             tried(throttle, "ana", "192.0.2.1", "key")
 
-    def test_is_known_once_it_has_signed_in_and_not_by_a_right_password(
+    def test_a_device_is_known_after_a_sign_in_not_after_a_right_password(
         self, throttle: Throttle
     ) -> None:
         attempt = throttle.login("ana", "192.0.2.1", "key")
@@ -182,7 +180,7 @@ class TestThrottle:
         assert not any(throttle.knows("id of ana", other) for other in ("another", "", None))
         assert not throttle.knows("id of bo", "key")
 
-    def test_and_is_not_kept_out_by_its_address(self, throttle: Throttle) -> None:
+    def test_a_known_device_ignores_the_address_limit(self, throttle: Throttle) -> None:
         throttle.recognise(["ana"], "id of ana", "key")
         for n in range(4):
             tried(throttle, f"user{n}", "192.0.2.1")
@@ -191,7 +189,7 @@ class TestThrottle:
 
         tried(throttle, "ana", "192.0.2.1", "key")
 
-    def test_an_unknown_device_has_what_strangers_have(self, throttle: Throttle) -> None:
+    def test_an_unknown_device_shares_the_buckets_of_strangers(self, throttle: Throttle) -> None:
         throttle.recognise(["bo"], "id of bo", "key")
         for key in ("key", "other"):
             tried(throttle, "ana", "192.0.2.1", key)
@@ -200,7 +198,7 @@ class TestThrottle:
             with pytest.raises(RateLimited):
                 tried(throttle, "ana", "192.0.2.1", unknown)
 
-    def test_the_owners_success_gives_strangers_nothing(self, throttle: Throttle) -> None:
+    def test_a_success_of_the_owner_gives_strangers_no_tokens(self, throttle: Throttle) -> None:
         throttle.recognise(["ana"], "id of ana", "key")
         for login in ("ana", "ana", "bo", "cy"):
             tried(throttle, login, "192.0.2.1")
@@ -220,7 +218,7 @@ class TestThrottle:
         with pytest.raises(RateLimited):
             tried(throttle, "ana", "192.0.2.1", "key")
 
-    def test_forgives_where_the_owner_has_come_back(self, throttle: Throttle) -> None:
+    def test_a_reset_by_the_owner_forgets_earlier_attempts(self, throttle: Throttle) -> None:
         for n in (1, 1, 2):
             tried(throttle, "ana", f"192.0.2.{n}")
         for _ in range(2):
@@ -251,11 +249,13 @@ class TestThrottle:
             tried(throttle, "ana", "2001:db8:0:1:ffff::1")
         tried(throttle, "ana", "2001:db8:0:2::1")
 
-    def test_a_success_forgives_the_account_and_its_own_attempt(self, throttle: Throttle) -> None:
+    def test_a_success_resets_the_account_and_returns_its_own_token(
+        self, throttle: Throttle
+    ) -> None:
         for _ in range(10):
             signed_in(throttle, "ana", "192.0.2.1")
 
-    def test_but_not_the_address(self, throttle: Throttle) -> None:
+    def test_a_success_does_not_reset_the_address(self, throttle: Throttle) -> None:
         for n in range(3):
             tried(throttle, f"user{n}", "192.0.2.1")
         signed_in(throttle, "user3", "192.0.2.1")
@@ -264,7 +264,7 @@ class TestThrottle:
         with pytest.raises(RateLimited):
             tried(throttle, "ana", "192.0.2.1")
 
-    def test_limits_successes_by_account_whatever_the_name_and_the_device(self) -> None:
+    def test_limits_successes_by_account_for_every_name_and_device(self) -> None:
         throttle = FakeThrottle(auth_settings(rate_limits=rates({"sign-in.user": 3})))
         signed_in(throttle, "ana", "192.0.2.1", "key")
         signed_in(throttle, "ana", "192.0.2.2")
@@ -277,7 +277,7 @@ class TestThrottle:
             throttle.signed_in("id of ana")
         signed_in(throttle, "bo", "192.0.2.1")
 
-    def test_failures_take_nothing_of_what_successes_have(self, throttle: Throttle) -> None:
+    def test_failures_and_successes_have_separate_buckets(self, throttle: Throttle) -> None:
         throttle.signed_in("id of ana")
         for n in range(9):
             with suppress(RateLimited):
@@ -293,7 +293,7 @@ class TestThrottle:
         with pytest.raises(RateLimited):
             wrong(throttle.password, "ana")
 
-    def test_limits_programs_and_what_passes_for_one(self, throttle: Throttle) -> None:
+    def test_limits_programs_and_guesses_at_their_secrets(self, throttle: Throttle) -> None:
         for _ in range(2):
             throttle.program("p1")
             throttle.program_guess("192.0.2.1")
@@ -356,7 +356,7 @@ class TestThrottle:
             wrong(throttle.code, "ana")
         wrong(throttle.code, "bo")
 
-    def test_takes_back_a_refresh_that_was_no_guess(self, throttle: Throttle) -> None:
+    def test_returns_the_token_of_a_refresh_that_was_not_a_guess(self, throttle: Throttle) -> None:
         for _ in range(10):
             with throttle.refresh_from("192.0.2.1"):
                 pass
@@ -383,7 +383,7 @@ class TestThrottleOnRedis:
         with ThreadPoolExecutor(8) as pool:
             assert sum(pool.map(guess, range(40))) == 5
 
-    def test_forgets_in_time_and_names_nobody(self, client: redis.Redis) -> None:
+    def test_stores_digests_that_expire(self, client: redis.Redis) -> None:
         throttle = Throttle(client, auth_settings().limits)
         tried(throttle, "ana@example.org", "192.0.2.1", "key of ana")
         signed_in(throttle, "ana@example.org", "192.0.2.1", "key of ana")
@@ -397,7 +397,7 @@ class TestThrottleOnRedis:
         names = " ".join([*keys, *marks])
         assert not [word for word in ("ana", "192", "key of") if word in names]
 
-    def test_takes_back_one_attempt_and_no_more(self, client: redis.Redis) -> None:
+    def test_returns_the_token_of_one_attempt_only(self, client: redis.Redis) -> None:
         throttle = Throttle(
             client, auth_settings(rate_limits=rates({"login-here.target": 3})).limits
         )
@@ -409,9 +409,7 @@ class TestThrottleOnRedis:
         with pytest.raises(RateLimited):
             tried(throttle, "ana", "192.0.2.1")
 
-    def test_a_limit_that_was_eased_is_eased_for_those_who_had_met_it(
-        self, client: redis.Redis
-    ) -> None:
+    def test_a_raised_limit_counts_at_once_for_limited_callers(self, client: redis.Redis) -> None:
         hour, second = [
             Throttle(
                 client, auth_settings(rate_limits=rates({"register.address": 2}, seconds)).limits
@@ -447,7 +445,7 @@ class TestThrottleOnRedis:
 
         assert [len(one) for one in slots.of_each] == [1] * len(slots.of_each)
 
-    def test_a_success_after_the_window_leaves_no_counter_without_end(
+    def test_a_success_after_the_window_leaves_no_key_without_expiry(
         self, client: redis.Redis
     ) -> None:
         throttle = Throttle(client, auth_settings().limits)
@@ -470,7 +468,7 @@ class TestThrottleOnRedis:
 
         assert trips.count == 3
 
-    def test_no_server_no_login(self) -> None:
+    def test_without_redis_nobody_can_log_in(self) -> None:
         throttle = Throttle(connect("redis://127.0.0.1:1"), auth_settings().limits)
 
         with pytest.raises(Unavailable):

@@ -33,9 +33,7 @@ class TestAConsumerOfEvents:
         given = settings(broker_admin=server.administered(server.admin[1]), amqp_url=url)
         return EventConsumers(given)
 
-    def test_gets_the_events_that_it_is_admitted_to(
-        self, consumers: EventConsumers, url: str
-    ) -> None:
+    def test_gets_only_its_registered_events(self, consumers: EventConsumers, url: str) -> None:
         account = consumers.register("some", ["user.registered"])
         with closing(Broker(url)) as ours:
             ours.publish(unread("ana"))
@@ -119,7 +117,7 @@ class TestAConsumerOfEvents:
         assert (arguments["x-overflow"], arguments["x-max-length"]) == ("drop-head", 100_000)
         assert arguments["x-delivery-limit"] == 20
 
-    def test_an_event_that_is_given_back_for_ever_goes(
+    def test_an_event_that_is_never_acknowledged_is_dropped(
         self, consumers: EventConsumers, url: str
     ) -> None:
         """The log of its queue would grow until the disk is full, and nobody could publish."""
@@ -158,7 +156,7 @@ class TestAConsumerOfEvents:
         assert got[0][2], "what came meanwhile is there"
 
     @pytest.mark.parametrize("cut_off", [EventConsumers.register, EventConsumers.remove])
-    def test_what_is_connected_with_a_password_of_before_is_cut_off(
+    def test_connections_with_the_old_password_are_closed(
         self, consumers: EventConsumers, cut_off: Callable[[EventConsumers, str], object]
     ) -> None:
         parameters = pika.URLParameters(consumers.register("cut").url)
@@ -169,7 +167,7 @@ class TestAConsumerOfEvents:
         with pytest.raises(ConnectionClosedByBroker):
             connection.sleep(30)
 
-    def test_is_let_in_no_more_once_it_is_removed(
+    def test_cannot_sign_in_after_it_is_removed(
         self, server: Server, consumers: EventConsumers
     ) -> None:
         account = consumers.register("gone")

@@ -61,7 +61,7 @@ def broker(amqp_url: str, queues: Queues, proxy: Proxy) -> Iterator[Broker]:
         yield broker
 
 
-def test_an_event_is_there_once_when_its_confirm_is(broker: Broker, service: Service) -> None:
+def test_a_confirmed_event_is_in_the_queue_once(broker: Broker, service: Service) -> None:
     event, link = created(), broker._link
 
     begun = broker.begin([event])
@@ -128,7 +128,7 @@ def test_a_new_container_connects_at_the_end_alone(
     assert event.id in service.got()
 
 
-def test_it_is_no_failure_that_none_listens(broker: Broker) -> None:
+def test_events_without_a_consumer_are_no_failure(broker: Broker) -> None:
     assert broker.finish(broker.begin([created()]), ())
     broker.publish_events([created() for _ in range(200)])
     broker.publish_events([])
@@ -142,7 +142,7 @@ class TestAServiceWhoseQueueIsFull:
         yield service
         service.connection.close()
 
-    def test_keeps_no_push_and_no_other_service_from_its_own(
+    def test_does_not_stop_pushes_or_other_services(
         self, broker: Broker, full: Service, service: Service, queues: Queues
     ) -> None:
         link, events = broker._link, [created() for _ in range(3)]
@@ -183,9 +183,7 @@ class TestAServiceWhoseQueueDoesNotAnswer:
 
         monkeypatch.setattr(Link, "begin", never_confirmed)
 
-    def test_keeps_no_push_from_its_queue(
-        self, broker: Broker, service: Service, queues: Queues
-    ) -> None:
+    def test_does_not_stop_pushes(self, broker: Broker, service: Service, queues: Queues) -> None:
         link = broker._link
 
         assert not broker.finish(broker.begin([created()]), [unread(user_of(1))])

@@ -31,7 +31,7 @@ class TestRetries:
         assert properties.delivery_mode == 2
         assert properties.expiration is None
 
-    def test_count_their_tries_whatever_pause_was_asked_for(
+    def test_count_attempts_also_with_a_requested_pause(
         self, amqp_url: str, queues: Queues
     ) -> None:
         with closing(Broker(amqp_url, retry_seconds=(0.1, 0.1, 0.2, 0.1))) as broker:
@@ -54,7 +54,7 @@ class TestRetries:
 
             queues.wait_for("push.1")
 
-    def test_end_with_the_dead(self, broker: Broker, queues: Queues) -> None:
+    def test_are_dead_lettered_in_the_end(self, broker: Broker, queues: Queues) -> None:
         broker.retry([failure(4), failure(0)])
 
         _, properties, body = queues.wait_for(DEAD)
@@ -64,7 +64,7 @@ class TestRetries:
         queues.wait_for("push.1")
         assert queues.take(DEAD) is None
 
-    def test_are_spared_what_is_hopeless(self, broker: Broker, queues: Queues) -> None:
+    def test_skip_records_that_can_never_succeed(self, broker: Broker, queues: Queues) -> None:
         broker.bury([failure(0)])
 
         queues.wait_for(DEAD)
@@ -98,11 +98,11 @@ class TestRedrive:
         ]
         assert broker.redrive(1000) == (50, 0)
 
-    def test_of_nothing_is_nothing(self, broker: Broker, queues: Queues) -> None:
+    def test_of_an_empty_queue_moves_nothing(self, broker: Broker, queues: Queues) -> None:
         assert broker.redrive(1000) == (0, 0)
 
     @pytest.mark.parametrize("headers", [None, {"queue": "push.99"}, {"queue": "push.dead"}])
-    def test_of_what_tells_no_queue_goes_to_the_first(
+    def test_of_a_record_without_a_queue_name_uses_the_first_queue(
         self, broker: Broker, queues: Queues, headers: dict[str, Any] | None
     ) -> None:
         queues.channel.confirm_delivery()
@@ -114,7 +114,9 @@ class TestRedrive:
         _, properties, body = queues.wait_for("push.0")
         assert (properties.message_id, body) == ("m1", b"{}")
 
-    def test_of_what_rabbitmq_laid_aside_goes_on_too(self, broker: Broker, queues: Queues) -> None:
+    def test_includes_records_that_rabbitmq_dead_lettered(
+        self, broker: Broker, queues: Queues
+    ) -> None:
         event = unread(user_of(0))
         broker.publish(event)
         for _ in range(51):
@@ -126,7 +128,7 @@ class TestRedrive:
 
         assert MessageUnread.model_validate_json(queues.wait_for("push.0")[2]) == event
 
-    def test_leaves_in_place_what_no_queue_takes(self, broker: Broker, queues: Queues) -> None:
+    def test_leaves_records_that_no_queue_accepts(self, broker: Broker, queues: Queues) -> None:
         broker.bury([failure(0, shard=2)])
         queues.channel.queue_unbind("push.2", EVENTS, "message.unread.2")
         try:

@@ -75,7 +75,7 @@ class TestASickBroker:
             proxy.alarm = False
             broker.publish(unread(new_id()))
 
-    def test_that_hung_up_meanwhile_is_connected_to_again(
+    def test_that_closed_the_connection_is_reconnected(
         self, behind: Broker, proxy: Proxy, queues: Queues
     ) -> None:
         behind.publish(unread(user_of(0)))
@@ -85,7 +85,7 @@ class TestASickBroker:
 
         assert queues.take("push.1") is not None
 
-    def test_that_hangs_up_on_the_silent_is_connected_to_again(
+    def test_that_closes_idle_connections_is_reconnected(
         self, behind: Broker, proxy: Proxy, queues: Queues, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What is frozen, or gone, holds no connection at the broker."""
@@ -99,7 +99,7 @@ class TestASickBroker:
         assert queues.take("push.1") is not None
         assert proxy.carried == 1
 
-    def test_that_may_have_hung_up_unheard_is_connected_to_again_at_once(
+    def test_that_may_have_closed_unnoticed_is_reconnected_at_once(
         self, behind: Broker, proxy: Proxy, queues: Queues, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         behind.publish(unread(user_of(0)))
@@ -113,7 +113,7 @@ class TestASickBroker:
         assert time.monotonic() - before < amqp.SECONDS / 2, "the old one was not tried"
         assert queues.take("push.1") is not None
 
-    def test_g9_that_the_network_forgot_silently_is_connected_to_again(
+    def test_g9_whose_connection_the_network_dropped_is_reconnected(
         self, behind: Broker, proxy: Proxy, queues: Queues
     ) -> None:
         """Nobody can know it, since the connection was used a moment ago."""
@@ -137,7 +137,7 @@ class TestASickBroker:
 
         self.fails_in_time(lambda: behind.publish(unread(new_id())))
 
-    def test_that_speaks_meanwhile_is_no_news(
+    def test_that_sends_heartbeats_between_calls_keeps_its_connection(
         self, behind: Broker, proxy: Proxy, queues: Queues, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Its heartbeats wait for us while we are frozen, and pika has nothing to say to them."""
@@ -154,14 +154,14 @@ class TestASickBroker:
         assert behind._link is link
         assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
 
-    def test_that_is_gone_is_told_at_once(self, queues: Queues, amqp_url: str) -> None:
+    def test_that_is_down_is_reported_at_once(self, queues: Queues, amqp_url: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as unused:
             port = unused.getsockname()[1]
 
         self.fails_in_time(lambda: Broker(through(amqp_url, port)).publish(unread(new_id())))
         self.fails_in_time(lambda: declare(through(amqp_url, port)))
 
-    def test_that_refuses_us_is_told_without_the_password(
+    def test_that_refuses_us_is_reported_without_the_password(
         self, amqp_url: str, proxy: Proxy, caplog: pytest.LogCaptureFixture
     ) -> None:
         url = through(amqp_url, proxy.port, user="guest:hunter2")
@@ -181,7 +181,7 @@ class TestASickBroker:
         # Those of the proxy: it has accepted one more.
         assert len(os.listdir("/proc/self/fd")) <= before + 1
 
-    def test_that_is_well_is_left_politely(
+    def test_that_is_healthy_gets_a_closing_handshake(
         self, amqp_url: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         one = Broker(amqp_url)
@@ -193,7 +193,7 @@ class TestASickBroker:
         assert time.monotonic() - before < 0.4, "it answers, so we need not give up on it"
         assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
 
-    def test_says_whether_it_is_well(self, broker: Broker) -> None:
+    def test_that_is_healthy_answers_a_ping(self, broker: Broker) -> None:
         broker.ping()
         broker.ping()
 

@@ -30,7 +30,7 @@ class TestTopology:
         _, properties, _ = queues.wait_for(queue)
         assert properties.headers["x-delivery-count"] == 1, "only quorum queues count"
 
-    def test_a_record_that_always_takes_its_consumer_down_is_laid_aside(
+    def test_a_record_that_always_crashes_its_consumer_is_dead_lettered(
         self, broker: Broker, queues: Queues
     ) -> None:
         event = unread(user_of(1))

@@ -67,7 +67,7 @@ class TestTheUserOfFunctions:
 
         assert not allowed(url, act)
 
-    def test_is_let_into_no_other_virtual_host_and_no_management(
+    def test_has_no_access_to_other_virtual_hosts_and_the_management_api(
         self, server: Server, url: str
     ) -> None:
         assert server.ask("users/parley_app_1")["tags"] == []
@@ -86,7 +86,7 @@ class TestTheUserOfFunctions:
 
 
 class TestGenerations:
-    def test_the_next_user_is_let_in_before_the_last_one_goes(
+    def test_the_next_user_can_sign_in_before_the_last_one_is_removed(
         self, server: Server, users: BrokerUsers, url: str
     ) -> None:
         new = server.user(2, "another")

@@ -105,7 +105,7 @@ def test_the_connection_is_kept(answer: bytes, status: int) -> None:
 @pytest.mark.parametrize(
     "interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"]
 )
-def test_an_answer_is_awaited_behind_what_only_announces_it(interim: bytes) -> None:
+def test_an_interim_response_is_skipped(interim: bytes) -> None:
     """Or it would be taken for the answer of the next request."""
 
     def answer(connection: socket.socket, request: bytes) -> None:
@@ -262,7 +262,7 @@ class TestConnectionsThatIdled:
         assert post(client) == 200
         assert server.connections == self.COUNT
 
-    def test_are_left_alone_by_who_wants_a_new_one(
+    def test_are_not_used_if_a_new_one_is_asked_for(
         self, client: KeptConnections, server: Server, proxy: Proxy
     ) -> None:
         proxy.forget()
@@ -270,7 +270,7 @@ class TestConnectionsThatIdled:
         assert client.request("POST", "/x", {}, b"", new=True) == 200
         assert server.connections == self.COUNT + 1
 
-    def test_and_are_silent_now_fail_one_request_after_the_other(
+    def test_that_do_not_answer_fail_one_request_each(
         self, client: KeptConnections, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client._seconds = 0.3
@@ -280,7 +280,7 @@ class TestConnectionsThatIdled:
             post(client)
 
     @pytest.mark.parametrize("harm", ["forget", "cut"])
-    def test_and_are_of_no_use_now_are_replaced_for_who_may_ask_twice(
+    def test_that_are_broken_are_replaced_if_a_repeat_is_harmless(
         self, client: KeptConnections, server: Server, proxy: Proxy, harm: str
     ) -> None:
         client._seconds = 0.3
@@ -299,7 +299,7 @@ class TestConnectionsThatIdled:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
     ],
 )
-def test_what_is_no_answer_is_an_error(answer: bytes) -> None:
+def test_an_invalid_answer_is_an_error(answer: bytes) -> None:
     def misbehave(connection: socket.socket, _: bytes) -> None:
         connection.sendall(answer)
         connection.shutdown(socket.SHUT_RDWR)
@@ -468,7 +468,7 @@ def test_g9_headers_without_an_end_are_bounded() -> None:
             post(client)
 
 
-def test_nobody_there_is_an_error() -> None:
+def test_an_unreachable_server_is_an_error() -> None:
     with serving(lambda *_: None) as server:
         pass
 

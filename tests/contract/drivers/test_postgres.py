@@ -133,14 +133,14 @@ class TestRows:
 
 
 class TestTransaction:
-    def test_alone_each_statement_counts(
+    def test_without_one_each_statement_commits(
         self, postgres: Postgres, other: Postgres, table: str
     ) -> None:
         with postgres.cursor() as cursor:
             cursor.execute(f"INSERT INTO {table} VALUES (1)")
             assert numbers(other, table) == [1]
 
-    def test_counts_as_a_whole(self, postgres: Postgres, other: Postgres, table: str) -> None:
+    def test_commits_as_a_whole(self, postgres: Postgres, other: Postgres, table: str) -> None:
         with postgres.transaction():
             for n in (1, 2):
                 with postgres.cursor() as cursor:
@@ -149,7 +149,7 @@ class TestTransaction:
 
         assert numbers(other, table) == [1, 2]
 
-    def test_that_raises_counts_for_nothing(
+    def test_that_raises_is_rolled_back(
         self, postgres: Postgres, other: Postgres, table: str
     ) -> None:
         def work() -> None:
@@ -164,7 +164,7 @@ class TestTransaction:
         assert numbers(other, table) == []
         assert numbers(postgres, table) == []
 
-    def test_that_breaks_in_the_middle_counts_for_nothing(
+    def test_that_loses_its_connection_is_rolled_back(
         self, postgres: Postgres, other: Postgres, table: str
     ) -> None:
         pid = backend(postgres)
@@ -183,7 +183,7 @@ class TestTransaction:
         assert numbers(other, table) == []
         assert numbers(postgres, table) == []
 
-    def test_that_breaks_unnoticed_is_not_taken_for_done(
+    def test_that_loses_its_connection_unnoticed_is_not_reported_as_done(
         self, postgres: Postgres, other: Postgres, table: str
     ) -> None:
         pid = backend(postgres)
@@ -253,7 +253,7 @@ class TestConnection:
 
             assert backend(postgres) != pid
 
-    def test_survives_an_error_of_ours(self, postgres: Postgres) -> None:
+    def test_survives_an_error_in_our_statement(self, postgres: Postgres) -> None:
         pid = backend(postgres)
         with pytest.raises(psycopg.errors.UndefinedTable), postgres.cursor() as cursor:
             cursor.execute("SELECT * FROM nowhere")
@@ -284,13 +284,13 @@ class TestAgain:
     def hurry(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Connection, "wait_seconds", 0.5)
 
-    def test_g9_what_reads_is_asked_again(self, far: Postgres, forgetful: Proxy) -> None:
+    def test_g9_a_read_is_repeated(self, far: Postgres, forgetful: Proxy) -> None:
         pid = backend(far)
         forgetful.forget()
 
         assert backend(far) != pid
 
-    def test_what_writes_is_not_since_it_may_have_been_done(
+    def test_a_write_is_not_repeated_since_it_may_be_done(
         self, far: Postgres, forgetful: Proxy, table: str
     ) -> None:
         far.ping()
@@ -299,7 +299,7 @@ class TestAgain:
         assert seconds_until_unavailable(far, f"INSERT INTO {table} VALUES (1)") < BOUND
         assert numbers(far, table) == []
 
-    def test_what_writes_and_is_harmless_to_repeat_is(
+    def test_a_write_that_is_harmless_to_repeat_is_repeated(
         self, far: Postgres, forgetful: Proxy, table: str
     ) -> None:
         far.ping()
@@ -309,7 +309,7 @@ class TestAgain:
             cursor.execute(f"INSERT INTO {table} VALUES (1) ON CONFLICT DO NOTHING")
         assert numbers(far, table) == [1]
 
-    def test_a_transaction_begins_again_and_is_whole(
+    def test_a_transaction_that_did_nothing_yet_is_begun_again(
         self, far: Postgres, forgetful: Proxy, table: str
     ) -> None:
         far.ping()
@@ -321,7 +321,7 @@ class TestAgain:
                     cursor.execute(f"INSERT INTO {table} VALUES (%s)", [n])
         assert numbers(far, table) == [1, 2]
 
-    def test_nothing_of_a_transaction_is_once_it_began(
+    def test_no_statement_inside_a_transaction_is_repeated(
         self, far: Postgres, forgetful: Proxy, table: str
     ) -> None:
         def work() -> None:
@@ -336,7 +336,7 @@ class TestAgain:
             work()
         assert numbers(far, table) == []
 
-    def test_a_slow_statement_is_not(self, postgres: Postgres, other: Postgres) -> None:
+    def test_a_slow_statement_is_not_repeated(self, postgres: Postgres, other: Postgres) -> None:
         postgres.ping()
         with postgres.cursor() as cursor:
             cursor.execute("SET statement_timeout = '100ms'")
@@ -359,14 +359,16 @@ class TestAgain:
             sql.SQL("SELECT {}").format(1),  # who knows
         ],
     )
-    def test_what_changes_something_is_not_taken_for_reading(self, query: object) -> None:
+    def test_a_statement_that_changes_something_is_not_a_read(self, query: object) -> None:
         assert not module._reads(query)
         assert module._reads("SELECT n, updated_at FROM t WHERE deleted_at IS NULL")
 
     @pytest.mark.parametrize(
         "query", ["SELECT 1 / 0", b"SELECT 1 / 0", sql.SQL("SELECT {} / 0").format(1)]
     )
-    def test_an_error_of_ours_stays_what_it_is(self, postgres: Postgres, query: Any) -> None:
+    def test_an_error_in_our_statement_is_raised_unchanged(
+        self, postgres: Postgres, query: Any
+    ) -> None:
         postgres.ping()
         with pytest.raises(psycopg.errors.DivisionByZero), postgres.cursor() as cursor:
             cursor.execute(query)
@@ -395,7 +397,7 @@ class TestAlteredTable:
             assert cursor.execute(insert).fetchone() == (9, None)
         assert numbers(other, table) == list(range(1, 10))
 
-    def test_ends_a_transaction_and_the_next_one_is_well(
+    def test_ends_a_transaction_and_the_next_one_works(
         self, postgres: Postgres, other: Postgres, table: str
     ) -> None:
         self.warm(postgres, f"SELECT * FROM {table}")
@@ -466,7 +468,7 @@ class TestDeadline:
 
 
 class TestSession:
-    def test_is_held_by_the_server(self, postgres: Postgres) -> None:
+    def test_has_its_limits_on_the_server(self, postgres: Postgres) -> None:
         with postgres.cursor() as cursor:
             for name, value in SESSION.items():
                 cursor.execute("SELECT current_setting(%s)", [name])

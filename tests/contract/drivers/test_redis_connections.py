@@ -15,7 +15,7 @@ from chalicelib.identity import Identity
 from chalicelib.limits.guesses import Throttle
 from chalicelib.limits.table import Use
 from chalicelib.live.connections import Connections
-from chalicelib.notify.strangers import Doorbell, Knock
+from chalicelib.notify.strangers import PushThrottle, UnansweredPush
 from chalicelib.oauth.tokens.codes import Code, Codes
 from chalicelib.users.cache import ProfileCache
 from chalicelib.users.models import Card
@@ -71,7 +71,7 @@ def _everything(client: redis.Redis) -> None:
     profiles = ProfileCache(client)
     profiles.keep([CARD])
     profiles.find(["ana"])
-    Doorbell(client).too_many([Knock("ana", "chat", "m1")])
+    PushThrottle(client).too_many([UnansweredPush("ana", "chat", "m1")])
     codes = Codes(client)
     codes.keep("text", CODE)
     codes.redeem("text", "board", CODE.challenge)

@@ -24,7 +24,7 @@ import redis
 from chalicelib import schema
 from chalicelib.config import Settings
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.drivers.s3 import Bucket
+from chalicelib.drivers.s3 import S3Bucket
 from chalicelib.drivers.sigv4 import SKEW_SECONDS
 from chalicelib.errors import Unavailable
 from chalicelib.exports.archive import Archive
@@ -163,7 +163,7 @@ class TestStore:
         assert again is not None
         assert again.tries == 2
 
-    def test_who_is_unknown_or_deleted_gets_none(self, shelf: Shelf) -> None:
+    def test_unknown_and_deleted_users_get_none(self, shelf: Shelf) -> None:
         ana = shelf.person()
         shelf.erase(ana)
 
@@ -184,7 +184,7 @@ class TestStore:
 
         assert shelf.claimed(ana, at=NOW + LEASE) is not None
 
-    def test_deleting_the_account_dooms_its_export(self, shelf: Shelf) -> None:
+    def test_deleting_the_account_marks_its_export_for_deletion(self, shelf: Shelf) -> None:
         ana = shelf.person()
         shelf.ask(ana)
         task = shelf.claimed(ana)
@@ -203,7 +203,7 @@ class TestStore:
 
 
 class TestRaces:
-    def test_of_many_who_ask_at_once_one_makes_an_export(self, postgres_url: str) -> None:
+    def test_many_concurrent_requests_make_one_export(self, postgres_url: str) -> None:
         url = migrated(postgres_url)
         connections = [Postgres(url) for _ in range(8)]
         shelves = [over(one) for one in connections]
@@ -301,8 +301,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     servers.stop()
 
 
-def bucket_of(given: Settings) -> Bucket:
-    return Bucket(given.exports_bucket, given.exports_at, given.signer("s3"))
+def bucket_of(given: Settings) -> S3Bucket:
+    return S3Bucket(given.exports_bucket, given.exports_at, given.signer("s3"))
 
 
 def status(url: str) -> int:
@@ -314,7 +314,7 @@ def status(url: str) -> int:
 
 
 class TestBucket:
-    def test_what_was_put_is_fetched_by_a_link_under_our_name(self, s3: dict[str, Any]) -> None:
+    def test_a_stored_file_is_downloaded_by_a_link_under_our_name(self, s3: dict[str, Any]) -> None:
         bucket = bucket_of(settings(**s3))
         content = b"x" * 3_000_000
         bucket.put("exports/a.zip", io.BytesIO(content), len(content))
@@ -325,7 +325,7 @@ class TestBucket:
             assert answer.read() == content
             assert answer.headers["content-disposition"] == f'attachment; filename="{NAME}"'
 
-    def test_a_link_opens_nothing_else_and_not_for_ever(self, s3: dict[str, Any]) -> None:
+    def test_a_link_opens_one_file_and_expires(self, s3: dict[str, Any]) -> None:
         bucket = bucket_of(settings(**s3))
         for key in ("exports/b.zip", "exports/c.zip"):
             bucket.put(key, io.BytesIO(b"secret"), 6)
@@ -398,7 +398,7 @@ class TestBucket:
 
         assert status(bucket.link("exports/d.zip", name=NAME, seconds=60)) == 404
 
-    def test_another_key_stores_nothing(self, s3: dict[str, Any]) -> None:
+    def test_a_wrong_key_stores_nothing(self, s3: dict[str, Any]) -> None:
         stranger = bucket_of(settings(**{**s3, "aws_secret_access_key": "of somebody else"}))
 
         with pytest.raises(Unavailable):
@@ -431,7 +431,7 @@ class TestBucket:
             assert time.monotonic() - before < 3
 
     @pytest.mark.parametrize("silent", [False, True])
-    def test_what_a_lost_answer_left_is_finished_by_a_repetition(
+    def test_a_repeat_completes_an_upload_whose_answer_was_lost(
         self, s3: dict[str, Any], silent: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("chalicelib.drivers.s3.WAIT_SECONDS", 1.0)
@@ -450,7 +450,7 @@ class TestBucket:
         assert status(link) == 404
         proxy.close()
 
-    def test_a_network_that_forgot_a_connection_costs_nothing(self, s3: dict[str, Any]) -> None:
+    def test_a_connection_that_the_network_dropped_does_no_harm(self, s3: dict[str, Any]) -> None:
         with Proxy("127.0.0.1", urlsplit(s3["exports_url"]).port or 0) as proxy:
             bucket = bucket_of(settings(**{**s3, "exports_url": f"http://127.0.0.1:{proxy.port}"}))
             bucket.put("exports/h.zip", io.BytesIO(b"x"), 1)
@@ -469,7 +469,7 @@ class TestLinks:
             return FakeExportLinks()
         return ExportLinks(request.getfixturevalue("client"))
 
-    def test_say_whose_they_are_as_often_as_they_are_opened(self, links: ExportLinks) -> None:
+    def test_name_their_user_each_time_they_are_opened(self, links: ExportLinks) -> None:
         ana = Identity(user_id=new_id(), session_id=new_id(), scopes=frozenset())
 
         ticket = links.issue(ana)

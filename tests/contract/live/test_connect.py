@@ -95,7 +95,7 @@ def test_a_refused_socket_takes_of_its_address_until_that_is_empty_and_leaves_no
     assert by_ticket("made up", address="198.51.100.1") == 401
 
 
-def test_what_is_good_never_waits_for_strangers_at_its_address(client: redis.Redis) -> None:
+def test_a_valid_socket_never_waits_for_strangers_at_its_address(client: redis.Redis) -> None:
     ticket = deps.auth.issue_ticket(GOOD).ticket
     assert [by_ticket("made up") for _ in range(6)] == [401] * 4 + [429] * 2
 
@@ -112,7 +112,7 @@ def test_a_ticket_of_a_session_that_ended_is_refused(client: redis.Redis) -> Non
     assert not client.keys("seen:*")  # nobody was online, and nobody's account may be deleted
 
 
-def test_a_ticket_opens_what_its_client_may(client: redis.Redis) -> None:
+def test_a_ticket_opens_a_socket_with_the_scopes_of_its_client(client: redis.Redis) -> None:
     board = of("stands", "openid", "chats.read", client_id="board")
 
     assert by_ticket(deps.auth.issue_ticket(board).ticket) == 200

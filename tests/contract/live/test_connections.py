@@ -80,7 +80,7 @@ def test_an_open_socket_is_found_and_says_who_calls(connections: Connections) ->
     assert caller.scopes == ana.scopes
 
 
-def test_a_frame_may_what_its_socket_was_opened_with(connections: Connections) -> None:
+def test_a_frame_has_the_scopes_of_its_socket(connections: Connections) -> None:
     ana = someone()
     connections.open(program_of(ana), "p1")
 
@@ -93,7 +93,7 @@ def test_a_frame_may_what_its_socket_was_opened_with(connections: Connections) -
 
 
 class TestSocketsOfPrograms:
-    def test_make_nobody_online_and_are_no_last_ones(self, connections: Connections) -> None:
+    def test_do_not_count_for_presence(self, connections: Connections) -> None:
         ana, bo, cy = someone(), someone(), someone()
         connections.open(program_of(bo), "p1")
         assert connections.open(bo, "b1") == []
@@ -153,7 +153,7 @@ class TestAnEarlierVersion:
         client.zadd(f"watchers:{{{shard_of(bo.user_id)}}}:{bo.user_id}", {"old": time.time() + 900})
         return bo
 
-    def test_its_sockets_are_found_and_may_nothing(
+    def test_its_sockets_are_found_without_scopes(
         self, connections: Connections, bo: Identity
     ) -> None:
         assert connections.of([bo.user_id]) == [Socket(bo.user_id, "old", "s1")]
@@ -238,7 +238,7 @@ def test_frames_beyond_the_bucket_must_wait(client: redis.Redis) -> None:
 SEND = Use(limit="send", target="c")
 
 
-def test_eight_sockets_on_many_functions_may_what_one_may(client: redis.Redis) -> None:
+def test_eight_sockets_on_many_functions_share_one_limit(client: redis.Redis) -> None:
     given = settings(rate_limits={"send": {"user": (20, 900)}})
     functions, ana = [Connections(client, given) for _ in range(5)], someone()
     names = [f"c{number}" for number in range(8)]
@@ -256,7 +256,7 @@ def test_eight_sockets_on_many_functions_may_what_one_may(client: redis.Redis) -
     functions[0].admit("c1")
 
 
-def test_sockets_of_a_session_share_its_bucket_and_what_is_meant_has_one_of_its_own(
+def test_sockets_of_a_session_share_its_bucket_and_each_target_has_its_own(
     client: redis.Redis,
 ) -> None:
     given = settings(rate_limits={"send": {"session": (3, 900), "target": (2, 900)}})
@@ -374,7 +374,7 @@ def test_no_script_touches_two_slots(client: redis.Redis, monkeypatch: pytest.Mo
     assert {len(one) for one in slots.of_each} == {1}
 
 
-def test_a_socket_may_be_refused_so_often_and_no_more(
+def test_a_socket_is_closed_after_too_many_refusals(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connections = Connections(client, settings(rate_limits={"refused": {"socket": (3, 900)}}))
@@ -388,7 +388,7 @@ def test_a_socket_may_be_refused_so_often_and_no_more(
     assert client.keys("*nobody*") == []
 
 
-def test_whose_sockets_are_which_is_remembered_of_a_bounded_number(
+def test_users_of_a_bounded_number_of_sockets_are_cached(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chalicelib.live.connections.CALLERS", 2)
@@ -491,16 +491,14 @@ class TestOwing:
 
         assert connections.claim_overdue(100) == []
 
-    def test_an_acknowledgement_strikes_it_out(self, connections: Connections) -> None:
+    def test_an_acknowledgement_removes_it(self, connections: Connections) -> None:
         ana, bo = self.owe(connections, 5)
         connections.of([ana.user_id], delivered=Owed(bo.user_id, CHAT, 5))
         time.sleep(1.1)
 
         assert connections.claim_overdue(100) == []
 
-    def test_what_was_sent_after_the_acknowledged_stays_owed(
-        self, connections: Connections
-    ) -> None:
+    def test_later_messages_stay_owed(self, connections: Connections) -> None:
         ana, bo = self.owe(connections, 5)
         self.send(connections, ana, bo, 6)
         connections.settle([Owed(bo.user_id, CHAT, 5)])
@@ -516,7 +514,7 @@ class TestOwing:
 
         assert connections.claim_overdue(100) == [Owed(bo.user_id, CHAT, 6, since=5)]
 
-    def test_g1_what_was_sent_before_stays_owed_when_a_later_one_is_settled_alone(
+    def test_g1_earlier_messages_stay_owed_when_a_later_one_is_settled(
         self, connections: Connections
     ) -> None:
         ana, bo = self.owe(connections, 5)
@@ -528,9 +526,7 @@ class TestOwing:
 
         assert connections.claim_overdue(100) == [Owed(bo.user_id, CHAT, 6, since=5)]
 
-    def test_the_rest_of_what_was_settled_may_be_overdue_too(
-        self, connections: Connections
-    ) -> None:
+    def test_later_messages_may_stay_overdue(self, connections: Connections) -> None:
         ana, bo = self.owe(connections, 5)
         self.send(connections, ana, bo, 6)
         connections.settle([Owed(bo.user_id, CHAT, 5)], rest_is_overdue=True)
@@ -547,7 +543,7 @@ class TestOwing:
 
         assert connections.claim_overdue(100) == [Owed(bo.user_id, CHAT, 9, since=9)]
 
-    def test_what_is_claimed_is_nobody_elses_until_it_comes_again(
+    def test_a_claimed_one_is_not_claimed_again_before_its_time(
         self, connections: Connections
     ) -> None:
         self.owe(connections, 5)
@@ -583,7 +579,7 @@ class TestOverdue:
 
         assert sorted(found) == sorted(chat_ids)
 
-    def test_g1_the_many_of_one_hold_up_nobody_else(self, connections: Connections) -> None:
+    def test_g1_many_of_one_user_delay_nobody_else(self, connections: Connections) -> None:
         greedy, modest = self.neighbours()
         self.owe(connections, greedy, 700)
         self.owe(connections, modest, 1)
@@ -627,7 +623,7 @@ class TestOverdue:
 
 
 class TestWatching:
-    def test_tells_how_they_are_and_whom_to_tell(self, connections: Connections) -> None:
+    def test_returns_presence_and_the_watchers_to_tell(self, connections: Connections) -> None:
         ana, bo, cy = someone(), someone(), someone()
         connections.open(ana, "c1")
         connections.open(bo, "c2")
@@ -637,7 +633,7 @@ class TestWatching:
         assert [(one.online, one.last_seen_at) for one in found] == [(True, None), (False, None)]
         assert watching(connections, bo, cy) == [["c1"], ["c1"]]
 
-    def test_a_user_who_left_was_last_seen_now(self, connections: Connections) -> None:
+    def test_a_user_who_goes_offline_was_last_seen_now(self, connections: Connections) -> None:
         ana, bo = someone(), someone()
         connections.open(ana, "c1")
         connections.open(bo, "c2")
@@ -649,7 +645,7 @@ class TestWatching:
         assert found.last_seen_at is not None
         assert abs(found.last_seen_at.timestamp() - time.time()) < 5
 
-    def test_replaces_whom_the_socket_watched(self, connections: Connections) -> None:
+    def test_replaces_the_users_that_the_socket_watched(self, connections: Connections) -> None:
         ana, bo, cy = someone(), someone(), someone()
         connections.open(ana, "c1")
         caller = connections.admit("c1")
@@ -756,7 +752,9 @@ class TestSkewedClocks:
         return seconds
 
     @pytest.mark.usefixtures("skewed")
-    def test_an_acknowledgement_is_overdue_when_it_is(self, connections: Connections) -> None:
+    def test_an_acknowledgement_is_overdue_by_the_clock_of_redis(
+        self, connections: Connections
+    ) -> None:
         bo = someone()
         connections.open(bo, "b1")
         connections.of_owing([bo.user_id], chat_id=CHAT, seq=5, sender_id="ana")
@@ -767,7 +765,7 @@ class TestSkewedClocks:
         assert connections.claim_overdue(100) == [Owed(bo.user_id, CHAT, 5, since=5)]
         assert connections.claim_overdue(100) == []
 
-    def test_a_socket_lives_as_long_as_any(
+    def test_a_socket_expires_by_the_clock_of_redis(
         self, connections: Connections, client: redis.Redis, skewed: int
     ) -> None:
         bo = someone()
@@ -782,7 +780,9 @@ class TestSkewedClocks:
         assert ids(connections, bo) == ["b1"]
 
     @pytest.mark.usefixtures("skewed")
-    def test_presence_is_by_one_clock(self, connections: Connections, client: redis.Redis) -> None:
+    def test_presence_uses_the_clock_of_redis(
+        self, connections: Connections, client: redis.Redis
+    ) -> None:
         ana, bo = someone(), someone()
         connections.open(ana, "a1")
         connections.open(bo, "b1")
@@ -798,7 +798,7 @@ class TestSkewedClocks:
         assert (online, seen) == (False, left_at)
 
     @pytest.mark.usefixtures("skewed")
-    def test_a_socket_is_young_for_as_long_as_any(self, connections: Connections) -> None:
+    def test_a_socket_is_young_by_the_clock_of_redis(self, connections: Connections) -> None:
         bo = someone()
         connections.open(bo, "b1")
         assert [socket.young for socket in connections.of([bo.user_id])] == [True]

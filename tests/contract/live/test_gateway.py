@@ -284,7 +284,7 @@ def test_a_socket_that_is_gone_is_forgotten_and_its_user_unreached(
     assert [s.connection_id for s in connections.of(["bo", "cy"])] == ["c1"]
 
 
-def test_only_who_took_it_owes_an_acknowledgement(
+def test_only_users_whose_socket_took_it_owe_an_acknowledgement(
     gateway: Gateway, connections: Connections
 ) -> None:
     online(connections, "ana", "a1")
@@ -296,7 +296,7 @@ def test_only_who_took_it_owes_an_acknowledgement(
     assert connections.claim_overdue(100) == [Owed("cy", CHAT, 3, since=3)]
 
 
-def test_g1_what_a_socket_took_before_it_was_gone_is_still_owed(
+def test_g1_messages_that_a_socket_took_before_it_closed_are_still_owed(
     gateway: Gateway, connections: Connections
 ) -> None:
     online(connections, "bo", "b1")
@@ -344,7 +344,7 @@ def test_one_that_stays_429_fails_and_is_counted_and_the_event_is_still_owed(
     assert connections.claim_overdue(100) == [Owed("bo", CHAT, 3, since=3)]
 
 
-def test_nobody_waits_twice_for_a_client_that_reads_nothing(
+def test_a_client_that_does_not_read_is_waited_for_once(
     gateway: Gateway, connections: Connections, management: Management
 ) -> None:
     online(connections, "bo", "full1")
@@ -422,7 +422,9 @@ def test_a_socket_that_has_pinged_is_not_young_any_more(
     assert deliver(gateway, "bo") == ({"bo"}, False)
 
 
-def test_nor_is_one_that_was_opened_a_while_ago(gateway: Gateway, connections: Connections) -> None:
+def test_a_socket_that_was_opened_a_while_ago_is_not_young(
+    gateway: Gateway, connections: Connections
+) -> None:
     young(connections, "bo", "gone1")
     [socket] = connections.of(["bo"])
     connections._redis.zincrby(keys.sockets("bo"), -YOUNG_SECONDS, socket.entry)
@@ -516,7 +518,7 @@ def test_g5_closing_a_session_refuses_its_sockets_and_leaves_the_others(
         ("sick", ["POST", "POST", "DELETE", "DELETE"]),
     ],
 )
-def test_g5_a_socket_is_told_first_and_closed_whatever_becomes_of_that(
+def test_g5_a_socket_gets_the_reason_and_is_closed_even_if_that_fails(
     gateway: Gateway, management: Management, name: str, asked: list[str]
 ) -> None:
     sockets = [Socket("bo", f"{name}{n}", "s1") for n in range(3)]

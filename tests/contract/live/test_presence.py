@@ -144,7 +144,7 @@ def program_of(user: Identity, *scopes: str) -> Identity:
     return replace(user, session_id="grant", client_id="board", scopes=frozenset(scopes))
 
 
-def test_sockets_of_programs_come_and_go_unseen(
+def test_sockets_of_programs_do_not_change_presence(
     presence: Presence, connections: Connections, watcher: Identity, gateway: Posts
 ) -> None:
     bo = someone()

@@ -73,7 +73,7 @@ class TestStandIn:
             "text": LETTER.text,
         }
 
-    def test_takes_none_that_others_signed(self, stand_in: str, mails: Mails) -> None:
+    def test_refuses_mails_with_a_wrong_signature(self, stand_in: str, mails: Mails) -> None:
         with pytest.raises(MailRefused, match="403"):
             Ses(given(stand_in, aws_secret_access_key="other")).send(LETTER)
         assert httpx.post(f"{stand_in}/v2/email/outbound-emails", json={}).status_code == 403
@@ -127,7 +127,7 @@ def test_g9_a_server_that_is_silent_or_gone_is_unavailable_in_time() -> None:
     assert metrics._missed == ["ses", "ses"]
 
 
-def test_without_an_address_of_its_own_it_is_awss() -> None:
+def test_without_a_url_it_is_at_aws() -> None:
     ses = Ses(given("http://x").model_copy(update={"mail_url": None, "aws_region": "eu-west-1"}))
 
     assert ses._http.host == "email.eu-west-1.amazonaws.com"

@@ -90,7 +90,7 @@ def test_g1_g6_a_sick_device_of_the_sender_gets_the_message_later_and_its_user_n
     assert world.pushed == [(message.id, [world.room.bo])]
 
 
-def test_g1_g6_who_reads_nothing_from_a_socket_is_pushed_to_once_and_loses_that_socket(
+def test_g1_g6_a_user_whose_socket_does_not_read_gets_one_push_and_loses_the_socket(
     world: World,
 ) -> None:
     """API Gateway answers 429 when its buffer for a socket is full."""
@@ -136,7 +136,7 @@ def test_g6_a_message_that_comes_during_connect_is_owed_and_not_pushed_at_once(
     assert world.pushed == [(message.id, [world.room.bo])]
 
 
-def test_g1_g6_who_cannot_be_posted_to_is_pushed_to_once_and_told_when_that_works(
+def test_g1_g6_a_user_whose_socket_fails_gets_one_push_and_the_event_later(
     world: World,
 ) -> None:
     world.open(world.room.bo, "b1", 500)
@@ -157,7 +157,7 @@ PROGRAM: dict[str, Any] = {"client_id": "board", "scopes": frozenset({"chats.rea
 
 
 @pytest.mark.parametrize("status", [200, 429, 500])
-def test_g1_g6_who_has_a_program_alone_connected_is_pushed_to_at_once_and_once(
+def test_g1_g6_a_user_with_only_a_program_connected_gets_one_push_at_once(
     world: World, status: int
 ) -> None:
     world.open(world.room.bo, "p1", status, **PROGRAM)
@@ -211,7 +211,7 @@ def test_g1_what_is_pending_is_redelivered_in_time_whatever_clock_the_job_has(
     world.store.fail_on = set()
     with monkeypatch.context() as patch:
         wrong = now() + timedelta(minutes=minutes)
-        patch.setattr("chalicelib.messages.delivery.now", lambda: wrong)
+        patch.setattr("chalicelib.messages.delivery.service.now", lambda: wrong)
         assert world.messages.redelivery.redeliver_pending() == 0
 
         half_a_minute = now() + timedelta(seconds=31)

@@ -187,7 +187,7 @@ class TestAnswers:
             ("fail-500", Outcome("retry", "InternalError")),
         ],
     )
-    def test_of_fcm_decide_what_becomes_of_a_push(
+    def test_of_fcm_decide_the_outcome_of_a_push(
         self, fcm: Fcm, google: Google, token: str, outcome: Outcome
     ) -> None:
         assert fcm.send([push(token), push("phone-2")]) == [outcome, Outcome("sent")]
@@ -208,7 +208,7 @@ class TestAnswers:
         assert google.arrived == ["phone-1", "phone-2"]
 
     @pytest.mark.parametrize("kind", ["503", "500", "quota"])
-    def test_are_taken_at_their_word(self, fcm: Fcm, google: Google, kind: str) -> None:
+    def test_are_not_retried_by_the_library(self, fcm: Fcm, google: Google, kind: str) -> None:
         """The library would try again by itself, for seconds; our queue does that."""
         assert states(fcm.send([push(f"fail-{kind}x1-phone")])) == ["retry"]
 
@@ -339,7 +339,7 @@ class TestASickGoogle:
 
     @pytest.mark.parametrize("harm", ["forget", "cut"])
     @pytest.mark.parametrize("what", ["token", "send"])
-    def test_whose_kept_connections_are_of_no_use_is_asked_over_new_ones(
+    def test_with_broken_kept_connections_is_asked_over_new_ones(
         self, google: Google, monkeypatch: pytest.MonkeyPatch, what: str, harm: str
     ) -> None:
         monkeypatch.setattr(module, "REQUEST_SECONDS", 4.0)

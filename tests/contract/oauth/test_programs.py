@@ -136,11 +136,11 @@ class TestGrants:
             grants.append(stores.granted(user, phone, client))
             kept = stores.granted(user, phone, other)
 
-        first = stores.sessions.revoke_grants(client.id, NOW, 2)
-        second = stores.sessions.revoke_grants(client.id, NOW, 2)
+        first = stores.sessions.revoke_sessions_of_client(client.id, NOW, 2)
+        second = stores.sessions.revoke_sessions_of_client(client.id, NOW, 2)
 
         assert sorted(first + second) == sorted((g.user_id, g.id) for g in grants if g)
-        assert stores.sessions.revoke_grants(client.id, NOW, 2) == []
+        assert stores.sessions.revoke_sessions_of_client(client.id, NOW, 2) == []
         assert kept
         session = stores.sessions.session(kept.id)
         assert session

@@ -100,7 +100,7 @@ class TestRedis:
 
         assert cache.find([ana.id]) == {}
 
-    def test_what_is_kept_changed_only_together_with_its_version(self) -> None:
+    def test_the_cached_format_changes_only_with_its_version(self) -> None:
         fields = ["id", "username", "display_name", "about", "deleted", "revision"]
 
         assert (SHAPE, list(Card.model_fields)) == (1, fields)
@@ -248,7 +248,7 @@ class TestWriteThrough:
 
         assert place.users().get(user.id).about == ""
 
-    def test_a_change_that_redis_heard_of_only_before_it_is_read_at_once(
+    def test_a_change_is_read_at_once_if_redis_fails_afterwards(
         self, place: Place, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         user, _ = place.stores.account()

@@ -108,7 +108,7 @@ class TestProfiles:
         assert (seen[3][user.id].username, seen[3][user.id].deleted) == (None, True)
         assert {one[other.id].revision for one in seen} == {0}
 
-    def test_others_are(self, stores: Stores) -> None:
+    def test_other_users_exist(self, stores: Stores) -> None:
         user, _ = stores.account()
 
         assert stores.users.exists(user.id)
@@ -144,7 +144,7 @@ class TestPushTokens:
     @pytest.mark.parametrize(
         ("owners", "strangers"), [("k" * 22, None), (None, "x" * 22), (None, None), ("k", "x")]
     )
-    def test_are_not_taken_by_knowing_them(
+    def test_are_not_taken_over_by_knowing_the_token(
         self, stores: Stores, owners: str | None, strangers: str | None
     ) -> None:
         (ana, session), (eve, other) = stores.account(), stores.account()
@@ -160,7 +160,7 @@ class TestPushTokens:
         (target,) = stores.devices.push_targets([ana.id], NOW)
         assert target.previews
 
-    def test_that_a_session_which_is_over_had_are_nobodys(self, stores: Stores) -> None:
+    def test_of_an_ended_session_are_not_found(self, stores: Stores) -> None:
         (ana, session), (eve, _) = stores.account(), stores.account()
         given = push()
         short = stores.login(eve, expires_at=NOW + timedelta(seconds=1))
@@ -220,7 +220,7 @@ class TestPushTokens:
 
         assert devices(stores, user) == {"d1": given.token}
 
-    def test_are_dropped_by_device_of_ones_own(self, stores: Stores) -> None:
+    def test_are_dropped_only_for_the_callers_devices(self, stores: Stores) -> None:
         (user, session), (other, other_session) = stores.account(), stores.account()
         stores.devices.add_push_token(user.id, session.id, "d1", push(), NOW)
         stores.devices.add_push_token(other.id, other_session.id, "d1", push(), NOW)
@@ -243,7 +243,7 @@ class TestPushTokens:
 
 
 class TestPushTargets:
-    def test_are_those_of_the_users_asked_for_alone(self, stores: Stores) -> None:
+    def test_are_of_the_requested_users_only(self, stores: Stores) -> None:
         one, other, sender = (stores.account() for _ in range(3))
         for user, session in (one, other, sender):
             stores.devices.add_push_token(user.id, session.id, "d" + user.id[-12:], push(), NOW)

@@ -79,7 +79,7 @@ class TestSuspend:
             with pytest.raises(AccountSuspended):
                 world.login()
 
-    def test_between_the_password_and_the_session_is_answered_alike(
+    def test_during_a_sign_in_is_answered_the_same(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         mod, ana = world.staff("moderator"), world.register()
@@ -95,7 +95,7 @@ class TestSuspend:
         with pytest.raises(AccountSuspended):
             world.login()
 
-    def test_restoring_lets_in_again_but_revives_no_session(self, world: World) -> None:
+    def test_restoring_allows_sign_in_but_revives_no_session(self, world: World) -> None:
         mod, ana = world.staff("moderator"), world.register()
         suspend(world, mod, ana)
 
@@ -119,13 +119,13 @@ class TestSuspend:
 
         assert not world.stands(ana)
 
-    def test_not_oneself(self, world: World) -> None:
+    def test_an_admin_cannot_suspend_themselves(self, world: World) -> None:
         for role in ("moderator", "admin"):
             one = world.staff(role)
             with pytest.raises(NotYourself):
                 suspend(world, one, one)
 
-    def test_is_shown_with_its_reason_to_staff(self, world: World) -> None:
+    def test_is_shown_to_staff_with_its_reason(self, world: World) -> None:
         mod, ana = world.staff("moderator"), world.register()
         suspend(world, mod, ana)
 
@@ -137,7 +137,7 @@ class TestSuspend:
 
 class TestModerators:
     @pytest.mark.parametrize("role", ["moderator", "admin"])
-    def test_leave_staff_alone(self, world: World, role: Any) -> None:
+    def test_cannot_suspend_staff(self, world: World, role: Any) -> None:
         mod, other = world.staff("moderator"), world.staff(role)
         identity = world.identity(mod)
 
@@ -148,7 +148,7 @@ class TestModerators:
         assert world.stands(other)
         assert log(world, actor=mod.user.id) == []
 
-    def test_admins_may_suspend_them(self, world: World) -> None:
+    def test_can_be_suspended_by_admins(self, world: World) -> None:
         admin, mod = world.staff("admin"), world.staff("moderator")
 
         suspend(world, admin, mod)
@@ -169,7 +169,7 @@ class TestRoles:
         assert found.scopes == SCOPES["moderator"]
         assert world.identity(world.login()).scopes == SCOPES["moderator"]
 
-    def test_g5_taking_one_ends_what_the_old_tokens_allow(self, world: World) -> None:
+    def test_g5_taking_one_ends_the_sessions_with_it(self, world: World) -> None:
         admin, mod = world.staff("admin"), world.staff("moderator")
 
         world.admin.take(world.identity(admin), DESK, mod.user.id, "moderator")
@@ -199,7 +199,7 @@ class TestRoles:
         assert world.stands(admin)
 
     @pytest.mark.parametrize("end", ["take", "suspend"])
-    def test_who_is_no_admin_any_more_can_finish_nothing(self, world: World, end: str) -> None:
+    def test_a_former_admin_can_finish_no_act(self, world: World, end: str) -> None:
         """The token was checked before the role was taken."""
         ana, bo = world.staff("admin"), world.staff("admin")
         late = world.identity(bo)
@@ -231,14 +231,14 @@ class TestLastAdmin:
         assert world.stands(admin)
         assert world.login(admin.user.username)
 
-    def test_is_who_is_the_only_one_not_suspended(self, world: World) -> None:
+    def test_is_the_only_admin_who_is_not_suspended(self, world: World) -> None:
         ana, bo = world.staff("admin"), world.staff("admin")
         suspend(world, ana, bo)
 
         with pytest.raises(LastAdmin):
             world.delete(world.identity(ana))
 
-    def test_others_can_and_leave_their_role(self, world: World) -> None:
+    def test_other_admins_can_delete_their_accounts(self, world: World) -> None:
         ana, bo = world.staff("admin"), world.staff("admin")
 
         world.delete(world.identity(ana))
@@ -258,7 +258,7 @@ class TestSessionsOfOthers:
         assert not world.stands(ana)
         assert world.stands(world.login())
 
-    def test_not_by_moderators(self, world: World) -> None:
+    def test_moderators_cannot_end_them(self, world: World) -> None:
         mod, ana = world.staff("moderator"), world.register()
 
         with pytest.raises(Forbidden):
@@ -291,7 +291,7 @@ class TestAudit:
             (admin.user.id, action, ana.user.id, DESK.address) for action in reversed(done)
         ]
 
-    def test_holds_no_text_and_no_address_of_mail(self, world: World) -> None:
+    def test_has_no_texts_and_no_e_mail_addresses(self, world: World) -> None:
         admin, ana = world.staff("admin"), world.register()
         suspend(world, admin, ana)
 
@@ -300,7 +300,7 @@ class TestAudit:
         for secret in (SPAM, ana.user.email, ana.user.username):
             assert secret not in entries
 
-    def test_knows_nothing_of_what_was_refused(self, world: World) -> None:
+    def test_has_no_refused_acts(self, world: World) -> None:
         ana, admin = world.register(), world.staff("admin")
         before = log(world)
         for who, whom, error in (
@@ -333,7 +333,7 @@ class TestAudit:
 
 
 class TestAppoint:
-    def test_makes_the_first_admin_and_says_so(self, world: World) -> None:
+    def test_makes_the_first_admin_and_logs_it(self, world: World) -> None:
         ana = world.register()
 
         assert world.admin.appoint("ana", "admin") == ana.user.id
@@ -388,7 +388,7 @@ class TestSearch:
             suspension_reason=None,
         )
 
-    def test_of_deleted_users_there_is_nothing(self, world: World) -> None:
+    def test_deleted_users_are_not_found(self, world: World) -> None:
         ana = world.register()
         world.delete(world.identity(ana))
 

@@ -97,7 +97,7 @@ def test_g7_a_suspension_needs_a_reason(app: Chalice, world: World, reason: Any)
 
 
 @pytest.mark.parametrize("role", ["user", "owner", "ADMIN"])
-def test_other_roles_are_not_there(app: Chalice, world: World, role: str) -> None:
+def test_unknown_roles_are_not_found(app: Chalice, world: World, role: str) -> None:
     admin, ana = world.staff("admin"), world.register()
 
     for method in ("PUT", "DELETE"):

@@ -315,7 +315,9 @@ class FakeSessionStore(SessionStore):
             revoked = [one for one in self._tables.sessions.values() if one.revoked_at]
             return [(one.user_id, one.id) for one in revoked][:limit]
 
-    def revoke_grants(self, client_id: str, now: Time, limit: int) -> list[tuple[str, str]]:
+    def revoke_sessions_of_client(
+        self, client_id: str, now: Time, limit: int
+    ) -> list[tuple[str, str]]:
         now = self._tables.at(now)
         with self._tables:
             granted = [

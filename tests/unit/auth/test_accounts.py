@@ -360,7 +360,9 @@ class TestLogin:
 
         assert all(answer == answers[0] for answer in answers)
 
-    def test_and_cost_alike(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_unknown_login_costs_the_same_work_as_a_wrong_password(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Counted in runs of argon2, which take nearly all of the time."""
         world.register()
         hasher = CountingHasher(world.passwords._hasher)
@@ -417,7 +419,7 @@ class TestLogin:
         for _ in range(20):
             assert world.accounts.login(phone, at("198.51.100.1"))
 
-    def test_nor_one_that_has_registered(self) -> None:
+    def test_a_guesser_does_not_lock_out_a_device_that_registered(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"login-here.target": 1})))
         key = "k" * 22
         world.accounts.register(registration(username="ana", device_key=key), PHONE)
@@ -428,7 +430,7 @@ class TestLogin:
             Credentials(login="ana", password=PASSWORD, device_key=key), PHONE
         )
 
-    def test_nor_from_the_guessers_own_address(self) -> None:
+    def test_a_known_device_is_not_locked_out_at_the_guessers_address(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"login.address": 3})))
         world.register()
         phone = Credentials(login="ana", password=PASSWORD, device_key="k" * 22)
@@ -442,7 +444,9 @@ class TestLogin:
         assert world.accounts.login(phone, PHONE)
 
     @pytest.mark.parametrize("names", [("ana", "ana@example.org"), ("ana@example.org", "ana")])
-    def test_nor_by_the_other_name_of_the_account(self, names: tuple[str, str]) -> None:
+    def test_a_known_device_is_not_locked_out_by_the_other_name(
+        self, names: tuple[str, str]
+    ) -> None:
         world = make_world(auth_settings(rate_limits=rates({"login.address": 3})))
         world.verified()
         before, now = (
@@ -481,7 +485,7 @@ class TestLogin:
             world.accounts.login(phone, PHONE)
         assert world.login()
 
-    def test_a_key_that_no_device_of_hers_has_buys_nothing(self) -> None:
+    def test_an_unknown_device_key_gives_no_tokens(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"login-here.target": 3})))
         world.register()
         world.register("bo_")
@@ -536,7 +540,7 @@ class TestLogin:
             "rate_limited"
         ] * 2
 
-    def test_an_account_that_is_not_there_is_limited_alike(self) -> None:
+    def test_an_unknown_account_is_limited_the_same(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"login-here.target": 1})))
         answers = []
         for _ in range(2):
@@ -589,7 +593,7 @@ class TestLogin:
         with pytest.raises(Unavailable):
             world.login()
 
-    def test_hashes_anew_when_the_parameters_have_changed(self, world: World) -> None:
+    def test_rehashes_when_the_parameters_have_changed(self, world: World) -> None:
         ana = world.register()
         old = world.tables.passwords[ana.user.id]
         stronger = Passwords(auth_settings(argon2_time_cost=2))
@@ -602,7 +606,7 @@ class TestLogin:
         assert not stronger.outdated(new)
         assert world.login()
 
-    def test_does_not_hash_anew_otherwise(self, world: World) -> None:
+    def test_does_not_rehash_otherwise(self, world: World) -> None:
         ana = world.register()
         before = world.tables.passwords[ana.user.id]
         world.login()
@@ -626,7 +630,7 @@ class TestLogin:
             world.login()
         assert set(world.tables.sessions) == {ana.session_id}
 
-    def test_the_session_used_longest_ago_gives_way(self, world: World) -> None:
+    def test_the_least_recently_used_session_ends(self, world: World) -> None:
         ana = world.register()
         world.identity(ana)
         world.clock.go(seconds=1)
@@ -639,7 +643,7 @@ class TestLogin:
         assert world.tables.sessions[ana.session_id].revoked_at == world.clock()
 
     @pytest.mark.parametrize("sick", ["redis", "postgres"])
-    def test_g5_one_that_cannot_give_way_now_does_so_at_the_next_login(
+    def test_g5_a_session_that_cannot_end_now_ends_at_the_next_login(
         self, world: World, monkeypatch: pytest.MonkeyPatch, sick: str
     ) -> None:
         """Meanwhile none is ended that would still be let in, and the login is answered."""
@@ -680,7 +684,7 @@ class TestChangePassword:
         assert not world.stands(tablet)
         assert world.sockets.closed == [(ana.user.id, tablet.session_id)]
 
-    def test_only_the_new_one_fits_then(self, world: World) -> None:
+    def test_only_the_new_password_works_afterwards(self, world: World) -> None:
         world.password_changes.change(world.identity(world.register()), self.change())
 
         assert world.login(password=NEW)
@@ -709,7 +713,7 @@ class TestChangePassword:
         with pytest.raises(RateLimited):
             world.delete(identity)
 
-    def test_no_more_passwords_are_tried_by_two_fields_than_by_one(self) -> None:
+    def test_two_password_fields_allow_no_more_guesses_than_one(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"password.user": 4})))
         identity = world.identity(world.register())
         before = world.passwords.verified
@@ -765,7 +769,7 @@ class TestChangePassword:
 
         assert world.login(password=NEW)
 
-    def test_one_that_was_overtaken_by_a_new_hash_of_the_same_password_goes_on(
+    def test_a_change_continues_if_the_hash_was_renewed(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         identity = world.identity(world.register())
@@ -779,7 +783,7 @@ class TestChangePassword:
 
         assert world.login(password=NEW)
 
-    def test_one_that_is_overtaken_every_time_comes_to_an_end(
+    def test_a_change_gives_up_if_the_hash_changes_each_time(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         identity = world.identity(world.register())
@@ -790,7 +794,7 @@ class TestChangePassword:
 
 
 class TestDelete:
-    def test_leaves_a_nameless_sender(self, world: World) -> None:
+    def test_leaves_messages_of_a_deleted_user(self, world: World) -> None:
         ana = world.register()
 
         world.delete(world.identity(ana))
@@ -842,7 +846,7 @@ class TestDelete:
             world.delete(world.identity(ana), "wrong")
         assert not world.users.get(ana.user.id).deleted
 
-    def test_g5_one_that_was_overtaken_by_a_change_of_the_password_is_refused(
+    def test_g5_a_deletion_is_refused_if_the_password_changed(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         owner, thief = world.identity(world.register()), world.identity(world.login())

@@ -25,13 +25,13 @@ def test_knows_the_right_one(passwords: Passwords) -> None:
     assert not passwords.verify(hashed, GOOD + "!")
 
 
-def test_nothing_fits_no_hash_or_a_broken_one(passwords: Passwords) -> None:
+def test_no_password_matches_a_missing_or_broken_hash(passwords: Passwords) -> None:
     assert not passwords.verify(None, GOOD)
     assert not passwords.verify("", GOOD)
     assert not passwords.verify("$argon2id$v=19$broken", GOOD)
 
 
-def test_sees_that_the_parameters_have_changed(passwords: Passwords) -> None:
+def test_knows_a_hash_with_other_parameters(passwords: Passwords) -> None:
     hashed = passwords.hash(GOOD)
 
     assert not passwords.outdated(hashed)
@@ -44,7 +44,7 @@ def test_common_ones_are_weak_in_any_case(passwords: Passwords, password: str) -
     assert "common" in str(passwords.weakness(password, names=[]))
 
 
-def test_ones_own_names_are_weak(passwords: Passwords) -> None:
+def test_names_of_the_user_are_weak(passwords: Passwords) -> None:
     assert "name" in str(passwords.weakness("Ana_Banana", names=["ana_banana"]))
 
 
@@ -106,7 +106,7 @@ def test_what_is_guessed_early_is_weak(passwords: Passwords, password: str) -> N
     ],
     ids=ascii,
 )
-def test_others_are_not(passwords: Passwords, password: str) -> None:
+def test_other_passwords_are_not_weak(passwords: Passwords, password: str) -> None:
     assert passwords.weakness(password, names=["ana", "ana@example.org"]) is None
 
 
@@ -121,7 +121,9 @@ def test_others_are_not(passwords: Passwords, password: str) -> None:
         ("abcdefghijk", "sequence"),
     ],
 )
-def test_says_why(passwords: Passwords, password: str, reason: str) -> None:
+def test_a_weak_password_is_refused_with_its_reason(
+    passwords: Passwords, password: str, reason: str
+) -> None:
     assert reason in str(passwords.weakness(password, names=["ana_banana"]))
 
 

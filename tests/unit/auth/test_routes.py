@@ -79,7 +79,7 @@ def test_nobody_gets_in_without_a_token(
 
 
 @PROTECTED
-def test_nor_with_a_revoked_one(
+def test_nobody_gets_in_with_a_revoked_token(
     app: Chalice, world: World, route: str, parameters: dict[str, Any], body: Any
 ) -> None:
     ana = world.register()
@@ -91,7 +91,7 @@ def test_nor_with_a_revoked_one(
 
 
 @PROTECTED
-def test_nor_with_one_that_was_granted_nothing(
+def test_nobody_gets_in_with_a_token_without_scopes(
     app: Chalice, world: World, route: str, parameters: dict[str, Any], body: Any
 ) -> None:
     ana = world.register()
@@ -222,7 +222,7 @@ class TestSigningIn:
 
 
 class TestSessions:
-    def test_one_can_see_and_end_them(self, app: Chalice, world: World) -> None:
+    def test_users_see_and_end_their_sessions(self, app: Chalice, world: World) -> None:
         ana, tablet = world.register(), world.login()
 
         status, listed = call(app, "GET /v1/auth/sessions", by=ana)
@@ -244,7 +244,7 @@ class TestSessions:
 
         assert (status, answer["code"]) == (404, "not_found")
 
-    def test_those_of_others_neither(self, app: Chalice, world: World) -> None:
+    def test_sessions_of_others_are_not_found_by_id(self, app: Chalice, world: World) -> None:
         ana, bo = world.register("ana"), world.register("bo_")
 
         status, answer = call(

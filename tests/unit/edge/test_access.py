@@ -13,14 +13,14 @@ def test_the_committed_page_is_current() -> None:
     assert access.PATH.read_text() == access.document(), "run: make docs"
 
 
-def test_every_scope_that_is_named_is_a_roles_and_the_other_way_round() -> None:
+def test_the_scopes_in_use_are_those_of_the_roles() -> None:
     named = {one.scope for one in ENDPOINTS} | {one.scope for one in ACTIONS.values()}
     named |= {CONNECT.scope} | {kind.scope for kind in EVENTS.values()}
 
     assert named - {None} == SCOPES["admin"] | {"openid"} | SERVICE_SCOPES - {INTROSPECT}
 
 
-def test_a_program_can_be_let_do_nothing_of_the_staffs_nor_manage_an_account() -> None:
+def test_no_program_can_have_scopes_of_staff_or_account() -> None:
     assert USER_SCOPES.keys() - IDENTITY == SCOPES["user"] - {"account"}
 
 
@@ -30,5 +30,5 @@ def test_events_of_the_account_go_to_our_own_clients_alone() -> None:
             assert kind.first_party, name
 
 
-def test_each_role_may_what_the_one_before_it_may() -> None:
+def test_each_role_has_the_scopes_of_the_role_below() -> None:
     assert SCOPES["user"] < SCOPES["moderator"] < SCOPES["admin"]

@@ -124,7 +124,7 @@ def test_each_property_is_described() -> None:
     ]
 
 
-def test_what_stands_inside_a_schema_has_a_name() -> None:
+def test_inline_schemas_have_names() -> None:
     inner = {"type": "object", "properties": {"b": {"enum": [1, 2]}, "c": {"type": "string"}}}
     either = {"anyOf": [{"$ref": "#/x"}, {"type": "null"}]}
     many = {"type": "array", "items": {"enum": ["x"]}}

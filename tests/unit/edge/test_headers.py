@@ -79,13 +79,13 @@ class FakeOrigins:
 
 class TestCaches:
     @pytest.mark.parametrize("name", ["openid-configuration", "oauth-authorization-server"])
-    def test_may_keep_what_is_the_same_for_everybody(self, app: Chalice, name: str) -> None:
+    def test_may_keep_answers_that_are_the_same_for_all(self, app: Chalice, name: str) -> None:
         status, answered, _ = call(app, f"GET /.well-known/{name}")
 
         assert status == 200
         assert answered["cache-control"] == "public, max-age=3600"
 
-    def test_keep_no_failure(self, app: Chalice, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_do_not_keep_errors(self, app: Chalice, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(vars(deps), "auth")
         given(monkeypatch, jwt_keys="{}", issuer="https://api.example.org")
 
@@ -106,14 +106,14 @@ class TestSecurity:
             assert answered[name.lower()] == value
         assert answered["strict-transport-security"] == "max-age=63072000"
 
-    def test_one_without_a_body_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_answer_without_a_body_has_them_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         given(monkeypatch)
 
         answered = answered_with(None, 204, "r1").headers
 
         assert headers.PRIVATE.items() <= answered.items()
 
-    def test_nobody_insists_on_https_where_there_is_none(self) -> None:
+    def test_without_https_browsers_are_not_told_to_use_it(self) -> None:
         assert "Strict-Transport-Security" not in headers.common("http://127.0.0.1:8000")
 
 
@@ -121,7 +121,7 @@ class TestOrigins:
     @pytest.mark.parametrize("origins", ["", "https://other.example", f"{OURS}, https://b.example"])
     @pytest.mark.parametrize("origin", OTHERS)
     @pytest.mark.parametrize("route", ["GET /v1/users/me", "OPTIONS /v1/users/me"])
-    def test_others_read_nothing(
+    def test_other_origins_may_not_read_an_answer(
         self, app: Chalice, monkeypatch: pytest.MonkeyPatch, origins: str, origin: str, route: str
     ) -> None:
         given(monkeypatch, cors_origins=origins)
@@ -132,7 +132,7 @@ class TestOrigins:
         assert answered["vary"] == "Origin"
 
     @pytest.mark.parametrize("origins", [OURS, f"https://b.example,{OURS}", f"{OURS}, http://c:1"])
-    def test_an_allowed_one_reads_the_answer(
+    def test_an_allowed_origin_may_read_an_answer(
         self, app: Chalice, monkeypatch: pytest.MonkeyPatch, origins: str
     ) -> None:
         given(monkeypatch, cors_origins=origins)
@@ -159,7 +159,7 @@ class TestOrigins:
 
     @pytest.mark.parametrize("route", ["GET /v1/users/me", "OPTIONS /v1/users/me"])
     @pytest.mark.parametrize("origins", ["*", OURS])
-    def test_nobody_calls_with_credentials(
+    def test_no_answer_allows_credentials(
         self, app: Chalice, monkeypatch: pytest.MonkeyPatch, route: str, origins: str
     ) -> None:
         given(monkeypatch, cors_origins=origins)
@@ -184,7 +184,7 @@ class TestOrigins:
         ],
     )
     @pytest.mark.parametrize("origins", ["", OURS, "*"])
-    def test_what_everybody_may_read_is_read_by_every_origin(
+    def test_public_answers_may_be_read_by_every_origin(
         self, app: Chalice, monkeypatch: pytest.MonkeyPatch, route: str, origins: str
     ) -> None:
         given(monkeypatch, cors_origins=origins)
@@ -216,7 +216,7 @@ class TestOrigins:
             assert "access-control-allow-origin" not in preflight
 
     @pytest.mark.parametrize("path", ["/oauth2/token", "/oauth2/revoke"])
-    def test_pages_that_are_programs_reach_what_they_need(
+    def test_pages_of_oauth_clients_may_call_the_routes_they_need(
         self, app: Chalice, monkeypatch: pytest.MonkeyPatch, path: str
     ) -> None:
         given(monkeypatch, cors_origins=OURS)
@@ -231,7 +231,7 @@ class TestOrigins:
                 assert one.get("access-control-allow-origin") == (origin if may else None)
                 assert one["vary"] == "Origin"
 
-    def test_an_outage_keeps_an_answer_from_pages_and_from_nobody_else(
+    def test_during_an_outage_only_pages_of_oauth_clients_are_refused(
         self, app: Chalice, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         given(monkeypatch, cors_origins=OURS)
@@ -244,7 +244,7 @@ class TestOrigins:
         assert (preflight, problem["code"]) == (503, "unavailable")
         assert (status, answered.get("access-control-allow-origin")) == (415, None)
 
-    def test_broken_settings_are_a_problem_for_pages_of_programs_too(
+    def test_broken_settings_are_an_error_for_pages_of_oauth_clients_too(
         self, app: Chalice, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name in ("settings", "auth", "oauth", "program_origins"):
@@ -257,7 +257,7 @@ class TestOrigins:
 
         assert (status, answered.get("access-control-allow-origin")) == (500, None)
 
-    def test_no_other_route_asks_for_programs(
+    def test_other_routes_do_not_read_the_oauth_clients(
         self, app: Chalice, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(vars(deps), "program_origins", FakeOrigins(down=True))
@@ -273,6 +273,6 @@ class TestOrigins:
         "origins",
         ["https://*", "*, https://a.example", "chat.example.org", "https://a.example/", "null"],
     )
-    def test_what_no_browser_would_send_is_refused_as_a_setting(self, origins: str) -> None:
+    def test_an_origin_that_no_browser_sends_is_refused_as_a_setting(self, origins: str) -> None:
         with pytest.raises(SettingsInvalid, match="CORS_ORIGINS"):
             settings(cors_origins=origins)

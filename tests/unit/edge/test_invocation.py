@@ -186,7 +186,7 @@ class TestARequest:
         assert out.metrics == [Point("MessagesStored", 1, "Count", STAGE)]
         assert out.logs == [], "a request that succeeded needs no log line"
 
-    def test_tells_ids_and_no_text_when_something_is_away(self, world: World, printed: Any) -> None:
+    def test_logs_ids_and_no_text_during_an_outage(self, world: World, printed: Any) -> None:
         world.broker.sick = True
 
         answer = rest("/v1/chats/{chat_id}/messages", a_draft(), chat_id=world.chat.id)
@@ -204,7 +204,7 @@ class TestARequest:
         assert TEXT not in out.text
         assert "hunter2" not in out.text
 
-    def test_does_not_count_what_the_request_before_it_stored(
+    def test_does_not_count_messages_of_the_previous_request(
         self, world: World, printed: Any
     ) -> None:
         for _ in range(2):
@@ -300,7 +300,7 @@ class TestASchedule:
         assert printed().metrics == [Point("OverduePushed", 1, "Count", STAGE)]
 
     @pytest.mark.parametrize("error", [Unavailable("postgres"), ValueError()])
-    def test_publishes_events_of_chats_although_those_of_accounts_cannot_be(
+    def test_publishes_events_of_chats_if_those_of_accounts_fail(
         self, world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
     ) -> None:
         def fail() -> int:
@@ -315,7 +315,7 @@ class TestASchedule:
         assert {"pending", "unpublished"} <= set(world.store.calls)
 
     @pytest.mark.parametrize("error", [Unavailable("postgres"), ValueError()])
-    def test_delivers_although_revoked_sessions_cannot_be_looked_for(
+    def test_delivers_if_revoked_sessions_cannot_be_read(
         self, world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
     ) -> None:
         def fail() -> int:
@@ -329,7 +329,7 @@ class TestASchedule:
 
         assert "pending" in world.store.calls
 
-    def test_that_fails_counts_too(self, world: World, printed: Any) -> None:
+    def test_is_counted_if_it_fails(self, world: World, printed: Any) -> None:
         world.store.fail_on.add("pending")
 
         with pytest.raises(InvocationFailed):
@@ -373,7 +373,7 @@ class TestNotify:
     def body(self) -> bytes:
         return notifying.unread(notifying.BO, notifying.CY).model_dump_json().encode()
 
-    def test_counts_what_became_of_its_pushes(
+    def test_counts_the_outcomes_of_its_pushes(
         self, notifier: notifying.World, printed: Any
     ) -> None:
         notifier.fcm.outcomes = {
@@ -424,7 +424,7 @@ ENTRIES: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_g8_what_escapes_a_function_is_logged_and_raised_without_its_words(
+def test_g8_an_unexpected_error_is_logged_and_raised_without_its_message(
     monkeypatch: pytest.MonkeyPatch, printed: Any, entry: str
 ) -> None:
     monkeypatch.setitem(vars(deps), "settings", settings())

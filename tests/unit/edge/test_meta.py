@@ -56,7 +56,7 @@ def asked(route: str) -> tuple[int, Any]:
     return status, answer
 
 
-def test_a_look_at_the_servers_is_good_for_a_second(server: Server, clock: Time) -> None:
+def test_checks_of_the_servers_are_cached_for_a_second(server: Server, clock: Time) -> None:
     clock.now += 1_000  # whatever was seen before
     first = asked("GET /v1/ready")
     for _ in range(5):

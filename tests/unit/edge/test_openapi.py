@@ -90,7 +90,7 @@ def test_an_operation_says_what_it_does() -> None:
         assert all(response["description"] for response in operation["responses"].values()), label
 
 
-def test_operations_are_told_apart_by_their_id_and_all_tags_are_used() -> None:
+def test_operation_ids_are_unique_and_all_tags_are_used() -> None:
     ids = [one["operationId"] for _, one in operations()]
 
     assert len(set(ids)) == len(ids)
@@ -117,7 +117,7 @@ def test_every_property_is_described() -> None:
     ] == []
 
 
-def test_schemas_have_names_that_read_and_say_what_they_are() -> None:
+def test_schemas_have_readable_names_and_descriptions() -> None:
     for name, schema in schemas().items():
         assert re.fullmatch(r"([A-Z][a-z]+|OAuth)+", name), name
         assert "Of" not in re.findall("[A-Z][a-z]+", name), name
@@ -134,7 +134,7 @@ def test_ids_and_times_have_a_format() -> None:
             assert "uuid" in formats, f"{name}.{each}"
 
 
-def test_what_may_be_left_out_has_no_null_as_default() -> None:
+def test_optional_fields_have_no_default_of_null() -> None:
     assert [one for one in inside(made()) if one.get("default", "") is None] == []
 
 

@@ -142,7 +142,7 @@ def test_a_form_that_is_not_utf_8_is_a_bad_request(body: bytes) -> None:
         sent_by(request(body, FORM))
 
 
-def test_what_is_not_the_base64_that_it_claims_to_be_is_refused() -> None:
+def test_invalid_base64_is_refused() -> None:
     sent = request(b"")
     sent._body, sent._is_base64_encoded = "a", True
 
@@ -151,7 +151,7 @@ def test_what_is_not_the_base64_that_it_claims_to_be_is_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", ["application/json", FORM])
-def test_no_body_at_all_gives_no_failure(kind: str) -> None:
+def test_a_request_without_a_body_is_no_failure(kind: str) -> None:
     assert sent_by(request(None, None)).form == {}
     with pytest.raises(BadRequest):
         body_of(Draft, request(None, None))

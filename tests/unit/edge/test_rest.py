@@ -97,8 +97,8 @@ def app(monkeypatch: pytest.MonkeyPatch, called: list[Any]) -> Chalice:
         raise Unauthorized()
 
     @rest.endpoint(bp, "GET /open")
-    def open_(client: Source) -> rest.Reply[dict[str, str]]:
-        return rest.Reply({"address": client.address, "agent": client.user_agent}, 202)
+    def open_(source: Source) -> rest.Reply[dict[str, str]]:
+        return rest.Reply({"address": source.address, "agent": source.user_agent}, 202)
 
     @rest.endpoint(bp, "GET /memory", limit="open")
     def memory() -> None: ...
@@ -173,7 +173,7 @@ def test_a_view_gets_what_its_annotations_ask_for(app: Chalice, called: list[Any
     assert called == [(CHAT, "ana")]
 
 
-def test_without_a_token_nothing_is_read(app: Chalice, called: list[Any]) -> None:
+def test_without_a_token_the_body_is_not_read(app: Chalice, called: list[Any]) -> None:
     status, headers, body = call(app, "POST /chats/{chat_id}", chat_id="x", body="{", token=None)
 
     assert (status, body["code"]) == (401, "unauthorized")
@@ -182,7 +182,7 @@ def test_without_a_token_nothing_is_read(app: Chalice, called: list[Any]) -> Non
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer  ", "Basic eDp5", "good"])
-def test_who_brings_no_token_is_asked_for_one(app: Chalice, authorization: str) -> None:
+def test_a_request_without_a_token_is_asked_for_one(app: Chalice, authorization: str) -> None:
     """RFC 6750, section 3.1: without an error."""
     headers = {"authorization": authorization}
     status, answered, _ = call(app, "GET /admin", token=None, headers=headers)
@@ -190,14 +190,14 @@ def test_who_brings_no_token_is_asked_for_one(app: Chalice, authorization: str) 
     assert (status, answered["www-authenticate"]) == (401, CHALLENGE)
 
 
-def test_who_brings_a_bad_token_is_told_so(app: Chalice) -> None:
+def test_a_request_with_a_bad_token_is_told_so(app: Chalice) -> None:
     status, answered, _ = call(app, "GET /admin", token="bad")
 
     assert status == 401
     assert answered["www-authenticate"] == BAD_TOKEN
 
 
-def test_a_wrong_password_says_nothing_of_the_token(app: Chalice) -> None:
+def test_a_wrong_password_is_not_a_wrong_token(app: Chalice) -> None:
     """RFC 9110, section 15.5.2: a 401 has a challenge. The token that came is good, or none is
     asked for, so a client that renews it would gain nothing."""
     for route in ("POST /again", "POST /sign-in"):
@@ -215,14 +215,14 @@ def test_a_scope_that_the_session_lacks_is_forbidden(app: Chalice, called: list[
     assert challenge.startswith('Bearer realm="parley", error="insufficient_scope", scope="admin"')
 
 
-def test_what_else_is_forbidden_says_nothing_of_scopes(app: Chalice) -> None:
+def test_other_forbidden_errors_name_no_scope(app: Chalice) -> None:
     status, headers, _ = call(app, "GET /forbidden")
 
     assert status == 403
     assert "www-authenticate" not in headers
 
 
-def test_head_is_answered_as_get_where_everybody_may_ask(app: Chalice) -> None:
+def test_head_is_answered_like_get_on_public_routes(app: Chalice) -> None:
     assert call(app, "HEAD /memory", token=None) == call(app, "GET /memory", token=None)
     methods = {path: set(found) for path, found in app.routes.items()}
     assert methods["/memory"] == {"GET", "HEAD"}
@@ -248,7 +248,7 @@ def test_the_answer_says_what_is_left(app: Chalice) -> None:
         assert headers["ratelimit"] == f'"{name}";r=5'
 
 
-def test_also_to_a_limited_caller(app: Chalice) -> None:
+def test_a_limited_caller_is_also_told_what_is_left(app: Chalice) -> None:
     _, headers, _ = call(app, "GET /admin", token="busy")
 
     assert headers["ratelimit-policy"] == '"busy";q=5;w=35'
@@ -325,13 +325,13 @@ def test_a_body_says_that_it_is_json(app: Chalice, called: list[Any], kind: str)
     assert (status, body["code"], called) == (415, "unsupported_media_type", [])
 
 
-def test_no_body_needs_to_say_nothing(app: Chalice) -> None:
+def test_a_request_without_a_body_needs_no_content_type(app: Chalice) -> None:
     found, _, problem = call(app, "POST /chats/{chat_id}", chat_id=CHAT)
 
     assert (found, problem["code"]) == (400, "bad_request")
 
 
-def test_a_charset_is_no_other_media_type(app: Chalice) -> None:
+def test_a_charset_does_not_change_the_media_type(app: Chalice) -> None:
     headers = {"content-type": "Application/JSON; charset=utf-8"}
 
     assert call(app, "POST /chats/{chat_id}", chat_id=CHAT, body=HELLO, headers=headers)[0] == 201
@@ -357,13 +357,13 @@ def test_g7_a_bad_query_names_the_field(app: Chalice, query: dict[str, list[str]
     assert [error["field"] for error in body["errors"]] == list(query)
 
 
-def test_the_client_is_whom_the_gateway_saw(app: Chalice) -> None:
+def test_the_source_is_the_one_that_the_gateway_saw(app: Chalice) -> None:
     status, _, body = call(app, "GET /open", token=None)
 
     assert (status, body) == (202, {"address": "10.0.0.1", "agent": "pytest"})
 
 
-def test_no_header_repeats_what_a_header_said(app: Chalice) -> None:
+def test_no_header_repeats_a_header_of_the_request(app: Chalice) -> None:
     evil = "x\r\nSet-Cookie: a=b"
     names = ("x-request-id", "origin", "content-type", "user-agent", "x-forwarded-host", "host")
     _, headers, _ = call(app, "GET /admin", headers=dict.fromkeys(names, evil))
@@ -392,7 +392,7 @@ def test_an_identity_needs_a_scope_and_a_scope_an_identity() -> None:
 class TestForms:
     SENT: ClassVar = {"content-type": FORM, "cookie": "a=1; b=2=; a=3"}
 
-    def test_a_view_gets_all_values_and_answers_as_it_likes(
+    def test_a_view_gets_all_values_and_chooses_its_answer(
         self, app: Chalice, called: list[Any]
     ) -> None:
         event = {
@@ -425,7 +425,7 @@ class TestForms:
             ("x=" + "y" * 70_000, FORM, 413),
         ],
     )
-    def test_what_is_no_form_is_refused(
+    def test_a_body_that_is_no_form_is_refused(
         self, app: Chalice, called: list[Any], body: str, kind: str, status: int
     ) -> None:
         found, _, _ = call(app, "POST /form", body=body, headers={"content-type": kind})

@@ -170,7 +170,7 @@ class TestReceive:
             "data": {"seq": 1},
         }
 
-    def test_nothing_to_say_is_an_empty_object(self) -> None:
+    def test_a_result_of_none_is_an_empty_object(self) -> None:
         assert answer({"id": "7", "action": "nothing", "data": {"seq": 1}}) == {
             "re": "7",
             "data": {},
@@ -237,7 +237,7 @@ class TestReceive:
             (r'["\ud800"]', None, ["0"]),
         ],
     )
-    def test_g7_half_a_surrogate_pair_is_told_by_its_field(
+    def test_g7_an_unpaired_surrogate_is_reported_with_its_field(
         self, body: str, re: str | None, fields: list[str]
     ) -> None:
         found = answer(body)
@@ -245,7 +245,7 @@ class TestReceive:
         assert (found["re"], found["error"]["code"]) == (re, "validation_failed")
         assert [error["field"] for error in found["error"]["errors"]] == fields
 
-    def test_details_of_an_error_come_along(self) -> None:
+    def test_an_error_is_answered_with_its_details(self) -> None:
         found = answer({"id": "7", "action": "see", "data": {"seq": 404}})
 
         assert found["error"]["chat_id"] == "x"
@@ -306,7 +306,7 @@ class TestLimits:
             ({"id": "7", "action": "watch", "data": {}}, Use(limit="watch")),
         ],
     )
-    def test_a_frame_is_counted_for_what_it_asks(
+    def test_a_frame_is_counted_by_its_action(
         self, connections: FakeConnections, body: Any, use: Use
     ) -> None:
         watch = frames.Action(see, scope="chats", limit="watch", counts="ids")
@@ -318,7 +318,7 @@ class TestLimits:
 
         assert connections.use == use
 
-    def test_a_socket_that_goes_on_gets_an_error_and_is_closed(
+    def test_a_socket_that_keeps_sending_gets_an_error_and_is_closed(
         self, connections: FakeConnections
     ) -> None:
         ws.connect(event(queryStringParameters={"ticket": "t1"}))
@@ -331,7 +331,7 @@ class TestLimits:
         assert vars(deps)["gateway"].closed == [("c1", why)]
         assert vars(deps)["presence"].open == []
 
-    def test_one_whose_refusals_cannot_be_counted_is_answered_all_the_same(
+    def test_a_socket_is_answered_if_its_refusals_cannot_be_counted(
         self, connections: FakeConnections
     ) -> None:
         connections.refusal = RateLimited(10)
@@ -399,7 +399,7 @@ class TestConnect:
         refused = {**many, "queryStringParameters": {"ticket": "t2"}}
         assert ws.connect(event(**refused)) == {"statusCode": 401}
 
-    def test_refusals_of_an_address_end_and_what_is_good_never_waits_for_them(self) -> None:
+    def test_refusals_of_an_address_are_limited_and_valid_sockets_never_wait(self) -> None:
         bad: list[dict[str, Any]] = [
             {"queryStringParameters": {"ticket": "t2"}},
             {"headers": {"authorization": "Bearer openid"}},

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import IO, Any, Literal
 
 from chalicelib.clock import Now, Time
-from chalicelib.drivers.s3 import Bucket
+from chalicelib.drivers.s3 import S3Bucket
 from chalicelib.errors import Unavailable
 from chalicelib.exports.links import ExportLinks
 from chalicelib.exports.models import EVERY, LEASE, Export, Task
@@ -140,7 +140,7 @@ class FakeExportLinks(ExportLinks):
         return self._issued.get(ticket)
 
 
-class FakeBucket(Bucket):
+class FakeBucket(S3Bucket):
     """Holds `files` by key. While `down`, nothing answers."""
 
     def __init__(self) -> None:

@@ -42,7 +42,7 @@ def test_a_signed_in_user_never_waits_for_an_address() -> None:
 
 
 @pytest.mark.parametrize("route", ["PATCH /v1/users/me", "POST /v1/chats"])
-def test_what_other_services_are_told_of_is_rare(route: str) -> None:
+def test_routes_that_publish_events_have_low_limits(route: str) -> None:
     """While RabbitMQ is away it waits in a table, and later it takes places in their queues."""
     (limit,) = {one.limit for one in ENDPOINTS if f"{one.method} {one.path}" == route}
     bucket = TABLE[limit].user

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.messages import delivery
+from chalicelib.messages.delivery import service
 from chalicelib.messages.models import Chat
 from chalicelib.wire import now
 from tests.fake_message_store import FakeMessageStore
@@ -60,7 +60,7 @@ def chat(messages: Messaging) -> Chat:
 def later(monkeypatch: pytest.MonkeyPatch, store: FakeMessageStore) -> Callable[[timedelta], None]:
     def move(by: timedelta) -> None:
         there = now() + by
-        monkeypatch.setattr(delivery, "now", lambda: there)
+        monkeypatch.setattr(service, "now", lambda: there)
         monkeypatch.setattr(store.timeline, "now", lambda: there)
 
     return move

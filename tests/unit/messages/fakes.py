@@ -13,7 +13,7 @@ from chalicelib.errors import UserNotFound
 from chalicelib.errors.counted import unavailable
 from chalicelib.live.connections import Connections
 from chalicelib.live.events import Event
-from chalicelib.live.gateway import Delivery, Gateway
+from chalicelib.live.gateway import DeliveryResult, Gateway
 from chalicelib.live.models import Owed
 
 
@@ -40,10 +40,10 @@ class FakeGateway(Gateway):
         pushed: Collection[str] = (),
         again: bool = False,
         meanwhile: Callable[[set[str]], None] = lambda absent: None,
-    ) -> Delivery:
+    ) -> DeliveryResult:
         meanwhile(set(user_ids) - self.online)
         self.tell(user_ids, event, skip=skip)
-        return Delivery(set(user_ids) - self.online, self.failed)
+        return DeliveryResult(set(user_ids) - self.online, self.failed)
 
     def tell(
         self,

@@ -15,7 +15,7 @@ from chalicelib.messages.receipts import Receipts
 from chalicelib.notify.canary import Canaries
 from chalicelib.notify.models import Outcome, Record
 from chalicelib.notify.service import Notifier
-from chalicelib.notify.strangers import Doorbell, Knock
+from chalicelib.notify.strangers import PushThrottle, UnansweredPush
 from chalicelib.users.device_models import PushTarget, PushTargets
 from chalicelib.users.devices import Devices
 from chalicelib.wire import now
@@ -81,19 +81,19 @@ class FakeReceipts(Receipts):
         }
 
 
-class FakeDoorbell(Doorbell):
+class FakeThrottle(PushThrottle):
     """Lets nobody through but those who are `let_in`."""
 
     def __init__(self) -> None:
-        self.rung: list[list[Knock]] = []
+        self.counted: list[list[UnansweredPush]] = []
         self.let_in: set[str] = set()
         self.sick = False
 
-    def too_many(self, knocks: Collection[Knock]) -> set[Knock]:
-        self.rung.append(list(knocks))
+    def too_many(self, pushes: Collection[UnansweredPush]) -> set[UnansweredPush]:
+        self.counted.append(list(pushes))
         if self.sick:
             raise Unavailable("redis")
-        return {one for one in knocks if one.user_id not in self.let_in}
+        return {one for one in pushes if one.user_id not in self.let_in}
 
 
 class FakeCanaries(Canaries):
@@ -114,7 +114,7 @@ class World:
         self.receipts = FakeReceipts()
         self.fcm = FakeFcm()
         self.broker = FakeBroker()
-        self.doorbell = FakeDoorbell()
+        self.throttle = FakeThrottle()
         self.notifier = self.with_devices(self.users)
 
     def with_devices(self, devices: Devices) -> Notifier:
@@ -124,7 +124,7 @@ class World:
             fcm=self.fcm,
             broker=self.broker,
             canaries=lambda: self.canaries,
-            doorbell=self.doorbell,
+            throttle=self.throttle,
         )
 
     def notify(self, *records: Record) -> None:
@@ -163,27 +163,27 @@ def record(*user_ids: str, attempt: int = 0, **changes: Any) -> Record:
 class TestStrangers:
     """Of a chat in which both have not written yet, few messages ring a phone."""
 
-    def test_what_is_too_much_is_neither_pushed_nor_tried_again(self, world: World) -> None:
+    def test_pushes_over_the_limit_are_dropped(self, world: World) -> None:
         world.receipts.answered = False
-        world.doorbell.let_in = {CY}
+        world.throttle.let_in = {CY}
 
         event = unread(BO, CY)
         world.notify(Record(event.model_dump_json().encode()))
 
         assert world.told == ["token-cy"]
         assert world.broker.retried == world.broker.dead == []
-        (rung,) = world.doorbell.rung
-        assert set(rung) == {Knock(one, CHAT, event.message_id) for one in (BO, CY)}
+        (counted,) = world.throttle.counted
+        assert set(counted) == {UnansweredPush(one, CHAT, event.message_id) for one in (BO, CY)}
 
-    def test_those_who_answered_are_not_counted(self, world: World) -> None:
+    def test_users_who_answered_are_not_limited(self, world: World) -> None:
         world.notify(record(BO))
 
         assert world.told == ["token-bo"]
-        assert world.doorbell.rung == [[]]
+        assert world.throttle.counted == [[]]
 
     def test_g1_pushes_that_cannot_be_counted_go_out(self, world: World) -> None:
         world.receipts.answered = False
-        world.doorbell.sick = True
+        world.throttle.sick = True
 
         world.notify(record(BO))
 
@@ -363,7 +363,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("sick", ["users", "receipts"])
     @pytest.mark.parametrize("error", [Unavailable("x"), ZeroDivisionError()])
-    def test_of_a_dependency_put_all_records_off(
+    def test_of_a_server_send_all_records_to_the_retry_queue(
         self, world: World, sick: str, error: Exception
     ) -> None:
         getattr(world, sick).error = error
@@ -381,7 +381,7 @@ class TestFailures:
         with pytest.raises(Unavailable):
             world.notify(record(BO))
 
-    def test_a_sick_broker_does_not_matter_when_all_goes_well(self, world: World) -> None:
+    def test_rabbitmq_is_not_needed_if_no_push_fails(self, world: World) -> None:
         world.broker.sick = True
 
         world.notify(record(BO))

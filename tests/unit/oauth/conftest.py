@@ -68,13 +68,13 @@ class Provider:
         return self.browsers.ask(Sent(query=given, cookies=cookies), PHONE)
 
     def post(
-        self, path: str, program: RegisteredClient, client: Source = PHONE, **form: str
+        self, path: str, program: RegisteredClient, source: Source = PHONE, **form: str
     ) -> Outcome:
         given = {"client_id": program.client_id, **form}
         if program.client_secret is not None:
             given.setdefault("client_secret", program.client_secret)
         sent = Sent(form={name: [value] for name, value in given.items()})
-        outcome: Outcome = getattr(self.oauth, path)(sent, client)
+        outcome: Outcome = getattr(self.oauth, path)(sent, source)
         return outcome
 
     def code(self, program: RegisteredClient, signed_in: SignedIn, **changes: str) -> str:

@@ -163,8 +163,8 @@ def caller(*_):
     return Caller(user_id=A, session_id="s", connection_id="c", scopes=identity.scopes)
 def store(new, **_): return Stored(new.at(1, NOW), [A, B], created=True, pending=True)
 def delivery(unreached):
-    from chalicelib.live.gateway import Delivery
-    return lambda *_, **__: Delivery(unreached, False)
+    from chalicelib.live.gateway import DeliveryResult
+    return lambda *_, **__: DeliveryResult(unreached, False)
 def redriven(_):
     from chalicelib.broker.publisher import Redriven
     return Redriven(0, 0)

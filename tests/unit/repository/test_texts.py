@@ -39,7 +39,7 @@ def run(script: str) -> Any:
         globalThis.window = {{}};
         const load = (name) => import(`./web/js/${{name}}.js`);
         const [{{ LANGUAGES, ENGLISH }}, texts, format] =
-            await Promise.all(["languages", "texts", "format"].map(load));
+            await Promise.all(["text/languages", "text/texts", "text/format"].map(load));
         const speak = async (tag, locale) => {{
             const language = LANGUAGES.find((one) => one.tag === tag);
             texts.speak(language, await language.load(), locale ?? tag);
@@ -331,7 +331,7 @@ def test_what_a_catalogue_lacks_is_said_in_english() -> None:
 
 def test_an_answer_is_said_in_the_shown_language_and_else_as_it_came() -> None:
     said = run("""
-        const { fromFrame, told } = await load("errors");
+        const { fromFrame, told } = await load("server/errors");
         const errors = (...all) => ({ code: "validation_failed", message: "No.", errors: all });
         const answers = [
             { code: "username_taken", message: "Taken." },
@@ -365,7 +365,7 @@ def test_a_device_has_a_name_that_the_server_takes(tag: str) -> None:
     name = run(f"""
         const userAgent = "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0 Safari/537.36";
         Object.defineProperty(globalThis, "navigator", {{ value: {{ userAgent }} }});
-        const {{ deviceName }} = await load("device");
+        const {{ deviceName }} = await load("account/device");
         await speak("{tag}");
         return deviceName();""")
 

@@ -85,7 +85,7 @@ def test_domains_are_kept_in_ascii(typed: str, kept: str) -> None:
     ],
     ids=ascii,
 )
-def test_what_no_mail_can_be_sent_to_is_refused(typed: str) -> None:
+def test_invalid_addresses_are_refused(typed: str) -> None:
     with pytest.raises(ValueError, match=r"@|254") as refused:
         canonical(typed)
     assert "xn--" not in str(refused.value)
@@ -150,5 +150,5 @@ def test_every_place_that_takes_an_address_takes_both_forms() -> None:
 
 
 @pytest.mark.parametrize("login", ["\u212aim", "\u212aim@example.org", "kim@\u2603.example"])
-def test_a_login_that_only_looks_like_a_name_is_nobodys(login: str) -> None:
+def test_a_login_that_only_looks_like_a_username_matches_no_account(login: str) -> None:
     assert Credentials(login=login, password="correct horse").login == login

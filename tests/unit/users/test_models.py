@@ -76,7 +76,7 @@ def test_refuses_names_that_cannot_be_shown(name: Any) -> None:
 
 
 @pytest.mark.parametrize("text", UNSEEN, ids=ascii)
-def test_no_name_is_unseen(text: str) -> None:
+def test_no_name_is_invisible(text: str) -> None:
     for model, given in (
         (ProfileChanges, {"display_name": text}),
         (NewClient, {"name": text, "scopes": ["push.send"], "confidential": True}),

@@ -86,12 +86,12 @@ def refused(ask: Callable[[str], None], name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", PRETENDING, ids=ascii)
-def test_no_username_pretends(name: str) -> None:
+def test_reserved_usernames_are_refused(name: str) -> None:
     assert refused(ReservedNames().refuse_username, name) == ["username"]
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_other_usernames_are_free(name: str) -> None:
+def test_other_usernames_are_allowed(name: str) -> None:
     assert refused(ReservedNames().refuse_username, name) == []
 
 
@@ -123,7 +123,7 @@ def test_other_usernames_are_free(name: str) -> None:
     ],
     ids=ascii,
 )
-def test_no_display_name_pretends(name: str) -> None:
+def test_reserved_display_names_are_refused(name: str) -> None:
     assert refused(ReservedNames().refuse_display_name, name) == ["display_name"]
 
 
@@ -131,7 +131,7 @@ def test_no_display_name_pretends(name: str) -> None:
     "name",
     ["Parley Smith", "Ana Parley", "Admin", "A deleted user", "Anna", "👍", "Системный", "管理員"],
 )
-def test_people_may_be_called_otherwise(name: str) -> None:
+def test_other_display_names_are_allowed(name: str) -> None:
     assert refused(ReservedNames().refuse_display_name, name) == []
 
 

@@ -12,7 +12,7 @@ PUSH = f"{ME}/push-tokens/{{device_id}}"
 
 
 class TestUsers:
-    def test_one_sees_and_changes_oneself(self, app: Chalice, world: World) -> None:
+    def test_users_see_and_change_their_own_profile(self, app: Chalice, world: World) -> None:
         ana = world.register()
 
         status, answer = call(app, f"PATCH {ME}", {"about": "hi", "push_previews": False}, by=ana)
@@ -131,7 +131,7 @@ class TestUsers:
     @pytest.mark.parametrize(
         "name", ["Deleted user", "deleted  u\u0455er", "Parley", "Parley Support"]
     )
-    def test_nobody_takes_a_name_that_pretends(self, app: Chalice, world: World, name: str) -> None:
+    def test_reserved_names_are_refused(self, app: Chalice, world: World, name: str) -> None:
         ana = world.register()
 
         status, answer = call(app, f"PATCH {ME}", {"display_name": name, "about": "x"}, by=ana)

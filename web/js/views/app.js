@@ -1,28 +1,28 @@
 /** The page of a user who is signed in: the chats, and one conversation beside them. */
 
-import { named } from "../address.js";
-import { announce, h } from "../dom.js";
-import { onScreenKeys } from "../focus.js";
-import { handleOf } from "../format.js";
+import { named } from "../browser/address.js";
+import { announce, h } from "../browser/dom.js";
+import { onScreenKeys } from "../browser/focus.js";
+import { nameView } from "../browser/title.js";
+import { isLookedAt, Notifier } from "../chats/notifications.js";
+import { showUnread } from "../chats/unread.js";
 import { icon } from "../icons.js";
-import { holdLanguage, onLanguage } from "../language.js";
-import { isLookedAt, Notifier } from "../notifications.js";
-import { list, t } from "../texts.js";
-import { nameView } from "../title.js";
-import { showUnread } from "../unread.js";
-import { avatar, showAvatar } from "./avatar.js";
-import { ChatList } from "./chat-list.js";
-import { Conversation } from "./conversation.js";
-import { Finder } from "./finder.js";
-import { drawAgain } from "./language.js";
-import { forgetLayers, goBack, step } from "./layers.js";
-import { notificationOffer } from "./notifications.js";
-import { PhonePanel } from "./phone.js";
-import { Settings } from "./settings.js";
-import { signInNotice } from "./sign-in-notice.js";
-import { statusLine } from "./status.js";
-import { storageNotice } from "./storage-notice.js";
-import { verificationLine } from "./verification.js";
+import { handleOf } from "../text/format.js";
+import { holdLanguage, onLanguage } from "../text/language.js";
+import { list, t } from "../text/texts.js";
+import { avatar, showAvatar } from "./chats/avatar.js";
+import { ChatList } from "./chats/chat-list.js";
+import { Finder } from "./chats/finder.js";
+import { Conversation } from "./conversation/conversation.js";
+import { PhonePanel } from "./local/phone.js";
+import { notificationOffer } from "./notices/notifications.js";
+import { signInNotice } from "./notices/sign-in-notice.js";
+import { statusLine } from "./notices/status.js";
+import { storageNotice } from "./notices/storage-notice.js";
+import { verificationLine } from "./notices/verification.js";
+import { forgetLayers, goBack, step } from "./parts/layers.js";
+import { drawAgain } from "./settings/pages/language.js";
+import { Settings } from "./settings/settings.js";
 
 const CLOCK_EVERY = 20_000;
 

@@ -18,7 +18,7 @@ from chalicelib.messages.store.mongo.documents import (
 )
 
 NEWEST_FIRST = [("last_activity_at", DESCENDING), ("_id", DESCENDING)]
-# Enough of an outbox to know the last message of a chat, in lists of many chats.
+# For lists of many chats: the part of an outbox that is needed for the last message.
 SHORT: Document = {"outbox": {"$slice": -3}}
 
 
@@ -64,7 +64,7 @@ class MongoChats(Chats):
 
     @again
     def news(self, member: str, known: Mapping[str, int], *, limit: int) -> list[Chat]:
-        """Looks at the revs of all chats first: they are small, and most have no news."""
+        """Reads the revs of all chats first: they are small, and most chats have no changes."""
         with self._db.bounded():
             revs = self._db.chats.find({"member_ids": member}, {"last_rev": 1}).sort(NEWEST_FIRST)
             fresh = (one["_id"] for one in revs if one["last_rev"] > known.get(one["_id"], 0))

@@ -1,4 +1,4 @@
-"""The collections in MongoDB, and what the parts of the store share: deadlines, retries, repair."""
+"""The collections in MongoDB, with deadlines, retries and repair for all parts of the store."""
 
 import functools
 import time
@@ -35,7 +35,7 @@ class Documents:
     # Wall time, because it also passes while a function's container is frozen.
     _used_at = 0.0
     well = False
-    """Whether the server answered the last time."""
+    """Whether the server answered the last call."""
 
     trying = False
     """Whether a call that fails is repeated: it has half of its time."""
@@ -48,8 +48,8 @@ class Documents:
 
     @contextmanager
     def bounded(self, seconds: float = CALL_SECONDS) -> Iterator[None]:
-        """All round trips of a call share one deadline. A connection that was idle is tested first:
-        if the network forgot it, the call would wait on it for all of its time."""
+        """All round trips of a call share one deadline. An idle connection is tested first: if the
+        network dropped it, the call would wait on it for all of its time."""
         try:
             with pymongo.timeout(within(seconds / 2 if self.trying else seconds)):
                 if self._used_at and time.time() - self._used_at > IDLE_SECONDS:
@@ -125,7 +125,7 @@ def insert_new(collection: MongoCollection[Document], documents: list[Document])
         collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
         details = error.details
-        if details["writeConcernErrors"]:  # a failover: the documents may get lost
+        if details["writeConcernErrors"]:  # a failover: the documents may be lost
             raise unavailable("mongo") from None  # the error quotes the documents
         if any(one["code"] != DUPLICATE_KEY for one in details["writeErrors"]):
             raise

@@ -1,4 +1,4 @@
-"""Checks that a server can hold chats, before it holds any."""
+"""Checks that a server does what the store needs, before it stores chats there."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,7 +22,7 @@ NEEDS = (
 
 
 def require_fit(url: str) -> None:
-    """Play a chat through, in new collections that are dropped afterwards.
+    """Use a test chat in new collections, which are dropped afterwards.
 
     Raises StoreUnfit with a sentence for the operator, or Unavailable. The version that a
     server reports is not looked at: servers that imitate MongoDB report one too.
@@ -43,7 +43,7 @@ def require_fit(url: str) -> None:
 
 
 def _differences(store: MongoStore) -> Iterator[str]:
-    """What the server does differently from MongoDB."""
+    """The differences from MongoDB."""
     ana, bo, at = new_id(), new_id(), now()
     chat_id = direct_chat_id(ana, bo)
     store.chats.open_direct(chat_id, members=(ana, bo), at=at)
@@ -54,7 +54,7 @@ def _differences(store: MongoStore) -> Iterator[str]:
     if sent is None or sent.message != new.at(1, sent.message.created_at):
         yield "sending"
         return
-    # As if the sender had died: the next one that reads the chat finds the message in the outbox.
+    # Like a sender that died: the next reader of the chat finds the message in the outbox.
     store._db.messages.delete_one({"_id": new.id})
     if [one.message for one in store.outbox.pending(before=at + timedelta(hours=1), limit=9)] != [
         sent.message

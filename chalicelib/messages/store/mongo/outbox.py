@@ -1,8 +1,8 @@
-"""What is stored and not yet delivered or published, in MongoDB.
+"""The outbox in MongoDB: messages to deliver, and events to publish.
 
-A message that is not delivered stands in its chat's document, whole. An event of a new chat that is
-not published is a mark in the chat's document. An event of a message is a document of its own: a
-chat has no room for all messages that are sent while RabbitMQ is away.
+A message that is not delivered is in its chat's document, complete. The event of a new chat is a
+mark in the chat's document until it is published. The event of a message has its own document: a
+chat has no room for all messages that are sent while RabbitMQ is down.
 """
 
 from collections.abc import Collection
@@ -67,7 +67,7 @@ class MongoOutbox(Outbox):
             landed = self._db.landed(chat["outbox"] for chat in found)
             for chat in found:
                 if chat["outbox"]["_id"] not in landed:
-                    # A resend whose function died before it took it back.
+                    # A resend whose function died before it removed its entry.
                     out = take_out(chat["outbox"]["_id"])
                     self._db.chats.update_one({"_id": chat["_id"]}, out)
         return [
@@ -116,7 +116,8 @@ class MongoOutbox(Outbox):
 
 
 def take_out(message_id: str) -> list[Document]:
-    """Take a message out of the outbox; an empty outbox is none, so the sparse index skips it."""
+    """Remove a message from the outbox. An empty outbox is removed too, so the sparse index skips
+    the chat."""
     others = {"$ne": ["$$entry._id", {"$literal": message_id}]}
     outbox = {"input": {"$ifNull": ["$outbox", []]}, "as": "entry", "cond": others}
     return [

@@ -34,9 +34,10 @@ class MongoStore(MessageStore):
 
     def __init__(self, url: str, *, prefix: str = "") -> None:
         """`prefix` goes before the names of all collections."""
-        # `Documents.bounded` limits a call; the time to connect also limits checks of the server.
-        # What is acknowledged or read is on disk on most servers of a replica set: a crash or a
-        # failover takes nothing back. Arguments win over what the URL says.
+        # `Documents.bounded` limits a call. The connect timeout also limits the driver's checks of
+        # the server. Writes are acknowledged, and reads return data, only when most servers of a
+        # replica set have it on disk: so a crash or a failover loses nothing. These arguments
+        # override the URL.
         self._client: MongoClient[Document] = MongoClient(
             url,
             tz_aware=True,
@@ -60,11 +61,11 @@ class MongoStore(MessageStore):
 
     def note_all_writers(self, unanswered: int) -> None:
         """Note in each chat of an older version whether it is answered. Safe to repeat, and to run
-        twice at once."""
+        twice at the same time."""
         note_all_writers(self._db, unanswered)
 
     def drop(self) -> None:
-        """Delete all of the store's collections. For stores that were made to try a server."""
+        """Delete all of the store's collections. For stores that were made to test a server."""
         with self._db.bounded():
             for collection in (
                 self._db.chats,

@@ -54,15 +54,15 @@ class MongoTimeline(Timeline):
             except DuplicateKeyError:
                 first = self._db.messages.find_one(sent_as(new))
                 if first is None:
-                    # Another message has its place: the server lost a counter that it confirmed.
-                    # The job takes it out of the outbox. A resend gets another place.
+                    # Another message has this rev: the server lost a counter that it had confirmed.
+                    # The job removes it from the outbox. A resend gets another rev.
                     raise unavailable("messages") from None
                 if (first["_id"], first["seq"]) != (new.id, message.seq):
                     # A resend, or our own second try, of a settled message.
                     self._db.chats.update_one({"_id": new.chat_id}, take_out(new.id))
                     ours = first["_id"] == new.id
                     return Stored(stored(first), chat["member_ids"], created=ours, pending=False)
-                # else a reader stored it first
+                # otherwise a reader stored it first
             return Stored(message, chat["member_ids"], created=True, pending=True)
 
     @again
@@ -117,8 +117,8 @@ class MongoTimeline(Timeline):
             return time
 
     def _refused(self, new: NewMessage, unanswered: int) -> Stored | None:
-        """Why a chat took no message: the sender is no member, the message is a resend, too many
-        messages are not answered, or too many are not settled."""
+        """Finds out why the chat did not accept the message: the sender is not a member, it is a
+        resend, too many messages are not answered, or too many are not settled."""
         chat = self._db.chat(new.chat_id, new.sender_id)
         if chat is None:
             return None
@@ -134,19 +134,19 @@ class MongoTimeline(Timeline):
                 {"_id": new.chat_id, "$or": may_be_sent(new, unanswered)}
             ):
                 raise NotAnswered()
-            return self.append(new, unanswered=unanswered)  # an answer has just come
+            return self.append(new, unanswered=unanswered)  # another member has just written
         return Stored(
             stored(first),
             chat["member_ids"],
-            created=first["_id"] == new.id,  # true where the driver had to try twice
+            created=first["_id"] == new.id,  # true if the driver had to try twice
             pending=any(entry["_id"] == first["_id"] for entry in outbox),
         )
 
     def _page(
         self, wanted: Document, place: str, order: int, *, low: int, high: int, limit: int
     ) -> list[Message]:
-        """Messages with low < place <= high. Looks close to the start first, where all of them
-        are unless many revs are no messages: a bounded range is cheap on any server."""
+        """Messages with low < place <= high. Reads a short range first, which has all of them
+        unless many revs are not messages: a bounded range is cheap on any server."""
         near = 2 * limit
         low_near, high_near = max(low, high - near), min(high, low + near)
         first = (low, high_near) if order == ASCENDING else (low_near, high)
@@ -160,8 +160,8 @@ class MongoTimeline(Timeline):
 
 
 def take_place(entry: Document) -> list[Document]:
-    """Take the next rev and put the message into the outbox, in one atomic update. What clients
-    sent is a $literal, so that none of it is read as an expression. `placed_at` is the time."""
+    """Take the next rev and put the message into the outbox, in one atomic update. Input of clients
+    is a $literal, so that it is never evaluated as an expression. `placed_at` is the time."""
     # `$max` of both, so that a clock which went back does not move the chat down. In this order: a
     # server that cannot compare $$NOW takes the first.
     active = {"$max": ["$placed_at", "$last_activity_at"]}

@@ -1,4 +1,4 @@
-"""Which chats in MongoDB take a message: at first a few only, until another member has written.
+"""Chats that are not answered, in MongoDB: they accept only a few messages.
 
 A chat keeps who wrote first (`asked_by`), the client_ids of their messages (`asked`) and, once
 another member has written, that it is `answered`.
@@ -10,19 +10,19 @@ from chalicelib.messages.models import NewMessage
 from chalicelib.messages.store.mongo.documents import INDEX_SECONDS, Document, Documents
 
 LOOK_AT = 200
-"""So many chats of an older version are looked at in one call."""
+"""How many chats of an older version are handled in one call."""
 
 
 def may_be_sent(new: NewMessage, unanswered: int) -> list[Document]:
-    """The conditions, of which a chat must meet one to take a message. A resend has the same entry
-    of `asked`, so it counts once."""
+    """The conditions for a message: the chat must meet one of them. A resend has the same entry in
+    `asked`, so it counts once."""
     others = {"asked": {"$exists": True}, "asked_by": {"$ne": new.sender_id}}
     few = {"asked_by": new.sender_id, f"asked.{unanswered - 1}": {"$exists": False}}
     return [{"answered": True}, others, few]
 
 
 def note_writers(documents: Documents, chats: list[Document], unanswered: int) -> None:
-    """Find out from the messages of chats who has written, and note it in the chats."""
+    """Find out who has written, from the messages of chats, and note it in the chats."""
     documents.landed(entry for chat in chats for entry in chat.get("outbox", []))
     found = documents.messages.aggregate(
         [
@@ -51,7 +51,7 @@ def note_writers(documents: Documents, chats: list[Document], unanswered: int) -
 
 def note_all_writers(documents: Documents, unanswered: int) -> None:
     """Note in each chat of an older version whether it is answered. Safe to repeat, and to run
-    twice at once."""
+    twice at the same time."""
     unknown: Document = {"_id": {"$gt": ""}, "asked": {"$exists": False}, "answered": None}
     while True:
         with documents.bounded(INDEX_SECONDS):

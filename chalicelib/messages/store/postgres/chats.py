@@ -66,7 +66,7 @@ WHERE mine.user_id = %(member)s AND other.user_id <> %(member)s
 
 
 class PostgresChats(Chats):
-    """A statement for each method that is called often."""
+    """One statement for each method that is called often."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres

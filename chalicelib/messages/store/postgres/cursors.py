@@ -46,7 +46,7 @@ WHERE mine.chat_id = %(chat_id)s AND mine.user_id = %(member)s
 
 
 class PostgresCursors(Cursors):
-    """A statement for each method."""
+    """One statement for each method."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres

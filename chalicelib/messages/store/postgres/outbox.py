@@ -1,4 +1,4 @@
-"""What is stored and not yet delivered or published, in PostgreSQL."""
+"""The outbox in PostgreSQL: messages to deliver, and events to publish."""
 
 from collections.abc import Collection
 from datetime import datetime

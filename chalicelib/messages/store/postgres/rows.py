@@ -1,4 +1,5 @@
-"""What the parts of the store share: columns of a message, who has written, and reading rows."""
+"""Shared by the parts of the store: columns of a message, whether a chat is answered, reading
+rows."""
 
 from typing import Any
 
@@ -19,7 +20,7 @@ WROTE = """(
     WHERE messages.chat_id = writer.chat_id AND messages.sender_id = writer.user_id LIMIT 1
 )"""
 
-# Whether two members of a chat have written. It is computed, so no column must be kept up to date.
+# Whether both members of a chat have written. It is computed, so there is no column to update.
 ANSWERED = f"""(
     SELECT count(*) > 1 FROM memberships writer WHERE writer.chat_id = {{}}.{{}} AND {WROTE}
 )"""

@@ -62,7 +62,7 @@ SELECT member_ids, place.last_rev AS place, present.time, {columns("old")},
 FROM members CROSS JOIN present LEFT JOIN place ON true LEFT JOIN old ON true
 """
 
-# A member gets at least one row: so "no messages" differs from "no such chat".
+# A member gets at least one row, to tell "no messages" from "no such chat".
 _IN_CHAT = f"""
 SELECT chats.last_rev AS chat_rev, {columns("found")}
 FROM memberships mine JOIN chats ON chats.id = mine.chat_id
@@ -96,9 +96,13 @@ class PostgresTimeline(Timeline):
         }
         try:
             rows = fetch(self._postgres, _APPEND, again=True, **values)
-        except UniqueViolation:  # the same client_id at the same time: now it can be read
+        except (
+            UniqueViolation
+        ):  # a concurrent send with the same client_id: now its message can be read
             rows = fetch(self._postgres, _APPEND, **values)
-        if rows and _refused(rows[0]):  # perhaps an answer, or the same message, has just come
+        if rows and _refused(
+            rows[0]
+        ):  # perhaps another member has just written, or the same message was just stored
             rows = fetch(self._postgres, _APPEND, **values)
         if not rows:
             return None
@@ -144,5 +148,5 @@ class PostgresTimeline(Timeline):
 
 
 def _refused(row: Row) -> bool:
-    """Whether the message was stored neither now nor before."""
+    """Whether the message is not stored, neither by this call nor earlier."""
     return row["place"] is None and row["id"] is None

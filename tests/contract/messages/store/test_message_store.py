@@ -195,7 +195,7 @@ class TestResend:
 
         assert room.append(new).created
 
-    def test_a_stranger_cannot_fish_for_client_ids(self, room: Room) -> None:
+    def test_a_stranger_cannot_find_out_client_ids(self, room: Room) -> None:
         room.append(room.new(room.ana, client_id="x"))
 
         assert room.store.timeline.append(room.new(room.zoe, client_id="x"), unanswered=3) is None

@@ -22,7 +22,7 @@ def quiet(room: Room) -> Room:
 
 
 class TestOfAChat:
-    def test_waits_from_the_moment_there_is_the_chat(self, room: Room) -> None:
+    def test_is_in_the_outbox_once_the_chat_exists(self, room: Room) -> None:
         assert room.store.outbox.unpublished(limit=9) == [ChatEvent.of(room.chat)]
 
     def test_tells_who_is_in_it_and_nothing_else(self, room: Room) -> None:
@@ -32,7 +32,7 @@ class TestOfAChat:
         assert event.type == "chat.created"
         assert (event.id, event.at) == (room.id, room.chat.created_at)
 
-    def test_comes_of_no_chat_that_was_there_before(self, quiet: Room) -> None:
+    def test_is_not_made_for_an_existing_chat(self, quiet: Room) -> None:
         for members in ((quiet.ana, quiet.bo), (quiet.bo, quiet.ana)):
             assert not quiet.store.chats.open_direct(quiet.id, members=members, at=now())[1]
 
@@ -58,17 +58,17 @@ class TestOfAChat:
 
 
 class TestOfAMessage:
-    def test_does_not_wait_here_before_the_message_is_delivered(self, quiet: Room) -> None:
+    def test_is_not_in_the_outbox_before_delivery(self, quiet: Room) -> None:
         quiet.append(quiet.new(quiet.ana))
 
         assert quiet.store.outbox.unpublished(limit=9) == []
 
-    def test_does_not_wait_where_it_was_published(self, quiet: Room) -> None:
+    def test_is_not_in_the_outbox_if_it_was_published(self, quiet: Room) -> None:
         quiet.say(quiet.ana)
 
         assert quiet.store.outbox.unpublished(limit=9) == []
 
-    def test_waits_where_the_delivery_alone_was_done(self, quiet: Room) -> None:
+    def test_is_in_the_outbox_if_only_the_delivery_was_done(self, quiet: Room) -> None:
         message = quiet.append(quiet.new(quiet.ana, "secret")).message
 
         quiet.store.outbox.settle(message, published=False)
@@ -110,7 +110,9 @@ class TestOfAMessage:
         assert quiet.store.outbox.pending(before=now() + LATER, limit=9) == []
         assert quiet.store.outbox.unpublished(limit=9) == []
 
-    def test_more_can_wait_than_a_chat_has_room_for_under_way(self, quiet: Room) -> None:
+    def test_more_events_can_wait_than_a_chat_has_room_for_pending_messages(
+        self, quiet: Room
+    ) -> None:
         """While RabbitMQ is away a lively chat goes on."""
         sent = []
         for number in range(230):
@@ -140,7 +142,7 @@ class TestPublished:
 
         assert found == sorted([room.id for room in rooms] + [message.id for message in sent])
 
-    def test_takes_out_what_it_is_given_and_nothing_else(self, store: MessageStore) -> None:
+    def test_removes_only_the_given_events(self, store: MessageStore) -> None:
         rooms = [Room(store) for _ in range(2)]
         sent = [room.append(room.new(room.ana)).message for room in rooms]
         for message in sent:

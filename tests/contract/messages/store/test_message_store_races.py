@@ -89,9 +89,7 @@ def test_writers_at_once_get_a_place_each_without_gaps(connect: Connect, room: R
     assert room.all() == sorted(sent, key=lambda message: message.seq)
 
 
-def test_who_is_told_that_it_is_complete_has_been_given_everything(
-    connect: Connect, room: Room
-) -> None:
+def test_a_reader_who_is_told_of_completeness_has_everything(connect: Connect, room: Room) -> None:
     """Writers append, resend and settle; two readers follow. Nobody misses or repeats any."""
     writers = THREADS - 2
     writing = set(range(writers))

@@ -145,7 +145,7 @@ class TestHistory:
         assert oldest == sent[:1]
         assert room.store.timeline.history(room.id, member=room.bo, before=1, limit=2) == []
 
-    def test_before_a_place_that_is_not_reached_yet_is_the_newest(self, room: Room) -> None:
+    def test_before_a_future_seq_begins_with_the_newest(self, room: Room) -> None:
         sent = room.say(room.ana)
 
         assert room.store.timeline.history(room.id, member=room.bo, before=2**53 - 1, limit=2) == [
@@ -174,7 +174,7 @@ class TestChanges:
         assert (rest.items, rest.rev, rest.more) == (sent[3:], 5, False)
         assert (none.items, none.rev, none.more) == ([], 5, False)
 
-    def test_after_a_rev_that_is_not_reached_yet_are_none(self, room: Room) -> None:
+    def test_after_a_future_rev_are_none(self, room: Room) -> None:
         room.say(room.ana)
 
         changes = room.store.timeline.changes(room.id, member=room.bo, since=2**53 - 1, limit=2)
@@ -231,7 +231,7 @@ class TestCursors:
         seen = [(s.receipt.read_seq, s.receipt.delivered_seq, s.moved) for s in steps if s]
         assert seen == [(0, 3, True), (2, 3, True), (2, 3, False), (2, 3, False), (2, 3, False)]
 
-    def test_are_not_a_strangers_to_move(self, room: Room) -> None:
+    def test_cannot_be_moved_by_a_stranger(self, room: Room) -> None:
         room.say(room.bo)
 
         assert room.store.cursors.move(room.id, member=room.zoe, read=1) is None

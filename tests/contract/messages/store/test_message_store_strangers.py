@@ -152,7 +152,7 @@ class TestAnAnswer:
         assert room.store.chats.acquainted(room.ana, [room.bo]) == {room.bo}
 
 
-def test_no_number_of_racers_slips_past_the_limit(connect: Connect) -> None:
+def test_concurrent_senders_do_not_exceed_the_limit(connect: Connect) -> None:
     for _ in range(10):
         room = Room(connect())
 
@@ -230,7 +230,7 @@ class TestMongoChatsOfAnOlderVersion:
         assert sent(room, room.new(room.bo))
         assert [sent(empty, empty.new(empty.bo)) for _ in range(4)] == [True, True, True, False]
 
-    def test_are_written_to_before_anybody_looked(
+    def test_that_are_answered_accept_messages_at_once(
         self, store: MongoStore, older: Callable[[Room], None]
     ) -> None:
         room = Room(store)

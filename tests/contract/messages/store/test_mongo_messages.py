@@ -191,7 +191,7 @@ def test_a_reader_may_store_a_message_before_its_sender_does(
 @pytest.mark.parametrize(
     ("collection", "method"), [("events", "replace_one"), ("chats", "update_one")]
 )
-def test_who_dies_while_settling_leaves_the_message_to_be_delivered_again(
+def test_a_function_that_dies_while_settling_leaves_the_message_pending(
     room: Room, store: MongoStore, monkeypatch: pytest.MonkeyPatch, collection: str, method: str
 ) -> None:
     message = room.append(room.new(room.ana)).message

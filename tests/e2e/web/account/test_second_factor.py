@@ -137,7 +137,7 @@ def test_codes_that_cannot_be_copied_are_selected(world: World) -> None:
     page.evaluate("""async () => {
         Object.defineProperty(navigator, "clipboard", { value: undefined });
         document.execCommand = () => false;
-        const { recoveryCodes } = await import("/js/views/recovery-codes.js");
+        const { recoveryCodes } = await import("/js/views/sign-in/recovery-codes.js");
         document.body.replaceChildren(recoveryCodes(["aaaa-bbbb", "cccc-dddd"]));
     }""")
     page.get_by_role("button", name="Copy").click()

@@ -111,7 +111,7 @@ def test_they_expire_and_are_bounded_and_whole(world: World) -> None:
 
     found = page.evaluate(
         """async (day) => {
-            const { Drafts } = await import("/js/drafts.js");
+            const { Drafts } = await import("/js/chats/drafts.js");
             const keep = (key, value) => localStorage.setItem("parley.draft." + key, value);
             keep("ada.old", JSON.stringify({ text: "old", at: Date.now() - 31 * day }));
             keep("ben.old", JSON.stringify({ text: "old", at: Date.now() - 31 * day }));

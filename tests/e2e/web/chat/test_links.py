@@ -14,7 +14,7 @@ def links(page: Page, text: str) -> Any:
     """[shown, target] of each link, after a check that nothing of the text was lost."""
     return page.evaluate(
         """async (text) => {
-            const { linkified } = await import("/js/linkify.js");
+            const { linkified } = await import("/js/text/linkify.js");
             const nodes = linkified(text);
             const shown = nodes.map((node) => node.textContent ?? node).join("");
             if (shown !== text) throw new Error(`lost: ${shown}`);
@@ -83,7 +83,7 @@ def test_a_long_text_of_any_kind_is_shown_at_once(page: Page, part: str) -> None
     text = f"https://a.example/{part * (4096 // len(part))}"
     took = page.evaluate(
         """async (text) => {
-            const { linkified } = await import("/js/linkify.js");
+            const { linkified } = await import("/js/text/linkify.js");
             linkified(text.slice(0, 100));
             const before = performance.now();
             linkified(text); linkified(text.slice(18)); linkified("x".repeat(9) + text);

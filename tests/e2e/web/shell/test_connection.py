@@ -187,7 +187,7 @@ def test_events_in_any_order_make_the_same_chat(world: World) -> None:
     page = world.new_page()
     page.goto(world.url)
     outcomes: Any = page.evaluate("""async () => {
-        const { Chat } = await import("/js/chat.js");
+        const { Chat } = await import("/js/chats/chat.js");
         const message = (seq, rev = seq, text = `m${seq}`) =>
             ({ id: `${seq}`, seq, rev, sender_id: seq % 2 ? "me" : "you", client_id: `${seq}`,
                created_at: new Date(seq * 1000).toISOString(), content: { kind: "text", text } });

@@ -238,7 +238,7 @@ def test_devices_are_called_by_browser_and_system(
     page.goto(world.url)
 
     found = page.evaluate(
-        "async (agent) => (await import('/js/device.js')).browserOf(agent)", agent
+        "async (agent) => (await import('/js/account/device.js')).browserOf(agent)", agent
     )
 
     assert found == name

@@ -121,7 +121,7 @@ def test_storage_that_fills_up_brings_no_older_session_back(world: World) -> Non
     page.goto(world.url)
 
     left = page.evaluate("""async () => {
-        const { browser, tab } = await import("/js/storage.js");
+        const { browser, tab } = await import("/js/browser/storage.js");
         browser.write("parley.x", "old");
         const { setItem } = Storage.prototype;
         Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError") };

@@ -41,7 +41,7 @@ def test_a_wait_is_in_seconds_or_until_a_date_and_bounded(
 
     found = page.evaluate(
         """async (header) => {
-            const { waitOf } = await import("/js/errors.js");
+            const { waitOf } = await import("/js/server/errors.js");
             return waitOf(header, Date.UTC(1994, 10, 6, 8, 49, 37));
         }""",
         header,
@@ -159,7 +159,7 @@ def test_what_is_wrong_is_said_where_there_is_no_field_for_it(world: World) -> N
     page.goto(world.url)
 
     found = page.evaluate("""async () => {
-        const { fromFrame, told } = await import("/js/errors.js");
+        const { fromFrame, told } = await import("/js/server/errors.js");
         const errors = [{ field: "content.text", message: "Write at most 4096 characters." }];
         const refused = { code: "validation_failed", message: "Not valid.", errors };
         return [told(fromFrame(refused)), told(new TypeError("x is not a function")),
@@ -244,7 +244,7 @@ def test_of_several_requests_the_unanswered_one_fails(world: World) -> None:
     page.goto(world.url)
 
     found = page.evaluate("""async () => {
-        const { Socket } = await import("/js/socket.js");
+        const { Socket } = await import("/js/server/socket.js");
         let sent = [];
         window.WebSocket = class {
             constructor() { setTimeout(() => this.onopen()); window.s = this; }

@@ -236,14 +236,14 @@ class TestLinking:
         visitor = Visitor(world, "ana@firm.example", hd="firm.example")
         assert visitor.sign_in().user.id == made.user.id
 
-    def test_any_other_address_does_not(self, world: World) -> None:
+    def test_another_verified_address_does_not_link(self, world: World) -> None:
         """Its Google account may be older than the owner of its domain."""
         world.verified("ana", "ana@firm.example")
 
         with pytest.raises(LinkRequired):
             Visitor(world, "ana@firm.example").sign_in(username="other")
 
-    def test_nor_does_another_google_account_once_one_is_linked(self, world: World) -> None:
+    def test_a_second_google_account_is_not_linked(self, world: World) -> None:
         """Addresses of organizations get new owners."""
         world.verified("ana", "ana@gmail.com")
         ana(world).sign_in()
@@ -361,7 +361,7 @@ class TestSigningIn:
         with pytest.raises(AccountSuspended):
             ana(world).sign_in()
 
-    def test_gives_up_where_the_link_goes_again_and_again(
+    def test_gives_up_if_the_link_changes_each_time(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         ana(world).sign_in(username="ana")
@@ -370,7 +370,7 @@ class TestSigningIn:
         with pytest.raises(Unavailable):
             ana(world).sign_in()
 
-    def test_happens_once_with_a_token(self, world: World) -> None:
+    def test_a_token_signs_in_once(self, world: World) -> None:
         visitor = ana(world)
         token = visitor.token()
         visitor.sign_in(token, username="ana")
@@ -409,7 +409,7 @@ class TestSigningIn:
 
 
 class TestRoutes:
-    def test_tell_where_to_go(self, app: Chalice) -> None:
+    def test_tell_where_to_sign_in(self, app: Chalice) -> None:
         assert call(app, "GET /v1/auth/google") == (
             200,
             {"client_id": "web", "authorization_endpoint": "https://google.example/auth"},
@@ -433,7 +433,9 @@ class TestRoutes:
     @pytest.mark.parametrize(
         "change", [{"nonce": "short"}, {"id_token": "x" * 9000}, {"id_token": "a b"}, {"extra": 1}]
     )
-    def test_bound_what_is_sent(self, app: Chalice, world: World, change: dict[str, Any]) -> None:
+    def test_limit_the_size_of_requests(
+        self, app: Chalice, world: World, change: dict[str, Any]
+    ) -> None:
         body = {"id_token": ana(world).token(), "nonce": NONCE, **change}
 
         status, problem = call(app, "POST /v1/auth/google", body)

@@ -115,7 +115,7 @@ def ana(world: World) -> Holder:
 
 
 class TestMaking:
-    def test_asks_for_what_signs_in_alone(self, world: World) -> None:
+    def test_asks_for_a_passkey_that_signs_in_alone(self, world: World) -> None:
         ana = world.register()
 
         options = world.passkeys.begin(world.identity(ana), PROOF).options
@@ -138,7 +138,7 @@ class TestMaking:
     @pytest.mark.parametrize(
         "key", [authenticator.p256, authenticator.edwards, authenticator.rsa_key]
     )
-    def test_three_algorithms_will_do(self, world: World, key: Callable[[], Key]) -> None:
+    def test_three_algorithms_are_accepted(self, world: World, key: Callable[[], Key]) -> None:
         assert Holder(world, device=Authenticator(key=key())).sign_in()
 
     @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ class TestMaking:
         new = NewPasskey.model_validate({"name": "Phone", "credential": credential})
         assert world.passkeys.add(ana.identity, new).name == "Phone"
 
-    def test_a_challenge_is_of_one_session(self, world: World, ana: Holder) -> None:
+    def test_a_challenge_works_in_one_session(self, world: World, ana: Holder) -> None:
         options = world.passkeys.begin(ana.identity, PROOF).options
         made = Authenticator().make(options)
         new = NewPasskey.model_validate({"name": "x", "credential": made})
@@ -253,13 +253,13 @@ class TestSigningIn:
 
         assert len(ana.world.tables.sessions) == sessions
 
-    def test_says_nothing_of_anybody(self, world: World, ana: Holder) -> None:
+    def test_reveals_nothing_about_users(self, world: World, ana: Holder) -> None:
         options = world.passkeys.begin_sign_in().options
 
         assert "allowCredentials" not in options
         assert (options["rpId"], options["userVerification"]) == ("example.com", "required")
 
-    def test_is_a_sign_in_like_any(self, world: World, ana: Holder) -> None:
+    def test_is_a_sign_in_like_any_other(self, world: World, ana: Holder) -> None:
         signed_in = ana.sign_in()
 
         assert signed_in.user.username == "ana"
@@ -317,7 +317,7 @@ class TestSigningIn:
             ana.send(answer)
 
     @pytest.mark.parametrize("handle", [None, ""], ids=["left out", "empty"])
-    def test_it_must_say_whose_it_is(self, ana: Holder, handle: str | None) -> None:
+    def test_an_answer_must_name_its_user(self, ana: Holder, handle: str | None) -> None:
         with pytest.raises(PasskeyInvalid):
             ana.sign_in(userHandle=handle)
 
@@ -376,7 +376,7 @@ class TestSigningIn:
         ana.device.count = 7
         assert ana.sign_in()
 
-    def test_synced_passkeys_count_nothing(self, ana: Holder) -> None:
+    def test_synced_passkeys_need_no_growing_count(self, ana: Holder) -> None:
         assert ana.sign_in()
         assert ana.sign_in()
 
@@ -401,7 +401,7 @@ class TestSigningIn:
 
 
 class TestBesideAPassword:
-    def test_is_one_more_way_where_a_code_is_asked_for(self, world: World, ana: Holder) -> None:
+    def test_replaces_a_code(self, world: World, ana: Holder) -> None:
         ana.protect()
 
         options = ana.offered()
@@ -421,7 +421,7 @@ class TestBesideAPassword:
             ana.login(answer, password="wrong")
         assert ana.login(answer)
 
-    def test_a_code_will_do_as_well(self, world: World, ana: Holder) -> None:
+    def test_a_code_is_accepted_as_well(self, world: World, ana: Holder) -> None:
         app = ana.protect()
         world.clock.go(seconds=30)
 
@@ -446,13 +446,13 @@ class TestBesideAPassword:
                 ana.login(ana.device.answer(asked))
 
     @pytest.mark.parametrize("handle", [None, ""], ids=["left out", "empty"])
-    def test_needs_no_handle_there(self, ana: Holder, handle: str | None) -> None:
+    def test_needs_no_user_handle(self, ana: Holder, handle: str | None) -> None:
         """Safari sends an empty one for a passkey that it keeps without a user."""
         ana.protect()
 
         assert ana.login(ana.device.answer(ana.offered(), userHandle=handle))
 
-    def test_needs_no_handle_there_as_null(self, ana: Holder) -> None:
+    def test_accepts_a_user_handle_of_null(self, ana: Holder) -> None:
         ana.protect()
         answer = ana.device.answer(ana.offered())
         answer["response"]["userHandle"] = None
@@ -480,7 +480,7 @@ class TestKeeping:
 
         assert [one.name for one in world.passkeys.all(ana.identity).items] == ["Phone"]
 
-    def test_those_of_others_are_not_there(self, world: World, ana: Holder) -> None:
+    def test_passkeys_of_others_are_not_found(self, world: World, ana: Holder) -> None:
         bo = world.identity(world.register("bo_"))
 
         assert world.passkeys.all(bo).items == []
@@ -492,7 +492,7 @@ class TestKeeping:
 
 class TestSettings:
     @pytest.mark.parametrize("unset", ["passkey_rp_id", "passkey_origins"])
-    def test_without_them_nothing_works(self, unset: str) -> None:
+    def test_without_the_settings_every_call_is_refused(self, unset: str) -> None:
         from chalicelib.deps import Deps
 
         deps = Deps()
@@ -518,7 +518,7 @@ class TestSettings:
         ],
         ids=lambda change: "-".join(change),
     )
-    def test_what_no_browser_would_say_is_refused(self, wrong: dict[str, str]) -> None:
+    def test_an_origin_that_no_browser_has_is_refused(self, wrong: dict[str, str]) -> None:
         with pytest.raises(SettingsInvalid):
             settings(**wrong)
 
@@ -548,7 +548,7 @@ class TestRoutes:
         assert call(app, f"DELETE {one}", by=ana, **at)[0] == 404
 
     @pytest.mark.parametrize("size", ["too large", "not base64", "too short"])
-    def test_what_can_be_no_answer_is_refused(self, app: Chalice, size: str) -> None:
+    def test_a_malformed_answer_is_refused(self, app: Chalice, size: str) -> None:
         sent = {"too large": "A" * 4100, "not base64": "AA==", "too short": "A"}[size]
         answer = Authenticator().answer({"challenge": "AAAA"}, clientDataJSON=sent)
 

@@ -104,7 +104,7 @@ class TestAsking:
 
         assert letters(world).keys() == {NEW}
 
-    def test_a_newer_wish_takes_the_place_of_the_older(self, world: World, ana: SignedIn) -> None:
+    def test_a_newer_change_replaces_the_older(self, world: World, ana: SignedIn) -> None:
         ask(world, ana)
         older = letters(world)[NEW]
         ask(world, ana, "third@example.org")
@@ -124,7 +124,7 @@ class TestAsking:
 
         follow(world, ana, first)
 
-    def test_ones_own_address_ends_the_wish(self, world: World, ana: SignedIn) -> None:
+    def test_the_current_address_ends_the_change(self, world: World, ana: SignedIn) -> None:
         ask(world, ana)
         letter = letters(world)[NEW]
         ask(world, ana, OLD.upper())
@@ -134,7 +134,7 @@ class TestAsking:
         with pytest.raises(LinkInvalid):
             follow(world, ana, letter)
 
-    def test_a_mail_that_is_due_for_an_older_wish_is_not_sent(
+    def test_a_queued_mail_of_an_older_change_is_not_sent(
         self, world: World, ana: SignedIn
     ) -> None:
         ask(world, ana)
@@ -176,7 +176,7 @@ class TestAsking:
 
 
 class TestAnAddressOfSomebodyElse:
-    def test_is_answered_alike_and_its_owner_alone_learns_of_it(
+    def test_is_answered_the_same_and_only_its_owner_is_told(
         self, world: World, ana: SignedIn
     ) -> None:
         world.verified("bob", NEW)
@@ -188,7 +188,9 @@ class TestAnAddressOfSomebodyElse:
         assert "@ana" in told[NEW].text
         assert "stays with yours" in told[NEW].text
 
-    def test_that_was_only_claimed_goes_to_who_proves_it(self, world: World, ana: SignedIn) -> None:
+    def test_that_was_only_claimed_goes_to_the_account_that_verifies_it(
+        self, world: World, ana: SignedIn
+    ) -> None:
         eve = world.register("eve", NEW)
         (for_eve,) = world.mailed()
         move(world, ana)
@@ -198,9 +200,7 @@ class TestAnAddressOfSomebodyElse:
             follow(world, eve, for_eve)
         assert world.login(NEW).user.id == ana.user.id
 
-    def test_that_was_verified_meanwhile_stays_with_who_did(
-        self, world: World, ana: SignedIn
-    ) -> None:
+    def test_that_another_account_verified_stays_there(self, world: World, ana: SignedIn) -> None:
         ask(world, ana)
         letter = letters(world)[NEW]
         bo = world.register("bob", NEW)
@@ -285,7 +285,7 @@ class TestFollowingTheLink:
         assert world.recovery.purge() >= 1
         assert world.tables.changes == {}
 
-    def test_nothing_that_is_made_up_is_good(self, world: World, ana: SignedIn) -> None:
+    def test_made_up_links_are_invalid(self, world: World, ana: SignedIn) -> None:
         ask(world, ana)
         for token in (MARK, MARK + "x" * 43, MARK + "0"):
             with pytest.raises(LinkInvalid):
@@ -380,7 +380,7 @@ class TestWhatEndsIt:
             follow(world, thief, letter)
         assert world.users.me(ana.user.id).email == OLD
 
-    def test_not_the_end_of_a_session(self, world: World, ana: SignedIn) -> None:
+    def test_the_end_of_a_session_does_not_end_it(self, world: World, ana: SignedIn) -> None:
         """It is the account's. Following the link needs a session in any case."""
         ask(world, ana)
         letter = letters(world)[NEW]

@@ -295,7 +295,7 @@ class TestReset:
 
         assert world.users.me(ana.user.id).email_verified
 
-    def test_who_verified_an_address_is_mailed_and_nobody_who_claims_it(self, world: World) -> None:
+    def test_only_the_account_that_verified_an_address_is_mailed(self, world: World) -> None:
         ana, _ = world.verified("ana"), world.register("eve", ANA)
         world.mailed()
 
@@ -323,7 +323,7 @@ class TestReset:
         verified = [user_id for user_id in people if world.users.me(user_id).email_verified]
         assert verified == [min(people)]
 
-    def test_strangers_push_nobody_out_who_claimed_it_before_them(self, world: World) -> None:
+    def test_later_claims_do_not_push_out_earlier_ones(self, world: World) -> None:
         ana = world.register()
         for n in range(9):
             world.register(f"eve_{n}", ANA)
@@ -334,7 +334,7 @@ class TestReset:
 
         assert world.users.me(ana.user.id).email_verified
 
-    def test_who_was_not_the_first_says_which_account_is_meant(self, world: World) -> None:
+    def test_a_username_selects_among_accounts_with_one_address(self, world: World) -> None:
         for n in range(4):
             world.register(f"eve_{n}", ANA)
         ana = world.register()
@@ -356,7 +356,7 @@ class TestReset:
 
         assert world.mailed() == []
 
-    def test_a_right_link_needs_nothing_that_others_can_use_up(self) -> None:
+    def test_a_right_link_ignores_limits_that_others_can_use_up(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"reset.address": 2})))
         world.verified()
         (token,) = ask(world)
@@ -367,7 +367,7 @@ class TestReset:
 
         reset(world, token)
 
-    def test_forgives_the_guesses_of_others(self, world: World) -> None:
+    def test_resets_the_limits_that_guesses_used_up(self, world: World) -> None:
         world.verified()
         for _ in range(10):
             with pytest.raises(InvalidCredentials):

@@ -156,7 +156,9 @@ class TestSigningIn:
         assert world.login(code=ana.code(steps))
 
     @pytest.mark.parametrize("steps", [-2, 2])
-    def test_and_not_by_two(self, world: World, ana: Holder, steps: int) -> None:
+    def test_clocks_may_not_differ_by_two_steps(
+        self, world: World, ana: Holder, steps: int
+    ) -> None:
         world.clock.go(minutes=5)
 
         with pytest.raises(SecondFactorInvalid):
@@ -203,7 +205,7 @@ class TestSigningIn:
                 world.login(code=code)
         assert world.second_factor.state(ana.identity).recovery_codes_left == 8
 
-    def test_codes_of_others_are_nothing(self, world: World, ana: Holder) -> None:
+    def test_codes_of_other_users_are_refused(self, world: World, ana: Holder) -> None:
         bo = world.register("bo_")
         enrolment = world.second_factor.set_up(world.identity(bo), PROOF)
         code = pyotp.TOTP(enrolment.secret).at(world.clock())
@@ -225,7 +227,7 @@ class TestSigningIn:
             with pytest.raises(RateLimited):
                 world.login(code=code)
 
-    def test_a_reset_password_does_not_go_around_it(self, world: World, ana: Holder) -> None:
+    def test_a_password_reset_does_not_skip_it(self, world: World, ana: Holder) -> None:
         world.mailed()
         world.request_reset("ana@example.org")
         (letter,) = world.mailed()
@@ -244,7 +246,7 @@ class TestSigningIn:
         with pytest.raises(AccountSuspended):
             world.login()
 
-    def test_a_code_that_nobody_asked_for_is_passed_over(self, world: World) -> None:
+    def test_an_unneeded_code_is_ignored(self, world: World) -> None:
         world.register()
 
         assert world.login(code="123456")

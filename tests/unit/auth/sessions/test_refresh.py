@@ -28,7 +28,7 @@ def before_proofs(session_id: str) -> RefreshToken:
     return RefreshToken(session_id, secrets.token_bytes(32))
 
 
-def test_survives_its_own_text() -> None:
+def test_can_be_parsed_from_its_text() -> None:
     token = MINT.new(new_id())
 
     assert RefreshToken.parse(str(token)) == token
@@ -64,7 +64,7 @@ class TestProofs:
             assert MINT.issued(token)
             token = MINT.successor(token, b"seed")
 
-    def test_no_guess_was(self) -> None:
+    def test_no_guess_counts_as_issued(self) -> None:
         token = MINT.new(new_id())
         flipped = [bytes([token.secret[0] ^ 1]) + token.secret[1:]]
         flipped.append(token.secret[:-1] + bytes([token.secret[-1] ^ 1]))
@@ -225,7 +225,7 @@ class TestRefresh:
         assert not world.stands(ana)
         assert world.sockets.closed == [(ana.user.id, ana.session_id)]
 
-    def test_g5_it_goes_on_asking_for_that_until_redis_answers(self, world: World) -> None:
+    def test_g5_each_refresh_tries_to_complete_it_until_redis_answers(self, world: World) -> None:
         _, newest = self.reused_while_redis_is_away(world)
         world.revocation.down = True
 
@@ -302,7 +302,7 @@ class TestRefresh:
         with pytest.raises(RateLimited):
             world.refresh(made_up[0])
 
-    def test_and_keep_nobody_at_the_address_from_refreshing(self) -> None:
+    def test_made_up_tokens_do_not_block_others_at_the_address(self) -> None:
         world = make_world(auth_settings(rate_limits=rates({"refresh.address": 3})))
         ana = world.register()
         for _ in range(4):
@@ -335,7 +335,7 @@ class TestRefresh:
 
     @limits(deadline=None, max_examples=50)
     @given(st.integers(0), st.lists(st.integers(61, 10_000), min_size=4, max_size=30))
-    def test_two_who_refresh_apart_never_both_go_on(self, seed: int, gaps: list[int]) -> None:
+    def test_a_thief_and_a_victim_never_both_continue(self, seed: int, gaps: list[int]) -> None:
         world = make_world(auth_settings(rate_limits=rates({"refresh.session": 100})))
         start = world.register()
         who = random.Random(seed)
@@ -370,7 +370,7 @@ class TestGuesses:
         assert world.stands(ana)
         assert world.refresh(ana.refresh_token)
 
-    def test_nor_does_one_with_half_of_a_token(self, world: World) -> None:
+    def test_a_guess_with_half_of_a_token_changes_nothing(self, world: World) -> None:
         ana = world.register()
         _, _, secret = ana.refresh_token.partition(".")
 
@@ -380,7 +380,7 @@ class TestGuesses:
 
         assert world.stands(ana)
 
-    def test_nor_does_a_token_of_another_session(self, world: World) -> None:
+    def test_a_token_of_another_session_changes_nothing(self, world: World) -> None:
         ana, tablet = world.register(), world.login()
         _, _, secret = tablet.refresh_token.partition(".")
 

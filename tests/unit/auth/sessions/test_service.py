@@ -62,7 +62,7 @@ class TestAuthenticate:
         with pytest.raises(Unavailable):
             world.identity(ana)
 
-    def test_refuses_when_nobody_knows(self, world: World) -> None:
+    def test_refuses_when_redis_knows_nothing_and_postgresql_is_down(self, world: World) -> None:
         ana = world.register()
         world.tables.down = True
 
@@ -96,7 +96,7 @@ class TestRevoke:
             world.identity(ana)
         assert world.sockets.closed == [(ana.user.id, ana.session_id)]
 
-    def test_g5_losing_what_redis_knew_lets_nobody_back_in(self, world: World) -> None:
+    def test_g5_a_redis_that_lost_its_data_accepts_no_revoked_session(self, world: World) -> None:
         ana = world.register()
         world.auth.logout(world.identity(ana))
         world.revocation.states.clear()
@@ -142,7 +142,7 @@ class TestRevoke:
 
         assert world.sockets.met == [(ana.user.id, ana.session_id)] * 2
 
-    def test_g5_a_job_completes_what_nobody_repeats(self, world: World) -> None:
+    def test_g5_a_job_completes_a_revocation_that_nobody_repeats(self, world: World) -> None:
         ana, tablet, phone = world.register(), world.login(), world.login()
         for one in (ana, tablet, phone):
             world.identity(one)
@@ -163,7 +163,7 @@ class TestRevoke:
         closed = {(ana.user.id, one.session_id) for one in (tablet, phone)}
         assert set(world.sockets.closed) == closed
 
-    def test_the_refused_request_completes_it_too(self, world: World) -> None:
+    def test_a_refused_request_completes_a_revocation(self, world: World) -> None:
         """PostgreSQL knew, Redis did not, and what Redis had has expired since."""
         ana, tablet = world.register(), world.login()
         world.revocation.down = True
@@ -176,7 +176,7 @@ class TestRevoke:
             world.identity(tablet)
         assert world.sockets.closed == [(ana.user.id, tablet.session_id)]
 
-    def test_a_check_that_raced_with_it_does_not_let_back_in(
+    def test_a_concurrent_check_does_not_accept_a_revoked_session(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """PostgreSQL was read before the revoke, Redis is written after it."""
@@ -202,7 +202,7 @@ class TestRevoke:
 
         assert [world.stands(one) for one in (ana, phone, tablet)] == [False, True, False]
 
-    def test_strangers_sessions_are_not_found(self, world: World) -> None:
+    def test_sessions_of_others_are_not_found(self, world: World) -> None:
         ana, bo = world.register("ana"), world.register("bo_")
 
         with pytest.raises(NotFound):
@@ -210,7 +210,7 @@ class TestRevoke:
         assert world.stands(ana)
         assert world.sockets.closed == []
 
-    def test_all_others_are_ones_own(self, world: World) -> None:
+    def test_revoking_all_others_ends_only_the_callers(self, world: World) -> None:
         ana, bo = world.register("ana"), world.register("bo_")
 
         world.auth.revoke_others(world.identity(bo))
@@ -304,7 +304,9 @@ class TestPurge:
 
         assert world.auth.purge_sessions() == 0
 
-    def test_comes_to_an_end(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_has_a_bounded_number_of_batches(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         batches: list[int] = []
 
         def endless(now: object, kept: object, limit: int) -> int:

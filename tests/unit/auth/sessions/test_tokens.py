@@ -63,7 +63,7 @@ def test_says_who_calls() -> None:
     assert tokens().verify(tokens().issue(ANA)) == ANA
 
 
-def test_believes_what_it_would_say_itself() -> None:
+def test_accepts_its_own_tokens() -> None:
     """Else the refusals below would prove nothing."""
     assert tokens().verify(signed(claims())) == ANA
 
@@ -190,7 +190,7 @@ def test_refuses_a_long_token_unread() -> None:
 
 
 class TestKeys:
-    def test_the_first_signs_and_all_verify(self) -> None:
+    def test_the_first_key_signs_and_all_keys_verify(self) -> None:
         old, both, new = tokens(KEY), tokens(OTHER, KEY), tokens(OTHER)
 
         assert both.verify(old.issue(ANA)) == ANA

@@ -60,7 +60,7 @@ def test_the_origin_of_a_registered_address_is_known(uri: str, origin: str) -> N
         ("com.example.app:/cb", "null"),
     ],
 )
-def test_others_are_not(uri: str, origin: str) -> None:
+def test_other_passwords_are_not_weak(uri: str, origin: str) -> None:
     assert not knows(origin, uri)
 
 
