@@ -36,9 +36,10 @@ class DeviceStore:
             # Two devices that claim one token take turns.
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(token)s, 0))", values)
             cursor.execute(
-                "DELETE FROM push_tokens WHERE token = %(token)s"
-                " AND (user_id, device_id) <> (%(user_id)s, %(device_id)s)"
-                " AND (user_id = %(user_id)s OR device_digest = %(device)s)",
+                "WITH held AS (SELECT id FROM users WHERE id = %(user_id)s FOR KEY SHARE)"
+                " DELETE FROM push_tokens t USING held WHERE t.token = %(token)s"
+                " AND (t.user_id, t.device_id) <> (held.id, %(device_id)s)"
+                " AND (t.user_id = held.id OR t.device_digest = %(device)s)",
                 values,
             )
             cursor.execute(

@@ -92,7 +92,9 @@ class PasskeyStore:
         """Remove one, and have its user mailed. False: this user has no such passkey."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             removed = cursor.execute(
-                "DELETE FROM passkeys WHERE user_id = %s AND id = %s", [user_id, passkey_id]
+                f"DELETE FROM passkeys p USING {users.HELD}"
+                " WHERE p.user_id = held.id AND p.id = %s",
+                [user_id, passkey_id],
             ).rowcount
             if removed:
                 tell(cursor, user_id, "passkey_removed", now)

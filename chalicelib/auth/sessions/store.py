@@ -37,7 +37,7 @@ OPEN = f"{_OPEN} VALUES ({_COLUMNS})"
 class Proof(NamedTuple):
     """A query, from FROM on, that finds a row while a proof of who signs in is good, and locks it:
     a change of the password, a suspension or the taking of a role that runs meanwhile sees the new
-    session, and revokes it."""
+    session, and revokes it. PostgreSQL locks in the order of FROM: see `users.sql.HELD`."""
 
     query: LiteralString
     values: list[object]
@@ -86,7 +86,7 @@ class SessionStore:
         None if that has ended meanwhile, the program is gone, or the user has taken back what they
         allowed it. Answers as `open`."""
         proof = Proof(
-            f"sessions o JOIN {users.ROW} ON u.id = o.user_id {self._programs.joined}"
+            f"{users.ROW} JOIN sessions o ON o.user_id = u.id {self._programs.joined}"
             " WHERE o.user_id = %s AND o.id = %s AND o.revoked_at IS NULL AND o.expires_at > %s"
             f" AND {users.NOT_SUSPENDED} AND {self._programs.allowed} FOR SHARE",
             [session.client_id, session.user_id, opener_id, session.opened_at],
