@@ -35,11 +35,12 @@ class DeviceStore:
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             # Two devices that claim one token take turns.
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(token)s, 0))", values)
+            # The end of a session locks the session before its tokens: see `users.sql.HELD`.
             cursor.execute(
-                "WITH held AS (SELECT id FROM users WHERE id = %(user_id)s FOR KEY SHARE)"
+                f"WITH held AS (SELECT s.id FROM {self._sessions.locked})"
                 " DELETE FROM push_tokens t USING held WHERE t.token = %(token)s"
-                " AND (t.user_id, t.device_id) <> (held.id, %(device_id)s)"
-                " AND (t.user_id = held.id OR t.device_digest = %(device)s)",
+                " AND (t.user_id, t.device_id) <> (%(user_id)s, %(device_id)s)"
+                " AND (t.user_id = %(user_id)s OR t.device_digest = %(device)s)",
                 values,
             )
             cursor.execute(
