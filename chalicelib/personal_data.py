@@ -58,8 +58,8 @@ class PersonalData:
             with self._postgres.cursor() as cursor:
                 if not auth.erase(cursor, user_id, checked=checked):
                     return None
-                mail.erase(cursor, user_id, now)
                 exports.erase(cursor, user_id, now)
+                mail.erase(cursor, user_id, now)  # also the mail of an archive that is ready now
                 cursor.execute(_ERASE_PROFILE, {"user_id": user_id, "now": now})
             return self._end_sessions(user_id, but=None, now=now)
 

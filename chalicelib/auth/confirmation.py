@@ -134,11 +134,11 @@ class Confirmation:
         for one in filter(None, dict.fromkeys([password, or_else])):
             with suppress(InvalidCredentials), self._throttle.password(identity.user_id):
                 password_hash = read(identity.user_id)
-                if password_hash is None:
-                    return None
-                if not self._passwords.verify(password_hash, one):
+                if password_hash is None or not self._passwords.verify(password_hash, one):
                     raise InvalidCredentials()
                 return Match(password_hash, one)
+            if password_hash is None:
+                return None
         raise InvalidCredentials(WRONG)
 
 

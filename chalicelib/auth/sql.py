@@ -3,6 +3,7 @@ features below get them by their constructors. The alias of a session is `s`."""
 
 from typing import LiteralString, NamedTuple
 
+from chalicelib.users import sql as users
 from chalicelib.users.device_models import SessionSql
 
 
@@ -50,5 +51,6 @@ def _stands(session_id: LiteralString) -> LiteralString:
 
 OF_DEVICES = SessionSql(
     stands=_stands,
-    locked="sessions s WHERE s.id = %(session_id)s AND s.revoked_at IS NULL FOR SHARE",
+    locked=f"{users.ROW} JOIN sessions s ON s.user_id = u.id"
+    " WHERE s.id = %(session_id)s AND s.revoked_at IS NULL FOR KEY SHARE OF u FOR SHARE OF s",
 )

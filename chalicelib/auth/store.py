@@ -115,7 +115,7 @@ class AccountStore:
         """Like `open_session`, after a passkey was checked; None if it was removed in the meantime,
         or the user was suspended."""
         proof = Proof(
-            f"passkeys p JOIN {users.ROW} ON u.id = p.user_id"
+            f"{users.ROW} JOIN passkeys p ON p.user_id = u.id"
             f" WHERE p.user_id = %s AND p.id = %s AND {users.NOT_SUSPENDED} FOR SHARE",
             [session.user_id, passkey_id],
         )
@@ -125,7 +125,7 @@ class AccountStore:
         """Like `open_session`, after a Google account was checked; None if it is no longer linked,
         or the user was suspended."""
         proof = Proof(
-            f"google_accounts g JOIN {users.ROW} ON u.id = g.user_id"
+            f"{users.ROW} JOIN google_accounts g ON g.user_id = u.id"
             f" WHERE g.user_id = %s AND g.subject = %s AND {users.NOT_SUSPENDED} FOR SHARE",
             [session.user_id, subject],
         )

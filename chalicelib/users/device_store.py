@@ -35,10 +35,12 @@ class DeviceStore:
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             # Concurrent requests with the same token run one after the other.
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(token)s, 0))", values)
+            # The end of a session locks the session before its tokens: see `users.sql.HELD`.
             cursor.execute(
-                "DELETE FROM push_tokens WHERE token = %(token)s"
-                " AND (user_id, device_id) <> (%(user_id)s, %(device_id)s)"
-                " AND (user_id = %(user_id)s OR device_digest = %(device)s)",
+                f"WITH held AS (SELECT s.id FROM {self._sessions.locked})"
+                " DELETE FROM push_tokens t USING held WHERE t.token = %(token)s"
+                " AND (t.user_id, t.device_id) <> (%(user_id)s, %(device_id)s)"
+                " AND (t.user_id = %(user_id)s OR t.device_digest = %(device)s)",
                 values,
             )
             cursor.execute(

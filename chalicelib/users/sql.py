@@ -26,6 +26,12 @@ ADD = """
 
 LOCK = "SELECT FROM users WHERE id = %s FOR NO KEY UPDATE"
 
+HELD = "(SELECT id FROM users WHERE id = %s FOR KEY SHARE) held"
+"""Part of FROM or USING: the user of an id, whom nobody erases until the transaction ends. Every
+transaction locks the password of a user first, then the user, then other rows of that user, and
+sessions before push tokens. If two transactions locked them in different orders, they could wait
+for each other."""
+
 SET_VERIFIED = "UPDATE users SET email_verified_at = %s WHERE id = %s"
 
 VERIFY = """

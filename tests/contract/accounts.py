@@ -198,16 +198,18 @@ class Slots:
         monkeypatch.setattr(scripts, "run_all", watched)
 
 
-def wait_until_blocked(watch: psycopg.Connection[Any], table: str = "credentials") -> None:
-    """Until a statement about a table waits for another connection's lock."""
+def wait_until_blocked(
+    watch: psycopg.Connection[Any], table: str = "credentials", *, many: int = 1
+) -> None:
+    """Until so many statements about a table wait for other connections' locks."""
     ticks = threading.Event()
     for _ in range(200):
-        row = watch.execute(
+        waiting = watch.execute(
             "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
             " AND query LIKE %s AND cardinality(pg_blocking_pids(pid)) > 0",
             [f"%{table}%"],
-        ).fetchone()
-        if row:
+        ).rowcount
+        if waiting >= many:
             return
         ticks.wait(0.02)
     raise AssertionError("nothing waits")

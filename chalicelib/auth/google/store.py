@@ -93,7 +93,11 @@ class GoogleStore:
     def unlink(self, user_id: str, now: Time) -> None:
         """Unlink the Google account of an account; its user gets a mail if one was linked."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
-            if cursor.execute("DELETE FROM google_accounts WHERE user_id = %s", [user_id]).rowcount:
+            unlinked = cursor.execute(
+                f"DELETE FROM google_accounts g USING {users.HELD} WHERE g.user_id = held.id",
+                [user_id],
+            ).rowcount
+            if unlinked:
                 tell(cursor, user_id, "google_unlinked", now)
 
     def linked_at(self, user_id: str) -> datetime | None:

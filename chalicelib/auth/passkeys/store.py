@@ -92,7 +92,9 @@ class PasskeyStore:
         """Remove a passkey, and queue a mail to its user. False if this user does not have it."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             removed = cursor.execute(
-                "DELETE FROM passkeys WHERE user_id = %s AND id = %s", [user_id, passkey_id]
+                f"DELETE FROM passkeys p USING {users.HELD}"
+                " WHERE p.user_id = held.id AND p.id = %s",
+                [user_id, passkey_id],
             ).rowcount
             if removed:
                 tell(cursor, user_id, "passkey_removed", now)

@@ -76,7 +76,8 @@ _FRESH = """
 # The condition for a new link: the address is still the user's, or the one that they want.
 _OF_WHOM = {
     "own": f"SELECT FROM {users.ROW} WHERE u.id = %s AND u.email = %s FOR NO KEY UPDATE",
-    "change": "SELECT FROM email_changes WHERE user_id = %s AND address = %s FOR NO KEY UPDATE",
+    "change": f"SELECT FROM {users.ROW} JOIN email_changes c ON c.user_id = u.id"
+    " WHERE u.id = %s AND c.address = %s FOR KEY SHARE OF u FOR NO KEY UPDATE OF c",
 }
 
 
@@ -151,10 +152,12 @@ class RecoveryStore:
         try:
             with self._postgres.transaction(), self._postgres.cursor() as cursor:
                 verified = cursor.execute(
-                    "WITH proof AS ("
-                    "  DELETE FROM mail_links WHERE user_id = %(user_id)s"
-                    "  AND purpose = 'verify' AND digest = %(digest)s"
-                    "  AND expires_at > %(now)s RETURNING user_id, address"
+                    "WITH owner AS ("
+                    f" SELECT u.id FROM {users.ROW} WHERE u.id = %(user_id)s FOR NO KEY UPDATE"
+                    "), proof AS ("
+                    "  DELETE FROM mail_links l USING owner WHERE l.user_id = owner.id"
+                    "  AND l.purpose = 'verify' AND l.digest = %(digest)s"
+                    "  AND l.expires_at > %(now)s RETURNING l.user_id, l.address"
                     f") {users.VERIFY}",
                     values,
                 ).rowcount
@@ -188,10 +191,16 @@ class RecoveryStore:
             with self._postgres.transaction():
                 with self._postgres.cursor(row_factory=scalar_row) as cursor:
                     user_id: str | None = cursor.execute(
-                        "WITH proof AS ("
-                        "  UPDATE mail_links SET used_at = %(now)s WHERE digest = %(digest)s"
-                        "  AND purpose = 'reset' AND expires_at > %(now)s AND used_at IS NULL"
-                        "  RETURNING user_id, address"
+                        "WITH owner AS ("
+                        f" SELECT u.id FROM credentials c JOIN {users.ROW} ON u.id = c.user_id"
+                        "  WHERE c.user_id = ("
+                        "   SELECT user_id FROM mail_links WHERE digest = %(digest)s"
+                        "  ) FOR NO KEY UPDATE"
+                        "), proof AS ("
+                        "  UPDATE mail_links l SET used_at = %(now)s FROM owner"
+                        "  WHERE l.user_id = owner.id AND l.digest = %(digest)s"
+                        "  AND l.purpose = 'reset' AND l.expires_at > %(now)s AND l.used_at IS NULL"
+                        "  RETURNING l.user_id, l.address"
                         f"), proven AS ({users.VERIFY})"
                         " UPDATE credentials SET password_hash = %(hash)s, changed_at = %(now)s"
                         " FROM proven WHERE credentials.user_id = proven.id"

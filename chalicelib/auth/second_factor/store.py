@@ -8,6 +8,7 @@ from psycopg.rows import args_row, scalar_row
 from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.mail.enqueue import tell
+from chalicelib.users import sql as users
 
 if TYPE_CHECKING:
     from psycopg import Cursor
@@ -62,8 +63,9 @@ class SecondFactorStore:
         it is not the one that was proposed."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             confirmed = cursor.execute(
-                "UPDATE second_factors SET confirmed_at = %s, last_step = %s"
-                " WHERE user_id = %s AND secret = %s AND confirmed_at IS NULL",
+                "UPDATE second_factors f SET confirmed_at = %s, last_step = %s"
+                f" FROM {users.HELD}"
+                " WHERE f.user_id = held.id AND f.secret = %s AND f.confirmed_at IS NULL",
                 [now, step, user_id, secret],
             ).rowcount
             if not confirmed:
@@ -77,8 +79,9 @@ class SecondFactorStore:
         in force."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             found = cursor.execute(
-                "SELECT 1 FROM second_factors"
-                " WHERE user_id = %s AND confirmed_at IS NOT NULL FOR UPDATE",
+                f"SELECT 1 FROM {users.ROW} JOIN second_factors f ON f.user_id = u.id"
+                " WHERE u.id = %s AND f.confirmed_at IS NOT NULL"
+                " FOR KEY SHARE OF u FOR UPDATE OF f",
                 [user_id],
             ).fetchone()
             if found is None:
@@ -103,7 +106,8 @@ class SecondFactorStore:
         used."""
         with self._postgres.transaction(), self._postgres.cursor() as cursor:
             used = cursor.execute(
-                "DELETE FROM recovery_codes WHERE user_id = %s AND digest = %s",
+                f"DELETE FROM recovery_codes c USING {users.HELD}"
+                " WHERE c.user_id = held.id AND c.digest = %s",
                 [user_id, digest],
             ).rowcount
             if used:
@@ -114,7 +118,8 @@ class SecondFactorStore:
         """Remove the second factor; its user gets a mail if one was in force."""
         with self._postgres.transaction(), self._postgres.cursor(row_factory=scalar_row) as cursor:
             was_on = cursor.execute(
-                "DELETE FROM second_factors WHERE user_id = %s RETURNING confirmed_at IS NOT NULL",
+                f"DELETE FROM second_factors f USING {users.HELD}"
+                " WHERE f.user_id = held.id RETURNING f.confirmed_at IS NOT NULL",
                 [user_id],
             ).fetchone()
             cursor.execute("DELETE FROM recovery_codes WHERE user_id = %s", [user_id])

@@ -37,7 +37,7 @@ OPEN = f"{_OPEN} VALUES ({_COLUMNS})"
 class Proof(NamedTuple):
     """A query, from FROM on, that finds a row while the proof of a sign-in is valid, and locks it.
     So a concurrent change of the password, suspension or loss of a role sees the new session, and
-    revokes it."""
+    revokes it. PostgreSQL locks in the order of FROM: see `users.sql.HELD`."""
 
     query: LiteralString
     values: list[object]
@@ -86,7 +86,7 @@ class SessionStore:
         session has ended, the client was deleted, or the user has withdrawn their consent. Returns
         what `open` does."""
         proof = Proof(
-            f"sessions o JOIN {users.ROW} ON u.id = o.user_id {self._programs.joined}"
+            f"{users.ROW} JOIN sessions o ON o.user_id = u.id {self._programs.joined}"
             " WHERE o.user_id = %s AND o.id = %s AND o.revoked_at IS NULL AND o.expires_at > %s"
             f" AND {users.NOT_SUSPENDED} AND {self._programs.allowed} FOR SHARE",
             [session.client_id, session.user_id, opener_id, session.opened_at],

@@ -9,6 +9,7 @@ from psycopg.rows import args_row, scalar_row
 from chalicelib.auth import sql as auth
 from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres
+from chalicelib.users import sql as users
 
 MAX_CONSENTS = 100
 """For each user. One more deletes the oldest: its program asks again."""
@@ -22,8 +23,10 @@ that is older than the table of consents."""
 _REMEMBER = f"""
 WITH agreed AS (
     INSERT INTO oauth_consents AS old (user_id, client_id, scopes, agreed_at)
-    SELECT s.user_id, %(client_id)s, %(scopes)s, %(now)s FROM {auth.SESSION}
-    WHERE s.id = %(session_id)s AND s.user_id = %(user_id)s AND {auth.STANDS} FOR SHARE
+    SELECT s.user_id, %(client_id)s, %(scopes)s, %(now)s
+    FROM {users.ROW} JOIN {auth.SESSION} ON s.user_id = u.id
+    WHERE s.id = %(session_id)s AND u.id = %(user_id)s AND {auth.STANDS}
+    FOR KEY SHARE OF u FOR SHARE OF s
     ON CONFLICT (user_id, client_id) DO UPDATE SET agreed_at = EXCLUDED.agreed_at,
         scopes = ARRAY(SELECT DISTINCT unnest(old.scopes || EXCLUDED.scopes) ORDER BY 1)
     RETURNING user_id

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zipfile import ZipFile
 
+import psycopg
 import pytest
 import redis
 
@@ -44,7 +45,7 @@ from chalicelib.oauth.consents.store import ConsentStore
 from chalicelib.personal_data import PersonalData
 from local import keys
 from local.servers import start_all
-from tests.contract.accounts import NOW, Stores, migrated, real
+from tests.contract.accounts import NOW, Stores, migrated, real, wait_until_blocked
 from tests.contract.drivers.test_http import serving
 from tests.contract.programs import program
 from tests.faults.lossy import Loss, LossyProxy
@@ -217,6 +218,29 @@ class TestRaces:
         assert [one.id for one in claimed if one and one.user_id == ana] == list(found)
         for one in connections:
             one.close()
+
+    def test_deleting_the_account_deletes_the_mail_of_an_archive_that_was_finished_meanwhile(
+        self, postgres_url: str
+    ) -> None:
+        url = migrated(postgres_url)
+        ours, theirs = Postgres(url), Postgres(url)
+        shelf, other = over(ours), over(theirs)
+        ana = shelf.person()
+        shelf.ask(ana)
+        task = shelf.claimed(ana)
+        assert task is not None
+
+        with ThreadPoolExecutor(1) as pool, psycopg.connect(url, autocommit=True) as watch:
+            with ours.transaction():
+                assert shelf.exports.finish(task, size=7, now=NOW, kept=KEPT)
+                erased = pool.submit(other.erase, ana)
+                wait_until_blocked(watch, "exports")
+            erased.result(10)
+            mails = watch.execute("SELECT kind FROM mails WHERE subject = %s", [ana])
+            assert mails.fetchall() == []
+        assert (shelf.claimed(ana) or task).state == "doomed"
+        ours.close()
+        theirs.close()
 
 
 @pytest.fixture(params=["mongo", "postgres"])

@@ -892,6 +892,16 @@ class TestDelete:
 
         assert world.mailed() == []
 
+    def test_a_repeat_stays_counted_since_no_password_was_right(self, world: World) -> None:
+        identity = world.identity(world.register())
+        world.delete(identity)
+        before = sum(n for key, n in world.throttle.taken.items() if "password" in key)
+
+        world.delete(identity)
+
+        after = sum(n for key, n in world.throttle.taken.items() if "password" in key)
+        assert (before, after) == (0, 1)
+
     def test_a_repeat_completes_what_an_outage_cut_short(self, world: World) -> None:
         ana = world.register()
         identity = world.identity(ana)
