@@ -101,5 +101,5 @@ class MessagesDeps(AuthDeps):
             connections=self.connections,
             gateway=self.gateway,
             acquainted=lambda user_id, others: self.message_store.chats.acquainted(user_id, others),
-            still_valid=self.auth.still_valid,
+            still_valid=lambda identity: self.auth.still_valid(identity),
         )

@@ -12,6 +12,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from pymongo.collection import Collection
 
 from chalicelib.drivers.redis import connect as connect_redis
+from chalicelib.identity import Identity
+from chalicelib.live import connections, registry
 from chalicelib.messages import reading
 from chalicelib.messages.store import MessageStore
 from tests.contract.messages.store.room import Connect
@@ -72,7 +74,8 @@ def machine(
 @pytest.fixture
 def sockets(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sockets]:
     """No socket is young: a 410 drops its record."""
-    monkeypatch.setattr("chalicelib.live.connections.YOUNG_SECONDS", -1)
+    for module in (connections, registry):
+        monkeypatch.setattr(module, "YOUNG_SECONDS", -1)
     client = connect_redis(redis_url)
     yield Sockets(client)
     client.close()
@@ -80,6 +83,13 @@ def sockets(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sockets
 
 def test_g1_g2_g3_g4_hold_in_memory(fate: Fate) -> None:
     hold(machine(FakeMessageStore, Model, fate), examples=300, steps=60)
+
+
+def test_no_socket_of_a_real_redis_is_young(sockets: Sockets) -> None:
+    """Or no 410 would drop a record in the test below."""
+    sockets.open(Identity(user_id="ana", session_id="s"), "c")
+
+    assert [one.young for one in sockets.of(["ana"])] == [False]
 
 
 def test_g1_g2_g3_g4_hold_with_a_real_redis(fate: Fate, sockets: Sockets) -> None:

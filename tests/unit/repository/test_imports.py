@@ -267,3 +267,12 @@ def test_an_event_loads_the_sdks_that_it_needs_and_no_others(
     needed, _, _ = EVENTS[event]
 
     assert handled[event].result() == needed
+
+
+def test_a_socket_that_closes_does_not_build_what_checks_sessions(
+    environment: dict[str, str],
+) -> None:
+    _, prepared, call = EVENTS["a socket that closes"]
+    check = "assert 'auth' not in vars(deps)"
+
+    loaded(f"{PRELUDE}\n{prepared}\nmust({call})\n{check}", **environment)
