@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from psycopg.rows import args_row
 
@@ -10,9 +9,6 @@ from chalicelib.clock import Time
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.mail.enqueue import NEXT_TRY
 from chalicelib.mail.models import Notice
-
-if TYPE_CHECKING:
-    pass
 
 _CLAIM = f"""
 WITH due AS (
