@@ -18,7 +18,7 @@ from playwright.sync_api import (
     expect,
 )
 
-from local.web.site import WEB, esbuild
+from local.web.site import WEB, BuildFailed, esbuild
 from tests.e2e.web.wire import Wire
 
 PASSWORD = "correct horse battery 42"
@@ -219,7 +219,12 @@ def _module(name: str) -> str:
 def _fulfil_with_module(route: Route) -> None:
     """Single modules, for tests of them: what is served is one bundle."""
     name = urlsplit(route.request.url).path.removeprefix("/")
-    route.fulfill(body=_module(name), content_type="text/javascript")
+    try:
+        body = _module(name)
+    except BuildFailed:
+        route.abort()  # else the import of a module that is not there would wait for ever
+        raise
+    route.fulfill(body=body, content_type="text/javascript")
 
 
 def top_of(locator: Locator) -> float:

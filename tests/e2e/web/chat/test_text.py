@@ -17,7 +17,7 @@ def evaluated(world: World, module: str, call: str) -> Any:
     page = world.new_page()
     page.goto(world.url)
     return page.evaluate(
-        f"async () => {{ const m = await import('/js/{module}'); return {call}; }}"
+        f"async () => {{ const m = await import('/js/text/{module}'); return {call}; }}"
     )
 
 
