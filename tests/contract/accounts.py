@@ -4,10 +4,11 @@ import functools
 import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import psycopg
 import pytest
@@ -40,6 +41,7 @@ from tests.unit.auth.fake_tables import (
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123000, tzinfo=UTC)
 MONTH = timedelta(days=30)
 
+T = TypeVar("T")
 Made = TypeVar("Made")
 
 
@@ -213,3 +215,24 @@ def wait_until_blocked(
             return
         ticks.wait(0.02)
     raise AssertionError("nothing waits")
+
+
+class Start(Protocol):
+    """Starts an act, and returns once it waits for a lock of a table."""
+
+    def __call__(self, act: Callable[[], T], table: str = "credentials") -> "Future[T]": ...
+
+
+@contextmanager
+def held_open(postgres: Postgres, url: str) -> Iterator[Start]:
+    """A transaction that stays open until the act that `Start` started waits for it. After the
+    block, it is committed and the act has ended."""
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(url, autocommit=True) as watch:
+
+        def start(act: Callable[[], T], table: str = "credentials") -> "Future[T]":
+            started = pool.submit(act)
+            wait_until_blocked(watch, table)
+            return started
+
+        with postgres.transaction():
+            yield start

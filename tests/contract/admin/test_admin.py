@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -29,9 +30,9 @@ from tests.contract.accounts import (
     NOW,
     Stores,
     fake,
+    held_open,
     real,
     session_of,
-    wait_until_blocked,
 )
 from tests.unit.auth.fake_tables import (
     FakeAdminStore,
@@ -343,13 +344,10 @@ class TestRaces:
         admin, mod = ours.holder("admin"), ours.holder("moderator")
         late = session_of(mod.id)
 
-        with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
-            watch.autocommit = True
-            with ours.accounts._postgres.transaction():
-                assert ours.accounts.open_session(late, "hash", known=False) == []
-                done = pool.submit(self.act, theirs, act, admin, mod)
-                wait_until_blocked(watch, "users")
-            done.result(10)
+        with held_open(ours.accounts._postgres, postgres_url) as start:
+            assert ours.accounts.open_session(late, "hash", known=False) == []
+            done = start(partial(self.act, theirs, act, admin, mod), "users")
+        done.result()
 
         found = ours.sessions.session(late.id)
         assert found is not None
@@ -368,13 +366,10 @@ class TestRaces:
             opened = theirs.accounts.open_session(late, "hash", known=False)
             return opened, theirs.sessions.roles(mod.id)
 
-        with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
-            watch.autocommit = True
-            with ours.accounts._postgres.transaction():
-                self.act(ours, act, admin, mod)
-                signed_in = pool.submit(sign_in)
-                wait_until_blocked(watch)
-            opened, roles = signed_in.result(10)
+        with held_open(ours.accounts._postgres, postgres_url) as start:
+            self.act(ours, act, admin, mod)
+            signed_in = start(sign_in)
+        opened, roles = signed_in.result()
 
         if act == "suspend":
             assert opened is None
@@ -391,13 +386,10 @@ class TestRaces:
         admin, mod = ours.holder("admin"), ours.holder("moderator")
         session = ours.login(mod)
 
-        with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
-            watch.autocommit = True
-            with ours.accounts._postgres.transaction():
-                assert self.rotate(ours, session)
-                done = pool.submit(self.act, theirs, act, admin, mod)
-                wait_until_blocked(watch, "sessions")
-            done.result(10)
+        with held_open(ours.accounts._postgres, postgres_url) as start:
+            assert self.rotate(ours, session)
+            done = start(partial(self.act, theirs, act, admin, mod), "sessions")
+        done.result()
 
         found = ours.sessions.session(session.id)
         assert found is not None
@@ -411,13 +403,10 @@ class TestRaces:
         admin, mod = ours.holder("admin"), ours.holder("moderator")
         session = ours.login(mod)
 
-        with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
-            watch.autocommit = True
-            with ours.accounts._postgres.transaction():
-                self.act(ours, act, admin, mod)
-                rotated = pool.submit(self.rotate, theirs, session)
-                wait_until_blocked(watch, "sessions")
-            assert not rotated.result(10)
+        with held_open(ours.accounts._postgres, postgres_url) as start:
+            self.act(ours, act, admin, mod)
+            rotated = start(partial(self.rotate, theirs, session), "sessions")
+        assert not rotated.result()
 
     def act(self, stores: Staffed, act: str, admin: Profile, whom: Profile) -> None:
         identity = Identity(user_id=admin.id, session_id=new_id(), scopes=SCOPES["admin"])

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import psycopg
 import pytest
 
 from chalicelib.auth.sessions.models import Session
@@ -13,9 +12,9 @@ from tests.contract.accounts import (
     MONTH,
     NOW,
     Stores,
+    held_open,
     profile,
     session_of,
-    wait_until_blocked,
 )
 
 
@@ -87,13 +86,10 @@ class TestRaces:
             assert ended is not None
             return ended
 
-        with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
-            watch.autocommit = True
-            with ours.accounts._postgres.transaction():
-                assert ours.accounts.open_session(late, "hash", known=False) == []
-                ended = pool.submit(finish)
-                wait_until_blocked(watch)
-            assert late.id in ended.result(10)
+        with held_open(ours.accounts._postgres, postgres_url) as start:
+            assert ours.accounts.open_session(late, "hash", known=False) == []
+            ended = start(finish)
+        assert late.id in ended.result()
 
         assert ours.accounts.open_session(session_of(user.id), "hash", known=False) is None
 
@@ -116,13 +112,10 @@ class TestRaces:
                 return thief.data.erase(user.id, NOW, checked="hash")
             return change(thief, "the thief's", stolen)
 
-        with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as watch:
-            watch.autocommit = True
-            with owner.accounts._postgres.transaction():
-                assert change(owner, "the owner's", mine) == [stolen.id]
-                late = pool.submit(steal)
-                wait_until_blocked(watch)
-            assert late.result(10) is None
+        with held_open(owner.accounts._postgres, postgres_url) as start:
+            assert change(owner, "the owner's", mine) == [stolen.id]
+            late = start(steal)
+        assert late.result() is None
 
         assert owner.accounts.password_hash(user.id) == "the owner's"
         assert owner.users.profile(user.id) == user

@@ -45,7 +45,7 @@ from chalicelib.oauth.consents.store import ConsentStore
 from chalicelib.personal_data import PersonalData
 from local import keys
 from local.servers import start_all
-from tests.contract.accounts import NOW, Stores, migrated, real, wait_until_blocked
+from tests.contract.accounts import NOW, Stores, held_open, migrated, real
 from tests.contract.drivers.test_http import serving
 from tests.contract.programs import program
 from tests.faults.lossy import Loss, LossyProxy
@@ -230,12 +230,11 @@ class TestRaces:
         task = shelf.claimed(ana)
         assert task is not None
 
-        with ThreadPoolExecutor(1) as pool, psycopg.connect(url, autocommit=True) as watch:
-            with ours.transaction():
-                assert shelf.exports.finish(task, size=7, now=NOW, kept=KEPT)
-                erased = pool.submit(other.erase, ana)
-                wait_until_blocked(watch, "exports")
-            erased.result(10)
+        with held_open(ours, url) as start:
+            assert shelf.exports.finish(task, size=7, now=NOW, kept=KEPT)
+            erased = start(partial(other.erase, ana), "exports")
+        erased.result()
+        with psycopg.connect(url) as watch:
             mails = watch.execute("SELECT kind FROM mails WHERE subject = %s", [ana])
             assert mails.fetchall() == []
         assert (shelf.claimed(ana) or task).state == "doomed"
