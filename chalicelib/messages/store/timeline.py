@@ -15,9 +15,9 @@ class Timeline(Protocol):
         Raises NotAnswered if the sender has stored `unanswered` messages and no other member has
         written. The message's time is by the server's clock.
 
-        If the chat has a message with this (sender_id, client_id), nothing is stored, and the
-        answer has that message. After this returns, a reader who is told that they have all changes
-        up to the message's rev has the message. Revs grow; they may leave gaps.
+        If the chat has a message with this (sender_id, client_id), nothing is stored, and that
+        message is returned. After this returns, `changes` never says that it is complete up to the
+        message's rev without the message. Revs grow; they may leave gaps.
         """
 
     def history(

@@ -7,7 +7,7 @@ from threading import Thread
 
 
 class Framing(ThreadingHTTPServer):
-    """Shows where users come back, and at /frame a page that frames a URL of ours."""
+    """Shows where users come back, and at /frame a page that frames one of our URLs."""
 
     framed = ""
 

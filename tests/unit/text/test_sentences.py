@@ -1,4 +1,4 @@
-"""Whatever is wrong with a field, people read a sentence of ours."""
+"""Whatever is wrong with a field, people read one of our sentences."""
 
 import json
 import re

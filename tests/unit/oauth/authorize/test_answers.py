@@ -139,7 +139,7 @@ class TestFormPost:
 
 
 class TestPostedRequests:
-    """Browsers send no cookies of ours with another site's form, so they are redirected."""
+    """A form of another site comes without our cookies, so the browser is redirected first."""
 
     def post(self, provider: Provider, **form: Any) -> Shown:
         given = {name: [value] for name, value in form.items()}
