@@ -86,11 +86,10 @@ class Accounts:
         """
         attempt = self._throttle.login(credentials.login, source.address, credentials.device_key)
         found = self._store.credential_for(credentials.login)
-        allowed = self._throttle.account(attempt, found.user_id if found else None)
-        password_hash = found.password_hash if found and allowed else None
-        if not self._passwords.verify(password_hash, credentials.password) or found is None:
-            raise InvalidCredentials()
-        self._throttle.logged_in(attempt)
+        with self._throttle.account(attempt, found.user_id if found else None) as allowed:
+            password_hash = found.password_hash if found and allowed else None
+            if not self._passwords.verify(password_hash, credentials.password) or found is None:
+                raise InvalidCredentials()
         if found.suspended:
             raise AccountSuspended()
         if found.second_factor:

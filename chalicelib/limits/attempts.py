@@ -1,6 +1,5 @@
 """Attempts at a password, and the buckets that count them. Known devices have their own bucket."""
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chalicelib.limits.buckets import LOOK, Held
@@ -40,15 +39,11 @@ class Guess(NamedTuple):
         return self.of_device if known else self.of_strangers
 
 
-@dataclass(slots=True)
-class Attempt:
-    """One try to sign in by a password. `by_name`: the buckets of the typed name and the address.
-    `taken`: the buckets that it took a token from. `successes`: the buckets that a success takes
-    from."""
+class Attempt(NamedTuple):
+    """One try to sign in by a password. `by_name`: the buckets of the typed name and the
+    address."""
 
     login: str
     address: str
     device_key: str | None
-    by_name: list[list[Held]] = field(default_factory=list)
-    taken: list[list[Held]] = field(default_factory=list)
-    successes: list[Held] = field(default_factory=list)
+    by_name: list[list[Held]]

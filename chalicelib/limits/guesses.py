@@ -68,41 +68,38 @@ class Throttle:
         # Known devices ignore the address limit, and take nothing from it.
         counted += [] if known else [(of_address, found)]
         judge(counted)
-        by_name = [buckets for buckets, _ in counted]
-        return Attempt(login, address, device_key, by_name=by_name)
+        return Attempt(login, address, device_key, [buckets for buckets, _ in counted])
 
-    def account(self, attempt: Attempt, user_id: str | None) -> bool:
+    @contextmanager
+    def account(self, attempt: Attempt, user_id: str | None) -> Iterator[bool]:
         """Count an attempt in the buckets that `login` checked, and by account, or by the typed
-        name if no account has it. Returns whether it may be tried. Raises RateLimited after too
-        many right passwords; only the owner can cause that.
+        name if no account has it. The block checks the password; it gets whether the password may
+        be tried, and raises if not. Raises RateLimited after too many right passwords; only the
+        owner can cause that.
 
         An account has two names. RateLimited for one name, after guesses at the other, would show
-        that both belong to the same person. So that case returns False.
+        that both belong to the same person. So the block raises the error of a wrong password.
+
+        If the password is right, this counts a success, and gives back the token of this attempt
+        only. Earlier guesses stay counted: otherwise a guesser could reset the address's count by
+        signing in to their own account.
         """
         subject = user_id or attempt.login
         guess = self._accounts(subject, attempt.address, attempt.device_key)
-        attempt.successes = self._successes(subject)
-        known, own, found = self._look(guess, attempt.successes)
-        judge([(attempt.successes, found)])
-        allowed = not own[0]
-        wanted = [*attempt.by_name, *([guess.own(known)] if allowed else [])]
+        successes = self._successes(subject)
+        known, own, found = self._look(guess, successes)
+        judge([(successes, found)])
+        wanted = [*attempt.by_name, *([] if own[0] else [guess.own(known)])]
         answers = self._take_each(wanted)
-        attempt.taken = [
-            buckets for buckets, one in zip(wanted, answers, strict=True) if not one[0]
-        ]
+        taken = [buckets for buckets, one in zip(wanted, answers, strict=True) if not one[0]]
         try:
             judge(list(zip(attempt.by_name, answers, strict=False)))
         except RateLimited:  # other attempts came between `login` and this
-            self._give_back(attempt.taken)
+            self._give_back(taken)
             raise
-        return len(attempt.taken) == len(attempt.by_name) + 1
-
-    def logged_in(self, attempt: Attempt) -> None:
-        """Count a right attempt as a success, and give back the token of this attempt only. Earlier
-        guesses stay counted: otherwise a guesser could reset the address's count by signing in to
-        their own account."""
-        self._take(attempt.successes)
-        self._give_back(attempt.taken)
+        yield len(taken) == len(attempt.by_name) + 1
+        self._take(successes)
+        self._give_back(taken)
 
     def signed_in(self, user_id: str) -> None:
         """Count a successful sign-in without a password."""

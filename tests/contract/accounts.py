@@ -24,6 +24,8 @@ from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.redis import Call, Scripts
 from chalicelib.errors import InvalidCredentials
 from chalicelib.ids import new_id
+from chalicelib.limits.attempts import Attempt
+from chalicelib.limits.guesses import Throttle
 from chalicelib.oauth.sql import OF_SESSIONS
 from chalicelib.personal_data import PersonalData
 from chalicelib.users.device_store import DeviceStore
@@ -168,6 +170,13 @@ def wrong(count: Callable[[str], AbstractContextManager[None]], subject: str) ->
     """Have a limit count a guess that turns out wrong."""
     with suppress(InvalidCredentials), count(subject):
         raise InvalidCredentials()
+
+
+def wrong_login(throttle: Throttle, attempt: Attempt, user_id: str | None) -> bool:
+    """Have a limit count a wrong password. Returns whether the password could be tried."""
+    with suppress(InvalidCredentials), throttle.account(attempt, user_id) as allowed:
+        raise InvalidCredentials()
+    return allowed
 
 
 class RoundTrips:

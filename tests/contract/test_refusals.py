@@ -11,7 +11,7 @@ from chalicelib.auth.sessions.revocation import Revocation
 from chalicelib.errors import RateLimited
 from chalicelib.limits.guesses import Throttle
 from chalicelib.limits.table import Use
-from tests.contract.accounts import wrong
+from tests.contract.accounts import wrong, wrong_login
 from tests.unit.auth.fakes import auth_settings
 from tests.unit.settings import rates
 
@@ -84,7 +84,7 @@ def logins(client: redis.Redis, sizes: dict[str, int]) -> Callable[..., None]:
 
     def login(name: str, address: str = HERE, key: str | None = None) -> None:
         attempt = throttle.login(name, address, key)
-        throttle.account(attempt, f"id of {name}" if name == "ana" else None)
+        wrong_login(throttle, attempt, f"id of {name}" if name == "ana" else None)
 
     return login
 
@@ -112,18 +112,17 @@ def test_a_login_refused_by_name_writes_nothing(client: redis.Redis) -> None:
 def test_a_login_refused_on_a_known_device_writes_nothing(client: redis.Redis) -> None:
     throttle = Throttle(client, auth_settings(rate_limits=rates({"login-device.target": 1})).limits)
     throttle.recognise(["ana"], "id of ana", "key")
-    throttle.account(throttle.login("ana", HERE, "key"), "id of ana")
+    wrong_login(throttle, throttle.login("ana", HERE, "key"), "id of ana")
 
     refused(client, lambda: throttle.login("ana", HERE, "key"))
 
 
 def test_a_login_after_too_many_right_ones_writes_nothing(client: redis.Redis) -> None:
     throttle = Throttle(client, auth_settings(rate_limits=rates({"sign-in.user": 1})).limits)
-    attempt = throttle.login("ana", HERE)
-    throttle.account(attempt, "id of ana")
-    throttle.logged_in(attempt)
+    with throttle.account(throttle.login("ana", HERE), "id of ana"):
+        pass
 
-    refused(client, lambda: throttle.account(throttle.login("ana", HERE), "id of ana"))
+    refused(client, lambda: wrong_login(throttle, throttle.login("ana", HERE), "id of ana"))
 
 
 def test_a_request_refused_by_user_or_session_writes_nothing(client: redis.Redis) -> None:

@@ -17,22 +17,20 @@ from chalicelib.auth.sessions.tickets import Tickets
 from chalicelib.drivers.redis import connect
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.identity import Identity
-from chalicelib.limits.attempts import Attempt
 from chalicelib.limits.guesses import KNOWN_DEVICES, Throttle
-from tests.contract.accounts import RoundTrips, Slots, wrong
+from tests.contract.accounts import RoundTrips, Slots, wrong, wrong_login
 from tests.unit.auth.fakes import FakeThrottle, FakeTickets, auth_settings
 from tests.unit.settings import rates
 
 
-def tried(throttle: Throttle, login: str, address: str, key: str | None = None) -> Attempt:
+def tried(throttle: Throttle, login: str, address: str, key: str | None = None) -> None:
     """An attempt at a password that was let through by name and address, and is counted."""
-    attempt = throttle.login(login, address, key)
-    throttle.account(attempt, f"id of {login}")
-    return attempt
+    wrong_login(throttle, throttle.login(login, address, key), f"id of {login}")
 
 
 def signed_in(throttle: Throttle, login: str, address: str, key: str | None = None) -> None:
-    throttle.logged_in(tried(throttle, login, address, key))
+    with throttle.account(throttle.login(login, address, key), f"id of {login}"):
+        pass
     if key:
         throttle.recognise([login], f"id of {login}", key)
 
@@ -140,7 +138,7 @@ class TestThrottle:
     def test_limits_logins_by_account_without_revealing_it(self, throttle: Throttle) -> None:
         def allowed(user_id: str | None) -> list[bool]:
             attempts = [throttle.login(f"name{n}", f"192.0.2.{n}") for n in range(5)]
-            return [throttle.account(one, user_id) for one in attempts]
+            return [wrong_login(throttle, one, user_id) for one in attempts]
 
         assert allowed("id of ana") == [True, True, True, False, False]
         assert allowed("id of bo") == [True, True, True, False, False]
@@ -148,8 +146,8 @@ class TestThrottle:
     def test_limits_unknown_logins_by_what_was_typed(self, throttle: Throttle) -> None:
         attempts = [throttle.login("nobody", f"192.0.2.{n}") for n in range(5)]
 
-        assert throttle.account(attempts[0], None)
-        assert throttle.account(attempts[1], None)
+        assert wrong_login(throttle, attempts[0], None)
+        assert wrong_login(throttle, attempts[1], None)
 
     def test_a_known_device_has_its_own_bucket(self, throttle: Throttle) -> None:
         signed_in(throttle, "ana", "192.0.2.1", "key")
@@ -159,8 +157,8 @@ class TestThrottle:
 
         for _ in range(10):
             attempt = throttle.login("ana", "192.0.2.1", "key")
-            assert throttle.account(attempt, "id of ana")
-            throttle.logged_in(attempt)
+            with throttle.account(attempt, "id of ana") as allowed:
+                assert allowed
         for _ in range(2):
             tried(throttle, "ana", "192.0.2.1", "key")
         with pytest.raises(RateLimited):
@@ -170,8 +168,8 @@ class TestThrottle:
         self, throttle: Throttle
     ) -> None:
         attempt = throttle.login("ana", "192.0.2.1", "key")
-        throttle.account(attempt, "id of ana")
-        throttle.logged_in(attempt)
+        with throttle.account(attempt, "id of ana"):
+            pass
         assert not throttle.knows("id of ana", "key")
 
         throttle.recognise(["ana"], "id of ana", "key")
@@ -228,7 +226,7 @@ class TestThrottle:
 
         throttle.forgive("id of ana", ["ana"], "192.0.2.1")
 
-        assert throttle.account(throttle.login("ana", "192.0.2.1"), "id of ana")
+        assert wrong_login(throttle, throttle.login("ana", "192.0.2.1"), "id of ana")
         wrong(throttle.password, "id of ana")
         wrong(throttle.code, "id of ana")
         throttle.signed_in("id of ana")
@@ -401,9 +399,9 @@ class TestThrottleOnRedis:
         throttle = Throttle(
             client, auth_settings(rate_limits=rates({"login-here.target": 3})).limits
         )
-        for _ in range(3):
-            attempt = tried(throttle, "ana", "192.0.2.1")
-        throttle.logged_in(attempt)
+        for _ in range(2):
+            tried(throttle, "ana", "192.0.2.1")
+        signed_in(throttle, "ana", "192.0.2.1")
 
         tried(throttle, "ana", "192.0.2.1")
         with pytest.raises(RateLimited):
@@ -449,9 +447,8 @@ class TestThrottleOnRedis:
         self, client: redis.Redis
     ) -> None:
         throttle = Throttle(client, auth_settings().limits)
-        attempt = tried(throttle, "ana", "192.0.2.1")
-        client.flushdb()
-        throttle.logged_in(attempt)
+        with throttle.account(throttle.login("ana", "192.0.2.1"), "id of ana"):
+            client.flushdb()
 
         (key,) = client.keys()
         assert 0 < client.ttl(key) <= 900
