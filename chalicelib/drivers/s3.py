@@ -8,7 +8,6 @@ from typing import IO
 from chalicelib.drivers.http import KeptConnections
 from chalicelib.drivers.http_connection import Answer, Upload
 from chalicelib.drivers.sigv4 import Signer
-from chalicelib.errors import Unavailable
 from chalicelib.errors.counted import unavailable
 
 WAIT_SECONDS = 10.0
@@ -55,20 +54,29 @@ class S3Bucket:
     def _learn_clock(self, key: str) -> None:
         """Send a small request first, to sign by S3's clock from then on. If S3 refuses the
         signature of a large body, it may close the connection without an answer; and a link cannot
-        be corrected later."""
-        with suppress(Unavailable):
-            self._request("GET", key, b"", _ONE_BYTE)
+        be corrected later. Ignores the answer: a new file does not exist yet. Counts no outage:
+        `put` counts it when it sends the file."""
+        with suppress(OSError):
+            self._exchange("GET", key, b"", _ONE_BYTE)
 
-    def _request(
-        self, method: str, key: str, body: bytes | Upload, headers: Mapping[str, str] = _NO_HEADERS
-    ) -> None:
+    def _request(self, method: str, key: str, body: bytes | Upload) -> None:
+        try:
+            status = self._exchange(method, key, body, _NO_HEADERS).status
+        except OSError:
+            raise unavailable("s3") from None  # the error may quote the URL
+        if not 200 <= status < 300 and (method, status) != ("DELETE", 404):
+            raise unavailable("s3")
+
+    def _exchange(
+        self, method: str, key: str, body: bytes | Upload, headers: Mapping[str, str]
+    ) -> Answer:
+        """The answer of S3, by its clock. Raises OSError."""
         ahead = self._signer.ahead
         answer = self._try(method, key, body, headers)
         # S3 also accepts a signature from the future, and the link would then work for too long.
         if self._signer.corrected(answer.date, ahead) and answer.status == 403:
             answer = self._try(method, key, body, headers)
-        if not 200 <= answer.status < 300 and (method, answer.status) != ("DELETE", 404):
-            raise unavailable("s3")
+        return answer
 
     def _try(
         self, method: str, key: str, body: bytes | Upload, headers: Mapping[str, str]
@@ -81,8 +89,6 @@ class S3Bucket:
             return self._http.exchange(
                 method, path, {"host": self._host, **headers}, body, new=True
             )
-        except OSError:
-            raise unavailable("s3") from None  # the error may quote the URL
         finally:
             self._http.close()
 

@@ -3,6 +3,7 @@
 import ast
 import json
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,10 @@ def google() -> None:
     GoogleKeys(fetch).get("kid")
 
 
+def bucket() -> S3Bucket:
+    return S3Bucket("b", NOBODY, settings().signer("s3"))
+
+
 def management() -> None:
     admin = {"url": NOBODY, "username": "admin", "passwords": ["x"]}
     BrokerUsers(json.dumps(admin)).retire(ENVIRONMENT["AMQP_URL"])
@@ -59,7 +64,8 @@ ASK: dict[str, tuple[str, Callable[[], object]]] = {
     "rabbitmq": ("rabbitmq", lambda: Broker(ENVIRONMENT["AMQP_URL"], retry_seconds=[1]).ping()),
     "topology": ("rabbitmq", lambda: declare(ENVIRONMENT["AMQP_URL"])),
     "management": ("rabbitmq management", management),
-    "s3": ("s3", lambda: S3Bucket("b", NOBODY, settings().signer("s3")).delete("key")),
+    "s3": ("s3", lambda: bucket().delete("key")),
+    "s3, for a file": ("s3", lambda: bucket().put("key", BytesIO(b"x"), 1)),
     "secrets": ("secrets", lambda: secrets.read(["x"], url=NOBODY, signer=settings().signer("s"))),
     "google": ("google", google),
 }

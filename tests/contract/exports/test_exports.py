@@ -22,7 +22,7 @@ import psycopg
 import pytest
 import redis
 
-from chalicelib import schema
+from chalicelib import metrics, schema
 from chalicelib.config import Settings
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.drivers.s3 import S3Bucket
@@ -420,6 +420,13 @@ class TestBucket:
         bucket.delete("exports/d.zip")
 
         assert status(bucket.link("exports/d.zip", name=NAME, seconds=60)) == 404
+
+    def test_a_file_that_is_stored_counts_no_outage(self, s3: dict[str, Any]) -> None:
+        metrics.begin()
+
+        bucket_of(settings(**s3)).put(f"exports/{new_id()}.zip", io.BytesIO(b"x"), 1)
+
+        assert list(metrics.lines("dev")) == []
 
     def test_a_wrong_key_stores_nothing(self, s3: dict[str, Any]) -> None:
         stranger = bucket_of(settings(**{**s3, "aws_secret_access_key": "of somebody else"}))
