@@ -10,7 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from local.functions.outcomes import Done, Failure, Outcome
-from local.functions.pool import Worker, WorkerPool
+from local.functions.pool import WorkerPool
+from local.functions.process import Worker
 from local.functions.registered import Function, Registered
 from local.gateways.http import HttpGateway
 from local.gateways.router import Router

@@ -1,7 +1,7 @@
 """A Lambda worker: imports the app once, then handles one event at a time, as Lambda does.
 
-`local.functions.pool` starts it as a script, with the app's folder as its import path. It imports
-nothing else of `local`, so that it loads no more than a Lambda would.
+`local.functions.process` starts it as a script, with the app's folder as its import path. It
+imports nothing else of `local`, so that it loads no more than a Lambda would.
 """
 
 import ctypes

@@ -1,13 +1,9 @@
-"""One WebSocket connection: handshake, frames in, frames out, limits, close."""
+"""One WebSocket connection: frames in, frames out, limits, close."""
 
 import asyncio
 import base64
-import json
 import logging
 import os
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -18,10 +14,12 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from local.functions.events import STAGE, Socket, new_request_id
-from local.functions.outcomes import Failure, Outcome
+from local.functions.events import Socket
+from local.functions.outcomes import Outcome
+from local.gateways import handshake
 from local.gateways.head import Head
 from local.gateways.inbox import Inbox
+from local.gateways.timers import Timers
 
 if TYPE_CHECKING:
     from local.gateways.sockets import SocketGateway
@@ -29,16 +27,10 @@ if TYPE_CHECKING:
 _QUIET = logging.getLogger("local.websockets")
 _QUIET.setLevel(logging.CRITICAL)
 
-_REFUSALS = {Failure.WAITED: 504, Failure.TOO_LARGE: 413, Failure.TOO_MANY: 429}
-
 
 def new_connection_id() -> str:
     """An id in API Gateway's form, which needs quoting in a URL."""
     return base64.urlsafe_b64encode(os.urandom(11)).decode()
-
-
-def _rfc3339(timestamp: float) -> str:
-    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds")
 
 
 class Connection(asyncio.Protocol):
@@ -68,7 +60,7 @@ class Connection(asyncio.Protocol):
         )
         self._writing_paused = False
         self._reading_paused = False
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers = Timers(gateway.loop)
         self._close_reason = ""
 
     # -- the transport's side
@@ -78,7 +70,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.socket.source_ip = peer[0] if peer else ""
         self._gateway.all.add(self)
-        self._later("handshake", self._limits.handshake, self._transport.abort)
+        self._timers.start("handshake", self._limits.handshake, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -109,8 +101,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._protocol.state is not State.CLOSED:
             self._protocol.receive_eof()
-        for timer in self._timers.values():
-            timer.cancel()
+        self._timers.stop_all()
         self._gateway.lost(self)
         if self._accepted:
             self._accepted = False
@@ -119,21 +110,14 @@ class Connection(asyncio.Protocol):
     # -- handshake
 
     def _requested(self, request: Request) -> None:
-        self._timers.pop("handshake").cancel()
+        self._timers.stop("handshake")
         response = self._protocol.accept(request)
-        url = urlsplit(request.path)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._protocol.send_response(response)
             self._finish_closing()
             return
-        if not self._gateway.names.serve(request.headers.get_all("Host")):
-            self._refuse(421)
-            return
-        if not self._gateway.names.trust(request.headers.get_all("Origin")):
-            self._refuse(403)
-            return
-        if url.path not in ("/", f"/{STAGE}", f"/{STAGE}/"):
-            self._refuse(403)
+        if (status := handshake.refused(request, self._gateway.names)) is not None:
+            self._refuse(status)
             return
         self.socket.user_agent = request.headers.get("User-Agent", "")
         self._response = response
@@ -143,18 +127,14 @@ class Connection(asyncio.Protocol):
             return
         self._reading_paused = True
         self._transport.pause_reading()
-        event = self.socket.connect(list(request.headers.raw_items()), url.query)
+        query = urlsplit(request.path).query
+        event = self.socket.connect(list(request.headers.raw_items()), query)
         self._gateway.pool.submit(function, event, self._judged, wait=self._limits.integration)
 
     def _judged(self, outcome: Outcome) -> None:
-        status = 502
-        result = outcome.result
-        if outcome.failure is not None:
-            status = _REFUSALS.get(outcome.failure, 502)
-        elif isinstance(result, dict) and isinstance(result.get("statusCode"), int):
-            status = result["statusCode"]
+        status = handshake.decided(outcome)
         if 200 <= status < 300:
-            self._accept(result)
+            self._accept(outcome.result)
         else:
             self._refuse(status)
         self._flush()
@@ -165,30 +145,20 @@ class Connection(asyncio.Protocol):
             self._disconnected()
             return
         assert self._response is not None
-        for name, value in (result.get("headers") or {}).items():
-            if name.lower() == "sec-websocket-protocol":
-                self._response.headers["Sec-WebSocket-Protocol"] = str(value)
+        handshake.choose_subprotocol(self._response, result)
         self._accepted = True
         self._gateway.connections[self.id] = self
         self._protocol.send_response(self._response)
         self._touch()
-        self._later("lifetime", self._limits.lifetime, self._outlived)
-        self._later("idle", self._limits.idle, self._check_idle)
+        self._timers.start("lifetime", self._limits.lifetime, self._outlived)
+        self._timers.start("idle", self._limits.idle, self._check_idle)
         if self._head.early:
             self.data_received(self._head.early)
 
     def _refuse(self, status: int) -> None:
         if self._transport.is_closing():
             return
-        try:
-            phrase = HTTPStatus(status).phrase
-        except ValueError:
-            status, phrase = 502, "Bad Gateway"
-        body = {"message": phrase, "connectionId": self.id, "requestId": new_request_id()}
-        response = self._protocol.reject(status, json.dumps(body))
-        del response.headers["Content-Type"]
-        response.headers["Content-Type"] = "application/json"
-        self._protocol.send_response(response)
+        self._protocol.send_response(handshake.rejection(self._protocol, status, self.id))
         self._finish_closing()
 
     # -- frames in
@@ -270,15 +240,6 @@ class Connection(asyncio.Protocol):
         """Cut the connection off."""
         self._transport.abort()
 
-    def describe(self) -> dict[str, Any]:
-        """What the management API says of the connection."""
-        idle = self._gateway.loop.time() - self.active_at
-        return {
-            "connectedAt": _rfc3339(self.socket.connected_at / 1000),
-            "identity": {"sourceIp": self.socket.source_ip, "userAgent": self.socket.user_agent},
-            "lastActiveAt": _rfc3339(time.time() - idle),
-        }
-
     # -- limits
 
     def _touch(self) -> None:
@@ -287,7 +248,7 @@ class Connection(asyncio.Protocol):
     def _check_idle(self) -> None:
         left = self.active_at + self._limits.idle - self._gateway.loop.time()
         if left > 0:
-            self._later("idle", left, self._check_idle)
+            self._timers.start("idle", left, self._check_idle)
         else:
             self.close(1001, "Idle timeout")
 
@@ -317,10 +278,7 @@ class Connection(asyncio.Protocol):
 
     def _finish_closing(self) -> None:
         if "closing" not in self._timers:
-            self._later("closing", self._limits.closing, self._transport.abort)
-
-    def _later(self, name: str, seconds: float, call: Callable[[], None]) -> None:
-        self._timers[name] = self._gateway.loop.call_later(seconds, call)
+            self._timers.start("closing", self._limits.closing, self._transport.abort)
 
     def _disconnected(self) -> None:
         status = self._protocol.close_code or 1006

@@ -6,14 +6,16 @@ Every event of the app passes here. So it has a small protocol of its own, and n
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any, Literal, Protocol, cast
 from urllib.parse import unquote
 
 import httptools
 
-from local.functions.events import STAGE, new_request_id
+from local.functions.events import STAGE, Socket, new_request_id
 from local.sigv4 import SignatureRefused, Verifier
 
 MAX_POST = 128 * 1024
@@ -48,6 +50,15 @@ class Sockets(Protocol):
         """Close a connection. False if it was gone."""
 
 
+def described(of: Socket, idle: float) -> dict[str, Any]:
+    """What the API says of an open connection. `idle`: seconds since it was last used."""
+    return {
+        "connectedAt": _rfc3339(of.connected_at / 1000),
+        "identity": {"sourceIp": of.source_ip, "userAgent": of.user_agent},
+        "lastActiveAt": _rfc3339(time.time() - idle),
+    }
+
+
 class NoConnections:
     """For a cloud without sockets: every connection is gone."""
 
@@ -59,6 +70,10 @@ class NoConnections:
 
     def close(self, connection_id: str) -> bool:
         return False
+
+
+def _rfc3339(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds")
 
 
 def _json(status: int, content: dict[str, Any], error: str | None = None) -> bytes:

@@ -9,7 +9,7 @@ from local.functions.outcomes import Outcome
 from local.functions.pool import WorkerPool
 from local.functions.registered import Function
 from local.gateways.connection import Connection
-from local.gateways.management import Posted
+from local.gateways.management import Posted, described
 from local.gateways.names import Names
 from local.limits import Limits
 
@@ -71,7 +71,9 @@ class SocketGateway:
     def describe(self, connection_id: str) -> dict[str, Any] | None:
         """What is known of a connection; None if it is gone."""
         connection = self.connections.get(connection_id)
-        return connection.describe() if connection is not None and connection.is_open else None
+        if connection is None or not connection.is_open:
+            return None
+        return described(connection.socket, self.loop.time() - connection.active_at)
 
     def close(self, connection_id: str) -> bool:
         """Close a connection. False if it was gone."""
