@@ -17,6 +17,7 @@ from chalicelib.auth.sessions import routes as sessions_routes
 from chalicelib.edge import cors, frames, meta, ws
 from chalicelib.exports import jobs as exports_jobs
 from chalicelib.exports import routes as exports_routes
+from chalicelib.live import actions as live_actions
 from chalicelib.mail import jobs as mail_jobs
 from chalicelib.messages import actions as messages_actions
 from chalicelib.messages import jobs as messages_jobs
@@ -61,7 +62,8 @@ for module in (
     app.register_blueprint(module.bp)
 app.register_blueprint(cors.preflights())
 
-frames.add_actions(messages_actions.ACTIONS)
+for actions in (messages_actions.ACTIONS, live_actions.ACTIONS):
+    frames.add_actions(actions)
 
 
 @app.on_ws_connect()

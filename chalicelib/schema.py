@@ -23,7 +23,7 @@ from chalicelib.config import Settings, SettingsInvalid
 from chalicelib.drivers.postgres_connection import SESSION
 from chalicelib.errors import Unavailable
 from chalicelib.errors.counted import unavailable
-from chalicelib.messages.models import UNANSWERED
+from chalicelib.messages.models.messages import UNANSWERED
 from chalicelib.messages.store.mongo.fitness import require_fit
 from chalicelib.messages.store.mongo.store import MongoStore
 

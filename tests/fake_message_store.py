@@ -1,23 +1,19 @@
 """A message store in memory, held to the same contract as the real ones."""
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from chalicelib.errors import NotAnswered
 from chalicelib.errors.counted import unavailable
+from chalicelib.messages.content import Content
 from chalicelib.messages.events import ChatEvent
-from chalicelib.messages.models import (
-    ChangePage,
-    Chat,
-    Member,
-    Message,
-    NewMessage,
-    Receipt,
-    ReceiptState,
-    Stored,
-)
+from chalicelib.messages.models.changes import Change, ChangePage, Stored
+from chalicelib.messages.models.chats import Chat, ChatState, Me, Member, Partner
+from chalicelib.messages.models.messages import Message, NewMessage
+from chalicelib.messages.models.receipts import Receipt, ReceiptState
 from chalicelib.messages.store import MessageStore
 from chalicelib.messages.store.chats import UNREAD_WINDOW, Chats
 from chalicelib.messages.store.cursors import Cursors
@@ -32,12 +28,44 @@ class _FakeChat:
     created_at: datetime
     last_activity_at: datetime
     members: dict[str, Member]
+    kind: Literal["direct", "group"] = "direct"
+    title: str | None = None
     last_rev: int = 0
+    state_rev: int = 0
     messages: list[Message] = field(default_factory=list)
 
     @property
     def answered(self) -> bool:
-        return len({one.sender_id for one in self.messages}) > 1
+        return self.kind == "group" or len({one.sender_id for one in self.messages}) > 1
+
+    @property
+    def state(self) -> ChatState:
+        return ChatState(
+            chat_id=self.id, rev=self.state_rev, title=self.title, member_count=len(self.members)
+        )
+
+    def message(self, seq: int) -> Message | None:
+        return next((one for one in self.messages if one.seq == seq), None)
+
+
+@dataclass
+class _Pending:
+    """A change in the outbox. `seq`: of the message that changed; None for the chat itself."""
+
+    chat: _FakeChat
+    rev: int
+    at: datetime
+    seq: int | None
+
+    @property
+    def place(self) -> Place:
+        return self.at, self.chat.id, self.rev
+
+    def change(self, *, first: bool) -> Change:
+        newest = self.chat.state if self.seq is None else self.chat.message(self.seq)
+        assert newest is not None
+        members = list(self.chat.members)
+        return Change(self.chat.id, self.rev, self.at, newest, members, first=first)
 
 
 class _Held:
@@ -47,7 +75,7 @@ class _Held:
         self.calls: list[str] = []
         self.fail_on: set[str] = set()
         self.chats: dict[str, _FakeChat] = {}
-        self.pending: dict[tuple[str, int], Message] = {}
+        self.pending: dict[tuple[str, int], _Pending] = {}
         self.events: dict[str, ChatEvent] = {}
         self._lock = threading.Lock()
 
@@ -56,6 +84,12 @@ class _Held:
         if method in self.fail_on:
             raise unavailable("fake")
         return self._lock
+
+    def queue(self, chat: _FakeChat, at: datetime, seq: int | None) -> Change:
+        """Put the chat's last change into the outbox."""
+        waiting = _Pending(chat, chat.last_rev, at, seq)
+        self.pending[chat.id, chat.last_rev] = waiting
+        return waiting.change(first=True)
 
     def find(self, chat_id: str, member: str) -> _FakeChat | None:
         chat = self.chats.get(chat_id)
@@ -108,6 +142,29 @@ class FakeChats(Chats):
             found.sort(key=lambda chat: (chat.last_activity_at, chat.id), reverse=True)
             return [_view(chat, member) for chat in found[:limit]]
 
+    def members(
+        self, chat_id: str, *, member: str, limit: int, after: str | None = None
+    ) -> list[Member] | None:
+        with self._held.called("members"):
+            chat = self._held.find(chat_id, member)
+            if chat is None:
+                return None
+            found = [
+                one if one.user_id == member or chat.answered else Member(user_id=one.user_id)
+                for one in chat.members.values()
+                if after is None or one.user_id > after
+            ]
+            return sorted(found, key=lambda one: one.user_id)[:limit]
+
+    def rename(self, chat_id: str, *, member: str, title: str) -> Change | None:
+        with self._held.called("rename"):
+            chat = self._held.find(chat_id, member)
+            if chat is None:
+                return None
+            chat.last_rev += 1
+            chat.state_rev, chat.title = chat.last_rev, title
+            return self._held.queue(chat, now(), None)
+
     def acquainted(self, member: str, others: Collection[str]) -> set[str]:
         with self._held.called("acquainted"):
             known = {
@@ -142,8 +199,23 @@ class FakeTimeline(Timeline):
             chat.last_activity_at = max(chat.last_activity_at, time)
             message = new.at(chat.last_rev, time)
             chat.messages.append(message)
-            self._held.pending[message.chat_id, message.seq] = message
+            self._held.queue(chat, time, message.seq)
             return Stored(message, member_ids, created=True, pending=True)
+
+    def revise(
+        self, chat_id: str, seq: int, *, member: str, content: Content | None
+    ) -> Change | None:
+        with self._held.called("revise"):
+            chat = self._held.find(chat_id, member)
+            old = chat.message(seq) if chat else None
+            if chat is None or old is None or old.deleted_at is not None:
+                return None
+            chat.last_rev += 1
+            at = self.now()
+            time = "deleted_at" if content is None else "edited_at"
+            version = old.model_copy(update={"content": content, "rev": chat.last_rev, time: at})
+            chat.messages[chat.messages.index(old)] = version
+            return self._held.queue(chat, at, seq)
 
     def history(
         self, chat_id: str, *, member: str, before: int | None, limit: int
@@ -161,9 +233,10 @@ class FakeTimeline(Timeline):
             if chat is None:
                 return None
             found = [one for one in chat.messages if one.rev > since]
+            found.sort(key=lambda one: one.rev)
             more = len(found) > limit
             rev = found[limit - 1].rev if more else chat.last_rev
-            return ChangePage(items=found[:limit], rev=rev, more=more)
+            return ChangePage(items=found[:limit], rev=rev, state_rev=chat.state_rev, more=more)
 
     def undelivered(
         self, chat_id: str, *, member: str, since: int, until: int, limit: int
@@ -184,28 +257,25 @@ class FakeOutbox(Outbox):
     def __init__(self, held: _Held) -> None:
         self._held = held
 
-    def settle(self, message: Message, *, published: bool = True) -> None:
+    def settle(self, change: Change, *, published: bool = True) -> None:
         with self._held.called("settle"):
-            was = self._held.pending.get((message.chat_id, message.seq))
-            if was is not None and was.id == message.id:
-                del self._held.pending[message.chat_id, message.seq]
-                if not published:
-                    self._held.events[message.id] = ChatEvent.of(message)
+            waiting = self._held.pending.get((change.chat_id, change.rev))
+            if waiting is None:
+                return
+            message = change.new_message
+            if message is not None and not published:
+                self._held.events[message.id] = ChatEvent.of(message)
+            del self._held.pending[change.chat_id, change.rev]
 
-    def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Stored]:
+    def pending(self, *, before: datetime, limit: int, after: Place | None = None) -> list[Change]:
         with self._held.called("pending"):
-            due = {
-                (one.created_at, one.chat_id, one.seq): one
+            due = [
+                one
                 for one in self._held.pending.values()
-                if one.created_at < before
-            }
-            places = [place for place in sorted(due) if after is None or place > after]
-            return [
-                Stored(
-                    due[one], list(self._held.chats[one[1]].members), created=False, pending=True
-                )
-                for one in places[:limit]
+                if one.at < before and (after is None or one.place > after)
             ]
+            due.sort(key=lambda one: one.place)
+            return [one.change(first=False) for one in due[:limit]]
 
     def unpublished(self, *, limit: int, after: str = NO_CHAT) -> list[ChatEvent]:
         with self._held.called("unpublished"):
@@ -286,24 +356,35 @@ class FakeMessageStore(MessageStore):
     def fail_on(self, methods: set[str]) -> None:
         self._held.fail_on = methods
 
+    def make_group(self, chat_id: str, user_ids: Sequence[str], title: str, at: datetime) -> None:
+        joined = {user_id: Member(user_id=user_id) for user_id in user_ids}
+        self._held.chats[chat_id] = _FakeChat(chat_id, at, at, joined, "group", title)
+
     def ping(self) -> None:
         with self._held.called("ping"):
             pass
 
 
 def _view(chat: _FakeChat, member: str) -> Chat:
-    after = max(chat.members[member].read_seq, chat.last_rev - UNREAD_WINDOW)
+    mine = chat.members[member]
+    newest = chat.messages[-1].seq if chat.messages else 0
+    after = max(mine.read_seq, newest - UNREAD_WINDOW)
+    others = [one for one in chat.members.values() if one.user_id != member]
     return Chat(
         id=chat.id,
-        kind="direct",
+        kind=chat.kind,
+        title=chat.title,
+        member_count=len(chat.members),
+        me=Me.model_validate(mine.model_dump(exclude={"user_id"})),
+        partner=Partner.model_validate(others[0].model_dump()) if chat.kind == "direct" else None,
         answered=chat.answered,
-        members=[chat.members[user_id] for user_id in sorted(chat.members)],
         last_rev=chat.last_rev,
+        state_rev=chat.state_rev,
         last_message=chat.messages[-1] if chat.messages else None,
         unread_count=sum(one.seq > after for one in _of_others(chat, member)),
         created_at=chat.created_at,
         last_activity_at=chat.last_activity_at,
-    ).seen_by(member)
+    ).as_seen()
 
 
 def _of_others(chat: _FakeChat, member: str) -> list[Message]:

@@ -8,7 +8,7 @@ from chalicelib.broker.publisher import Begun, Broker
 from chalicelib.broker.pushes import MessageUnread
 from chalicelib.broker.topology import DEAD, EVENTS, RETRY, RETRY_SECONDS
 from chalicelib.domain_events.models import TYPES
-from chalicelib.domain_events.outbox import Outbox, Waiting
+from chalicelib.domain_events.outbox import EventOutbox, Waiting
 from chalicelib.drivers.amqp import Outgoing
 from chalicelib.errors.counted import unavailable
 from chalicelib.notify.models import Notification, Outcome
@@ -65,7 +65,7 @@ class FakeBroker(Broker):
         return [(m.body, m.properties.headers) for m in self.sent if m.routing_key == DEAD]
 
 
-class FakeOutbox(Outbox):
+class FakeEventOutbox(EventOutbox):
     """Events that wait. What is claimed comes again at once, unless it was removed."""
 
     def __init__(self) -> None:

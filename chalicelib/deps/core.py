@@ -68,11 +68,11 @@ class CoreDeps:
 
     @cached_property
     def domain_events(self) -> "DomainEvents":
-        from chalicelib.domain_events.outbox import Outbox
+        from chalicelib.domain_events.outbox import EventOutbox
         from chalicelib.domain_events.service import DomainEvents
 
         return DomainEvents(
-            self.settings, outbox=Outbox(self.postgres), broker=self.later(CoreDeps.broker)
+            self.settings, outbox=EventOutbox(self.postgres), broker=self.later(CoreDeps.broker)
         )
 
     @cached_property

@@ -52,7 +52,7 @@ class Waiting(NamedTuple):
     at: datetime
 
 
-class Outbox:
+class EventOutbox:
     """Raises Unavailable from every method when PostgreSQL does not answer."""
 
     def __init__(self, postgres: Postgres) -> None:

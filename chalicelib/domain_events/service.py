@@ -15,7 +15,7 @@ from chalicelib.errors import Unavailable
 
 if TYPE_CHECKING:
     from chalicelib.broker.publisher import Broker
-    from chalicelib.domain_events.outbox import Outbox, Waiting
+    from chalicelib.domain_events.outbox import EventOutbox, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class DomainEvents:
     in the outbox for the job."""
 
     def __init__(
-        self, settings: Settings, *, outbox: "Outbox", broker: "Callable[[], Broker]"
+        self, settings: Settings, *, outbox: "EventOutbox", broker: "Callable[[], Broker]"
     ) -> None:
         self._issuer = settings.issuer
         self._outbox = outbox

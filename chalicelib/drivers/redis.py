@@ -151,8 +151,8 @@ def guarded() -> Iterator[None]:
         raise unavailable("redis") from error
 
 
-class Call(NamedTuple):
-    """A call of a Lua script: its keys, all on one slot, and its arguments."""
+class Command(NamedTuple):
+    """A Lua script to run: its keys, all on one slot, and its arguments."""
 
     script: str
     keys: list[str]
@@ -171,25 +171,25 @@ class Scripts:
     def __init__(self, client: redis.Redis) -> None:
         self._pool = client.connection_pool
 
-    def run(self, call: Call) -> Any:
+    def run(self, command: Command) -> Any:
         """The answer of one script."""
-        return self.run_all([call])[0]
+        return self.run_all([command])[0]
 
-    def run_all(self, calls: Collection[Call]) -> list[Any]:
+    def run_all(self, commands: Collection[Command]) -> list[Any]:
         """The answers of several, in one round trip."""
-        if not calls:
+        if not commands:
             return []
-        commands = [
-            ("EVALSHA", _digest(call.script), len(call.keys), *call.keys, *call.arguments)
-            for call in calls
+        packed = [
+            ("EVALSHA", _digest(one.script), len(one.keys), *one.keys, *one.arguments)
+            for one in commands
         ]
         with guarded(), self._connected() as connection:
             try:
-                return _send(connection, commands)
+                return _send(connection, packed)
             except exceptions.NoScriptError:
-                scripts = {call.script for call in calls}
+                scripts = {one.script for one in commands}
                 _send(connection, [("SCRIPT", "LOAD", script) for script in scripts])
-                return _send(connection, commands)
+                return _send(connection, packed)
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:

@@ -11,7 +11,8 @@ from pydantic_core import to_json
 from chalicelib.wire import now
 
 if TYPE_CHECKING:
-    from chalicelib.messages.models import Chat, Message
+    from chalicelib.messages.models.chats import Chat, Member
+    from chalicelib.messages.models.messages import Message
 
 Row = dict[str, Any]
 
@@ -26,6 +27,9 @@ MAX_BYTES = 400_000_000
 """An archive must fit on a function's disk of 512 MB."""
 
 MESSAGE = {"id", "chat_id", "seq", "sender_id", "content", "created_at", "edited_at", "deleted_at"}
+
+VIEW_ONLY = {"me", "partner", "last_message", "unread_count"}
+"""Fields of a chat that an archive leaves out: it has all members and messages anyway."""
 
 FILES = {
     "account.json": "Your profile, roles, sessions, programs you let in, devices that are pushed "
@@ -65,6 +69,10 @@ class HoldsChats(Protocol):
     def page(
         self, member: str, *, limit: int, before: tuple[datetime, str] | None = None
     ) -> "list[Chat]": ...
+
+    def members(
+        self, chat_id: str, *, member: str, limit: int, after: str | None = None
+    ) -> "list[Member] | None": ...
 
 
 class HoldsMessages(Protocol):
@@ -140,7 +148,7 @@ class Archive:
             for page in self._pages(user_id, since):
                 new = [chat for chat in page if chat.id not in seen]
                 seen.update(dict.fromkeys(chat.id for chat in new))
-                yield from self._described(new)
+                yield from self._described(user_id, new)
             if since and len(seen) == known:
                 return
             since = began
@@ -155,13 +163,30 @@ class Archive:
                 return
             before = (page[-1].last_activity_at, page[-1].id)
 
-    def _described(self, chats: "list[Chat]") -> Iterator[dict[str, Any]]:
-        names = self._data.names({one.user_id for chat in chats for one in chat.members})
+    def _described(self, user_id: str, chats: "list[Chat]") -> Iterator[dict[str, Any]]:
+        """Chats with their members and the members' names."""
+        partners = {chat.partner.user_id for chat in chats if chat.partner is not None}
+        names = self._data.names({user_id, *partners})
         for chat in chats:
-            said = chat.model_dump(mode="json", exclude={"last_message", "unread_count"})
-            for member in said["members"]:
-                member |= names.get(member["user_id"], {})
+            said = chat.model_dump(mode="json", exclude=VIEW_ONLY)
+            if chat.partner is None:
+                said["members"] = list(self._members(user_id, chat.id))
+            else:
+                both = ({"user_id": user_id} | dict(chat.me), dict(chat.partner))
+                said["members"] = [one | names.get(one["user_id"], {}) for one in both]
             yield said
+
+    def _members(self, user_id: str, chat_id: str) -> Iterator[dict[str, Any]]:
+        """The members of a group and their names; none if the user has just left it."""
+        after = None
+        while True:
+            page = self._messages.chats.members(chat_id, member=user_id, limit=PAGE, after=after)
+            names = self._data.names({one.user_id for one in page or []})
+            for one in page or []:
+                yield dict(one) | names.get(one.user_id, {})
+            if page is None or len(page) < PAGE:
+                return
+            after = page[-1].user_id
 
     def _all_messages(self, user_id: str, chat_ids: Iterable[str]) -> "Iterator[Message]":
         for chat_id in chat_ids:

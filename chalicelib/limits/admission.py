@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from chalicelib.drivers.redis import Call
+from chalicelib.drivers.redis import Command
 from chalicelib.limits.buckets import TAKE, Held, sizes
 
 # Reads a session's key and, unless it is revoked, takes of its buckets. KEYS: session, buckets.
@@ -16,10 +16,10 @@ return {{state or '', wait, unpack(full)}}
 """
 
 
-def admitting(user_id: str, session_id: str, own: Sequence[Held], cost: int = 1) -> Call:
+def admitting(user_id: str, session_id: str, own: Sequence[Held], cost: int = 1) -> Command:
     """Reads the state of a session, and takes from its buckets. Returns {state, …}: see _ADMIT."""
     keys = [session_key(user_id, session_id), *(one.key for one in own)]
-    return Call(_ADMIT, keys, sizes(own, cost))
+    return Command(_ADMIT, keys, sizes(own, cost))
 
 
 def session_key(user_id: str, session_id: str) -> str:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from chalicelib.drivers.redis import Call
+from chalicelib.drivers.redis import Command
 from chalicelib.errors.counted import rate_limited
 from chalicelib.limits.table import Bucket, Limit, Quota, Use, fields_of
 
@@ -105,20 +105,20 @@ def sizes(buckets: Sequence[Held], cost: int = 1) -> list[int | float]:
     return found
 
 
-def looking(buckets: Sequence[Held]) -> Call:
+def looking(buckets: Sequence[Held]) -> Command:
     """Checks whether each has a token. All are on one slot. `judge` reads the answer."""
-    return Call(_LOOK_ALL, [one.key for one in buckets], sizes(buckets))
+    return Command(_LOOK_ALL, [one.key for one in buckets], sizes(buckets))
 
 
-def taking(buckets: Sequence[Held], cost: int = 1) -> Call:
+def taking(buckets: Sequence[Held], cost: int = 1) -> Command:
     """Takes `cost` tokens from each, or from none. All are on one slot. `judge` reads the
     answer."""
-    return Call(_TAKE_ALL, [one.key for one in buckets], sizes(buckets, cost))
+    return Command(_TAKE_ALL, [one.key for one in buckets], sizes(buckets, cost))
 
 
-def giving(buckets: Sequence[Held]) -> Call:
+def giving(buckets: Sequence[Held]) -> Command:
     """Gives one token back to each."""
-    return Call(_GIVE_ALL, [one.key for one in buckets], sizes(buckets))
+    return Command(_GIVE_ALL, [one.key for one in buckets], sizes(buckets))
 
 
 def judge(taken: Sequence[tuple[Sequence[Held], Sequence[int]]]) -> list[Quota]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chalicelib.drivers.redis import Call, Scripts, guarded
+from chalicelib.drivers.redis import Command, Scripts, guarded
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.limits.attempts import LEARN_DEVICE, LOOK_AT_DEVICE, Attempt, Guess
 from chalicelib.limits.buckets import (
@@ -268,7 +268,7 @@ class Throttle:
         trip that changes nothing."""
         buckets = guess.of_device + guess.of_strangers
         keys = [guess.devices, *(one.key for one in buckets)]
-        look = Call(LOOK_AT_DEVICE, keys, [*sizes(buckets), guess.mark])
+        look = Command(LOOK_AT_DEVICE, keys, [*sizes(buckets), guess.mark])
         (known, *own), found = self._scripts.run_all([look, looking(others)])
         return bool(known), own, found
 
@@ -278,7 +278,7 @@ class Throttle:
     def _learn(self, guesses: Sequence[Guess]) -> None:
         kept = [KNOWN_DEVICES, KNOWN_SECONDS]
         self._scripts.run_all(
-            [Call(LEARN_DEVICE, [one.devices], [one.mark, *kept]) for one in guesses]
+            [Command(LEARN_DEVICE, [one.devices], [one.mark, *kept]) for one in guesses]
         )
 
     def _drop(self, buckets: Sequence[Held]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import redis
 
 from chalicelib.config import Settings
-from chalicelib.drivers.redis import Call, guarded
+from chalicelib.drivers.redis import Command, guarded
 from chalicelib.errors import Unauthorized
 from chalicelib.errors.counted import rate_limited
 from chalicelib.identity import Identity
@@ -65,8 +65,8 @@ class Connections(Acknowledgements, Watching):
         record: list[str | int] = [LIFETIME, *(text for pair in who.items() for text in pair)]
         live, _ = self._scripts.run_all(
             [
-                Call(lua.OPEN, keys.places(socket), [socket.entry, LIFETIME, SEEN_SECONDS]),
-                Call(lua.RECORD, [keys.connection(connection_id)], record),
+                Command(lua.OPEN, keys.places(socket), [socket.entry, LIFETIME, SEEN_SECONDS]),
+                Command(lua.RECORD, [keys.connection(connection_id)], record),
             ]
         )
         return [Socket.read(identity.user_id, found) for found in live]
@@ -82,12 +82,12 @@ class Connections(Acknowledgements, Watching):
         """
         frame = self._settings.limits["frame"].buckets["socket"]
         sizes = [frame.size / frame.seconds, frame.size, CHECK_SECONDS]
-        calls = [Call(lua.ADMIT, [keys.connection(connection_id)], sizes)]
+        commands = [Command(lua.ADMIT, [keys.connection(connection_id)], sizes)]
         known = self._callers.get(connection_id)
         own = of_caller(self._settings.limits, use, *known) if known else []
         if known:
-            calls.append(admitting(known[0], known[1], own, use.cost))
-        found, *answers = self._scripts.run_all(calls)
+            commands.append(admitting(known[0], known[1], own, use.cost))
+        found, *answers = self._scripts.run_all(commands)
         if not found:
             self._callers.pop(connection_id, None)
             raise Unauthorized("This socket is not signed in any more. Connect again.")
@@ -115,7 +115,7 @@ class Connections(Acknowledgements, Watching):
         because there were too many. After that, one frame in CLOSING_SECONDS gets this answer."""
         bucket = self._settings.limits["refused"].buckets["socket"]
         sizes = [bucket.interval, bucket.size, CLOSING_SECONDS]
-        return bool(self._scripts.run(Call(lua.REFUSE, [keys.connection(connection_id)], sizes)))
+        return bool(self._scripts.run(Command(lua.REFUSE, [keys.connection(connection_id)], sizes)))
 
     def _remember(self, connection_id: str, caller: tuple[str, str, str]) -> None:
         if len(self._callers) >= CALLERS:
@@ -131,8 +131,8 @@ class Connections(Acknowledgements, Watching):
         record = [keys.connection(socket.connection_id)]
         found, stays = self._scripts.run_all(
             [
-                Call(lua.RENEW, record, [LIFETIME, RENEW_WATCH_SECONDS]),
-                Call(lua.STAY, keys.places(socket), kept),
+                Command(lua.RENEW, record, [LIFETIME, RENEW_WATCH_SECONDS]),
+                Command(lua.STAY, keys.places(socket), kept),
             ]
         )
         if not found or not stays:
@@ -159,17 +159,17 @@ class Connections(Acknowledgements, Watching):
         return self.expel("", sockets, [])[0]
 
     def expel(
-        self, user_id: str, sockets: Collection[Socket], also: Sequence[Call]
+        self, user_id: str, sockets: Collection[Socket], also: Sequence[Command]
     ) -> tuple[dict[str, datetime], list[Socket]]:
         """Drop sockets and run other scripts in one write, so that both are done or neither.
         Returns what `drop` does, and the sockets that the user still has."""
-        calls = []
+        commands = []
         for one in sockets:
-            calls.append(Call(lua.FORGET, [keys.connection(one.connection_id)], []))
-            calls.append(Call(lua.CLOSE, keys.places(one), [one.entry, SEEN_SECONDS]))
+            commands.append(Command(lua.FORGET, [keys.connection(one.connection_id)], []))
+            commands.append(Command(lua.CLOSE, keys.places(one), [one.entry, SEEN_SECONDS]))
         if also:
-            calls += [*also, reach(user_id)]
-        answers = self._scripts.run_all(calls)
+            commands += [*also, reach(user_id)]
+        answers = self._scripts.run_all(commands)
         closed = answers[1 : 2 * len(sockets) : 2]
         left = {
             one.user_id: datetime.fromtimestamp(at, UTC)
@@ -192,10 +192,10 @@ class Connections(Acknowledgements, Watching):
     def of(self, user_ids: Sequence[str], *, delivered: Owed | None = None) -> list[Socket]:
         """The sockets of users, in one round trip, which also removes owed acknowledgements that
         `delivered` covers."""
-        calls = [reach(user_id) for user_id in user_ids]
+        commands = [reach(user_id) for user_id in user_ids]
         if delivered is not None:
-            calls.append(strike(delivered, self._settings.delivered_within_seconds))
-        return sockets_in(user_ids, self._scripts.run_all(calls))
+            commands.append(strike(delivered, self._settings.delivered_within_seconds))
+        return sockets_in(user_ids, self._scripts.run_all(commands))
 
     def ping(self) -> None:
         """Raises Unavailable unless Redis answers and accepts a write."""

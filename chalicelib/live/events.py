@@ -1,5 +1,6 @@
 """The table of events: what the server sends to sockets, and which sockets may get it."""
 
+import inspect
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
@@ -61,6 +62,7 @@ class Kind(Generic[M]):
     """A row of the table: the data of an event, the scope that a socket needs to get it, and
     whether only our own clients get it. An event without a scope is about the socket itself, and
     any socket may get it. `tag`: its subject, one of those in chalicelib/edge/asyncapi/__init__.py.
+    `about`: what clients read about it.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Kind(Generic[M]):
     scope: str | None
     first_party: bool = False
     tag: str = ""
+    about: str = ""
 
     def of(self, data: M) -> "Event":
         return Event(self, data)
@@ -99,12 +102,19 @@ EVENTS: dict[str, Kind[Any]] = {}
 
 
 def declare(
-    name: str, model: type[M], *, scope: str | None, first_party: bool = False, tag: str = ""
+    name: str,
+    model: type[M],
+    *,
+    scope: str | None,
+    first_party: bool = False,
+    tag: str = "",
+    about: str = "",
 ) -> Kind[M]:
-    """Add a row to the table. Raises ValueError for a name that is taken."""
+    """Add a row to the table. Without `about`, clients read the model's docstring. Raises
+    ValueError for a name that is taken."""
     if name in EVENTS:
         raise ValueError(f"event defined twice: {name}")
-    kind = Kind(name, model, scope, first_party, tag)
+    kind = Kind(name, model, scope, first_party, tag, about or inspect.getdoc(model) or "")
     EVENTS[name] = kind
     return kind
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.config import Settings
 from chalicelib.deadline import within
-from chalicelib.drivers.redis import Call
+from chalicelib.drivers.redis import Command
 from chalicelib.errors import Unavailable
 from chalicelib.live.events import UNKNOWN, EndedBy, Event, Socket, ended
 from chalicelib.live.models import PRESENCE, Owed, UserPresence
@@ -78,6 +78,16 @@ class Gateway(Posts):
             self._connections.settle(Owed(user_id, chat_id, seq, since=seq) for user_id in noted)
         return DeliveryResult(unreached, any(socket.first_party for socket in failed))
 
+    def tell_all(
+        self, user_ids: Sequence[str], event: Event, *, skip: str | None = None, again: bool = False
+    ) -> bool:
+        """Send an event that no socket may miss, but that needs no acknowledgement, to all sockets
+        of users except `skip`. Returns whether a post to an open socket of our own clients failed.
+        `again`: as in `deliver`."""
+        sockets = self._connections.of(user_ids)
+        _, failed = self._send(sockets, event, skip, patient=True, close_full=again)
+        return any(socket.first_party for socket in failed)
+
     def tell(
         self,
         user_ids: Sequence[str],
@@ -86,7 +96,7 @@ class Gateway(Posts):
         skip: str | None = None,
         delivered: Owed | None = None,
     ) -> None:
-        """Send an event that needs no acknowledgement. A socket that cannot take it misses it. The
+        """Send an event that may be missed: a socket that cannot take it does not get it. The
         same round trip to Redis removes owed acknowledgements that `delivered` covers."""
         self._send(self._connections.of(user_ids, delivered=delivered), event, skip)
 
@@ -120,7 +130,7 @@ class Gateway(Posts):
         self,
         user_id: str,
         session_ids: Collection[str],
-        tombstones: Sequence[Call],
+        tombstones: Sequence[Command],
         reason: EndedBy,
     ) -> None:
         """Refuse the next request and the next frame of sessions, then tell their sockets why and

@@ -1,11 +1,11 @@
-"""The presence of users, and the acknowledgements that they owe."""
+"""The presence of users, what clients send about it, and the acknowledgements that they owe."""
 
 from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
 from chalicelib.live.events import declare
-from chalicelib.wire import Model, OurId, Utc
+from chalicelib.wire import Id, Input, Model, OurId, Utc
 
 
 class Owed(NamedTuple):
@@ -34,6 +34,18 @@ class PresenceList(Model):
     items: list[UserPresence] = Field(
         description="One entry for each of them with whom you have an answered chat."
     )
+
+
+class Watch(Input):
+    """Data of `presence.watch`: the users that this socket watches, instead of earlier ones."""
+
+    user_ids: Annotated[
+        list[Id], Field(max_length=200, description="The users to watch; none to stop.")
+    ]
+
+
+class Nothing(Input):
+    """No data."""
 
 
 PRESENCE = declare("presence", UserPresence, scope="chats.read", tag="Presence")

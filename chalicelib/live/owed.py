@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from chalicelib.drivers.redis import Call, guarded
+from chalicelib.drivers.redis import Command, guarded
 from chalicelib.live import keys
 from chalicelib.live import scripts as lua
 from chalicelib.live.events import Socket
@@ -31,13 +31,13 @@ class Acknowledgements(Registry):
         connected now owes an acknowledgement of `seq` within `delivered_within_seconds`, except the
         sender and those in `pushed`."""
         within = self._settings.delivered_within_seconds
-        calls = [
+        commands = [
             reach(user_id)
             if user_id == sender_id or user_id in pushed
             else reach(user_id, f"{user_id} {chat_id}", within, seq)
             for user_id in user_ids
         ]
-        return sockets_in(user_ids, self._scripts.run_all(calls))
+        return sockets_in(user_ids, self._scripts.run_all(commands))
 
     def settle(self, owed: Iterable[Owed], *, rest_is_overdue: bool = False) -> None:
         """Remove owed acknowledgements. Later messages of the chat stay owed, with a new deadline
@@ -68,7 +68,7 @@ class Acknowledgements(Registry):
         share = max(1, limit // keys.SHARDS)
         found = self._scripts.run_all(
             [
-                Call(
+                Command(
                     lua.CLAIM,
                     [keys.owed(shard), keys.owed_seqs(shard)],
                     [again, share, CLAIM_OF_ONE, CLAIM_LOOKS_AT],
@@ -85,10 +85,10 @@ class Acknowledgements(Registry):
         return overdue
 
 
-def strike(owed: Owed, within: int) -> Call:
+def strike(owed: Owed, within: int) -> Command:
     """Removes what is owed up to a seq. The rest is then owed `within` this many seconds."""
     shard = keys.shard(owed.user_id)
-    return Call(
+    return Command(
         lua.STRIKE,
         [keys.owed(shard), keys.owed_seqs(shard)],
         [f"{owed.user_id} {owed.chat_id}", owed.since, owed.seq, within],

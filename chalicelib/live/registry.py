@@ -6,7 +6,7 @@ from typing import Any
 import redis
 
 from chalicelib.config import Settings
-from chalicelib.drivers.redis import Call, Scripts
+from chalicelib.drivers.redis import Command, Scripts
 from chalicelib.live import keys
 from chalicelib.live import scripts as lua
 from chalicelib.live.events import Socket
@@ -26,11 +26,11 @@ class Registry:
         self._settings = settings
 
 
-def reach(user_id: str, owing: str = "", within: int = 0, seq: int | str = "") -> Call:
+def reach(user_id: str, owing: str = "", within: int = 0, seq: int | str = "") -> Command:
     """The script that lists a user's sockets. With a seq, the user then owes an acknowledgement of
     it."""
     shard = keys.shard(user_id)
-    return Call(
+    return Command(
         lua.REACH,
         [keys.sockets(user_id), keys.programs(user_id), keys.owed(shard), keys.owed_seqs(shard)],
         [LIFETIME, YOUNG_SECONDS, owing, within, seq],

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from chalicelib.drivers.redis import Call, guarded
+from chalicelib.drivers.redis import Command, guarded
 from chalicelib.identity import Identity
 from chalicelib.live import keys
 from chalicelib.live import scripts as lua
@@ -38,14 +38,14 @@ class Watching(Registry):
         answers = self._scripts.run_all(
             [
                 *(
-                    Call(lua.WATCH, keys.watched(shard), [watcher.entry, WATCH_SECONDS])
+                    Command(lua.WATCH, keys.watched(shard), [watcher.entry, WATCH_SECONDS])
                     for shard in shards
                 ),
                 *(
-                    Call(lua.UNWATCH, [keys.watchers(o) for o in shard], [watcher.entry])
+                    Command(lua.UNWATCH, [keys.watchers(o) for o in shard], [watcher.entry])
                     for shard in ended
                 ),
-                Call(lua.NOTE_WATCHED, [key], [json.dumps(list(user_ids))]),
+                Command(lua.NOTE_WATCHED, [key], [json.dumps(list(user_ids))]),
             ]
         )
         found = {
@@ -58,7 +58,10 @@ class Watching(Registry):
     def watchers(self, user_ids: Collection[str]) -> list[list[Socket]]:
         """The sockets that watch each of some users, at most MOST_WATCHERS, without their users."""
         found = self._scripts.run_all(
-            [Call(lua.WATCHERS, [keys.watchers(user_id)], [MOST_WATCHERS]) for user_id in user_ids]
+            [
+                Command(lua.WATCHERS, [keys.watchers(user_id)], [MOST_WATCHERS])
+                for user_id in user_ids
+            ]
         )
         return [[Socket.read("", one) for one in entries] for entries in found]
 

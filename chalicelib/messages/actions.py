@@ -1,21 +1,18 @@
-"""The actions of frames. If a client without sockets needs an action, there is also a REST
-route."""
+"""The actions of frames about chats and messages. If a client without sockets needs an action,
+there is also a REST route."""
 
 from chalicelib.deps import deps
 from chalicelib.edge.frames import Action
 from chalicelib.identity import Identity
-from chalicelib.live.models import PresenceList
-from chalicelib.messages.models import (
-    ChangePage,
+from chalicelib.messages.models import socket_events  # noqa: F401, it declares the events
+from chalicelib.messages.models.changes import ChangePage, SyncAnswer
+from chalicelib.messages.models.messages import Message
+from chalicelib.messages.models.requests import (
     ChatReceiptUpdate,
-    Message,
-    Nothing,
     SendMessage,
     SinceIn,
-    SyncAnswer,
     SyncRequest,
     Typing,
-    Watch,
 )
 
 
@@ -42,26 +39,14 @@ def typing(identity: Identity, data: Typing) -> None:
 
 
 def changes(identity: Identity, data: SinceIn) -> ChangePage:
-    """The changes of a chat after a rev, in order; complete up to the answer's rev."""
+    """The changes of a chat after a rev, in order; complete up to the answer's rev. The answer has
+    the chat if its own state changed."""
     return deps.reading.changes(identity, data.chat_id, since=data.since, limit=data.limit)
 
 
 def sync(identity: Identity, data: SyncRequest) -> SyncAnswer:
     """Every chat that has changes for you; repeat while `more`."""
     return deps.reading.sync(identity, data.chats)
-
-
-def watch(identity: Identity, data: Watch) -> PresenceList:
-    """The presence of users now and, by events, for the next 15 minutes; a ping renews that.
-
-    Users with whom you have no answered chat are left out: watch again when one is answered.
-    """
-    return deps.presence.watch(identity, data.user_ids)
-
-
-def ping(identity: Identity, data: Nothing) -> None:
-    """Keep the socket open; send a ping every minute."""
-    deps.presence.ping(identity)
 
 
 ACTIONS = {
@@ -71,8 +56,4 @@ ACTIONS = {
     "chat.typing": Action(typing, scope="chats.write", limit="typing", tag="Chats"),
     "chat.changes": Action(changes, scope="chats.read", tag="Messages"),
     "sync": Action(sync, scope="chats.read", tag="Chats"),
-    "presence.watch": Action(
-        watch, scope="chats.read", limit="watch", counts="user_ids", tag="Presence"
-    ),
-    "ping": Action(ping, scope="chats.read", tag="Connection"),
 }

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from chalicelib.broker.cloud_events import CloudEvent
 from chalicelib.domain_events.models import TYPES, ChatCreated, MessageCreated
-from chalicelib.messages.models import Chat, Message
+from chalicelib.messages.models.messages import Message
 
 
 class ChatEvent(NamedTuple):
@@ -19,22 +19,19 @@ class ChatEvent(NamedTuple):
     at: datetime
 
     @classmethod
-    def of(cls, made: Chat | Message) -> "ChatEvent":
-        """The event of a new chat or of a new message."""
-        if isinstance(made, Chat):
-            member_ids = [member.user_id for member in made.members]
-            return cls.of_chat(made.id, member_ids, made.created_at)
+    def of(cls, message: Message) -> "ChatEvent":
+        """The event of a new message."""
         data = {
-            "message_id": made.id,
-            "chat_id": made.chat_id,
-            "seq": made.seq,
-            "sender_id": made.sender_id,
+            "message_id": message.id,
+            "chat_id": message.chat_id,
+            "seq": message.seq,
+            "sender_id": message.sender_id,
         }
-        return cls(made.id, MessageCreated.type, data, made.created_at)
+        return cls(message.id, MessageCreated.type, data, message.created_at)
 
     @classmethod
     def of_chat(cls, chat_id: str, member_ids: Sequence[str], at: datetime) -> "ChatEvent":
-        """The event of a new chat, for the store that creates it."""
+        """The event of a new chat."""
         data = {"chat_id": chat_id, "member_ids": sorted(member_ids)}
         return cls(chat_id, ChatCreated.type, data, at)
 

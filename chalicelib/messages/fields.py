@@ -47,6 +47,14 @@ DeliveredSeq = Annotated[
     Field(description="A device of theirs has every message up to this `seq`.", examples=[42]),
 ]
 LastRev = Annotated[int, Field(description="The rev of its last change.", examples=[42])]
+StateRev = Annotated[
+    int,
+    Field(
+        description="The rev of the last change of the chat itself: of its title, photo or "
+        "members. 0 if there was none.",
+        examples=[7],
+    ),
+]
 UpToRev = Annotated[
     int, Field(description="The changes are complete up to this rev.", examples=[42])
 ]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from chalicelib.errors import ValidationFailed
 from chalicelib.identity import Identity
 from chalicelib.ids import direct_chat_id
-from chalicelib.messages.models import Chat
+from chalicelib.messages.events import ChatEvent
+from chalicelib.messages.models.chats import Chat
 from chalicelib.text.sentences import problem
 from chalicelib.wire import now
 
@@ -35,7 +36,8 @@ class Opening:
             )
         self._users().require(user_id)
         chat_id = direct_chat_id(opener.user_id, user_id)
-        chat, made = self._chats.open_direct(chat_id, members=(opener.user_id, user_id), at=now())
+        members = (opener.user_id, user_id)
+        chat, made = self._chats.open_direct(chat_id, members=members, at=now())
         if made:
-            self._publisher.opened(chat)
+            self._publisher.opened(ChatEvent.of_chat(chat.id, members, chat.created_at))
         return chat, made

@@ -9,7 +9,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from chalicelib.errors import ValidationFailed
 from chalicelib.messages.fields import Rev
-from chalicelib.messages.models import Chat, Message
+from chalicelib.messages.models.chats import Chat, Member
+from chalicelib.messages.models.messages import Message
 from chalicelib.text.sentences import problem
 from chalicelib.wire import CURSOR, NEXT, Id, Input, Page, PageSize
 
@@ -21,6 +22,13 @@ class ChatQuery(Input):
 
     limit: PageSize = 50
     cursor: Annotated[Annotated[str, Field(max_length=256)] | None, CURSOR] = None
+
+
+class MemberQuery(Input):
+    """Query of a chat's members."""
+
+    limit: PageSize = 50
+    cursor: Annotated[Id | None, CURSOR] = None
 
 
 class HistoryQuery(Input):
@@ -39,6 +47,13 @@ class ChatPage(Page[Chat, str]):
 
     items: list[Chat] = Field(description="Chats, newest activity first.")
     next: Annotated[str | None, NEXT, Field(examples=["MTc3MjM1NzQwMDAwMCAw"])]
+
+
+class MemberPage(Page[Member, str]):
+    """A page of a chat's members."""
+
+    items: list[Member] = Field(description="Members, in the order of `user_id`.")
+    next: Annotated[str | None, NEXT, Field(examples=["0199b7a2-5c1e-7d34-8f60-2b9d41c7e853"])]
 
 
 class MessagePage(Page[Message, str]):

@@ -6,8 +6,18 @@ from pydantic_core import to_json
 
 from chalicelib.errors import ChatNotFound
 from chalicelib.identity import Identity
-from chalicelib.messages.models import ChangePage, Chat, ChatSync, Message, SyncAnswer
-from chalicelib.messages.pages import ChatPage, ChatQuery, MessagePage, cursor_after, place_of
+from chalicelib.messages.models.changes import ChangePage, ChatSync, SyncAnswer
+from chalicelib.messages.models.chats import Chat
+from chalicelib.messages.models.messages import Message
+from chalicelib.messages.pages import (
+    ChatPage,
+    ChatQuery,
+    MemberPage,
+    MemberQuery,
+    MessagePage,
+    cursor_after,
+    place_of,
+)
 from chalicelib.messages.store import found
 
 if TYPE_CHECKING:
@@ -49,15 +59,26 @@ class Reading:
         return MessagePage(items=items, next=str(items[-1].seq) if more else None)
 
     def changes(self, reader: Identity, chat_id: str, *, since: int, limit: int) -> ChangePage:
-        """The changes of a chat after a rev, complete up to the answer's rev."""
-        return self._changes(reader, chat_id, since, limit, ANSWER_BYTES)
+        """The changes of a chat after a rev, complete up to the answer's rev. The answer has the
+        chat if the last change of its own state is in it."""
+        page = self._changes(reader, chat_id, since, limit, ANSWER_BYTES)
+        if not page.covers_state(since):
+            return page
+        return page.model_copy(update={"chat": self.chat(reader, chat_id)})
+
+    def members(self, reader: Identity, chat_id: str, query: MemberQuery) -> MemberPage:
+        """The members of a chat, with the receipts that the reader may see."""
+        members = self._chats.members(
+            chat_id, member=reader.user_id, limit=query.limit + 1, after=query.cursor
+        )
+        return MemberPage.of(found(members), query.limit, lambda member: member.user_id)
 
     def sync(self, reader: Identity, known: dict[str, int]) -> SyncAnswer:
         """The chats with changes for a client that has the revs in `known`, as many as fit into an
         answer.
 
-        For a chat that the client does not know, it gets the newest messages. It reads older ones
-        by `history`.
+        For a chat that the client does not know, it gets the newest changes. They may be versions
+        of old messages, so the client reads the messages by `history`.
         """
         items: list[ChatSync] = []
         room = ANSWER_BYTES
@@ -68,6 +89,8 @@ class Reading:
             since = known.get(chat.id, max(0, chat.last_rev - SYNC_MESSAGES))
             try:
                 changes = self._changes(reader, chat.id, since, SYNC_MESSAGES, room)
+                if changes.covers_state(chat.state_rev):  # it has changed since it was read
+                    chat = self.chat(reader, chat.id)
             except ChatNotFound:  # left the chat in the meantime
                 continue
             item = ChatSync(chat=chat, changes=changes.items, rev=changes.rev, more=changes.more)
@@ -84,7 +107,7 @@ class Reading:
         fitting = _fitting(changes.items, room)
         if len(fitting) == len(changes.items):
             return changes
-        return ChangePage(items=fitting, rev=fitting[-1].rev, more=True)
+        return changes.model_copy(update={"items": fitting, "rev": fitting[-1].rev, "more": True})
 
 
 def _fitting(messages: list[Message], room: int) -> list[Message]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from chalicelib.errors import Unavailable
 from chalicelib.identity import Identity
 from chalicelib.live.models import Owed
-from chalicelib.messages.models import RECEIPT, TYPING, ReceiptState, UserTyping
+from chalicelib.messages.models.receipts import ReceiptState
+from chalicelib.messages.models.socket_events import RECEIPT, TYPING, UserTyping
 from chalicelib.messages.store import found
 
 if TYPE_CHECKING:

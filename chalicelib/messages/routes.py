@@ -9,18 +9,18 @@ from chalicelib.deps import deps
 from chalicelib.edge.rest import Reply, endpoint
 from chalicelib.errors import ChatNotFound, NotAnswered, UserNotFound
 from chalicelib.identity import Identity
-from chalicelib.messages.models import (
-    ChangePage,
-    Chat,
-    Draft,
-    Message,
-    NewChat,
-    ReceiptUpdate,
-    Since,
-    SyncAnswer,
-    SyncRequest,
+from chalicelib.messages.models.changes import ChangePage, SyncAnswer
+from chalicelib.messages.models.chats import Chat
+from chalicelib.messages.models.messages import Draft, Message
+from chalicelib.messages.models.requests import NewChat, ReceiptUpdate, Since, SyncRequest
+from chalicelib.messages.pages import (
+    ChatPage,
+    ChatQuery,
+    HistoryQuery,
+    MemberPage,
+    MemberQuery,
+    MessagePage,
 )
-from chalicelib.messages.pages import ChatPage, ChatQuery, HistoryQuery, MessagePage
 from chalicelib.wire import Id
 
 bp = Blueprint(__name__)
@@ -59,9 +59,26 @@ def list_chats(identity: Identity, query: ChatQuery) -> ChatPage:
 def get_chat(chat_id: ChatId, identity: Identity) -> Chat:
     """Get one of your chats.
 
-    With its members' receipts, its last message and your unread count.
+    It has your receipts, in a direct chat also those of the other member, the last message and your
+    unread count.
     """
     return deps.reading.chat(identity, chat_id)
+
+
+@endpoint(
+    bp,
+    "GET /v1/chats/{chat_id}/members",
+    tag="Chats",
+    errors=(ChatNotFound,),
+    scope="chats.read",
+)
+def list_members(chat_id: ChatId, identity: Identity, query: MemberQuery) -> MemberPage:
+    """List a chat's members.
+
+    In the order of `user_id`, with their receipts. Until a direct chat is answered, the other
+    member's receipts are 0.
+    """
+    return deps.reading.members(identity, chat_id, query)
 
 
 @endpoint(
@@ -109,8 +126,8 @@ def list_messages(chat_id: ChatId, identity: Identity, query: HistoryQuery) -> M
 def list_changes(chat_id: ChatId, identity: Identity, query: Since) -> ChangePage:
     """List what changed in a chat.
 
-    Messages created or changed after a rev, in the order of their `rev`; complete up to the
-    `rev` of the answer.
+    Messages created or changed after a rev, each in its newest version, in the order of their
+    `rev`; complete up to the `rev` of the answer. It has the chat if the chat's own state changed.
     """
     return deps.reading.changes(identity, chat_id, since=query.since, limit=query.limit)
 

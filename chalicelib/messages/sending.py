@@ -1,18 +1,15 @@
 """Sends messages: stores them, then delivers them."""
 
-import logging
 from typing import TYPE_CHECKING
 
 from chalicelib import metrics
 from chalicelib.identity import Identity
-from chalicelib.messages.models import UNANSWERED, Draft, Message, NewMessage
+from chalicelib.messages.models.messages import UNANSWERED, Draft, Message, NewMessage
 from chalicelib.messages.store import found
 
 if TYPE_CHECKING:
     from chalicelib.messages.delivery.service import Delivery
     from chalicelib.messages.store.timeline import Timeline
-
-log = logging.getLogger(__name__)
 
 
 class Sending:
@@ -34,10 +31,5 @@ class Sending:
         if stored.created:
             metrics.count("MessagesStored")
         if stored.pending:
-            try:
-                self._delivery.deliver(stored, skip=sender.connection_id)
-            except Exception:
-                # The sender gets no error: the message is stored, and redelivery delivers it.
-                log.exception("left pending", extra={"message_id": stored.message.id})
-                metrics.count("LeftPending")
+            self._delivery.attempt(stored.change, skip=sender.connection_id)
         return stored.message, stored.created

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import redis
 
-from chalicelib.drivers.redis import Call, Scripts
+from chalicelib.drivers.redis import Command, Scripts
 
 PUSHES = 3
 SECONDS = 60 * 60
@@ -42,7 +42,7 @@ class PushThrottle:
         """Returns those beyond PUSHES in an hour from one chat to one user: one round trip."""
         unique = list(dict.fromkeys(pushes))
         allowed = self._scripts.run_all(
-            [Call(_COUNT, [_key(one)], [one.message_id, PUSHES, SECONDS]) for one in unique]
+            [Command(_COUNT, [_key(one)], [one.message_id, PUSHES, SECONDS]) for one in unique]
         )
         return {one for one, may in zip(unique, allowed, strict=True) if not may}
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 import redis
 from pydantic_core import to_json
 
-from chalicelib.drivers.redis import Call, Scripts, guarded
+from chalicelib.drivers.redis import Command, Scripts, guarded
 from chalicelib.users.models import Card
 
 SHAPE = 1
@@ -62,7 +62,7 @@ class ProfileCache:
         """Cache profiles that were just read, unless a newer one is cached."""
         self._scripts.run_all(
             [
-                Call(
+                Command(
                     _KEEP,
                     [_profile(card.id)],
                     [card.revision, to_json(card).decode(), KEEP_SECONDS, token],

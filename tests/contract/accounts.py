@@ -21,7 +21,7 @@ from chalicelib.auth.sessions.store import SessionStore
 from chalicelib.auth.sql import OF_DEVICES, pending_email
 from chalicelib.auth.store import AccountStore
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.drivers.redis import Call, Scripts
+from chalicelib.drivers.redis import Command, Scripts
 from chalicelib.errors import InvalidCredentials
 from chalicelib.ids import new_id
 from chalicelib.limits.attempts import Attempt
@@ -202,9 +202,9 @@ class Slots:
         self.of_each: list[set[int]] = []
         real = scripts.run_all
 
-        def watched(calls: Collection[Call]) -> list[Any]:
-            self.of_each += [{key_slot(key.encode()) for key in call.keys} for call in calls]
-            return real(calls)
+        def watched(commands: Collection[Command]) -> list[Any]:
+            self.of_each += [{key_slot(key.encode()) for key in one.keys} for one in commands]
+            return real(commands)
 
         monkeypatch.setattr(scripts, "run_all", watched)
 

@@ -8,7 +8,8 @@ from pydantic_core import from_json
 from chalicelib.live.connections import Connections
 from chalicelib.live.gateway import Gateway
 from chalicelib.messages.content import TextContent
-from chalicelib.messages.models import MESSAGE_NEW, Message
+from chalicelib.messages.models.messages import Message
+from chalicelib.messages.models.socket_events import MESSAGE_NEW
 from chalicelib.wire import now
 
 EVENT = MESSAGE_NEW.of(

@@ -21,7 +21,7 @@ from chalicelib.broker.publisher import Broker
 from chalicelib.domain_events import written
 from chalicelib.domain_events.consumers import EventConsumers
 from chalicelib.domain_events.models import TYPES
-from chalicelib.domain_events.outbox import Outbox
+from chalicelib.domain_events.outbox import EventOutbox
 from chalicelib.domain_events.service import BATCH, DomainEvents
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import LastAdmin, Unavailable, UsernameTaken
@@ -44,7 +44,7 @@ class World:
     admin: AdminStore
     recovery: RecoveryStore
     google: GoogleStore
-    outbox: Outbox
+    outbox: EventOutbox
 
     def forget(self) -> None:
         """Forget what other tests wrote."""
@@ -76,7 +76,7 @@ def world(postgres_url: str) -> Iterator[World]:
             admin=AdminStore(postgres),
             recovery=RecoveryStore(postgres, base.sessions),
             google=GoogleStore(postgres, base.accounts),
-            outbox=Outbox(postgres),
+            outbox=EventOutbox(postgres),
         )
         world.forget()
         yield world
@@ -320,7 +320,7 @@ class TestOutbox:
         for _ in range(3):
             world.stores.account()
         with closing(Postgres(world.url)) as other:
-            first, second = world.outbox.claim(2), Outbox(other).claim(10)
+            first, second = world.outbox.claim(2), EventOutbox(other).claim(10)
 
             assert (len(first), len(second)) == (2, 1)
             assert not {one.id for one in first} & {one.id for one in second}

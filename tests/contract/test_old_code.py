@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = "infra/migrations"
 SUITES = (
     "test_accounts.py", "test_account_races.py", "test_sessions.py", "test_users.py",
-    "test_admin.py", "test_recovery.py", "test_email_changes.py", "test_client_*.py",
+    "test_admin.py", "test_admin_races.py", "test_recovery.py", "test_queued_mail.py",
+    "test_email_changes.py", "test_email_change_races.py", "test_client_*.py",
     "test_second_factor.py", "test_passkeys.py", "test_google.py", "test_exports.py",
     "test_consent*.py", "test_message_store*.py", "test_postgres_messages.py",
 )  # fmt: skip

@@ -1,4 +1,5 @@
-"""Users, devices, drops, resends and syncs against a model: one list per chat that only grows."""
+"""Users, devices, drops, resends, revisions and syncs against a model: one list for each chat. The
+list only grows, and its messages only get newer versions."""
 
 import sys
 from collections import defaultdict
@@ -15,20 +16,22 @@ from chalicelib.errors import ChatNotFound, Unavailable
 from chalicelib.identity import Identity
 from chalicelib.ids import new_id
 from chalicelib.messages.content import TextContent
-from chalicelib.messages.models import Chat, Draft, Message
-from chalicelib.messages.pages import ChatQuery
+from chalicelib.messages.models.chats import Chat, ChatState
+from chalicelib.messages.models.messages import Draft, Message
+from chalicelib.messages.pages import ChatQuery, MemberQuery
 from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
+from tests.messaging import text_of
 from tests.property.client import Client, Key
 from tests.property.world import MOMENTS, Died, Fate, Fault, Sockets, World
 
 T = TypeVar("T")
 
-torn = Fault("before insert", deadly=True)
-"""MongoDB stores a message in two steps."""
+torn = [Fault("before insert", deadly=True), Fault("before apply", deadly=True)]
+"""MongoDB stores a message, and a new version of it, in two steps."""
 
 faults = st.one_of(
-    st.none(), st.just(torn), st.builds(Fault, st.sampled_from(MOMENTS), st.booleans())
+    st.none(), st.sampled_from(torn), st.builds(Fault, st.sampled_from(MOMENTS), st.booleans())
 )
 some = st.integers(0, 99)
 """Picks one of several, modulo how many there are."""
@@ -53,8 +56,13 @@ class Chats(RuleBasedStateMachine):
             assert made
             self.members[chat.id] = pair
         self.log: dict[str, list[Message]] = {chat_id: [] for chat_id in self.members}
+        self.states: dict[str, ChatState] = {}
         self.attempted: dict[Key, set[str]] = defaultdict(set)
+        self.versions: dict[tuple[str, int], set[str | None]] = defaultdict(set)
+        self.titles: dict[str, set[str | None]] = {chat_id: {None} for chat_id in self.members}
         self.acknowledged: dict[Key, Message] = {}
+        self.revised: dict[tuple[str, int], int] = defaultdict(int)
+        self.outdated: set[tuple[str, int]] = set()
         self.read: dict[tuple[str, str], int] = defaultdict(int)
         self.delivered: dict[tuple[str, str], int] = defaultdict(int)
         self.forgotten: dict[tuple[str, str], set[int]] = defaultdict(set)
@@ -104,6 +112,35 @@ class Chats(RuleBasedStateMachine):
             key = keys[which % len(keys)]
             text = min(self.attempted[key]) if same else f"other {next(self.numbers)}"
             self.say(client, key, text, fault)
+
+    @rule(who=some, where=some, which=some, text=st.booleans(), fault=faults)
+    def revise(self, who: int, where: int, which: int, text: bool, fault: Fault | None) -> None:
+        """Somebody edits or deletes one of their messages that their device shows."""
+        client = self.client(who)
+        chat_id = self.chat_of(client, where)
+        shown = client.shown(chat_id)
+        mine = [one.seq for one in shown if one.sender_id == client.user_id]
+        if client.is_cut_off or not mine:
+            return
+        seq = mine[which % len(mine)]
+        new = f"version {next(self.numbers)}" if text else None
+        self.versions[chat_id, seq].add(new)
+        self.outdated.add((chat_id, seq))
+        version = self.tried(fault, lambda: client.revise(chat_id, seq, new))
+        if version is not None:
+            self.revised[chat_id, seq] = max(self.revised[chat_id, seq], version.rev)
+
+    @rule(who=some, where=some, fault=faults)
+    def rename(self, who: int, where: int, fault: Fault | None) -> None:
+        client = self.client(who)
+        chat_id = self.chat_of(client, where)
+        if client.is_cut_off:
+            return
+        title = f"title {next(self.numbers)}"
+        self.titles[chat_id].add(title)
+        state = self.tried(fault, lambda: client.rename(chat_id, title))
+        if state is not None:
+            self.revised[chat_id, 0] = max(self.revised[chat_id, 0], state.rev)
 
     @rule(who=some, which=some)
     def take(self, who: int, which: int) -> None:
@@ -183,6 +220,7 @@ class Chats(RuleBasedStateMachine):
         page = self.world.messages.reading.chats(client.identity, ChatQuery())
         for chat_id in self.chats_of(client):
             self.observe(client, chat_id, limit)
+            self.observe_state(client, chat_id)
         self.check_list(client, page.items)
         self.check_strange(client)
 
@@ -194,11 +232,17 @@ class Chats(RuleBasedStateMachine):
             assert chat.last_message == (log[-1] if log else None)
             read = self.read[chat.id, client.user_id]
             unread = [m for m in log if m.sender_id != client.user_id and m.seq > read]
-            assert chat.unread_count == len(unread)
-            for member in chat.members:
-                here = (chat.id, member.user_id)
+            assert chat.unread_count == sum(one.deleted_at is None for one in unread)
+            assert chat.partner is not None
+            for user_id, member in (
+                (client.user_id, chat.me),
+                (chat.partner.user_id, chat.partner),
+            ):
+                here = (chat.id, user_id)
                 assert member.read_seq == self.read[here]
                 assert member.delivered_seq == self.delivered[here]
+            state = self.states[chat.id]
+            assert (chat.title, chat.state_rev) == (state.title, state.rev)
 
     def check_strange(self, client: Client) -> None:
         """G4: a chat of others is none, whatever one asks of it."""
@@ -213,19 +257,25 @@ class Chats(RuleBasedStateMachine):
             lambda: messages.receipts.read(identity, chat_id, 1),
             lambda: messages.receipts.typing(identity, chat_id, True),
             lambda: messages.reading.chat(identity, chat_id),
+            lambda: messages.reading.members(identity, chat_id, MemberQuery()),
         ):
             with pytest.raises(ChatNotFound):
                 ask()
+        store, user_id = self.store, client.user_id
+        assert store.timeline.revise(chat_id, 1, member=user_id, content=None) is None
+        assert store.chats.rename(chat_id, member=user_id, title="mine") is None
 
     # -- what must hold
 
     @invariant()
     def who_is_complete_has_everything(self) -> None:
-        """G3: if an answer is complete up to a rev, nothing before that rev is missing."""
+        """G3: if an answer is complete up to a rev, no message up to that rev is missing, unless it
+        has changed again since."""
         for client in self.clients:
             for chat_id, rev in client.complete.items():
-                seen = client.seen[chat_id]
-                assert {m.rev for m in self.log[chat_id] if m.rev <= rev} <= set(seen)
+                for message in self.log[chat_id]:
+                    if message.rev <= rev and (chat_id, message.seq) not in self.outdated:
+                        assert client.seen[chat_id][message.seq].rev >= message.rev
 
     def teardown(self) -> None:
         if sys.exc_info()[0] is None:
@@ -248,7 +298,10 @@ class Chats(RuleBasedStateMachine):
             client.open_socket()
             client.sync_all()
             for chat_id in self.chats_of(client):
+                self.observe(client, chat_id)
+                self.observe_state(client, chat_id)
                 assert client.shown(chat_id) == self.log[chat_id]
+                assert client.state(chat_id) == self.states[chat_id]
         assert self.world.messages.redelivery.redeliver_pending() == 0
         self.world.messages.publisher.publish_left()
         self.check_pushes()
@@ -258,14 +311,16 @@ class Chats(RuleBasedStateMachine):
         """G1: a device has the message, or it is on its way to one, or there was a push."""
         mine = [one for one in self.clients if one.user_id == client.user_id]
         reached = {message.id for one in mine for message in one.seen[chat_id].values()}
-        reached |= {m.id for one in mine if one.line for m in one.line.arrived}
+        arrived = [news for one in mine if one.line for news in one.line.arrived]
+        reached |= {news.id for news in arrived if isinstance(news, Message)}
         reached |= {
             push.message_id
             for push in self.world.broker.published
             if client.user_id in push.user_ids
         }
         for message in self.log[chat_id]:
-            if message.sender_id != client.user_id and message.id not in reached:
+            own = message.sender_id == client.user_id
+            if not own and message.deleted_at is None and message.id not in reached:
                 assert message.seq in self.forgotten[chat_id, client.user_id]
 
     def check_open_sockets(self) -> None:
@@ -279,13 +334,20 @@ class Chats(RuleBasedStateMachine):
         for client in self.clients:
             for chat_id in self.chats_of(client):
                 self.observe(client, chat_id)
+        for client in self.clients[::3]:  # together they see every chat
+            for chat_id in self.chats_of(client):
+                self.observe_state(client, chat_id)
         for client in online:
             for chat_id in self.chats_of(client):
                 known = client.shown(chat_id)
                 missing = [m for m in self.log[chat_id] if m not in known]
-                assert {(chat_id, m.sender_id, m.client_id) for m in missing} <= set(
-                    client.unanswered
+                assert all(
+                    (chat_id, m.sender_id, m.client_id) in client.unanswered
+                    or (chat_id, m.seq) in client.unsure
+                    for m in missing
                 )
+                state = client.state(chat_id)
+                assert state == self.states[chat_id] or (chat_id, 0) in client.unsure
 
     def check_pushes(self) -> None:
         """G4: a message is pushed to other members of its chat only, and not to its sender."""
@@ -329,15 +391,19 @@ class Chats(RuleBasedStateMachine):
         self.attempted[key].add(text)
         message = self.tried(fault, lambda: client.send(key, text))
         if message is not None:
-            assert self.acknowledged.setdefault(key, message) == message
+            first = self.acknowledged.setdefault(key, message)
+            assert (first.id, first.seq) == (message.id, message.seq)
             if fault is None:
                 unsettled = self.store.outbox.pending(
                     before=now() + timedelta(minutes=1), limit=200
                 )
-                assert message.id not in [one.message.id for one in unsettled]
+                assert message.id not in [
+                    one.new_message and one.new_message.id for one in unsettled
+                ]
 
     def observe(self, client: Client, chat_id: str, limit: int = 100) -> None:
-        """G1, G3: a chat grows at its end only, by what somebody sent, and by each but once.
+        """G1, G3: a chat grows at its end only, by what somebody sent, and by each but once. A
+        message changes only to a newer version that somebody made.
 
         Not done after every step, since to read a chat is to mend it.
         """
@@ -352,16 +418,45 @@ class Chats(RuleBasedStateMachine):
                 break
             before = int(page.next)
         found = newest_first[::-1]
-        assert found[: len(self.log[chat_id])] == self.log[chat_id]
+        for was, message in zip(self.log[chat_id], found, strict=False):
+            self.check_version(was, message)
+        assert len(found) >= len(self.log[chat_id])
         self.log[chat_id] = found
-        revs = [message.rev for message in found]
-        assert revs == sorted(set(revs)) == [message.seq for message in found]
+        self.outdated -= {(chat_id, message.seq) for message in found}
+        seqs = [message.seq for message in found]
+        assert seqs == sorted(set(seqs))
+        assert len({message.rev for message in found}) == len(found)
         stored = {(m.chat_id, m.sender_id, m.client_id): m for m in found}
         assert len(stored) == len(found)
         for key, message in stored.items():
-            assert message.content.text in self.attempted[key]
+            assert message.rev >= self.revised[chat_id, message.seq]
+            if message.rev == message.seq:
+                assert text_of(message) in self.attempted[key]
         for key, message in self.acknowledged.items():
-            assert key[0] != chat_id or stored[key] == message
+            assert key[0] != chat_id or stored[key].id == message.id
+
+    def check_version(self, was: Message, message: Message) -> None:
+        """The same message, or a newer version of it."""
+        if was == message:
+            return
+        assert was.rev < message.rev
+        fixed = {"rev", "content", "edited_at", "deleted_at"}
+        assert was.model_dump(exclude=fixed) == message.model_dump(exclude=fixed)
+        made = self.versions[message.chat_id, message.seq]
+        assert (None if message.content is None else text_of(message)) in made
+        assert was.deleted_at is None or message.deleted_at == was.deleted_at
+
+    def observe_state(self, client: Client, chat_id: str) -> None:
+        """The title is one that somebody gave. An older one never comes back."""
+        chat = self.world.messages.reading.chat(client.identity, chat_id)
+        state = ChatState(
+            chat_id=chat_id, rev=chat.state_rev, title=chat.title, member_count=2, photo=None
+        )
+        known = self.states.setdefault(chat_id, state)
+        assert known == state or known.rev < state.rev
+        assert state.title in self.titles[chat_id]
+        assert state.rev >= self.revised[chat_id, 0]
+        self.states[chat_id] = state
 
     def tried(self, fault: Fault | None, call: Callable[[], T]) -> T | None:
         """What a call answers while something may go wrong; None if it does not."""

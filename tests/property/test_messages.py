@@ -16,10 +16,10 @@ from chalicelib.identity import Identity
 from chalicelib.live import connections, registry
 from chalicelib.messages import reading
 from chalicelib.messages.store import MessageStore
-from tests.contract.messages.store.room import Connect
+from tests.contract.messages.store.room import Connect, Room
 from tests.fake_message_store import FakeMessageStore
 from tests.property.machine import Chats
-from tests.property.world import Fate, Model, Sockets
+from tests.property.world import Died, Fate, Fault, Model, Sockets
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
 """How many random ones there are, beside those that are always the same; by default a few."""
@@ -55,6 +55,14 @@ def fate(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> F
         return insert(self, document, *arguments, **named)
 
     monkeypatch.setattr(Collection, "insert_one", insert_one)
+    update = Collection.find_one_and_update
+
+    def find_one_and_update(self: Any, *arguments: Any, **named: Any) -> Any:
+        if self.name == "messages":
+            fate.meet("before apply")
+        return update(self, *arguments, **named)
+
+    monkeypatch.setattr(Collection, "find_one_and_update", find_one_and_update)
     monkeypatch.setattr(reading, "ANSWER_BYTES", 3000)
     monkeypatch.setattr(reading, "SYNC_CHATS", 1)
     caplog.set_level(logging.CRITICAL)  # every fault is logged, which takes its time
@@ -81,6 +89,24 @@ def sockets(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sockets
     client.close()
 
 
+@pytest.mark.parametrize("connect", ["mongo"], indirect=True)
+def test_a_process_can_die_between_the_two_writes_of_mongodb(connect: Connect, fate: Fate) -> None:
+    """Or the test on real stores would never tear them apart."""
+    room = Room(connect())
+    message = room.say(room.ana)
+    timeline = room.store.timeline
+    for moment, write in (
+        ("before insert", lambda: room.append(room.new(room.ana))),
+        (
+            "before apply",
+            lambda: timeline.revise(room.id, message.seq, member=room.ana, content=None),
+        ),
+    ):
+        fate.fault = Fault(moment, deadly=True)
+        with pytest.raises(Died):
+            write()
+
+
 def test_g1_g2_g3_g4_hold_in_memory(fate: Fate) -> None:
     hold(machine(FakeMessageStore, Model, fate), examples=300, steps=60)
 
@@ -99,4 +125,4 @@ def test_g1_g2_g3_g4_hold_with_a_real_redis(fate: Fate, sockets: Sockets) -> Non
 @pytest.mark.parametrize("connect", ["mongo", "postgres"], indirect=True)
 def test_g1_g2_g3_g4_hold_on_real_stores(connect: Connect, fate: Fate) -> None:
     store = connect()
-    hold(machine(lambda: store, Model, fate), examples=25, steps=40)
+    hold(machine(lambda: store, Model, fate), examples=20, steps=40)

@@ -16,7 +16,8 @@ from chalicelib.live.connections import Connections
 from chalicelib.live.events import Socket
 from chalicelib.live.gateway import Gateway
 from chalicelib.live.models import Owed
-from chalicelib.messages.models import Message
+from chalicelib.messages.models.chats import ChatState
+from chalicelib.messages.models.messages import Message
 from chalicelib.messages.store import MessageStore
 from tests.messaging import Messaging
 from tests.unit.messages.fakes import FakeBroker
@@ -41,6 +42,11 @@ MOMENTS = (
     "before append",
     "before insert",
     "after append",
+    "before revise",
+    "before apply",
+    "after revise",
+    "before rename",
+    "after rename",
     "before of_owing",
     "after of_owing",
     "before post",
@@ -88,12 +94,20 @@ class Frail:
         return call
 
 
+NEWS: dict[str, type[Message | ChatState]] = {
+    "message.new": Message,
+    "message.changed": Message,
+    "chat.changed": ChatState,
+}
+"""The events that carry a rev."""
+
+
 class Line:
     """One socket: what was posted to it and not yet taken by the client."""
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
-        self.arrived: list[Message] = []
+        self.arrived: list[Message | ChatState] = []
         self.open = True
         self.swallows = False
 
@@ -233,13 +247,13 @@ class Wires(Gateway):
 
     def _carry(self, line: Line, body: bytes) -> int:
         event = from_json(body)
-        message = event["data"] if event["event"] == "message.new" else None
+        model = NEWS.get(event["event"])
         try:
             self._fate.meet("before post")
             if not line.open:
                 return 410
-            if message is not None and not line.swallows:
-                line.arrived.append(Message.model_validate(message))
+            if model is not None and not line.swallows:
+                line.arrived.append(model.model_validate(event["data"]))
             self._fate.meet("after post")
         except Unavailable:
             return 503
@@ -270,6 +284,7 @@ class World:
         connections = cast(Connections, Frail(self.sockets, fate))
         parts = ("chats", "timeline", "outbox", "cursors")
         frail = SimpleNamespace(**{part: Frail(getattr(store, part), fate) for part in parts})
+        self.frail = cast(MessageStore, frail)
         self.wires = Wires(connections, fate)
         self._users: Any = Everybody(user_ids)
         broker: Any = Frail(self.broker, fate)
@@ -277,7 +292,7 @@ class World:
         impatient = settings().model_copy(update={"pending_after_seconds": -60})
         self.messages = Messaging(
             impatient,
-            store=cast(MessageStore, frail),
+            store=self.frail,
             connections=connections,
             gateway=self.wires,
             broker=lambda: broker,

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from chalicelib.admin.models import Actor
 from chalicelib.errors import AppError, BadRequest, ValidationFailed
 from chalicelib.ids import direct_chat_id, new_id
-from chalicelib.messages.models import Draft, Message, NewMessage
+from chalicelib.messages.models.messages import Draft, Message, NewMessage
 from chalicelib.users.models import UserIds
 from chalicelib.wire import Id, Page, now, parse
 

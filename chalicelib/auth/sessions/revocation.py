@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.config import Settings
-from chalicelib.drivers.redis import Call, Scripts, guarded
+from chalicelib.drivers.redis import Command, Scripts, guarded
 from chalicelib.limits.admission import admitting, session_key
 from chalicelib.limits.buckets import judge, of_caller
 from chalicelib.limits.table import Quota, Use
@@ -68,11 +68,11 @@ class Revocation:
             noted = self._redis.set(key, "1", nx=True, ex=self._settings.access_token_seconds)
             return bool(noted) or self._redis.get(key) != "0"
 
-    def tombstones(self, user_id: str, session_ids: Collection[str]) -> list[Call]:
+    def tombstones(self, user_id: str, session_ids: Collection[str]) -> list[Command]:
         """Scripts that make the next request of these sessions fail."""
         keys = [session_key(user_id, session_id) for session_id in session_ids]
         lifetime = self._settings.access_token_seconds + _SLOWEST_REQUEST
-        return [Call(_REVOKE, keys, [lifetime])]
+        return [Command(_REVOKE, keys, [lifetime])]
 
     def unfinished(self, sessions: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
         """Of these revoked (user, session), those whose next request would not be refused."""

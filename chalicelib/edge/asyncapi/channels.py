@@ -135,7 +135,7 @@ def _telling(name: str, kind: Kind[Any]) -> dict[str, Any]:
     return {
         "action": "send",
         "channel": _SOCKET,
-        **_heading(title_of(name), inspect.getdoc(kind.model) or "", kind.tag),
+        **_heading(title_of(name), kind.about, kind.tag),
         "messages": [_in_channel(f"{name}.event")],
         **({"x-scope": kind.scope} if kind.scope else {}),
         "x-first-party": kind.first_party,

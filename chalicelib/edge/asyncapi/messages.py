@@ -154,7 +154,7 @@ def _events(references: Mapping[Any, Any]) -> Iterator[_Message]:
             f"{pascal(name)}EventFrame",
             f"{title_of(name)}: event",
             kind.tag,
-            _summary(kind.model),
+            _first_paragraph(kind.about),
             {"event": {"type": "string", "const": name}, "data": references[kind.model]},
         )
 
@@ -217,7 +217,11 @@ def _answer_of(action: Action) -> type[BaseModel]:
 
 
 def _summary(declared: Any) -> str:
-    return " ".join((inspect.getdoc(declared) or "").partition("\n\n")[0].split())
+    return _first_paragraph(inspect.getdoc(declared) or "")
+
+
+def _first_paragraph(text: str) -> str:
+    return " ".join(text.partition("\n\n")[0].split())
 
 
 def title_of(name: str) -> str:

@@ -13,7 +13,7 @@ from chalicelib.broker.pushes import MessageUnread
 from chalicelib.config import Settings
 from chalicelib.errors import Unavailable
 from chalicelib.messages.events import ChatEvent
-from chalicelib.messages.models import Chat, Message
+from chalicelib.messages.models.messages import Message
 from chalicelib.messages.store.outbox import NO_CHAT
 from chalicelib.wire import now
 
@@ -68,10 +68,9 @@ class Publisher:
         queued."""
         self._push(_unread(message, absent))
 
-    def opened(self, chat: Chat) -> None:
+    def opened(self, event: ChatEvent) -> None:
         """Publish the event of a new chat. If that fails, the job does it."""
         self._used = True
-        event = ChatEvent.of(chat)
         try:
             broker = self._broker()
             if broker.finish(broker.prepare([self._event(event)]), ()):
@@ -118,7 +117,7 @@ class Publisher:
 
 def _unread(message: Message, absent: Collection[str]) -> list[MessageUnread]:
     user_ids = sorted(set(absent) - {message.sender_id})
-    if not user_ids:
+    if not user_ids or message.content is None:
         return []
     return [
         MessageUnread(

@@ -1,4 +1,4 @@
-"""Redelivery by jobs: of pending messages, and of messages that were not acknowledged."""
+"""Redelivery by jobs: of pending changes, and of messages that were not acknowledged."""
 
 import logging
 import random
@@ -12,7 +12,7 @@ from chalicelib.deadline import within
 from chalicelib.errors import AppError
 from chalicelib.live.models import Owed
 from chalicelib.messages.delivery.service import GIVE_UP_ON_SOCKETS
-from chalicelib.messages.models import Stored
+from chalicelib.messages.models.changes import Change
 from chalicelib.messages.store.outbox import NO_CHAT
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 JOB_BATCH = 200
 PUSH_PAGE = 50
-# A message that has been due for less than this was tried twice at most.
+# A change that has been due for less than this was tried twice at most.
 FRESH = timedelta(minutes=2)
 # Seconds after which a job begins no more work. The work that it has begun ends well within its
 # function's minute.
@@ -37,7 +37,8 @@ LAST_SECONDS = 12
 
 
 class Redelivery:
-    """Tries again until each member was sent the message or has a queued push."""
+    """Tries again until the change was sent to each member. For a new message, a queued push is
+    enough."""
 
     def __init__(
         self,
@@ -57,13 +58,13 @@ class Redelivery:
         self._publisher = publisher
 
     def redeliver_pending(self) -> int:
-        """Deliver messages that stayed pending because the sender's function died. Returns how
-        many.
+        """Deliver changes that stayed pending because the function that made them died. Returns
+        how many.
 
-        Tries each message once, until JOB_SECONDS are over or its function has LAST_SECONDS left.
+        Tries each change once, until JOB_SECONDS are over or its function has LAST_SECONDS left.
         The newest come first, then the others from a random place on. So if many slow failures fill
-        up a run, it does not always miss the same messages. The socket that sent a message gets it
-        too: clients ignore messages that they have.
+        up a run, it does not always miss the same changes. The socket that made a change gets it
+        too: clients ignore versions that they have.
         """
         seconds = within(JOB_SECONDS + LAST_SECONDS) - LAST_SECONDS
         ends, delivered = time.monotonic() + seconds, 0
@@ -74,13 +75,13 @@ class Redelivery:
         anywhere = fresh - random.random() * GIVE_UP_ON_SOCKETS  # noqa: S311, no secret
         for before, since in ((due, fresh), (fresh, anywhere), (anywhere, None)):
             after = (since, NO_CHAT, 0) if since else None
-            while stored := self._outbox.pending(before=before, limit=JOB_BATCH, after=after):
-                for one in stored:
+            while changes := self._outbox.pending(before=before, limit=JOB_BATCH, after=after):
+                for change in changes:
                     if time.monotonic() > ends:
                         return delivered
-                    delivered += self._redelivered(one)
-                last = stored[-1].message
-                after = (last.created_at, last.chat_id, last.seq)
+                    delivered += self._redelivered(change)
+                last = changes[-1]
+                after = (last.at, last.chat_id, last.rev)
         return delivered
 
     def push_overdue(self) -> int:
@@ -104,10 +105,10 @@ class Redelivery:
                     log.exception("still owed", extra={"chat_id": owed.chat_id})
         return claims
 
-    def _redelivered(self, stored: Stored) -> bool:
-        ids = {"message_id": stored.message.id}
+    def _redelivered(self, change: Change) -> bool:
+        ids = {"chat_id": change.chat_id, "rev": change.rev}
         try:
-            self._delivery.deliver(stored)
+            self._delivery.deliver(change)
         except AppError as error:
             log.warning("still pending", extra={**ids, "code": error.code})
             return False
@@ -119,10 +120,10 @@ class Redelivery:
         return True
 
     def _count_age(self, due: datetime, time_now: datetime) -> None:
-        """Count the metric of how many seconds the oldest due message has waited; 0 if there is
+        """Count the metric of how many seconds the oldest due change has waited; 0 if there is
         none."""
         oldest = self._outbox.pending(before=due, limit=1)
-        age = (time_now - oldest[0].message.created_at).total_seconds() if oldest else 0
+        age = (time_now - oldest[0].at).total_seconds() if oldest else 0
         metrics.count("OutboxAge", age)
 
     def _push_owed(self, owed: Owed) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from chalicelib.messages.models import ReceiptState
+from chalicelib.messages.models.receipts import ReceiptState
 
 
 class Cursors(Protocol):

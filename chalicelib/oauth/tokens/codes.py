@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.drivers.redis import Call, Scripts, guarded
+from chalicelib.drivers.redis import Command, Scripts, guarded
 
 if TYPE_CHECKING:
     import redis
@@ -73,7 +73,9 @@ class Codes:
         """
         key = _key(text)
         keys = [key, f"{key}:used", f"{key}:again"]
-        answer = self._scripts.run(Call(_REDEEM, keys, [REMEMBERED_SECONDS, client_id, challenge]))
+        answer = self._scripts.run(
+            Command(_REDEEM, keys, [REMEMBERED_SECONDS, client_id, challenge])
+        )
         return (Code(**json.loads(answer[0])), bool(answer[1])) if answer else None
 
     def came_again(self, text: str) -> bool:

@@ -14,7 +14,7 @@ from chalicelib.identity import Identity
 from chalicelib.live import keys
 from chalicelib.live.connections import Connections
 from chalicelib.live.presence import Presence
-from chalicelib.messages.models import TYPING, UserTyping
+from chalicelib.messages.models.socket_events import TYPING, UserTyping
 from tests.contract.posts import EVENT, Posts
 from tests.unit.settings import settings
 

@@ -10,12 +10,12 @@ import redis
 from chalicelib.identity import Identity
 from chalicelib.live.connections import Connections
 from chalicelib.messages.content import TextContent
-from chalicelib.messages.models import Draft, Message
+from chalicelib.messages.models.messages import Draft, Message
 from chalicelib.wire import now
 from tests.contract.messages.store.room import Room
 from tests.contract.posts import Posts
 from tests.fake_message_store import FakeMessageStore
-from tests.messaging import Messaging
+from tests.messaging import Messaging, new_messages
 from tests.unit.messages.fakes import FakeBroker
 from tests.unit.settings import settings
 
@@ -58,8 +58,7 @@ class World:
 
     @property
     def pending(self) -> list[Message]:
-        stored = self.store.outbox.pending(before=now() + timedelta(minutes=1), limit=9)
-        return [one.message for one in stored]
+        return new_messages(self.store.outbox.pending(before=now() + timedelta(minutes=1), limit=9))
 
     @property
     def pushed(self) -> list[tuple[str, list[str]]]:

@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib.auth.sessions.revocation import Checked, Revocation
 from chalicelib.auth.sessions.tickets import Tickets
 from chalicelib.config import Settings
-from chalicelib.drivers.redis import Call
+from chalicelib.drivers.redis import Command
 from chalicelib.errors import RateLimited, Unavailable
 from chalicelib.identity import Identity, Source
 from chalicelib.limits.attempts import Guess
@@ -80,7 +80,7 @@ class FakeRevocation(Revocation):
         self._ask()
         return self.states.setdefault((user_id, session_id), True)
 
-    def tombstones(self, user_id: str, session_ids: Collection[str]) -> list[Call]:
+    def tombstones(self, user_id: str, session_ids: Collection[str]) -> list[Command]:
         self._ask()
         for session_id in session_ids:
             self.states[user_id, session_id] = False
@@ -184,7 +184,7 @@ class FakeSockets(Gateway):
         self,
         user_id: str,
         session_ids: Collection[str],
-        tombstones: Sequence[Call],
+        tombstones: Sequence[Command],
         reason: EndedBy,
     ) -> None:
         self.reasons += [(session_id, reason) for session_id in session_ids]

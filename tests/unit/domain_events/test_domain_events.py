@@ -18,7 +18,7 @@ from chalicelib.domain_events.outbox import Waiting
 from chalicelib.domain_events.service import REST_SECONDS, DomainEvents
 from chalicelib.edge.invocation import InvocationFailed, invocation
 from chalicelib.errors import Unavailable
-from tests.fakes import FakeBroker, FakeOutbox
+from tests.fakes import FakeBroker, FakeEventOutbox
 from tests.unit.settings import settings
 
 CONTEXT = SimpleNamespace(aws_request_id="r1", function_name="parley-dev")
@@ -32,7 +32,7 @@ def waiting(number: int, kind: str = "user.updated", **data: Any) -> Waiting:
 
 class World:
     def __init__(self) -> None:
-        self.outbox = FakeOutbox()
+        self.outbox = FakeEventOutbox()
         self.broker = FakeBroker()
         self.events = DomainEvents(settings(), outbox=self.outbox, broker=lambda: self.broker)
 

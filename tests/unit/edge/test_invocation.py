@@ -23,12 +23,12 @@ from chalicelib.errors import Unavailable
 from chalicelib.live.connections import Caller, Connections
 from chalicelib.live.models import Owed
 from chalicelib.messages.jobs import push_overdue, redeliver_pending
-from chalicelib.messages.models import Chat
+from chalicelib.messages.models.chats import Chat
 from chalicelib.notify.models import Outcome
 from chalicelib.notify.worker import notify
 from chalicelib.wire import now
 from tests.fake_message_store import FakeMessageStore
-from tests.fakes import FakeOutbox
+from tests.fakes import FakeEventOutbox
 from tests.messaging import Messaging
 from tests.unit.auth.sessions.test_jobs import EVENT as SCHEDULED
 from tests.unit.embedded import Point, points
@@ -83,7 +83,7 @@ class World:
         self.gateway = FakeGateway([ANA_ID])
         self.broker = FakeBroker()
         self.connections = FakeConnections()
-        self.outbox = FakeOutbox()
+        self.outbox = FakeEventOutbox()
         users: Any = FakeUsers([ANA_ID, BO_ID])
         self.messages = Messaging(
             settings(pending_after_seconds=1),
@@ -286,7 +286,7 @@ class TestASchedule:
         out = printed()
         _, age, delivered = out.metrics
         assert age.name == "OutboxAge"
-        assert age.value == (later - left.message.created_at).total_seconds()
+        assert age.value == (later - left.at).total_seconds()
         assert delivered == Point("Redelivered", 1, "Count", STAGE)
         assert TEXT not in out.text
 

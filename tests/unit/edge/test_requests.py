@@ -18,7 +18,7 @@ from chalicelib.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from chalicelib.messages.models import Draft
+from chalicelib.messages.models.messages import Draft
 from chalicelib.messages.pages import ChatQuery
 
 HELLO = '{"client_id": "c1", "content": {"kind": "text", "text": "é"}}'

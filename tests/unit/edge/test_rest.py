@@ -20,7 +20,7 @@ from chalicelib.errors import (
 )
 from chalicelib.identity import Identity, Source
 from chalicelib.limits.table import Bucket, Quota, Use, fields_of
-from chalicelib.messages.models import Draft
+from chalicelib.messages.models.messages import Draft
 from chalicelib.messages.pages import HistoryQuery
 from chalicelib.wire import Id, Sent
 from tests.unit.settings import settings

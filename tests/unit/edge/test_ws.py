@@ -15,7 +15,7 @@ from chalicelib.identity import Identity
 from chalicelib.limits.table import Use
 from chalicelib.live.connections import Caller
 from chalicelib.live.events import Event, Socket
-from chalicelib.messages.models import ReceiptUpdate
+from chalicelib.messages.models.requests import ReceiptUpdate
 from chalicelib.scopes import SIGN_IN
 from tests.unit.settings import settings
 

@@ -14,7 +14,8 @@ import pytest
 from chalicelib.exports.archive import FILES, PAGE, Archive, NotWritten
 from chalicelib.ids import new_id
 from chalicelib.messages.content import TextContent
-from chalicelib.messages.models import Chat, Message, NewMessage
+from chalicelib.messages.models.chats import Chat
+from chalicelib.messages.models.messages import Message, NewMessage
 from tests.fake_message_store import FakeMessageStore, FakeTimeline
 from tests.unit.exports.fakes import FakeHeld
 
@@ -83,6 +84,28 @@ def test_it_holds_what_was_sent_and_received_and_nothing_of_other_chats(shelf: S
     assert {one["user_id"] for one in chat["members"]} == {ANA, BO}
     assert all("display_name" in one and "read_seq" in one for one in chat["members"])
     assert "client_id" not in found["messages.json"][0]
+
+
+def test_it_holds_all_members_of_a_group(shelf: Shelf) -> None:
+    others = [new_id() for _ in range(PAGE + 1)]
+    shelf.messages.make_group(new_id(), [ANA, *others], "Friends", NOW)
+
+    (chat,) = shelf.written()["chats.json"]
+
+    assert (chat["title"], chat["member_count"]) == ("Friends", PAGE + 2)
+    assert [one["user_id"] for one in chat["members"]] == sorted([ANA, *others])
+    assert all("display_name" in one and "read_seq" in one for one in chat["members"])
+
+
+def test_a_deleted_message_is_in_it_without_content(shelf: Shelf) -> None:
+    chat_id = shelf.chat(ANA, BO)
+    shelf.send(chat_id, ANA, "a secret")
+    shelf.messages.timeline.revise(chat_id, 1, member=ANA, content=None)
+
+    (message,) = shelf.written()["messages.json"]
+
+    assert message["content"] is None
+    assert message["deleted_at"] is not None
 
 
 def test_long_histories_are_whole(shelf: Shelf) -> None:

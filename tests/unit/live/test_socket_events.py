@@ -9,7 +9,7 @@ import pytest
 from chalicelib.auth.sessions.models import SIGNED_IN
 from chalicelib.live import gateway
 from chalicelib.live.events import EVENTS, Event, Kind, Socket, declare
-from chalicelib.messages.models import MESSAGE_NEW, TYPING, UserTyping
+from chalicelib.messages.models.socket_events import MESSAGE_NEW, TYPING, UserTyping
 from chalicelib.wire import Model
 
 ROOT = Path(__file__).resolve().parents[3] / "chalicelib"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.messages.delivery import service
-from chalicelib.messages.models import Chat
+from chalicelib.messages.models.chats import Chat
 from chalicelib.wire import now
 from tests.fake_message_store import FakeMessageStore
 from tests.messaging import Messaging

@@ -45,6 +45,12 @@ class FakeGateway(Gateway):
         self.tell(user_ids, event, skip=skip)
         return DeliveryResult(set(user_ids) - self.online, self.failed)
 
+    def tell_all(
+        self, user_ids: Sequence[str], event: Event, *, skip: str | None = None, again: bool = False
+    ) -> bool:
+        self.tell(user_ids, event, skip=skip)
+        return self.failed
+
     def tell(
         self,
         user_ids: Sequence[str],

@@ -2,7 +2,7 @@
 
 from chalicelib.identity import Identity
 from chalicelib.messages.content import TextContent
-from chalicelib.messages.models import Draft
+from chalicelib.messages.models.messages import Draft
 
 ANA_ID, BO_ID, CY_ID = (f"00000000-0000-7000-8000-00000000000{n}" for n in range(3))
 ANA = Identity(user_id=ANA_ID, session_id="s", connection_id="ana-1")

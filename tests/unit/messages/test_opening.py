@@ -6,7 +6,7 @@ from chalicelib.errors import (
     UserNotFound,
     ValidationFailed,
 )
-from chalicelib.messages.models import Chat
+from chalicelib.messages.models.chats import Chat
 from tests.messaging import Messaging
 from tests.unit.messages.people import ANA, ANA_ID, BO, BO_ID, NOWHERE
 
@@ -16,7 +16,9 @@ class TestOpenDirect:
         again, made = messages.opening.open_direct(BO, ANA_ID)
 
         assert (again.id, made) == (chat.id, False)
-        assert {member.user_id for member in chat.members} == {ANA_ID, BO_ID}
+        assert chat.partner is not None
+        assert again.partner is not None
+        assert (chat.partner.user_id, again.partner.user_id) == (BO_ID, ANA_ID)
 
     def test_somebody_else_must_exist(self, messages: Messaging) -> None:
         with pytest.raises(UserNotFound):

@@ -1,17 +1,19 @@
 """Lists of chats, history, changes and sync, on fakes."""
 
+from typing import Any
+
 import pytest
 
-from chalicelib.errors import (
-    ValidationFailed,
-)
+from chalicelib.errors import ChatNotFound, ValidationFailed
 from chalicelib.identity import Identity
-from chalicelib.messages.models import Chat, Message
-from chalicelib.messages.pages import ChatQuery
+from chalicelib.messages.models.changes import ChangePage
+from chalicelib.messages.models.chats import Chat
+from chalicelib.messages.models.messages import Message
+from chalicelib.messages.pages import ChatQuery, MemberQuery
 from tests.fake_message_store import FakeMessageStore
 from tests.messaging import Messaging
 from tests.unit.messages.fakes import FakeUsers
-from tests.unit.messages.people import ANA, ANA_ID, BO, BO_ID, CY_ID, draft
+from tests.unit.messages.people import ANA, ANA_ID, BO, BO_ID, CY, CY_ID, draft
 
 
 class TestCatchUp:
@@ -119,3 +121,73 @@ class TestCatchUp:
         assert first.next is not None
         assert second.next is None
         assert first.items[0].id != second.items[0].id
+
+
+class TestTheStateOfAChat:
+    def test_comes_with_the_changes_if_its_own_change_is_among_them(
+        self, messages: Messaging, chat: Chat, store: FakeMessageStore
+    ) -> None:
+        messages.sending.send(ANA, chat.id, draft())
+        store.chats.rename(chat.id, member=ANA_ID, title="Us")
+        messages.sending.send(ANA, chat.id, draft(client_id="second"))
+
+        pages = [
+            messages.reading.changes(BO, chat.id, since=since, limit=limit)
+            for since, limit in ((0, 50), (1, 50), (2, 50), (0, 1))
+        ]
+
+        assert [page.state_rev for page in pages] == [2, 2, 2, 2]
+        assert [page.chat is not None for page in pages] == [True, True, False, False]
+        found = pages[0].chat
+        assert found == messages.reading.chat(BO, chat.id)
+        assert found is not None
+        assert found.title == "Us"
+
+    def test_comes_once_in_the_pages_of_changes(
+        self, messages: Messaging, chat: Chat, store: FakeMessageStore
+    ) -> None:
+        for number in range(3):
+            messages.sending.send(ANA, chat.id, draft(client_id=f"m{number}"))
+        store.chats.rename(chat.id, member=ANA_ID, title="Us")
+        rev, brought, more = 0, [], True
+        while more:
+            page = messages.reading.changes(BO, chat.id, since=rev, limit=1)
+            brought.append(page.chat is not None)
+            rev, more = page.rev, page.more
+
+        assert (rev, brought) == (4, [False, False, True])
+
+    def test_in_a_sync_is_never_older_than_the_rev(
+        self,
+        messages: Messaging,
+        chat: Chat,
+        store: FakeMessageStore,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The chat is renamed after the sync has read it and before it reads the changes."""
+        messages.sending.send(ANA, chat.id, draft())
+        changes = store.timeline.changes
+
+        def renamed_before(chat_id: str, **query: Any) -> ChangePage | None:
+            store.chats.rename(chat_id, member=ANA_ID, title="Us")
+            return changes(chat_id, **query)
+
+        monkeypatch.setattr(store.timeline, "changes", renamed_before)
+
+        (item,) = messages.reading.sync(BO, {}).items
+
+        assert (item.rev, item.chat.state_rev, item.chat.title) == (2, 2, "Us")
+
+
+class TestMembers:
+    def test_come_in_pages(self, messages: Messaging, chat: Chat) -> None:
+        first = messages.reading.members(ANA, chat.id, MemberQuery(limit=1))
+        second = messages.reading.members(ANA, chat.id, MemberQuery(limit=1, cursor=first.next))
+
+        found = [one.user_id for page in (first, second) for one in page.items]
+        assert found == sorted([ANA_ID, BO_ID])
+        assert (first.next, second.next) == (found[0], None)
+
+    def test_are_for_members_only(self, messages: Messaging, chat: Chat) -> None:
+        with pytest.raises(ChatNotFound):
+            messages.reading.members(CY, chat.id, MemberQuery())

@@ -10,7 +10,7 @@ from chalicelib.errors import (
     Unavailable,
 )
 from chalicelib.live.models import Owed
-from chalicelib.messages.models import Chat
+from chalicelib.messages.models.chats import Chat
 from tests.fake_message_store import FakeMessageStore
 from tests.messaging import Messaging
 from tests.unit.messages.fakes import FakeGateway

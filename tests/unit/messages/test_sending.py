@@ -10,7 +10,7 @@ from chalicelib.errors import (
     ChatNotFound,
     Unavailable,
 )
-from chalicelib.messages.models import Chat
+from chalicelib.messages.models.chats import Chat
 from chalicelib.wire import now
 from tests.fake_message_store import FakeMessageStore
 from tests.messaging import Messaging

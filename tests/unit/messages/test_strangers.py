@@ -7,7 +7,7 @@ from chalicelib.errors import (
 )
 from chalicelib.identity import Identity
 from chalicelib.live.models import Owed
-from chalicelib.messages.models import Chat
+from chalicelib.messages.models.chats import Chat, Partner
 from tests.messaging import Messaging
 from tests.unit.messages.fakes import FakeBroker, FakeGateway
 from tests.unit.messages.people import ANA, ANA_ID, BO, BO_ID, draft
@@ -65,4 +65,5 @@ class TestStrangers:
         (item,) = messages.reading.sync(ANA, {}).items
 
         assert not item.chat.answered
-        assert {one.user_id: one.read_seq for one in item.chat.members} == {ANA_ID: 0, BO_ID: 0}
+        assert item.chat.me.read_seq == 0
+        assert item.chat.partner == Partner(user_id=BO_ID)

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.broker.pushes import Canary, MessageUnread
 from chalicelib.errors import Unavailable
 from chalicelib.ids import new_id
-from chalicelib.messages.models import Receipt, ReceiptState
+from chalicelib.messages.models.receipts import Receipt, ReceiptState
 from chalicelib.messages.receipts import Receipts
 from chalicelib.notify.canary import Canaries
 from chalicelib.notify.models import Outcome, Record

@@ -52,7 +52,7 @@ def test_the_app_keeps_the_rules(lint: Callable[[], dict[str, str]]) -> None:
         (
             "users/odd",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
-            "    from chalicelib.messages.models import Chat",
+            "    from chalicelib.messages.models.chats import Chat",
             "Downwards only",
         ),
         ("messages/odd", "def f():\n    from chalicelib.deps import deps", "Downwards only"),

@@ -145,7 +145,7 @@ import chalicelib.notify.worker
 from chalicelib.identity import Identity
 from chalicelib.identity import Program
 from chalicelib.deps import deps
-from chalicelib.messages.models import Stored
+from chalicelib.messages.models.changes import Stored
 from chalicelib.wire import now
 
 NOW = now()

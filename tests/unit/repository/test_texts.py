@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+import app  # noqa: F401  so that every action and event is known
 from chalicelib import errors
+from chalicelib.edge.frames import ACTIONS
 from chalicelib.live.events import EVENTS
-from chalicelib.messages.actions import ACTIONS
 from chalicelib.oauth.scopes import USER_SCOPES
 from local.node import NODE
 from tests.unit.text.test_sentences import KINDS

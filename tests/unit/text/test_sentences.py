@@ -13,7 +13,8 @@ import app
 from chalicelib.auth.models import Credentials, PasswordChange, Registration
 from chalicelib.auth.second_factor.models import SecondFactorCode
 from chalicelib.errors import RateLimited, Unavailable, ValidationFailed
-from chalicelib.messages.models import Draft, NewChat, Since
+from chalicelib.messages.models.messages import Draft
+from chalicelib.messages.models.requests import NewChat, Since
 from chalicelib.notify.models import NewPush
 from chalicelib.text.sentences import ANYTHING_ELSE, OURS, SENTENCES, problems, wait
 from chalicelib.users.models import ProfileChanges, UsersQuery

@@ -7,19 +7,27 @@ from itertools import islice
 from pymongo import DESCENDING
 from pymongo.errors import DuplicateKeyError
 
-from chalicelib.messages.models import Chat, Member
+from chalicelib.messages.models.changes import Change
+from chalicelib.messages.models.chats import Chat, Me, Member, Partner
 from chalicelib.messages.store.chats import UNREAD_WINDOW, Chats
+from chalicelib.messages.store.mongo.completing import add_change, completed
 from chalicelib.messages.store.mongo.documents import (
     Document,
     Documents,
     again,
+    chat_state,
     insert_new,
+    member_count,
     stored,
 )
 
 NEWEST_FIRST = [("last_activity_at", DESCENDING), ("_id", DESCENDING)]
-# For lists of many chats: the part of an outbox that is needed for the last message.
-SHORT: Document = {"outbox": {"$slice": -3}}
+# What a view needs: the part of an outbox for the last message, and both members of a direct chat.
+SHORT: Document = {
+    "outbox": {"$slice": -3},
+    "member_ids": {"$slice": 2},
+    "changes.fields": 0,
+}
 
 
 class MongoChats(Chats):
@@ -33,10 +41,10 @@ class MongoChats(Chats):
     ) -> tuple[Chat, bool]:
         with self._db.bounded():
             made = False
-            chat = self._db.chat(chat_id, members[0])
+            chat = self._short(chat_id, members[0])
             if chat is None:
                 made = self._make(chat_id, members, at)
-                chat = self._db.chat(chat_id, members[0])
+                chat = self._short(chat_id, members[0])
             if chat is None:
                 raise LookupError("this chat has other members")
             return self._views([chat], members[0])[0], made
@@ -44,7 +52,7 @@ class MongoChats(Chats):
     @again
     def get(self, chat_id: str, *, member: str) -> Chat | None:
         with self._db.bounded():
-            chat = self._db.chats.find_one({"_id": chat_id, "member_ids": member}, SHORT)
+            chat = self._short(chat_id, member)
             return self._views([chat], member)[0] if chat else None
 
     @again
@@ -73,6 +81,37 @@ class MongoChats(Chats):
                 return []
             found = self._db.chats.find({"_id": {"$in": ids}, "member_ids": member}, SHORT)
             return self._views(list(found.sort(NEWEST_FIRST)), member)
+
+    @again
+    def members(
+        self, chat_id: str, *, member: str, limit: int, after: str | None = None
+    ) -> list[Member] | None:
+        range_of_chat = {
+            "$gt": f"{chat_id}:{after or ''}",
+            "$lt": f"{chat_id};",
+        }  # `;` comes after `:`
+        with self._db.bounded():
+            chat = self._db.chats.find_one({"_id": chat_id, "member_ids": member}, {"answered": 1})
+            if chat is None:
+                return None
+            found = self._db.memberships.find({"_id": range_of_chat}).sort("_id").limit(limit)
+            members = [Member.model_validate(one) for one in found]
+        if chat.get("answered"):
+            return members
+        hidden = {"read_seq": 0, "delivered_seq": 0}
+        return [one if one.user_id == member else one.model_copy(update=hidden) for one in members]
+
+    @again
+    def rename(self, chat_id: str, *, member: str, title: str) -> Change | None:
+        state = {"title": {"$literal": title}, "state_rev": "$last_rev"}
+        with self._db.bounded():
+            chat = add_change(self._db, chat_id, member=member, entry={}, state=state)
+        if chat is None:
+            return None
+        newest = chat_state(chat)
+        return Change(
+            chat_id, newest.rev, chat["placed_at"], newest, chat["member_ids"], first=True
+        )
 
     @again
     def acquainted(self, member: str, others: Collection[str]) -> set[str]:
@@ -118,46 +157,54 @@ class MongoChats(Chats):
             return False
         return True
 
+    def _short(self, chat_id: str, member: str) -> Document | None:
+        return self._db.chats.find_one({"_id": chat_id, "member_ids": member}, SHORT)
+
     def _views(self, chats: list[Document], member: str) -> list[Chat]:
-        """Chats as `member` sees them, in three round trips however many they are."""
-        messages = self._db.landed(
-            (entry for chat in chats for entry in chat.get("outbox", [])),
-            also=[chat["last"]["id"] for chat in chats if "last" in chat],
+        """Chats as `member` sees them, in three round trips, however many they are, and however
+        many members they have."""
+        last = [chat["last"]["id"] for chat in chats if "last" in chat]
+        messages = sorted(
+            completed(self._db, chats, also=last).values(), key=lambda one: one["seq"]
         )
-        newest = {
-            one["chat_id"]: one for one in sorted(messages.values(), key=lambda one: one["seq"])
+        newest = {one["chat_id"]: one for one in messages}
+        partners = {
+            chat["_id"]: next(one for one in chat["member_ids"] if one != member)
+            for chat in chats
+            if chat["kind"] == "direct"
         }
-        members: dict[str, list[Document]] = {chat["_id"]: [] for chat in chats}
-        for one in self._db.members((chat["_id"], u) for chat in chats for u in chat["member_ids"]):
-            members[one["chat_id"]].append(one)
-        unread = self._unread(chats, members, member)
+        mine = [(chat["_id"], member) for chat in chats]
+        members = {
+            (one["chat_id"], one["user_id"]): one
+            for one in self._db.members([*mine, *partners.items()])
+        }
+        me = {chat_id: members[chat_id, member] for chat_id, _ in mine}
+        unread = self._unread(chats, me, newest, member)
         return [
-            Chat(
-                id=chat["_id"],
-                kind=chat["kind"],
-                answered=chat.get("answered", False),
-                members=sorted(
-                    (Member.model_validate(one) for one in members[chat["_id"]]),
-                    key=lambda one: one.user_id,
-                ),
-                last_rev=chat["last_rev"],
-                last_message=stored(newest[chat["_id"]]) if chat["_id"] in newest else None,
-                unread_count=unread.get(chat["_id"], 0),
-                created_at=chat["created_at"],
-                last_activity_at=chat["last_activity_at"],
-            ).seen_by(member)
+            _view(
+                chat,
+                me=me[chat["_id"]],
+                partner=members.get((chat["_id"], partners.get(chat["_id"], ""))),
+                newest=newest.get(chat["_id"]),
+                unread=unread.get(chat["_id"], 0),
+            )
             for chat in chats
         ]
 
     def _unread(
-        self, chats: list[Document], members: dict[str, list[Document]], member: str
+        self,
+        chats: list[Document],
+        me: Mapping[str, Document],
+        newest: Mapping[str, Document],
+        member: str,
     ) -> dict[str, int]:
         ranges = []
         for chat in chats:
             last = chat["last_rev"]
-            read = next(m["read_seq"] for m in members[chat["_id"]] if m["user_id"] == member)
+            read = me[chat["_id"]]["read_seq"]
             if read < last:
-                above = max(read, last - UNREAD_WINDOW)
+                to = newest[chat["_id"]]["seq"] if chat["_id"] in newest else last
+                above = max(read, to - UNREAD_WINDOW)
                 ranges.append({"chat_id": chat["_id"], "seq": {"$gt": above, "$lte": last}})
         if not ranges:
             return {}
@@ -168,3 +215,29 @@ class MongoChats(Chats):
             ]
         )
         return {one["_id"]: one["count"] for one in counted}
+
+
+def _view(
+    chat: Document,
+    *,
+    me: Document,
+    partner: Document | None,
+    newest: Document | None,
+    unread: int,
+) -> Chat:
+    return Chat(
+        id=chat["_id"],
+        kind=chat["kind"],
+        title=chat.get("title"),
+        photo=chat.get("photo"),
+        member_count=member_count(chat),
+        me=Me.model_validate(me),
+        partner=Partner.model_validate(partner) if partner else None,
+        answered=chat.get("answered", False),
+        last_rev=chat["last_rev"],
+        state_rev=chat.get("state_rev", 0),
+        last_message=stored(newest) if newest else None,
+        unread_count=unread,
+        created_at=chat["created_at"],
+        last_activity_at=chat["last_activity_at"],
+    ).as_seen()

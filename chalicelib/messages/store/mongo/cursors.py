@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from pymongo import ReturnDocument
 
-from chalicelib.messages.models import Receipt, ReceiptState
+from chalicelib.messages.models.receipts import Receipt, ReceiptState
 from chalicelib.messages.store.cursors import Cursors
 from chalicelib.messages.store.mongo.documents import Document, Documents, again
 
@@ -19,7 +19,10 @@ class MongoCursors(Cursors):
         self, chat_id: str, *, member: str, read: int = 0, delivered: int = 0
     ) -> ReceiptState | None:
         with self._db.bounded():
-            chat = self._db.chat(chat_id, member)
+            chat = self._db.chats.find_one(
+                {"_id": chat_id, "member_ids": member},
+                {"member_ids": 1, "answered": 1, "last_rev": 1},
+            )
             if chat is None:
                 return None
             read = min(read, chat["last_rev"])

@@ -1,4 +1,4 @@
-"""The collections in MongoDB, with deadlines, retries and repair for all parts of the store."""
+"""The collections in MongoDB, with deadlines and retries for all parts of the store."""
 
 import functools
 import time
@@ -14,7 +14,8 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError, Writ
 from chalicelib.deadline import passed, within
 from chalicelib.errors import Unavailable
 from chalicelib.errors.counted import unavailable
-from chalicelib.messages.models import Message
+from chalicelib.messages.models.chats import ChatState
+from chalicelib.messages.models.messages import Message
 
 Document = dict[str, Any]
 
@@ -27,6 +28,11 @@ INDEX_SECONDS = 120.0
 PING_SECONDS = 2.0
 IDLE_SECONDS = 5
 DUPLICATE_KEY = 11000
+
+# A chat without its members and without the `fields` of its changes. `completing` reads them
+# if needed.
+READING: Document = {"member_ids": 0, "changes.fields": 0}
+STATE = ("title", "photo", "member_count", "state_rev")
 
 
 class Documents:
@@ -69,24 +75,16 @@ class Documents:
         finally:
             self._used_at = time.time()
 
-    def landed(self, entries: Iterable[Document], also: Iterable[str] = ()) -> dict[str, Document]:
-        """The messages of outbox entries, and those with the ids `also`, by id. A message that its
-        sender's function did not store is stored now. A resend of a settled message is left
-        out."""
-        wanted = {entry["_id"]: entry for entry in entries}
-        found = self.by_id({*wanted, *also})
-        if missing := wanted.keys() - found.keys():
-            insert_new(self.messages, [wanted[one] for one in missing])
-            found |= self.by_id(missing)
-        return found
-
-    def by_id(self, ids: Collection[str]) -> dict[str, Document]:
+    def by_id(
+        self, ids: Collection[str], projection: Document | None = None
+    ) -> dict[str, Document]:
         if not ids:
             return {}
-        return {one["_id"]: one for one in self.messages.find({"_id": {"$in": list(ids)}})}
+        found = self.messages.find({"_id": {"$in": list(ids)}}, projection)
+        return {one["_id"]: one for one in found}
 
     def chat(self, chat_id: str, member: str) -> Document | None:
-        return self.chats.find_one({"_id": chat_id, "member_ids": member})
+        return self.chats.find_one({"_id": chat_id, "member_ids": member}, READING)
 
     def members(self, pairs: Iterable[tuple[str, str]]) -> list[Document]:
         ids = [f"{chat_id}:{user_id}" for chat_id, user_id in pairs]
@@ -133,3 +131,19 @@ def insert_new(collection: MongoCollection[Document], documents: list[Document])
 
 def stored(document: Document) -> Message:
     return Message.model_validate({**document, "id": document["_id"]})
+
+
+def chat_state(chat: Document) -> ChatState:
+    return ChatState(
+        chat_id=chat["_id"],
+        rev=chat.get("state_rev", 0),
+        title=chat.get("title"),
+        photo=chat.get("photo"),
+        member_count=member_count(chat),
+    )
+
+
+def member_count(chat: Document) -> int:
+    """Chats that older code stored have no count. They are direct chats."""
+    count: int = chat.get("member_count", 2)
+    return count

@@ -10,7 +10,7 @@ from pymongo.errors import OperationFailure
 from chalicelib.errors import NotAnswered, Unavailable
 from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.content import TextContent
-from chalicelib.messages.models import Draft, NewMessage
+from chalicelib.messages.models.messages import Draft, Message, NewMessage
 from chalicelib.messages.store import StoreUnfit
 from chalicelib.messages.store.mongo.store import MongoStore
 from chalicelib.wire import now
@@ -56,12 +56,11 @@ def _differences(store: MongoStore) -> Iterator[str]:
         return
     # Like a sender that died: the next reader of the chat finds the message in the outbox.
     store._db.messages.delete_one({"_id": new.id})
-    if [one.message for one in store.outbox.pending(before=at + timedelta(hours=1), limit=9)] != [
-        sent.message
-    ]:
+    later = at + timedelta(hours=1)
+    if [one.newest for one in store.outbox.pending(before=later, limit=9)] != [sent.message]:
         yield "the outbox"
-    store.outbox.settle(sent.message, published=False)
-    if store.outbox.pending(before=at + timedelta(hours=1), limit=9):
+    store.outbox.settle(sent.change, published=False)
+    if store.outbox.pending(before=later, limit=9):
         yield "settling"
     events = store.outbox.unpublished(limit=9)
     store.outbox.published(events)
@@ -87,3 +86,33 @@ def _differences(store: MongoStore) -> Iterator[str]:
     answered = store.timeline.append(answer, unanswered=1)
     if answered is None or store.chats.acquainted(ana, [bo, new_id()]) != {bo}:
         yield "who knows whom"
+        return
+    store.outbox.settle(answered.change)
+    yield from _differences_of_changes(store, answered.message)
+
+
+def _differences_of_changes(store: MongoStore, message: Message) -> Iterator[str]:
+    """The differences from MongoDB when a message gets a new version, and its chat a new title."""
+    chat_id, bo = message.chat_id, message.sender_id
+    content = TextContent(kind="text", text="$content")
+    edited = store.timeline.revise(chat_id, message.seq, member=bo, content=content)
+    renamed = store.chats.rename(chat_id, member=bo, title="$title")
+    if edited is None or renamed is None:
+        yield "changing"
+        return
+    # Like a function that died: the next reader of the chat finds the version in its changes.
+    store._db.messages.update_one({"_id": message.id}, {"$set": message.model_dump(exclude={"id"})})
+    later = now() + timedelta(hours=1)
+    pending = [(one.rev, one.newest) for one in store.outbox.pending(before=later, limit=9)]
+    wanted = message.model_copy(
+        update={"content": content, "rev": edited.rev, "edited_at": edited.at}
+    )
+    if pending != [(edited.rev, wanted), (renamed.rev, renamed.newest)]:
+        yield "changes"
+    store.outbox.settle(edited)
+    store.outbox.settle(renamed)
+    if store.outbox.pending(before=later, limit=9):
+        yield "settling changes"
+    chat = store.chats.get(chat_id, member=bo)
+    if chat is None or (chat.title, chat.last_message) != ("$title", wanted):
+        yield "showing changes"

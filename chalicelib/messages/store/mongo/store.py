@@ -20,6 +20,7 @@ class MongoStore(MessageStore):
         "chats": [
             IndexModel([("member_ids", ASCENDING)]),
             IndexModel([("outbox.created_at", ASCENDING)], sparse=True),
+            IndexModel([("changes.created_at", ASCENDING)], sparse=True),
             IndexModel([("unpublished", ASCENDING)], sparse=True),
         ],
         "messages": [

@@ -1,8 +1,8 @@
 """The messages of a chat in MongoDB.
 
-Two documents change when a message is stored: the chat (its counter) and the message. A function
-that dies in between leaves the whole message in the chat's outbox. The next one that reads the chat
-completes the work: `Documents.landed`.
+Two documents change when a message is stored or revised: the chat (its counter) and the message. A
+function that dies in between leaves the whole message in the chat's outbox, or the new version in
+the chat's `changes`. The next one that reads the chat completes the work: `completing`.
 """
 
 from datetime import datetime
@@ -12,9 +12,23 @@ from pymongo.errors import DuplicateKeyError
 
 from chalicelib.errors import NotAnswered
 from chalicelib.errors.counted import unavailable
-from chalicelib.messages.models import ChangePage, Message, NewMessage, Stored
-from chalicelib.messages.store.mongo.documents import Document, Documents, again, stored
-from chalicelib.messages.store.mongo.outbox import take_out
+from chalicelib.ids import new_id
+from chalicelib.messages.content import Content
+from chalicelib.messages.models.changes import Change, ChangePage, Stored
+from chalicelib.messages.models.messages import Message, NewMessage
+from chalicelib.messages.store.mongo.changes import take_out_message, version_entry
+from chalicelib.messages.store.mongo.completing import (
+    CHANGED,
+    add_change,
+    apply_versions,
+    completed,
+)
+from chalicelib.messages.store.mongo.documents import (
+    Document,
+    Documents,
+    again,
+    stored,
+)
 from chalicelib.messages.store.mongo.unanswered import may_be_sent, note_writers
 from chalicelib.messages.store.timeline import Timeline
 
@@ -48,9 +62,9 @@ class MongoTimeline(Timeline):
             if chat is None:
                 return self._refused(new, unanswered)
             message = new.at(chat["last_rev"], chat["placed_at"])
-            place = {"seq": message.seq, "rev": message.rev, "created_at": message.created_at}
+            placed = {"seq": message.seq, "rev": message.rev, "created_at": message.created_at}
             try:
-                self._db.messages.insert_one({**entry, **place})
+                self._db.messages.insert_one({**entry, **placed})
             except DuplicateKeyError:
                 first = self._db.messages.find_one(sent_as(new))
                 if first is None:
@@ -59,11 +73,17 @@ class MongoTimeline(Timeline):
                     raise unavailable("messages") from None
                 if (first["_id"], first["seq"]) != (new.id, message.seq):
                     # A resend, or our own second try, of a settled message.
-                    self._db.chats.update_one({"_id": new.chat_id}, take_out(new.id))
+                    self._db.chats.update_one({"_id": new.chat_id}, take_out_message(new.id))
                     ours = first["_id"] == new.id
                     return Stored(stored(first), chat["member_ids"], created=ours, pending=False)
-                # otherwise a reader stored it first
+                # otherwise a reader stored it first, and it may have a newer version by now
+                message = stored(first)
             return Stored(message, chat["member_ids"], created=True, pending=True)
+
+    def revise(
+        self, chat_id: str, seq: int, *, member: str, content: Content | None
+    ) -> Change | None:
+        return self._revise(chat_id, seq, member, content, call=new_id())
 
     @again
     def history(
@@ -73,7 +93,7 @@ class MongoTimeline(Timeline):
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
-            self._db.landed(chat.get("outbox", []))
+            completed(self._db, [chat])
             newest = chat["last_rev"] if before is None else min(before - 1, chat["last_rev"])
             return self._page(
                 {"chat_id": chat_id}, "seq", DESCENDING, low=0, high=newest, limit=limit
@@ -85,14 +105,15 @@ class MongoTimeline(Timeline):
             chat = self._db.chat(chat_id, member)
             if chat is None:
                 return None
-            self._db.landed(chat.get("outbox", []))
+            completed(self._db, [chat])
             last = chat["last_rev"]
             items = self._page(
                 {"chat_id": chat_id}, "rev", ASCENDING, low=since, high=last, limit=limit + 1
             )
         more = len(items) > limit
         rev = items[limit - 1].rev if more else last
-        return ChangePage(items=items[:limit], rev=rev, more=more)
+        state_rev = chat.get("state_rev", 0)
+        return ChangePage(items=items[:limit], rev=rev, state_rev=state_rev, chat=None, more=more)
 
     @again
     def undelivered(
@@ -103,7 +124,7 @@ class MongoTimeline(Timeline):
             if chat is None:
                 return None
             [mine] = self._db.members([(chat_id, member)])
-            self._db.landed(chat.get("outbox", []))
+            completed(self._db, [chat])
             others = {"chat_id": chat_id, "sender_id": {"$ne": member}, "deleted_at": None}
             low, high = max(mine["delivered_seq"], since - 1), min(until, chat["last_rev"])
             return self._page(others, "seq", ASCENDING, low=low, high=high, limit=limit)
@@ -116,14 +137,43 @@ class MongoTimeline(Timeline):
             time: datetime = client.admin.command("hello", codec_options=aware)["localTime"]
             return time
 
+    @again
+    def _revise(
+        self, chat_id: str, seq: int, member: str, content: Content | None, *, call: str
+    ) -> Change | None:
+        with self._db.bounded():
+            chat = self._db.chat(chat_id, member)
+            if chat is None:
+                return None
+            completed(self._db, [chat])
+            message = self._db.messages.find_one({"chat_id": chat_id, "seq": seq})
+            if message is None:
+                return None
+            mine = [one for one in chat.get("changes", []) if one.get("call") == call]
+            if mine:  # the first try took a rev, and its answer was lost
+                placed = self._db.chats.find_one({"_id": chat_id}, CHANGED)
+            elif message.get("deleted_at") is not None:
+                return None
+            else:
+                entry = version_entry(message, content, call)
+                placed = add_change(self._db, chat_id, member=member, entry=entry)
+            if placed is None:
+                return None
+            rev, at = [(one["rev"], one["created_at"]) for one in mine or placed["changes"]][-1]
+            newest = apply_versions(self._db, message["_id"], placed.get("changes", []))
+        version = stored(newest or message)
+        return Change(chat_id, rev, at, version, placed["member_ids"], first=True)
+
     def _refused(self, new: NewMessage, unanswered: int) -> Stored | None:
         """Finds out why the chat did not accept the message: the sender is not a member, it is a
         resend, too many messages are not answered, or too many are not settled."""
-        chat = self._db.chat(new.chat_id, new.sender_id)
+        mine = {"_id": new.chat_id, "member_ids": new.sender_id}
+        chat = self._db.chats.find_one(mine, {"changes.fields": 0})
         if chat is None:
             return None
         outbox, same = chat.get("outbox", []), (new.sender_id, new.client_id)
-        self._db.landed(entry for entry in outbox if entry["client_id"] == new.client_id)
+        sent = [entry for entry in outbox if entry["client_id"] == new.client_id]
+        completed(self._db, [{**chat, "outbox": sent}])
         first = self._db.messages.find_one(sent_as(new))
         waits = any((one["sender_id"], one["client_id"]) == same for one in outbox)
         if first is None and (waits or len(outbox) >= OUTBOX_LIMIT):
@@ -143,17 +193,17 @@ class MongoTimeline(Timeline):
         )
 
     def _page(
-        self, wanted: Document, place: str, order: int, *, low: int, high: int, limit: int
+        self, wanted: Document, by: str, order: int, *, low: int, high: int, limit: int
     ) -> list[Message]:
-        """Messages with low < place <= high. Reads a short range first, which has all of them
-        unless many revs are not messages: a bounded range is cheap on any server."""
+        """Messages with low < seq (or rev) <= high. Reads a short range first, which has all of
+        them unless many revs are not messages: a bounded range is cheap on any server."""
         near = 2 * limit
         low_near, high_near = max(low, high - near), min(high, low + near)
         first = (low, high_near) if order == ASCENDING else (low_near, high)
         found: list[Document] = []
         for after, last in dict.fromkeys([first, (low, high)]):
-            query = {**wanted, place: {"$gt": after, "$lte": last}}
-            found = list(self._db.messages.find(query).sort(place, order).limit(limit))
+            query = {**wanted, by: {"$gt": after, "$lte": last}}
+            found = list(self._db.messages.find(query).sort(by, order).limit(limit))
             if len(found) == limit:
                 break
         return [stored(one) for one in found]

@@ -6,11 +6,12 @@ another member has written, that it is `answered`.
 
 from pymongo import ASCENDING, UpdateOne
 
-from chalicelib.messages.models import NewMessage
+from chalicelib.messages.models.messages import NewMessage
+from chalicelib.messages.store.mongo.completing import completed
 from chalicelib.messages.store.mongo.documents import INDEX_SECONDS, Document, Documents
 
 LOOK_AT = 200
-"""How many chats of an older version are handled in one call."""
+"""How many chats that older code stored are handled in one call."""
 
 
 def may_be_sent(new: NewMessage, unanswered: int) -> list[Document]:
@@ -23,7 +24,7 @@ def may_be_sent(new: NewMessage, unanswered: int) -> list[Document]:
 
 def note_writers(documents: Documents, chats: list[Document], unanswered: int) -> None:
     """Find out who has written, from the messages of chats, and note it in the chats."""
-    documents.landed(entry for chat in chats for entry in chat.get("outbox", []))
+    completed(documents, chats)
     found = documents.messages.aggregate(
         [
             {"$match": {"chat_id": {"$in": [chat["_id"] for chat in chats]}}},

@@ -3,19 +3,19 @@
 from collections.abc import Collection
 
 from chalicelib.drivers.postgres import Postgres
-from chalicelib.messages.models import Receipt, ReceiptState
+from chalicelib.messages.models.receipts import Receipt, ReceiptState
 from chalicelib.messages.store.cursors import Cursors
 from chalicelib.messages.store.postgres.rows import ANSWERED, Row, fetch
 
 _SEEN_BY = f"""
-CASE WHEN {ANSWERED.format("mine", "chat_id")}
+CASE WHEN {ANSWERED.format("mine.kind", "mine.chat_id")}
     THEN ARRAY(SELECT user_id FROM memberships WHERE chat_id = mine.chat_id)
 END AS answered_to
 """
 
 _MOVE = f"""
 WITH mine AS (
-    SELECT m.chat_id, m.user_id, m.read_seq, m.delivered_seq,
+    SELECT m.chat_id, m.user_id, m.read_seq, m.delivered_seq, chats.kind,
         least(%(read)s, chats.last_rev) AS read, least(%(delivered)s, chats.last_rev) AS delivered
     FROM memberships m JOIN chats ON chats.id = m.chat_id
     WHERE m.chat_id = %(chat_id)s AND m.user_id = %(member)s
@@ -35,13 +35,18 @@ FROM mine LEFT JOIN moved ON true
 
 _CURSORS = f"""
 SELECT mine.chat_id, mine.user_id, mine.read_seq, mine.delivered_seq, false AS moved, {_SEEN_BY}
-FROM unnest(%(chat_ids)s::uuid[], %(user_ids)s::uuid[]) AS wanted (chat_id, user_id)
-JOIN memberships mine USING (chat_id, user_id)
+FROM (
+    SELECT m.chat_id, m.user_id, m.read_seq, m.delivered_seq, chats.kind
+    FROM unnest(%(chat_ids)s::uuid[], %(user_ids)s::uuid[]) AS wanted (chat_id, user_id)
+    JOIN memberships m USING (chat_id, user_id) JOIN chats ON chats.id = m.chat_id
+) mine
 """
 
 _OBSERVERS = f"""
-SELECT {_SEEN_BY} FROM memberships mine
-WHERE mine.chat_id = %(chat_id)s AND mine.user_id = %(member)s
+SELECT {_SEEN_BY} FROM (
+    SELECT m.chat_id, chats.kind FROM memberships m JOIN chats ON chats.id = m.chat_id
+    WHERE m.chat_id = %(chat_id)s AND m.user_id = %(member)s
+) mine
 """
 
 

@@ -7,9 +7,13 @@ from psycopg.types.json import Jsonb
 
 from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import NotAnswered
-from chalicelib.messages.models import ChangePage, Message, NewMessage, Stored
+from chalicelib.messages.content import Content
+from chalicelib.messages.models.changes import Change, ChangePage, Stored
+from chalicelib.messages.models.messages import Message, NewMessage
 from chalicelib.messages.store.postgres.rows import (
+    CHANGING,
     MESSAGE,
+    NO_CONTENT,
     WROTE,
     Row,
     columns,
@@ -29,7 +33,7 @@ WITH members AS (
     SELECT {MESSAGE} FROM messages
     WHERE chat_id = %(chat_id)s AND sender_id = %(sender_id)s AND client_id = %(client_id)s
 ), standing AS (
-    SELECT CASE WHEN EXISTS (
+    SELECT CASE WHEN kind = 'group' OR EXISTS (
         SELECT FROM memberships writer
         WHERE chat_id = %(chat_id)s AND user_id <> %(sender_id)s AND {WROTE}
     ) THEN 9223372036854775807 ELSE last_rev + %(unanswered)s - (
@@ -62,9 +66,35 @@ SELECT member_ids, place.last_rev AS place, present.time, {columns("old")},
 FROM members CROSS JOIN present LEFT JOIN place ON true LEFT JOIN old ON true
 """
 
+# A statement sees the messages as they were when it began, also if it then waits for the chat's
+# row. But it updates the newest version of the message, and only if that is not deleted: of an edit
+# and a deletion, the deletion wins. Then no row comes back, and the rev stays empty.
+_REVISE = f"""
+{CHANGING}, place AS (
+    UPDATE chats SET last_rev = last_rev + 1
+    WHERE id = %(chat_id)s AND EXISTS (SELECT FROM members) AND EXISTS (
+        SELECT FROM messages
+        WHERE chat_id = %(chat_id)s AND seq = %(seq)s AND deleted_at IS NULL
+    )
+    RETURNING id AS chat_id, last_rev
+), version AS (
+    UPDATE messages SET rev = place.last_rev, content = %(content)s::jsonb,
+        edited_at = CASE WHEN %(deleted)s THEN messages.edited_at ELSE present.time END,
+        deleted_at = CASE WHEN %(deleted)s THEN present.time END
+    FROM place, present
+    WHERE messages.chat_id = place.chat_id AND messages.seq = %(seq)s
+        AND messages.deleted_at IS NULL
+    RETURNING {columns("messages")}
+), queued AS (
+    INSERT INTO outbox (chat_id, seq, created_at, changed_seq)
+    SELECT chat_id, rev, time, seq FROM version, present
+)
+SELECT member_ids, time, {columns("version")} FROM members, present, version
+"""
+
 # A member gets at least one row, to tell "no messages" from "no such chat".
 _IN_CHAT = f"""
-SELECT chats.last_rev AS chat_rev, {columns("found")}
+SELECT chats.last_rev AS chat_rev, chats.state_rev, {columns("found")}
 FROM memberships mine JOIN chats ON chats.id = mine.chat_id
 LEFT JOIN LATERAL (
     SELECT {MESSAGE} FROM messages WHERE chat_id = chats.id AND {{}} LIMIT %(limit)s
@@ -83,7 +113,8 @@ _UNDELIVERED = _IN_CHAT.format(
 
 
 class PostgresTimeline(Timeline):
-    """Revs have no gaps: a statement that fails gives its rev back."""
+    """Revs have few gaps: a statement that fails gives its rev back. Only a version of a message
+    that was deleted in the same moment leaves its rev empty."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
@@ -114,6 +145,27 @@ class PostgresTimeline(Timeline):
             return Stored(message, row["member_ids"], created=True, pending=True)
         return Stored(message_of(row), row["member_ids"], created=False, pending=row["pending"])
 
+    def revise(
+        self, chat_id: str, seq: int, *, member: str, content: Content | None
+    ) -> Change | None:
+        # If a first try was done and its answer lost, this makes the same version again, or finds
+        # the message deleted.
+        rows = fetch(
+            self._postgres,
+            _REVISE,
+            again=True,
+            chat_id=chat_id,
+            seq=seq,
+            member=member,
+            content=Jsonb(content.model_dump(mode="json") if content else NO_CONTENT),
+            deleted=content is None,
+        )
+        if not rows:
+            return None
+        [row] = rows
+        version = message_of(row)
+        return Change(chat_id, version.rev, row["time"], version, row["member_ids"], first=True)
+
     def history(
         self, chat_id: str, *, member: str, before: int | None, limit: int
     ) -> list[Message] | None:
@@ -132,7 +184,7 @@ class PostgresTimeline(Timeline):
         items = messages_of(rows)
         more = len(items) > limit
         rev = items[limit - 1].rev if more else rows[0]["chat_rev"]
-        return ChangePage(items=items[:limit], rev=rev, more=more)
+        return ChangePage(items=items[:limit], rev=rev, state_rev=rows[0]["state_rev"], more=more)
 
     def undelivered(
         self, chat_id: str, *, member: str, since: int, until: int, limit: int

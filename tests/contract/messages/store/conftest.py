@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import psycopg
 import pytest
 from pymongo import MongoClient
+from pymongo.database import Database
 
 from chalicelib import schema
 from chalicelib.drivers.postgres import Postgres
@@ -45,6 +47,18 @@ def mongo_at(mongo_store_url: str) -> Iterator[Callable[[str], MongoStore]]:
             return store
 
         yield connect
+
+
+@pytest.fixture
+def other(mongo_store_url: str, mongo_at: Callable[[str], MongoStore]) -> MongoStore:
+    """The store of another process."""
+    return mongo_at(mongo_store_url)
+
+
+@pytest.fixture
+def database(mongo_store_url: str) -> Iterator[Database[dict[str, Any]]]:
+    with MongoClient[dict[str, Any]](mongo_store_url) as client:
+        yield client.get_default_database()
 
 
 @pytest.fixture

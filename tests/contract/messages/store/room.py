@@ -5,9 +5,12 @@ from datetime import datetime
 
 from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.content import TextContent
-from chalicelib.messages.models import Message, NewMessage, Stored
+from chalicelib.messages.events import ChatEvent
+from chalicelib.messages.models.changes import Stored
+from chalicelib.messages.models.messages import Message, NewMessage
 from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
+from tests.messaging import made
 
 Connect = Callable[[], MessageStore]
 """Another store over the same data, as another function's container has."""
@@ -27,13 +30,18 @@ TEXTS = [
 class Room:
     """Ana opened the chat; Zoe is not in it."""
 
-    def __init__(self, store: MessageStore) -> None:
+    def __init__(self, store: MessageStore, ana: str = "", bo: str = "") -> None:
         self.store = store
-        self.ana, self.bo, self.zoe = new_id(), new_id(), new_id()
+        self.ana, self.bo, self.zoe = ana or new_id(), bo or new_id(), new_id()
         self.id = direct_chat_id(self.ana, self.bo)
         self.chat, self.made = store.chats.open_direct(
             self.id, members=(self.ana, self.bo), at=now()
         )
+
+    @property
+    def event(self) -> ChatEvent:
+        """The event of the new chat."""
+        return ChatEvent.of_chat(self.id, (self.ana, self.bo), self.chat.created_at)
 
     def new(
         self,
@@ -61,7 +69,7 @@ class Room:
     def say(self, sender_id: str, text: str = "hello") -> Message:
         """Store a message and settle it."""
         message = self.append(self.new(sender_id, text)).message
-        self.store.outbox.settle(message)
+        self.store.outbox.settle(made(message))
         return message
 
     def all(self, store: MessageStore | None = None) -> list[Message]:

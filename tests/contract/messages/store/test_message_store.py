@@ -8,12 +8,15 @@ import pytest
 from chalicelib.errors import Unavailable
 from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.content import TextContent
-from chalicelib.messages.models import Draft, Message, NewMessage, Stored
+from chalicelib.messages.models.changes import Stored
+from chalicelib.messages.models.chats import Me, Partner
+from chalicelib.messages.models.messages import Draft, Message, NewMessage
 from chalicelib.messages.store import MessageStore
 from chalicelib.messages.store.outbox import NO_CHAT, Place
 from chalicelib.wire import now
 from tests.contract.messages.store.room import TEXTS, Room
 from tests.fake_message_store import FakeMessageStore
+from tests.messaging import made, new_messages, text_of
 
 LATER = timedelta(minutes=1)
 
@@ -23,15 +26,14 @@ class TestOpenDirect:
         assert room.made
         assert room.chat.id == room.id
         assert room.chat.kind == "direct"
-        assert {m.user_id for m in room.chat.members} == {room.ana, room.bo}
-        assert [(m.read_seq, m.delivered_seq, m.joined_rev) for m in room.chat.members] == [
-            (0, 0, 0),
-            (0, 0, 0),
-        ]
+        assert (room.chat.title, room.chat.photo, room.chat.member_count) == (None, None, 2)
+        assert room.chat.me == Me(role="member", joined_rev=0, read_seq=0, delivered_seq=0)
+        assert room.chat.partner == Partner(user_id=room.bo, read_seq=0, delivered_seq=0)
         assert room.chat.last_message is None
-        assert (room.chat.last_rev, room.chat.unread_count) == (0, 0)
+        assert (room.chat.last_rev, room.chat.state_rev, room.chat.unread_count) == (0, 0, 0)
         assert room.chat.last_activity_at == room.chat.created_at
-        assert room.store.chats.get(room.id, member=room.bo) == room.chat
+        others = room.store.chats.get(room.id, member=room.bo)
+        assert others == room.chat.model_copy(update={"partner": Partner(user_id=room.ana)})
 
     def test_answers_with_the_chat_that_exists_as_the_opener_sees_it(self, room: Room) -> None:
         message = room.say(room.ana)
@@ -63,16 +65,16 @@ class TestAppend:
     def test_keeps_what_was_written_to_the_letter(self, room: Room, text: str) -> None:
         stored = room.append(room.new(room.ana, text))
 
-        assert stored.message.content.text == text
+        assert text_of(stored.message) == text
         assert room.all() == [stored.message]
         [pending] = room.store.outbox.pending(before=now() + LATER, limit=9)
-        assert pending.message == stored.message
+        assert pending.newest == stored.message
 
     @pytest.mark.parametrize("client_id", ["$x", "$$NOW", "a.b", "$ne", "'\"\\", "{}", "~" * 64])
     def test_takes_any_client_id(self, room: Room, client_id: str) -> None:
         first = room.append(room.new(room.ana, client_id=client_id))
         again = room.append(room.new(room.ana, client_id=client_id))
-        room.store.outbox.settle(first.message)
+        room.store.outbox.settle(made(first.message))
         settled = room.append(room.new(room.ana, client_id=client_id))
 
         assert [again.created, settled.created] == [False, False]
@@ -124,7 +126,7 @@ class TestResend:
 
     def test_after_settling_answers_with_the_first_and_not_pending(self, room: Room) -> None:
         first = room.append(room.new(room.ana, "first", client_id="x"))
-        room.store.outbox.settle(first.message)
+        room.store.outbox.settle(made(first.message))
         newer = room.say(room.bo)
 
         again = room.append(room.new(room.ana, "changed", client_id="x"))
@@ -143,7 +145,7 @@ class TestResend:
         over another connection, may have delivered the message."""
         new = room.new(room.ana)
         first = room.append(new).message
-        store.outbox.settle(first)
+        store.outbox.settle(made(first))
 
         again = room.append(new)
 
@@ -153,7 +155,7 @@ class TestResend:
         assert len(room.all()) == 2
 
     def test_the_next_message_comes_after_it(self, room: Room) -> None:
-        room.store.outbox.settle(room.append(room.new(room.ana, client_id="x")).message)
+        room.store.outbox.settle(made(room.append(room.new(room.ana, client_id="x")).message))
         room.append(room.new(room.ana, client_id="x"))
 
         following = room.append(room.new(room.ana)).message
@@ -166,7 +168,7 @@ class TestResend:
     def test_of_many_hides_nothing_from_a_small_page(self, room: Room) -> None:
         """They may leave gaps in the order, which are no messages."""
         first = room.append(room.new(room.ana, client_id="x")).message
-        room.store.outbox.settle(first)
+        room.store.outbox.settle(made(first))
         for _ in range(9):
             room.append(room.new(room.ana, client_id="x"))
         last = room.say(room.bo)
@@ -205,8 +207,8 @@ class TestSettle:
     def test_is_safe_to_repeat(self, room: Room) -> None:
         message = room.append(room.new(room.ana)).message
 
-        room.store.outbox.settle(message)
-        room.store.outbox.settle(message)
+        room.store.outbox.settle(made(message))
+        room.store.outbox.settle(made(message))
 
         assert room.store.outbox.pending(before=now() + LATER, limit=9) == []
         assert room.all() == [message]
@@ -216,17 +218,17 @@ class TestSettle:
         second = room.append(room.new(room.ana)).message
         third = room.append(room.new(room.bo)).message
 
-        room.store.outbox.settle(second)
+        room.store.outbox.settle(made(second))
 
         pending = room.store.outbox.pending(before=now() + LATER, limit=9)
-        assert [one.message for one in pending] == [first, third]
+        assert [one.newest for one in pending] == [first, third]
 
     def test_in_any_order_leaves_the_newest_as_last_message(self, room: Room) -> None:
         first = room.append(room.new(room.ana)).message
         second = room.append(room.new(room.ana)).message
 
-        room.store.outbox.settle(second)
-        room.store.outbox.settle(first)
+        room.store.outbox.settle(made(second))
+        room.store.outbox.settle(made(first))
 
         chat = room.store.chats.get(room.id, member=room.bo)
         assert chat is not None
@@ -235,11 +237,13 @@ class TestSettle:
     def test_of_what_does_not_exist_does_nothing(self, room: Room) -> None:
         message = room.append(room.new(room.ana)).message
 
-        room.store.outbox.settle(message.model_copy(update={"id": new_id(), "seq": 7, "rev": 7}))
-        room.store.outbox.settle(message.model_copy(update={"chat_id": new_id()}))
+        room.store.outbox.settle(
+            made(message.model_copy(update={"id": new_id(), "seq": 7, "rev": 7}))
+        )
+        room.store.outbox.settle(made(message.model_copy(update={"chat_id": new_id()})))
 
         [pending] = room.store.outbox.pending(before=now() + LATER, limit=9)
-        assert pending.message == message
+        assert pending.newest == message
 
 
 def place(found: list[Message]) -> Place | None:
@@ -257,10 +261,10 @@ class TestPending:
 
         found = store.outbox.pending(before=now(), limit=4)
 
-        assert [one.message for one in found] == sent[:4]
+        assert [one.newest for one in found] == sent[:4]
         for one, room in zip(found, rooms * 2, strict=True):
             assert sorted(one.member_ids) == sorted([room.ana, room.bo])
-            assert one.pending
+            assert not one.first
 
     @pytest.mark.parametrize("page", [1, 2, 3])
     def test_pages_reach_everything_once_though_nothing_is_settled(
@@ -277,7 +281,7 @@ class TestPending:
         found: list[Message] = []
         while batch := store.outbox.pending(before=now(), limit=page, after=place(found)):
             assert len(batch) <= page
-            found += [one.message for one in batch]
+            found += new_messages(batch)
 
         assert found == sorted(sent, key=lambda one: (one.created_at, one.chat_id, one.seq))
 
@@ -289,14 +293,14 @@ class TestPending:
             before=start + 4 * LATER, after=(start + 2 * LATER, NO_CHAT, 0), limit=9
         )
 
-        assert [one.message for one in found] == sent[2:4]
+        assert [one.newest for one in found] == sent[2:4]
 
     def test_leaves_out_what_was_created_later(self, room: Room) -> None:
         start = now()
         old = room.append(room.new(room.ana, at=start - LATER)).message
         room.append(room.new(room.ana, at=start))
 
-        assert [one.message for one in room.store.outbox.pending(before=start, limit=9)] == [old]
+        assert [one.newest for one in room.store.outbox.pending(before=start, limit=9)] == [old]
 
 
 @pytest.mark.parametrize("minutes", [-5, 5], ids=["behind", "ahead"])
@@ -313,7 +317,7 @@ def test_g1_a_message_has_the_time_of_the_server_whatever_clock_the_function_has
     millisecond = timedelta(milliseconds=1)
     assert before - millisecond <= message.created_at <= room.store.timeline.now() + millisecond
     assert message.created_at.microsecond % 1000 == 0
-    assert [one.message for one in room.store.outbox.pending(before=now() + LATER, limit=9)] == [
+    assert [one.newest for one in room.store.outbox.pending(before=now() + LATER, limit=9)] == [
         message
     ]
     chat = room.store.chats.get(room.id, member=room.bo)

@@ -10,6 +10,7 @@ from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
 from tests.contract.messages.store.room import Connect, Room
 from tests.contract.messages.store.test_message_store_races import at_once
+from tests.messaging import made
 
 LATER = timedelta(minutes=1)
 
@@ -23,7 +24,7 @@ def quiet(room: Room) -> Room:
 
 class TestOfAChat:
     def test_is_in_the_outbox_once_the_chat_exists(self, room: Room) -> None:
-        assert room.store.outbox.unpublished(limit=9) == [ChatEvent.of(room.chat)]
+        assert room.store.outbox.unpublished(limit=9) == [room.event]
 
     def test_tells_who_is_in_it_and_nothing_else(self, room: Room) -> None:
         [event] = room.store.outbox.unpublished(limit=9)
@@ -42,7 +43,7 @@ class TestOfAChat:
         room.say(room.ana)
         room.say(room.bo)
 
-        assert room.store.outbox.unpublished(limit=9) == [ChatEvent.of(room.chat)]
+        assert room.store.outbox.unpublished(limit=9) == [room.event]
 
     def test_is_one_however_many_open_the_chat(self, connect: Connect) -> None:
         ana, bo = new_id(), new_id()
@@ -71,7 +72,7 @@ class TestOfAMessage:
     def test_is_in_the_outbox_if_only_the_delivery_was_done(self, quiet: Room) -> None:
         message = quiet.append(quiet.new(quiet.ana, "secret")).message
 
-        quiet.store.outbox.settle(message, published=False)
+        quiet.store.outbox.settle(made(message), published=False)
 
         assert quiet.store.outbox.pending(before=now() + LATER, limit=9) == []
         [event] = quiet.store.outbox.unpublished(limit=9)
@@ -88,13 +89,13 @@ class TestOfAMessage:
     def test_waits_once_though_it_is_settled_twice(self, quiet: Room) -> None:
         message = quiet.append(quiet.new(quiet.ana)).message
         for _ in range(2):
-            quiet.store.outbox.settle(message, published=False)
+            quiet.store.outbox.settle(made(message), published=False)
 
         assert [event.id for event in quiet.store.outbox.unpublished(limit=9)] == [message.id]
 
     def test_a_resend_neither_delivers_again_nor_takes_it_back(self, quiet: Room) -> None:
         message = quiet.append(quiet.new(quiet.ana, client_id="x")).message
-        quiet.store.outbox.settle(message, published=False)
+        quiet.store.outbox.settle(made(message), published=False)
 
         again = quiet.append(quiet.new(quiet.ana, client_id="x"))
 
@@ -104,7 +105,7 @@ class TestOfAMessage:
     def test_a_resend_has_none_of_its_own(self, quiet: Room) -> None:
         message = quiet.append(quiet.new(quiet.ana, client_id="x")).message
         quiet.append(quiet.new(quiet.ana, client_id="x"))
-        quiet.store.outbox.settle(message)
+        quiet.store.outbox.settle(made(message))
         quiet.append(quiet.new(quiet.ana, client_id="x"))
 
         assert quiet.store.outbox.pending(before=now() + LATER, limit=9) == []
@@ -118,7 +119,7 @@ class TestOfAMessage:
         for number in range(230):
             sender = quiet.ana if number % 2 else quiet.bo
             sent.append(quiet.append(quiet.new(sender)).message)
-            quiet.store.outbox.settle(sent[-1], published=False)
+            quiet.store.outbox.settle(made(sent[-1]), published=False)
 
         assert quiet.all() == sent
         assert len(quiet.store.outbox.unpublished(limit=999)) == 230
@@ -132,7 +133,7 @@ class TestPublished:
         rooms = [Room(store) for _ in range(3)]
         sent = [room.append(room.new(room.ana)).message for room in rooms for _ in range(2)]
         for message in sent:
-            store.outbox.settle(message, published=False)
+            store.outbox.settle(made(message), published=False)
         found: list[str] = []
         while events := store.outbox.unpublished(
             limit=page, **({"after": found[-1]} if found else {})
@@ -146,10 +147,10 @@ class TestPublished:
         rooms = [Room(store) for _ in range(2)]
         sent = [room.append(room.new(room.ana)).message for room in rooms]
         for message in sent:
-            store.outbox.settle(message, published=False)
+            store.outbox.settle(made(message), published=False)
 
         for _ in range(2):
-            store.outbox.published([ChatEvent.of(rooms[0].chat), ChatEvent.of(sent[1])])
+            store.outbox.published([rooms[0].event, ChatEvent.of(sent[1])])
 
         left = [event.id for event in store.outbox.unpublished(limit=9)]
         assert left == sorted([rooms[1].id, sent[0].id])

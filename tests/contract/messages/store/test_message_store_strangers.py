@@ -6,12 +6,14 @@ import pytest
 
 from chalicelib.errors import NotAnswered
 from chalicelib.ids import direct_chat_id, new_id
-from chalicelib.messages.models import Chat, NewMessage
+from chalicelib.messages.models.chats import Chat
+from chalicelib.messages.models.messages import NewMessage
 from chalicelib.messages.store import MessageStore
 from chalicelib.messages.store.mongo.store import MongoStore
 from chalicelib.wire import now
 from tests.contract.messages.store.room import Connect, Room
 from tests.contract.messages.store.test_message_store_races import at_once
+from tests.messaging import made, text_of
 
 LIMIT = 3
 
@@ -43,7 +45,15 @@ def receipts(room: Room, member: str) -> set[tuple[str, int, int]]:
     """What a member sees of everybody's receipts."""
     found = views(room, member)
     assert len(found) == 4
-    return {(m.user_id, m.read_seq, m.delivered_seq) for chat in found for m in chat.members}
+    members = room.store.chats.members(room.id, member=member, limit=9)
+    assert members is not None
+    listed = {(one.user_id, one.read_seq, one.delivered_seq) for one in members}
+    for chat in found:
+        assert chat.partner is not None
+        mine = (member, chat.me.read_seq, chat.me.delivered_seq)
+        other = (chat.partner.user_id, chat.partner.read_seq, chat.partner.delivered_seq)
+        assert {mine, other} == listed
+    return listed
 
 
 class TestBeforeAnAnswer:
@@ -51,7 +61,7 @@ class TestBeforeAnAnswer:
         taken = [sent(room, room.new(room.ana, str(number))) for number in range(5)]
 
         assert taken == [True, True, True, False, False]
-        assert [one.content.text for one in room.all()] == ["0", "1", "2"]
+        assert [text_of(one) for one in room.all()] == ["0", "1", "2"]
 
     def test_what_is_refused_leaves_no_trace(self, room: Room) -> None:
         for _ in range(LIMIT):
@@ -78,7 +88,7 @@ class TestBeforeAnAnswer:
             )
             assert stored is not None
             if settled:
-                room.store.outbox.settle(stored.message)
+                room.store.outbox.settle(made(stored.message))
         assert sent(room, room.new(room.ana))
         assert sent(room, room.new(room.ana))
         assert not sent(room, room.new(room.ana))

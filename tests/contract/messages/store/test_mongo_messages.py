@@ -1,83 +1,32 @@
-"""What is particular to MongoDB: two documents a message, an outbox, round trips."""
+"""What only MongoDB has: two documents for each change, entries in the chat, round trips."""
 
 import os
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from pymongo import MongoClient, monitoring
 from pymongo.database import Database
 from pymongo.errors import AutoReconnect, BulkWriteError
 
 from chalicelib.errors import Unavailable
-from chalicelib.ids import direct_chat_id, new_id
+from chalicelib.ids import new_id
 from chalicelib.messages.events import ChatEvent
-from chalicelib.messages.models import NewMessage
+from chalicelib.messages.models.messages import NewMessage
 from chalicelib.messages.store.mongo import timeline
 from chalicelib.messages.store.mongo.store import MongoStore
 from chalicelib.wire import now
+from tests.contract.messages.store.mongo import COMMANDS, Death, MongoAt, dies_before_storing
 from tests.contract.messages.store.room import TEXTS, Room
+from tests.messaging import made
 
 LATER = timedelta(minutes=1)
-MongoAt = Callable[[str], MongoStore]
-
-
-class Commands(monitoring.CommandListener):
-    """The commands sent, by every client made after `monitoring.register`, and their names."""
-
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-        self.whole: list[Mapping[str, Any]] = []
-
-    def started(self, event: monitoring.CommandStartedEvent) -> None:
-        self.sent.append(event.command_name)
-        self.whole.append(event.command)
-
-    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        pass
-
-    def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        pass
-
-
-COMMANDS = Commands()
-monitoring.register(COMMANDS)
 
 
 @pytest.fixture
 def store(mongo_store_url: str, mongo_at: MongoAt) -> MongoStore:
     return mongo_at(mongo_store_url)
-
-
-@pytest.fixture
-def other(mongo_store_url: str, mongo_at: MongoAt) -> MongoStore:
-    """The store of another process."""
-    return mongo_at(mongo_store_url)
-
-
-@pytest.fixture
-def database(mongo_store_url: str) -> Iterator[Database[dict[str, Any]]]:
-    with MongoClient[dict[str, Any]](mongo_store_url) as client:
-        yield client.get_default_database()
-
-
-class Death(Exception):
-    """Of the process that sends."""
-
-
-def dies_before_storing(store: MongoStore, new: NewMessage) -> None:
-    """Its place is taken and it is in the outbox; then it dies."""
-
-    def die(document: object) -> None:
-        raise Death
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store._db.messages, "insert_one", die)
-        with pytest.raises(Death):
-            store.timeline.append(new, unanswered=3)
 
 
 def test_a_send_whose_connection_breaks_in_the_middle_completes_itself(
@@ -139,9 +88,9 @@ class TestASenderThatDied:
         self, room: Room, other: MongoStore, left: NewMessage
     ) -> None:
         [pending] = other.outbox.pending(before=now() + LATER, limit=9)
-        other.outbox.settle(pending.message)
+        other.outbox.settle(pending)
 
-        assert pending.message == left.at(2)
+        assert pending.newest == left.at(2)
         assert other.outbox.pending(before=now() + LATER, limit=9) == []
         chat = other.chats.get(room.id, member=room.bo)
         assert chat is not None
@@ -175,7 +124,7 @@ def test_a_reader_may_store_a_message_before_its_sender_does(
 
     def late(document: dict[str, Any]) -> object:
         for one in other.outbox.pending(before=now() + LATER, limit=9):
-            other.outbox.settle(one.message)
+            other.outbox.settle(one)
         return insert_one(document)
 
     monkeypatch.setattr(store._db.messages, "insert_one", late)
@@ -186,6 +135,23 @@ def test_a_reader_may_store_a_message_before_its_sender_does(
     assert stored.created
     assert stored.message == new.at(1)
     assert room.all() == [new.at(1)]
+
+
+def test_a_sender_whose_message_was_deleted_before_it_stored_it_gets_it_deleted(
+    room: Room, store: MongoStore, other: MongoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert_one = store._db.messages.insert_one
+
+    def late(document: dict[str, Any]) -> object:
+        assert other.timeline.revise(room.id, 1, member=room.ana, content=None) is not None
+        return insert_one(document)
+
+    monkeypatch.setattr(store._db.messages, "insert_one", late)
+
+    stored = room.append(room.new(room.ana))
+
+    assert (stored.created, stored.message.content) == (True, None)
+    assert (stored.change.rev, stored.change.new_message) == (1, stored.message)
 
 
 @pytest.mark.parametrize(
@@ -202,11 +168,11 @@ def test_a_function_that_dies_while_settling_leaves_the_message_pending(
     with monkeypatch.context() as patch:
         patch.setattr(getattr(store._db, collection), method, die)
         with pytest.raises(Death):
-            store.outbox.settle(message, published=False)
+            store.outbox.settle(made(message), published=False)
 
     [pending] = store.outbox.pending(before=now() + LATER, limit=9)
-    assert pending.message == message
-    store.outbox.settle(message, published=False)
+    assert pending.newest == message
+    store.outbox.settle(made(message), published=False)
     assert ChatEvent.of(message) in store.outbox.unpublished(limit=9)
 
 
@@ -216,7 +182,7 @@ def test_a_chat_that_an_older_version_made_has_no_event_and_its_messages_have(
     database.chats.update_one({"_id": room.id}, {"$unset": {"unpublished": ""}})
     message = room.append(room.new(room.ana)).message
 
-    store.outbox.settle(message, published=False)
+    store.outbox.settle(made(message), published=False)
 
     assert store.outbox.unpublished(limit=9) == [ChatEvent.of(message)]
 
@@ -235,7 +201,7 @@ def test_a_resend_leaves_nothing_in_the_outbox(
     room: Room, store: MongoStore, database: Database[dict[str, Any]]
 ) -> None:
     first = room.new(room.ana)
-    store.outbox.settle(room.append(first).message)
+    store.outbox.settle(made(room.append(first).message))
 
     room.append(first.model_copy(update={"id": new_id()}))
 
@@ -248,7 +214,7 @@ class TestAResendThatDied:
     @pytest.fixture
     def first(self, room: Room, store: MongoStore) -> NewMessage:
         first = room.new(room.ana)
-        store.outbox.settle(room.append(first).message)
+        store.outbox.settle(made(room.append(first).message))
         room.say(room.bo)
         dies_before_storing(store, first.model_copy(update={"id": new_id()}))
         return first
@@ -296,12 +262,12 @@ def test_a_chat_with_too_much_unsettled_takes_no_more_until_it_is(
     chat = store.chats.get(room.id, member=room.bo)
     assert chat is not None
     assert (chat.last_rev, chat.last_message) == (5, stored[-1])
-    store.outbox.settle(stored[0])
+    store.outbox.settle(made(stored[0]))
     assert room.append(room.new(room.bo)).message.rev == 6
 
 
 def test_g1_no_answer_rests_on_what_a_crash_would_take_back(room: Room) -> None:
-    COMMANDS.whole.clear()
+    COMMANDS.clear()
 
     room.say(room.ana)
     room.all()
@@ -348,68 +314,6 @@ def test_g8_g9_a_failover_while_a_reader_repairs_is_unavailable_and_quotes_nothi
     assert len(room.all(other)) == 1
 
 
-def test_a_quiet_chat_has_no_outbox(room: Room, database: Database[dict[str, Any]]) -> None:
-    room.say(room.ana)
-
-    chat = database.chats.find_one({"_id": room.id})
-
-    assert chat is not None
-    assert "outbox" not in chat
-
-
-class TestRoundTrips:
-    @pytest.mark.parametrize("size", [2, 1024])
-    def test_of_a_send_are_three_however_many_the_members(
-        self,
-        room: Room,
-        store: MongoStore,
-        database: Database[dict[str, Any]],
-        size: int,
-    ) -> None:
-        more = [new_id() for _ in range(size - 2)]
-        database.chats.update_one({"_id": room.id}, {"$push": {"member_ids": {"$each": more}}})
-        store.ping()
-        COMMANDS.sent.clear()
-
-        stored = room.append(room.new(room.ana))
-        appending = COMMANDS.sent[:]
-        store.outbox.settle(stored.message)
-
-        assert len(stored.member_ids) == size
-        assert appending == ["findAndModify", "insert"]
-        assert COMMANDS.sent == ["findAndModify", "insert", "update"]
-
-    def test_of_reading_are_few_however_many_the_chats(self, store: MongoStore) -> None:
-        ana = new_id()
-        for _ in range(20):
-            room = Room(store)
-            room.id, room.ana = direct_chat_id(ana, room.bo), ana
-            store.chats.open_direct(room.id, members=(ana, room.bo), at=now())
-            room.say(room.bo)
-        COMMANDS.sent.clear()
-
-        chats = store.chats.page(ana, limit=50)
-
-        assert len(chats) == 20
-        assert COMMANDS.sent == ["find", "find", "find", "aggregate"]
-
-    def test_of_catching_up_are_two_and_one_more_while_messages_are_under_way(
-        self, room: Room, store: MongoStore
-    ) -> None:
-        room.say(room.ana)
-        COMMANDS.sent.clear()
-        store.timeline.changes(room.id, member=room.bo, since=0, limit=50)
-        store.timeline.history(room.id, member=room.bo, before=None, limit=50)
-
-        assert COMMANDS.sent == ["find"] * 4
-
-        room.append(room.new(room.ana))
-        COMMANDS.sent.clear()
-        store.timeline.changes(room.id, member=room.bo, since=0, limit=50)
-
-        assert COMMANDS.sent == ["find"] * 3
-
-
 def test_a_forked_child_uses_the_store_of_its_parent(room: Room, store: MongoStore) -> None:
     child = os.fork()
     if child == 0:
@@ -436,6 +340,7 @@ def test_indexes_are_made_once_and_are_what_the_queries_need(
         ("chats", ("_id",)),
         ("chats", ("member_ids",)),
         ("chats", ("outbox.created_at",)),
+        ("chats", ("changes.created_at",)),
         ("chats", ("unpublished",)),
         ("messages", ("_id",)),
         ("messages", ("chat_id", "seq")),

@@ -14,10 +14,11 @@ from chalicelib.ids import new_id
 from chalicelib.messages.content import TextContent
 from chalicelib.messages.delivery import publisher
 from chalicelib.messages.events import ChatEvent
-from chalicelib.messages.models import Chat, Draft, Message
+from chalicelib.messages.models.chats import Chat
+from chalicelib.messages.models.messages import Draft, Message
 from chalicelib.wire import now
 from tests.fake_message_store import FakeMessageStore
-from tests.messaging import Messaging
+from tests.messaging import Messaging, new_messages
 from tests.unit.messages.fakes import FakeBroker, FakeGateway, FakeOwing, FakeUsers
 from tests.unit.settings import settings
 
@@ -60,7 +61,7 @@ class World:
 
     @property
     def pending(self) -> list[Message]:
-        return [one.message for one in self.store.outbox.pending(before=now() + A_DAY, limit=99)]
+        return new_messages(self.store.outbox.pending(before=now() + A_DAY, limit=99))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from chalicelib.errors import (
 )
 from chalicelib.live.models import Owed
 from chalicelib.messages.delivery import redelivery
-from chalicelib.messages.models import Chat
+from chalicelib.messages.models.chats import Chat
 from chalicelib.wire import now
 from tests.fake_message_store import FakeMessageStore
 from tests.messaging import Messaging

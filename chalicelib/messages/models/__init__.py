@@ -1,0 +1,1 @@
+"""Chats, members, messages and their changes: in services, in stores, and for clients."""
