@@ -13,7 +13,7 @@ import redis
 
 from chalicelib import deadline
 from chalicelib.auth.sessions.revocation import Revocation
-from chalicelib.drivers.redis import Call, Scripts, connect, guarded
+from chalicelib.drivers.redis import Command, Scripts, connect, guarded
 from chalicelib.errors import Unavailable
 from chalicelib.limits.table import Use
 from chalicelib.live.connections import Connections
@@ -39,47 +39,47 @@ def scripts(client: redis.Redis) -> Scripts:
 
 
 def test_keys_and_arguments_arrive_and_answers_are_decoded(scripts: Scripts) -> None:
-    assert scripts.run(Call(ECHO, ["schlüssel"], [7])) == ["schlüssel", "7", 7]
+    assert scripts.run(Command(ECHO, ["schlüssel"], [7])) == ["schlüssel", "7", 7]
 
 
 def test_several_are_answered_in_their_order(scripts: Scripts) -> None:
-    assert scripts.run_all([Call(COUNT, ["n"], []) for _ in range(200)]) == list(range(1, 201))
+    assert scripts.run_all([Command(COUNT, ["n"], []) for _ in range(200)]) == list(range(1, 201))
     assert scripts.run_all([]) == []
 
 
 def test_scripts_that_redis_lost_are_loaded_again(scripts: Scripts, client: redis.Redis) -> None:
-    scripts.run(Call(COUNT, ["n"], []))
+    scripts.run(Command(COUNT, ["n"], []))
     client.script_flush()
 
-    assert scripts.run_all([Call(COUNT, ["n"], []), Call(ECHO, ["k"], [1])])[0] == 2
+    assert scripts.run_all([Command(COUNT, ["n"], []), Command(ECHO, ["k"], [1])])[0] == 2
 
 
 def test_a_dropped_connection_is_replaced(scripts: Scripts, client: redis.Redis) -> None:
-    scripts.run(Call(COUNT, ["n"], []))
+    scripts.run(Command(COUNT, ["n"], []))
     client.client_kill_filter(_type="normal", skipme=True)
 
-    assert scripts.run(Call(COUNT, ["n"], [])) == 2
+    assert scripts.run(Command(COUNT, ["n"], [])) == 2
 
 
 def test_an_error_in_the_middle_leaves_the_connection_in_step(scripts: Scripts) -> None:
-    calls = [Call(COUNT, ["n"], []), Call(FAIL, [], []), Call(COUNT, ["n"], [])]
+    commands = [Command(COUNT, ["n"], []), Command(FAIL, [], []), Command(COUNT, ["n"], [])]
     for _ in range(2):  # at first, that none of them is loaded is the error
         with pytest.raises(redis.ResponseError, match="no"):
-            scripts.run_all(calls)
+            scripts.run_all(commands)
 
-    assert scripts.run(Call(COUNT, ["n"], [])) == 5
+    assert scripts.run(Command(COUNT, ["n"], [])) == 5
 
 
 def test_a_redis_that_hangs_is_unavailable_and_answers_are_not_mixed_up(
     scripts: Scripts, client: redis.Redis
 ) -> None:
-    scripts.run(Call(COUNT, ["n"], []))
+    scripts.run(Command(COUNT, ["n"], []))
     client.client_pause(15_000, all=False)  # writes wait
 
     with pytest.raises(Unavailable):
-        scripts.run(Call(COUNT, ["n"], []))
+        scripts.run(Command(COUNT, ["n"], []))
     client.client_unpause()
-    assert scripts.run(Call(ECHO, ["k"], [3])) == ["k", "3", 3]
+    assert scripts.run(Command(ECHO, ["k"], [3])) == ["k", "3", 3]
 
 
 def test_g5_g9_a_server_that_may_not_write_is_unavailable(
@@ -88,24 +88,24 @@ def test_g5_g9_a_server_that_may_not_write_is_unavailable(
     client.config_set("min-replicas-to-write", 1)
     try:
         with pytest.raises(Unavailable):
-            scripts.run(Call(COUNT, ["n"], []))
+            scripts.run(Command(COUNT, ["n"], []))
         with pytest.raises(Unavailable), guarded():
             client.set("k", "v")
     finally:
         client.config_set("min-replicas-to-write", 0)
 
-    assert scripts.run(Call(COUNT, ["n"], [])) == 1
+    assert scripts.run(Command(COUNT, ["n"], [])) == 1
 
 
 def test_nobody_there_is_unavailable() -> None:
     with pytest.raises(Unavailable):
-        Scripts(connect("redis://127.0.0.1:1")).run(Call(ECHO, ["k"], [1]))
+        Scripts(connect("redis://127.0.0.1:1")).run(Command(ECHO, ["k"], [1]))
 
 
 def test_answers_of_threads_are_not_mixed_up(scripts: Scripts) -> None:
     def count() -> None:
         for _ in range(50):
-            scripts.run_all([Call(COUNT, ["n"], []), Call(ECHO, ["k"], [1])])
+            scripts.run_all([Command(COUNT, ["n"], []), Command(ECHO, ["k"], [1])])
 
     threads = [threading.Thread(target=count) for _ in range(8)]
     for thread in threads:
@@ -113,7 +113,7 @@ def test_answers_of_threads_are_not_mixed_up(scripts: Scripts) -> None:
     for thread in threads:
         thread.join()
 
-    assert scripts.run(Call(COUNT, ["n"], [])) == 401
+    assert scripts.run(Command(COUNT, ["n"], [])) == 401
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_g9_a_primary_that_was_demoted_is_left(
     scripts, connections = Scripts(named), Connections(named, settings())
     revocation = Revocation(named, settings())
     calls: list[Callable[[], object]] = [
-        lambda: scripts.run(Call(COUNT, ["n"], [])),
+        lambda: scripts.run(Command(COUNT, ["n"], [])),
         lambda: named.set("k", "v"),
         lambda: _both(named.pipeline(transaction=False)),
         lambda: revocation.check("u", "t", Use(limit="default")),
@@ -187,46 +187,46 @@ def test_g9_one_that_was_demoted_unnoticed_costs_no_request(
 ) -> None:
     scripts = Scripts(named)
     for _ in range(2):
-        scripts.run(Call(COUNT, ["n"], []))
+        scripts.run(Command(COUNT, ["n"], []))
         named.set("k", "v")
     near.turn(*_address(successor))
     redis.Redis.from_url(primary).replicaof(*_address(successor))
 
-    scripts.run(Call(COUNT, ["n"], []))
+    scripts.run(Command(COUNT, ["n"], []))
     named.set("k", "v")
 
 
 def test_g9_one_that_still_loads_is_left(successor: str, near: Proxy, named: redis.Redis) -> None:
     scripts = Scripts(named)
-    scripts.run(Call(COUNT, ["n"], []))
+    scripts.run(Command(COUNT, ["n"], []))
     with _answering(b"-LOADING Redis is loading the dataset in memory\r\n") as port:
         near.turn("127.0.0.1", port)
         near.cut()
         with pytest.raises(Unavailable):
-            scripts.run(Call(COUNT, ["n"], []))
+            scripts.run(Command(COUNT, ["n"], []))
         near.turn(*_address(successor))
-        scripts.run(Call(COUNT, ["n"], []))
+        scripts.run(Command(COUNT, ["n"], []))
 
 
 def test_g9_a_connection_that_the_network_forgot_costs_no_request(
     near: Proxy, named: redis.Redis
 ) -> None:
     scripts = Scripts(named)
-    scripts.run(Call(COUNT, ["n"], []))
+    scripts.run(Command(COUNT, ["n"], []))
     named.set("k", "v")
     near.forget()
 
-    assert scripts.run(Call(COUNT, ["n"], [])) == 2
+    assert scripts.run(Command(COUNT, ["n"], [])) == 2
     assert named.get("k") == "v"
 
 
 def test_g9_an_answer_that_drips_is_not_waited_for(near: Proxy, named: redis.Redis) -> None:
     scripts = Scripts(named)
-    scripts.run(Call(COUNT, ["n"], []))
+    scripts.run(Command(COUNT, ["n"], []))
     named.set("k", "v" * 100)
     near.drip = 0.3
 
-    for call in (lambda: scripts.run(Call(ECHO, ["k"], [1])), lambda: named.get("k")):
+    for call in (lambda: scripts.run(Command(ECHO, ["k"], [1])), lambda: named.get("k")):
         started = time.monotonic()
         with pytest.raises(Unavailable), guarded():
             call()
@@ -235,7 +235,7 @@ def test_g9_an_answer_that_drips_is_not_waited_for(near: Proxy, named: redis.Red
 
 def test_g9_what_is_asked_shares_the_deadline(near: Proxy, named: redis.Redis) -> None:
     scripts = Scripts(named)
-    scripts.run(Call(COUNT, ["n"], []))
+    scripts.run(Command(COUNT, ["n"], []))
     near.delay = 0.7
     deadline.begin(2)
     try:
@@ -251,7 +251,7 @@ def test_g9_what_is_asked_shares_the_deadline(near: Proxy, named: redis.Redis) -
         deadline.end()
 
     near.delay = 0.0
-    scripts.run(Call(COUNT, ["n"], []))
+    scripts.run(Command(COUNT, ["n"], []))
 
 
 def test_connecting_costs_no_round_trip_but_its_own(near: Proxy, named: redis.Redis) -> None:
@@ -271,7 +271,7 @@ def _both(pipe: Any) -> None:
 
 def _run(scripts: Scripts, times: int) -> None:
     for _ in range(times):
-        scripts.run(Call(COUNT, ["n"], []))
+        scripts.run(Command(COUNT, ["n"], []))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from chalicelib.config import Settings, SettingsInvalid
 from chalicelib.drivers import http, secrets
 from chalicelib.drivers.sigv4 import SKEW_SECONDS
 from chalicelib.errors import Unavailable
-from tests.contract.drivers.test_http import Server, serving
+from tests.contract.drivers.serving import Server, serving
 from tests.unit.settings import ENVIRONMENT
 
 REGION = "eu-west-1"

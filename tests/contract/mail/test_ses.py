@@ -20,7 +20,7 @@ from local.options import _bind, url
 from local.sigv4 import Verifier
 from local.stand_ins.mails import Mails
 from local.stand_ins.ses import Ses as StandIn
-from tests.contract.drivers.test_http import serving
+from tests.contract.drivers.serving import serving
 from tests.unit.settings import settings
 
 LETTER = Letter("ana@example.org", "Grüße", "Line one\nhttps://x/#verify=t\n")

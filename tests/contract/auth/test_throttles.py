@@ -1,93 +1,17 @@
-"""Socket tickets and throttles: Redis, and the stand-ins for it, held to the same."""
+"""Throttles: Redis, and the stand-in for it, held to the same."""
 
-import hashlib
-import json
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import pytest
-import redis
 
-from chalicelib.auth.sessions.tickets import Tickets
-from chalicelib.drivers.redis import connect
-from chalicelib.errors import RateLimited, Unavailable
-from chalicelib.identity import Identity
-from chalicelib.limits.guesses import KNOWN_DEVICES, Throttle
-from tests.contract.accounts import RoundTrips, Slots, wrong, wrong_login
-from tests.unit.auth.fakes import FakeThrottle, FakeTickets, auth_settings
+from chalicelib.errors import RateLimited
+from chalicelib.limits.guesses import Throttle
+from tests.contract.accounts import wrong, wrong_login
+from tests.contract.auth.trying import signed_in, tried
+from tests.unit.auth.fakes import FakeThrottle, auth_settings
 from tests.unit.settings import rates
-
-
-def tried(throttle: Throttle, login: str, address: str, key: str | None = None) -> None:
-    """An attempt at a password that was let through by name and address, and is counted."""
-    wrong_login(throttle, throttle.login(login, address, key), f"id of {login}")
-
-
-def signed_in(throttle: Throttle, login: str, address: str, key: str | None = None) -> None:
-    with throttle.account(throttle.login(login, address, key), f"id of {login}"):
-        pass
-    if key:
-        throttle.recognise([login], f"id of {login}", key)
-
-
-class TestTickets:
-    ANA = Identity(user_id="ana", session_id="s1", scopes=frozenset({"chats.read"}))
-
-    @pytest.fixture(params=["fake", "redis"])
-    def tickets(self, request: pytest.FixtureRequest) -> Tickets:
-        if request.param == "fake":
-            return FakeTickets()
-        return Tickets(request.getfixturevalue("client"), auth_settings())
-
-    @pytest.mark.parametrize("who", [ANA, replace(ANA, client_id="board")])
-    def test_work_once_and_name_the_client(self, tickets: Tickets, who: Identity) -> None:
-        ticket = tickets.issue(who)
-
-        assert tickets.redeem(ticket) == who
-        assert tickets.redeem(ticket) is None
-
-    def test_of_an_earlier_version_are_refused(self, client: redis.Redis) -> None:
-        digest = hashlib.sha256(b"old").hexdigest()
-        client.set(f"ticket:{digest}", json.dumps(["ana", "s1", ["chats.read"]]))
-
-        assert Tickets(client, auth_settings()).redeem("old") is None
-
-    @pytest.mark.parametrize("ticket", ["", "nope", "*", "\ud800", "x" * 100_000])
-    def test_unknown_tickets_are_refused(self, tickets: Tickets, ticket: str) -> None:
-        assert tickets.redeem(ticket) is None
-
-    def test_only_one_of_many_redeems(self, client: redis.Redis) -> None:
-        tickets = Tickets(client, auth_settings())
-        ticket = tickets.issue(self.ANA)
-
-        with ThreadPoolExecutor(8) as pool:
-            results = list(pool.map(lambda _: tickets.redeem(ticket), range(16)))
-
-        assert sum(result is not None for result in results) == 1
-
-    def test_end_by_themselves(self, client: redis.Redis) -> None:
-        tickets = Tickets(client, auth_settings(socket_ticket_seconds=40))
-        ticket = tickets.issue(self.ANA)
-        (key,) = client.keys()
-        assert ticket not in key
-        assert 0 < client.pttl(key) <= 40_000
-        client.pexpire(key, 1)
-        time.sleep(0.05)
-
-        assert tickets.redeem(ticket) is None
-
-    def test_without_redis_there_are_no_tickets(self) -> None:
-        tickets = Tickets(connect("redis://127.0.0.1:1"), auth_settings())
-
-        with pytest.raises(Unavailable):
-            tickets.issue(self.ANA)
-        with pytest.raises(Unavailable):
-            tickets.redeem("x")
 
 
 class TestThrottle:
@@ -363,110 +287,3 @@ class TestThrottle:
             wrong(throttle.refresh_from, "2001:db8::1")
         with pytest.raises(RateLimited):
             wrong(throttle.refresh_from, "2001:db8::2")
-
-
-class TestThrottleOnRedis:
-    def test_counts_guesses_that_come_at_once(self, client: redis.Redis) -> None:
-        throttle = Throttle(
-            client, auth_settings(rate_limits=rates({"login-here.target": 5})).limits
-        )
-
-        def guess(_: int) -> bool:
-            try:
-                tried(throttle, "ana", "192.0.2.1")
-            except RateLimited:
-                return False
-            return True
-
-        with ThreadPoolExecutor(8) as pool:
-            assert sum(pool.map(guess, range(40))) == 5
-
-    def test_stores_digests_that_expire(self, client: redis.Redis) -> None:
-        throttle = Throttle(client, auth_settings().limits)
-        tried(throttle, "ana@example.org", "192.0.2.1", "key of ana")
-        signed_in(throttle, "ana@example.org", "192.0.2.1", "key of ana")
-
-        keys: list[Any] = client.keys()
-        devices = [key for key in keys if key.startswith("devices:")]
-        assert len(devices) == 2
-        assert all(0 < client.ttl(key) <= 900 for key in set(keys) - set(devices))
-        assert all(client.ttl(key) > 900 for key in devices)
-        marks = [str(client.zrange(key, 0, -1)) for key in devices]
-        names = " ".join([*keys, *marks])
-        assert not [word for word in ("ana", "192", "key of") if word in names]
-
-    def test_returns_the_token_of_one_attempt_only(self, client: redis.Redis) -> None:
-        throttle = Throttle(
-            client, auth_settings(rate_limits=rates({"login-here.target": 3})).limits
-        )
-        for _ in range(2):
-            tried(throttle, "ana", "192.0.2.1")
-        signed_in(throttle, "ana", "192.0.2.1")
-
-        tried(throttle, "ana", "192.0.2.1")
-        with pytest.raises(RateLimited):
-            tried(throttle, "ana", "192.0.2.1")
-
-    def test_a_raised_limit_counts_at_once_for_limited_callers(self, client: redis.Redis) -> None:
-        hour, second = [
-            Throttle(
-                client, auth_settings(rate_limits=rates({"register.address": 2}, seconds)).limits
-            )
-            for seconds in (3600, 1)
-        ]
-        for _ in range(2):
-            hour.registration("192.0.2.1")
-
-        with pytest.raises(RateLimited):
-            hour.registration("192.0.2.1")
-        second.registration("192.0.2.1")  # what it holds cannot be, by the new limit
-        with pytest.raises(RateLimited) as raised:
-            second.registration("192.0.2.1")
-
-        assert raised.value.details["retry_after"] == 1
-
-    def test_knows_the_devices_used_last(self, client: redis.Redis) -> None:
-        throttle = Throttle(client, auth_settings().limits)
-        for n in range(KNOWN_DEVICES + 5):
-            throttle.recognise(["ana"], "id of ana", f"key {n}")
-
-        found = [client.zcard(key) for key in client.keys("devices:*")]
-        assert found == [KNOWN_DEVICES, KNOWN_DEVICES]
-
-    def test_no_script_touches_two_slots(
-        self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        throttle = Throttle(client, auth_settings().limits)
-        slots = Slots(throttle._scripts, monkeypatch)
-
-        signed_in(throttle, "ana", "192.0.2.1", "key")
-
-        assert [len(one) for one in slots.of_each] == [1] * len(slots.of_each)
-
-    def test_a_success_after_the_window_leaves_no_key_without_expiry(
-        self, client: redis.Redis
-    ) -> None:
-        throttle = Throttle(client, auth_settings().limits)
-        with throttle.account(throttle.login("ana", "192.0.2.1"), "id of ana"):
-            client.flushdb()
-
-        (key,) = client.keys()
-        assert 0 < client.ttl(key) <= 900
-
-    def test_an_attempt_is_three_round_trips(
-        self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """To look, as a login; to look, as an account; to count."""
-        throttle = Throttle(client, auth_settings().limits)
-        signed_in(throttle, "ana", "192.0.2.1", "key")
-        trips = RoundTrips(client, monkeypatch)
-
-        tried(throttle, "ana", "192.0.2.1", "key")
-
-        assert trips.count == 3
-
-    def test_without_redis_nobody_can_log_in(self) -> None:
-        throttle = Throttle(connect("redis://127.0.0.1:1"), auth_settings().limits)
-
-        with pytest.raises(Unavailable):
-            tried(throttle, "ana", "192.0.2.1")
