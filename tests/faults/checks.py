@@ -20,6 +20,7 @@ async def check(crowd: Crowd, *, bound: float = BOUND) -> None:
         check_what_was_sent(crowd, chat_id, history)
         await check_devices(crowd, chat_id, members, history)
         await check_unread(chat_id, members, history)
+        await check_state(crowd, chat_id, members)
     await check_pushes(crowd, history)
     assert all(call.seconds < bound for call in crowd.calls.made), crowd.calls
 
@@ -28,18 +29,21 @@ async def repeat_what_was_given_up(speaker: Speaker) -> None:
     """G2: what nobody knows the fate of can be sent again, any way and as often as one likes."""
     for sent in speaker.given_up:
         answers = [await until_answered(speaker.send, sent) for _ in range(2)]
-        assert answers[0] == answers[1]
+        assert answers[0]["id"] == answers[1]["id"]
 
 
 async def one_history(crowd: Crowd, chat_id: str, members: list[User]) -> list[Any]:
     """G3: all members see the same messages, by every way to read them. Oldest first."""
     histories = [await pages(user, chat_id) for user in members]
     limit = crowd.chance.randint(20, 200)
-    histories += [await changes(user, chat_id, limit) for user in members]
+    for user in members:
+        found = await changes(user, chat_id, limit)
+        revs = [message["rev"] for message in found]
+        assert revs == sorted(set(revs))
+        histories.append(sorted(found, key=lambda message: message["seq"]))
     assert all(history == histories[0] for history in histories)
-    revs = [message["rev"] for message in histories[0]]
-    assert revs == sorted(set(revs))
-    assert revs == [message["seq"] for message in histories[0]]
+    seqs = [message["seq"] for message in histories[0]]
+    assert seqs == sorted(set(seqs))
     return histories[0]
 
 
@@ -52,16 +56,29 @@ def check_what_was_sent(crowd: Crowd, chat_id: str, history: list[Any]) -> None:
         for m in crowd.greetings
         if m["chat_id"] == chat_id
     }
+    editor = crowd.editors.get(chat_id)
     for speaker in crowd.speakers:
         if speaker.chat_id != chat_id:
             continue
         for sent, message in speaker.acknowledged:
-            assert stored.get((sent.sender_id, sent.client_id)) == message
+            kept = stored[sent.sender_id, sent.client_id]
+            assert (kept["id"], kept["seq"]) == (message["id"], message["seq"])
+            assert kept == message or editor is not None
         seqs = [message["seq"] for _, message in speaker.acknowledged]
         assert seqs == sorted(seqs)
         for sent in [*(sent for sent, _ in speaker.acknowledged), *speaker.given_up]:
             wanted[sent.sender_id, sent.client_id] = sent.text
-    assert {key: m["content"]["text"] for key, m in stored.items()} == wanted
+    assert stored.keys() == wanted.keys()
+    for key, message in stored.items():
+        text = message["content"] and message["content"]["text"]
+        assert (message["deleted_at"] is None) == (text is not None)
+        if message["rev"] == message["seq"]:
+            assert text == wanted[key]
+        else:
+            assert editor is not None
+            assert text in editor.versions[message["seq"]]
+        if editor is not None:
+            assert message["rev"] >= editor.acknowledged.get(message["seq"], 0)
 
 
 async def check_devices(
@@ -90,8 +107,25 @@ async def check_unread(chat_id: str, members: list[User], history: list[Any]) ->
     """The chat itself knows of every message."""
     for user in members:
         chat = await user.ok(f"GET /v1/chats/{chat_id}")
-        assert chat["unread_count"] == sum(m["sender_id"] != user.id for m in history)
+        others = [m for m in history if m["sender_id"] != user.id]
+        assert chat["unread_count"] == sum(m["deleted_at"] is None for m in others)
         assert chat["last_message"] == history[-1]
+
+
+async def check_state(crowd: Crowd, chat_id: str, members: list[User]) -> None:
+    """G3: all members and their devices know the newest title."""
+    chats = [await user.ok(f"GET /v1/chats/{chat_id}") for user in members]
+    states = {(chat["state_rev"], chat["title"]) for chat in chats}
+    assert len(states) == 1
+    [(rev, title)] = states
+    if editor := crowd.editors.get(chat_id):
+        assert title in editor.titles
+        assert rev >= editor.acknowledged.get(0, 0)
+    ids = [user.id for user in members]
+    for device in (one for one in crowd.devices if one.user.id in ids):
+        with suppress(TimeoutError):
+            await crowd.until(lambda d=device: d.state(chat_id) == (rev, title))  # type: ignore[misc]
+        assert device.state(chat_id) == (rev, title)
 
 
 async def pages(user: User, chat_id: str) -> list[Any]:

@@ -14,6 +14,7 @@ from tests.client import Api
 from tests.cloud import WIDE, Cloud
 from tests.faults.crowd import Crowd
 from tests.faults.trouble import Trouble
+from tests.stored import StoredChanges, stored_in
 
 STORES = ("mongo", "postgres")
 # As many calls at a time as there are callers: on AWS none waits for another one's answer.
@@ -86,6 +87,13 @@ def chance(seed: int) -> random.Random:
 @pytest.fixture
 def trouble(cloud: Cloud, chance: random.Random) -> Trouble:
     return Trouble(cloud, chance)
+
+
+@pytest.fixture
+def stored(cloud: Cloud) -> Iterator[StoredChanges]:
+    """Makes changes of chats that no route makes yet."""
+    with stored_in(cloud) as stored:
+        yield stored
 
 
 Run = Callable[[Callable[[Crowd], Awaitable[None]]], None]

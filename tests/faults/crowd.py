@@ -12,6 +12,8 @@ import aiohttp
 from tests.client import Api, User, register
 from tests.faults.calls import Calls, Unanswered
 from tests.faults.device import Device
+from tests.faults.editor import Editor
+from tests.stored import StoredChanges
 
 SETTLE_SECONDS = 60.0
 MAX_PUSHES = 1000  # what /_local/pushes keeps
@@ -92,6 +94,8 @@ class Crowd:
         self.devices: list[Device] = []
         self.speakers: list[Speaker] = []
         self.greetings: list[Any] = []
+        self.editors: dict[str, Editor] = {}
+        """By chat."""
         self._phones: dict[str, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -156,6 +160,27 @@ class Crowd:
         yield
         quiet.set()
         await asyncio.gather(*talks)
+
+    @asynccontextmanager
+    async def editing(self, stored: StoredChanges) -> AsyncIterator[None]:
+        """In the block, somebody changes messages of Ana and Bo, and the title of their chat."""
+        editor = Editor(stored, self.lively, self.ana.id, self.chance)
+        self.editors[self.lively] = editor
+        quiet = asyncio.Event()
+
+        async def edit() -> None:
+            while not quiet.is_set():
+                said = [s.acknowledged for s in self.speakers if s.chat_id == self.lively]
+                await editor.change([message["seq"] for one in said for _, message in one[-9:]])
+                await asyncio.sleep(self.chance.uniform(0, 0.4))
+
+        task = asyncio.create_task(edit())
+        self._tasks.append(task)
+        yield
+        quiet.set()
+        await task
+        print(f"changed: {len(editor.acknowledged)} messages and titles")
+        assert editor.acknowledged
 
     async def leave(self) -> None:
         """Everybody goes offline. Raises what made somebody fail."""

@@ -22,7 +22,11 @@ class Device:
         self.user = user
         self.calls = calls
         self.complete: dict[str, int] = {}
+        self.revs: dict[str, set[int]] = defaultdict(set)
+        """The revs that it knows of, by chat."""
         self.seen: dict[str, dict[int, Any]] = defaultdict(dict)
+        """The newest version that it has of each message, by chat and seq."""
+        self._states: dict[str, tuple[int, str | None]] = {}
         self.sockets = 0
         """How many it has opened."""
         self._acknowledged: dict[str, int] = {}
@@ -37,6 +41,10 @@ class Device:
     def messages(self, chat_id: str) -> list[Any]:
         """What a person would see, in its order."""
         return [message for _, message in sorted(self.seen[chat_id].items())]
+
+    def state(self, chat_id: str) -> tuple[int, str | None]:
+        """The rev and the title of the newest state of a chat that it has."""
+        return self._states.get(chat_id, (0, None))
 
     async def stay_online(self) -> None:
         """Runs until it is cancelled."""
@@ -74,6 +82,7 @@ class Device:
         while more:
             news = await self.calls.ask(socket, "sync", {"chats": self.complete})
             for item in news["items"]:
+                self._keep_state(item["chat"])
                 self._merge(item["chat"]["id"], item["changes"], item["rev"])
             more = news["more"] or any(item["more"] for item in news["items"])
 
@@ -82,8 +91,10 @@ class Device:
         while True:
             for event in socket.events[taken:]:
                 taken += 1
-                if event["event"] == "message.new":
+                if event["event"] in ("message.new", "message.changed"):
                     self.take(event["data"])
+                elif event["event"] == "chat.changed":
+                    self._take_state(event["data"])
             for chat_id in self._open_gaps():
                 await self._catch_up(socket, chat_id)
             for chat_id, rev in list(self.complete.items()):
@@ -101,6 +112,8 @@ class Device:
         while more:
             data = {"chat_id": chat_id, "since": self.complete.get(chat_id, 0)}
             changes = await self.calls.ask(socket, "chat.changes", data)
+            if changes["chat"] is not None:
+                self._keep_state(changes["chat"])
             self._merge(chat_id, changes["items"], changes["rev"])
             more = changes["more"]
 
@@ -108,10 +121,33 @@ class Device:
         """Add messages; `complete` is up to where the server says that nothing is missing."""
         seen = self.seen[chat_id]
         for message in messages:
-            known = seen.setdefault(message["rev"], message)
-            assert known == message, "two messages in one place"
+            known = seen.setdefault(message["seq"], message)
+            assert known["id"] == message["id"], "two messages in one place"
+            assert known["rev"] != message["rev"] or known == message, "two versions with one rev"
+            if known["rev"] < message["rev"]:
+                seen[message["seq"]] = message
+            self.revs[chat_id] |= {message["seq"], message["rev"]}
+        self._advance(chat_id, complete)
+
+    def _take_state(self, state: Any) -> None:
+        """A change of a chat's own state has come in."""
+        self._keep(state["chat_id"], state["rev"], state["title"])
+        self.revs[state["chat_id"]].add(state["rev"])
+        self._advance(state["chat_id"], 0)
+
+    def _keep_state(self, chat: Any) -> None:
+        """Its `state_rev` says nothing about the messages before it."""
+        self._keep(chat["id"], chat["state_rev"], chat["title"])
+
+    def _keep(self, chat_id: str, rev: int, title: str | None) -> None:
+        known = self._states.setdefault(chat_id, (rev, title))
+        assert known[0] != rev or known[1] == title, "two states with one rev"
+        if known[0] < rev:
+            self._states[chat_id] = (rev, title)
+
+    def _advance(self, chat_id: str, complete: int) -> None:
         rev = max(self.complete.get(chat_id, 0), complete)
-        while rev + 1 in seen:
+        while rev + 1 in self.revs[chat_id]:
             rev += 1
         self.complete[chat_id] = rev
 
@@ -119,8 +155,8 @@ class Device:
         """Chats in which something is missing, and has been for a second."""
         now = time.monotonic()
         overdue = []
-        for chat_id, seen in self.seen.items():
-            if max(seen, default=0) <= self.complete.get(chat_id, 0):
+        for chat_id, revs in self.revs.items():
+            if max(revs, default=0) <= self.complete.get(chat_id, 0):
                 self._gap_since.pop(chat_id, None)
             elif now - self._gap_since.setdefault(chat_id, now) > GAP_SECONDS:
                 overdue.append(chat_id)

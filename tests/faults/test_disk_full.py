@@ -13,7 +13,7 @@ from chalicelib.drivers.postgres import Postgres
 from chalicelib.errors import Unavailable
 from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.content import TextContent
-from chalicelib.messages.models import Message, NewMessage
+from chalicelib.messages.models.messages import Message, NewMessage
 from chalicelib.messages.store.postgres.store import PostgresStore
 from chalicelib.wire import now
 from local.servers import start_all

@@ -213,8 +213,8 @@ async def has_read(people: People, _: Answer) -> None:
 async def has_received(people: People, _: Answer) -> None:
     """Bo may learn of it only from the next receipt."""
     chat = await people.bo.ok(f"GET /v1/chats/{people.chat}")
-    (hers,) = [one for one in chat["members"] if one["user_id"] == people.ana.id]
-    assert hers["delivered_seq"] == people.newest["seq"]
+    assert chat["partner"]["user_id"] == people.ana.id
+    assert chat["partner"]["delivered_seq"] == people.newest["seq"]
 
 
 PERSON = {

@@ -1,4 +1,5 @@
-"""Servers and workers die or freeze under load; nothing that was acknowledged is lost."""
+"""Servers and workers die or freeze while people write and change what they wrote; nothing that was
+acknowledged is lost."""
 
 import asyncio
 import os
@@ -11,6 +12,7 @@ from tests.faults.checks import check
 from tests.faults.conftest import Run
 from tests.faults.crowd import Crowd
 from tests.faults.trouble import Trouble
+from tests.stored import StoredChanges
 
 SERVERS = ("rabbitmq", "redis", "postgres", "mongo")
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
@@ -20,10 +22,10 @@ FREEZE_SECONDS = 7.0
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_g1_g2_g3_a_server_that_is_killed_loses_nothing(
-    run: Run, trouble: Trouble, server: str
+    run: Run, trouble: Trouble, stored: StoredChanges, server: str
 ) -> None:
     async def scenario(crowd: Crowd) -> None:
-        async with crowd.talking():
+        async with crowd.talking(), crowd.editing(stored):
             await asyncio.sleep(1)
             await trouble.kill(server)
             await crowd.ready()
@@ -36,10 +38,10 @@ def test_g1_g2_g3_a_server_that_is_killed_loses_nothing(
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_g1_g2_g3_g9_a_server_that_freezes_loses_nothing_and_holds_up_nobody_for_long(
-    run: Run, trouble: Trouble, server: str
+    run: Run, trouble: Trouble, stored: StoredChanges, server: str
 ) -> None:
     async def scenario(crowd: Crowd) -> None:
-        async with crowd.talking():
+        async with crowd.talking(), crowd.editing(stored):
             await asyncio.sleep(1)
             await trouble.freeze(server, FREEZE_SECONDS)
             await crowd.ready()
@@ -51,10 +53,10 @@ def test_g1_g2_g3_g9_a_server_that_freezes_loses_nothing_and_holds_up_nobody_for
 
 
 def test_g1_g2_g3_workers_that_are_killed_lose_nothing(
-    run: Run, trouble: Trouble, chance: random.Random
+    run: Run, trouble: Trouble, stored: StoredChanges, chance: random.Random
 ) -> None:
     async def scenario(crowd: Crowd) -> None:
-        async with crowd.talking():
+        async with crowd.talking(), crowd.editing(stored):
             await asyncio.sleep(1)
             for _ in range(20):
                 trouble.kill_worker()

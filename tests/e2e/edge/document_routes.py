@@ -218,6 +218,7 @@ async def chat_routes(api: Documented, ana: User, bo: User) -> None:
     chat = (await api.call(ana, "POST /v1/chats", new)).body["id"]
     await api.call(ana, "POST /v1/chats", new)
     await api.call(ana, "GET /v1/chats/{chat_id}", chat_id=chat)
+    await api.call(ana, "GET /v1/chats/{chat_id}/members?limit=1", chat_id=chat)
     draft = {"client_id": "x", "content": {"kind": "text", "text": "hi"}}
     for _ in range(2):
         await api.call(ana, "POST /v1/chats/{chat_id}/messages", draft, chat_id=chat)

@@ -124,6 +124,7 @@ def test_g4_a_chat_of_others_looks_like_an_unknown_chat(run: Run) -> None:
             for chat_id in (chat, NOWHERE):
                 for route, body in (
                     (f"GET /v1/chats/{chat_id}", None),
+                    (f"GET /v1/chats/{chat_id}/members", None),
                     (f"GET /v1/chats/{chat_id}/messages", None),
                     (f"GET /v1/chats/{chat_id}/changes?since=0", None),
                     (f"POST /v1/chats/{chat_id}/messages", frame),
@@ -171,6 +172,8 @@ def test_g7_made_up_cursors_and_limits_out_of_bounds_are_refused(run: Run) -> No
             ("/v1/chats?limit=201", "limit"),
             ("/v1/chats?limit=1e9", "limit"),
             ("/v1/chats?page=2", "page"),
+            (f"/v1/chats/{chat}/members?cursor=x", "cursor"),
+            (f"/v1/chats/{chat}/members?limit=201", "limit"),
             (f"/v1/chats/{chat}/messages?before=-1", "before"),
             (f"/v1/chats/{chat}/messages?before=99999999999999999999", "before"),
             (f"/v1/chats/{chat}/changes", "since"),
@@ -180,7 +183,8 @@ def test_g7_made_up_cursors_and_limits_out_of_bounds_are_refused(run: Run) -> No
             assert is_problem(answer, 422, "validation_failed")
             assert [error["field"] for error in answer.body["errors"]] == [field]
         beyond = await ana.ok(f"GET /v1/chats/{chat}/changes?since=999999")
-        assert beyond == {"items": [], "rev": 0, "more": False}
+        nothing = {"items": [], "rev": 0, "state_rev": 0, "chat": None, "more": False}
+        assert beyond == nothing
         for seq in (-1, 2**60, "1", None):
             answer = await ana.call(f"POST /v1/chats/{chat}/read", {"seq": seq})
             assert is_problem(answer, 422, "validation_failed")

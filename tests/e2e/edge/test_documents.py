@@ -1,5 +1,6 @@
 """The OpenAPI and AsyncAPI documents say what is really accepted and answered."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from tests.client import PASSWORD, Refused, Socket, User, first_closed
 from tests.e2e.conftest import People, Run
 from tests.e2e.edge import document_routes as routes
 from tests.e2e.edge.documented import Documented, valid
+from tests.stored import stored_in
 
 
 def test_every_route_answers_as_the_document_says(run: Run) -> None:
@@ -86,6 +88,11 @@ def test_every_frame_is_as_the_document_says(run: Run) -> None:
                 await b.ask("chat.read", {"chat_id": chat, "seq": 1})
                 await b.ask("chat.typing", {"chat_id": chat, "typing": True})
                 await ana.sign_in()
+                with stored_in(people.cloud) as stored:
+                    await asyncio.to_thread(stored.edit, chat, 1, ana.id, "better")
+                    await asyncio.to_thread(stored.rename, chat, ana.id, "Us")
+                for event in ("message.changed", "chat.changed"):
+                    await a.event(event)
                 for event in ("message.new", "chat.receipt", "chat.typing", "presence"):
                     await a.event(event)
                 await a.event("account.signed_in")

@@ -183,7 +183,10 @@ class TestIds:
         first, second = (ana.call("POST", path, draft).json() for draft in drafts)
 
         assert chat["id"] == chat["id"].lower()
-        assert {one["user_id"] for one in chat["members"]} == {ana.id, bo.id}
+        assert (chat["partner"]["user_id"], chat["member_count"]) == (bo.id, 2)
+        members = ana.call("GET", f"/v1/chats/{chat['id'].upper()}/members").json()
+        assert {one["user_id"] for one in members["items"]} == {ana.id, bo.id}
+        assert members["next"] is None
         assert first == second
         assert (first["chat_id"], first["client_id"]) == (chat["id"], client_id)
         assert len(ana.call("GET", path).json()["items"]) == 1
