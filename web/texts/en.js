@@ -137,7 +137,7 @@ export default {
   "chats.usernameTooLong_one": "A username has at most {count} character.",
   "chats.usernameTooLong_other": "A username has at most {count} characters.",
   "chats.deletedUser": "Deleted user",
-  // For screen readers. {text} is the message.
+  // For screen readers, and in a group. {text} is the message.
   "chats.announced": "{name}: {text}",
   "chats.aMessage": "a message",
 
@@ -161,6 +161,9 @@ export default {
   "talk.choose": "Choose a chat, or find someone by their username.",
   "talk.messages": "Messages",
   "talk.typing": "typing",
+  // How many people are in a group.
+  "talk.members_one": "{count} member",
+  "talk.members_other": "{count} members",
   "talk.toNewest": "Go to the newest message",
   "talk.back": "Back to the chats",
   "talk.loading": "Loading earlier messages…",

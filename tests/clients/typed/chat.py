@@ -55,8 +55,8 @@ def main(base_url: str, username: str, other: str) -> None:
     seen = {
         "code": refused.code,
         "edited": sent.edited_at,
-        "texts": [message.content.text for message in page.items],
-        "chats": [len(one.members) for one in chats.items],
+        "texts": [message.content.text for message in page.items if message.content],
+        "chats": [one.member_count for one in chats.items],
     }
     print(json.dumps(seen))
 

@@ -52,7 +52,7 @@ console.log(
   JSON.stringify({
     code,
     edited,
-    texts: page.items.map((message) => message.content.text),
-    chats: chats.items.map((one) => one.members.length),
+    texts: page.items.map((message) => message.content?.text),
+    chats: chats.items.map((one) => one.member_count),
   }),
 );

@@ -13,6 +13,7 @@ from playwright.sync_api import (
 
 from tests.cloud import Cloud
 from tests.e2e.web.world import World
+from tests.stored import StoredChanges, stored_in
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SHELL = os.environ.get("CHROMIUM") or shutil.which("chromium-headless-shell") or CHROMIUM
@@ -45,3 +46,10 @@ def world(cloud: Cloud, browser: Browser, playwright: Playwright) -> Iterator[Wo
     world.close()
     http.dispose()
     assert world.problems == []
+
+
+@pytest.fixture
+def stored(cloud: Cloud) -> Iterator[StoredChanges]:
+    """Makes changes of chats that no route makes yet."""
+    with stored_in(cloud) as stored:
+        yield stored

@@ -99,6 +99,7 @@ export class CatchUp {
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
       const since = chat.rev;
       const answer = await this.#socket.request("chat.changes", { chat_id: chat.id, since, limit: PAGE });
+      if (answer.chat) this.#store.applyChat(answer.chat);
       answer.items.forEach((message) => this.#store.applyMessage(message));
       chat.completeTo(answer.rev);
       this.#store.changed();

@@ -8,13 +8,11 @@ import { t } from "../text/texts.js";
 import { CatchUp } from "./catchup.js";
 import { Drafts } from "./drafts.js";
 import { Outbox } from "./outbox.js";
+import { People } from "./people.js";
 import { Receipts } from "./receipts.js";
 import { Store } from "./store.js";
 
 const HISTORY_PAGE = 50;
-const MOST_WATCHED = 100;
-const PROFILES_AT_ONCE = 100;
-const MOST_TRIES = 5;
 const TYPING_EVERY = 3000;
 const ENDED = new Map([
   ["signed_out", "signOut.elsewhere"],
@@ -32,12 +30,12 @@ export class Messenger {
   #typing = { chatId: null, at: 0 };
   #typingFrom = 0;
   #visible = null;
-  #asked = new Map();
-  #asking = false;
+  #untold = new Set();
   #arrival = 0;
   #receipts;
   #socket;
   #catchUp;
+  #people;
 
   constructor(api, session) {
     this.api = api;
@@ -51,6 +49,7 @@ export class Messenger {
       onEvent: (name, data) => this.#onEvent(name, data),
     });
     this.#catchUp = new CatchUp({ api, socket: this.#socket, store });
+    this.#people = new People({ api, socket: this.#socket, store });
     this.#receipts = new Receipts({ socket: this.#socket, store, isRead: (chat) => this.#visible === chat.id });
     this.drafts = new Drafts(me, () => store.changed());
     this.outbox = new Outbox({
@@ -60,8 +59,9 @@ export class Messenger {
       onSent: (message) => this.#take(message),
       onChange: () => store.changed(),
     });
+    store.onAnswered = () => this.status === "online" && this.#people.watch();
     store.subscribe(() => {
-      this.#lookUpPeople();
+      this.#people.lookUp();
       this.#receipts.check();
     });
   }
@@ -110,7 +110,7 @@ export class Messenger {
     this.store.applyPerson(person);
     const snapshot = await this.api.post("/v1/chats", { kind: "direct", user_id: person.id });
     const chat = this.store.applyChat(snapshot);
-    this.#watchPresence();
+    this.#people.watch();
     return chat;
   }
 
@@ -145,8 +145,9 @@ export class Messenger {
     if (chatId) this.#receipts.check();
   }
 
-  /** Tells the others, but not at every key. */
+  /** Tells the partner that we type, but not at every key. Groups do not show who types. */
   typing(chatId) {
+    if (!this.store.chats.get(chatId)?.partner) return;
     if (this.#typing.chatId === chatId && Date.now() - this.#typing.at < TYPING_EVERY) return;
     if (this.#typing.chatId !== chatId) this.stopTyping();
     this.#typing = { chatId, at: Date.now() };
@@ -190,9 +191,9 @@ export class Messenger {
         if (!current()) return;
         this.everOnline = true;
         for (const chat of this.store.chats.values()) chat.forgiveLoading();
-        this.#asked.clear();
+        this.#people.askAgain();
         this.#setStatus("online");
-        this.#watchPresence();
+        this.#people.watch();
         this.#receipts.check();
         return;
       } catch (error) {
@@ -207,9 +208,11 @@ export class Messenger {
   }
 
   #onEvent(name, data) {
-    if (name === "message.new") this.#take(data);
+    if (name === "message.new") this.#take(data, true);
+    else if (name === "message.changed") this.#take(data);
+    else if (name === "chat.changed") this.#takeState(data);
     else if (name === "chat.receipt") this.store.applyReceipt(data);
-    else if (name === "chat.typing" && data.user_id !== this.store.me) this.store.applyTyping(data);
+    else if (name === "chat.typing") this.store.applyTyping(data);
     else if (name === "presence") this.store.applyPresence([data]);
     else if (name === "account.signed_in") this.onSignedIn?.(data);
     else if (name === "account.email_changed") this.lookAtProfile().catch(() => null);
@@ -227,21 +230,42 @@ export class Messenger {
     this.session.onEnded?.(reason);
   }
 
-  async #take(message) {
+  /** Takes a version of a message. Tells the user once, when it comes as a new message. */
+  async #take(message, isNew = false) {
     const known = this.store.chats.has(message.chat_id);
-    let chat;
-    try {
-      chat = await this.#catchUp.chat(message.chat_id);
-    } catch (error) {
-      if (error.status !== 404) this.#socket.drop(error.retryAfter ?? 0); // Coming back brings it.
-      return;
-    }
+    const chat = await this.#chatOf(message.chat_id);
+    if (!chat) return;
     const news = this.store.applyMessage(message) || !known;
     if (!chat.answered) this.#lookWhetherAnswered(chat);
     this.outbox.settle(message.client_id);
     this.#catchUp.watchGap(chat);
-    if (!known) this.#watchPresence();
-    if (news && message.sender_id !== this.store.me) this.onMessage?.(chat, message);
+    if (!known) this.#people.watch();
+    if (message.sender_id === this.store.me) return;
+    if (isNew && (this.#untold.delete(message.id) || news)) this.#tell(chat, message);
+    if (!isNew && news) this.#untold.add(message.id); // The version has overtaken its message.
+  }
+
+  // A chat that was just looked up may have a newer version.
+  #tell(chat, { seq }) {
+    const newest = chat.messages.findLast((one) => one.seq === seq);
+    if (newest && !newest.deleted_at) this.onMessage?.(chat, newest);
+  }
+
+  async #takeState(state) {
+    const chat = await this.#chatOf(state.chat_id);
+    if (!chat) return;
+    this.store.applyState(state);
+    this.#catchUp.watchGap(chat);
+  }
+
+  /** The chat that an event is about; null if it cannot be fetched. */
+  async #chatOf(chatId) {
+    try {
+      return await this.#catchUp.chat(chatId);
+    } catch (error) {
+      if (error.status !== 404) this.#socket.drop(error.retryAfter ?? 0); // Coming back brings it.
+      return null;
+    }
   }
 
   /** Receipts and presence are ours to see once both have written. */
@@ -249,41 +273,8 @@ export class Messenger {
     try {
       this.store.applyChat(await this.api.get(`/v1/chats/${encodeURIComponent(chat.id)}`));
     } catch {
-      return; // The next message or connection looks again.
+      // The next message or connection looks again.
     }
-    if (chat.answered) this.#watchPresence();
-  }
-
-  async #watchPresence() {
-    const chats = this.store.sortedChats().slice(0, MOST_WATCHED);
-    const user_ids = chats.map((chat) => chat.partnerId);
-    if (!user_ids.length || !this.#socket.open) return;
-    try {
-      const { items } = await this.#socket.request("presence.watch", { user_ids });
-      this.store.applyPresence(items);
-    } catch {
-      // Nobody shows as online until the next connection or new chat.
-    }
-  }
-
-  /** Asks for all who are not known yet, the newest chats first, in one question at a time. */
-  async #lookUpPeople() {
-    const { people } = this.store;
-    const due = (id) => !people.has(id) && (this.#asked.get(id) ?? 0) < MOST_TRIES;
-    const ids = this.store.sortedChats().map((chat) => chat.partnerId).filter(due).slice(0, PROFILES_AT_ONCE);
-    if (this.#asking || !ids.length) return;
-    this.#asking = true;
-    try {
-      const { items } = await this.api.get(`/v1/users?ids=${ids.join(",")}`);
-      items.forEach((person) => this.store.applyPerson(person));
-      for (const id of ids) if (!people.has(id)) this.store.applyPerson({ id, deleted: true });
-    } catch (error) {
-      const tries = Math.max(...ids.map((id) => this.#asked.get(id) ?? 0));
-      for (const id of ids) this.#asked.set(id, tries + 1);
-      await pause(Math.max(backoff(tries), error.retryAfter ?? 0));
-    }
-    this.#asking = false;
-    this.store.changed();
   }
 
   #setStatus(status) {

@@ -68,10 +68,10 @@ export class Notifier {
   /** A message has arrived by itself, not with others after a pause. */
   async take(chat, message) {
     const { status, store, session } = this.#messenger;
-    if (status !== "online" || message.rev !== message.seq || message.deleted_at) return;
+    if (status !== "online") return;
     const shows = session.user.push_previews;
     const title = shows ? store.titleOf(chat) : "Parley";
-    const body = shows ? (message.content?.text ?? t("notify.newMessage")) : t("notify.newMessage");
+    const body = shows ? store.signed(chat, message) : t("notify.newMessage");
     await this.#show(chat.id, { title, body, isDue: () => chat.readSeq < message.seq });
   }
 

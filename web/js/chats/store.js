@@ -14,6 +14,8 @@ export class Store {
   people = new Map();
   presence = new Map();
   loaded = false;
+  /** Called when a known chat is answered: from then on, we may see presence. */
+  onAnswered = null;
   #typing = new Map();
   #listeners = new Set();
 
@@ -32,8 +34,11 @@ export class Store {
   /** Takes a chat as the server describes it, new or known. */
   applyChat(snapshot) {
     let chat = this.chats.get(snapshot.id);
-    if (chat) chat.apply(snapshot);
-    else {
+    if (chat) {
+      const wasAnswered = chat.answered;
+      chat.apply(snapshot);
+      if (chat.answered && !wasAnswered) this.onAnswered?.();
+    } else {
       chat = new Chat(snapshot, this.me);
       this.chats.set(chat.id, chat);
     }
@@ -41,7 +46,7 @@ export class Store {
     return chat;
   }
 
-  /** Takes a message into a known chat; says whether it was news. */
+  /** Takes a version of a message into a known chat. Returns whether the message is new to us. */
   applyMessage(message) {
     const chat = this.chats.get(message.chat_id);
     const news = chat.merge(message);
@@ -50,8 +55,14 @@ export class Store {
     return news;
   }
 
-  applyReceipt({ chat_id, user_id, read_seq, delivered_seq }) {
-    this.chats.get(chat_id)?.receipt(user_id, { read_seq, delivered_seq });
+  /** Takes the state of a known chat from an event. */
+  applyState(state) {
+    this.chats.get(state.chat_id).applyState(state);
+    this.changed();
+  }
+
+  applyReceipt({ chat_id, user_id, ...cursors }) {
+    this.chats.get(chat_id)?.receipt(user_id, cursors);
     this.changed();
   }
 
@@ -70,10 +81,12 @@ export class Store {
     this.changed();
   }
 
-  applyTyping({ chat_id, typing }) {
+  /** Notes that our partner in a direct chat is typing, or has stopped. */
+  applyTyping({ chat_id, user_id, typing }) {
+    if (this.chats.get(chat_id)?.partnerId !== user_id) return;
     this.#stopTyping(chat_id);
     if (typing) {
-      const stop = () => this.applyTyping({ chat_id, typing: false });
+      const stop = () => this.applyTyping({ chat_id, user_id, typing: false });
       this.#typing.set(chat_id, setTimeout(stop, TYPING_LASTS));
     }
     this.changed();
@@ -100,7 +113,24 @@ export class Store {
   }
 
   titleOf(chat) {
-    return this.nameOf(chat.partnerId);
+    return chat.partner ? this.nameOf(chat.partnerId) : (chat.title ?? "");
+  }
+
+  /** Whether `titleOf` has a name by now. */
+  isNamed(chat) {
+    return !chat.partner || this.people.has(chat.partnerId);
+  }
+
+  /** What a message says. In a group, the name of its sender stands before it, if it is known yet. */
+  signed(chat, message) {
+    const text = message.deleted_at ? t("chats.deleted") : (message.content.text ?? t("chats.aMessage"));
+    if (chat.partner || message.sender_id === this.me || !this.people.has(message.sender_id)) return text;
+    return t("chats.announced", { name: this.nameOf(message.sender_id), text });
+  }
+
+  /** Whose names a chat shows: the partner, or those who wrote in a group. */
+  idsIn(chat) {
+    return chat.partner ? [chat.partnerId] : [...chat.senders];
   }
 
   /** Newest activity first. */

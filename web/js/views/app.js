@@ -221,14 +221,14 @@ class App {
     name.textContent = session.user.display_name;
     handle.textContent = handleOf(session.user.username);
     showUnread(store.unread);
-    nameView(store.people.has(this.#talk.partnerId) ? store.nameOf(this.#talk.partnerId) : "");
+    nameView(this.#talk.name);
     this.#notifier.update();
     for (const part of [this.#chats, this.#find, this.#talk, this.#status, this.#verification]) part.render();
   }
 
   #take(chat, message) {
-    const name = this.#messenger.store.titleOf(chat);
-    announce(t("chats.announced", { name, text: message.content?.text ?? t("chats.aMessage") }));
+    const { store } = this.#messenger;
+    announce(t("chats.announced", { name: store.titleOf(chat), text: store.signed(chat, message) }));
     this.#notifier.take(chat, message);
     if (!isLookedAt()) this.#offer.consider();
   }

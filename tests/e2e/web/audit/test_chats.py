@@ -9,6 +9,7 @@ from tests.e2e.web.audit.axe import Auditor
 from tests.e2e.web.chat.test_notifications import watched
 from tests.e2e.web.shell.test_storage import BLOCKED
 from tests.e2e.web.world import PASSWORD, World, sign_in
+from tests.stored import StoredChanges
 
 FOREVER = "window.later = setTimeout; window.setTimeout = () => 0"
 NOT_FOREVER = "window.setTimeout = window.later; null"
@@ -123,6 +124,17 @@ def _changed(route: Route) -> None:
         if message["content"]["text"] == "deleted":
             message |= {"deleted_at": message["created_at"], "content": None}
     route.fulfill(response=answer, json=body)
+
+
+def test_a_group(stored: StoredChanges, world: World, auditor: Auditor) -> None:
+    ada, ben, cleo = (world.person(name) for name in ("Ada Okafor", "Ben Lindqvist", "Cleo Marsh"))
+    group = stored.group("Boat trip", ada.id, ben.id, cleo.id)
+    for one in (ada, ben, cleo):
+        one.post(group, f"from {one.name}")
+    page = ada.open().page
+    page.locator(".chat-row").click()
+    expect(page.locator(".sender")).to_have_text([ben.name, cleo.name])
+    auditor.look(page, strong=True)
 
 
 def test_a_conversation_that_does_not_load(world: World, auditor: Auditor) -> None:

@@ -86,8 +86,8 @@ class LongChat:
         last = message(self.chat, self.messages, self._sender(self.messages))
         for item in body["items"]:
             item.update(last_message=last, last_rev=self.messages, unread_count=0)
-            for member in item["members"]:
-                member.update(read_seq=self.messages, delivered_seq=self.messages)
+            for receipts in (item["me"], item["partner"]):
+                receipts.update(read_seq=self.messages, delivered_seq=self.messages)
         route.fulfill(response=answer, json=body)
 
     def _history(self, route: Route) -> None:
@@ -248,7 +248,7 @@ def _beside_a_list(world: World, chats: int) -> Costs:
     ada, ben, chat = world.pair()
     page = ada.page = world.new_page()
     ada.wire = Wire(page)
-    page.route(re.compile(r"/v1/chats\?"), lambda route: _many_chats(route, ada, chat, chats))
+    page.route(re.compile(r"/v1/chats\?"), lambda route: _many_chats(route, chat, chats))
     page.route(re.compile(r"/v1/users\?ids="), lambda route: _made_up_people(route, ben))
     page.goto(world.url)
     sign_in(page, ada.username)
@@ -271,14 +271,14 @@ def _beside_a_list(world: World, chats: int) -> Costs:
     return costs
 
 
-def _many_chats(route: Route, ada: Person, chat: str, chats: int) -> None:
+def _many_chats(route: Route, chat: str, chats: int) -> None:
     answer = route.fetch()
     body = answer.json()
     (real,) = [item for item in body["items"] if item["id"] == chat]
     for at in range(1, chats):
-        members = [{**real["members"][0], "user_id": one} for one in (ada.id, f"u{at}")]
+        partner = {**real["partner"], "user_id": f"u{at}"}
         last = {**message(f"c{at}", 1, f"u{at}"), "created_at": START.isoformat()}
-        about = {"members": members, "last_message": last, "last_activity_at": START.isoformat()}
+        about = {"partner": partner, "last_message": last, "last_activity_at": START.isoformat()}
         body["items"].append({**real, **about, "id": f"c{at}", "last_rev": 1, "unread_count": 0})
     route.fulfill(response=answer, json={**body, "next": None})
 

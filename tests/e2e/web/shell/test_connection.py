@@ -3,7 +3,6 @@
 import json
 import re
 from contextlib import suppress
-from typing import Any
 
 from playwright.sync_api import Error, expect
 
@@ -180,37 +179,6 @@ def test_a_revoked_session_is_shown_the_sign_in_page(world: World) -> None:
     ada.api("DELETE", "/v1/auth/sessions")  # all but the one that asks, which is not the page's
     expect(ada.page.get_by_text("You were signed out from another device.")).to_be_visible()
     expect(ada.page.get_by_label("Username or e-mail")).to_be_focused()
-
-
-def test_events_in_any_order_make_the_same_chat(world: World) -> None:
-    """The merge itself, in the browser: duplicates, gaps, late and repeated arrivals."""
-    page = world.new_page()
-    page.goto(world.url)
-    outcomes: Any = page.evaluate("""async () => {
-        const { Chat } = await import("/js/chats/chat.js");
-        const message = (seq, rev = seq, text = `m${seq}`) =>
-            ({ id: `${seq}`, seq, rev, sender_id: seq % 2 ? "me" : "you", client_id: `${seq}`,
-               created_at: new Date(seq * 1000).toISOString(), content: { kind: "text", text } });
-        const all = [4, 5, 6, 7, 8].map((seq) => message(seq));
-        const events = [...all, message(5, 9, "edited"), all[2], all[0]];
-        const members = [{ user_id: "me" }, { user_id: "you" }];
-        const snapshot = { id: "c", members, last_message: message(3), last_rev: 3,
-            unread_count: 0, created_at: new Date(0).toISOString() };
-        const seen = new Set();
-        for (let round = 0; round < 500; round += 1) {
-            const chat = new Chat(snapshot, "me");
-            const order = events.map((event) => [Math.random(), event]).sort((a, b) => a[0] - b[0]);
-            const received = [];
-            for (const [, event] of order) {
-                chat.merge(event);
-                received.push(chat.receivedSeq <= chat.rev);
-            }
-            seen.add(JSON.stringify([chat.messages.map((one) => one.content.text), chat.rev,
-                chat.hasGap, chat.unread, chat.receivedSeq, received.every(Boolean)]));
-        }
-        return [...seen].map((one) => JSON.parse(one));
-    }""")
-    assert outcomes == [[["m3", "m4", "edited", "m6", "m7", "m8"], 9, False, 3, 8, True]]
 
 
 def test_a_gap_that_stays_open_is_asked_for(world: World) -> None:

@@ -118,7 +118,7 @@ export class ChatList {
     const { store } = this.#messenger;
     const { face, dot, name, time, preview, badge, button } = row.parts;
     const title = store.titleOf(chat);
-    showAvatar(face, chat.partnerId, title);
+    showAvatar(face, chat.faceId, title);
     dot.hidden = !store.presence.get(chat.partnerId)?.online;
     setText(name, title);
     const last = this.#newest(chat);
@@ -140,8 +140,7 @@ export class ChatList {
     if (unsent) return { text: unsent.text, at: unsent.created_at, state: unsent.state };
     const { last } = chat;
     if (!last) return null;
-    const text = last.deleted_at ? t("chats.deleted") : last.content.text;
-    return { text, at: last.created_at, state: last.sender_id === store.me ? chat.stateOf(last) : null };
+    return { text: store.signed(chat, last), at: last.created_at, state: last.sender_id === store.me ? chat.stateOf(last) : null };
   }
 
   #showPreview(preview, chat, last) {

@@ -106,6 +106,6 @@ export class Finder {
   #knownChat() {
     const { store } = this.#messenger;
     const person = this.#person;
-    return person && store.sortedChats().find((chat) => chat.partnerId === person.id && person.id !== store.me);
+    return person && store.sortedChats().find((chat) => chat.partnerId === person.id);
   }
 }

@@ -31,7 +31,7 @@ export class Conversation {
     this.#start = historyStart({ messenger });
     this.#write = this.#composer();
     const onJump = () => this.#toNewest();
-    const onProfile = () => openProfile({ store: messenger.store, chat: this.#chat });
+    const onProfile = () => this.#chat.partner && openProfile({ store: messenger.store, chat: this.#chat });
     this.#parts = partsOf({ start: this.#start.node, write: this.#write.node, onClose, onJump, onProfile });
     this.#scroller = this.#scrollerOf(this.#parts);
     this.#keys = new MessageKeys({ list: this.#parts.messages, scroller: this.#scroller, onMenu: (row, at) => this.#showMenu(row, at) });
@@ -45,8 +45,10 @@ export class Conversation {
     return this.#chat?.id ?? null;
   }
 
-  get partnerId() {
-    return this.#chat?.partnerId;
+  /** The name of the chat that is open; empty if there is none, or it is not known yet. */
+  get name() {
+    const { store } = this.#messenger;
+    return this.#chat && store.isNamed(this.#chat) ? store.titleOf(this.#chat) : "";
   }
 
   /** Where the user reads and writes, for `goOn` on a page that is drawn again. */
@@ -87,8 +89,9 @@ export class Conversation {
     const { face, title, presence, typing } = this.#parts;
     this.#write.look();
     const name = store.titleOf(chat);
-    showAvatar(face, chat.partnerId, name);
+    showAvatar(face, chat.faceId, name);
     setText(title, name);
+    Object.assign(title, { disabled: !chat.partner, title: chat.partner ? t("profile.title") : "" });
     setText(presence, presenceOf(store, chat));
     presence.classList.toggle("is-live", isHere(store, chat));
     this.#scroller.show(rowsOf(chat, outbox.of(chat.id), this.#newAfter), {
@@ -188,7 +191,7 @@ export class Conversation {
 /** The elements. `start` and `write` are what stands above and below the messages. */
 function partsOf({ start, write, onClose, onJump, onProfile }) {
   const face = avatar();
-  const title = h("button", { type: "button", dir: "auto", "aria-haspopup": "dialog", title: t("profile.title") });
+  const title = h("button", { type: "button", dir: "auto", "aria-haspopup": "dialog" });
   const presence = h("p", { class: "presence" });
   const messages = h("ol", { class: "messages" });
   const typing = h("div", { class: "typing", hidden: true }, h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span", { class: "visually-hidden" }, t("talk.typing")));

@@ -33,7 +33,7 @@ export function historyStart({ messenger }) {
 
 function beginning(chat, name, person) {
   const face = avatar("large");
-  showAvatar(face, chat.partnerId, name);
+  showAvatar(face, chat.faceId, name);
   const about = [person?.username ? handleOf(person.username) : null, person?.about].filter(Boolean);
   return [face, h("strong", { dir: "auto" }, name), h("p", {}, about.length ? facts(...about) : ""), h("p", { class: "beginning" }, t("talk.begins"))];
 }

@@ -54,6 +54,7 @@ function facts(row, chat, store) {
 function fate(row, chat, name) {
   if (row.state === "failed") return [[t("messageMenu.state"), t("messageMenu.failed", { reason: row.error ?? "" })]];
   if (row.seq === Infinity) return [[t("messageMenu.state"), t("messageMenu.waiting")]];
+  if (!chat.partner) return [[t("messageMenu.state"), t("tick.sent")]]; // A group shows no receipts.
   if (!chat.answered) return [[t("messageMenu.state"), t("messageMenu.unanswered", { name })]];
   const isRead = row.state === "read";
   const told = (is) => (is ? t("messageMenu.byThem", { name }) : t("messageMenu.notYet"));

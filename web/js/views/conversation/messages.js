@@ -5,6 +5,7 @@ import { icon } from "../../icons.js";
 import { exactTime, timeOf } from "../../text/format.js";
 import { linkified } from "../../text/linkify.js";
 import { t } from "../../text/texts.js";
+import { showsSender } from "./rows.js";
 import { tick } from "./ticks.js";
 
 /** How rows are made and kept up to date; `nameOf(id)` names senders, the others act on a failed message. */
@@ -35,6 +36,7 @@ export function messageRows({ nameOf, onRetry, onDiscard }) {
     return h(
       "div",
       { class: "bubble" },
+      showsSender(row) ? h("span", { class: "sender", dir: "auto", "aria-hidden": "true" }, name) : null,
       h("span", { class: "visually-hidden" }, t("talk.sender", { name }), " "),
       text,
       h(

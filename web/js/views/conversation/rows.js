@@ -24,7 +24,12 @@ function momentOf(iso) {
 export function guessedHeight(row) {
   if (row.kind === "divider") return 50;
   const lines = (row.text ?? "").split("\n").reduce((sum, line) => sum + Math.ceil((line.length + 8) / CHARACTERS_A_LINE), 0);
-  return (row.joins ? 16 : 23) + 23 * lines;
+  return (row.joins ? 16 : 23) + (showsSender(row) ? 20 : 0) + 23 * lines;
+}
+
+/** Whether the name of the sender stands above a message: in a group, over the first of several. */
+export function showsSender(row) {
+  return row.inGroup && !row.mine && !row.joins;
 }
 
 /** `newAfter`: the seq after which messages were unread when the chat was opened, or null. */
@@ -62,6 +67,7 @@ function fromMessage(chat, message) {
     key: `${message.sender_id} ${message.client_id}`,
     kind: "message",
     sender: message.sender_id,
+    inGroup: !chat.partner,
     mine,
     seq: message.seq,
     rev: message.rev,
