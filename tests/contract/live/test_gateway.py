@@ -321,6 +321,23 @@ def test_a_post_that_fails_is_tried_once_more(
     assert len([call for call in management.calls if call[1] == "sick1"]) == 2
 
 
+def test_who_makes_a_change_learns_whether_a_socket_of_our_own_clients_missed_it(
+    gateway: Gateway, connections: Connections, management: Management
+) -> None:
+    """A socket of a program is not waited for: its user has it on another device, or by a sync."""
+    online(connections, "ana", "a1")
+    connections.open(program("ana", "chats.read"), "sick1")
+    connections.open(program("ana", "openid"), "p1")
+
+    assert not gateway.tell_all(["ana", "nobody"], EVENT, skip="x")
+    assert {call[1] for call in management.calls} == {"a1", "sick1"}
+    assert not gateway.tell_all(["ana"], EVENT, skip="a1")
+    online(connections, "bo", "sick2")
+    assert gateway.tell_all(["ana", "bo"], EVENT)
+    wait_until_overdue()
+    assert connections.claim_overdue(100) == []
+
+
 def test_a_post_that_is_429_is_tried_again_after_a_while(
     gateway: Gateway, connections: Connections, management: Management
 ) -> None:
