@@ -29,7 +29,7 @@ def at_once(
     ready = threading.Barrier(threads)
 
     def run(number: int) -> T:
-        ready.wait(10)
+        ready.wait(60)
         return work(number, stores[number])
 
     with ThreadPoolExecutor(threads) as pool:
