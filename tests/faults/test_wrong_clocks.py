@@ -32,12 +32,13 @@ def cloud(
     tmp_path_factory: pytest.TempPathFactory,
     clocks: WrongClocks,
 ) -> Iterator[Cloud]:
+    # A busy machine may need some seconds for an acknowledgement, and no push is expected here.
     cloud = WrongCloud(
         tmp_path_factory.mktemp("cloud"),
         clocks.python,
         *("--messages", request.param, "--schedule-seconds", "1", "--workers", "6"),
         PENDING_AFTER_SECONDS="2",
-        DELIVERED_WITHIN_SECONDS="2",
+        DELIVERED_WITHIN_SECONDS="10",
         RATE_LIMITS=json.dumps({**json.loads(WIDE), **conftest.UNHINDERED}),
     )
     with cloud:

@@ -56,6 +56,9 @@ def _differences(store: MongoStore) -> Iterator[str]:
         return
     # Like a sender that died: the next reader of the chat finds the message in the outbox.
     store._db.messages.delete_one({"_id": new.id})
+    changes = store.timeline.changes(chat_id, member=bo, since=0, limit=9)
+    if changes is None or changes.items != [sent.message]:
+        yield "catching up"
     later = at + timedelta(hours=1)
     if [one.newest for one in store.outbox.pending(before=later, limit=9)] != [sent.message]:
         yield "the outbox"
@@ -67,9 +70,6 @@ def _differences(store: MongoStore) -> Iterator[str]:
     wanted = {chat_id, sent.message.id}
     if {one.id for one in events} != wanted or store.outbox.unpublished(limit=9):
         yield "events"
-    changes = store.timeline.changes(chat_id, member=bo, since=0, limit=9)
-    if changes is None or changes.items != [sent.message]:
-        yield "catching up"
     chats = store.chats.page(bo, limit=9)
     if [(one.last_message, one.unread_count) for one in chats] != [(sent.message, 1)]:
         yield "listing"
