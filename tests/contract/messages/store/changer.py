@@ -1,6 +1,7 @@
 """A process that changes a chat from several threads until it is killed. It prints each change that
 the store has acknowledged."""
 
+import os
 import random
 import sys
 import threading
@@ -12,12 +13,15 @@ from chalicelib.messages.store.mongo.store import MongoStore
 from chalicelib.messages.store.postgres.store import PostgresStore
 from tests.contract.messages.store.room import Room
 from tests.contract.messages.store.test_message_store_change_races import Made, change_at_random
+from tests.contract.pooler import POOLED
 
 THREADS = 8
 
 
 def connected(url: str) -> MessageStore:
-    return MongoStore(url) if url.startswith("mongodb") else PostgresStore(Postgres(url))
+    if url.startswith("mongodb"):
+        return MongoStore(url)
+    return PostgresStore(Postgres(url, pooled=POOLED in os.environ))
 
 
 def change(store: MessageStore, room: Room, seed: int, tell: Callable[[str], None]) -> None:
