@@ -14,8 +14,8 @@ from chalicelib.messages.models.changes import Change
 from chalicelib.messages.models.messages import Message
 from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
+from tests.contract.messages.store.at_once import THREADS, Page, at_once, follow
 from tests.contract.messages.store.room import Connect, Room
-from tests.contract.messages.store.test_message_store_races import THREADS, at_once
 
 WRITERS = 64
 ROUNDS = 3
@@ -33,14 +33,6 @@ class Made(NamedTuple):
         if isinstance(change.newest, Message):
             return cls(change.rev, change.newest.seq, None)
         return cls(change.rev, None, change.newest.title)
-
-
-class Page(NamedTuple):
-    """An answer to a reader: complete up to `rev`. `seen`: the messages that the reader has by now,
-    by seq."""
-
-    rev: int
-    seen: dict[int, Message]
 
 
 def change_at_random(store: MessageStore, room: Room, chance: random.Random) -> Change | None:
@@ -69,30 +61,6 @@ def _changed(store: MessageStore, room: Room, chance: random.Random) -> Change |
             return store.timeline.revise(room.id, seq + 6, member=sender, content=None)
         case _:
             return store.chats.rename(room.id, member=sender, title=f"title {new_id()}")
-
-
-def follow(store: MessageStore, room: Room, done: Callable[[], bool]) -> list[Page]:
-    """The pages that a client gets. It asks for the changes after its last rev until `done`."""
-    pages: list[Page] = []
-    seen: dict[int, Message] = {}
-    rev = 0
-    while True:
-        last_round = done()
-        more = True
-        while more:
-            changes = store.timeline.changes(room.id, member=room.bo, since=rev, limit=3)
-            assert changes is not None
-            assert changes.rev >= rev
-            revs = [one.rev for one in changes.items]
-            assert revs == sorted(set(revs))
-            assert all(rev < one <= changes.rev for one in revs)
-            for one in changes.items:
-                assert one.seq not in seen or seen[one.seq].rev < one.rev
-                seen[one.seq] = one
-            rev, more = changes.rev, changes.more
-            pages.append(Page(rev, dict(seen)))
-        if last_round:
-            return pages
 
 
 def redeliver(store: MessageStore, done: Callable[[], bool]) -> None:

@@ -8,8 +8,8 @@ from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.events import ChatEvent
 from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
+from tests.contract.messages.store.at_once import at_once
 from tests.contract.messages.store.room import Connect, Room
-from tests.contract.messages.store.test_message_store_races import at_once
 from tests.messaging import made
 
 LATER = timedelta(minutes=1)

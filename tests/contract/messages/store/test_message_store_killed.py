@@ -8,15 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.contract.messages.store.at_once import Page, follow
 from tests.contract.messages.store.changer import THREADS
 from tests.contract.messages.store.room import Connect, Room
 from tests.contract.messages.store.test_message_store_change_races import (
     Made,
-    Page,
     begun,
     check_final,
     check_pages,
-    follow,
     pending,
 )
 

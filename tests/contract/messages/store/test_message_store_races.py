@@ -2,55 +2,16 @@
 
 import random
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TypeVar
 
 from chalicelib.ids import direct_chat_id, new_id
 from chalicelib.messages.models.changes import Stored
 from chalicelib.messages.models.messages import Message
 from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
+from tests.contract.messages.store.at_once import THREADS, at_once, follow
 from tests.contract.messages.store.room import Connect, Room
 from tests.messaging import made, text_of
-
-THREADS = 8
-T = TypeVar("T")
-
-
-def at_once(
-    connect: Connect, work: Callable[[int, MessageStore], T], threads: int = THREADS
-) -> list[T]:
-    """The results of threads that start together, each with a store of its own."""
-    stores = [connect() for _ in range(threads)]
-    for store in stores:
-        store.ping()
-    ready = threading.Barrier(threads)
-
-    def run(number: int) -> T:
-        ready.wait(60)
-        return work(number, stores[number])
-
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(run, range(threads)))
-
-
-def follow(store: MessageStore, room: Room, done: Callable[[], bool]) -> list[Message]:
-    """The messages of a client that asks again and again for changes after its last rev."""
-    given: list[Message] = []
-    rev = 0
-    while True:
-        last_round = done()
-        more = True
-        while more:
-            changes = store.timeline.changes(room.id, member=room.bo, since=rev, limit=3)
-            assert changes is not None
-            assert changes.rev >= rev
-            given += changes.items
-            rev, more = changes.rev, changes.more
-        if last_round:
-            return given
 
 
 def test_racers_open_one_chat(connect: Connect) -> None:
@@ -125,7 +86,8 @@ def test_a_reader_who_is_told_of_completeness_has_everything(connect: Connect, r
     def work(number: int, store: MessageStore) -> list[Message]:
         if number < writers:
             return write(number, store)
-        return follow(store, room, done.is_set)
+        newest = follow(store, room, done.is_set)[-1].seen
+        return [message for _, message in sorted(newest.items())]
 
     results = at_once(connect, work)
 

@@ -11,8 +11,8 @@ from chalicelib.messages.models.messages import NewMessage
 from chalicelib.messages.store import MessageStore
 from chalicelib.messages.store.mongo.store import MongoStore
 from chalicelib.wire import now
+from tests.contract.messages.store.at_once import at_once
 from tests.contract.messages.store.room import Connect, Room
-from tests.contract.messages.store.test_message_store_races import at_once
 from tests.messaging import made, text_of
 
 LIMIT = 3
