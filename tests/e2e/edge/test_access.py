@@ -12,6 +12,7 @@ from docs.generators import access
 from tests.client import PASSWORD, SECONDS, Api, Refused, Socket, User
 from tests.e2e.conftest import People, Run
 from tests.e2e.oauth.oauth import Browser, asking, post, registered, trade
+from tests.stored import StoredChanges, stored_in
 
 SOMEWHERE = "00000000-0000-7000-8000-0000000000ff"
 
@@ -252,6 +253,15 @@ def test_a_socket_opens_for_whom_the_table_says_by_token_and_by_ticket(run: Run)
     run(scenario)
 
 
+CHANGES = ("message.changed", "chat.changed")
+
+
+def change(stored: StoredChanges, chat: str, user_id: str) -> None:
+    """Cause CHANGES."""
+    stored.edit(chat, 1, user_id, "hello again")
+    stored.rename(chat, user_id, "A title")
+
+
 def test_every_event_reaches_whom_the_table_says(run: Run) -> None:
     moving: dict[str, asyncio.Lock] = {}
 
@@ -259,13 +269,16 @@ def test_every_event_reaches_whom_the_table_says(run: Run) -> None:
         # test_socket_ends has the events that tell a socket why it closes.
         said = {name: who for name, who in table("Events").items() if EVENTS[name].scope}
         callers = await everybody(people)
-        found = await asyncio.gather(
-            *(heard(people, caller, list(said)) for caller in callers.values())
-        )
+        with stored_in(people.cloud) as stored:
+            found = await asyncio.gather(
+                *(heard(people, stored, caller, list(said)) for caller in callers.values())
+            )
         for name, events in zip(callers, found, strict=True):
             assert events == {event: cells[name] for event, cells in said.items()}, name
 
-    async def heard(people: People, caller: Api, events: list[str]) -> dict[str, str]:
+    async def heard(
+        people: People, stored: StoredChanges, caller: Api, events: list[str]
+    ) -> dict[str, str]:
         socket = await opened(people, caller)
         if isinstance(socket, str):
             return dict.fromkeys(events, access.NO)
@@ -283,7 +296,8 @@ def test_every_event_reaches_whom_the_table_says(run: Run) -> None:
             await other.ask("chat.read", {"chat_id": chat, "seq": sent["seq"]})
             # What was caused before the receipt was posted before it.
             await socket.event("chat.receipt", lambda data: data["user_id"] == friend.id)
-            for name in ("message.new", "chat.typing", "presence"):
+            await asyncio.to_thread(change, stored, chat, owner.id)
+            for name in ("message.new", "chat.typing", "presence", *CHANGES):
                 await socket.event(name)
         names = {event["event"] for event in socket.events}
         assert names <= set(events)

@@ -14,7 +14,7 @@ from chalicelib.messages.models.changes import Change
 from chalicelib.messages.models.messages import Message
 from chalicelib.messages.store import MessageStore
 from chalicelib.wire import now
-from tests.contract.messages.store.at_once import THREADS, Page, at_once, follow
+from tests.contract.messages.store.at_once import THREADS, Page, asked, at_once, follow
 from tests.contract.messages.store.room import Connect, Room
 
 WRITERS = 64
@@ -66,8 +66,8 @@ def _changed(store: MessageStore, room: Room, chance: random.Random) -> Change |
 def redeliver(store: MessageStore, done: Callable[[], bool]) -> None:
     """As the job does: settle everything that is pending."""
     while not done():
-        for change in pending(store):
-            store.outbox.settle(change)
+        for change in asked(pending, store):
+            asked(store.outbox.settle, change)
 
 
 def pending(store: MessageStore) -> list[Change]:
@@ -137,7 +137,7 @@ def test_g3_readers_miss_no_change_while_writers_and_the_job_work(
 
     made = first + [Made.of(change) for changes, _ in results for change in changes]
     assert len(made) > len(first) + 30
-    final, pages = check_final(room, made), [pages for _, pages in results if pages]
+    final, pages = asked(check_final, room, made), [pages for _, pages in results if pages]
     check_pages(final, pages)
     assert [told[-1].seen for told in pages] == [final, final]
 
@@ -154,7 +154,7 @@ def test_g1_g3_64_writers_change_one_chat(connect: Connect, room: Room) -> None:
 
     made = first + [Made.of(change) for changes in results for change in changes]
     assert len(made) > len(first) + WRITERS
-    final = check_final(room, made)
+    final = asked(check_final, room, made)
     assert follow(room.store, room, lambda: True)[-1].seen == final
     while left := pending(room.store):
         for change in left:

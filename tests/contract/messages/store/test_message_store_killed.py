@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.contract.messages.store.at_once import Page, follow
+from tests.contract.messages.store.at_once import Page, asked, follow
 from tests.contract.messages.store.changer import THREADS
 from tests.contract.messages.store.room import Connect, Room
 from tests.contract.messages.store.test_message_store_change_races import (
@@ -74,11 +74,11 @@ def test_g1_g3_64_writers_are_killed_anywhere(
         pages = [reader.result() for reader in reading]
 
     assert len(made) >= len(first) + PROCESSES * 3
-    final = check_final(room, made)
+    final = asked(check_final, room, made)
     check_pages(final, pages)
-    while left := pending(room.store):
+    while left := asked(pending, room.store):
         for change in left:
             assert change.newest.rev >= change.rev
-            room.store.outbox.settle(change)
+            asked(room.store.outbox.settle, change)
     check_pages(check_final(room, made), [*pages, follow(room.store, room, lambda: True)])
     assert THREADS * PROCESSES == 64
