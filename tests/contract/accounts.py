@@ -31,14 +31,10 @@ from chalicelib.personal_data import PersonalData
 from chalicelib.users.device_store import DeviceStore
 from chalicelib.users.models import Profile
 from chalicelib.users.profile_store import UserStore
-from tests.unit.auth.fake_tables import (
-    FakeAccountStore,
-    FakeDeviceStore,
-    FakePersonalData,
-    FakeSessionStore,
-    FakeUserStore,
-    Tables,
-)
+from tests.unit.auth.fake_accounts import FakeAccountStore, FakePersonalData
+from tests.unit.auth.fake_tables import Tables
+from tests.unit.auth.sessions.fake_sessions import FakeSessionStore
+from tests.unit.users.fake_users import FakeDeviceStore, FakeUserStore
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123000, tzinfo=UTC)
 MONTH = timedelta(days=30)

@@ -36,16 +36,9 @@ from chalicelib.scopes import Role
 from chalicelib.users.devices import Devices
 from chalicelib.users.names import ReservedNames
 from chalicelib.users.profiles import Users
-from tests.unit.auth.fake_tables import (
-    FakeAccountStore,
-    FakeAdminStore,
-    FakeDeviceStore,
-    FakePersonalData,
-    FakeProfileCache,
-    FakeSessionStore,
-    FakeUserStore,
-    Tables,
-)
+from tests.unit.admin.fake_admin import FakeAdminStore
+from tests.unit.auth.fake_accounts import FakeAccountStore, FakePersonalData
+from tests.unit.auth.fake_tables import Tables
 from tests.unit.auth.fakes import (
     PHONE,
     Clock,
@@ -59,8 +52,10 @@ from tests.unit.auth.google.fake_google import FakeGoogleStore, FakeUses
 from tests.unit.auth.passkeys.fake_passkeys import FakeChallenges, FakePasskeyStore
 from tests.unit.auth.recovery.fake_email import FakeEmailStore
 from tests.unit.auth.second_factor.fake_second_factor import FakeSecondFactorStore
+from tests.unit.auth.sessions.fake_sessions import FakeSessionStore
 from tests.unit.edge.test_rest import call as call_app
 from tests.unit.mail.fake_mail import FakeMailStore, FakeNoticeStore, FakeRecoveryStore, FakeSes
+from tests.unit.users.fake_users import FakeDeviceStore, FakeProfileCache, FakeUserStore
 
 PASSWORD = "correct horse"
 ME = "/v1/users/me"

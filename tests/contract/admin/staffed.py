@@ -18,11 +18,8 @@ from tests.contract.accounts import (
     fake,
     real,
 )
-from tests.unit.auth.fake_tables import (
-    FakeAdminStore,
-    FakeProfileCache,
-    Tables,
-)
+from tests.unit.admin.fake_admin import FakeAdminStore
+from tests.unit.auth.fake_tables import Tables
 from tests.unit.auth.fakes import (
     FakeRevocation,
     FakeSockets,
@@ -30,6 +27,7 @@ from tests.unit.auth.fakes import (
     FakeTickets,
     auth_settings,
 )
+from tests.unit.users.fake_users import FakeProfileCache
 
 DESK = Source(address="192.0.2.77", user_agent="Desk/1")
 

@@ -18,7 +18,7 @@ from chalicelib.users.models import Card, ProfileChanges
 from chalicelib.users.names import ReservedNames
 from chalicelib.users.profiles import Users
 from tests.contract.accounts import NOW, RoundTrips, Slots, Stores, migrated, real
-from tests.unit.auth.fake_tables import FakeProfileCache
+from tests.unit.users.fake_users import FakeProfileCache
 
 
 def card(revision: int = 0, user_id: str | None = None, **changes: Any) -> Card:

@@ -9,7 +9,8 @@ from chalicelib.mail.models import Kind, Letter, Notice, Purpose, QueuedMail
 from chalicelib.mail.notices import NoticeStore
 from chalicelib.mail.ses import MailRefused, Ses
 from chalicelib.mail.store import MailStore
-from tests.unit.auth.fake_tables import FakeSessionStore, Link, Tables, Told, User
+from tests.unit.auth.fake_tables import Link, Tables, Told, User
+from tests.unit.auth.sessions.fake_sessions import FakeSessionStore
 
 
 class FakeMailStore(MailStore):

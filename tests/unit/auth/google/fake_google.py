@@ -8,7 +8,8 @@ from chalicelib.auth.sessions.models import Session
 from chalicelib.clock import Time
 from chalicelib.errors import UsernameTaken
 from chalicelib.users.models import Profile
-from tests.unit.auth.fake_tables import FakeAccountStore, Tables
+from tests.unit.auth.fake_accounts import FakeAccountStore
+from tests.unit.auth.fake_tables import Tables
 
 
 class FakeGoogleStore(GoogleStore):
